@@ -1,0 +1,82 @@
+#!/bin/sh
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# The Debian packages, listed here and nowhere else; installs what is missing:
+#
+#     sh conf/packages.sh [build] [run] [test] [memcheck]
+#
+# No service is started by it.  --list only prints the names.
+
+set -e
+
+build="nginx nginx-dev gcc libc6-dev make dpkg-dev libcurl4-openssl-dev
+       libhiredis-dev libjansson-dev libpcre2-dev libssl-dev"
+run="nginx redis-server openssl curl perl"
+test="libnginx-mod-nchan"
+memcheck="valgrind"
+
+only_list=no
+names=
+
+for group in "${@:-build}"; do
+    case $group in
+        --list)    only_list=yes ;;
+        build)     names="$names $build" ;;
+        run)       names="$names $run" ;;
+        test)      names="$names $run $test" ;;
+        memcheck)  names="$names $memcheck" ;;
+        *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
+    esac
+done
+
+names=$(printf '%s\n' $names | sort -u)
+
+if [ $only_list = yes ]; then
+    printf '%s\n' $names
+    exit 0
+fi
+
+missing=
+
+for name in $names; do
+    state=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || :)
+
+    if [ "$state" != installed ]; then
+        missing="$missing $name"
+    fi
+done
+
+if [ -z "$missing" ]; then
+    exit 0
+fi
+
+echo "installing:$missing"
+
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo > /dev/null; then
+        echo "packages.sh: run as root: apt-get install$missing" >&2
+        exit 1
+    fi
+
+    exec sudo sh "$0" "$@"
+fi
+
+
+# invoke-rc.d asks this file; 101 forbids to start or reload anything
+
+policy=/usr/sbin/policy-rc.d
+
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 1' HUP INT TERM
+
+    printf '#!/bin/sh\nexit 101\n' > $policy
+    chmod 755 $policy
+fi
+
+DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND
+
+apt-get -q update
+apt-get -q -y --no-install-recommends install $missing

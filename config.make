@@ -1,0 +1,22 @@
+
+# Copyright (C) ngx_http_approval_module contributors
+
+
+for approval_file in $ngx_addon_dir/src/store/*.lua \
+                     $ngx_addon_dir/src/desk/*.html \
+                     $ngx_addon_dir/src/desk/*.css
+do
+    if [ ! -f $approval_file ]; then
+        continue
+    fi
+
+    approval_header=$NGX_OBJS/approval/`basename $approval_file`.h
+
+    cat << END                                                >> $NGX_MAKEFILE
+
+$approval_header:	$approval_file \\
+	$ngx_addon_dir/conf/embed.sh
+	sh $ngx_addon_dir/conf/embed.sh $approval_file $approval_header
+
+END
+done

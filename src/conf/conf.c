@@ -1,0 +1,711 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The directive table, and what holds for the configuration as a whole.
+ */
+
+
+#include "conf/conf.h"
+
+#include "audit/audit.h"
+#include "store/store.h"
+
+
+static void ngx_http_approval_main_conf_cleanup(void *data);
+static char *ngx_http_approval_check_policy(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
+static char *ngx_http_approval_check_quorum(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+static char *ngx_http_approval_check_channels(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+
+
+static ngx_conf_enum_t  ngx_http_approval_outcomes[] = {
+    { ngx_string("allow"), NGX_HTTP_APPROVAL_ALLOW },
+    { ngx_string("deny"), NGX_HTTP_APPROVAL_DENY },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_approval_risks[] = {
+    { ngx_string("low"), NGX_HTTP_APPROVAL_RISK_LOW },
+    { ngx_string("medium"), NGX_HTTP_APPROVAL_RISK_MEDIUM },
+    { ngx_string("high"), NGX_HTTP_APPROVAL_RISK_HIGH },
+    { ngx_string("critical"), NGX_HTTP_APPROVAL_RISK_CRITICAL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_approval_reasons[] = {
+    { ngx_string("optional"), 0 },
+    { ngx_string("required"), 1 },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_approval_modes[] = {
+    { ngx_string("enforce"), NGX_HTTP_APPROVAL_ENFORCE },
+    { ngx_string("shadow"), NGX_HTTP_APPROVAL_SHADOW },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_approval_store_failures[] = {
+    { ngx_string("deny"), NGX_HTTP_APPROVAL_STORE_DENY },
+    { ngx_string("allow"), NGX_HTTP_APPROVAL_STORE_ALLOW },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_approval_disconnects[] = {
+    { ngx_string("keep"), NGX_HTTP_APPROVAL_KEEP },
+    { ngx_string("cancel"), NGX_HTTP_APPROVAL_CANCEL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_approval_channel_types[] = {
+    { ngx_string("json"), NGX_HTTP_APPROVAL_CHANNEL_JSON },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_num_bounds_t  ngx_http_approval_deny_after_bounds = {
+    ngx_conf_check_num_bounds, 1, APPROVAL_QUORUM_VOTES
+};
+
+
+static ngx_conf_num_bounds_t  ngx_http_approval_retries_bounds = {
+    ngx_conf_check_num_bounds, 0, 20
+};
+
+
+ngx_command_t  ngx_http_approval_commands[] = {
+
+    { ngx_string("approval_redis"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_key,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_signing_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_signing_key,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_base_url"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_approval_main_conf_t, base_url),
+      NULL },
+
+    { ngx_string("approval_group"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_approval_conf_group,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_alias"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_approval_conf_alias,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_audit"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_audit,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_channel"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_channel,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_policy"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_policy,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    /* http, server, location */
+
+    { ngx_string("approval"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_approval,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_requester"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, requester),
+      NULL },
+
+    { ngx_string("approval_on_behalf"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, on_behalf),
+      NULL },
+
+    { ngx_string("approval_reason"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, reason),
+      NULL },
+
+    { ngx_string("approval_store_failure"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, store_failure),
+      ngx_http_approval_store_failures },
+
+    { ngx_string("approval_unsigned_decisions"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, unsigned_decisions),
+      NULL },
+
+    { ngx_string("approval_max_pending"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_approval_conf_max_pending,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_disconnect"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, disconnect),
+      ngx_http_approval_disconnects },
+
+    { ngx_string("approval_api"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    /* approval_policy */
+
+    { ngx_string("rule"),
+      NGX_HTTP_APPROVAL_POLICY_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_rule,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("default"),
+      NGX_HTTP_APPROVAL_POLICY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_approval_policy_t, def),
+      ngx_http_approval_outcomes },
+
+    { ngx_string("body_limit"),
+      NGX_HTTP_APPROVAL_POLICY_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_approval_policy_t, body_limit),
+      NULL },
+
+    { ngx_string("strict_path"),
+      NGX_HTTP_APPROVAL_POLICY_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      offsetof(ngx_http_approval_policy_t, strict_path),
+      NULL },
+
+    { ngx_string("include"),
+      NGX_HTTP_APPROVAL_POLICY_CONF|NGX_HTTP_APPROVAL_RULE_CONF
+                                   |NGX_HTTP_APPROVAL_CHANNEL_CONF
+                                   |NGX_CONF_TAKE1,
+      ngx_conf_include,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    /* rule */
+
+    { ngx_string("match"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_2MORE,
+      ngx_http_approval_conf_match,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mcp_tool"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_mcp_tool,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("action"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, action),
+      NULL },
+
+    { ngx_string("risk"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, risk),
+      ngx_http_approval_risks },
+
+    { ngx_string("summary"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, summary),
+      NULL },
+
+    { ngx_string("show"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE2,
+      ngx_http_approval_conf_show,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("redact"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_redact,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("reason"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, reason),
+      ngx_http_approval_reasons },
+
+    { ngx_string("allow"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_NOARGS,
+      ngx_http_approval_conf_allow,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("deny"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_deny,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("require"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_require,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("deny_after"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, deny_after),
+      &ngx_http_approval_deny_after_bounds },
+
+    { ngx_string("timeout"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, timeout),
+      NULL },
+
+    { ngx_string("execute_within"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, execute_within),
+      NULL },
+
+    { ngx_string("notify"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_notify,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("mode"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, mode),
+      ngx_http_approval_modes },
+
+    /* approval_channel */
+
+    { ngx_string("type"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, type),
+      ngx_http_approval_channel_types },
+
+    { ngx_string("pass"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, pass),
+      NULL },
+
+    { ngx_string("secret"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("timeout"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, timeout),
+      NULL },
+
+    { ngx_string("retries"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, retries),
+      &ngx_http_approval_retries_bounds },
+
+    { ngx_string("backoff"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE2,
+      ngx_http_approval_conf_backoff,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("per_approver"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, per_approver),
+      NULL },
+
+      ngx_null_command
+};
+
+
+void *
+ngx_http_approval_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_main_conf_t));
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&mcf->channels, cf->pool, 4, sizeof(void *)) != NGX_OK
+        || ngx_array_init(&mcf->policies, cf->pool, 4, sizeof(void *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_approval_main_conf_cleanup;
+    cln->data = mcf;
+
+    mcf->people = approval_people_create();
+    if (mcf->people == NULL) {
+        return NULL;
+    }
+
+    return mcf;
+}
+
+
+/* What the core allocated is malloc'ed and ends with the cycle. */
+
+static void
+ngx_http_approval_main_conf_cleanup(void *data)
+{
+    ngx_http_approval_main_conf_t *mcf = data;
+
+    ngx_uint_t                    i, j, k;
+    ngx_http_approval_rule_t    **rules;
+    ngx_http_approval_show_t     *shows;
+    ngx_http_approval_policy_t  **policies;
+
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        rules = policies[i]->rules.elts;
+
+        for (j = 0; j < policies[i]->rules.nelts; j++) {
+            if (rules[j]->redact) {
+                approval_redact_destroy(rules[j]->redact);
+            }
+
+            if (rules[j]->shows == NULL) {
+                continue;
+            }
+
+            shows = rules[j]->shows->elts;
+
+            for (k = 0; k < rules[j]->shows->nelts; k++) {
+                if (shows[k].pointer) {
+                    approval_json_pointer_free(shows[k].pointer);
+                }
+            }
+        }
+
+        if (policies[i]->match) {
+            approval_match_destroy(policies[i]->match);
+        }
+    }
+
+    if (mcf->people) {
+        approval_people_destroy(mcf->people);
+    }
+
+    if (mcf->signer) {
+        approval_signer_destroy(mcf->signer);
+    }
+
+    if (mcf->keyring) {
+        approval_keyring_destroy(mcf->keyring);
+    }
+}
+
+
+char *
+ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    char                         *rv;
+    ngx_uint_t                    i;
+    ngx_http_approval_policy_t  **policies;
+
+    if (mcf->keyring && mcf->signer == NULL) {
+        mcf->signer = approval_signer_derive(mcf->keyring);
+
+        if (mcf->signer == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "no signing key could be derived from "
+                               "\"approval_key\"");
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        rv = ngx_http_approval_check_policy(cf, mcf, policies[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_approval_check_policy(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy)
+{
+    char                       *rv;
+    ngx_uint_t                  i;
+    const char                 *missing;
+    ngx_http_approval_rule_t  **rules;
+
+    if (!policy->requires) {
+        return NGX_CONF_OK;
+    }
+
+    mcf->enabled = 1;
+
+    missing = (mcf->store_conf == NULL) ? "approval_redis URL"
+              : (mcf->keyring == NULL) ? "approval_key FILE" : NULL;
+
+    if (missing) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "approval_policy \"%V\" requires approvals, but there "
+                      "is no \"%s\": add it to the http block in %s:%ui",
+                      &policy->name, missing, policy->conf_file,
+                      policy->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    rules = policy->rules.elts;
+
+    for (i = 0; i < policy->rules.nelts; i++) {
+        rv = ngx_http_approval_check_quorum(cf, mcf, rules[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
+        rv = ngx_http_approval_check_channels(cf, mcf, rules[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* A line that its groups could never fill would hold requests in vain. */
+
+static char *
+ngx_http_approval_check_quorum(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+{
+    size_t                        n, size;
+    ngx_int_t                    *groups;
+    ngx_str_t                     name;
+    ngx_uint_t                    i, j;
+    approval_str_t                s;
+    ngx_http_approval_require_t  *requires;
+
+    if (rule->requires == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    requires = rule->requires->elts;
+
+    for (i = 0; i < rule->requires->nelts; i++) {
+        groups = requires[i].groups.elts;
+        n = 0;
+
+        for (j = 0; j < requires[i].groups.nelts; j++) {
+            size = approval_people_group_size(mcf->people, groups[j]);
+            n += size;
+
+            if (size == 0) {
+                s = approval_people_group_name(mcf->people, groups[j]);
+                name.len = s.len;
+                name.data = (u_char *) s.data;
+
+                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                              "group \"%V\" in \"require\" of rule \"%V\" "
+                              "has no members: declare them with "
+                              "\"approval_group %V identity...\" in %s:%ui",
+                              &name, &rule->name, &name, rule->conf_file,
+                              rule->conf_line);
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        if (n < requires[i].count) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "rule \"%V\" requires %ui approvers of groups that "
+                          "have %uz members in %s:%ui",
+                          &rule->name, requires[i].count, n, rule->conf_file,
+                          rule->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* Channels may stand after the policies that name them. */
+
+static char *
+ngx_http_approval_check_channels(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+{
+    ngx_uint_t                     i, j;
+    ngx_str_t                     *names;
+    ngx_array_t                   *list;
+    ngx_http_approval_channel_t  **channels, **found;
+
+    if (rule->notify == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    names = rule->notify->elts;
+    channels = mcf->channels.elts;
+
+    list = ngx_array_create(cf->pool, rule->notify->nelts, sizeof(void *));
+    if (list == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < rule->notify->nelts; i++) {
+
+        found = NULL;
+
+        for (j = 0; j < mcf->channels.nelts; j++) {
+            if (channels[j]->name.len == names[i].len
+                && ngx_strncmp(channels[j]->name.data, names[i].data,
+                               names[i].len)
+                   == 0)
+            {
+                found = ngx_array_push(list);
+                if (found == NULL) {
+                    return NGX_CONF_ERROR;
+                }
+
+                *found = channels[j];
+                break;
+            }
+        }
+
+        if (found == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown channel \"%V\" in \"notify\" of rule "
+                          "\"%V\": declare it with \"approval_channel\" "
+                          "in %s:%ui",
+                          &names[i], &rule->name, rule->conf_file,
+                          rule->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (mcf->base_url == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "rule \"%V\" notifies approvers, but there is no "
+                      "\"approval_base_url\" for its links: add it to the "
+                      "http block in %s:%ui",
+                      &rule->name, rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    rule->notify = list;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,105 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Directives and blocks.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_CONF_H
+#define NGX_HTTP_APPROVAL_CONF_H
+
+
+#include "model/action.h"
+
+
+/*
+ * Contexts of our own blocks.  The bits are free in nginx's directive types;
+ * a block's directives find the policy in the srv slot and the rule or the
+ * channel in the loc slot of the configuration context.
+ */
+
+#define NGX_HTTP_APPROVAL_POLICY_CONF   0x00100000
+#define NGX_HTTP_APPROVAL_RULE_CONF     0x00200000
+#define NGX_HTTP_APPROVAL_CHANNEL_CONF  0x00400000
+
+
+extern ngx_command_t  ngx_http_approval_commands[];
+
+
+void *ngx_http_approval_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_approval_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+
+
+/* The directives' own handlers, by file. */
+
+/* conf_store.c */
+char *ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* conf_keys.c */
+char *ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name,
+    size_t max, ngx_str_t *text);
+
+/* conf_people.c */
+char *ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* conf_channel.c */
+char *ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* conf_policy.c */
+char *ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type,
+    void *srv, void *loc);
+
+void ngx_http_approval_conf_text(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy);
+
+/* conf_rule.c */
+char *ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_redact(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_deny(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* conf_location.c */
+char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+#endif /* NGX_HTTP_APPROVAL_CONF_H */

@@ -1,0 +1,248 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_channel blocks.
+ */
+
+
+#include "conf/conf.h"
+
+
+#define NGX_HTTP_APPROVAL_SECRET_FILE_MAX  65536
+
+
+static ngx_int_t ngx_http_approval_channel_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
+static ngx_int_t ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel, ngx_str_t *secret);
+
+
+char *
+ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    ngx_str_t                     *value;
+    ngx_uint_t                     i;
+    ngx_http_approval_channel_t   *channel, **slot;
+
+    value = cf->args->elts;
+    slot = mcf->channels.elts;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+        if (ngx_strcmp(slot[i]->name.data, value[1].data) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "channel \"%V\" is declared twice: first in "
+                               "%s:%ui", &value[1], slot[i]->conf_file,
+                               slot[i]->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    channel = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_channel_t));
+    slot = ngx_array_push(&mcf->channels);
+
+    if (channel == NULL || slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = channel;
+
+    channel->name = value[1];
+    channel->type = NGX_CONF_UNSET_UINT;
+    channel->timeout = NGX_CONF_UNSET_MSEC;
+    channel->retries = NGX_CONF_UNSET;
+    channel->backoff_min = NGX_CONF_UNSET_MSEC;
+    channel->backoff_max = NGX_CONF_UNSET_MSEC;
+    channel->per_approver = NGX_CONF_UNSET;
+    channel->conf_file = cf->conf_file->file.name.data;
+    channel->conf_line = cf->conf_file->line;
+
+    if (ngx_http_approval_conf_block(cf, NGX_HTTP_APPROVAL_CHANNEL_CONF, NULL,
+                                     channel)
+        != NGX_OK
+        || ngx_http_approval_channel_finish(cf, channel) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_channel_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel)
+{
+    if (channel->pass.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "channel \"%V\" has no \"pass\": name an internal "
+                           "location, for example \"pass /notify;\"",
+                           &channel->name);
+        return NGX_ERROR;
+    }
+
+    if (channel->pass.data[0] != '/') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"pass %V\" of channel \"%V\" is not a location's "
+                           "URI: start it with \"/\"", &channel->pass,
+                           &channel->name);
+        return NGX_ERROR;
+    }
+
+    ngx_conf_init_uint_value(channel->type, NGX_HTTP_APPROVAL_CHANNEL_JSON);
+    ngx_conf_init_msec_value(channel->timeout, 5000);
+    ngx_conf_init_value(channel->retries, 5);
+    ngx_conf_init_msec_value(channel->backoff_min, 1000);
+    ngx_conf_init_msec_value(channel->backoff_max, 60000);
+    ngx_conf_init_value(channel->per_approver, 0);
+
+    if (channel->backoff_min == 0
+        || channel->backoff_min > channel->backoff_max)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"backoff\" of channel \"%V\" must be a time "
+                           "greater than 0 and a time not smaller than it",
+                           &channel->name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* secret whsec_... | file:PATH; several sign side by side (rotation). */
+
+char *
+ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    u_char     *p, *last, *end;
+    ngx_str_t  *value, file, text, line;
+
+    value = cf->args->elts;
+
+    if (channel->secrets == NULL) {
+        channel->secrets = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+        if (channel->secrets == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (value[1].len <= 5 || ngx_strncmp(value[1].data, "file:", 5) != 0) {
+        return (ngx_http_approval_conf_secret_add(cf, channel, &value[1])
+                == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
+    file.data = value[1].data + 5;
+    file.len = value[1].len - 5;
+
+    if (ngx_http_approval_conf_read_file(cf, &file,
+                                         NGX_HTTP_APPROVAL_SECRET_FILE_MAX,
+                                         &text)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    last = text.data + text.len;
+
+    for (p = text.data; p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, '\n');
+        if (end == NULL) {
+            end = last;
+        }
+
+        line.data = p;
+        line.len = end - p;
+
+        while (line.len && line.data[line.len - 1] <= ' ') {
+            line.len--;
+        }
+
+        if (line.len
+            && ngx_http_approval_conf_secret_add(cf, channel, &line) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* A secret is never quoted in a message. */
+
+static ngx_int_t
+ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel, ngx_str_t *secret)
+{
+    size_t           len;
+    ngx_str_t       *slot;
+    approval_str_t   text;
+
+    if (secret->len <= 6 || ngx_strncmp(secret->data, "whsec_", 6) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the secret of channel \"%V\" does not start with "
+                           "\"whsec_\"", &channel->name);
+        return NGX_ERROR;
+    }
+
+    slot = ngx_array_push(channel->secrets);
+    if (slot == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.data = secret->data + 6;
+    text.len = secret->len - 6;
+
+    slot->data = ngx_pnalloc(cf->pool, text.len);
+    if (slot->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    len = approval_base64_decode(slot->data, text);
+
+    if (len == (size_t) -1 || len < 24 || len > 64) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the secret of channel \"%V\" is not \"whsec_\" "
+                           "and the base64 of 24 to 64 bytes", &channel->name);
+        return NGX_ERROR;
+    }
+
+    slot->len = len;
+
+    return NGX_OK;
+}
+
+
+/* backoff MIN MAX; */
+
+char *
+ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_int_t   min, max;
+    ngx_str_t  *value;
+
+    if (channel->backoff_min != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    min = ngx_parse_time(&value[1], 0);
+    max = ngx_parse_time(&value[2], 0);
+
+    if (min == NGX_ERROR || max == NGX_ERROR) {
+        return "invalid value: use two times, for example \"backoff 1s 60s;\"";
+    }
+
+    channel->backoff_min = (ngx_msec_t) min;
+    channel->backoff_max = (ngx_msec_t) max;
+
+    return NGX_CONF_OK;
+}

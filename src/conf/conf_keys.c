@@ -1,0 +1,157 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_key and approval_signing_key, and the files that directives name.
+ */
+
+
+#include "conf/conf.h"
+
+
+#define NGX_HTTP_APPROVAL_KEY_FILE_MAX  65536
+
+
+/*
+ * Reads a whole file, of at most max bytes, into cf->pool; the name is made
+ * absolute against the configuration's directory.  Errors are logged.
+ */
+
+ngx_int_t
+ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
+    ngx_str_t *text)
+{
+    ssize_t          n;
+    ngx_fd_t         fd;
+    ngx_file_info_t  fi;
+
+    if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    text->data = NULL;
+    n = -1;
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is not a file", name);
+
+    } else if (ngx_file_size(&fi) > (off_t) max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is larger than %uz bytes", name, max);
+
+    } else {
+        text->len = (size_t) ngx_file_size(&fi);
+        text->data = ngx_pnalloc(cf->pool, text->len + 1);
+
+        if (text->data) {
+            n = ngx_read_fd(fd, text->data, text->len);
+
+            if (n != (ssize_t) text->len) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, (n < 0) ? ngx_errno : 0,
+                                   ngx_read_fd_n " \"%V\" failed", name);
+            }
+        }
+    }
+
+    if (ngx_close_file(fd) == NGX_FILE_ERROR) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, ngx_errno,
+                           ngx_close_file_n " \"%V\" failed", name);
+    }
+
+    if (text->data == NULL || n != (ssize_t) text->len) {
+        return NGX_ERROR;
+    }
+
+    text->data[text->len] = '\0';
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    unsigned     line;
+    ngx_str_t   *value, text;
+    const char  *err;
+
+    if (mcf->keyring) {
+        return "is duplicate: the file may hold several keys, one a line";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_approval_conf_read_file(cf, &value[1],
+                                         NGX_HTTP_APPROVAL_KEY_FILE_MAX, &text)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    line = 0;
+    err = "no memory";
+
+    mcf->keyring = approval_keyring_parse(ngx_http_approval_core_str(&text),
+                                          &err, &line);
+
+    ngx_explicit_memzero(text.data, text.len);
+
+    if (mcf->keyring == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid key file \"%V\", line %ui: %s", &value[1],
+                           (ngx_uint_t) line, err);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    ngx_str_t   *value, text;
+    const char  *err;
+
+    if (mcf->signer) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_approval_conf_read_file(cf, &value[1],
+                                         NGX_HTTP_APPROVAL_KEY_FILE_MAX, &text)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    err = "no memory";
+
+    mcf->signer = approval_signer_pem(ngx_http_approval_core_str(&text), &err);
+
+    ngx_explicit_memzero(text.data, text.len);
+
+    if (mcf->signer == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid signing key \"%V\": %s (make one with "
+                           "\"openssl genpkey -algorithm ed25519\")",
+                           &value[1], err);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,353 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What stands in http, server and location.
+ */
+
+
+#include "conf/conf.h"
+
+#include "audit/audit.h"
+#include "desk/desk.h"
+
+
+static ngx_http_complex_value_t *ngx_http_approval_conf_complex(
+    ngx_conf_t *cf, ngx_str_t *text);
+static ngx_int_t ngx_http_approval_conf_resolve(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf);
+static char *ngx_http_approval_conf_checks(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf);
+static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
+    ngx_http_complex_value_t **value, ngx_str_t *text);
+
+
+static ngx_str_t  ngx_http_approval_on_behalf =
+    ngx_string("$http_x_on_behalf_of");
+static ngx_str_t  ngx_http_approval_reason =
+    ngx_string("$http_x_approval_reason");
+
+
+void *
+ngx_http_approval_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_approval_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->requester = NGX_CONF_UNSET_PTR;
+    conf->on_behalf = NGX_CONF_UNSET_PTR;
+    conf->reason = NGX_CONF_UNSET_PTR;
+    conf->store_failure = NGX_CONF_UNSET_UINT;
+    conf->unsigned_decisions = NGX_CONF_UNSET;
+    conf->max_pending = NGX_CONF_UNSET_UINT;
+    conf->max_pending_per = NGX_CONF_UNSET_PTR;
+    conf->disconnect = NGX_CONF_UNSET_UINT;
+
+    return conf;
+}
+
+
+char *
+ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_approval_loc_conf_t *prev = parent;
+    ngx_http_approval_loc_conf_t *conf = child;
+
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    if (conf->api && (mcf->store_conf == NULL || mcf->keyring == NULL)) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"approval_api\" needs \"approval_redis URL\" and "
+                      "\"approval_key FILE\": add them to the http block "
+                      "in %s:%ui", conf->conf_file, conf->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->name.data == NULL) {
+        conf->name = prev->name;
+        conf->conf_file = prev->conf_file;
+        conf->conf_line = prev->conf_line;
+    }
+
+    ngx_conf_merge_ptr_value(conf->requester, prev->requester, NULL);
+    ngx_conf_merge_ptr_value(conf->on_behalf, prev->on_behalf, NULL);
+    ngx_conf_merge_ptr_value(conf->reason, prev->reason, NULL);
+    ngx_conf_merge_uint_value(conf->store_failure, prev->store_failure,
+                              NGX_HTTP_APPROVAL_STORE_DENY);
+    ngx_conf_merge_value(conf->unsigned_decisions, prev->unsigned_decisions,
+                         0);
+    ngx_conf_merge_ptr_value(conf->max_pending_per, prev->max_pending_per,
+                             NULL);
+    ngx_conf_merge_uint_value(conf->max_pending, prev->max_pending, 0);
+    ngx_conf_merge_uint_value(conf->disconnect, prev->disconnect,
+                              NGX_HTTP_APPROVAL_KEEP);
+
+    /* The approvers' side is never gated: a vote must not wait for a vote. */
+
+    if (conf->api) {
+        ngx_str_set(&conf->name, "off");
+    }
+
+    if (ngx_http_approval_conf_resolve(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->policy == NULL || !conf->policy->requires) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_approval_conf_default(cf, &conf->on_behalf,
+                                       &ngx_http_approval_on_behalf)
+        != NGX_CONF_OK
+        || ngx_http_approval_conf_default(cf, &conf->reason,
+                                          &ngx_http_approval_reason)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_approval_conf_checks(cf, conf);
+}
+
+
+static char *
+ngx_http_approval_conf_default(ngx_conf_t *cf,
+    ngx_http_complex_value_t **value, ngx_str_t *text)
+{
+    if (*value == NULL) {
+        *value = ngx_http_approval_conf_complex(cf, text);
+    }
+
+    return (*value == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+/* Policies may stand after the places that name them. */
+
+static ngx_int_t
+ngx_http_approval_conf_resolve(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf)
+{
+    ngx_uint_t                      i;
+    ngx_http_approval_policy_t    **policies;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    conf->policy = NULL;
+
+    if (conf->name.data == NULL || ngx_strcmp(conf->name.data, "off") == 0) {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        if (ngx_strcmp(policies[i]->name.data, conf->name.data) == 0) {
+            conf->policy = policies[i];
+            return NGX_OK;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "unknown policy \"%V\" in \"approval\": declare it with "
+                  "\"approval_policy %V { ... }\" in the http block in %s:%ui",
+                  &conf->name, &conf->name, conf->conf_file, conf->conf_line);
+
+    return NGX_ERROR;
+}
+
+
+static char *
+ngx_http_approval_conf_checks(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf)
+{
+    if (conf->requester == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "policy \"%V\" requires approvals, but there is no "
+                      "\"approval_requester\" where it applies: name the "
+                      "verified identity, for example "
+                      "\"approval_requester $remote_user;\" in %s:%ui",
+                      &conf->name, conf->conf_file, conf->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* approval POLICY | off; */
+
+char *
+ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    ngx_str_t  *value;
+
+    if (lcf->name.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    lcf->name = value[1];
+    lcf->conf_file = cf->conf_file->file.name.data;
+    lcf->conf_line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+/* approval_max_pending N [per=VALUE]; */
+
+char *
+ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value, per;
+
+    if (lcf->max_pending != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    n = ngx_atoi(value[1].data, value[1].len);
+
+    if (n == NGX_ERROR || n == 0) {
+        return "invalid number: use 1 or more";
+    }
+
+    lcf->max_pending = n;
+    lcf->max_pending_per = NULL;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    if (value[2].len <= 4 || ngx_strncmp(value[2].data, "per=", 4) != 0) {
+        return "invalid parameter: use \"per=VALUE\"";
+    }
+
+    per.data = value[2].data + 4;
+    per.len = value[2].len - 4;
+
+    lcf->max_pending_per = ngx_http_approval_conf_complex(cf, &per);
+
+    return lcf->max_pending_per ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* approval_api [approver=VALUE]; */
+
+char *
+ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    ngx_str_t                 *value, approver;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (lcf->api) {
+        return "is duplicate";
+    }
+
+    lcf->api = 1;
+    lcf->conf_file = cf->conf_file->file.name.data;
+    lcf->conf_line = cf->conf_file->line;
+
+    if (cf->args->nelts == 2) {
+        value = cf->args->elts;
+
+        if (value[1].len <= 9
+            || ngx_strncmp(value[1].data, "approver=", 9) != 0)
+        {
+            return "invalid parameter: use \"approver=VALUE\"";
+        }
+
+        approver.data = value[1].data + 9;
+        approver.len = value[1].len - 9;
+
+        lcf->approver = ngx_http_approval_conf_complex(cf, &approver);
+        if (lcf->approver == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_approval_desk_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_http_complex_value_t *
+ngx_http_approval_conf_complex(ngx_conf_t *cf, ngx_str_t *text)
+{
+    ngx_http_complex_value_t          *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (value == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = text;
+    ccv.complex_value = value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NULL;
+    }
+
+    return value;
+}
+
+
+/* approval_audit FILE; */
+
+char *
+ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    ngx_str_t                       *value;
+    ngx_http_approval_audit_conf_t  *acf;
+
+    if (mcf->audit_conf) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts > 2) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "unknown parameter \"%V\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    acf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_audit_conf_t));
+    if (acf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    acf->file = ngx_conf_open_file(cf->cycle, &value[1]);
+    if (acf->file == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->audit_conf = acf;
+
+    return NGX_CONF_OK;
+}

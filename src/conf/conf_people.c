@@ -1,0 +1,183 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_group and approval_alias.
+ */
+
+
+#include "conf/conf.h"
+
+
+#define NGX_HTTP_APPROVAL_GROUP_FILE_MAX  (1024 * 1024)
+
+
+static ngx_int_t ngx_http_approval_conf_member(ngx_conf_t *cf, int group,
+    ngx_str_t *identity, ngx_str_t *file, ngx_uint_t line);
+static ngx_int_t ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group,
+    ngx_str_t *file);
+
+
+/* approval_group NAME identity... | file:PATH; */
+
+char *
+ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    int          group;
+    ngx_int_t    rc;
+    ngx_str_t   *value, file;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    group = approval_people_group(mcf->people,
+                                  ngx_http_approval_core_str(&value[1]));
+    if (group < 0) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (value[i].len > 5 && ngx_strncmp(value[i].data, "file:", 5) == 0) {
+            file.data = value[i].data + 5;
+            file.len = value[i].len - 5;
+
+            rc = ngx_http_approval_conf_group_file(cf, group, &file);
+
+        } else {
+            rc = ngx_http_approval_conf_member(cf, group, &value[i], NULL, 0);
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_conf_member(ngx_conf_t *cf, int group, ngx_str_t *identity,
+    ngx_str_t *file, ngx_uint_t line)
+{
+    const char                     *err;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+    err = "no memory";
+
+    if (approval_people_member(mcf->people, group,
+                               ngx_http_approval_core_str(identity), &err)
+        == APPROVAL_OK)
+    {
+        return NGX_OK;
+    }
+
+    if (file) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid identity \"%V\" in \"%V\", line %ui: %s",
+                           identity, file, line, err);
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid identity \"%V\": %s",
+                           identity, err);
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* One identity a line; blank lines and lines that start with "#" do not count. */
+
+static ngx_int_t
+ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group, ngx_str_t *file)
+{
+    u_char      *p, *last, *end;
+    ngx_str_t    text, identity;
+    ngx_uint_t   line;
+
+    if (ngx_http_approval_conf_read_file(cf, file,
+                                         NGX_HTTP_APPROVAL_GROUP_FILE_MAX,
+                                         &text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    last = text.data + text.len;
+    line = 0;
+
+    for (p = text.data; p < last; p = end + 1) {
+
+        line++;
+
+        end = ngx_strlchr(p, last, '\n');
+        if (end == NULL) {
+            end = last;
+        }
+
+        identity.data = p;
+        identity.len = end - p;
+
+        while (identity.len && (identity.data[identity.len - 1] == '\r'
+                                || identity.data[identity.len - 1] == ' '
+                                || identity.data[identity.len - 1] == '\t'))
+        {
+            identity.len--;
+        }
+
+        while (identity.len && (identity.data[0] == ' '
+                                || identity.data[0] == '\t'))
+        {
+            identity.data++;
+            identity.len--;
+        }
+
+        if (identity.len == 0 || identity.data[0] == '#') {
+            continue;
+        }
+
+        if (ngx_http_approval_conf_member(cf, group, &identity, file, line)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* approval_alias identity identity...; */
+
+char *
+ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+    const char  *err;
+
+    value = cf->args->elts;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        err = "no memory";
+
+        if (approval_people_alias(mcf->people,
+                                  ngx_http_approval_core_str(&value[1]),
+                                  ngx_http_approval_core_str(&value[i]), &err)
+            != APPROVAL_OK)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" cannot be declared the same person as "
+                               "\"%V\": %s", &value[i], &value[1], err);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}

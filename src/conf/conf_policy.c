@@ -1,0 +1,372 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_policy and rule blocks.
+ */
+
+
+#include "conf/conf.h"
+
+#include "core/digest.h"
+
+
+static ngx_int_t ngx_http_approval_policy_finish(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy);
+static ngx_int_t ngx_http_approval_policy_digest(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy);
+static ngx_int_t ngx_http_approval_rule_finish(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule);
+
+
+/*
+ * Parses a block whose directives find "srv" and "loc" where nginx's own look
+ * for server and location configurations.
+ */
+
+ngx_int_t
+ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type, void *srv,
+    void *loc)
+{
+    char                *rv;
+    void               **slots;
+    ngx_conf_t           save;
+    ngx_http_conf_ctx_t *ctx, *http;
+
+    http = cf->ctx;
+
+    ctx = ngx_palloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
+    slots = ngx_pcalloc(cf->pool, 2 * ngx_http_max_module * sizeof(void *));
+
+    if (ctx == NULL || slots == NULL) {
+        return NGX_ERROR;
+    }
+
+    slots[ngx_http_approval_module.ctx_index] = srv;
+    slots[ngx_http_max_module + ngx_http_approval_module.ctx_index] = loc;
+
+    ctx->main_conf = http->main_conf;
+    ctx->srv_conf = slots;
+    ctx->loc_conf = slots + ngx_http_max_module;
+
+    save = *cf;
+
+    cf->ctx = ctx;
+    cf->cmd_type = type;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    return (rv == NGX_CONF_OK) ? NGX_OK : NGX_ERROR;
+}
+
+
+char *
+ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    ngx_int_t                     rc;
+    ngx_str_t                    *value;
+    ngx_uint_t                    i;
+    ngx_http_approval_policy_t   *policy, **slot;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "a policy cannot be named \"off\": "
+                           "\"approval off\" has a meaning of its own");
+        return NGX_CONF_ERROR;
+    }
+
+    slot = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        if (ngx_strcmp(slot[i]->name.data, value[1].data) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "policy \"%V\" is declared twice: first in "
+                               "%s:%ui", &value[1], slot[i]->conf_file,
+                               slot[i]->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    policy = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_policy_t));
+    slot = ngx_array_push(&mcf->policies);
+
+    if (policy == NULL || slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = policy;
+
+    policy->name = value[1];
+    policy->def = NGX_CONF_UNSET_UINT;
+    policy->body_limit = NGX_CONF_UNSET_SIZE;
+    policy->strict_path = NGX_CONF_UNSET;
+    policy->conf_file = cf->conf_file->file.name.data;
+    policy->conf_line = cf->conf_file->line;
+
+    if (ngx_array_init(&policy->rules, cf->pool, 16, sizeof(void *)) != NGX_OK
+        || ngx_array_init(&policy->subjects, cf->pool, 8,
+                          sizeof(ngx_http_approval_subject_t))
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    policy->match = approval_match_create();
+    if (policy->match == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    approval_buf_init(&policy->text);
+
+    rc = ngx_http_approval_conf_block(cf, NGX_HTTP_APPROVAL_POLICY_CONF,
+                                      policy, NULL);
+
+    if (rc == NGX_OK) {
+        ngx_conf_init_uint_value(policy->def, NGX_HTTP_APPROVAL_ALLOW);
+        ngx_conf_init_size_value(policy->body_limit, 1024 * 1024);
+        ngx_conf_init_value(policy->strict_path, 1);
+
+        rc = ngx_http_approval_policy_finish(cf, policy);
+    }
+
+    approval_buf_free(&policy->text);
+
+    return (rc == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_policy_finish(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy)
+{
+    ngx_uint_t                  i, judges;
+    ngx_http_approval_rule_t  **rules;
+
+    if (approval_match_compile(policy->match) != APPROVAL_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the rules of policy \"%V\" could not be compiled: "
+                           "no memory", &policy->name);
+        return NGX_ERROR;
+    }
+
+    judges = (policy->def == NGX_HTTP_APPROVAL_DENY);
+    rules = policy->rules.elts;
+
+    for (i = 0; i < policy->rules.nelts; i++) {
+        if (rules[i]->outcome == NGX_HTTP_APPROVAL_REQUIRE) {
+            policy->requires = 1;
+        }
+
+        if (rules[i]->outcome != NGX_HTTP_APPROVAL_ALLOW) {
+            judges = 1;
+        }
+
+        policy->mcp |= rules[i]->mcp;
+    }
+
+    /*
+     * An exemption by path is as good a target as a rule by path: both
+     * count where something in the policy is not simply allowed.
+     */
+
+    policy->judges = judges;
+    policy->judges_path &= judges;
+
+    return ngx_http_approval_policy_digest(cf, policy);
+}
+
+
+/*
+ * An action and its trail name the policy that they were made under, by the
+ * digest of what was read, comments and layout aside.
+ */
+
+static ngx_int_t
+ngx_http_approval_policy_digest(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy)
+{
+    u_char  md[APPROVAL_SHA256_LEN];
+
+    approval_buf_printf(&policy->text, "policy %d %zu %d\n", (int) policy->def,
+                        policy->body_limit, (int) policy->strict_path);
+
+    policy->digest.data = ngx_pnalloc(cf->pool, APPROVAL_DIGEST_LEN);
+
+    if (policy->digest.data == NULL
+        || policy->text.failed
+        || approval_sha256(approval_buf_str(&policy->text), md) != APPROVAL_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    approval_digest_text((char *) policy->digest.data, md);
+    policy->digest.len = APPROVAL_DIGEST_LEN;
+
+    return NGX_OK;
+}
+
+
+/* The directive at hand, as one line of the policy's text. */
+
+void
+ngx_http_approval_conf_text(ngx_conf_t *cf, ngx_http_approval_policy_t *policy)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    for (i = 0; i < cf->args->nelts; i++) {
+        approval_buf_printf(&policy->text, "%zu:", value[i].len);
+        approval_buf_add(&policy->text, value[i].data, value[i].len);
+    }
+
+    approval_buf_addc(&policy->text, '\n');
+}
+
+
+char *
+ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_policy_t *policy = conf;
+
+    ngx_str_t                  *value;
+    ngx_uint_t                  i;
+    ngx_http_approval_rule_t   *rule, **slot;
+
+    value = cf->args->elts;
+    slot = policy->rules.elts;
+
+    for (i = 0; i < policy->rules.nelts; i++) {
+        if (ngx_strcmp(slot[i]->name.data, value[1].data) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "rule \"%V\" stands twice in policy \"%V\": "
+                               "first in %s:%ui", &value[1], &policy->name,
+                               slot[i]->conf_file, slot[i]->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    rule = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_rule_t));
+    slot = ngx_array_push(&policy->rules);
+
+    if (rule == NULL || slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = rule;
+
+    rule->name = value[1];
+    rule->policy = policy;
+    rule->risk = NGX_CONF_UNSET_UINT;
+    rule->outcome = NGX_CONF_UNSET_UINT;
+    rule->reason = NGX_CONF_UNSET_UINT;
+    rule->mode = NGX_CONF_UNSET_UINT;
+    rule->deny_after = NGX_CONF_UNSET;
+    rule->timeout = NGX_CONF_UNSET_MSEC;
+    rule->execute_within = NGX_CONF_UNSET_MSEC;
+    rule->conf_file = cf->conf_file->file.name.data;
+    rule->conf_line = cf->conf_file->line;
+
+    rule->redact = approval_redact_create();
+    if (rule->redact == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_approval_conf_text(cf, policy);
+
+    rule->number = approval_match_rule(policy->match);
+    if (rule->number < 0) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_approval_conf_block(cf, NGX_HTTP_APPROVAL_RULE_CONF, policy,
+                                     rule)
+        != NGX_OK
+        || ngx_http_approval_rule_finish(cf, rule) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+{
+    const char  *only;
+
+    if (rule->outcome == NGX_CONF_UNSET_UINT) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "rule \"%V\" has no outcome: add \"allow\", "
+                           "\"deny\" or \"require GROUP\"", &rule->name);
+        return NGX_ERROR;
+    }
+
+    only = (rule->deny_after != NGX_CONF_UNSET) ? "deny_after"
+           : (rule->timeout != NGX_CONF_UNSET_MSEC) ? "timeout"
+           : (rule->execute_within != NGX_CONF_UNSET_MSEC) ? "execute_within"
+           : (rule->notify != NULL) ? "notify" : NULL;
+
+    if (only && rule->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%s\" in rule \"%V\" has no meaning without "
+                           "\"require\"", only, &rule->name);
+        return NGX_ERROR;
+    }
+
+    if (rule->mode != NGX_CONF_UNSET_UINT
+        && rule->outcome == NGX_HTTP_APPROVAL_ALLOW)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"mode\" in rule \"%V\" has no meaning with "
+                           "\"allow\"", &rule->name);
+        return NGX_ERROR;
+    }
+
+    if (rule->timeout == 0 || rule->execute_within == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"timeout\" and \"execute_within\" of rule "
+                           "\"%V\" must be greater than 0", &rule->name);
+        return NGX_ERROR;
+    }
+
+    if (rule->action.len == 0) {
+        rule->action = rule->name;
+    }
+
+    ngx_conf_init_uint_value(rule->risk, NGX_HTTP_APPROVAL_RISK_MEDIUM);
+    ngx_conf_init_uint_value(rule->reason, 0);
+    ngx_conf_init_uint_value(rule->mode, NGX_HTTP_APPROVAL_ENFORCE);
+    ngx_conf_init_value(rule->deny_after, 1);
+    ngx_conf_init_msec_value(rule->timeout, 15 * 60 * 1000);
+    ngx_conf_init_msec_value(rule->execute_within, 5 * 60 * 1000);
+
+    approval_buf_printf(&rule->policy->text,
+                        "rule %d %d %d %d %d %llu %llu\n",
+                        (int) rule->outcome, (int) rule->risk,
+                        (int) rule->reason, (int) rule->mode,
+                        (int) rule->deny_after,
+                        (unsigned long long) rule->timeout,
+                        (unsigned long long) rule->execute_within);
+    approval_buf_add(&rule->policy->text, rule->action.data, rule->action.len);
+
+    if (rule->summary) {
+        approval_buf_addc(&rule->policy->text, '\n');
+        approval_buf_add(&rule->policy->text, rule->summary->value.data,
+                         rule->summary->value.len);
+    }
+
+    approval_buf_addc(&rule->policy->text, '\n');
+
+    return NGX_OK;
+}
+
+

@@ -1,0 +1,399 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_redis.
+ */
+
+
+#include "conf/conf.h"
+
+#include "store/store.h"
+
+
+#define NGX_HTTP_APPROVAL_PASSWORD_FILE_MAX  4096
+
+
+static ngx_int_t ngx_http_approval_redis_url(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *url);
+static ngx_int_t ngx_http_approval_redis_userinfo(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *rest);
+static ngx_int_t ngx_http_approval_redis_address(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *address,
+    ngx_uint_t unix_path);
+static ngx_int_t ngx_http_approval_redis_unescape(ngx_conf_t *cf,
+    ngx_str_t *s);
+static char *ngx_http_approval_redis_option(ngx_conf_t *cf,
+    ngx_http_approval_store_conf_t *conf, ngx_str_t *option);
+static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *trusted);
+
+
+#define ngx_http_approval_starts(s, lit)                                      \
+    ((s)->len >= sizeof(lit) - 1                                              \
+     && ngx_strncmp((s)->data, lit, sizeof(lit) - 1) == 0)
+
+
+/*
+ * approval_redis URL [prefix=] [timeout=] [retention=] [password_file=]
+ *                    [trusted_certificate=];
+ */
+
+char *
+ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    char                            *rv;
+    ngx_str_t                       *value, trusted;
+    ngx_uint_t                       i, tls;
+    ngx_http_approval_store_conf_t  *scf;
+
+    if (mcf->store_conf) {
+        return "is duplicate";
+    }
+
+    scf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_store_conf_t));
+    if (scf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_set(&scf->prefix, "approval:");
+    scf->retention = (ngx_msec_t) 7 * 24 * 3600 * 1000;
+    scf->redis.timeout = 1000;
+
+    ngx_str_null(&trusted);
+
+    value = cf->args->elts;
+    tls = ngx_http_approval_starts(&value[1], "rediss://");
+
+    if (ngx_http_approval_redis_url(cf, &scf->redis, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_http_approval_starts(&value[i], "trusted_certificate=")) {
+            trusted.data = value[i].data + sizeof("trusted_certificate=") - 1;
+            trusted.len = value[i].len - (sizeof("trusted_certificate=") - 1);
+            continue;
+        }
+
+        rv = ngx_http_approval_redis_option(cf, scf, &value[i]);
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (tls && ngx_http_approval_redis_ssl(cf, &scf->redis, &trusted)
+               != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->store_conf = scf;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_url(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *url)
+{
+    u_char     *p;
+    ngx_int_t   db;
+    ngx_str_t   rest, number;
+
+    ngx_str_null(&number);
+
+    if (ngx_http_approval_starts(url, "unix:")) {
+
+        rest = *url;
+
+        p = ngx_strlchr(rest.data + 5, rest.data + rest.len, ':');
+
+        if (p) {
+            number.data = p + 1;
+            number.len = rest.data + rest.len - number.data;
+            rest.len = p - rest.data;
+        }
+
+        redis->name = rest;
+
+    } else if (ngx_http_approval_starts(url, "redis://")
+               || ngx_http_approval_starts(url, "rediss://"))
+    {
+        p = (u_char *) ngx_strstr(url->data, "://") + 3;
+
+        rest.data = p;
+        rest.len = url->data + url->len - p;
+
+        if (ngx_http_approval_redis_userinfo(cf, redis, &rest) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        p = ngx_strlchr(rest.data, rest.data + rest.len, '/');
+
+        if (p) {
+            number.data = p + 1;
+            number.len = rest.data + rest.len - number.data;
+            rest.len = p - rest.data;
+        }
+
+        redis->name = rest;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid Redis URL: use \"redis://host:port/db\", "
+                           "\"rediss://host:port/db\" or \"unix:/path:db\"");
+        return NGX_ERROR;
+    }
+
+    if (number.len) {
+        db = ngx_atoi(number.data, number.len);
+
+        if (db == NGX_ERROR || db > 65535) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid Redis database \"%V\": use a number",
+                               &number);
+            return NGX_ERROR;
+        }
+
+        redis->db = db;
+    }
+
+    return ngx_http_approval_redis_address(cf, redis, &rest,
+                                  ngx_http_approval_starts(&rest, "unix:"));
+}
+
+
+/* user:password@; what is in it is never logged. */
+
+static ngx_int_t
+ngx_http_approval_redis_userinfo(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *rest)
+{
+    u_char  *at, *colon, *p, *last;
+
+    at = NULL;
+    last = rest->data + rest->len;
+
+    for (p = rest->data; p < last && *p != '/'; p++) {
+        if (*p == '@') {
+            at = p;
+        }
+    }
+
+    if (at == NULL) {
+        return NGX_OK;
+    }
+
+    colon = ngx_strlchr(rest->data, at, ':');
+
+    redis->user.data = rest->data;
+    redis->user.len = (colon ? colon : at) - rest->data;
+
+    if (colon) {
+        redis->password.data = colon + 1;
+        redis->password.len = at - colon - 1;
+    }
+
+    rest->len = last - (at + 1);
+    rest->data = at + 1;
+
+    if (ngx_http_approval_redis_unescape(cf, &redis->user) != NGX_OK
+        || ngx_http_approval_redis_unescape(cf, &redis->password) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_unescape(ngx_conf_t *cf, ngx_str_t *s)
+{
+    u_char  *dst, *src;
+
+    if (s->len == 0) {
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(cf->pool, s->len);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    src = s->data;
+    s->data = dst;
+
+    ngx_unescape_uri(&dst, &src, s->len, 0);
+
+    s->len = dst - s->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_address(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *address,
+    ngx_uint_t unix_path)
+{
+    ngx_url_t  u;
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    u.url = *address;
+    u.default_port = 6379;
+    u.no_resolve = 0;
+
+    if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s in the Redis address \"%V\"",
+                           u.err ? u.err : "error", address);
+        return NGX_ERROR;
+    }
+
+    redis->addrs = u.addrs;
+    redis->naddrs = u.naddrs;
+
+    if (!unix_path) {
+        redis->host = u.host;
+    }
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_approval_redis_option(ngx_conf_t *cf,
+    ngx_http_approval_store_conf_t *scf, ngx_str_t *option)
+{
+    ngx_int_t  ms;
+    ngx_str_t  s;
+
+    if (ngx_http_approval_starts(option, "prefix=")) {
+        scf->prefix.data = option->data + 7;
+        scf->prefix.len = option->len - 7;
+
+        if (scf->prefix.len == 0
+            || ngx_strlchr(scf->prefix.data, scf->prefix.data + scf->prefix.len,
+                           '{')
+            || ngx_strlchr(scf->prefix.data, scf->prefix.data + scf->prefix.len,
+                           '}'))
+        {
+            return "invalid prefix: it must not be empty, nor have \"{\" or "
+                   "\"}\"";
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_approval_starts(option, "timeout=")) {
+        s.data = option->data + 8;
+        s.len = option->len - 8;
+        ms = ngx_parse_time(&s, 0);
+
+        if (ms == NGX_ERROR || ms == 0) {
+            return "invalid timeout: use a time greater than 0, for example "
+                   "\"timeout=1s\"";
+        }
+
+        scf->redis.timeout = (ngx_msec_t) ms;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_approval_starts(option, "retention=")) {
+        s.data = option->data + 10;
+        s.len = option->len - 10;
+        ms = ngx_parse_time(&s, 0);
+
+        if (ms == NGX_ERROR || ms < 1000) {
+            return "invalid retention: use a time of a second or more, for "
+                   "example \"retention=7d\"";
+        }
+
+        scf->retention = (ngx_msec_t) ms;
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_http_approval_starts(option, "password_file=")) {
+        s.data = option->data + 14;
+        s.len = option->len - 14;
+
+        if (ngx_http_approval_conf_read_file(cf, &s,
+                                         NGX_HTTP_APPROVAL_PASSWORD_FILE_MAX,
+                                         &scf->redis.password)
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        while (scf->redis.password.len
+               && (scf->redis.password.data[scf->redis.password.len - 1] == LF
+                   || scf->redis.password.data[scf->redis.password.len - 1]
+                      == CR))
+        {
+            scf->redis.password.len--;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown parameter \"%V\": use \"prefix=\", "
+                       "\"timeout=\", \"retention=\", \"password_file=\" or "
+                       "\"trusted_certificate=\"", option);
+    return NGX_CONF_ERROR;
+}
+
+
+/* Verified, always; by the system's authorities where none are named. */
+
+static ngx_int_t
+ngx_http_approval_redis_ssl(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis, ngx_str_t *trusted)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    redis->ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
+    if (redis->ssl == NULL) {
+        return NGX_ERROR;
+    }
+
+    redis->ssl->log = cf->log;
+
+    if (ngx_ssl_create(redis->ssl,
+                       NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3, NULL)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        ngx_ssl_cleanup_ctx(redis->ssl);
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_ssl_cleanup_ctx;
+    cln->data = redis->ssl;
+
+    if (trusted->len) {
+        return ngx_ssl_trusted_certificate(cf, redis->ssl, trusted, 3);
+    }
+
+    if (SSL_CTX_set_default_verify_paths(redis->ssl->ctx) != 1) {
+        ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
+                      "the system's certificate authorities could not be "
+                      "loaded");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,314 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Foreign text, made harmless for where it is shown.
+ */
+
+
+#include "core/escape.h"
+
+#include <string.h>
+
+
+typedef struct {
+    uint32_t  first;
+    uint32_t  last;
+} range_t;
+
+
+static int invisible(uint32_t cp);
+
+
+/*
+ * What takes no room, or moves what stands beside it: C1 controls,
+ * bidirectional formatting, joiners, fillers, variation selectors, tags, line
+ * and paragraph separators, non-characters.  In ascending order.
+ */
+
+static const range_t  hidden[] = {
+    { 0x0080, 0x009f }, { 0x00ad, 0x00ad }, { 0x034f, 0x034f },
+    { 0x061c, 0x061c }, { 0x115f, 0x1160 }, { 0x17b4, 0x17b5 },
+    { 0x180b, 0x180f }, { 0x200b, 0x200f }, { 0x2028, 0x202e },
+    { 0x2060, 0x206f }, { 0x2800, 0x2800 }, { 0x3164, 0x3164 },
+    { 0xfdd0, 0xfdef }, { 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff },
+    { 0xffa0, 0xffa0 }, { 0xfff0, 0xfffb }, { 0xfffe, 0xffff },
+    { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff }
+};
+
+
+static int
+invisible(uint32_t cp)
+{
+    size_t  low, high, i;
+
+    if ((cp & 0xfffe) == 0xfffe) {
+        return 1;
+    }
+
+    low = 0;
+    high = sizeof(hidden) / sizeof(hidden[0]);
+
+    while (low < high) {
+        i = (low + high) / 2;
+
+        if (cp < hidden[i].first) {
+            high = i;
+
+        } else if (cp > hidden[i].last) {
+            low = i + 1;
+
+        } else {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+approval_escape_visible(approval_str_t s, approval_visible_e mode,
+    approval_buf_t *out)
+{
+    uint32_t              cp;
+    const unsigned char  *p, *last, *start;
+
+    if (s.len == 0) {
+        return;
+    }
+
+    p = s.data;
+    last = s.data + s.len;
+
+    while (p < last) {
+        start = p;
+        cp = approval_utf8_next(&p, last);
+
+        if (cp == 0xffffffff) {
+            approval_buf_printf(out, "<0x%02X>", (unsigned) *start);
+            continue;
+        }
+
+        if (cp < 0x20 || cp == 0x7f) {
+            if (mode == APPROVAL_VISIBLE_TEXT && (cp == '\n' || cp == '\t')) {
+                approval_buf_addc(out, (unsigned char) cp);
+                continue;
+            }
+
+        } else if (cp < 0x80 || !invisible(cp)) {
+            approval_buf_add(out, start, (size_t) (p - start));
+            continue;
+        }
+
+        approval_buf_printf(out, "<U+%04X>", (unsigned) cp);
+    }
+}
+
+
+void
+approval_escape_html(approval_str_t s, approval_buf_t *out)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        switch (s.data[i]) {
+
+        case '&':
+            approval_buf_adds(out, "&amp;");
+            break;
+
+        case '<':
+            approval_buf_adds(out, "&lt;");
+            break;
+
+        case '>':
+            approval_buf_adds(out, "&gt;");
+            break;
+
+        case '"':
+            approval_buf_adds(out, "&quot;");
+            break;
+
+        case '\'':
+            approval_buf_adds(out, "&#39;");
+            break;
+
+        default:
+            approval_buf_addc(out, s.data[i]);
+        }
+    }
+}
+
+
+void
+approval_escape_slack(approval_str_t s, approval_buf_t *out)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        switch (s.data[i]) {
+
+        case '&':
+            approval_buf_adds(out, "&amp;");
+            break;
+
+        case '<':
+            approval_buf_adds(out, "&lt;");
+            break;
+
+        case '>':
+            approval_buf_adds(out, "&gt;");
+            break;
+
+        default:
+            approval_buf_addc(out, s.data[i]);
+        }
+    }
+}
+
+
+void
+approval_escape_markdown(approval_str_t s, approval_buf_t *out)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        if (s.data[i] && strchr("\\`*_{}[]()<>#+-.!|~&=:@", s.data[i])) {
+            approval_buf_addc(out, '\\');
+        }
+
+        approval_buf_addc(out, s.data[i]);
+    }
+}
+
+
+/* Exactly the escapes of RFC 8785, so that canonical JSON is made of it. */
+
+void
+approval_escape_json(approval_str_t s, approval_buf_t *out)
+{
+    const unsigned char  *p, *last, *start;
+
+    if (s.len == 0) {
+        return;
+    }
+
+    p = s.data;
+    last = s.data + s.len;
+
+    while (p < last) {
+        start = p;
+
+        while (p < last && *p >= 0x20 && *p < 0x80 && *p != '"'
+               && *p != '\\')
+        {
+            p++;
+        }
+
+        if (p > start) {
+            approval_buf_add(out, start, (size_t) (p - start));
+            continue;
+        }
+
+        switch (*p) {
+
+        case '"':
+            approval_buf_adds(out, "\\\"");
+            break;
+
+        case '\\':
+            approval_buf_adds(out, "\\\\");
+            break;
+
+        case '\b':
+            approval_buf_adds(out, "\\b");
+            break;
+
+        case '\f':
+            approval_buf_adds(out, "\\f");
+            break;
+
+        case '\n':
+            approval_buf_adds(out, "\\n");
+            break;
+
+        case '\r':
+            approval_buf_adds(out, "\\r");
+            break;
+
+        case '\t':
+            approval_buf_adds(out, "\\t");
+            break;
+
+        default:
+            if (*p < 0x20) {
+                approval_buf_printf(out, "\\u%04x", (unsigned) *p);
+                break;
+            }
+
+            /* not UTF-8: the output must be JSON whatever the caller did */
+
+            if (approval_utf8_next(&p, last) == 0xffffffff) {
+                approval_buf_adds(out, "\xef\xbf\xbd");
+
+            } else {
+                approval_buf_add(out, start, (size_t) (p - start));
+            }
+
+            continue;
+        }
+
+        p++;
+    }
+}
+
+
+void
+approval_escape_uri(approval_str_t s, approval_buf_t *out)
+{
+    size_t         i;
+    unsigned char  c;
+
+    for (i = 0; i < s.len; i++) {
+        c = s.data[i];
+
+        if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+            || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+            || c == '~')
+        {
+            approval_buf_addc(out, c);
+
+        } else {
+            approval_buf_printf(out, "%%%02X", (unsigned) c);
+        }
+    }
+}
+
+
+size_t
+approval_cut(approval_str_t *s, size_t max)
+{
+    size_t  n, left, back;
+
+    if (s->len <= max) {
+        return 0;
+    }
+
+    n = max;
+
+    for (back = 0; back < 3 && n > 0 && (s->data[n] & 0xc0) == 0x80; back++) {
+        n--;
+    }
+
+    /* no character is that long: these bytes are not UTF-8 */
+
+    if ((s->data[n] & 0xc0) == 0x80) {
+        n = max;
+    }
+
+    left = s->len - n;
+    s->len = n;
+
+    return left;
+}

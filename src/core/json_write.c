@@ -1,0 +1,427 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * JSON as text: canonical (RFC 8785), for patterns, for people.
+ */
+
+
+#include "core/json.h"
+#include "core/escape.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+#define JSON_DIGITS     17             /* that tell any two doubles apart */
+
+/* Our own documents may wrap a parsed one, but nothing is deeper. */
+#define JSON_OUT_DEPTH  (2 * APPROVAL_JSON_MAX_DEPTH)
+
+
+typedef struct {
+    approval_buf_t           *out;
+    unsigned                  pretty;
+} json_writer_t;
+
+
+static int json_write(const json_writer_t *w, json_t *value, unsigned depth);
+static int json_write_array(const json_writer_t *w, json_t *array,
+    unsigned depth);
+static int json_write_object(const json_writer_t *w, json_t *object,
+    unsigned depth);
+static int json_write_member(const json_writer_t *w, const char *key,
+    json_t *value, unsigned depth);
+static void json_write_indent(const json_writer_t *w, unsigned depth);
+static int json_key_cmp(const void *one, const void *two);
+static int json_write_real(double d, approval_buf_t *out);
+static int json_digits(double d, int len, char digits[JSON_DIGITS + 1]);
+static int json_digits_up(char *digits);
+static double json_digits_value(const char *digits, int n);
+
+
+int
+approval_json_text(json_t *value, approval_buf_t *out)
+{
+    if (!json_is_string(value)) {
+        return approval_json_canonical(value, out);
+    }
+
+    approval_buf_add(out, json_string_value(value),
+                     json_string_length(value));
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+int
+approval_json_canonical(json_t *value, approval_buf_t *out)
+{
+    json_writer_t  w;
+
+    w.out = out;
+    w.pretty = 0;
+
+    return json_write(&w, value, 0);
+}
+
+
+int
+approval_json_pretty(json_t *value, approval_buf_t *out)
+{
+    json_writer_t  w;
+
+    w.out = out;
+    w.pretty = 1;
+
+    return json_write(&w, value, 0);
+}
+
+
+static int
+json_write(const json_writer_t *w, json_t *value, unsigned depth)
+{
+    approval_str_t  s;
+
+    if (value == NULL || depth > JSON_OUT_DEPTH) {
+        return APPROVAL_ERROR;
+    }
+
+    switch (json_typeof(value)) {
+
+    case JSON_OBJECT:
+        return json_write_object(w, value, depth + 1);
+
+    case JSON_ARRAY:
+        return json_write_array(w, value, depth + 1);
+
+    case JSON_STRING:
+        s.data = (const unsigned char *) json_string_value(value);
+        s.len = json_string_length(value);
+
+        approval_buf_addc(w->out, '"');
+        approval_escape_json(s, w->out);
+        approval_buf_addc(w->out, '"');
+        break;
+
+    case JSON_INTEGER:
+        approval_buf_printf(w->out, "%" JSON_INTEGER_FORMAT,
+                            json_integer_value(value));
+        break;
+
+    case JSON_REAL:
+        return json_write_real(json_real_value(value), w->out);
+
+    case JSON_TRUE:
+        approval_buf_adds(w->out, "true");
+        break;
+
+    case JSON_FALSE:
+        approval_buf_adds(w->out, "false");
+        break;
+
+    case JSON_NULL:
+        approval_buf_adds(w->out, "null");
+        break;
+    }
+
+    return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static int
+json_write_array(const json_writer_t *w, json_t *array, unsigned depth)
+{
+    size_t  i, n;
+
+    n = json_array_size(array);
+
+    approval_buf_addc(w->out, '[');
+
+    for (i = 0; i < n; i++) {
+        if (i) {
+            approval_buf_addc(w->out, ',');
+        }
+
+        json_write_indent(w, depth);
+
+        if (json_write(w, json_array_get(array, i), depth) != APPROVAL_OK) {
+            return APPROVAL_ERROR;
+        }
+    }
+
+    if (n) {
+        json_write_indent(w, depth - 1);
+    }
+
+    approval_buf_addc(w->out, ']');
+
+    return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static int
+json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
+{
+    int           rc;
+    void         *iter;
+    size_t        i, n;
+    const char  **keys;
+
+    n = json_object_size(object);
+
+    if (n == 0) {
+        approval_buf_adds(w->out, "{}");
+        return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    }
+
+    keys = malloc(n * sizeof(char *));
+    if (keys == NULL) {
+        w->out->failed = 1;
+        return APPROVAL_ERROR;
+    }
+
+    for (i = 0, iter = json_object_iter(object);
+         i < n && iter;
+         i++, iter = json_object_iter_next(object, iter))
+    {
+        keys[i] = json_object_iter_key(iter);
+    }
+
+    n = i;
+
+    if (!w->pretty) {
+        qsort(keys, n, sizeof(char *), json_key_cmp);
+    }
+
+    rc = APPROVAL_OK;
+
+    approval_buf_addc(w->out, '{');
+
+    for (i = 0; i < n && rc == APPROVAL_OK; i++) {
+        if (i) {
+            approval_buf_addc(w->out, ',');
+        }
+
+        rc = json_write_member(w, keys[i], json_object_get(object, keys[i]),
+                               depth);
+    }
+
+    json_write_indent(w, depth - 1);
+    approval_buf_addc(w->out, '}');
+
+    free(keys);
+
+    return w->out->failed ? APPROVAL_ERROR : rc;
+}
+
+
+static int
+json_write_member(const json_writer_t *w, const char *key, json_t *value,
+    unsigned depth)
+{
+    json_write_indent(w, depth);
+
+    approval_buf_addc(w->out, '"');
+    approval_escape_json(approval_str(key), w->out);
+    approval_buf_adds(w->out, w->pretty ? "\": " : "\":");
+
+    return json_write(w, value, depth);
+}
+
+
+static void
+json_write_indent(const json_writer_t *w, unsigned depth)
+{
+    if (!w->pretty) {
+        return;
+    }
+
+    approval_buf_addc(w->out, '\n');
+
+    while (depth--) {
+        approval_buf_adds(w->out, "  ");
+    }
+}
+
+
+/*
+ * The order of UTF-16 code units is that of UTF-8 bytes, but that characters
+ * above U+FFFF (lead bytes from F0), which are surrogates in UTF-16, stand
+ * before U+E000 to U+FFFF (lead bytes EE and EF).
+ */
+
+static int
+json_key_cmp(const void *one, const void *two)
+{
+    const unsigned char  *a, *b;
+
+    a = *(const unsigned char * const *) one;
+    b = *(const unsigned char * const *) two;
+
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+
+    if (*a >= 0xee && *b >= 0xee && (*a >= 0xf0) != (*b >= 0xf0)) {
+        return *a >= 0xf0 ? -1 : 1;
+    }
+
+    return (int) *a - (int) *b;
+}
+
+
+/* ECMAScript's Number::toString, as RFC 8785 asks. */
+
+static int
+json_write_real(double d, approval_buf_t *out)
+{
+    int   i, k, n;
+    char  digits[JSON_DIGITS + 1];
+
+    if (!isfinite(d)) {
+        return APPROVAL_ERROR;
+    }
+
+    if (d == 0) {
+        approval_buf_addc(out, '0');
+        return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    }
+
+    if (d < 0) {
+        approval_buf_addc(out, '-');
+        d = -d;
+    }
+
+    /* 15 digits always come back, but the smallest numbers have fewer */
+
+    i = d < 1e-300 ? 1 : 15;
+
+    do {
+        n = json_digits(d, i, digits);
+    } while (json_digits_value(digits, n) != d && ++i <= JSON_DIGITS);
+
+    for (k = (int) strlen(digits); k > 1 && digits[k - 1] == '0'; k--) {
+        digits[k - 1] = '\0';
+    }
+
+    /* the value is 0.DIGITS * 10^n */
+
+    if (k <= n && n <= 21) {
+        approval_buf_adds(out, digits);
+
+        for (i = k; i < n; i++) {
+            approval_buf_addc(out, '0');
+        }
+
+    } else if (0 < n && n <= 21) {
+        approval_buf_add(out, digits, (size_t) n);
+        approval_buf_addc(out, '.');
+        approval_buf_adds(out, digits + n);
+
+    } else if (-6 < n && n <= 0) {
+        approval_buf_adds(out, "0.");
+
+        for (i = n; i < 0; i++) {
+            approval_buf_addc(out, '0');
+        }
+
+        approval_buf_adds(out, digits);
+
+    } else {
+        approval_buf_addc(out, (unsigned char) digits[0]);
+
+        if (k > 1) {
+            approval_buf_addc(out, '.');
+            approval_buf_adds(out, digits + 1);
+        }
+
+        approval_buf_printf(out, "e%+d", n - 1);
+    }
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+/*
+ * The first len digits of d, rounded; the exponent n of 0.DIGITS * 10^n is
+ * returned.  Below a power of two doubles lie closer than above it: there the
+ * nearest decimal may be another double's, and its upper neighbour ours.
+ */
+
+static int
+json_digits(double d, int len, char digits[JSON_DIGITS + 1])
+{
+    int          i, n, up;
+    char         text[JSON_DIGITS + 16], next[JSON_DIGITS + 1];
+    const char  *p;
+
+    /* whatever the locale's decimal point is, it is not a digit */
+
+    (void) snprintf(text, sizeof(text), "%.*e", len - 1, d);
+
+    i = 0;
+
+    for (p = text; *p && *p != 'e'; p++) {
+        if (*p >= '0' && *p <= '9' && i < JSON_DIGITS) {
+            digits[i++] = *p;
+        }
+    }
+
+    digits[i] = '\0';
+
+    n = *p ? atoi(p + 1) + 1 : 1;
+
+    if (len < 16 || len == JSON_DIGITS || json_digits_value(digits, n) == d) {
+        return n;
+    }
+
+    memcpy(next, digits, sizeof(next));
+    up = json_digits_up(next);
+
+    if (json_digits_value(next, n + up) == d) {
+        memcpy(digits, next, sizeof(next));
+        return n + up;
+    }
+
+    return n;
+}
+
+
+/* Adds one to the last digit; 1 is returned where that made 10... of 99... */
+
+static int
+json_digits_up(char *digits)
+{
+    size_t  i;
+
+    for (i = strlen(digits); i > 0; i--) {
+        if (digits[i - 1] != '9') {
+            digits[i - 1]++;
+            return 0;
+        }
+
+        digits[i - 1] = '0';
+    }
+
+    digits[0] = '1';
+
+    return 1;
+}
+
+
+static double
+json_digits_value(const char *digits, int n)
+{
+    char  text[JSON_DIGITS + 16];
+
+    /* no decimal point: the locale has no say */
+
+    (void) snprintf(text, sizeof(text), "%se%d", digits,
+                    n - (int) strlen(digits));
+
+    return strtod(text, NULL);
+}

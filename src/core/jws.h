@@ -1,0 +1,30 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037): votes, decisions
+ * and receipts.
+ */
+
+
+#ifndef APPROVAL_JWS_H
+#define APPROVAL_JWS_H
+
+
+#include "core/json.h"
+#include "core/keys.h"
+
+
+/* The header is {"alg":"EdDSA","kid":KID,"typ":TYP}; claims: canonical. */
+int approval_jws_make(approval_signer_t *s, const char *typ, json_t *claims,
+    approval_buf_t *out);
+
+/*
+ * Only EdDSA, only this signer's kid, only this typ, only canonical base64url.
+ * Returns the claims (a new reference), or NULL with *err.
+ */
+json_t *approval_jws_verify(approval_signer_t *s, const char *typ,
+    approval_str_t token, const char **err);
+
+
+#endif /* APPROVAL_JWS_H */

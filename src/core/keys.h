@@ -1,0 +1,83 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The keys of approval_key and approval_signing_key, and what is done with
+ * them: MAC, seal, sign.  libcrypto only; the caller reads the files.
+ */
+
+
+#ifndef APPROVAL_KEYS_H
+#define APPROVAL_KEYS_H
+
+
+#include "core/str.h"
+
+
+#define APPROVAL_KEY_MIN      32       /* bytes of a secret       */
+#define APPROVAL_KEYS_MAX     16       /* secrets in a file       */
+#define APPROVAL_MAC_LEN      32       /* HMAC-SHA256             */
+#define APPROVAL_SHA256_LEN   32
+#define APPROVAL_ID_LEN       32       /* hex of 128 random bits  */
+#define APPROVAL_SEAL_EXTRA   (1 + 4 + 12 + 16)  /* version, key id, iv, tag */
+
+
+typedef struct approval_keyring_s  approval_keyring_t;   /* symmetric */
+typedef struct approval_signer_s   approval_signer_t;    /* Ed25519   */
+
+
+/*
+ * One secret a line, base64 or hex, at least APPROVAL_KEY_MIN bytes decoded;
+ * blank lines and lines that start with "#" are passed over.  The first
+ * signs and seals, all verify and open.  NULL with *err, and *line (from 1).
+ */
+approval_keyring_t *approval_keyring_parse(approval_str_t text,
+    const char **err, unsigned *line);
+void approval_keyring_destroy(approval_keyring_t *k);
+
+/*
+ * HMAC-SHA256 by the first key, under a purpose: a key derived for "link"
+ * (HKDF-SHA256) never verifies what was made for "nonce".  Verification takes
+ * any key of the ring, in constant time.
+ */
+int approval_mac(approval_keyring_t *k, const char *purpose,
+    approval_str_t data, unsigned char mac[APPROVAL_MAC_LEN]);
+int approval_mac_verify(approval_keyring_t *k, const char *purpose,
+    approval_str_t data, approval_str_t mac);
+
+/*
+ * AES-256-GCM under a derived key: appended to out are a version byte, the
+ * key's id (4 bytes), the iv (12 random bytes), the ciphertext and the tag.
+ * aad binds it to its place (the action's id).
+ */
+int approval_seal(approval_keyring_t *k, const char *purpose,
+    approval_str_t aad, approval_str_t plain, approval_buf_t *out);
+int approval_open(approval_keyring_t *k, const char *purpose,
+    approval_str_t aad, approval_str_t sealed, approval_buf_t *out);
+
+/*
+ * Ed25519.  From PEM (PKCS #8 private key), or derived from the keyring's
+ * first key where no signing key is configured.  kid is the first 16
+ * base64url characters of SHA-256 over the raw public key.
+ */
+approval_signer_t *approval_signer_pem(approval_str_t pem, const char **err);
+approval_signer_t *approval_signer_derive(approval_keyring_t *k);
+approval_signer_t *approval_signer_public_pem(approval_str_t pem,
+    const char **err);
+void approval_signer_destroy(approval_signer_t *s);
+approval_str_t approval_signer_kid(const approval_signer_t *s);
+int approval_signer_public(const approval_signer_t *s, unsigned char raw[32]);
+int approval_sign(approval_signer_t *s, approval_str_t data,
+    unsigned char sig[64]);
+int approval_verify(approval_signer_t *s, approval_str_t data,
+    approval_str_t sig);
+
+/* Random: APPROVAL_ERROR if the generator fails. */
+int approval_random(unsigned char *dst, size_t len);
+int approval_id(char dst[APPROVAL_ID_LEN]);
+int approval_id_valid(approval_str_t id);
+
+int approval_sha256(approval_str_t data, unsigned char md[APPROVAL_SHA256_LEN]);
+
+
+#endif /* APPROVAL_KEYS_H */

@@ -1,0 +1,289 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the files of core/match share; nobody else includes it.
+ *
+ *   match.c          building a set
+ *   match_pattern.c  one pattern: its syntax, its literal key, its test
+ *   match_number.c   decimal numbers, compared exactly
+ *   match_index.c    what each rule hangs on
+ *   match_trie.c     the tree of a subject's literals
+ *   match_exec.c     which rule holds
+ *   match_explain.c  why it does
+ */
+
+
+#ifndef APPROVAL_MATCH_INTERNAL_H
+#define APPROVAL_MATCH_INTERNAL_H
+
+
+#include "core/form.h"
+#include "core/match.h"
+
+
+#define PCRE2_CODE_UNIT_WIDTH  8
+#include <pcre2.h>
+
+
+#define APPROVAL_MATCH_LIMIT_CALLS  10000
+#define APPROVAL_MATCH_LIMIT_DEPTH  10000
+#define APPROVAL_MATCH_LIMIT_HEAP   4096            /* KiB */
+#define APPROVAL_MATCH_JIT_STACK    (512 * 1024)
+
+/* Bit 63 is every method that no rule names. */
+#define APPROVAL_MATCH_METHODS      63
+#define APPROVAL_MATCH_METHOD_OTHER ((uint64_t) 1 << 63)
+#define APPROVAL_MATCH_METHOD_ANY   (~(uint64_t) 0)
+
+/* What ends a list of rule numbers. */
+#define APPROVAL_MATCH_END          0xffffffffu
+
+
+/* +-0.d1d2d3... * 10^(top + 1), d1 != 0; a "." among the digits is skipped. */
+
+typedef struct {
+    int                    sign;           /* 0: the number is zero */
+    int64_t                top;            /* power of ten of the first digit */
+    const unsigned char   *digits;
+    const unsigned char   *last;
+} approval_number_t;
+
+
+typedef enum {
+    APPROVAL_MATCH_OP_EXACT,
+    APPROVAL_MATCH_OP_PREFIX,
+    APPROVAL_MATCH_OP_REGEX,
+    APPROVAL_MATCH_OP_LESS,
+    APPROVAL_MATCH_OP_GREATER
+} approval_match_op_e;
+
+
+typedef struct {
+    approval_str_t         name;           /* inside the regex's own table */
+    uint32_t               group;
+} approval_match_name_t;
+
+
+/*
+ * key: each value that the pattern holds for starts with it (or is it, where
+ * key_exact is set); meaningful if keyed is set.
+ */
+
+typedef struct {
+    approval_match_op_e    op;
+    unsigned               negated:1;
+    unsigned               keyed:1;
+    unsigned               key_exact:1;
+
+    unsigned char         *written;        /* owned: as configured, and NUL */
+    approval_str_t         text;           /* its operand, inside written */
+
+    approval_str_t         key;
+    unsigned char         *key_owned;      /* a regex's literal, unescaped */
+
+    approval_number_t      number;
+
+    pcre2_code            *regex;
+    approval_match_name_t *names;
+    uint32_t               nnames;
+} approval_match_pattern_t;
+
+
+typedef struct {
+    unsigned                   subject;
+    unsigned                   masked:1;   /* it became the rule's methods */
+    unsigned                   keyed:1;    /* all its patterns have keys */
+    uint32_t                   crowd;      /* rules that share its worst key */
+    approval_match_pattern_t  *patterns;
+    size_t                     npatterns;
+} approval_match_condition_t;
+
+
+/*
+ * Evaluation order is not the order of writing: what the index has looked up
+ * comes first (so that a rule that the index skips is one that is not held),
+ * then variables, then the body.
+ */
+
+typedef struct {
+    uint64_t               methods;
+    uint32_t               first;          /* its conditions */
+    uint32_t               n;
+    uint32_t               order;          /* in approval_match_s.order */
+    uint32_t               norder;
+    int                    primary;        /* the indexed condition or -1 */
+    unsigned               reads_uri:1;
+    unsigned               reads_json:1;
+    unsigned               reads_form:1;
+} approval_match_rule_t;
+
+
+/*
+ * A radix tree.  A node's label is what its keys go on with after its parent,
+ * 8 bytes at most, so that it is compared in one step.  kids[] starts with
+ * the kid for the byte "low"; prefix and exact are NULL where there is none.
+ */
+
+typedef struct approval_match_node_s  approval_match_node_t;
+
+struct approval_match_node_s {
+    uint64_t                 word;
+    uint64_t                 mask;
+    size_t                   len;
+    uint32_t                 low;
+    uint32_t                 nkids;
+    approval_match_node_t  **kids;
+    const uint32_t          *prefix;
+    const uint32_t          *exact;
+    approval_match_node_t   *lists;        /* nearest with prefix: itself */
+    approval_match_node_t   *up;           /* nearest with prefix: above */
+};
+
+
+/* A key that a rule may hang on. */
+
+typedef struct {
+    approval_str_t         key;
+    uint32_t               subject;
+    uint32_t               rule;
+    uint32_t               condition;
+    unsigned               exact;
+} approval_match_entry_t;
+
+
+typedef struct {
+    approval_match_node_t  *nodes;         /* nodes[1] is the root */
+    approval_match_node_t **kids;
+    uint32_t               *lists;
+    size_t                  depth;         /* lists met on one way, at most */
+} approval_match_trie_t;
+
+
+typedef struct {
+    approval_str_t         text;
+    size_t                 offset;         /* in buf, where text.data is NULL */
+} approval_match_text_t;
+
+
+typedef struct {
+    approval_subject_e       kind;
+    unsigned                 number;
+    unsigned char           *name;         /* owned: with "json:", "form:" */
+    size_t                   len;
+    size_t                   skip;
+
+    /* valid if generation is that of the set */
+    uint64_t                 generation;
+    approval_str_t           value;        /* variables */
+    approval_match_text_t   *texts;        /* body: none, one, or "*" many */
+    size_t                   ntexts;
+    size_t                   atexts;
+    approval_buf_t           buf;
+
+    approval_json_pointer_t *pointer;
+
+    uint64_t                 methods;      /* of the rules in the trie */
+    uint32_t                 popularity;
+    approval_match_trie_t    trie;
+} approval_match_subject_t;
+
+
+struct approval_match_s {
+    approval_match_subject_t    *subjects;
+    approval_match_rule_t       *rules;
+    approval_match_condition_t  *conditions;
+    size_t                       nsubjects;
+    size_t                       nrules;
+    size_t                       nconditions;
+    size_t                       asubjects;
+    size_t                       arules;
+    size_t                       aconditions;
+
+    unsigned                     compiled:1;
+
+    /* methods that rules name */
+    int                          method;   /* subject or -1 */
+    size_t                       nmethods;
+    approval_str_t               method_names[APPROVAL_MATCH_METHODS];
+    uint64_t                     method_filter;
+
+    /* the index */
+    uint64_t                     methods;
+    uint64_t                     always_methods;
+    uint32_t                    *always;
+    approval_match_subject_t   **indexed;
+    size_t                       nindexed;
+    uint32_t                    *order;
+
+    /* scratch of an execution */
+    uint64_t                     generation;
+    uint64_t                     method_generation;
+    uint64_t                     method_bit;
+    const uint32_t             **cursors;
+    int                          current;
+    const approval_match_pattern_t  *hit;
+    approval_str_t               hit_value;
+    uint32_t                     ngroups;
+    unsigned                     regexes;
+    pcre2_match_context         *match_context;
+    pcre2_match_data            *match_data;
+    pcre2_jit_stack             *jit_stack;
+    char                         error[512];
+};
+
+
+/* match_number.c: JSON's grammar; DECLINED for anything else */
+
+int approval_match_number(approval_str_t s, approval_number_t *n);
+int approval_match_number_cmp(const approval_number_t *a,
+    const approval_number_t *b);
+int approval_match_number_exact(const approval_number_t *n);
+
+/* match_pattern.c */
+
+int approval_match_pattern_init(approval_match_pattern_t *p,
+    approval_str_t written, char *errstr, size_t errlen);
+void approval_match_pattern_free(approval_match_pattern_t *p);
+
+/* RULE or NONE, negation applied; UNREADABLE; LIMIT with m->error set. */
+approval_match_e approval_match_pattern_test(approval_match_t *m,
+    const approval_match_pattern_t *p, approval_str_t value);
+
+/* match_index.c */
+
+int approval_match_index_build(approval_match_t *m);
+void approval_match_index_free(approval_match_t *m);
+
+/* match_trie.c: of sorted entries */
+
+int approval_match_trie_build(approval_match_trie_t *t,
+    const approval_match_entry_t *entries, size_t n);
+void approval_match_trie_free(approval_match_trie_t *t);
+
+/* match_exec.c: starts an execution; asks a condition */
+
+int approval_match_start(approval_match_t *m, int rule);
+approval_match_e approval_match_condition_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_match_input_t *in,
+    const char **err);
+
+/* match.c: room for one more in an array of elements of size bytes */
+
+int approval_match_grow(void *array, size_t n, size_t *alloc, size_t size);
+
+
+/* One of 64 bits: the usual methods have one each. */
+
+static inline uint64_t
+approval_match_method_hash(approval_str_t name)
+{
+    if (name.len == 0) {
+        return 1;
+    }
+
+    return (uint64_t) 1 << ((name.data[0] ^ (name.len << 3)) & 63);
+}
+
+
+#endif /* APPROVAL_MATCH_INTERNAL_H */

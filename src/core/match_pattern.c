@@ -1,0 +1,632 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * One pattern.  Regexes see bytes: no UTF mode, which would fail on invalid
+ * UTF-8, and "$" stands for the very end: text that ends in a line feed is
+ * not the text without it.
+ */
+
+
+#include "core/match_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+static int approval_pattern_parse(approval_match_pattern_t *p, char *errstr,
+    size_t errlen);
+static int approval_pattern_number(approval_match_pattern_t *p, char *errstr,
+    size_t errlen);
+static int approval_pattern_regex(approval_match_pattern_t *p,
+    uint32_t options, char *errstr, size_t errlen);
+static int approval_pattern_names(approval_match_pattern_t *p, char *errstr,
+    size_t errlen);
+static int approval_pattern_name_valid(const unsigned char *name);
+static int approval_pattern_key(approval_match_pattern_t *p);
+static size_t approval_pattern_literal(approval_str_t s, unsigned char *dst,
+    unsigned *exact);
+static int approval_pattern_alternates(approval_str_t s);
+static const unsigned char *approval_pattern_class(const unsigned char *p,
+    const unsigned char *last);
+static approval_match_e approval_pattern_test_regex(approval_match_t *m,
+    const approval_match_pattern_t *p, approval_str_t value);
+static int approval_pattern_test_number(const approval_match_pattern_t *p,
+    approval_str_t value);
+
+
+int
+approval_match_pattern_init(approval_match_pattern_t *p,
+    approval_str_t written, char *errstr, size_t errlen)
+{
+    memset(p, 0, sizeof(approval_match_pattern_t));
+
+    p->written = malloc(written.len + 1);
+    if (p->written == NULL) {
+        snprintf(errstr, errlen, "out of memory");
+        return APPROVAL_ERROR;
+    }
+
+    if (written.len) {
+        memcpy(p->written, written.data, written.len);
+    }
+
+    p->written[written.len] = '\0';
+
+    p->text.data = p->written;
+    p->text.len = written.len;
+
+    if (approval_pattern_parse(p, errstr, errlen) != APPROVAL_OK) {
+        approval_match_pattern_free(p);
+        return APPROVAL_ERROR;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+void
+approval_match_pattern_free(approval_match_pattern_t *p)
+{
+    pcre2_code_free(p->regex);
+    free(p->names);
+    free(p->key_owned);
+    free(p->written);
+
+    memset(p, 0, sizeof(approval_match_pattern_t));
+}
+
+
+static int
+approval_pattern_parse(approval_match_pattern_t *p, char *errstr,
+    size_t errlen)
+{
+    size_t           skip;
+    uint32_t         options;
+    approval_str_t  *text;
+
+    text = &p->text;
+
+    if (text->len && *text->data == '!') {
+        p->negated = 1;
+        text->data++;
+        text->len--;
+    }
+
+    p->op = APPROVAL_MATCH_OP_EXACT;
+    options = 0;
+    skip = text->len ? 1 : 0;
+
+    switch (text->len ? *text->data : 0) {
+
+    case '~':
+        p->op = APPROVAL_MATCH_OP_REGEX;
+
+        if (text->len > 1 && text->data[1] == '*') {
+            options = PCRE2_CASELESS;
+            skip = 2;
+        }
+
+        break;
+
+    case '^':
+        p->op = APPROVAL_MATCH_OP_PREFIX;
+        break;
+
+    case '<':
+        p->op = APPROVAL_MATCH_OP_LESS;
+        break;
+
+    case '>':
+        p->op = APPROVAL_MATCH_OP_GREATER;
+        break;
+
+    case '!':
+        snprintf(errstr, errlen, "\"%s\" negates twice: write one \"!\", "
+                 "or \"!\\!...\" for text that starts with \"!\"",
+                 (char *) p->written);
+        return APPROVAL_ERROR;
+
+    case '\\':
+        break;
+
+    default:
+        skip = 0;
+        break;
+    }
+
+    text->data += skip;
+    text->len -= skip;
+
+    switch (p->op) {
+
+    case APPROVAL_MATCH_OP_REGEX:
+        return approval_pattern_regex(p, options, errstr, errlen);
+
+    case APPROVAL_MATCH_OP_LESS:
+    case APPROVAL_MATCH_OP_GREATER:
+        return approval_pattern_number(p, errstr, errlen);
+
+    default:
+        p->key = *text;
+        p->key_exact = (p->op == APPROVAL_MATCH_OP_EXACT);
+        p->keyed = !p->negated && (p->key_exact || text->len);
+        return APPROVAL_OK;
+    }
+}
+
+
+static int
+approval_pattern_number(approval_match_pattern_t *p, char *errstr,
+    size_t errlen)
+{
+    if (approval_match_number(p->text, &p->number) != APPROVAL_OK) {
+        snprintf(errstr, errlen, "\"%s\" compares with \"%s\", which is not "
+                 "a decimal number: write \"%c100\", or \"\\%s\" for text",
+                 (char *) p->written, (char *) p->text.data,
+                 p->text.data[-1], (char *) p->text.data - 1);
+        return APPROVAL_ERROR;
+    }
+
+    if (!approval_match_number_exact(&p->number)) {
+        snprintf(errstr, errlen, "\"%s\" compares with a number beyond "
+                 "+-2^53, which is not compared exactly everywhere: use a "
+                 "regex", (char *) p->written);
+        return APPROVAL_ERROR;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static int
+approval_pattern_regex(approval_match_pattern_t *p, uint32_t options,
+    char *errstr, size_t errlen)
+{
+    int            code;
+    size_t         offset;
+    unsigned char  reason[128];
+
+    if (p->text.len == 0) {
+        snprintf(errstr, errlen, "\"%s\" has no regex: write \"^\" for any "
+                 "value, or \"\\~\" for text", (char *) p->written);
+        return APPROVAL_ERROR;
+    }
+
+    p->regex = pcre2_compile(p->text.data, p->text.len,
+                             options | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_UTF
+                             | PCRE2_NEVER_UCP,
+                             &code, &offset, NULL);
+
+    if (p->regex == NULL) {
+        if (pcre2_get_error_message(code, reason, sizeof(reason)) < 0) {
+            memcpy(reason, "unknown error", sizeof("unknown error"));
+        }
+
+        if (offset < p->text.len) {
+            snprintf(errstr, errlen, "regex \"%s\" is invalid: %s at \"%s\"",
+                     (char *) p->written, (char *) reason,
+                     (char *) p->text.data + offset);
+
+        } else {
+            snprintf(errstr, errlen, "regex \"%s\" is invalid: %s at its end",
+                     (char *) p->written, (char *) reason);
+        }
+
+        return APPROVAL_ERROR;
+    }
+
+    /* without JIT, e.g. where memory cannot be executable, it is interpreted */
+
+    (void) pcre2_jit_compile(p->regex, PCRE2_JIT_COMPLETE);
+
+    if (approval_pattern_names(p, errstr, errlen) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
+
+    if (p->negated || options) {
+        return APPROVAL_OK;
+    }
+
+    if (approval_pattern_key(p) != APPROVAL_OK) {
+        snprintf(errstr, errlen, "out of memory");
+        return APPROVAL_ERROR;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static int
+approval_pattern_names(approval_match_pattern_t *p, char *errstr,
+    size_t errlen)
+{
+    uint32_t        i, n, size;
+    unsigned char  *name;
+    PCRE2_SPTR      table;
+
+    if (pcre2_pattern_info(p->regex, PCRE2_INFO_NAMECOUNT, &n) != 0
+        || pcre2_pattern_info(p->regex, PCRE2_INFO_NAMEENTRYSIZE, &size) != 0
+        || pcre2_pattern_info(p->regex, PCRE2_INFO_NAMETABLE, &table) != 0)
+    {
+        snprintf(errstr, errlen, "regex \"%s\" cannot be inspected",
+                 (char *) p->written);
+        return APPROVAL_ERROR;
+    }
+
+    if (n == 0) {
+        return APPROVAL_OK;
+    }
+
+    p->names = calloc(n, sizeof(approval_match_name_t));
+    if (p->names == NULL) {
+        snprintf(errstr, errlen, "out of memory");
+        return APPROVAL_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        name = (unsigned char *) table + i * size;
+
+        if (!approval_pattern_name_valid(name + 2)) {
+            snprintf(errstr, errlen, "regex \"%s\" names a group \"%s\": use "
+                     "lower-case letters, digits and \"_\" only",
+                     (char *) p->written, (char *) name + 2);
+            return APPROVAL_ERROR;
+        }
+
+        p->names[i].group = (uint32_t) name[0] << 8 | name[1];
+        p->names[i].name = approval_str((char *) name + 2);
+    }
+
+    p->nnames = n;
+
+    return APPROVAL_OK;
+}
+
+
+static int
+approval_pattern_name_valid(const unsigned char *name)
+{
+    for ( /* void */ ; *name; name++) {
+
+        if (!((*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9')
+              || *name == '_'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* The literal that each string that the regex matches starts with, if any. */
+
+static int
+approval_pattern_key(approval_match_pattern_t *p)
+{
+    size_t          len;
+    unsigned        exact;
+    approval_str_t  s;
+
+    s = p->text;
+
+    if (*s.data == '^') {
+        s.data++;
+        s.len--;
+
+    } else if (s.len >= 2 && s.data[0] == '\\' && s.data[1] == 'A') {
+        s.data += 2;
+        s.len -= 2;
+
+    } else {
+        return APPROVAL_OK;
+    }
+
+    if (s.len == 0 || approval_pattern_alternates(s)) {
+        return APPROVAL_OK;
+    }
+
+    p->key_owned = malloc(s.len);
+    if (p->key_owned == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    len = approval_pattern_literal(s, p->key_owned, &exact);
+
+    if (len == 0) {
+        return APPROVAL_OK;
+    }
+
+    p->key.data = p->key_owned;
+    p->key.len = len;
+    p->key_exact = exact;
+    p->keyed = 1;
+
+    return APPROVAL_OK;
+}
+
+
+static size_t
+approval_pattern_literal(approval_str_t s, unsigned char *dst, unsigned *exact)
+{
+    unsigned char        *q;
+    const unsigned char  *p, *last;
+
+    q = dst;
+    last = s.data + s.len;
+    *exact = 0;
+
+    for (p = s.data; p < last; p++) {
+
+        switch (*p) {
+
+        case '*':
+        case '?':
+        case '{':
+            /* the literal before it may be absent */
+            return q > dst ? (size_t) (q - dst - 1) : 0;
+
+        case '$':
+            *exact = (p + 1 == last);
+            return q - dst;
+
+        case '^':
+        case '.':
+        case '[':
+        case '(':
+        case ')':
+        case '|':
+        case '+':
+            return q - dst;
+
+        case '\\':
+            if (p + 1 == last || (p[1] & 0x80)
+                || (p[1] >= '0' && p[1] <= '9')
+                || ((p[1] | 0x20) >= 'a' && (p[1] | 0x20) <= 'z'))
+            {
+                return q - dst;
+            }
+
+            p++;
+            break;
+
+        default:
+            break;
+        }
+
+        *q++ = *p;
+    }
+
+    return q - dst;
+}
+
+
+/*
+ * May something else than the literal that the regex starts with match too:
+ * by an alternative at the top, or by what changes the meaning of literals?
+ * What is not understood is taken as a "yes", which costs time only.
+ */
+
+static int
+approval_pattern_alternates(approval_str_t s)
+{
+    size_t                depth;
+    const unsigned char  *p, *last;
+
+    depth = 0;
+    last = s.data + s.len;
+
+    for (p = s.data; p < last; p++) {
+
+        switch (*p) {
+
+        case '\\':
+            p++;
+
+            if (p == last || *p == 'Q' || *p == 'E' || *p == 'c') {
+                return 1;
+            }
+
+            break;
+
+        case '[':
+            p = approval_pattern_class(p, last);
+
+            if (p == NULL) {
+                return 1;
+            }
+
+            break;
+
+        case '(':
+            depth++;
+
+            if (last - p > 1 && p[1] == '*') {
+                return 1;
+            }
+
+            if (last - p > 1 && p[1] == '?') {
+
+                if (last - p < 3 || strchr(":=!<>P", p[2]) == NULL) {
+                    return 1;
+                }
+
+                p += 2;
+            }
+
+            break;
+
+        case ')':
+            if (depth == 0) {
+                return 1;
+            }
+
+            depth--;
+            break;
+
+        case '|':
+            if (depth == 0) {
+                return 1;
+            }
+
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return depth != 0;
+}
+
+
+/* From "[" to its "]". */
+
+static const unsigned char *
+approval_pattern_class(const unsigned char *p, const unsigned char *last)
+{
+    const unsigned char  *first;
+
+    p++;
+
+    if (p < last && *p == '^') {
+        p++;
+    }
+
+    for (first = p; p < last; p++) {
+
+        switch (*p) {
+
+        case ']':
+            if (p != first) {
+                return p;
+            }
+
+            break;
+
+        case '\\':
+            p++;
+
+            if (p == last || *p == 'Q' || *p == 'E' || *p == 'c') {
+                return NULL;
+            }
+
+            break;
+
+        case '[':
+            if (last - p > 1
+                && (p[1] == ':' || p[1] == '.' || p[1] == '='))
+            {
+                return NULL;
+            }
+
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return NULL;
+}
+
+
+approval_match_e
+approval_match_pattern_test(approval_match_t *m,
+    const approval_match_pattern_t *p, approval_str_t value)
+{
+    int               holds;
+    approval_match_e  rc;
+
+    switch (p->op) {
+
+    case APPROVAL_MATCH_OP_EXACT:
+        holds = value.len == p->text.len
+                && (value.len == 0
+                    || memcmp(value.data, p->text.data, value.len) == 0);
+        break;
+
+    case APPROVAL_MATCH_OP_PREFIX:
+        holds = value.len >= p->text.len
+                && (p->text.len == 0
+                    || memcmp(value.data, p->text.data, p->text.len) == 0);
+        break;
+
+    case APPROVAL_MATCH_OP_REGEX:
+        rc = approval_pattern_test_regex(m, p, value);
+
+        if (rc == APPROVAL_MATCH_LIMIT) {
+            return rc;
+        }
+
+        holds = (rc == APPROVAL_MATCH_RULE);
+        break;
+
+    default:
+        holds = approval_pattern_test_number(p, value);
+
+        if (holds == APPROVAL_ERROR) {
+            return APPROVAL_MATCH_UNREADABLE;
+        }
+
+        break;
+    }
+
+    return holds != (int) p->negated ? APPROVAL_MATCH_RULE
+                                     : APPROVAL_MATCH_NONE;
+}
+
+
+/* Every error but "no match" refuses: what cannot be judged is not passed. */
+
+static approval_match_e
+approval_pattern_test_regex(approval_match_t *m,
+    const approval_match_pattern_t *p, approval_str_t value)
+{
+    int            rc;
+    unsigned char  reason[128];
+
+    rc = pcre2_match(p->regex, value.len ? value.data : (PCRE2_SPTR) "",
+                     value.len, 0, 0, m->match_data, m->match_context);
+
+    if (rc >= 0) {
+        return APPROVAL_MATCH_RULE;
+    }
+
+    if (rc == PCRE2_ERROR_NOMATCH) {
+        return APPROVAL_MATCH_NONE;
+    }
+
+    if (pcre2_get_error_message(rc, reason, sizeof(reason)) < 0) {
+        memcpy(reason, "unknown error", sizeof("unknown error"));
+    }
+
+    snprintf(m->error, sizeof(m->error), "rule %d: regex \"%.256s\" failed: "
+             "%s; make it simpler or anchor it", m->current,
+             (char *) p->written, (char *) reason);
+
+    return APPROVAL_MATCH_LIMIT;
+}
+
+
+static int
+approval_pattern_test_number(const approval_match_pattern_t *p,
+    approval_str_t value)
+{
+    int                rc;
+    approval_number_t  n;
+
+    if (approval_match_number(value, &n) != APPROVAL_OK) {
+        return 0;
+    }
+
+    if (!approval_match_number_exact(&n)) {
+        return APPROVAL_ERROR;
+    }
+
+    rc = approval_match_number_cmp(&n, &p->number);
+
+    return p->op == APPROVAL_MATCH_OP_LESS ? rc < 0 : rc > 0;
+}

@@ -1,0 +1,57 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Audit records: one canonical JSON line each, chained by hash.
+ */
+
+
+#ifndef APPROVAL_RECORD_H
+#define APPROVAL_RECORD_H
+
+
+#include "core/json.h"
+#include "core/keys.h"
+
+
+#define APPROVAL_WRITER_LEN  32        /* hex of 128 random bits */
+
+
+/*
+ * One writer's chain: a worker process between its start and its end.
+ * "prev" of the first record is 64 zeros.
+ */
+
+typedef struct {
+    char                  writer[APPROVAL_WRITER_LEN];
+    uint64_t              seq;         /* of the next record, from 1 */
+    unsigned char         prev[APPROVAL_SHA256_LEN];
+} approval_chain_t;
+
+
+int approval_chain_init(approval_chain_t *c);
+
+/*
+ * Completes "event" (an object with type, time and whatever the event says)
+ * with writer, seq and prev, computes
+ *
+ *     hash = SHA-256("approval-record-v1" LF canonical JSON without "hash")
+ *
+ * adds it, and appends the line (canonical JSON, LF) to out.  The chain
+ * advances only on APPROVAL_OK and when approval_chain_commit() is called
+ * after the line is written, so that a failed write leaves no gap.
+ */
+int approval_chain_append(const approval_chain_t *c, json_t *event,
+    unsigned char hash[APPROVAL_SHA256_LEN], approval_buf_t *out);
+void approval_chain_commit(approval_chain_t *c,
+    const unsigned char hash[APPROVAL_SHA256_LEN]);
+
+/*
+ * Reads one line: is it canonical, does its hash hold?  On APPROVAL_OK *event
+ * is a new reference.  The caller follows seq and prev.
+ */
+int approval_record_read(approval_str_t line, json_t **event,
+    unsigned char hash[APPROVAL_SHA256_LEN], const char **err);
+
+
+#endif /* APPROVAL_RECORD_H */

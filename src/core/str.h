@@ -1,0 +1,109 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Strings and growable buffers of the core, which knows nothing of nginx.
+ */
+
+
+#ifndef APPROVAL_STR_H
+#define APPROVAL_STR_H
+
+
+#include <stddef.h>
+#include <stdint.h>
+
+
+/* What core functions return where a plain value does not say enough. */
+
+#define APPROVAL_OK        0
+#define APPROVAL_ERROR    -1
+#define APPROVAL_DECLINED -5
+
+
+/* A length-counted string; never owned by the one who holds it. */
+
+typedef struct {
+    size_t                len;
+    const unsigned char  *data;
+} approval_str_t;
+
+
+#define approval_string(lit)                                                  \
+    { sizeof(lit) - 1, (const unsigned char *) (lit) }
+
+
+/*
+ * A growable buffer.  It owns data, which comes from malloc().  An allocation
+ * that fails sets "failed" and makes all later appends no-ops, so that a long
+ * sequence of appends is checked once, at its end.
+ */
+
+typedef struct {
+    unsigned char  *data;
+    size_t          len;
+    size_t          size;
+    unsigned        failed;
+} approval_buf_t;
+
+
+approval_str_t approval_str(const char *s);
+int approval_str_eq(approval_str_t a, approval_str_t b);
+int approval_str_eq_nocase(approval_str_t a, approval_str_t b);
+
+/* Equality in a time that depends on the lengths only. */
+int approval_str_eq_secret(approval_str_t a, approval_str_t b);
+
+void approval_buf_init(approval_buf_t *b);
+void approval_buf_free(approval_buf_t *b);
+void approval_buf_reset(approval_buf_t *b);
+void approval_buf_add(approval_buf_t *b, const void *data, size_t len);
+void approval_buf_adds(approval_buf_t *b, const char *s);
+void approval_buf_addc(approval_buf_t *b, unsigned char c);
+void approval_buf_printf(approval_buf_t *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+approval_str_t approval_buf_str(const approval_buf_t *b);
+
+/* The same, zeroed before it is freed: for keys and plaintext. */
+void approval_buf_wipe(approval_buf_t *b);
+
+
+/*
+ * Encodings.  Decoders accept the canonical form only: no padding and no
+ * stray bits in base64url, padding required in base64, hex in lower case.
+ * "dst" must have room for approval_base64_size(len) or 2 * len (hex) bytes;
+ * the number of bytes written is returned, or (size_t) -1 where the input is
+ * not canonical.
+ */
+
+#define approval_base64_size(len)  (((len) + 2) / 3 * 4)
+
+size_t approval_base64_encode(unsigned char *dst, const unsigned char *src,
+    size_t len);
+size_t approval_base64_decode(unsigned char *dst, approval_str_t src);
+size_t approval_base64url_encode(unsigned char *dst, const unsigned char *src,
+    size_t len);
+size_t approval_base64url_decode(unsigned char *dst, approval_str_t src);
+size_t approval_hex_encode(unsigned char *dst, const unsigned char *src,
+    size_t len);
+size_t approval_hex_decode(unsigned char *dst, approval_str_t src);
+
+/* Valid UTF-8 by RFC 3629: no surrogates, no overlong forms, <= U+10FFFF. */
+int approval_utf8_valid(approval_str_t s);
+
+/*
+ * The next code point of a valid or invalid UTF-8 string: advances *p and
+ * returns it, or 0xffffffff for one invalid byte.
+ */
+uint32_t approval_utf8_next(const unsigned char **p, const unsigned char *last);
+
+/*
+ * RFC 3339, UTC, milliseconds: "2026-01-02T03:04:05.678Z".  Parsing takes
+ * fewer digits of the fraction, too, or none.
+ */
+#define APPROVAL_TIME_LEN  24
+void approval_time_format(char dst[APPROVAL_TIME_LEN + 1], int64_t ms);
+int approval_time_parse(approval_str_t s, int64_t *ms);
+
+
+#endif /* APPROVAL_STR_H */

@@ -1,0 +1,612 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/approver.h"
+#include "core/form.h"
+#include "core/token.h"
+#include "model/link.h"
+
+
+#define NGX_HTTP_APPROVAL_COOKIE       "approval_session"
+#define NGX_HTTP_APPROVAL_COOKIE_TIME  3600
+
+
+static ngx_int_t ngx_http_approval_approver_link(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_approver_cookie(
+    ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_approver_token(ngx_http_approval_desk_t *d,
+    const char *purpose, ngx_str_t *token, json_t *doc, int64_t now,
+    ngx_str_t *who, int64_t *expires);
+static ngx_int_t ngx_http_approval_approver_person(
+    ngx_http_approval_desk_t *d, ngx_str_t *who,
+    ngx_http_approval_desk_how_e how, ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_uint_t ngx_http_approval_approver_secure(
+    ngx_http_approval_desk_t *d);
+static ngx_uint_t ngx_http_approval_approver_origin(
+    ngx_http_approval_desk_t *d, ngx_str_t *origin);
+
+
+ngx_int_t
+ngx_http_approval_approver_claims(ngx_http_approval_desk_t *d)
+{
+    if (d->lcf->approver
+        && ngx_http_complex_value(d->request, d->lcf->approver, &d->idp)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_approver_link(d) != NGX_OK
+        || ngx_http_approval_approver_cookie(d) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (d->idp.len == 0 && d->link.len == 0 && d->session.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_approver_link(ngx_http_approval_desk_t *d)
+{
+    int              found;
+    ngx_int_t        rc;
+    const char      *err;
+    approval_buf_t   value;
+
+    approval_buf_init(&value);
+
+    found = approval_form_get(ngx_http_approval_core_str(&d->request->args),
+                              approval_str("t"), &value, &err);
+
+    rc = value.failed ? NGX_ERROR : NGX_OK;
+
+    if (rc == NGX_OK && found == APPROVAL_OK) {
+        rc = ngx_http_approval_desk_copy(d->request->pool,
+                                         approval_buf_str(&value), &d->link);
+    }
+
+    approval_buf_wipe(&value);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_approver_cookie(ngx_http_approval_desk_t *d)
+{
+    size_t       len;
+    u_char      *p, *last, *end;
+    ngx_str_t   *cookie;
+    ngx_uint_t   i;
+
+    len = sizeof(NGX_HTTP_APPROVAL_COOKIE "=") - 1;
+
+    for (i = 0; /* void */ ; i++) {
+        cookie = ngx_http_approval_desk_header(d->request, "cookie", i);
+        if (cookie == NULL) {
+            return NGX_OK;
+        }
+
+        p = cookie->data;
+        last = p + cookie->len;
+
+        while (p < last) {
+
+            end = ngx_strlchr(p, last, ';');
+            if (end == NULL) {
+                end = last;
+            }
+
+            while (p < end && *p == ' ') {
+                p++;
+            }
+
+            if ((size_t) (end - p) > len
+                && ngx_strncmp(p, NGX_HTTP_APPROVAL_COOKIE "=", len) == 0)
+            {
+                d->session.data = p + len;
+                d->session.len = end - d->session.data;
+                return NGX_OK;
+            }
+
+            p = end + 1;
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_http_approval_approver_unknown(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
+               "identity-required", "Who are you?",
+               "Open the personal link of your message, or sign in as an "
+               "approver.", NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_approver_idp(ngx_http_approval_desk_t *d, ngx_int_t *rc)
+{
+    if (d->idp.len == 0) {
+        *rc = ngx_http_approval_approver_unknown(d);
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_approver_person(d, &d->idp,
+                                             NGX_HTTP_APPROVAL_DESK_IDP, rc);
+}
+
+
+ngx_int_t
+ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_int_t *rc)
+{
+    int64_t      now, expires;
+    ngx_str_t    who;
+    ngx_int_t    valid;
+
+    now = reply->now / 1000;
+    valid = NGX_DECLINED;
+
+    if (d->link.len) {
+        valid = ngx_http_approval_approver_token(d, "link", &d->link, doc,
+                                                 now, &who, &expires);
+    }
+
+    if (valid == NGX_DECLINED && d->session.len) {
+        valid = ngx_http_approval_approver_token(d, "session", &d->session,
+                                                 doc, now, &who, &expires);
+    }
+
+    if (valid == NGX_ERROR) {
+        *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
+    }
+
+    if (d->idp.len == 0) {
+
+        if (valid == NGX_OK) {
+            return ngx_http_approval_approver_person(d, &who,
+                                              NGX_HTTP_APPROVAL_DESK_LINK, rc);
+        }
+
+        *rc = (valid == NGX_ABORT)
+              ? ngx_http_approval_approver_lapsed(d, reply)
+              : ngx_http_approval_approver_unknown(d);
+
+        return NGX_DECLINED;
+    }
+
+    if (valid == NGX_OK
+        && !approval_people_same(d->mcf->people,
+                                 ngx_http_approval_core_str(&who),
+                                 ngx_http_approval_core_str(&d->idp)))
+    {
+        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "identity-mismatch", "Two identities",
+                  "The personal link is another person's than the one who is "
+                  "signed in.", NULL);
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_approver_person(d, &d->idp,
+                                             NGX_HTTP_APPROVAL_DESK_IDP, rc);
+}
+
+
+/* NGX_OK, NGX_DECLINED: not ours, NGX_ABORT: was ours, and is over. */
+
+static ngx_int_t
+ngx_http_approval_approver_token(ngx_http_approval_desk_t *d,
+    const char *purpose, ngx_str_t *token, json_t *doc, int64_t now,
+    ngx_str_t *who, int64_t *expires)
+{
+    int                rc;
+    ngx_int_t          ok;
+    ngx_str_t          digest;
+    approval_buf_t     approver;
+    approval_token_t   t;
+
+    digest = ngx_http_approval_json_get(doc, "digest");
+
+    ngx_memzero(&t, sizeof(approval_token_t));
+    t.action.data = d->id;
+    t.action.len = APPROVAL_ID_LEN;
+    t.digest = ngx_http_approval_core_str(&digest);
+
+    approval_buf_init(&approver);
+
+    rc = approval_token_read(d->mcf->keyring, purpose,
+                             ngx_http_approval_core_str(token), &t, &approver,
+                             now);
+
+    if (rc == APPROVAL_OK) {
+        ok = ngx_http_approval_desk_copy(d->request->pool,
+                                         approval_buf_str(&approver), who);
+        *expires = t.expires;
+
+    } else {
+        ok = (rc == APPROVAL_ERROR) ? NGX_ABORT : NGX_DECLINED;
+    }
+
+    if (approver.failed) {
+        ok = NGX_ERROR;
+    }
+
+    approval_buf_free(&approver);
+
+    return ok;
+}
+
+
+static ngx_int_t
+ngx_http_approval_approver_person(ngx_http_approval_desk_t *d, ngx_str_t *who,
+    ngx_http_approval_desk_how_e how, ngx_int_t *rc)
+{
+    int              found;
+    ngx_int_t        ok;
+    const char      *err;
+    approval_buf_t   person;
+
+    err = NULL;
+    approval_buf_init(&person);
+
+    found = approval_people_person(d->mcf->people,
+                                   ngx_http_approval_core_str(who), &person,
+                                   &err);
+
+    ok = NGX_ERROR;
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (found == APPROVAL_DECLINED) {
+        ok = NGX_DECLINED;
+        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
+                  "identity-required", "Unusable identity",
+                  err ? err : "The identity cannot be used.", NULL);
+
+    } else if (found == APPROVAL_OK && !person.failed) {
+        ok = ngx_http_approval_desk_copy(d->request->pool,
+                                         approval_buf_str(&person),
+                                         &d->person);
+        d->who = *who;
+        d->how = how;
+    }
+
+    approval_buf_free(&person);
+
+    return ok;
+}
+
+
+/* A link lives as long as its action waits. */
+
+static ngx_int_t
+ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (reply->state == NGX_HTTP_APPROVAL_EXPIRED
+        || (reply->state == NGX_HTTP_APPROVAL_PENDING
+            && reply->now >= reply->expires))
+    {
+        return ngx_http_approval_desk_refuse(d, 410, "expired", "Expired",
+                   "Nobody decided in time. The request was not forwarded, "
+                   "and nothing can be decided any more.", NULL);
+    }
+
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
+               "link-expired", "The link has expired",
+               "Open the link of your message again, or sign in as an "
+               "approver.", NULL);
+}
+
+
+ngx_uint_t
+ngx_http_approval_approver_self(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, approval_str_t who)
+{
+    ngx_str_t            name;
+    ngx_uint_t           i;
+    static const char   *names[] = {
+        "requester", "person", "on_behalf_of", "on_behalf_person"
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        name = ngx_http_approval_json_get(doc, names[i]);
+
+        if (name.len
+            && approval_people_same(mcf->people, who,
+                                    ngx_http_approval_core_str(&name)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+uint32_t
+ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, approval_str_t who)
+{
+    int         group;
+    size_t      i, j;
+    json_t     *lines, *groups, *name;
+    uint32_t    mask;
+
+    mask = 0;
+    lines = json_object_get(doc, "require");
+
+    for (i = 0; i < json_array_size(lines) && i < APPROVAL_QUORUM_LINES; i++) {
+        groups = json_object_get(json_array_get(lines, i), "groups");
+
+        for (j = 0; j < json_array_size(groups); j++) {
+            name = json_array_get(groups, j);
+
+            if (!json_is_string(name)) {
+                continue;
+            }
+
+            group = approval_people_group_find(mcf->people,
+                                     approval_str(json_string_value(name)));
+
+            if (group >= 0
+                && approval_people_in_group(mcf->people, group, who))
+            {
+                mask |= (uint32_t) 1 << i;
+            }
+        }
+    }
+
+    return mask;
+}
+
+
+ngx_int_t
+ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+               "not-an-approver", "Not an approver",
+               "You are in none of the groups that may decide on this action. "
+               "If the request is yours, its state is under /status/.", NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_approver_exchange(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    int64_t              now, expires;
+    ngx_int_t            rc;
+    ngx_str_t            who, digest;
+    approval_str_t       id;
+    approval_buf_t       out;
+    approval_token_t     t;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+    now = reply->now / 1000;
+
+    /* identify() has accepted the link, or the IdP's identity without it */
+
+    rc = ngx_http_approval_approver_token(d, "link", &d->link, doc, now, &who,
+                                          &expires);
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    approval_buf_init(&out);
+
+    if (rc == NGX_OK) {
+        digest = ngx_http_approval_json_get(doc, "digest");
+
+        t.action.data = d->id;
+        t.action.len = APPROVAL_ID_LEN;
+        t.digest = ngx_http_approval_core_str(&digest);
+        t.approver = ngx_http_approval_core_str(&who);
+        t.expires = ngx_min(expires, now + NGX_HTTP_APPROVAL_COOKIE_TIME);
+
+        approval_buf_adds(&out, NGX_HTTP_APPROVAL_COOKIE "=");
+
+        rc = approval_token_make(d->mcf->keyring, "session", &t, &out)
+             == APPROVAL_OK ? NGX_OK : NGX_ERROR;
+
+        /* the location's own prefix and the id: nothing of the client's */
+
+        approval_buf_adds(&out, "; Path=");
+        approval_buf_add(&out, r->uri.data, r->uri.len);
+        approval_buf_adds(&out, "; HttpOnly; SameSite=Lax");
+
+        if (ngx_http_approval_approver_secure(d)) {
+            approval_buf_adds(&out, "; Secure");
+        }
+
+        if (rc != NGX_OK || out.failed
+            || ngx_http_approval_header(r, "Set-Cookie",
+                                        approval_buf_str(&out))
+               != NGX_OK)
+        {
+            approval_buf_wipe(&out);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    approval_buf_wipe(&out);
+
+    /* relative, so that it holds behind a proxy that changes the prefix */
+
+    id.data = d->id;
+    id.len = APPROVAL_ID_LEN;
+
+    if (ngx_http_approval_header(r, "Location", id) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_send(r, NGX_HTTP_SEE_OTHER, "text/plain",
+                                  approval_str("See the action's page.\n"));
+}
+
+
+static ngx_uint_t
+ngx_http_approval_approver_secure(ngx_http_approval_desk_t *d)
+{
+    ngx_str_t  url;
+
+#if (NGX_HTTP_SSL)
+    if (d->request->connection->ssl) {
+        return 1;
+    }
+#endif
+
+    /* a proxy in front may end TLS */
+
+    return d->mcf->base_url
+           && ngx_http_complex_value(d->request, d->mcf->base_url, &url)
+              == NGX_OK
+           && url.len > 8
+           && ngx_strncasecmp(url.data, (u_char *) "https://", 8) == 0;
+}
+
+
+ngx_int_t
+ngx_http_approval_approver_nonce(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, approval_buf_t *out)
+{
+    ngx_str_t          digest;
+    approval_token_t   t;
+
+    digest = ngx_http_approval_json_get(doc, "digest");
+
+    t.action.data = d->id;
+    t.action.len = APPROVAL_ID_LEN;
+    t.digest = ngx_http_approval_core_str(&digest);
+    t.approver = ngx_http_approval_core_str(&d->person);
+    t.expires = reply->expires / 1000 + 1;
+
+    if (approval_token_make(d->mcf->keyring, "nonce", &t, out)
+        != APPROVAL_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return out->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_approval_approver_nonce_valid(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply, ngx_str_t *nonce)
+{
+    int64_t    expires;
+    ngx_str_t  person;
+
+    return ngx_http_approval_approver_token(d, "nonce", nonce, doc,
+                                            reply->now / 1000, &person,
+                                            &expires)
+           == NGX_OK
+           && person.len == d->person.len
+           && ngx_strncmp(person.data, d->person.data, person.len) == 0;
+}
+
+
+/*
+ * Browsers say where a request comes from.  Our own pages have no referrer
+ * policy that lets them, so their Origin is "null"; the forms' nonce stands in
+ * for it where the browser has no Sec-Fetch-Site either.
+ */
+
+ngx_uint_t
+ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d)
+{
+    ngx_str_t  *site, *origin;
+
+    site = ngx_http_approval_desk_header(d->request, "sec-fetch-site", 0);
+
+    if (site) {
+        if (!(site->len == 11
+              && ngx_strncasecmp(site->data, (u_char *) "same-origin", 11)
+                 == 0)
+            && !(site->len == 4
+                 && ngx_strncasecmp(site->data, (u_char *) "none", 4) == 0))
+        {
+            return 1;
+        }
+    }
+
+    origin = ngx_http_approval_desk_header(d->request, "origin", 0);
+
+    if (origin == NULL) {
+        return 0;
+    }
+
+    if (origin->len == 4
+        && ngx_strncasecmp(origin->data, (u_char *) "null", 4) == 0)
+    {
+        return !site && !d->form;
+    }
+
+    return !ngx_http_approval_approver_origin(d, origin);
+}
+
+
+/* Is it the host that was asked, or the one of approval_base_url? */
+
+static ngx_uint_t
+ngx_http_approval_approver_origin(ngx_http_approval_desk_t *d,
+    ngx_str_t *origin)
+{
+    u_char           *p, *last;
+    size_t            len;
+    ngx_str_t        *host, url;
+
+    last = origin->data + origin->len;
+    p = ngx_strlcasestrn(origin->data, last, (u_char *) "://", 3 - 1);
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    p += 3;
+    len = last - p;
+
+    host = ngx_http_approval_desk_header(d->request, "host", 0);
+
+    if (host == NULL) {
+        host = &d->request->headers_in.server;
+    }
+
+    if (host->len && host->len == len
+        && ngx_strncasecmp(p, host->data, len) == 0)
+    {
+        return 1;
+    }
+
+    if (d->mcf->base_url == NULL
+        || ngx_http_complex_value(d->request, d->mcf->base_url, &url)
+           != NGX_OK)
+    {
+        return 0;
+    }
+
+    return url.len >= origin->len
+           && ngx_strncasecmp(url.data, origin->data, origin->len) == 0
+           && (url.len == origin->len || url.data[origin->len] == '/');
+}
+
+
+const char *
+ngx_http_approval_approver_how(ngx_http_approval_desk_t *d)
+{
+    return d->how == NGX_HTTP_APPROVAL_DESK_LINK ? "link" : "idp";
+}

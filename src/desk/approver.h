@@ -1,0 +1,59 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Who is it, and what may they see?
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_APPROVER_H
+#define NGX_HTTP_APPROVAL_DESK_APPROVER_H
+
+
+#include "desk/request.h"
+
+
+/* What the request claims: NGX_OK, NGX_DECLINED (nothing), NGX_ERROR. */
+ngx_int_t ngx_http_approval_approver_claims(ngx_http_approval_desk_t *d);
+
+/* 401 for those who claim nothing. */
+ngx_int_t ngx_http_approval_approver_unknown(ngx_http_approval_desk_t *d);
+
+/* The person of d->idp alone: for pages that are not about one action. */
+ngx_int_t ngx_http_approval_approver_idp(ngx_http_approval_desk_t *d,
+    ngx_int_t *rc);
+
+/*
+ * The person, checked against an action: d->who, person and how.  Other than
+ * NGX_OK: answered, *rc is what the request is to be finalized with.
+ */
+ngx_int_t ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
+
+/* Is "who" the requester of the action, or whom it is done for? */
+ngx_uint_t ngx_http_approval_approver_self(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, approval_str_t who);
+
+/* The require lines that "who" may count for, by the present groups. */
+uint32_t ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, approval_str_t who);
+
+ngx_int_t ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d);
+
+/* The link's token becomes a cookie; the browser goes to the clean URL. */
+ngx_int_t ngx_http_approval_approver_exchange(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply);
+
+/* The nonce of a page's forms. */
+ngx_int_t ngx_http_approval_approver_nonce(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply, approval_buf_t *out);
+ngx_uint_t ngx_http_approval_approver_nonce_valid(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply, ngx_str_t *nonce);
+
+/* Sent by another site's page? */
+ngx_uint_t ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d);
+
+const char *ngx_http_approval_approver_how(ngx_http_approval_desk_t *d);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_APPROVER_H */

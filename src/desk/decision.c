@@ -1,0 +1,459 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/decision.h"
+#include "desk/approver.h"
+#include "desk/page.h"
+#include "desk/view.h"
+#include "model/code.h"
+
+
+static void ngx_http_approval_decision_cleanup(void *data);
+static void ngx_http_approval_decision_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_decision_start(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_decision_may(ngx_http_approval_desk_t *d,
+    json_t *doc, ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_decision_open(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_decision_over(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_state_e state);
+static ngx_int_t ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_decision_refuse(
+    ngx_http_approval_desk_t *d, ngx_uint_t status, const char *type,
+    const char *title, const char *detail, json_t *extra);
+static ngx_int_t ngx_http_approval_decision_large(ngx_http_approval_desk_t *d);
+
+
+/*
+ * The order of the checks is part of the interface: who, which action, may
+ * they, is it open, did they mean it, have they voted.
+ */
+
+ngx_int_t
+ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t            rc, type;
+    ngx_pool_cleanup_t  *cln;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+
+    /* the type first: it says how a refusal is to look */
+
+    type = ngx_http_approval_decision_type(d);
+    rc = ngx_http_approval_approver_claims(d);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_approval_approver_unknown(d);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (type != NGX_OK) {
+        return ngx_http_approval_desk_refuse(d,
+                   NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
+                   "Unsupported media type",
+                   "Send one Content-Type, application/json, without "
+                   "Content-Encoding.", NULL);
+    }
+
+    if (ngx_http_approval_approver_foreign(d)) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                   "cross-site", "Sent by another site",
+                   "A decision is taken on the gateway's own page, or by a "
+                   "client that is not a browser.", NULL);
+    }
+
+    if (r->headers_in.content_length_n > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
+        return ngx_http_approval_decision_large(d);
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_approval_decision_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(cln->data, sizeof(ngx_http_approval_decision_t));
+    cln->handler = ngx_http_approval_decision_cleanup;
+    d->work = cln->data;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_approval_decision_body);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+static void
+ngx_http_approval_decision_cleanup(void *data)
+{
+    ngx_http_approval_decision_t  *dec = data;
+
+    json_decref(dec->by);
+}
+
+
+static void
+ngx_http_approval_decision_body(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_approval_desk_t  *d;
+
+    d = ngx_http_approval_desk_find(r);
+
+    /* from here on a client that leaves does not matter */
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    rc = d ? ngx_http_approval_decision_start(d)
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_start(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t  rc;
+    ngx_str_t  body;
+
+    rc = ngx_http_approval_desk_body(d->request, &body);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_approval_decision_large(d);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_approval_decision_parse(d, d->work, &body, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (!d->id_valid) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    return ngx_http_approval_desk_load(d, ngx_http_approval_decision_step);
+}
+
+
+ngx_int_t
+ngx_http_approval_decision_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                        *doc;
+    ngx_int_t                      rc;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (ngx_http_approval_desk_open(d, reply, &doc, &rc) != NGX_OK) {
+
+        if (dec->audited) {
+            ngx_http_approval_vote_refused(d, "store-unavailable");
+        }
+
+        return rc;
+    }
+
+    rc = ngx_http_approval_decision_judge(d, doc, reply);
+
+    json_decref(doc);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_int_t                      rc;
+    ngx_http_approval_vote_t      *vote;
+    ngx_http_approval_votes_t     *votes;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (ngx_http_approval_approver_identify(d, doc, reply, &rc) != NGX_OK
+        || ngx_http_approval_decision_may(d, doc, &rc) != NGX_OK
+        || ngx_http_approval_decision_open(d, doc, reply, &rc) != NGX_OK
+        || ngx_http_approval_decision_meant(d, doc, reply, &rc) != NGX_OK)
+    {
+        return rc;
+    }
+
+    votes = ngx_http_approval_votes_read(d, doc, reply);
+
+    if (votes == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    vote = NULL;
+
+    if (dec->act.data[0] != 'c') {
+        vote = ngx_http_approval_votes_of(votes, &d->person);
+    }
+
+    if (vote && vote->act.len == dec->act.len
+        && ngx_memcmp(vote->act.data, dec->act.data, vote->act.len) == 0)
+    {
+        if (dec->audited) {
+            ngx_http_approval_vote_refused(d, "already-voted");
+        }
+
+        return ngx_http_approval_decision_reply(d, doc, reply, votes);
+    }
+
+    if (vote) {
+        return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
+                   "already-voted", "You have voted",
+                   ngx_http_approval_vote_is(vote, "approve")
+                   ? "You have approved this action, which cannot be changed."
+                   : "You have denied this action, which cannot be changed.",
+                   NULL);
+    }
+
+    if (reply->nvotes >= APPROVAL_QUORUM_VOTES) {
+        return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
+                   "too-many-votes", "Too many votes",
+                   "The action holds no more votes and comments.", NULL);
+    }
+
+    return ngx_http_approval_vote_cast(d, doc, reply, votes);
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
+    ngx_int_t *rc)
+{
+    approval_str_t  who;
+
+    who = ngx_http_approval_core_str(&d->who);
+
+    if (ngx_http_approval_approver_self(d->mcf, doc, who)) {
+        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "self-approval", "Your own request",
+                  "You sent this request, or it is made on your behalf: "
+                  "somebody else decides.", NULL);
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0) {
+        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "not-an-approver", "Not an approver",
+                  "You are in none of the groups that may decide on this "
+                  "action.", NULL);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_int_t *rc)
+{
+    ngx_http_approval_state_e      state;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    state = ngx_http_approval_view_state(doc, reply);
+
+    if (state == NGX_HTTP_APPROVAL_PENDING && !dec->settled) {
+        return NGX_OK;
+    }
+
+    if (state == NGX_HTTP_APPROVAL_EXPIRED
+        || state == NGX_HTTP_APPROVAL_PENDING)
+    {
+        *rc = ngx_http_approval_decision_refuse(d, 410, "expired", "Expired",
+                  reply->state == NGX_HTTP_APPROVAL_APPROVED
+                  ? "The action was approved, and not used in time."
+                  : "Nobody decided in time. The request was not forwarded, "
+                    "and nothing can be decided any more.",
+                  json_pack("{s:o}", "expires_at",
+                            ngx_http_approval_view_time(reply->expires)));
+        return NGX_DECLINED;
+    }
+
+    *rc = ngx_http_approval_decision_over(d, doc, reply, state);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_state_e state)
+{
+    json_t                     *extra, *by;
+    ngx_str_t                  *name;
+    const char                 *act;
+    ngx_http_approval_votes_t  *votes;
+
+    if (state == NGX_HTTP_APPROVAL_CANCELLED) {
+        return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
+                   "cancelled", "Cancelled",
+                   "The requester gave up before anybody decided.",
+                   json_pack("{s:s}", "state", "cancelled"));
+    }
+
+    votes = ngx_http_approval_votes_read(d, doc, reply);
+
+    if (votes == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    act = (state == NGX_HTTP_APPROVAL_DENIED) ? "deny" : "approve";
+    by = ngx_http_approval_votes_by(votes, act);
+    name = ngx_http_approval_state_name(state);
+
+    extra = json_pack("{s:o, s:{s:s, s:o, s:o}}",
+                      "state", json_stringn((char *) name->data, name->len),
+                      "decision", "decision", act, "by", by,
+                      "decided_at",
+                      ngx_http_approval_view_time(reply->decided));
+
+    return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
+               "already-decided", "Decided already",
+               state == NGX_HTTP_APPROVAL_DENIED
+               ? "The action was denied before."
+               : "The action was approved before.", extra);
+}
+
+
+/* From our own page, and with the message's code where it could be grave. */
+
+static ngx_int_t
+ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_int_t *rc)
+{
+    u_char                         code[NGX_HTTP_APPROVAL_CODE_LEN];
+    ngx_str_t                      risk, digest;
+    approval_str_t                 want;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (d->form && !ngx_http_approval_approver_nonce_valid(d, doc, reply,
+                                                           &dec->nonce))
+    {
+        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "cross-site", "Not from the action's page",
+                  "Open the action again, and decide there.", NULL);
+        return NGX_DECLINED;
+    }
+
+    risk = ngx_http_approval_json_get(doc, "risk");
+
+    if (dec->act.data[0] != 'a' || risk.len != 8
+        || ngx_strncmp(risk.data, "critical", 8) != 0)
+    {
+        return NGX_OK;
+    }
+
+    digest = ngx_http_approval_json_get(doc, "digest");
+
+    if (ngx_http_approval_code(d->mcf, d->id, &digest, code) != NGX_OK) {
+        *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
+    }
+
+    want.data = code;
+    want.len = NGX_HTTP_APPROVAL_CODE_LEN;
+
+    if (approval_str_eq_secret(want, ngx_http_approval_core_str(&dec->code))) {
+        return NGX_OK;
+    }
+
+    *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+              "code-required",
+              dec->code.len ? "Not the code" : "The code is missing",
+              "The risk is critical: approve with the six digits that the "
+              "message shows as \"code\".", NULL);
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_approval_decision_reply(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
+{
+    const char                    *title, *detail;
+    ngx_http_approval_state_e      state;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (!d->html) {
+        return ngx_http_approval_view_send(d, doc, reply, votes);
+    }
+
+    state = ngx_http_approval_view_state(doc, reply);
+
+    switch (dec->act.data[0]) {
+
+    case 'a':
+        title = "You approved";
+        break;
+
+    case 'd':
+        title = "You denied";
+        break;
+
+    default:
+        title = "Your comment is recorded";
+        break;
+    }
+
+    switch (state) {
+
+    case NGX_HTTP_APPROVAL_PENDING:
+        detail = "The action is still waiting for others.";
+        break;
+
+    case NGX_HTTP_APPROVAL_DENIED:
+        detail = "The action is denied: the request is not forwarded.";
+        break;
+
+    default:
+        detail = "The action is approved: the request may be forwarded once.";
+        break;
+    }
+
+    return ngx_http_approval_page_result(d, NGX_HTTP_OK,
+               json_pack("{s:s, s:s, s:b}", "title", title, "detail", detail,
+                         "done", 1));
+}
+
+
+/* Whoever was identified, and may not: that is on record. */
+
+static ngx_int_t
+ngx_http_approval_decision_refuse(ngx_http_approval_desk_t *d,
+    ngx_uint_t status, const char *type, const char *title,
+    const char *detail, json_t *extra)
+{
+    ngx_http_approval_vote_refused(d, type);
+
+    return ngx_http_approval_desk_refuse(d, status, type, title, detail,
+                                         extra);
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_large(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+               "body-too-large", "Too large",
+               "A decision has at most 16 KiB.", NULL);
+}

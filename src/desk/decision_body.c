@@ -1,0 +1,287 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/decision.h"
+#include "core/form.h"
+
+
+typedef struct {
+    ngx_http_approval_desk_t      *desk;
+    ngx_http_approval_decision_t  *dec;
+    const char                    *err;
+} ngx_http_approval_decision_form_t;
+
+
+static ngx_str_t *ngx_http_approval_decision_member(
+    ngx_http_approval_decision_t *dec, approval_str_t name, ngx_uint_t form);
+static const char *ngx_http_approval_decision_json(
+    ngx_http_approval_desk_t *d, ngx_http_approval_decision_t *dec,
+    ngx_str_t *body);
+static const char *ngx_http_approval_decision_form(
+    ngx_http_approval_desk_t *d, ngx_http_approval_decision_t *dec,
+    ngx_str_t *body);
+static int ngx_http_approval_decision_field(void *data, approval_str_t name,
+    approval_str_t value);
+static const char *ngx_http_approval_decision_check(
+    ngx_http_approval_decision_t *dec);
+static void ngx_http_approval_decision_lines(ngx_str_t *s);
+static ngx_uint_t ngx_http_approval_decision_media(ngx_str_t *type,
+    const char *name);
+
+
+ngx_int_t
+ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
+{
+    ngx_str_t           *type, *encoding;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+    type = ngx_http_approval_desk_header(r, "content-type", 0);
+    encoding = ngx_http_approval_desk_header(r, "content-encoding", 0);
+
+    if (type && encoding == NULL
+        && ngx_http_approval_desk_header(r, "content-type", 1) == NULL)
+    {
+        if (ngx_http_approval_decision_media(type,
+                                       "application/x-www-form-urlencoded"))
+        {
+            d->form = 1;
+            d->html = 1;
+            return NGX_OK;
+        }
+
+        if (ngx_http_approval_decision_media(type, "application/json")) {
+            d->html = 0;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_decision_media(ngx_str_t *type, const char *name)
+{
+    size_t  len;
+
+    len = ngx_strlen(name);
+
+    return type->len >= len
+           && ngx_strncasecmp(type->data, (u_char *) name, len) == 0
+           && (type->len == len || type->data[len] == ';'
+               || type->data[len] == ' ');
+}
+
+
+ngx_int_t
+ngx_http_approval_decision_parse(ngx_http_approval_desk_t *d,
+    ngx_http_approval_decision_t *dec, ngx_str_t *body, ngx_int_t *rc)
+{
+    const char  *err;
+
+    err = d->form ? ngx_http_approval_decision_form(d, dec, body)
+                  : ngx_http_approval_decision_json(d, dec, body);
+
+    if (err == NULL) {
+        err = ngx_http_approval_decision_check(dec);
+    }
+
+    if (err == NULL) {
+        return NGX_OK;
+    }
+
+    *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
+              "body-unreadable", "Not understood", err, NULL);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_str_t *
+ngx_http_approval_decision_member(ngx_http_approval_decision_t *dec,
+    approval_str_t name, ngx_uint_t form)
+{
+    if (approval_str_eq(name, approval_str("decision"))) {
+        return &dec->act;
+    }
+
+    if (approval_str_eq(name, approval_str("comment"))) {
+        return &dec->comment;
+    }
+
+    if (approval_str_eq(name, approval_str("code"))) {
+        return &dec->code;
+    }
+
+    if (form && approval_str_eq(name, approval_str("nonce"))) {
+        return &dec->nonce;
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ngx_http_approval_decision_json(ngx_http_approval_desk_t *d,
+    ngx_http_approval_decision_t *dec, ngx_str_t *body)
+{
+    void            *iter;
+    json_t          *json, *value;
+    ngx_str_t       *member;
+    const char      *err;
+    approval_str_t   text;
+
+    err = "The body is not JSON.";
+    json = approval_json_parse(ngx_http_approval_core_str(body), &err);
+
+    if (json == NULL) {
+        return err;
+    }
+
+    err = json_is_object(json) ? NULL : "The body is not a JSON object.";
+
+    for (iter = json_object_iter(json); err == NULL && iter;
+         iter = json_object_iter_next(json, iter))
+    {
+        value = json_object_iter_value(iter);
+        text = approval_str(json_object_iter_key(iter));
+
+        member = ngx_http_approval_decision_member(dec, text, 0);
+
+        if (member == NULL) {
+            err = "The body has a member other than \"decision\", "
+                  "\"comment\" and \"code\".";
+            break;
+        }
+
+        if (json_is_null(value) && member != &dec->act) {
+            continue;
+        }
+
+        if (!json_is_string(value)) {
+            err = "\"decision\", \"comment\" and \"code\" are strings.";
+            break;
+        }
+
+        text.data = (u_char *) json_string_value(value);
+        text.len = json_string_length(value);
+
+        if (ngx_http_approval_desk_copy(d->request->pool, text, member)
+            != NGX_OK)
+        {
+            err = "The gateway has no memory left.";
+        }
+    }
+
+    json_decref(json);
+
+    return err;
+}
+
+
+static const char *
+ngx_http_approval_decision_form(ngx_http_approval_desk_t *d,
+    ngx_http_approval_decision_t *dec, ngx_str_t *body)
+{
+    const char                         *err;
+    ngx_http_approval_decision_form_t   form;
+
+    form.desk = d;
+    form.dec = dec;
+    form.err = NULL;
+    err = "The form cannot be read.";
+
+    if (approval_form_each(ngx_http_approval_core_str(body),
+                           ngx_http_approval_decision_field, &form, &err)
+        != APPROVAL_OK)
+    {
+        return form.err ? form.err : err;
+    }
+
+    ngx_http_approval_decision_lines(&dec->comment);
+
+    return NULL;
+}
+
+
+static int
+ngx_http_approval_decision_field(void *data, approval_str_t name,
+    approval_str_t value)
+{
+    ngx_http_approval_decision_form_t *form = data;
+
+    ngx_str_t  *member;
+
+    member = ngx_http_approval_decision_member(form->dec, name, 1);
+
+    if (member == NULL) {
+        form->err = "The form has a field that the page has not.";
+        return APPROVAL_ERROR;
+    }
+
+    if (member->data) {
+        form->err = "A field of the form stands twice.";
+        return APPROVAL_ERROR;
+    }
+
+    if (!approval_utf8_valid(value)) {
+        form->err = "A field of the form is not UTF-8.";
+        return APPROVAL_ERROR;
+    }
+
+    if (ngx_http_approval_desk_copy(form->desk->request->pool, value, member)
+        != NGX_OK)
+    {
+        form->err = "The gateway has no memory left.";
+        return APPROVAL_ERROR;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static const char *
+ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
+{
+    ngx_str_t  *act;
+
+    act = &dec->act;
+
+    if (!(act->len == 7 && ngx_strncmp(act->data, "approve", 7) == 0)
+        && !(act->len == 4 && ngx_strncmp(act->data, "deny", 4) == 0)
+        && !(act->len == 7 && ngx_strncmp(act->data, "comment", 7) == 0))
+    {
+        return "\"decision\" is \"approve\", \"deny\" or \"comment\".";
+    }
+
+    if (dec->comment.len > NGX_HTTP_APPROVAL_DESK_COMMENT_MAX) {
+        return "The comment is longer than 2000 bytes.";
+    }
+
+    if (act->data[0] == 'c' && dec->comment.len == 0) {
+        return "A \"comment\" has a \"comment\" that is not empty.";
+    }
+
+    return NULL;
+}
+
+
+/* Browsers send the lines of a text with CR LF. */
+
+static void
+ngx_http_approval_decision_lines(ngx_str_t *s)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < s->len; i++) {
+        if (s->data[i] != CR || i + 1 == s->len || s->data[i + 1] != LF) {
+            s->data[n++] = s->data[i];
+        }
+    }
+
+    s->len = n;
+}

@@ -1,0 +1,450 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/list.h"
+#include "desk/approver.h"
+#include "desk/page.h"
+#include "desk/view.h"
+
+
+#define NGX_HTTP_APPROVAL_LIST_PAGE   100      /* asked of the store at once */
+#define NGX_HTTP_APPROVAL_LIST_SCAN   2000     /* looked at for one reply    */
+
+#define NGX_HTTP_APPROVAL_LIST_OPEN                                           \
+    (1 << NGX_HTTP_APPROVAL_PENDING | 1 << NGX_HTTP_APPROVAL_APPROVED         \
+     | 1 << NGX_HTTP_APPROVAL_EXECUTING)
+
+
+/*
+ * d->work.  The store gives pages of all actions; what the query asks for, and
+ * the approver may see, is picked from them until there is enough.
+ */
+
+typedef struct {
+    ngx_http_approval_query_t   query;
+    json_t                     *actions;
+    ngx_uint_t                  scanned;
+    ngx_uint_t                  got;         /* in the store's page     */
+    int64_t                     last;        /* where the next one is   */
+    u_char                      last_id[APPROVAL_ID_LEN];
+    int64_t                     shown;       /* the last that is listed */
+    u_char                      shown_id[APPROVAL_ID_LEN];
+    unsigned                    more:1;      /* there is another one    */
+    unsigned                    end:1;       /* all others are older    */
+    unsigned                    failed:1;    /* no memory               */
+} ngx_http_approval_list_t;
+
+
+static ngx_int_t ngx_http_approval_list_start(ngx_http_approval_desk_t *d,
+    ngx_uint_t inbox);
+static void ngx_http_approval_list_cleanup(void *data);
+static ngx_int_t ngx_http_approval_list_page(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_list_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_list_take(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_uint_t ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_list_insert(ngx_http_approval_list_t *list,
+    json_t *view, ngx_uint_t urgent);
+static ngx_int_t ngx_http_approval_list_send(ngx_http_approval_desk_t *d);
+static json_t *ngx_http_approval_list_fields(ngx_http_approval_query_t *q);
+
+
+ngx_int_t
+ngx_http_approval_list(ngx_http_approval_desk_t *d)
+{
+    d->html = 0;
+
+    return ngx_http_approval_list_start(d, 0);
+}
+
+
+ngx_int_t
+ngx_http_approval_list_inbox(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_list_start(d, d->html);
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  name;
+    const char                *err;
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_approval_list_t  *list;
+
+    if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_approval_approver_idp(d, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    cln = ngx_pool_cleanup_add(d->request->pool,
+                               sizeof(ngx_http_approval_list_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    list = cln->data;
+    ngx_memzero(list, sizeof(ngx_http_approval_list_t));
+    cln->handler = ngx_http_approval_list_cleanup;
+    d->work = list;
+
+    if (ngx_http_approval_query_parse(d, &list->query, &err, &name)
+        != NGX_OK)
+    {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
+                   "bad-argument", "Not understood", err,
+                   json_pack("{s:o}", "argument",
+                             ngx_http_approval_json_str(&name)));
+    }
+
+    if (inbox && !list->query.history) {
+        list->query.states = 1 << NGX_HTTP_APPROVAL_PENDING;
+        list->query.limit = NGX_HTTP_APPROVAL_LIST_MAX;
+    }
+
+    list->actions = json_array();
+
+    if (list->actions == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (list->query.cursor) {
+        list->last = list->query.before;
+        ngx_memcpy(list->last_id, list->query.before_id, APPROVAL_ID_LEN);
+
+    } else if (list->query.until) {
+        list->last = list->query.until + 1;
+        ngx_memset(list->last_id, '0', APPROVAL_ID_LEN);
+    }
+
+    rc = ngx_http_approval_list_page(d);
+
+    return rc == NGX_AGAIN ? rc : ngx_http_approval_desk_unavailable(d);
+}
+
+
+static void
+ngx_http_approval_list_cleanup(void *data)
+{
+    ngx_http_approval_list_t  *list = data;
+
+    json_decref(list->actions);
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_page(ngx_http_approval_desk_t *d)
+{
+    ngx_uint_t                 open;
+    ngx_http_approval_op_t    *op;
+    ngx_http_approval_list_t  *list = d->work;
+
+    open = list->query.states != 0
+           && (list->query.states & ~(ngx_uint_t) NGX_HTTP_APPROVAL_LIST_OPEN)
+              == 0;
+
+    list->got = 0;
+
+    op = ngx_http_approval_store_list(d->mcf->store, open, list->last,
+                                      list->last_id,
+                                      NGX_HTTP_APPROVAL_LIST_PAGE,
+                                      ngx_http_approval_desk_answer, d);
+    if (op == NULL) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_desk_wait(d, op, ngx_http_approval_list_step);
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_list_t  *list = d->work;
+
+    if (reply->rc == NGX_OK) {
+        list->got++;
+        list->scanned++;
+        list->last = reply->created;
+        ngx_memcpy(list->last_id, reply->id, APPROVAL_ID_LEN);
+
+        if (!list->more && !list->end
+            && ngx_http_approval_list_take(d, reply) != NGX_OK)
+        {
+            list->end = 1;
+            list->failed = 1;
+        }
+
+        return NGX_BUSY;
+    }
+
+    if (reply->rc != NGX_DONE) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (list->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (list->got == 0) {
+        list->end = 1;
+    }
+
+    if (list->more || list->end
+        || list->scanned >= NGX_HTTP_APPROVAL_LIST_SCAN)
+    {
+        return ngx_http_approval_list_send(d);
+    }
+
+    if (ngx_http_approval_list_page(d) != NGX_AGAIN) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_take(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                     *doc, *view;
+    ngx_int_t                   rc;
+    ngx_str_t                   sealed;
+    ngx_http_approval_list_t   *list = d->work;
+    ngx_http_approval_votes_t  *votes;
+
+    if (list->query.since && reply->created < list->query.since) {
+        list->end = 1;
+        return NGX_OK;
+    }
+
+    sealed = reply->doc;
+    ngx_memcpy(d->id, reply->id, APPROVAL_ID_LEN);
+
+    doc = ngx_http_approval_action_open(d->mcf, d->id, &sealed);
+
+    if (doc == NULL) {
+        return NGX_OK;
+    }
+
+    rc = NGX_OK;
+
+    if (!ngx_http_approval_list_wanted(d, doc, reply)) {
+        goto done;
+    }
+
+    if (json_array_size(list->actions) == list->query.limit) {
+        list->more = 1;
+        goto done;
+    }
+
+    rc = NGX_ERROR;
+    votes = ngx_http_approval_votes_read(d, doc, reply);
+
+    if (votes) {
+        view = ngx_http_approval_view(doc, reply, votes,
+                                      NGX_HTTP_APPROVAL_VIEW_LIST);
+
+        if (view && d->html) {
+            (void) json_object_set_new(view, "left",
+                       ngx_http_approval_page_left(reply->now,
+                                                   reply->expires));
+        }
+
+        rc = ngx_http_approval_list_insert(list, view,
+                                           d->html && !list->query.history);
+    }
+
+    list->shown = reply->created;
+    ngx_memcpy(list->shown_id, reply->id, APPROVAL_ID_LEN);
+
+done:
+
+    json_decref(doc);
+
+    return rc;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_str_t                   value;
+    approval_str_t              who;
+    ngx_http_approval_list_t   *list = d->work;
+    ngx_http_approval_query_t  *q;
+    ngx_http_approval_state_e   state;
+
+    q = &list->query;
+    state = ngx_http_approval_view_state(doc, reply);
+
+    if (q->states && !(q->states & ((ngx_uint_t) 1 << state))) {
+        return 0;
+    }
+
+    if (q->rule.len) {
+        value = ngx_http_approval_json_get(doc, "rule");
+
+        if (value.len != q->rule.len
+            || ngx_strncmp(value.data, q->rule.data, value.len) != 0)
+        {
+            return 0;
+        }
+    }
+
+    if (q->requester.len) {
+        value = ngx_http_approval_json_get(doc, "requester");
+
+        if (!approval_people_same(d->mcf->people,
+                                  ngx_http_approval_core_str(&value),
+                                  ngx_http_approval_core_str(&q->requester)))
+        {
+            return 0;
+        }
+    }
+
+    who = ngx_http_approval_core_str(&d->who);
+
+    return ngx_http_approval_approver_lines(d->mcf, doc, who) != 0
+           && !ngx_http_approval_approver_self(d->mcf, doc, who);
+}
+
+
+/* Newest first, or, in the inbox, what expires first. */
+
+static ngx_int_t
+ngx_http_approval_list_insert(ngx_http_approval_list_t *list, json_t *view,
+    ngx_uint_t urgent)
+{
+    size_t       i;
+    json_t      *other;
+    const char  *expires;
+
+    if (view == NULL) {
+        return NGX_ERROR;
+    }
+
+    i = json_array_size(list->actions);
+
+    if (urgent) {
+        expires = json_string_value(json_object_get(view, "expires_at"));
+
+        for ( /* void */ ; i > 0; i--) {
+            other = json_object_get(json_array_get(list->actions, i - 1),
+                                    "expires_at");
+
+            if (expires == NULL || !json_is_string(other)
+                || ngx_strcmp(json_string_value(other), expires) <= 0)
+            {
+                break;
+            }
+        }
+    }
+
+    return json_array_insert_new(list->actions, i, view) == 0 ? NGX_OK
+                                                              : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
+{
+    json_t                    *reply, *next;
+    ngx_http_approval_list_t  *list = d->work;
+
+    next = NULL;
+
+    if (list->more) {
+        next = ngx_http_approval_query_cursor(list->shown, list->shown_id);
+
+    } else if (!list->end) {
+
+        /* enough was looked at: the rest is asked for by the cursor */
+
+        next = ngx_http_approval_query_cursor(list->last, list->last_id);
+    }
+
+    reply = json_pack("{s:O, s:o}", "actions", list->actions, "next",
+                      next ? next : json_null());
+
+    if (reply == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!d->html) {
+        return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                           "application/json", reply);
+    }
+
+    if (next && json_object_set_new(reply, "more",
+                    ngx_http_approval_query_link(&list->query,
+                                                 json_string_value(next)))
+                != 0)
+    {
+        json_decref(reply);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (list->query.history) {
+        (void) json_object_set_new(reply, "history", json_true());
+        (void) json_object_set_new(reply, "search",
+                                 ngx_http_approval_list_fields(&list->query));
+    }
+
+    return ngx_http_approval_page_inbox(d, reply);
+}
+
+
+/* What the search form shows again. */
+
+static json_t *
+ngx_http_approval_list_fields(ngx_http_approval_query_t *q)
+{
+    char         since[APPROVAL_TIME_LEN + 1], until[APPROVAL_TIME_LEN + 1];
+    json_t      *states, *item;
+    ngx_str_t   *name;
+    ngx_uint_t   state;
+
+    since[0] = '\0';
+    until[0] = '\0';
+
+    if (q->since) {
+        approval_time_format(since, q->since);
+        since[sizeof("2026-01-02") - 1] = '\0';
+    }
+
+    if (q->until) {
+        approval_time_format(until, q->until);
+        until[sizeof("2026-01-02") - 1] = '\0';
+    }
+
+    states = json_array();
+
+    for (state = 0; state < NGX_HTTP_APPROVAL_UNKNOWN; state++) {
+        name = ngx_http_approval_state_name(state);
+
+        item = json_pack("{s:o, s:b}",
+                   "name", json_stringn((char *) name->data, name->len),
+                   "selected", q->states == (ngx_uint_t) 1 << state);
+
+        (void) json_array_append_new(states, item);
+    }
+
+    return json_pack("{s:o, s:o, s:s, s:s, s:o}",
+               "requester", ngx_http_approval_json_str(&q->requester),
+               "rule", ngx_http_approval_json_str(&q->rule),
+               "since", since, "until", until, "states", states);
+}

@@ -1,0 +1,485 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/page.h"
+#include "desk/approver.h"
+#include "desk/template.h"
+#include "desk/view.h"
+
+#include "approval/action.html.h"
+#include "approval/foot.html.h"
+#include "approval/head.html.h"
+#include "approval/inbox.html.h"
+#include "approval/result.html.h"
+#include "approval/style.css.h"
+
+
+#define NGX_HTTP_APPROVAL_PAGE_NAMES  20     /* shown of who can still vote */
+
+
+typedef struct {
+    const char                 *name;
+    const char                 *text;
+} ngx_http_approval_page_part_t;
+
+
+/* Who may still vote: visited for each member of each group. */
+
+typedef struct {
+    ngx_http_approval_desk_t   *desk;
+    json_t                     *doc;
+    ngx_http_approval_votes_t  *votes;
+    json_t                     *names;
+    ngx_uint_t                  more;
+} ngx_http_approval_page_still_t;
+
+
+static ngx_int_t ngx_http_approval_page_send(ngx_http_approval_desk_t *d,
+    ngx_uint_t status, const char *template, json_t *data);
+static ngx_int_t ngx_http_approval_page_headers(ngx_http_request_t *r);
+static const char *ngx_http_approval_page_part(approval_str_t name);
+static ngx_int_t ngx_http_approval_page_facts(json_t *data);
+static ngx_int_t ngx_http_approval_page_pairs(json_t *data, const char *from,
+    const char *to);
+static ngx_int_t ngx_http_approval_page_lines(json_t *data);
+static ngx_int_t ngx_http_approval_page_forms(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes, json_t *data);
+static ngx_int_t ngx_http_approval_page_still(ngx_http_approval_desk_t *d,
+    json_t *doc, ngx_http_approval_votes_t *votes, json_t *data);
+static int ngx_http_approval_page_person(void *data, approval_str_t person);
+
+
+static ngx_http_approval_page_part_t  ngx_http_approval_page_parts[] = {
+    { "head.html", ngx_http_approval_head_html },
+    { "foot.html", ngx_http_approval_foot_html },
+    { "style.css", ngx_http_approval_style_css },
+    { NULL, NULL }
+};
+
+
+ngx_int_t
+ngx_http_approval_page_action(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes,
+    json_t *view)
+{
+    if (ngx_http_approval_page_facts(view) != NGX_OK
+        || ngx_http_approval_page_lines(view) != NGX_OK
+        || ngx_http_approval_page_forms(d, doc, reply, votes, view) != NGX_OK
+        || ngx_http_approval_page_still(d, doc, votes, view) != NGX_OK
+        || json_object_set_new(view, "left",
+                               ngx_http_approval_page_left(reply->now,
+                                                           reply->expires))
+           != 0)
+    {
+        json_decref(view);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_page_send(d, NGX_HTTP_OK,
+                                       ngx_http_approval_action_html, view);
+}
+
+
+ngx_int_t
+ngx_http_approval_page_inbox(ngx_http_approval_desk_t *d, json_t *data)
+{
+    json_t  *list;
+
+    list = json_object_get(data, "actions");
+
+    if (json_object_set_new(data, "count",
+                            json_integer(json_array_size(list))) != 0)
+    {
+        json_decref(data);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_page_send(d, NGX_HTTP_OK,
+                                       ngx_http_approval_inbox_html, data);
+}
+
+
+ngx_int_t
+ngx_http_approval_page_result(ngx_http_approval_desk_t *d, ngx_uint_t status,
+    json_t *problem)
+{
+    if (problem && d->id_valid && d->how != NGX_HTTP_APPROVAL_DESK_NOBODY
+        && json_object_set_new(problem, "id",
+                               json_stringn((char *) d->id, APPROVAL_ID_LEN))
+           != 0)
+    {
+        json_decref(problem);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_page_send(d, status,
+                                       ngx_http_approval_result_html, problem);
+}
+
+
+static ngx_int_t
+ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
+    const char *template, json_t *data)
+{
+    ngx_int_t        rc;
+    approval_buf_t   html;
+
+    if (data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    approval_buf_init(&html);
+    rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (json_object_set_new(data, "root", json_string(d->root)) != 0
+        || (d->who.len
+            && json_object_set_new(data, "me",
+                                   ngx_http_approval_json_str(&d->who)) != 0)
+        || (d->how == NGX_HTTP_APPROVAL_DESK_IDP
+            && json_object_set_new(data, "idp", json_true()) != 0)
+        || ngx_http_approval_template(template, data,
+                                      ngx_http_approval_page_part, &html)
+           != APPROVAL_OK
+        || ngx_http_approval_page_headers(d->request) != NGX_OK)
+    {
+        goto done;
+    }
+
+    rc = ngx_http_approval_send(d->request, status, "text/html; charset=utf-8",
+                                approval_buf_str(&html));
+
+done:
+
+    approval_buf_free(&html);
+    json_decref(data);
+
+    return rc;
+}
+
+
+/*
+ * Nothing is loaded, nothing runs; the style sheet in the page is named by its
+ * hash.
+ */
+
+static ngx_int_t
+ngx_http_approval_page_headers(ngx_http_request_t *r)
+{
+    ngx_int_t        rc;
+    unsigned char    md[APPROVAL_SHA256_LEN];
+    unsigned char    hash[approval_base64_size(APPROVAL_SHA256_LEN)];
+    approval_buf_t   csp;
+
+    if (approval_sha256(approval_str(ngx_http_approval_style_css), md)
+        != APPROVAL_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    approval_buf_init(&csp);
+    approval_buf_adds(&csp, "default-src 'none'; style-src 'sha256-");
+    approval_buf_add(&csp, hash,
+                     approval_base64_encode(hash, md, APPROVAL_SHA256_LEN));
+    approval_buf_adds(&csp, "'; form-action 'self'; frame-ancestors 'none'; "
+                            "base-uri 'none'");
+
+    rc = csp.failed ? NGX_ERROR
+                    : ngx_http_approval_header(r, "Content-Security-Policy",
+                                               approval_buf_str(&csp));
+    approval_buf_free(&csp);
+
+    if (rc != NGX_OK
+        || ngx_http_approval_header(r, "Referrer-Policy",
+                                    approval_str("no-referrer")) != NGX_OK
+        || ngx_http_approval_header(r, "X-Content-Type-Options",
+                                    approval_str("nosniff")) != NGX_OK
+        || ngx_http_approval_header(r, "X-Frame-Options",
+                                    approval_str("DENY")) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static const char *
+ngx_http_approval_page_part(approval_str_t name)
+{
+    ngx_http_approval_page_part_t  *part;
+
+    for (part = ngx_http_approval_page_parts; part->name; part++) {
+        if (approval_str_eq(name, approval_str(part->name))) {
+            return part->text;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* What the template cannot say: objects as lists, and what is true of them. */
+
+static ngx_int_t
+ngx_http_approval_page_facts(json_t *data)
+{
+    json_t      *state;
+    ngx_uint_t   pending;
+
+    state = json_object_get(data, "state");
+    pending = ngx_strcmp(json_string_value(state), "pending") == 0;
+
+    if (ngx_http_approval_page_pairs(data, "matched", "matched_list") != NGX_OK
+        || ngx_http_approval_page_pairs(data, "show", "show_list") != NGX_OK
+        || ngx_http_approval_page_pairs(data, "headers", "header_list")
+           != NGX_OK
+        || json_object_set_new(data, "pending", json_boolean(pending)) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_page_pairs(json_t *data, const char *from, const char *to)
+{
+    void    *iter;
+    json_t  *object, *list;
+
+    list = json_array();
+    object = json_object_get(data, from);
+
+    for (iter = json_object_iter(object); iter;
+         iter = json_object_iter_next(object, iter))
+    {
+        if (json_array_append_new(list,
+                json_pack("{s:s, s:O}", "name", json_object_iter_key(iter),
+                          "value", json_object_iter_value(iter)))
+            != 0)
+        {
+            json_decref(list);
+            return NGX_ERROR;
+        }
+    }
+
+    return json_object_set_new(data, to, list) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/* "2 of dba or sre: 1 missing" */
+
+static ngx_int_t
+ngx_http_approval_page_lines(json_t *data)
+{
+    size_t           i, j;
+    json_t          *lines, *line, *groups, *value;
+    approval_buf_t   text;
+
+    lines = json_object_get(data, "require");
+
+    for (i = 0; i < json_array_size(lines); i++) {
+        line = json_array_get(lines, i);
+        groups = json_object_get(line, "groups");
+
+        approval_buf_init(&text);
+
+        for (j = 0; j < json_array_size(groups); j++) {
+            if (j) {
+                approval_buf_adds(&text, " or ");
+            }
+
+            value = json_array_get(groups, j);
+            approval_buf_add(&text, json_string_value(value),
+                             json_string_length(value));
+        }
+
+        value = text.failed ? NULL
+                            : json_stringn((char *) text.data, text.len);
+
+        approval_buf_free(&text);
+
+        if (json_object_set_new(line, "groups_text", value) != 0) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes,
+    json_t *data)
+{
+    json_t                    *nonce;
+    ngx_str_t                  risk;
+    ngx_uint_t                 self, pending;
+    approval_buf_t             text;
+    ngx_http_approval_vote_t  *vote;
+
+    self = ngx_http_approval_approver_self(d->mcf, doc,
+                                       ngx_http_approval_core_str(&d->who));
+    vote = ngx_http_approval_votes_of(votes, &d->person);
+    pending = json_is_true(json_object_get(data, "pending"));
+
+    if ((self && json_object_set_new(data, "self", json_true()) != 0)
+        || (vote && json_object_set_new(data, "voted",
+                        ngx_http_approval_json_str(&vote->act)) != 0))
+    {
+        return NGX_ERROR;
+    }
+
+    if (!pending || self) {
+        return NGX_OK;
+    }
+
+    approval_buf_init(&text);
+
+    nonce = (ngx_http_approval_approver_nonce(d, doc, reply, &text) == NGX_OK)
+            ? json_stringn((char *) text.data, text.len)
+            : NULL;
+
+    approval_buf_free(&text);
+
+    risk = ngx_http_approval_json_get(doc, "risk");
+
+    if (json_object_set_new(data, "nonce", nonce) != 0
+        || json_object_set_new(data, "may_comment", json_true()) != 0
+        || json_object_set_new(data, "may_decide",
+                               json_boolean(vote == NULL)) != 0
+        || json_object_set_new(data, "critical",
+                               json_boolean(risk.len == 8
+                                   && ngx_strncmp(risk.data, "critical", 8)
+                                      == 0))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_page_still(ngx_http_approval_desk_t *d, json_t *doc,
+    ngx_http_approval_votes_t *votes, json_t *data)
+{
+    int                              group;
+    size_t                           i, j;
+    json_t                          *lines, *groups, *name;
+    ngx_http_approval_page_still_t   still;
+
+    if (!json_is_true(json_object_get(data, "pending"))) {
+        return NGX_OK;
+    }
+
+    still.desk = d;
+    still.doc = doc;
+    still.votes = votes;
+    still.names = json_array();
+    still.more = 0;
+
+    if (json_object_set_new(data, "still", still.names) != 0) {
+        return NGX_ERROR;
+    }
+
+    lines = json_object_get(doc, "require");
+
+    for (i = 0; i < json_array_size(lines); i++) {
+        groups = json_object_get(json_array_get(lines, i), "groups");
+
+        for (j = 0; j < json_array_size(groups); j++) {
+            name = json_array_get(groups, j);
+
+            group = json_is_string(name)
+                    ? approval_people_group_find(d->mcf->people,
+                                      approval_str(json_string_value(name)))
+                    : -1;
+
+            if (group >= 0
+                && approval_people_each(d->mcf->people, group,
+                                        ngx_http_approval_page_person, &still)
+                   == APPROVAL_ERROR)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return json_object_set_new(data, "still_more", json_integer(still.more))
+           == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+static int
+ngx_http_approval_page_person(void *data, approval_str_t person)
+{
+    ngx_http_approval_page_still_t *still = data;
+
+    size_t      i;
+    json_t     *name;
+    ngx_str_t   who;
+
+    who.data = (u_char *) person.data;
+    who.len = person.len;
+
+    if (ngx_http_approval_votes_of(still->votes, &who)
+        || ngx_http_approval_approver_self(still->desk->mcf, still->doc,
+                                           person))
+    {
+        return APPROVAL_OK;
+    }
+
+    for (i = 0; i < json_array_size(still->names); i++) {
+        name = json_array_get(still->names, i);
+
+        if (json_string_length(name) == who.len
+            && ngx_memcmp(json_string_value(name), who.data, who.len) == 0)
+        {
+            return APPROVAL_OK;
+        }
+    }
+
+    if (i == NGX_HTTP_APPROVAL_PAGE_NAMES) {
+        still->more = 1;
+        return APPROVAL_OK;
+    }
+
+    return json_array_append_new(still->names,
+                                 ngx_http_approval_json_str(&who))
+           == 0 ? APPROVAL_OK : APPROVAL_ERROR;
+}
+
+
+json_t *
+ngx_http_approval_page_left(int64_t now, int64_t expires)
+{
+    int  s;
+
+    if (expires <= now) {
+        return json_string("no time");
+    }
+
+    s = (int) ngx_min((expires - now) / 1000, 100 * 86400);
+
+    if (s >= 86400) {
+        return json_sprintf("%d d %d h", s / 86400, s % 86400 / 3600);
+    }
+
+    if (s >= 3600) {
+        return json_sprintf("%d h %d min", s / 3600, s % 3600 / 60);
+    }
+
+    if (s >= 60) {
+        return json_sprintf("%d min", s / 60);
+    }
+
+    return json_sprintf("%d s", s);
+}

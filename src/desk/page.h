@@ -1,0 +1,34 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The pages: what fills the templates, and the headers they go out with.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_PAGE_H
+#define NGX_HTTP_APPROVAL_DESK_PAGE_H
+
+
+#include "desk/votes.h"
+
+
+/* All take the reference of the JSON value, and return a final code. */
+
+ngx_int_t ngx_http_approval_page_action(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes, json_t *view);
+
+/* "data" is {"actions": [...], ...}: see list.c */
+ngx_int_t ngx_http_approval_page_inbox(ngx_http_approval_desk_t *d,
+    json_t *data);
+
+/* "problem" is a refusal, or says in title and detail what was done. */
+ngx_int_t ngx_http_approval_page_result(ngx_http_approval_desk_t *d,
+    ngx_uint_t status, json_t *problem);
+
+/* Fills "left": how long until "expires". */
+json_t *ngx_http_approval_page_left(int64_t now, int64_t expires);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_PAGE_H */

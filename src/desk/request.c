@@ -1,0 +1,464 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/request.h"
+#include "desk/page.h"
+
+
+static void ngx_http_approval_desk_cleanup(void *data);
+static ngx_uint_t ngx_http_approval_desk_wants_page(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_desk_quality(u_char *p, u_char *last,
+    const char *type);
+
+
+ngx_http_approval_desk_t *
+ngx_http_approval_desk_create(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t        *cln;
+    ngx_http_approval_desk_t  *d;
+
+    d = ngx_pcalloc(r->pool, sizeof(ngx_http_approval_desk_t));
+    if (d == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_approval_desk_cleanup;
+    cln->data = d;
+
+    d->request = r;
+    d->mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    d->lcf = ngx_http_get_module_loc_conf(r, ngx_http_approval_module);
+    d->root = "";
+    d->html = ngx_http_approval_desk_wants_page(r);
+
+    return d;
+}
+
+
+static void
+ngx_http_approval_desk_cleanup(void *data)
+{
+    ngx_http_approval_desk_t  *d = data;
+
+    if (d->op) {
+        ngx_http_approval_store_forget(d->op);
+        d->op = NULL;
+    }
+}
+
+
+ngx_http_approval_desk_t *
+ngx_http_approval_desk_find(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_approval_desk_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_load(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step)
+{
+    if (ngx_http_approval_desk_ask(d, step) == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_approval_desk_unavailable(d);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_ask(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_store_load(d->mcf->store, d->id,
+                                      ngx_http_approval_desk_answer, d);
+    if (op == NULL) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_desk_wait(d, op, step);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_wait(ngx_http_approval_desk_t *d,
+    ngx_http_approval_op_t *op, ngx_http_approval_desk_step_pt step)
+{
+    if (op == NULL) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    d->op = op;
+    d->step = step;
+    d->request->connection->log->action = "asking redis about an approval";
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_http_approval_desk_answer(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_int_t                  rc;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_approval_op_t    *op;
+    ngx_http_approval_desk_t  *d = data;
+
+    r = d->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+    c->log->action = "answering an approver";
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "approval desk: store answered: %i", reply->rc);
+
+    /* An operation that has more to say keeps its handle: see list.c. */
+
+    op = d->op;
+    d->op = NULL;
+
+    rc = d->step(d, reply);
+
+    if (rc == NGX_BUSY) {
+        d->op = op;
+        return;
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+ngx_str_t *
+ngx_http_approval_desk_header(ngx_http_request_t *r, const char *name,
+    ngx_uint_t n)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
+                && n-- == 0)
+            {
+                return &h[i].value;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+/*
+ * A page only for clients that name text/html, and like it no less than JSON:
+ * scripts get JSON without asking.
+ */
+
+static ngx_uint_t
+ngx_http_approval_desk_wants_page(ngx_http_request_t *r)
+{
+    u_char      *last;
+    ngx_int_t    html, json, q;
+    ngx_str_t   *accept;
+    ngx_uint_t   i;
+
+    html = 0;
+    json = 0;
+
+    for (i = 0; /* void */ ; i++) {
+        accept = ngx_http_approval_desk_header(r, "accept", i);
+        if (accept == NULL) {
+            break;
+        }
+
+        last = accept->data + accept->len;
+
+        q = ngx_http_approval_desk_quality(accept->data, last, "text/html");
+        html = ngx_max(html, q);
+
+        q = ngx_http_approval_desk_quality(accept->data, last,
+                                           "application/json");
+        json = ngx_max(json, q);
+
+        q = ngx_http_approval_desk_quality(accept->data, last,
+                                           "application/problem+json");
+        json = ngx_max(json, q);
+    }
+
+    return html > 0 && html >= json;
+}
+
+
+/* The q of exactly this media type, in thousandths; 0: not there. */
+
+static ngx_int_t
+ngx_http_approval_desk_quality(u_char *p, u_char *last, const char *type)
+{
+    size_t      len;
+    u_char     *end, *q;
+    ngx_int_t   value, n;
+
+    len = ngx_strlen(type);
+
+    for ( /* void */ ; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if ((size_t) (end - p) < len
+            || ngx_strncasecmp(p, (u_char *) type, len) != 0)
+        {
+            continue;
+        }
+
+        p += len;
+
+        if (p < end && *p != ';' && *p != ' ' && *p != '\t') {
+            continue;
+        }
+
+        q = ngx_strlcasestrn(p, end, (u_char *) ";q=", 3 - 1);
+
+        if (q == NULL) {
+            q = ngx_strlcasestrn(p, end, (u_char *) "; q=", 4 - 1);
+        }
+
+        if (q == NULL) {
+            return 1000;
+        }
+
+        q = ngx_strlchr(q, end, '=') + 1;
+
+        for (value = 0, n = 0; q < end && n < 4; q++) {
+            if (*q >= '0' && *q <= '9') {
+                value = value * 10 + (*q - '0');
+                n++;
+
+            } else if (*q != '.') {
+                break;
+            }
+        }
+
+        while (n++ < 4) {
+            value *= 10;
+        }
+
+        return ngx_min(value, 1000);
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    off_t         len;
+    u_char       *p;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(body);
+
+    if (r->request_body == NULL) {
+        return NGX_OK;
+    }
+
+    len = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+
+    if (len > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
+        return NGX_DECLINED;
+    }
+
+    p = ngx_pnalloc(r->pool, len ? len : 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->data = p;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+
+        } else if (b->in_file) {
+            n = ngx_read_file(b->file, p, b->file_last - b->file_pos,
+                              b->file_pos);
+
+            if (n != (ssize_t) (b->file_last - b->file_pos)) {
+                return NGX_ERROR;
+            }
+
+            p += n;
+        }
+    }
+
+    body->len = p - body->data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_copy(ngx_pool_t *pool, approval_str_t from,
+    ngx_str_t *to)
+{
+    to->data = ngx_pnalloc(pool, from.len ? from.len : 1);
+    if (to->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(to->data, from.data, from.len);
+    to->len = from.len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d, ngx_uint_t status,
+    const char *type, const char *title, const char *detail, json_t *extra)
+{
+    u_char   *id;
+    json_t   *problem;
+
+    if (status == NGX_HTTP_UNAUTHORIZED
+        && ngx_http_approval_header(d->request, "WWW-Authenticate",
+                                    approval_str("Approval-Link"))
+           != NGX_OK)
+    {
+        json_decref(extra);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    id = d->id_valid ? d->id : NULL;
+
+    if (!d->html) {
+        return ngx_http_approval_problem(d->request, status, type, title,
+                                         detail, id, extra);
+    }
+
+    problem = ngx_http_approval_problem_json(status, type, title, detail, id,
+                                             extra);
+
+    return ngx_http_approval_page_result(d, status, problem);
+}
+
+
+/* The same for what never was, what is gone, and what is not ours. */
+
+ngx_int_t
+ngx_http_approval_desk_not_found(ngx_http_approval_desk_t *d)
+{
+    d->id_valid = 0;
+
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_NOT_FOUND, "not-found",
+               "Not found",
+               "There is no such action here. Actions are kept for a limited "
+               "time after they end.", NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d)
+{
+    if (ngx_http_approval_header_int(d->request, "Retry-After", 2) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+               "store-unavailable", "Store unavailable",
+               "The gateway cannot reach its store of actions. Nothing was "
+               "changed; try again shortly.", NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_open(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply, json_t **doc, ngx_int_t *rc)
+{
+    ngx_str_t  sealed, digest;
+
+    *doc = NULL;
+
+    if (reply->rc == NGX_DECLINED) {
+        *rc = ngx_http_approval_desk_not_found(d);
+        return NGX_DECLINED;
+    }
+
+    if (reply->rc != NGX_OK) {
+        *rc = ngx_http_approval_desk_unavailable(d);
+        return NGX_DECLINED;
+    }
+
+    sealed = reply->doc;
+    *doc = ngx_http_approval_action_open(d->mcf, d->id, &sealed);
+
+    if (*doc) {
+        digest = ngx_http_approval_json_get(*doc, "digest");
+
+        if (digest.len == reply->digest.len
+            && ngx_strncmp(digest.data, reply->digest.data, digest.len) == 0)
+        {
+            return NGX_OK;
+        }
+
+        json_decref(*doc);
+        *doc = NULL;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+                  "approval action \"%*s\" does not open with the keys of "
+                  "approval_key: another gateway's, damaged, or made with a "
+                  "key that was removed",
+                  (size_t) APPROVAL_ID_LEN, d->id);
+
+    *rc = ngx_http_approval_desk_not_found(d);
+
+    return NGX_DECLINED;
+}

@@ -1,0 +1,118 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * One request to the desk, and what its rooms do with it.
+ *
+ * Steps return what the request is to be finalized with, or NGX_AGAIN: the
+ * store was asked, and its answer is the next step.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_REQUEST_H
+#define NGX_HTTP_APPROVAL_DESK_REQUEST_H
+
+
+#include "model/action.h"
+#include "model/problem.h"
+#include "store/store.h"
+
+
+#define NGX_HTTP_APPROVAL_DESK_BODY_MAX     16384
+#define NGX_HTTP_APPROVAL_DESK_COMMENT_MAX  2000
+
+
+typedef struct ngx_http_approval_desk_s  ngx_http_approval_desk_t;
+
+typedef ngx_int_t (*ngx_http_approval_desk_step_pt)(
+    ngx_http_approval_desk_t *d, const ngx_http_approval_reply_t *reply);
+
+
+/* How an approver was identified: "how" of a vote. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_DESK_NOBODY = 0,
+    NGX_HTTP_APPROVAL_DESK_LINK,
+    NGX_HTTP_APPROVAL_DESK_IDP
+} ngx_http_approval_desk_how_e;
+
+
+/* In r->pool; ends with the request. */
+
+struct ngx_http_approval_desk_s {
+    ngx_http_request_t                 *request;
+    ngx_http_approval_main_conf_t      *mcf;
+    ngx_http_approval_loc_conf_t       *lcf;
+
+    ngx_str_t                           route;   /* below the location */
+    const char                         *root;    /* "../": the way back */
+    u_char                              id[APPROVAL_ID_LEN];
+
+    ngx_http_approval_op_t             *op;      /* asked, not answered */
+    ngx_http_approval_desk_step_pt      step;
+
+    ngx_str_t                           idp;     /* by approver=        */
+    ngx_str_t                           link;    /* ?t=                 */
+    ngx_str_t                           session; /* the cookie          */
+
+    ngx_str_t                           who;     /* as authenticated    */
+    ngx_str_t                           person;  /* canonical           */
+    ngx_http_approval_desk_how_e        how;
+
+    void                               *work;    /* the step's own      */
+
+    unsigned                            id_valid:1;
+    unsigned                            html:1;  /* a page is wanted    */
+    unsigned                            form:1;  /* posted by a page    */
+};
+
+
+/* request.c */
+
+ngx_http_approval_desk_t *ngx_http_approval_desk_create(
+    ngx_http_request_t *r);
+
+/* r's context is the gate's: the desk is found by its cleanup. */
+ngx_http_approval_desk_t *ngx_http_approval_desk_find(ngx_http_request_t *r);
+
+/* The data of the store's handlers is d; the step gets what came back. */
+void ngx_http_approval_desk_answer(void *data,
+    const ngx_http_approval_reply_t *reply);
+ngx_int_t ngx_http_approval_desk_wait(ngx_http_approval_desk_t *d,
+    ngx_http_approval_op_t *op, ngx_http_approval_desk_step_pt step);
+ngx_int_t ngx_http_approval_desk_load(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step);
+
+/* The same without an answer of its own: NGX_DECLINED, the store is down. */
+ngx_int_t ngx_http_approval_desk_ask(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step);
+
+/* The nth (from 0) request header of a name, lower-case. */
+ngx_str_t *ngx_http_approval_desk_header(ngx_http_request_t *r,
+    const char *name, ngx_uint_t n);
+
+/* The whole body; NGX_DECLINED: more than the limit. */
+ngx_int_t ngx_http_approval_desk_body(ngx_http_request_t *r, ngx_str_t *body);
+
+ngx_int_t ngx_http_approval_desk_copy(ngx_pool_t *pool, approval_str_t from,
+    ngx_str_t *to);
+
+
+/* A refusal: a page or problem+json; extra's reference is taken. */
+
+ngx_int_t ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d,
+    ngx_uint_t status, const char *type, const char *title,
+    const char *detail, json_t *extra);
+ngx_int_t ngx_http_approval_desk_not_found(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d);
+
+
+/*
+ * The document of what load() gave.  NGX_OK, with a new reference; otherwise
+ * the request was answered and *rc is what it is to be finalized with.
+ */
+ngx_int_t ngx_http_approval_desk_open(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply, json_t **doc, ngx_int_t *rc);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_REQUEST_H */

@@ -1,0 +1,368 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/view.h"
+#include "audit/audit.h"
+#include "desk/approver.h"
+#include "desk/page.h"
+
+
+static ngx_int_t ngx_http_approval_view_store(json_t *view, json_t *doc,
+    const ngx_http_approval_reply_t *reply);
+static json_t *ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes);
+static json_t *ngx_http_approval_view_require(json_t *doc,
+    ngx_http_approval_votes_t *votes);
+static json_t *ngx_http_approval_view_trail(json_t *view,
+    ngx_http_approval_votes_t *votes);
+static ngx_int_t ngx_http_approval_view_event(json_t *trail, json_t *time,
+    const char *event, json_t *who);
+static json_t *ngx_http_approval_view_str(ngx_str_t *s);
+
+
+ngx_int_t
+ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                     *doc;
+    ngx_int_t                   rc;
+    approval_str_t              who;
+    ngx_http_approval_votes_t  *votes;
+
+    if (ngx_http_approval_desk_open(d, reply, &doc, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_approval_approver_identify(d, doc, reply, &rc) != NGX_OK) {
+        goto done;
+    }
+
+    if (d->html && d->link.len) {
+        rc = ngx_http_approval_approver_exchange(d, doc, reply);
+        goto done;
+    }
+
+    who = ngx_http_approval_core_str(&d->who);
+
+    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0) {
+        rc = ngx_http_approval_approver_refuse(d);
+        goto done;
+    }
+
+    votes = ngx_http_approval_votes_read(d, doc, reply);
+
+    if (votes == NULL) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        goto done;
+    }
+
+    /* nothing depends on it, and the trail logs what it could not write */
+
+    if (d->request->method == NGX_HTTP_GET) {
+        (void) ngx_http_approval_audit(d->mcf, "viewed", d->id,
+                   json_pack("{s:o, s:o, s:s}",
+                             "person", ngx_http_approval_json_str(&d->person),
+                             "identity", ngx_http_approval_json_str(&d->who),
+                             "how", ngx_http_approval_approver_how(d)));
+    }
+
+    rc = ngx_http_approval_view_send(d, doc, reply, votes);
+
+done:
+
+    json_decref(doc);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_approval_view_send(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
+{
+    json_t  *view;
+
+    view = ngx_http_approval_view(doc, reply, votes,
+                                  NGX_HTTP_APPROVAL_VIEW_WHOLE);
+    if (view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (d->html) {
+        return ngx_http_approval_page_action(d, doc, reply, votes, view);
+    }
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json", view);
+}
+
+
+ngx_http_approval_state_e
+ngx_http_approval_view_state(json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    int64_t  within;
+
+    if (reply->state == NGX_HTTP_APPROVAL_PENDING
+        && reply->now >= reply->expires)
+    {
+        return NGX_HTTP_APPROVAL_EXPIRED;
+    }
+
+    within = json_integer_value(json_object_get(doc, "execute_within"));
+
+    if (reply->state == NGX_HTTP_APPROVAL_APPROVED
+        && reply->decided && reply->now >= reply->decided + within * 1000)
+    {
+        return NGX_HTTP_APPROVAL_EXPIRED;
+    }
+
+    return reply->state;
+}
+
+
+json_t *
+ngx_http_approval_view(json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes, ngx_http_approval_view_e how)
+{
+    json_t  *view;
+
+    view = json_copy(doc);
+
+    if (view == NULL) {
+        return NULL;
+    }
+
+    (void) json_object_del(view, "v");
+
+    if (how == NGX_HTTP_APPROVAL_VIEW_LIST) {
+        (void) json_object_del(view, "body");
+        (void) json_object_del(view, "headers");
+    }
+
+    if (ngx_http_approval_view_store(view, doc, reply) != NGX_OK
+        || json_object_set_new(view, "votes",
+                               ngx_http_approval_view_votes(votes)) != 0
+        || json_object_set_new(view, "require",
+                               ngx_http_approval_view_require(doc, votes))
+           != 0
+        || (how == NGX_HTTP_APPROVAL_VIEW_WHOLE
+            && json_object_set_new(view, "trail",
+                                   ngx_http_approval_view_trail(view, votes))
+               != 0))
+    {
+        json_decref(view);
+        return NULL;
+    }
+
+    return view;
+}
+
+
+/* Absent members are null here: scripts need not ask whether they are. */
+
+static ngx_int_t
+ngx_http_approval_view_store(json_t *view, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                     *outcome;
+    ngx_uint_t                  i;
+    const char                 *err;
+    ngx_http_approval_state_e   state;
+    static const char          *names[] = { "on_behalf_of", "reason" };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (json_object_get(doc, names[i]) == NULL
+            && json_object_set_new(view, names[i], json_null()) != 0)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    outcome = NULL;
+
+    if (reply->outcome.len) {
+        outcome = approval_json_parse(
+                  (approval_str_t) { reply->outcome.len, reply->outcome.data },
+                  &err);
+    }
+
+    if (json_object_set_new(view, "outcome", outcome ? outcome : json_null())
+        != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    state = ngx_http_approval_view_state(doc, reply);
+
+    if (json_object_set_new(view, "state", ngx_http_approval_view_str(
+                                ngx_http_approval_state_name(state)))
+        != 0
+        || json_object_set_new(view, "terminal", json_boolean(
+                                ngx_http_approval_state_terminal(state)))
+           != 0
+        || json_object_set_new(view, "created_at",
+                               ngx_http_approval_view_time(reply->created))
+           != 0
+        || json_object_set_new(view, "expires_at",
+                               ngx_http_approval_view_time(reply->expires))
+           != 0
+        || json_object_set_new(view, "decided_at",
+                               ngx_http_approval_view_time(reply->decided))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static json_t *
+ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
+{
+    json_t                    *list, *item;
+    ngx_uint_t                 i;
+    ngx_http_approval_vote_t  *vote;
+
+    list = json_array();
+
+    for (i = 0; list && i < votes->nvotes; i++) {
+        vote = &votes->votes[i];
+
+        item = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
+                   "approver", ngx_http_approval_json_str(&vote->identity),
+                   "how", ngx_http_approval_json_str(&vote->how),
+                   "decision", ngx_http_approval_json_str(&vote->act),
+                   "comment", vote->comment.len
+                              ? ngx_http_approval_json_str(&vote->comment)
+                              : json_null(),
+                   "time", ngx_http_approval_view_time(vote->time),
+                   "counts", json_boolean(vote->lines != 0));
+
+        if (json_array_append_new(list, item) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+
+    return list;
+}
+
+
+static json_t *
+ngx_http_approval_view_require(json_t *doc, ngx_http_approval_votes_t *votes)
+{
+    json_t      *lines;
+    ngx_uint_t   i;
+
+    lines = json_deep_copy(json_object_get(doc, "require"));
+
+    for (i = 0; i < json_array_size(lines); i++) {
+        if (json_object_set_new(json_array_get(lines, i), "missing",
+                                i < votes->nlines
+                                ? json_integer(votes->missing[i])
+                                : json_null())
+            != 0)
+        {
+            json_decref(lines);
+            return NULL;
+        }
+    }
+
+    return lines;
+}
+
+
+static json_t *
+ngx_http_approval_view_trail(json_t *view, ngx_http_approval_votes_t *votes)
+{
+    json_t      *trail, *state, *vote;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+    const char  *act, *name;
+
+    trail = json_array();
+    if (trail == NULL) {
+        return NULL;
+    }
+
+    rc = ngx_http_approval_view_event(trail,
+                                      json_object_get(view, "created_at"),
+                                      "requested",
+                                      json_object_get(view, "requester"));
+
+    for (i = 0; rc == NGX_OK && i < votes->nvotes; i++) {
+        vote = json_array_get(json_object_get(view, "votes"), i);
+        act = json_string_value(json_object_get(vote, "decision"));
+
+        rc = ngx_http_approval_view_event(trail, json_object_get(vote, "time"),
+                  ngx_strcmp(act, "approve") == 0 ? "voted to approve"
+                  : ngx_strcmp(act, "deny") == 0 ? "voted to deny"
+                  : "commented",
+                  json_object_get(vote, "approver"));
+    }
+
+    state = json_object_get(view, "state");
+    name = json_string_value(state);
+
+    if (rc == NGX_OK && !json_is_null(json_object_get(view, "decided_at"))) {
+        rc = ngx_http_approval_view_event(trail,
+                  json_object_get(view, "decided_at"),
+                  ngx_strncmp(name, "execut", 6) == 0
+                  || ngx_strcmp(name, "failed") == 0 ? "approved" : name,
+                  json_null());
+    }
+
+    if (rc == NGX_OK
+        && (ngx_strncmp(name, "execut", 6) == 0
+            || ngx_strcmp(name, "failed") == 0
+            || (json_is_null(json_object_get(view, "decided_at"))
+                && ngx_strcmp(name, "expired") == 0)))
+    {
+        rc = ngx_http_approval_view_event(trail, json_null(), name,
+                                          json_null());
+    }
+
+    if (rc != NGX_OK) {
+        json_decref(trail);
+        return NULL;
+    }
+
+    return trail;
+}
+
+
+static ngx_int_t
+ngx_http_approval_view_event(json_t *trail, json_t *time, const char *event,
+    json_t *who)
+{
+    return json_array_append_new(trail,
+                                 json_pack("{s:O, s:s, s:O}", "time", time,
+                                           "event", event, "who", who))
+           == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+json_t *
+ngx_http_approval_view_time(int64_t ms)
+{
+    char  text[APPROVAL_TIME_LEN + 1];
+
+    if (ms == 0) {
+        return json_null();
+    }
+
+    approval_time_format(text, ms);
+
+    return json_string(text);
+}
+
+
+static json_t *
+ngx_http_approval_view_str(ngx_str_t *s)
+{
+    return json_stringn((char *) s->data, s->len);
+}

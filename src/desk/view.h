@@ -1,0 +1,43 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * An action as approvers see it, and its page.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_VIEW_H
+#define NGX_HTTP_APPROVAL_DESK_VIEW_H
+
+
+#include "desk/votes.h"
+
+
+typedef enum {
+    NGX_HTTP_APPROVAL_VIEW_WHOLE,
+    NGX_HTTP_APPROVAL_VIEW_LIST       /* without headers and body */
+} ngx_http_approval_view_e;
+
+
+/* Past its deadline is expired, whether or not somebody wrote that down. */
+ngx_http_approval_state_e ngx_http_approval_view_state(json_t *doc,
+    const ngx_http_approval_reply_t *reply);
+
+/* A new reference, or NULL: no memory. */
+json_t *ngx_http_approval_view(json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes,
+    ngx_http_approval_view_e how);
+
+/* ms as RFC 3339; 0 is null. */
+json_t *ngx_http_approval_view_time(int64_t ms);
+
+
+/* The step that shows one action, and the reply with it. */
+ngx_int_t ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+ngx_int_t ngx_http_approval_view_send(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_VIEW_H */

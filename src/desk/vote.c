@@ -1,0 +1,370 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "audit/audit.h"
+#include "core/jws.h"
+#include "desk/decision.h"
+#include "desk/approver.h"
+#include "desk/page.h"
+
+
+#define NGX_HTTP_APPROVAL_VOTE_TRIES  8
+
+
+static ngx_int_t ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d,
+    json_t *doc, int64_t now);
+static ngx_int_t ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes);
+static ngx_int_t ngx_http_approval_vote_record(ngx_http_approval_desk_t *d,
+    json_t *doc);
+static ngx_int_t ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_vote_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_vote_recorded(ngx_http_approval_desk_t *d);
+static json_t *ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d);
+
+
+ngx_int_t
+ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
+{
+    ngx_http_approval_vote_t      *vote;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (dec->vote.len == 0
+        && ngx_http_approval_vote_sign(d, doc, reply->now) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    vote = &votes->votes[votes->nvotes++];
+    vote->identity = d->who;
+    vote->person = d->person;
+    vote->act = dec->act;
+    vote->comment = dec->comment;
+
+    if (ngx_http_approval_votes_count(d, doc, votes) != NGX_OK
+        || ngx_http_approval_vote_decide(d, doc, reply, votes) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* first what a person said, then what comes of it */
+
+    if (!dec->audited
+        && ngx_http_approval_vote_record(d, doc) != NGX_OK)
+    {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "audit-unavailable", "Audit unavailable",
+                   "The vote could not be put on record, so it was not "
+                   "taken.", NULL);
+    }
+
+    dec->audited = 1;
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_vote(d->mcf->store, d->id,
+                   reply->nvotes, &dec->vote, dec->state, &dec->decision,
+                   ngx_http_approval_desk_answer, d),
+               ngx_http_approval_vote_step);
+}
+
+
+static ngx_int_t
+ngx_http_approval_vote_record(ngx_http_approval_desk_t *d, json_t *doc)
+{
+    json_t  *fields;
+
+    fields = ngx_http_approval_vote_fields(d);
+
+    if (fields == NULL
+        || json_object_set(fields, "digest", json_object_get(doc, "digest"))
+           != 0)
+    {
+        json_decref(fields);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_audit(d->mcf, "voted", d->id, fields);
+}
+
+
+static ngx_int_t
+ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
+    int64_t now)
+{
+    u_char                         rnd[8], vid[2 * sizeof(rnd)];
+    json_t                        *claims;
+    ngx_int_t                      rc;
+    ngx_str_t                      digest;
+    approval_buf_t                 jws;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    digest = ngx_http_approval_json_get(doc, "digest");
+
+    /* the same vote twice in a millisecond is two: the store tells them apart */
+
+    if (approval_random(rnd, sizeof(rnd)) != APPROVAL_OK) {
+        return NGX_ERROR;
+    }
+
+    approval_hex_encode(vid, rnd, sizeof(rnd));
+
+    claims = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:o}",
+                 "jti", json_stringn((char *) d->id, APPROVAL_ID_LEN),
+                 "dig", ngx_http_approval_json_str(&digest),
+                 "sub", ngx_http_approval_json_str(&d->person),
+                 "idn", ngx_http_approval_json_str(&d->who),
+                 "how", ngx_http_approval_approver_how(d),
+                 "act", ngx_http_approval_json_str(&dec->act),
+                 "iat", (json_int_t) (now / 1000),
+                 "iatms", (json_int_t) now,
+                 "vid", json_stringn((char *) vid, sizeof(vid)));
+
+    if (claims == NULL
+        || (dec->comment.len
+            && json_object_set_new(claims, "cmt",
+                               ngx_http_approval_json_str(&dec->comment))
+               != 0))
+    {
+        json_decref(claims);
+        return NGX_ERROR;
+    }
+
+    approval_buf_init(&jws);
+    rc = NGX_ERROR;
+
+    if (approval_jws_make(d->mcf->signer, NGX_HTTP_APPROVAL_VOTE_TYP, claims,
+                          &jws)
+        == APPROVAL_OK && !jws.failed)
+    {
+        rc = ngx_http_approval_desk_copy(d->request->pool,
+                                         approval_buf_str(&jws), &dec->vote);
+    }
+
+    approval_buf_free(&jws);
+    json_decref(claims);
+
+    return rc;
+}
+
+
+/* With this vote: does it decide?  Then the decision is signed with it. */
+
+static ngx_int_t
+ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
+{
+    time_t                         now, exp;
+    ngx_int_t                      rc;
+    const char                    *act;
+    approval_buf_t                 jws;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    ngx_str_null(&dec->decision);
+    dec->state = NGX_HTTP_APPROVAL_PENDING;
+
+    /* a comment annotates, whatever the other votes have come to */
+
+    if (votes->quorum == APPROVAL_QUORUM_OPEN || dec->act.data[0] == 'c') {
+        return NGX_OK;
+    }
+
+    now = (time_t) (reply->now / 1000);
+
+    if (votes->quorum == APPROVAL_QUORUM_APPROVED) {
+        act = "approve";
+        dec->state = NGX_HTTP_APPROVAL_APPROVED;
+        exp = now + (time_t) json_integer_value(json_object_get(doc,
+                                                        "execute_within"));
+
+    } else {
+        act = "deny";
+        dec->state = NGX_HTTP_APPROVAL_DENIED;
+        exp = (time_t) (ngx_max(reply->expires, reply->now) / 1000) + 86400;
+    }
+
+    json_decref(dec->by);
+    dec->by = ngx_http_approval_votes_by(votes, act);
+
+    if (dec->by == NULL) {
+        return NGX_ERROR;
+    }
+
+    approval_buf_init(&jws);
+
+    rc = ngx_http_approval_decision_make(d->mcf, doc, dec->state, dec->by,
+                                         now, exp, &jws);
+
+    if (rc == NGX_OK) {
+        rc = jws.failed ? NGX_ERROR
+                        : ngx_http_approval_desk_copy(d->request->pool,
+                                                      approval_buf_str(&jws),
+                                                      &dec->decision);
+    }
+
+    approval_buf_free(&jws);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (reply->rc == NGX_OK) {
+
+        /* what fails here is logged; the vote is on record already */
+
+        if (dec->decision.len) {
+            (void) ngx_http_approval_audit(d->mcf,
+                       dec->state == NGX_HTTP_APPROVAL_APPROVED ? "approved"
+                                                                : "denied",
+                       d->id,
+                       json_pack("{s:O, s:o}", "by", dec->by, "receipt",
+                                 ngx_http_approval_json_str(&dec->decision)));
+        }
+
+        if (ngx_http_approval_desk_ask(d, ngx_http_approval_vote_done)
+            == NGX_AGAIN)
+        {
+            return NGX_AGAIN;
+        }
+
+        return ngx_http_approval_vote_recorded(d);
+    }
+
+    if (reply->rc == NGX_DECLINED) {
+        dec->settled = 1;
+    }
+
+    if ((reply->rc == NGX_DECLINED || reply->rc == NGX_AGAIN)
+        && dec->tries++ < NGX_HTTP_APPROVAL_VOTE_TRIES
+        && ngx_http_approval_desk_ask(d, ngx_http_approval_decision_step)
+           == NGX_AGAIN)
+    {
+        return NGX_AGAIN;
+    }
+
+    ngx_http_approval_vote_refused(d, "store-unavailable");
+
+    if (ngx_http_approval_header_int(d->request, "Retry-After", 2) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+               "store-unavailable", "Store unavailable",
+               "The gateway cannot say whether its store took the vote. "
+               "Voting again is safe: a vote counts once.", NULL);
+}
+
+
+static ngx_int_t
+ngx_http_approval_vote_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                     *doc;
+    ngx_int_t                   rc;
+    ngx_http_approval_votes_t  *votes;
+
+    if (reply->rc != NGX_OK
+        || ngx_http_approval_desk_open(d, reply, &doc, &rc) != NGX_OK)
+    {
+        return ngx_http_approval_vote_recorded(d);
+    }
+
+    votes = ngx_http_approval_votes_read(d, doc, reply);
+
+    rc = votes ? ngx_http_approval_decision_reply(d, doc, reply, votes)
+               : NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    json_decref(doc);
+
+    return rc;
+}
+
+
+/* The vote stands, but the action cannot be read again to show it. */
+
+static ngx_int_t
+ngx_http_approval_vote_recorded(ngx_http_approval_desk_t *d)
+{
+    json_t                        *answer;
+    ngx_str_t                     *state;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (d->html) {
+        return ngx_http_approval_page_result(d, NGX_HTTP_OK,
+                   json_pack("{s:s, s:s}", "title", "Recorded",
+                             "detail", "Your vote is recorded."));
+    }
+
+    state = ngx_http_approval_state_name(dec->state);
+
+    answer = json_pack("{s:o, s:o, s:[]}",
+                 "id", json_stringn((char *) d->id, APPROVAL_ID_LEN),
+                 "state", json_stringn((char *) state->data, state->len),
+                 "votes");
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json", answer);
+}
+
+
+void
+ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
+    const char *why)
+{
+    json_t  *fields;
+
+    fields = ngx_http_approval_vote_fields(d);
+
+    if (fields) {
+        (void) json_object_set_new(fields, "why", json_string(why));
+    }
+
+    (void) ngx_http_approval_audit(d->mcf, "refused", d->id, fields);
+}
+
+
+/* Who said what, for the trail. */
+
+static json_t *
+ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d)
+{
+    json_t                        *fields;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    fields = json_pack("{s:o, s:o, s:s, s:o}",
+                 "person", ngx_http_approval_json_str(&d->person),
+                 "identity", ngx_http_approval_json_str(&d->who),
+                 "how", ngx_http_approval_approver_how(d),
+                 "decision", ngx_http_approval_json_str(&dec->act));
+
+    if (fields == NULL) {
+        return NULL;
+    }
+
+    if ((dec->comment.len
+         && json_object_set_new(fields, "comment",
+                                ngx_http_approval_json_str(&dec->comment))
+            != 0)
+        || (dec->vote.len
+            && json_object_set_new(fields, "vote",
+                                   ngx_http_approval_json_str(&dec->vote))
+               != 0))
+    {
+        json_decref(fields);
+        return NULL;
+    }
+
+    return fields;
+}

@@ -1,0 +1,63 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The votes on an action: verified, and counted by the present groups.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_VOTES_H
+#define NGX_HTTP_APPROVAL_DESK_VOTES_H
+
+
+#include "desk/request.h"
+
+
+/* Strings live in the request's pool. */
+
+typedef struct {
+    ngx_str_t           identity;
+    ngx_str_t           person;
+    ngx_str_t           how;
+    ngx_str_t           act;         /* approve, deny, comment */
+    ngx_str_t           comment;
+    int64_t             time;        /* ms                     */
+    uint32_t            lines;       /* 0: counts for nothing  */
+} ngx_http_approval_vote_t;
+
+
+typedef struct {
+    ngx_http_approval_vote_t     *votes;
+    ngx_uint_t                    nvotes;
+    ngx_uint_t                    nlines;
+    unsigned                      need[APPROVAL_QUORUM_LINES];
+    unsigned                      missing[APPROVAL_QUORUM_LINES];
+    approval_quorum_e             quorum;
+} ngx_http_approval_votes_t;
+
+
+/*
+ * Those that this gateway's key signed for this action and digest; all others
+ * are nothing.  NULL: no memory.  There is room for one more.
+ */
+ngx_http_approval_votes_t *ngx_http_approval_votes_read(
+    ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply);
+
+/* Judges anew, e.g. with a vote that was put behind the others. */
+ngx_int_t ngx_http_approval_votes_count(ngx_http_approval_desk_t *d,
+    json_t *doc, ngx_http_approval_votes_t *votes);
+
+/* The person's vote to approve or to deny, or NULL. */
+ngx_http_approval_vote_t *ngx_http_approval_votes_of(
+    ngx_http_approval_votes_t *votes, ngx_str_t *person);
+
+/* Whose votes decided: identities, as a new reference. */
+json_t *ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes,
+    const char *act);
+
+ngx_uint_t ngx_http_approval_vote_is(ngx_http_approval_vote_t *vote,
+    const char *act);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_VOTES_H */

@@ -1,0 +1,689 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The life of a link:
+ *
+ *   DOWN        a timer waits to try again
+ *   CONNECTING  both connections are being made
+ *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE
+ *               command: AUTH, SELECT, CLIENT SETNAME, ROLE, then, as soon as
+ *               the push connection's id is known, CLIENT TRACKING and PING
+ *   READY       commands are taken
+ *
+ * Whatever goes wrong leads to DOWN, where all that wait are told.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "event/redis_link.h"
+
+
+#define NGX_HTTP_APPROVAL_REDIS_BACKOFF_MIN   50
+#define NGX_HTTP_APPROVAL_REDIS_BACKOFF_MAX   2000
+#define NGX_HTTP_APPROVAL_REDIS_KEEPALIVE     5000
+#define NGX_HTTP_APPROVAL_REDIS_LOG_AGAIN     10000
+
+
+static void ngx_http_approval_redis_connect_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_approval_redis_queue(
+    ngx_http_approval_redis_t *redis, ngx_http_approval_redis_out_t *out,
+    ngx_queue_t *waiting, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_http_approval_redis_reply_pt handler, void *data, ngx_uint_t own);
+static void ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
+    redisReply *reply);
+static ngx_uint_t ngx_http_approval_redis_pushed(
+    ngx_http_approval_redis_t *redis, redisReply *reply);
+static void ngx_http_approval_redis_answer(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *q, redisReply *reply);
+static void ngx_http_approval_redis_conn_lost(
+    ngx_http_approval_redis_conn_t *conn, ngx_err_t err, const char *reason);
+static void ngx_http_approval_redis_log_lost(ngx_http_approval_redis_t *redis,
+    ngx_err_t err, const char *reason);
+static void ngx_http_approval_redis_retry(ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_redis_fail(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *waiting);
+static void ngx_http_approval_redis_deadline_handler(ngx_event_t *ev);
+static ngx_msec_int_t ngx_http_approval_redis_left(
+    ngx_http_approval_redis_t *redis, ngx_queue_t *waiting);
+static void ngx_http_approval_redis_keepalive_handler(ngx_event_t *ev);
+
+
+ngx_http_approval_redis_t *
+ngx_http_approval_redis_create(ngx_http_approval_redis_conf_t *conf,
+    ngx_log_t *log, ngx_http_approval_redis_link_pt link,
+    ngx_http_approval_redis_push_pt push, void *data)
+{
+    ngx_http_approval_redis_t  *redis;
+
+    redis = ngx_calloc(sizeof(ngx_http_approval_redis_t), log);
+    if (redis == NULL) {
+        return NULL;
+    }
+
+    redis->conf = conf;
+    redis->log = log;
+    redis->link = link;
+    redis->pushed = push;
+    redis->data = data;
+    redis->state = NGX_HTTP_APPROVAL_REDIS_CONNECTING;
+    redis->backoff = NGX_HTTP_APPROVAL_REDIS_BACKOFF_MIN;
+
+    ngx_queue_init(&redis->early);
+    ngx_queue_init(&redis->free);
+
+    ngx_http_approval_redis_conn_init(&redis->command, conf, log);
+    redis->command.connected = ngx_http_approval_redis_connected;
+    redis->command.reply = ngx_http_approval_redis_reply;
+    redis->command.lost = ngx_http_approval_redis_conn_lost;
+    redis->command.data = redis;
+
+    ngx_http_approval_redis_conn_init(&redis->push, conf, log);
+    redis->push.connected = ngx_http_approval_redis_connected;
+    redis->push.reply = ngx_http_approval_redis_reply;
+    redis->push.lost = ngx_http_approval_redis_conn_lost;
+    redis->push.data = redis;
+
+    redis->reconnect.handler = ngx_http_approval_redis_connect_handler;
+    redis->reconnect.data = redis;
+    redis->reconnect.log = log;
+    redis->reconnect.cancelable = 1;
+
+    redis->deadline.handler = ngx_http_approval_redis_deadline_handler;
+    redis->deadline.data = redis;
+    redis->deadline.log = log;
+    redis->deadline.cancelable = 1;
+
+    redis->keepalive.handler = ngx_http_approval_redis_keepalive_handler;
+    redis->keepalive.data = redis;
+    redis->keepalive.log = log;
+    redis->keepalive.cancelable = 1;
+
+    /* the event loop is not running yet */
+
+    ngx_add_timer(&redis->reconnect, 0);
+
+    return redis;
+}
+
+
+void
+ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis)
+{
+    ngx_queue_t  *q;
+
+    redis->closing = 1;
+    redis->down = 1;
+
+    ngx_http_approval_redis_lost(redis, 0, "closed");
+
+    while (!ngx_queue_empty(&redis->free)) {
+        q = ngx_queue_head(&redis->free);
+        ngx_queue_remove(q);
+        ngx_free(ngx_queue_data(q, ngx_http_approval_redis_request_t, queue));
+    }
+
+    ngx_free(redis);
+}
+
+
+ngx_http_approval_redis_state_e
+ngx_http_approval_redis_state(ngx_http_approval_redis_t *redis)
+{
+    return redis->state;
+}
+
+
+ngx_uint_t
+ngx_http_approval_redis_tracking(ngx_http_approval_redis_t *redis)
+{
+    return redis->state == NGX_HTTP_APPROVAL_REDIS_READY && redis->tracking;
+}
+
+
+ngx_msec_t
+ngx_http_approval_redis_rtt(ngx_http_approval_redis_t *redis)
+{
+    return redis->rtt;
+}
+
+
+ngx_uint_t
+ngx_http_approval_redis_reconnects(ngx_http_approval_redis_t *redis)
+{
+    return redis->ready ? redis->ready - 1 : 0;
+}
+
+
+ngx_int_t
+ngx_http_approval_redis_command(ngx_http_approval_redis_t *redis,
+    ngx_uint_t argc, ngx_str_t *argv,
+    ngx_http_approval_redis_reply_pt handler, void *data)
+{
+    ngx_int_t  rc;
+
+    if (redis->state == NGX_HTTP_APPROVAL_REDIS_READY) {
+        rc = ngx_http_approval_redis_queue(redis, &redis->command.out,
+                                           &redis->command.waiting, argc, argv,
+                                           handler, data, 0);
+        if (rc == NGX_OK) {
+            ngx_http_approval_redis_conn_flush(&redis->command);
+        }
+
+        return rc;
+    }
+
+    if (redis->down) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_redis_queue(redis, &redis->early_out,
+                                         &redis->early, argc, argv, handler,
+                                         data, 0);
+}
+
+
+static void
+ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
+{
+    ngx_addr_t                 *addr;
+    ngx_http_approval_redis_t  *redis;
+
+    redis = ev->data;
+
+    redis->state = NGX_HTTP_APPROVAL_REDIS_CONNECTING;
+    redis->started = ngx_current_msec;
+    redis->command_set = 0;
+    redis->push_set = 0;
+    redis->push_id = 0;
+    redis->tracking = 0;
+    redis->command.silent = redis->reason ? 1 : 0;
+    redis->push.silent = redis->command.silent;
+
+    addr = &redis->conf->addrs[redis->addr % redis->conf->naddrs];
+
+    if (redis->deadline.timer_set) {
+        ngx_del_timer(&redis->deadline);
+    }
+
+    ngx_add_timer(&redis->deadline, redis->conf->timeout);
+
+    ngx_http_approval_redis_conn_open(&redis->command, addr);
+
+    if (redis->state == NGX_HTTP_APPROVAL_REDIS_DOWN) {
+        return;
+    }
+
+    ngx_http_approval_redis_conn_open(&redis->push, addr);
+}
+
+
+void
+ngx_http_approval_redis_send(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_conn_t *conn, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_http_approval_redis_reply_pt handler)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_approval_redis_queue(redis, &conn->out, &conn->waiting, argc,
+                                       argv, handler, redis, 1);
+
+    /* else there is no memory, and the deadline ends the setup */
+
+    if (rc == NGX_OK) {
+        ngx_http_approval_redis_conn_flush(conn);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_queue(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_out_t *out, ngx_queue_t *waiting, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_http_approval_redis_reply_pt handler, void *data,
+    ngx_uint_t own)
+{
+    ngx_int_t                           rc;
+    ngx_queue_t                        *q;
+    ngx_http_approval_redis_request_t  *req;
+
+    if (!ngx_queue_empty(&redis->free)) {
+        q = ngx_queue_head(&redis->free);
+        ngx_queue_remove(q);
+        req = ngx_queue_data(q, ngx_http_approval_redis_request_t, queue);
+
+    } else {
+        req = ngx_alloc(sizeof(ngx_http_approval_redis_request_t), redis->log);
+        if (req == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_http_approval_redis_out_command(out, argc, argv, redis->log);
+
+    if (rc != NGX_OK) {
+        ngx_queue_insert_head(&redis->free, &req->queue);
+        return rc;
+    }
+
+    req->handler = handler;
+    req->data = data;
+    req->start = ngx_current_msec;
+    req->own = own;
+
+    ngx_queue_insert_tail(waiting, &req->queue);
+
+    if (!own) {
+        redis->users++;
+        redis->deadline.cancelable = 0;
+    }
+
+    if (!redis->deadline.timer_set) {
+        ngx_add_timer(&redis->deadline, redis->conf->timeout);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
+    redisReply *reply)
+{
+    ngx_queue_t                        *q;
+    ngx_http_approval_redis_t          *redis;
+    ngx_http_approval_redis_request_t  *req;
+
+    redis = conn->data;
+
+    if (conn == &redis->push && ngx_http_approval_redis_pushed(redis, reply)) {
+        return;
+    }
+
+    if (ngx_queue_empty(&conn->waiting)) {
+        ngx_http_approval_redis_lost(redis, 0, "a reply to no command");
+        return;
+    }
+
+    q = ngx_queue_head(&conn->waiting);
+    req = ngx_queue_data(q, ngx_http_approval_redis_request_t, queue);
+
+    redis->rtt = ngx_current_msec - req->start;
+
+    ngx_http_approval_redis_answer(redis, q, reply);
+
+    if (redis->state != NGX_HTTP_APPROVAL_REDIS_READY) {
+        return;
+    }
+
+    if (reply->type != REDIS_REPLY_ERROR) {
+        return;
+    }
+
+    /* it is another server now: begin anew, maybe at the next address */
+
+    if (ngx_strncmp(reply->str, "READONLY", 8) == 0
+        || ngx_strncmp(reply->str, "LOADING", 7) == 0
+        || ngx_strncmp(reply->str, "MASTERDOWN", 10) == 0
+        || ngx_strncmp(reply->str, "NOAUTH", 6) == 0)
+    {
+        ngx_http_approval_redis_lost(redis, 0,
+                                     ngx_http_approval_redis_fault(reply));
+    }
+}
+
+
+/* ["message", channel, [key, ...] or nil] */
+
+static ngx_uint_t
+ngx_http_approval_redis_pushed(ngx_http_approval_redis_t *redis,
+    redisReply *reply)
+{
+    size_t       i;
+    ngx_str_t    key;
+    redisReply  *keys;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || ngx_strcmp(reply->element[0]->str, "message") != 0)
+    {
+        return 0;
+    }
+
+    if (redis->state != NGX_HTTP_APPROVAL_REDIS_READY) {
+        return 1;
+    }
+
+    keys = reply->element[2];
+
+    if (keys->type != REDIS_REPLY_ARRAY) {
+        ngx_str_null(&key);
+        redis->pushed(redis->data, &key);
+        return 1;
+    }
+
+    for (i = 0; i < keys->elements; i++) {
+        if (keys->element[i]->type == REDIS_REPLY_STRING) {
+            key.data = (u_char *) keys->element[i]->str;
+            key.len = keys->element[i]->len;
+
+            redis->pushed(redis->data, &key);
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_approval_redis_answer(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *q, redisReply *reply)
+{
+    void                               *data;
+    ngx_http_approval_redis_reply_pt    handler;
+    ngx_http_approval_redis_request_t  *req;
+
+    req = ngx_queue_data(q, ngx_http_approval_redis_request_t, queue);
+
+    handler = req->handler;
+    data = req->data;
+
+    ngx_queue_remove(q);
+
+    if (!req->own && --redis->users == 0) {
+        redis->deadline.cancelable = 1;
+    }
+
+    ngx_queue_insert_head(&redis->free, q);
+
+    if (handler) {
+        handler(data, reply);
+    }
+}
+
+
+void
+ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis)
+{
+    ngx_int_t                        rc;
+    ngx_uint_t                       level;
+    ngx_http_approval_redis_conn_t  *conn;
+
+    conn = &redis->command;
+
+    rc = ngx_http_approval_redis_out_move(&conn->out, &redis->early_out,
+                                          redis->log);
+    if (rc != NGX_OK) {
+        ngx_http_approval_redis_lost(redis, 0, "no memory");
+        return;
+    }
+
+    if (!ngx_queue_empty(&redis->early)) {
+        ngx_queue_add(&conn->waiting, &redis->early);
+        ngx_queue_init(&redis->early);
+
+        ngx_http_approval_redis_conn_flush(conn);
+    }
+
+    level = redis->reason ? NGX_LOG_NOTICE : NGX_LOG_INFO;
+
+    ngx_log_error(level, redis->log, 0,
+                  "approval_redis \"%V\" is ready", &redis->conf->name);
+
+    redis->state = NGX_HTTP_APPROVAL_REDIS_READY;
+    redis->since = ngx_current_msec;
+    redis->reason = NULL;
+    redis->tried = 0;
+    redis->down = 0;
+    redis->ready++;
+
+    ngx_add_timer(&redis->keepalive, NGX_HTTP_APPROVAL_REDIS_KEEPALIVE);
+
+    redis->link(redis->data);
+}
+
+
+static void
+ngx_http_approval_redis_conn_lost(ngx_http_approval_redis_conn_t *conn,
+    ngx_err_t err, const char *reason)
+{
+    ngx_http_approval_redis_lost(conn->data, err, reason);
+}
+
+
+void
+ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis, ngx_err_t err,
+    const char *reason)
+{
+    ngx_uint_t   was_ready, was_down;
+    ngx_queue_t  waiting;
+
+    if (redis->state == NGX_HTTP_APPROVAL_REDIS_DOWN && !redis->closing) {
+        return;
+    }
+
+    was_ready = (redis->state == NGX_HTTP_APPROVAL_REDIS_READY);
+    was_down = redis->down;
+
+    redis->state = NGX_HTTP_APPROVAL_REDIS_DOWN;
+
+    /* a link that is lost as soon as it is made does not begin anew */
+
+    if (was_ready && ngx_current_msec - redis->since
+                     > 2 * NGX_HTTP_APPROVAL_REDIS_BACKOFF_MAX)
+    {
+        redis->backoff = NGX_HTTP_APPROVAL_REDIS_BACKOFF_MIN;
+    }
+
+    /* the first connection fails where all addresses have been tried */
+
+    if (was_ready || redis->tried + 1 >= redis->conf->naddrs) {
+        redis->down = 1;
+        ngx_http_approval_redis_log_lost(redis, err, reason);
+    }
+
+    ngx_http_approval_redis_conn_close(&redis->command);
+    ngx_http_approval_redis_conn_close(&redis->push);
+
+    if (redis->deadline.timer_set) {
+        ngx_del_timer(&redis->deadline);
+    }
+
+    if (redis->keepalive.timer_set) {
+        ngx_del_timer(&redis->keepalive);
+    }
+
+    ngx_http_approval_redis_retry(redis);
+
+    ngx_queue_init(&waiting);
+
+    ngx_queue_add(&waiting, &redis->command.waiting);
+    ngx_queue_init(&redis->command.waiting);
+
+    ngx_queue_add(&waiting, &redis->push.waiting);
+    ngx_queue_init(&redis->push.waiting);
+
+    if (redis->down) {
+        ngx_queue_add(&waiting, &redis->early);
+        ngx_queue_init(&redis->early);
+        ngx_http_approval_redis_out_free(&redis->early_out);
+    }
+
+    ngx_http_approval_redis_fail(redis, &waiting);
+
+    if (!redis->closing && redis->down && (was_ready || !was_down)) {
+        redis->link(redis->data);
+    }
+}
+
+
+static void
+ngx_http_approval_redis_log_lost(ngx_http_approval_redis_t *redis,
+    ngx_err_t err, const char *reason)
+{
+    if (redis->closing) {
+        return;
+    }
+
+    /* once, unless it fails for another reason by now */
+
+    if (redis->reason
+        && (redis->reason == reason
+            || ngx_current_msec - redis->logged
+               < NGX_HTTP_APPROVAL_REDIS_LOG_AGAIN))
+    {
+        return;
+    }
+
+    redis->reason = reason;
+    redis->logged = ngx_current_msec;
+
+    ngx_log_error(NGX_LOG_ERR, redis->log, err,
+                  "approval_redis \"%V\" is unavailable: %s; trying again "
+                  "until it is back", &redis->conf->name, reason);
+}
+
+
+static void
+ngx_http_approval_redis_retry(ngx_http_approval_redis_t *redis)
+{
+    ngx_msec_t  delay;
+
+    if (redis->reconnect.timer_set) {
+        ngx_del_timer(&redis->reconnect);
+    }
+
+    if (redis->closing) {
+        return;
+    }
+
+    redis->addr++;
+    redis->tried++;
+
+    if (redis->tried < redis->conf->naddrs) {
+        ngx_add_timer(&redis->reconnect, 0);
+        return;
+    }
+
+    redis->tried = 0;
+
+    delay = redis->backoff / 2;
+    delay += (ngx_msec_t) ngx_random() % (delay + 1);
+
+    ngx_add_timer(&redis->reconnect, delay);
+
+    redis->backoff = ngx_min(redis->backoff * 2,
+                             NGX_HTTP_APPROVAL_REDIS_BACKOFF_MAX);
+}
+
+
+static void
+ngx_http_approval_redis_fail(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *waiting)
+{
+    while (!ngx_queue_empty(waiting)) {
+        ngx_http_approval_redis_answer(redis, ngx_queue_head(waiting), NULL);
+    }
+}
+
+
+static void
+ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
+{
+    ngx_msec_int_t              left, push;
+    ngx_http_approval_redis_t  *redis;
+
+    redis = ev->data;
+
+    if (redis->state == NGX_HTTP_APPROVAL_REDIS_READY) {
+
+        /* the worker itself may have been away: what is here is not late */
+
+        ngx_http_approval_redis_conn_read(&redis->command);
+        ngx_http_approval_redis_conn_read(&redis->push);
+
+        if (redis->state != NGX_HTTP_APPROVAL_REDIS_READY) {
+            return;
+        }
+
+        left = ngx_http_approval_redis_left(redis, &redis->command.waiting);
+        push = ngx_http_approval_redis_left(redis, &redis->push.waiting);
+        left = ngx_min(left, push);
+
+        if (ngx_queue_empty(&redis->command.waiting)
+            && ngx_queue_empty(&redis->push.waiting))
+        {
+            return;
+        }
+
+    } else {
+        left = redis->started + redis->conf->timeout - ngx_current_msec;
+
+        if (left <= 0) {
+
+            /* those who wait do not wait for the other addresses, too */
+
+            redis->tried = redis->conf->naddrs;
+        }
+    }
+
+    if (left > 0) {
+        if (!ev->timer_set) {
+            ngx_add_timer(ev, left);
+        }
+
+        return;
+    }
+
+    ngx_http_approval_redis_lost(redis, 0, "it does not answer in time");
+}
+
+
+static ngx_msec_int_t
+ngx_http_approval_redis_left(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *waiting)
+{
+    ngx_queue_t                        *q;
+    ngx_http_approval_redis_request_t  *req;
+
+    if (ngx_queue_empty(waiting)) {
+        return (ngx_msec_int_t) redis->conf->timeout;
+    }
+
+    q = ngx_queue_head(waiting);
+    req = ngx_queue_data(q, ngx_http_approval_redis_request_t, queue);
+
+    return (ngx_msec_int_t) (req->start + redis->conf->timeout
+                             - ngx_current_msec);
+}
+
+
+/* A link that is half open shows only where something is sent. */
+
+static void
+ngx_http_approval_redis_keepalive_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                       i;
+    ngx_http_approval_redis_t       *redis;
+    ngx_http_approval_redis_conn_t  *conn[2];
+
+    static ngx_str_t  ping = ngx_http_approval_redis_word("PING");
+
+    redis = ev->data;
+
+    conn[0] = &redis->command;
+    conn[1] = &redis->push;
+
+    for (i = 0; i < 2; i++) {
+        if (ngx_queue_empty(&conn[i]->waiting)
+            && ngx_current_msec - conn[i]->heard
+               >= NGX_HTTP_APPROVAL_REDIS_KEEPALIVE / 2)
+        {
+            ngx_http_approval_redis_send(redis, conn[i], 1, &ping, NULL);
+        }
+    }
+
+    ngx_add_timer(ev, NGX_HTTP_APPROVAL_REDIS_KEEPALIVE);
+}

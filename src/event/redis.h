@@ -1,0 +1,113 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * A link to Redis on nginx's event loop.
+ *
+ * nginx makes the connections (TCP, unix socket, TLS), hiredis speaks the
+ * protocol.  A link is two connections: one for commands, one that gets
+ * invalidation messages for keys that were read with tracking on.  They live
+ * and die together.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_REDIS_H
+#define NGX_HTTP_APPROVAL_REDIS_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <hiredis/hiredis.h>
+
+
+/*
+ * What approval_redis says.  Lives in the configuration's pool; passwords are
+ * never logged.
+ */
+
+typedef struct {
+    ngx_str_t                    name;       /* as logged: no credentials     */
+    ngx_addr_t                  *addrs;      /* resolved when configured      */
+    ngx_uint_t                   naddrs;
+    ngx_str_t                    host;       /* for TLS                       */
+    ngx_str_t                    user;
+    ngx_str_t                    password;
+    ngx_uint_t                   db;
+    ngx_msec_t                   timeout;    /* connect, and each reply       */
+#if (NGX_SSL)
+    ngx_ssl_t                   *ssl;        /* NULL: plain; the certificate
+                                                and its name are verified if
+                                                its mode is SSL_VERIFY_PEER   */
+#endif
+} ngx_http_approval_redis_conf_t;
+
+
+typedef struct ngx_http_approval_redis_s  ngx_http_approval_redis_t;
+
+
+typedef enum {
+    NGX_HTTP_APPROVAL_REDIS_DOWN,        /* waiting to try again              */
+    NGX_HTTP_APPROVAL_REDIS_CONNECTING,
+    NGX_HTTP_APPROVAL_REDIS_SETUP,       /* AUTH, SELECT, SUBSCRIBE, TRACKING */
+    NGX_HTTP_APPROVAL_REDIS_READY
+} ngx_http_approval_redis_state_e;
+
+
+/*
+ * reply is NULL when the link was lost, the reply came too late, or the link
+ * was closed; it is owned by the link and ends with the call.  Error replies
+ * are passed on as they are.  Called exactly once for each accepted command,
+ * never from within ngx_http_approval_redis_command().
+ */
+typedef void (*ngx_http_approval_redis_reply_pt)(void *data,
+    redisReply *reply);
+
+/* The link became ready, or was lost: see ngx_http_approval_redis_state(). */
+typedef void (*ngx_http_approval_redis_link_pt)(void *data);
+
+/* A tracked key changed.  key->data == NULL: all of them may have. */
+typedef void (*ngx_http_approval_redis_push_pt)(void *data, ngx_str_t *key);
+
+
+/*
+ * Owned by the worker process: created in init_process, destroyed in
+ * exit_process.  Connects at once and keeps reconnecting, with jittered
+ * backoff (50 ms to 2 s), on cancelable timers; while commands wait for
+ * replies their deadline timer is not cancelable, so that a worker that
+ * quits gets its answers.
+ */
+ngx_http_approval_redis_t *ngx_http_approval_redis_create(
+    ngx_http_approval_redis_conf_t *conf, ngx_log_t *log,
+    ngx_http_approval_redis_link_pt link,
+    ngx_http_approval_redis_push_pt push, void *data);
+void ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis);
+
+ngx_http_approval_redis_state_e ngx_http_approval_redis_state(
+    ngx_http_approval_redis_t *redis);
+
+/*
+ * Ready, and "CLIENT CACHING YES" may precede a read.  0: Redis is too old or
+ * its ACL forbids it, and there is nothing but to read again.
+ */
+ngx_uint_t ngx_http_approval_redis_tracking(ngx_http_approval_redis_t *redis);
+
+/*
+ * Queues one command; written at the end of the event loop's turn, together
+ * with all others of that turn.  While the first connection is being made
+ * commands wait for it, "timeout" at most; while the link is known to be down,
+ * or its output exceeds its limit, NGX_DECLINED is returned at once and the
+ * handler will not be called.  NGX_ERROR: no memory.  handler may be NULL.
+ */
+ngx_int_t ngx_http_approval_redis_command(ngx_http_approval_redis_t *redis,
+    ngx_uint_t argc, ngx_str_t *argv,
+    ngx_http_approval_redis_reply_pt handler, void *data);
+
+/* For the metrics: time of the last reply; how often the link was made anew. */
+ngx_msec_t ngx_http_approval_redis_rtt(ngx_http_approval_redis_t *redis);
+ngx_uint_t ngx_http_approval_redis_reconnects(
+    ngx_http_approval_redis_t *redis);
+
+
+#endif /* NGX_HTTP_APPROVAL_REDIS_H */

@@ -1,0 +1,632 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+
+#include "event/redis_conn.h"
+
+
+/* Beyond these a reply is not one to a command of ours. */
+
+#define NGX_HTTP_APPROVAL_REDIS_REPLY_MAX     (64 * 1024 * 1024)
+#define NGX_HTTP_APPROVAL_REDIS_ELEMENTS_MAX  (1024 * 1024)
+
+#define NGX_HTTP_APPROVAL_REDIS_IDLE_BUFFER   (256 * 1024)
+
+#define NGX_HTTP_APPROVAL_REDIS_HOST_MAX      255
+
+
+static void ngx_http_approval_redis_conn_test(
+    ngx_http_approval_redis_conn_t *conn);
+static void ngx_http_approval_redis_conn_established(
+    ngx_http_approval_redis_conn_t *conn);
+#if (NGX_SSL)
+static void ngx_http_approval_redis_conn_ssl_init(
+    ngx_http_approval_redis_conn_t *conn);
+static ngx_int_t ngx_http_approval_redis_conn_ssl_name(
+    ngx_http_approval_redis_conn_t *conn);
+static ngx_uint_t ngx_http_approval_redis_conn_host(
+    ngx_http_approval_redis_conn_t *conn, u_char *name);
+static void ngx_http_approval_redis_conn_ssl_handler(ngx_connection_t *c);
+static ngx_int_t ngx_http_approval_redis_conn_ssl_verify(
+    ngx_http_approval_redis_conn_t *conn);
+#endif
+static redisReader *ngx_http_approval_redis_reader_create(void);
+static void *ngx_http_approval_redis_create_array(const redisReadTask *task,
+    int elements);
+static void ngx_http_approval_redis_conn_read_handler(ngx_event_t *rev);
+static void ngx_http_approval_redis_conn_write_handler(ngx_event_t *wev);
+static void ngx_http_approval_redis_conn_flush_handler(ngx_event_t *ev);
+static void ngx_http_approval_redis_conn_write(
+    ngx_http_approval_redis_conn_t *conn);
+static ngx_int_t ngx_http_approval_redis_conn_parse(
+    ngx_http_approval_redis_conn_t *conn);
+
+
+/* hiredis' own functions, but for arrays */
+
+static redisReplyObjectFunctions   ngx_http_approval_redis_functions;
+static redisReplyObjectFunctions  *ngx_http_approval_redis_hiredis;
+
+
+void
+ngx_http_approval_redis_conn_init(ngx_http_approval_redis_conn_t *conn,
+    ngx_http_approval_redis_conf_t *conf, ngx_log_t *log)
+{
+    conn->conf = conf;
+    conn->log = log;
+
+    ngx_queue_init(&conn->waiting);
+
+    conn->flush.handler = ngx_http_approval_redis_conn_flush_handler;
+    conn->flush.data = conn;
+    conn->flush.log = log;
+}
+
+
+void
+ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
+    ngx_addr_t *addr)
+{
+    ngx_err_t               err;
+    ngx_int_t               rc;
+    ngx_connection_t       *c;
+    ngx_peer_connection_t   peer;
+
+    conn->reader = ngx_http_approval_redis_reader_create();
+    if (conn->reader == NULL) {
+        conn->lost(conn, 0, "no memory");
+        return;
+    }
+
+    /*
+     * While Redis is away nginx would log each attempt to connect: the link
+     * logs that it was lost, once.
+     */
+
+    conn->quiet = *conn->log;
+    conn->quiet.log_level = NGX_LOG_ALERT;
+
+    ngx_memzero(&peer, sizeof(ngx_peer_connection_t));
+
+    peer.sockaddr = addr->sockaddr;
+    peer.socklen = addr->socklen;
+    peer.name = &addr->name;
+    peer.get = ngx_event_get_peer;
+    peer.log = &conn->quiet;
+    peer.log_error = NGX_ERROR_INFO;
+
+    ngx_set_errno(0);
+
+    rc = ngx_event_connect_peer(&peer);
+
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        err = ngx_socket_errno;
+        conn->lost(conn, err, "connect() failed");
+        return;
+    }
+
+    c = peer.connection;
+
+    c->data = conn;
+    c->log = conn->silent ? &conn->quiet : conn->log;
+    c->read->log = conn->log;
+    c->write->log = conn->log;
+    c->read->handler = ngx_http_approval_redis_conn_read_handler;
+    c->write->handler = ngx_http_approval_redis_conn_write_handler;
+    c->sendfile = 0;
+
+    conn->connection = c;
+    conn->established = 0;
+    conn->heard = ngx_current_msec;
+
+    if (rc == NGX_OK) {
+        ngx_http_approval_redis_conn_test(conn);
+    }
+}
+
+
+void
+ngx_http_approval_redis_conn_close(ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_pool_t        *pool;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (c) {
+        conn->connection = NULL;
+
+#if (NGX_SSL)
+
+        if (c->ssl) {
+            c->ssl->no_wait_shutdown = 1;
+            c->ssl->no_send_shutdown = 1;
+
+            (void) ngx_ssl_shutdown(c);
+        }
+
+#endif
+
+        pool = c->pool;
+
+        ngx_close_connection(c);
+
+        if (pool) {
+            ngx_destroy_pool(pool);
+        }
+    }
+
+    if (conn->reader) {
+        redisReaderFree(conn->reader);
+        conn->reader = NULL;
+    }
+
+    if (conn->flush.posted) {
+        ngx_delete_posted_event(&conn->flush);
+    }
+
+    ngx_http_approval_redis_out_free(&conn->out);
+
+    conn->established = 0;
+}
+
+
+static void
+ngx_http_approval_redis_conn_test(ngx_http_approval_redis_conn_t *conn)
+{
+    int                err;
+    socklen_t          len;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+    err = 0;
+    len = sizeof(int);
+
+    /* BSDs and Linux return 0 and set a pending error in err, Solaris -1 */
+
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, (void *) &err, &len) == -1) {
+        err = ngx_socket_errno;
+    }
+
+    if (err) {
+        conn->lost(conn, err, "connect() failed");
+        return;
+    }
+
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
+        conn->lost(conn, 0, "setsockopt(TCP_NODELAY) failed");
+        return;
+    }
+
+#if (NGX_SSL)
+
+    if (conn->conf->ssl) {
+        ngx_http_approval_redis_conn_ssl_init(conn);
+        return;
+    }
+
+#endif
+
+    ngx_http_approval_redis_conn_established(conn);
+}
+
+
+static void
+ngx_http_approval_redis_conn_established(ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    c->read->handler = ngx_http_approval_redis_conn_read_handler;
+    c->write->handler = ngx_http_approval_redis_conn_write_handler;
+
+    c->log = conn->log;
+
+    conn->established = 1;
+    conn->connected(conn);
+
+    /* what came together with the end of the handshake gives no event */
+
+    if (conn->connection == c && c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+    }
+}
+
+
+#if (NGX_SSL)
+
+static void
+ngx_http_approval_redis_conn_ssl_init(ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    c->pool = ngx_create_pool(1024, conn->log);
+
+    if (c->pool == NULL
+        || ngx_ssl_create_connection(conn->conf->ssl, c, NGX_SSL_CLIENT)
+           != NGX_OK)
+    {
+        conn->lost(conn, 0, "cannot create a TLS connection");
+        return;
+    }
+
+    /* output grows while a part of it waits to be written again */
+
+    SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
+                                     |SSL_MODE_ENABLE_PARTIAL_WRITE);
+
+    if (ngx_http_approval_redis_conn_ssl_name(conn) != NGX_OK) {
+        conn->lost(conn, 0, "cannot set the TLS server name");
+        return;
+    }
+
+    rc = ngx_ssl_handshake(c);
+
+    if (rc == NGX_AGAIN) {
+        c->ssl->handler = ngx_http_approval_redis_conn_ssl_handler;
+        return;
+    }
+
+    ngx_http_approval_redis_conn_ssl_handler(c);
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_conn_ssl_name(ngx_http_approval_redis_conn_t *conn)
+{
+    u_char  name[NGX_HTTP_APPROVAL_REDIS_HOST_MAX + 1];
+
+    if (conn->conf->host.len > NGX_HTTP_APPROVAL_REDIS_HOST_MAX) {
+        return NGX_ERROR;
+    }
+
+    /* as per RFC 6066, literal IPv4 and IPv6 addresses are not permitted */
+
+    if (ngx_http_approval_redis_conn_host(conn, name) || name[0] == '\0') {
+        return NGX_OK;
+    }
+
+    return SSL_set_tlsext_host_name(conn->connection->ssl->connection,
+                                    (char *) name)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/* The host without brackets; returns 1 where it is an address. */
+
+static ngx_uint_t
+ngx_http_approval_redis_conn_host(ngx_http_approval_redis_conn_t *conn,
+    u_char *name)
+{
+    size_t      len;
+    ngx_str_t  *host;
+
+    host = &conn->conf->host;
+    len = host->len;
+
+    if (len > 2 && host->data[0] == '[' && host->data[len - 1] == ']') {
+        (void) ngx_cpystrn(name, host->data + 1, len - 1);
+        return 1;
+    }
+
+    (void) ngx_cpystrn(name, host->data, len + 1);
+
+    return ngx_inet_addr(host->data, len) != INADDR_NONE
+           || ngx_strlchr(host->data, host->data + len, ':') != NULL;
+}
+
+
+static void
+ngx_http_approval_redis_conn_ssl_handler(ngx_connection_t *c)
+{
+    ngx_http_approval_redis_conn_t  *conn;
+
+    conn = c->data;
+
+    if (!c->ssl->handshaked) {
+        conn->lost(conn, 0, "the TLS handshake failed");
+        return;
+    }
+
+    if (ngx_http_approval_redis_conn_ssl_verify(conn) != NGX_OK) {
+        conn->lost(conn, 0, "the TLS certificate did not verify");
+        return;
+    }
+
+    ngx_http_approval_redis_conn_established(conn);
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_conn_ssl_verify(ngx_http_approval_redis_conn_t *conn)
+{
+    int                rc;
+    long               result;
+    X509              *cert;
+    u_char             name[NGX_HTTP_APPROVAL_REDIS_HOST_MAX + 1];
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (!(SSL_CTX_get_verify_mode(conn->conf->ssl->ctx) & SSL_VERIFY_PEER)) {
+        return NGX_OK;
+    }
+
+    result = SSL_get_verify_result(c->ssl->connection);
+
+    if (result != X509_V_OK) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0,
+                      "approval_redis \"%V\": certificate verify error: "
+                      "(%l:%s)", &conn->conf->name, result,
+                      X509_verify_cert_error_string(result));
+        return NGX_ERROR;
+    }
+
+    if (!ngx_http_approval_redis_conn_host(conn, name)) {
+        return ngx_ssl_check_host(c, &conn->conf->host);
+    }
+
+    cert = SSL_get_peer_certificate(c->ssl->connection);
+    if (cert == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = X509_check_ip_asc(cert, (char *) name, 0);
+
+    X509_free(cert);
+
+    return (rc == 1) ? NGX_OK : NGX_ERROR;
+}
+
+#endif
+
+
+static redisReader *
+ngx_http_approval_redis_reader_create(void)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        return NULL;
+    }
+
+    if (ngx_http_approval_redis_hiredis == NULL) {
+        ngx_http_approval_redis_hiredis = reader->fn;
+        ngx_http_approval_redis_functions = *reader->fn;
+        ngx_http_approval_redis_functions.createArray =
+                                         ngx_http_approval_redis_create_array;
+    }
+
+    reader->fn = &ngx_http_approval_redis_functions;
+    reader->maxbuf = NGX_HTTP_APPROVAL_REDIS_IDLE_BUFFER;
+
+    return reader;
+}
+
+
+/*
+ * An array is allocated before its elements have come: its claimed size must
+ * not make us allocate gigabytes.
+ */
+
+static void *
+ngx_http_approval_redis_create_array(const redisReadTask *task, int elements)
+{
+    if (elements < 0 || elements > NGX_HTTP_APPROVAL_REDIS_ELEMENTS_MAX) {
+        return NULL;
+    }
+
+    return ngx_http_approval_redis_hiredis->createArray(task, elements);
+}
+
+
+static void
+ngx_http_approval_redis_conn_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t                *c;
+    ngx_http_approval_redis_conn_t  *conn;
+
+    c = rev->data;
+    conn = c->data;
+
+    if (c->close) {
+
+        /*
+         * worker_shutdown_timeout.  The requests that it ends have something
+         * to tell Redis; the link itself is closed in exit_process.
+         */
+
+        c->close = 0;
+        c->error = 0;
+
+        return;
+    }
+
+    if (!conn->established) {
+        ngx_http_approval_redis_conn_test(conn);
+        return;
+    }
+
+    ngx_http_approval_redis_conn_read(conn);
+}
+
+
+void
+ngx_http_approval_redis_conn_read(ngx_http_approval_redis_conn_t *conn)
+{
+    u_char             buf[16384];
+    ssize_t            n;
+    ngx_event_t       *rev;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (c == NULL || !conn->established) {
+        return;
+    }
+
+    rev = c->read;
+
+    do {
+        n = c->recv(c, buf, sizeof(buf));
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR) {
+            conn->lost(conn, 0, "recv() failed");
+            return;
+        }
+
+        if (n == 0) {
+            conn->lost(conn, 0, "Redis closed the connection");
+            return;
+        }
+
+        if (redisReaderFeed(conn->reader, (char *) buf, n) != REDIS_OK) {
+            conn->lost(conn, 0, "no memory for a reply");
+            return;
+        }
+
+        if (ngx_http_approval_redis_conn_parse(conn) != NGX_OK) {
+            return;
+        }
+
+    } while (rev->ready);
+
+    if (ngx_handle_read_event(rev, 0) != NGX_OK) {
+        conn->lost(conn, 0, "cannot wait for replies");
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_conn_parse(ngx_http_approval_redis_conn_t *conn)
+{
+    void              *reply;
+    redisReader       *reader;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+    reader = conn->reader;
+
+    for ( ;; ) {
+        reply = NULL;
+
+        if (redisReaderGetReply(reader, &reply) != REDIS_OK) {
+            conn->lost(conn, 0, "it does not speak the Redis protocol");
+            return NGX_ERROR;
+        }
+
+        if (reply == NULL) {
+            break;
+        }
+
+        conn->heard = ngx_current_msec;
+        conn->reply(conn, reply);
+
+        freeReplyObject(reply);
+
+        if (conn->connection != c) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (reader->len > NGX_HTTP_APPROVAL_REDIS_REPLY_MAX) {
+        conn->lost(conn, 0, "a reply is too large");
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_redis_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t                *c;
+    ngx_http_approval_redis_conn_t  *conn;
+
+    c = wev->data;
+    conn = c->data;
+
+    if (!conn->established) {
+        ngx_http_approval_redis_conn_test(conn);
+        return;
+    }
+
+    ngx_http_approval_redis_conn_write(conn);
+}
+
+
+void
+ngx_http_approval_redis_conn_flush(ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_post_event(&conn->flush, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_approval_redis_conn_flush_handler(ngx_event_t *ev)
+{
+    ngx_http_approval_redis_conn_t  *conn;
+
+    conn = ev->data;
+
+    if (conn->connection && conn->established) {
+        ngx_http_approval_redis_conn_write(conn);
+    }
+}
+
+
+static void
+ngx_http_approval_redis_conn_write(ngx_http_approval_redis_conn_t *conn)
+{
+    ssize_t                         n;
+    ngx_connection_t               *c;
+    ngx_http_approval_redis_out_t  *out;
+
+    c = conn->connection;
+    out = &conn->out;
+
+    while (out->pos < out->len && c->write->ready) {
+        n = c->send(c, out->data + out->pos, out->len - out->pos);
+
+        if (n == NGX_AGAIN) {
+            break;
+        }
+
+        if (n == NGX_ERROR || n == 0) {
+            conn->lost(conn, 0, "send() failed");
+            return;
+        }
+
+        out->pos += n;
+    }
+
+    if (out->pos == out->len) {
+        out->pos = 0;
+        out->len = 0;
+
+        if (out->size > NGX_HTTP_APPROVAL_REDIS_IDLE_BUFFER) {
+            ngx_http_approval_redis_out_free(out);
+        }
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK) {
+        conn->lost(conn, 0, "cannot wait for room to send");
+    }
+}

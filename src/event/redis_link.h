@@ -1,0 +1,80 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What redis.c and redis_setup.c share.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_REDIS_LINK_H
+#define NGX_HTTP_APPROVAL_REDIS_LINK_H
+
+
+#include "event/redis_conn.h"
+
+
+struct ngx_http_approval_redis_s {
+    ngx_http_approval_redis_conf_t   *conf;
+    ngx_log_t                        *log;
+
+    ngx_http_approval_redis_state_e   state;
+    ngx_http_approval_redis_conn_t    command;
+    ngx_http_approval_redis_conn_t    push;
+
+    /* commands that came before the first connection was made */
+    ngx_queue_t                       early;
+    ngx_http_approval_redis_out_t     early_out;
+
+    ngx_queue_t                       free;         /* requests           */
+
+    ngx_event_t                       reconnect;
+    ngx_event_t                       deadline;
+    ngx_event_t                       keepalive;
+
+    ngx_http_approval_redis_link_pt   link;
+    ngx_http_approval_redis_push_pt   pushed;
+    void                             *data;
+
+    ngx_uint_t                        addr;         /* of the next try    */
+    ngx_uint_t                        tried;        /* since the backoff  */
+    ngx_msec_t                        backoff;
+    ngx_msec_t                        started;      /* this try           */
+    ngx_msec_t                        since;        /* it is ready        */
+    ngx_msec_t                        logged;
+    const char                       *reason;       /* the one logged     */
+
+    ngx_msec_t                        rtt;
+    ngx_uint_t                        ready;        /* times              */
+    ngx_uint_t                        users;        /* callers that wait  */
+    long long                         push_id;
+
+    unsigned                          down:1;       /* known to be        */
+    unsigned                          command_set:1;
+    unsigned                          push_set:1;
+    unsigned                          tracking:1;
+    unsigned                          warned:1;
+    unsigned                          closing:1;
+};
+
+
+/* redis_setup.c: from a connection that is made to a link that is ready. */
+void ngx_http_approval_redis_connected(ngx_http_approval_redis_conn_t *conn);
+
+/* What an error reply means to the operator; without the reply's own text. */
+const char *ngx_http_approval_redis_fault(redisReply *reply);
+
+/* redis.c */
+void ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis);
+void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
+    ngx_err_t err, const char *reason);
+
+/* A command of the link's own; its handler gets the link. */
+void ngx_http_approval_redis_send(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_conn_t *conn, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_http_approval_redis_reply_pt handler);
+
+
+#define ngx_http_approval_redis_word(s)  { sizeof(s) - 1, (u_char *) s }
+
+
+#endif /* NGX_HTTP_APPROVAL_REDIS_LINK_H */

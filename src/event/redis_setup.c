@@ -1,0 +1,412 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * From a connection that is made to a link that is ready.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "event/redis_link.h"
+
+
+static void ngx_http_approval_redis_auth(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_conn_t *conn);
+static void ngx_http_approval_redis_setup_command(
+    ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_redis_setup_push(
+    ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_redis_setup_tracking(
+    ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_redis_auth_handler(void *data,
+    redisReply *reply);
+static void ngx_http_approval_redis_select_handler(void *data,
+    redisReply *reply);
+static void ngx_http_approval_redis_role_handler(void *data,
+    redisReply *reply);
+static void ngx_http_approval_redis_id_handler(void *data, redisReply *reply);
+static void ngx_http_approval_redis_subscribe_handler(void *data,
+    redisReply *reply);
+static void ngx_http_approval_redis_tracking_handler(void *data,
+    redisReply *reply);
+static void ngx_http_approval_redis_ready_handler(void *data,
+    redisReply *reply);
+static void ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
+    redisReply *reply);
+
+
+void
+ngx_http_approval_redis_connected(ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_http_approval_redis_t  *redis;
+
+    redis = conn->data;
+
+    redis->state = NGX_HTTP_APPROVAL_REDIS_SETUP;
+
+    ngx_http_approval_redis_auth(redis, conn);
+
+    if (conn == &redis->push) {
+        ngx_http_approval_redis_setup_push(redis);
+
+    } else {
+        ngx_http_approval_redis_setup_command(redis);
+    }
+}
+
+
+static void
+ngx_http_approval_redis_auth(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_uint_t  argc;
+    ngx_str_t   argv[3];
+
+    static ngx_str_t  name[] = {
+        ngx_http_approval_redis_word("CLIENT"),
+        ngx_http_approval_redis_word("SETNAME"),
+        ngx_http_approval_redis_word("ngx-approval")
+    };
+
+    if (redis->conf->password.len) {
+        argc = 0;
+
+        ngx_str_set(&argv[argc], "AUTH");
+        argc++;
+
+        if (redis->conf->user.len) {
+            argv[argc++] = redis->conf->user;
+        }
+
+        argv[argc++] = redis->conf->password;
+
+        ngx_http_approval_redis_send(redis, conn, argc, argv,
+                                     ngx_http_approval_redis_auth_handler);
+    }
+
+    ngx_http_approval_redis_send(redis, conn, 3, name, NULL);
+}
+
+
+static void
+ngx_http_approval_redis_setup_command(ngx_http_approval_redis_t *redis)
+{
+    u_char     db[NGX_INT_T_LEN];
+    ngx_str_t  argv[2];
+
+    static ngx_str_t  role = ngx_http_approval_redis_word("ROLE");
+
+    if (redis->conf->db) {
+        ngx_str_set(&argv[0], "SELECT");
+        argv[1].data = db;
+        argv[1].len = ngx_sprintf(db, "%ui", redis->conf->db) - db;
+
+        ngx_http_approval_redis_send(redis, &redis->command, 2, argv,
+                                     ngx_http_approval_redis_select_handler);
+    }
+
+    ngx_http_approval_redis_send(redis, &redis->command, 1, &role,
+                                 ngx_http_approval_redis_role_handler);
+}
+
+
+static void
+ngx_http_approval_redis_setup_push(ngx_http_approval_redis_t *redis)
+{
+    static ngx_str_t  id[] = {
+        ngx_http_approval_redis_word("CLIENT"),
+        ngx_http_approval_redis_word("ID")
+    };
+
+    static ngx_str_t  subscribe[] = {
+        ngx_http_approval_redis_word("SUBSCRIBE"),
+        ngx_http_approval_redis_word("__redis__:invalidate")
+    };
+
+    ngx_http_approval_redis_send(redis, &redis->push, 2, id,
+                                 ngx_http_approval_redis_id_handler);
+
+    ngx_http_approval_redis_send(redis, &redis->push, 2, subscribe,
+                                 ngx_http_approval_redis_subscribe_handler);
+}
+
+
+static void
+ngx_http_approval_redis_setup_tracking(ngx_http_approval_redis_t *redis)
+{
+    u_char     id[NGX_INT64_LEN];
+    ngx_str_t  argv[6];
+
+    static ngx_str_t  caching[] = {
+        ngx_http_approval_redis_word("CLIENT"),
+        ngx_http_approval_redis_word("CACHING"),
+        ngx_http_approval_redis_word("YES")
+    };
+
+    static ngx_str_t  ping = ngx_http_approval_redis_word("PING");
+
+    if (!redis->command_set || !redis->push_set) {
+        return;
+    }
+
+    if (redis->push_id) {
+        redis->tracking = 1;
+
+        ngx_str_set(&argv[0], "CLIENT");
+        ngx_str_set(&argv[1], "TRACKING");
+        ngx_str_set(&argv[2], "ON");
+        ngx_str_set(&argv[3], "REDIRECT");
+        argv[4].data = id;
+        argv[4].len = ngx_sprintf(id, "%L", (int64_t) redis->push_id) - id;
+        ngx_str_set(&argv[5], "OPTIN");
+
+        ngx_http_approval_redis_send(redis, &redis->command, 6, argv,
+                                     ngx_http_approval_redis_tracking_handler);
+
+        ngx_http_approval_redis_send(redis, &redis->command, 3, caching,
+                                     ngx_http_approval_redis_tracking_handler);
+    }
+
+    /* unlike all before it, refused while Redis loads its data */
+
+    ngx_http_approval_redis_send(redis, &redis->command, 1, &ping,
+                                 ngx_http_approval_redis_ready_handler);
+}
+
+
+static void
+ngx_http_approval_redis_auth_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    const char  *fault;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR) {
+        return;
+    }
+
+    fault = ngx_http_approval_redis_fault(reply);
+
+    if (ngx_strncmp(reply->str, "ERR", 3) == 0) {
+        fault = "it refused AUTH: no password is set in Redis, or it is older "
+                "than 6.0 and knows no users";
+    }
+
+    ngx_http_approval_redis_lost(redis, 0, fault);
+}
+
+
+static void
+ngx_http_approval_redis_select_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    const char  *fault;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR) {
+        return;
+    }
+
+    fault = ngx_http_approval_redis_fault(reply);
+
+    if (ngx_strncmp(reply->str, "ERR", 3) == 0) {
+        fault = "it has no such database: lower the number in approval_redis, "
+                "or raise \"databases\" in Redis";
+    }
+
+    ngx_http_approval_redis_lost(redis, 0, fault);
+}
+
+
+/* Refused by an ACL, it is left to the first write to tell. */
+
+static void
+ngx_http_approval_redis_role_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    const char  *fault;
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        fault = ngx_http_approval_redis_fault(reply);
+
+        if (ngx_strncmp(reply->str, "NOPERM", 6) != 0
+            && ngx_strncmp(reply->str, "ERR", 3) != 0)
+        {
+            ngx_http_approval_redis_lost(redis, 0, fault);
+            return;
+        }
+
+    } else if (reply->type == REDIS_REPLY_ARRAY && reply->elements
+               && reply->element[0]->type == REDIS_REPLY_STRING
+               && ngx_strcmp(reply->element[0]->str, "master") != 0)
+    {
+        ngx_http_approval_redis_lost(redis, 0, "READONLY: it is a replica, "
+                                     "approval_redis must name the primary");
+        return;
+    }
+
+    redis->command_set = 1;
+
+    ngx_http_approval_redis_setup_tracking(redis);
+}
+
+
+static void
+ngx_http_approval_redis_id_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_INTEGER) {
+        redis->push_id = reply->integer;
+        return;
+    }
+
+    ngx_http_approval_redis_untracked(redis, reply);
+}
+
+
+static void
+ngx_http_approval_redis_subscribe_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        redis->push_id = 0;
+        ngx_http_approval_redis_untracked(redis, reply);
+
+        if (redis->state == NGX_HTTP_APPROVAL_REDIS_DOWN) {
+            return;
+        }
+    }
+
+    redis->push_set = 1;
+
+    ngx_http_approval_redis_setup_tracking(redis);
+}
+
+
+static void
+ngx_http_approval_redis_tracking_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        redis->tracking = 0;
+        ngx_http_approval_redis_untracked(redis, reply);
+    }
+}
+
+
+static void
+ngx_http_approval_redis_ready_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && ngx_strncmp(reply->str, "NOPERM", 6) != 0)
+    {
+        ngx_http_approval_redis_lost(redis, 0,
+                                     ngx_http_approval_redis_fault(reply));
+        return;
+    }
+
+    if (redis->tracking) {
+        redis->warned = 0;
+    }
+
+    ngx_http_approval_redis_ready(redis);
+}
+
+
+static void
+ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
+    redisReply *reply)
+{
+    const char  *fault;
+
+    fault = ngx_http_approval_redis_fault(reply);
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && ngx_strncmp(reply->str, "NOPERM", 6) != 0
+        && ngx_strncmp(reply->str, "ERR", 3) != 0)
+    {
+        ngx_http_approval_redis_lost(redis, 0, fault);
+        return;
+    }
+
+    if (redis->warned) {
+        return;
+    }
+
+    redis->warned = 1;
+
+    ngx_log_error(NGX_LOG_WARN, redis->log, 0,
+                  "approval_redis \"%V\" refuses client tracking (%s): "
+                  "decisions are polled for; it needs Redis 6.0 or later, and "
+                  "an ACL user with +client +subscribe "
+                  "&__redis__:invalidate", &redis->conf->name, fault);
+}
+
+
+/* Redis may repeat arguments in an error, so only its first word is logged. */
+
+const char *
+ngx_http_approval_redis_fault(redisReply *reply)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        const char  *word;
+        const char  *fault;
+    } faults[] = {
+        { "NOAUTH", "NOAUTH: approval_redis has to name a password" },
+        { "WRONGPASS", "WRONGPASS: the user or the password is wrong" },
+        { "NOPERM", "NOPERM: the ACL user lacks a permission" },
+        { "LOADING", "LOADING: it is loading its data" },
+        { "MASTERDOWN", "MASTERDOWN: it is a replica without its primary" },
+        { "READONLY", "READONLY: it is a replica, "
+                      "approval_redis must name the primary" },
+        { "BUSY", "BUSY: a script of somebody else runs too long" },
+        { "MISCONF", "MISCONF: it cannot save its data" },
+        { "ERR", "ERR: it refused a command" },
+        { NULL, NULL }
+    };
+
+    if (reply->type != REDIS_REPLY_ERROR) {
+        return "an unexpected reply";
+    }
+
+    for (i = 0; faults[i].word; i++) {
+        if (ngx_strncmp(reply->str, faults[i].word,
+                        ngx_strlen(faults[i].word)) == 0)
+        {
+            return faults[i].fault;
+        }
+    }
+
+    return "an unknown error";
+}

@@ -1,0 +1,653 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The action document: who, what, when and why, without secrets.
+ */
+
+
+#include "gate/gate.h"
+
+#include "core/escape.h"
+
+
+#define NGX_HTTP_APPROVAL_SHOWN_BODY   32768
+#define NGX_HTTP_APPROVAL_SHOWN_VALUE  1024
+
+
+static ngx_int_t ngx_http_approval_describe_who(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static ngx_int_t ngx_http_approval_describe_what(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static ngx_int_t ngx_http_approval_describe_rule(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static ngx_int_t ngx_http_approval_describe_body(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static ngx_int_t ngx_http_approval_describe_shown(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static json_t *ngx_http_approval_describe_masked(
+    ngx_http_approval_hold_t *hold);
+static json_t *ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_show_t *show, json_t *masked);
+static int ngx_http_approval_describe_value(void *data, json_t *value);
+static json_t *ngx_http_approval_describe_require(
+    ngx_http_approval_hold_t *hold);
+static json_t *ngx_http_approval_describe_headers(
+    ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_set(json_t *doc, const char *name,
+    json_t *value);
+static ngx_int_t ngx_http_approval_set_str(json_t *doc, const char *name,
+    ngx_str_t *value);
+
+
+/* Headers that help an approver and hold no secrets; all else by "show". */
+
+static ngx_str_t  ngx_http_approval_shown_headers[] = {
+    ngx_string("content-type"),
+    ngx_string("user-agent"),
+    ngx_string("x-request-id"),
+    ngx_null_string
+};
+
+
+json_t *
+ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
+{
+    json_t  *doc;
+
+    doc = json_object();
+    if (doc == NULL) {
+        return NULL;
+    }
+
+    if (ngx_http_approval_set(doc, "v", json_integer(1)) != NGX_OK
+        || ngx_http_approval_set(doc, "id",
+                                 json_stringn((char *) hold->id,
+                                              APPROVAL_ID_LEN))
+           != NGX_OK
+        || ngx_http_approval_set(doc, "digest",
+                                 json_stringn(hold->digest,
+                                              APPROVAL_DIGEST_LEN))
+           != NGX_OK
+        || ngx_http_approval_describe_rule(hold, doc) != NGX_OK
+        || ngx_http_approval_describe_who(hold, doc) != NGX_OK
+        || ngx_http_approval_describe_what(hold, doc) != NGX_OK
+        || ngx_http_approval_describe_body(hold, doc) != NGX_OK
+        || ngx_http_approval_describe_shown(hold, doc) != NGX_OK)
+    {
+        json_decref(doc);
+        return NULL;
+    }
+
+    return doc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
+{
+    json_t                        *list;
+    ngx_str_t                      summary;
+    ngx_uint_t                     i;
+    ngx_http_approval_rule_t      *rule;
+    ngx_http_approval_channel_t  **channels;
+
+    rule = hold->rule;
+
+    if (rule->summary == NULL) {
+        summary = rule->action;
+
+    } else if (ngx_http_approval_secret_text(rule, &rule->summary->value)) {
+        ngx_str_set(&summary, APPROVAL_REDACTED);
+
+    } else if (ngx_http_complex_value(hold->request, rule->summary, &summary)
+               != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (summary.len > NGX_HTTP_APPROVAL_SHOWN_VALUE) {
+        summary.len = NGX_HTTP_APPROVAL_SHOWN_VALUE;
+    }
+
+    if (ngx_http_approval_set_str(doc, "policy", &rule->policy->name) != NGX_OK
+        || ngx_http_approval_set_str(doc, "policy_digest",
+                                     &rule->policy->digest)
+           != NGX_OK
+        || ngx_http_approval_set_str(doc, "rule", &rule->name) != NGX_OK
+        || ngx_http_approval_set_str(doc, "action", &rule->action) != NGX_OK
+        || ngx_http_approval_set_str(doc, "risk",
+                                     ngx_http_approval_risk_name(rule->risk))
+           != NGX_OK
+        || ngx_http_approval_set_str(doc, "summary", &summary) != NGX_OK
+        || ngx_http_approval_set(doc, "require",
+                                 ngx_http_approval_describe_require(hold))
+           != NGX_OK
+        || ngx_http_approval_set(doc, "deny_after",
+                                 json_integer(rule->deny_after))
+           != NGX_OK
+        || ngx_http_approval_set(doc, "timeout",
+                                 json_integer(rule->timeout / 1000))
+           != NGX_OK
+        || ngx_http_approval_set(doc, "execute_within",
+                                 json_integer(rule->execute_within / 1000))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (rule->notify == NULL) {
+        return NGX_OK;
+    }
+
+    list = json_array();
+    channels = rule->notify->elts;
+
+    for (i = 0; i < rule->notify->nelts; i++) {
+        if (json_array_append_new(list,
+                              ngx_http_approval_json_str(&channels[i]->name))
+            != 0)
+        {
+            json_decref(list);
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_approval_set(doc, "notify", list);
+}
+
+
+static json_t *
+ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
+{
+    json_t                       *lines, *names, *line;
+    ngx_int_t                    *groups;
+    ngx_uint_t                    i, j;
+    approval_str_t                name;
+    ngx_http_approval_require_t  *requires;
+
+    lines = json_array();
+    requires = hold->rule->requires->elts;
+
+    for (i = 0; i < hold->rule->requires->nelts; i++) {
+
+        names = json_array();
+        groups = requires[i].groups.elts;
+
+        for (j = 0; j < requires[i].groups.nelts; j++) {
+            name = approval_people_group_name(hold->mcf->people, groups[j]);
+            json_array_append_new(names, json_stringn((char *) name.data,
+                                                      name.len));
+        }
+
+        line = json_pack("{s:i, s:o}", "count", (int) requires[i].count,
+                         "groups", names);
+
+        if (line == NULL
+            || json_array_size(names) != requires[i].groups.nelts
+            || json_array_append_new(lines, line) != 0)
+        {
+            json_decref(lines);
+            return NULL;
+        }
+    }
+
+    return lines;
+}
+
+
+static ngx_int_t
+ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      s;
+    const char                    *err;
+    approval_buf_t                 person;
+    ngx_http_request_t            *r;
+    ngx_http_approval_loc_conf_t  *lcf;
+
+    r = hold->request;
+    lcf = hold->lcf;
+
+    approval_buf_init(&person);
+
+    rc = NGX_ERROR;
+
+    if (approval_people_person(hold->mcf->people,
+                               ngx_http_approval_core_str(&hold->requester),
+                               &person, &err)
+        != APPROVAL_OK
+        || ngx_http_approval_set_str(doc, "requester", &hold->requester)
+           != NGX_OK
+        || ngx_http_approval_set(doc, "person",
+                                 json_stringn((char *) person.data,
+                                              person.len))
+           != NGX_OK
+        || ngx_http_approval_set_str(doc, "remote_addr",
+                                     &r->connection->addr_text)
+           != NGX_OK
+        || ngx_http_complex_value(r, lcf->on_behalf, &s) != NGX_OK)
+    {
+        goto done;
+    }
+
+    if (s.len) {
+        approval_buf_reset(&person);
+
+        /* An identity that cannot be read excludes nobody: it is refused. */
+
+        if (approval_people_person(hold->mcf->people,
+                                   ngx_http_approval_core_str(&s), &person,
+                                   &err)
+            != APPROVAL_OK
+            || ngx_http_approval_set_str(doc, "on_behalf_of", &s) != NGX_OK
+            || ngx_http_approval_set(doc, "on_behalf_person",
+                                     json_stringn((char *) person.data,
+                                                  person.len))
+               != NGX_OK)
+        {
+            goto done;
+        }
+    }
+
+    rc = hold->reason.len
+         ? ngx_http_approval_set_str(doc, "reason", &hold->reason) : NGX_OK;
+
+done:
+
+    approval_buf_free(&person);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
+{
+    json_t              *target;
+    ngx_str_t            host;
+    approval_buf_t       buf;
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+
+    ngx_str_null(&host);
+
+    if (r->headers_in.host) {
+        host = r->headers_in.host->value;
+    }
+
+    approval_buf_init(&buf);
+
+    target = NULL;
+
+    if (approval_redact_target(hold->rule->redact,
+                               ngx_http_approval_core_str(&r->unparsed_uri),
+                               &buf)
+        == APPROVAL_OK)
+    {
+        host.len = ngx_min(host.len, 255);
+        target = json_stringn((char *) buf.data, buf.len);
+
+        if (target == NULL) {
+            ngx_str_t  s = { buf.len, buf.data };
+
+            target = ngx_http_approval_json_str(&s);
+        }
+    }
+
+    approval_buf_free(&buf);
+
+    if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
+        || ngx_http_approval_set_str(doc, "host", &host) != NGX_OK
+        || ngx_http_approval_set(doc, "target", target) != NGX_OK
+        || ngx_http_approval_set_str(doc, "uri", &r->uri) != NGX_OK
+        || ngx_http_approval_set(doc, "headers",
+                                 ngx_http_approval_describe_headers(hold))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static json_t *
+ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
+{
+    json_t           *headers;
+    ngx_str_t        *name, value;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    headers = json_object();
+
+    for (part = &hold->request->headers_in.headers.part;
+         part;
+         part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            for (name = ngx_http_approval_shown_headers; name->len; name++) {
+                if (h[i].key.len == name->len
+                    && ngx_memcmp(h[i].lowcase_key, name->data, name->len)
+                       == 0)
+                {
+                    break;
+                }
+            }
+
+            if (name->len == 0) {
+                continue;
+            }
+
+            value = h[i].value;
+
+            if (approval_redact_header(hold->rule->redact,
+                                       ngx_http_approval_core_str(name)))
+            {
+                ngx_str_set(&value, APPROVAL_REDACTED);
+            }
+
+            value.len = ngx_min(value.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+
+            if (json_object_set_new(headers, (char *) name->data,
+                                    ngx_http_approval_json_str(&value))
+                != 0)
+            {
+                json_decref(headers);
+                return NULL;
+            }
+        }
+    }
+
+    return headers;
+}
+
+
+static ngx_int_t
+ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
+{
+    json_t          *shown;
+    size_t           hidden;
+    ngx_str_t        type, text;
+    approval_buf_t   buf;
+    approval_str_t   body, cut;
+
+    ngx_str_null(&type);
+
+    if (hold->request->headers_in.content_type) {
+        type = hold->request->headers_in.content_type->value;
+    }
+
+    if (ngx_http_approval_set(doc, "body_bytes",
+                              json_integer(hold->body->size))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (hold->body->size == 0) {
+        return ngx_http_approval_set(doc, "body_hidden", json_integer(0));
+    }
+
+    approval_buf_init(&buf);
+
+    hidden = 0;
+
+    if (hold->body->data == NULL) {
+        approval_buf_adds(&buf, "[larger than body_limit: not shown]");
+        hidden = (size_t) hold->body->size;
+
+    } else {
+        body.data = hold->body->data;
+        body.len = (size_t) hold->body->size;
+
+        approval_redact_body(hold->rule->redact,
+                             ngx_http_approval_core_str(&type), body, &buf);
+    }
+
+    cut = approval_buf_str(&buf);
+    hidden += approval_cut(&cut, NGX_HTTP_APPROVAL_SHOWN_BODY);
+
+    text.data = (u_char *) cut.data;
+    text.len = cut.len;
+
+    shown = buf.failed ? NULL : ngx_http_approval_json_str(&text);
+
+    approval_buf_free(&buf);
+
+    if (ngx_http_approval_set(doc, "body", shown) != NGX_OK
+        || ngx_http_approval_set(doc, "body_hidden", json_integer(hidden))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The fields that the rule asks for, and those that made it hold. */
+
+static ngx_int_t
+ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold, json_t *doc)
+{
+    json_t                    *masked, *show;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i;
+    ngx_http_approval_show_t  *shows;
+
+    rc = NGX_ERROR;
+    show = json_object();
+    masked = ngx_http_approval_describe_masked(hold);
+
+    if (hold->rule->shows) {
+        shows = hold->rule->shows->elts;
+
+        for (i = 0; i < hold->rule->shows->nelts; i++) {
+            if (json_object_set_new(show, (char *) shows[i].name.data,
+                                    ngx_http_approval_describe_show(hold,
+                                                         &shows[i], masked))
+                != 0)
+            {
+                json_decref(show);
+                goto done;
+            }
+        }
+    }
+
+    if (ngx_http_approval_set(doc, "show", show) == NGX_OK
+        && ngx_http_approval_set(doc, "matched",
+                                 ngx_http_approval_evidence(hold, masked))
+           == NGX_OK)
+    {
+        rc = NGX_OK;
+    }
+
+done:
+
+    json_decref(masked);
+
+    return rc;
+}
+
+
+/* The parsed body without its secrets; NULL where there is none. */
+
+static json_t *
+ngx_http_approval_describe_masked(ngx_http_approval_hold_t *hold)
+{
+    json_t  *masked;
+
+    if (hold->body->size == 0 || ngx_http_approval_encoded(hold->request)) {
+        return NULL;
+    }
+
+    ngx_http_approval_body_parse(hold->body);
+
+    if (hold->body->json == NULL) {
+        return NULL;
+    }
+
+    masked = json_deep_copy(hold->body->json);
+
+    if (masked
+        && approval_redact_json(hold->rule->redact, masked) == APPROVAL_ERROR)
+    {
+        json_decref(masked);
+        return NULL;
+    }
+
+    return masked;
+}
+
+
+static json_t *
+ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_show_t *show, json_t *masked)
+{
+    json_t          *value;
+    ngx_str_t        s;
+    approval_buf_t   buf;
+    approval_str_t   cut;
+
+    if (show->value) {
+
+        if (ngx_http_approval_secret_text(hold->rule, &show->value->value)) {
+            return json_string(APPROVAL_REDACTED);
+        }
+
+        if (ngx_http_complex_value(hold->request, show->value, &s) != NGX_OK) {
+            return NULL;
+        }
+
+        s.len = ngx_min(s.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+
+        return ngx_http_approval_json_str(&s);
+    }
+
+    if (masked == NULL) {
+        return json_string("[the body is not JSON]");
+    }
+
+    approval_buf_init(&buf);
+
+    if (approval_json_pointer_each(show->pointer, masked,
+                                   ngx_http_approval_describe_value, &buf)
+        == APPROVAL_DECLINED)
+    {
+        approval_buf_adds(&buf, "[absent]");
+    }
+
+    cut = approval_buf_str(&buf);
+    approval_cut(&cut, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+
+    value = buf.failed ? NULL : json_stringn((char *) cut.data, cut.len);
+
+    approval_buf_free(&buf);
+
+    return value;
+}
+
+
+static int
+ngx_http_approval_describe_value(void *data, json_t *value)
+{
+    approval_buf_t *out = data;
+
+    if (out->len) {
+        approval_buf_adds(out, ", ");
+    }
+
+    return approval_json_text(value, out);
+}
+
+
+/* Does the text of a complex value or subject name a secret's variable? */
+
+ngx_uint_t
+ngx_http_approval_secret_text(ngx_http_approval_rule_t *rule, ngx_str_t *text)
+{
+    u_char          *p, *last, *start;
+    approval_str_t   name;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        if (*p != '$') {
+            continue;
+        }
+
+        start = p + 1;
+
+        if (start < last && *start == '{') {
+            start++;
+        }
+
+        for (p = start; p < last; p++) {
+            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+                  || (*p >= '0' && *p <= '9') || *p == '_'))
+            {
+                break;
+            }
+        }
+
+        name.data = start;
+        name.len = p - start;
+
+        if (name.len > 5 && ngx_strncmp(name.data, "http_", 5) == 0) {
+            name.data += 5;
+            name.len -= 5;
+
+            if (approval_redact_header(rule->redact, name)) {
+                return 1;
+            }
+
+        } else if (name.len > 4 && ngx_strncmp(name.data, "arg_", 4) == 0) {
+            name.data += 4;
+            name.len -= 4;
+
+            if (approval_redact_field(rule->redact, name)) {
+                return 1;
+            }
+
+        } else if (name.len > 7 && ngx_strncmp(name.data, "cookie_", 7) == 0) {
+            return 1;
+
+        } else if (approval_str_eq(name, approval_str("remote_passwd"))
+                   || approval_str_eq(name, approval_str("request_body"))
+                   || approval_str_eq(name, approval_str("args"))
+                   || approval_str_eq(name, approval_str("query_string"))
+                   || approval_str_eq(name, approval_str("request_uri"))
+                   || approval_str_eq(name, approval_str("request")))
+        {
+            /* whole lines and bodies: the document shows them redacted */
+
+            return 1;
+        }
+
+        p--;
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_approval_set(json_t *doc, const char *name, json_t *value)
+{
+    return json_object_set_new(doc, name, value) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_set_str(json_t *doc, const char *name, ngx_str_t *value)
+{
+    return ngx_http_approval_set(doc, name, ngx_http_approval_json_str(value));
+}

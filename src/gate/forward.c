@@ -1,0 +1,227 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The approved request, on its way to the upstream.
+ */
+
+
+#include "gate/gate.h"
+
+#include "model/problem.h"
+
+
+static ngx_int_t ngx_http_approval_forward_record(
+    ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_header_push(ngx_http_request_t *r,
+    const char *name, const char *lowcase, ngx_str_t *value);
+
+
+/*
+ * The decision is on record before the first byte goes upstream; if it cannot
+ * be, the request is refused, and its approval is spent.
+ */
+
+ngx_int_t
+ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
+{
+    ngx_str_t            id, digest;
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+
+    if (hold->wake.timer_set) {
+        ngx_del_timer(&hold->wake);
+    }
+
+    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+
+    if (ngx_http_approval_forward_record(hold) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    id.data = hold->id;
+    id.len = APPROVAL_ID_LEN;
+
+    digest.data = (u_char *) hold->digest;
+    digest.len = APPROVAL_DIGEST_LEN;
+
+    if (ngx_http_approval_strip(r) != NGX_OK
+        || ngx_http_approval_header_push(r, "Approval-Id", "approval-id", &id)
+           != NGX_OK
+        || ngx_http_approval_header_push(r, "Approval-By", "approval-by",
+                                         &hold->approvers)
+           != NGX_OK
+        || ngx_http_approval_header_push(r, "Approval-Digest",
+                                         "approval-digest", &digest)
+           != NGX_OK
+        || ngx_http_approval_header_push(r, "Approval-Receipt",
+                                         "approval-receipt", &hold->receipt)
+           != NGX_OK
+        || ngx_http_approval_header(r, "Approval-Id",
+                                    ngx_http_approval_core_str(&id))
+           != NGX_OK
+        || ngx_http_approval_header(r, "Approval-Status",
+                                    approval_str("approved"))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
+{
+    json_t                  *facts;
+    ngx_str_t                outcome;
+    ngx_http_approval_op_t  *op;
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts
+        && json_object_set_new(facts, "decision",
+                               ngx_http_approval_json_str(&hold->receipt))
+           == 0)
+    {
+        if (ngx_http_approval_audit(hold->mcf, "approved", hold->id, facts)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+
+    } else {
+        json_decref(facts);
+    }
+
+    ngx_str_set(&outcome, "{\"why\":\"the audit trail failed: not executed\"}");
+
+    op = ngx_http_approval_store_finish(hold->mcf->store, hold->id,
+                                        NGX_HTTP_APPROVAL_FAILED, &outcome,
+                                        NULL, NULL);
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+    hold->consumed = 0;
+    hold->action_state = NGX_HTTP_APPROVAL_FAILED;
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * Removes Approval-* from the request: they are ours to send. Elements that
+ * headers_in points to must not move, so the list is built anew and the old
+ * one stays where it is.
+ */
+
+ngx_int_t
+ngx_http_approval_strip(ngx_http_request_t *r)
+{
+    ngx_list_t        list;
+    ngx_uint_t        i, found;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *copy;
+
+    found = 0;
+
+    if (ngx_list_init(&list, r->pool, 16, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].key.len > 9
+                && ngx_strncasecmp(h[i].key.data, (u_char *) "approval-", 9)
+                   == 0)
+            {
+                found = 1;
+                continue;
+            }
+
+            copy = ngx_list_push(&list);
+            if (copy == NULL) {
+                return NGX_ERROR;
+            }
+
+            *copy = h[i];
+        }
+    }
+
+    if (!found) {
+        return NGX_OK;
+    }
+
+    r->headers_in.headers = list;
+
+    /* a list in the making has its last part inside itself */
+
+    if (list.last == &list.part) {
+        r->headers_in.headers.last = &r->headers_in.headers.part;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_header_push(ngx_http_request_t *r, const char *name,
+    const char *lowcase, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    if (value->len == 0) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->key.len = ngx_strlen(name);
+    h->key.data = (u_char *) name;
+    h->lowcase_key = (u_char *) lowcase;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+/* The first header of that (lower-case) name; NGX_DECLINED: absent. */
+
+ngx_int_t
+ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
+            {
+                *value = h[i].value;
+                return NGX_OK;
+            }
+        }
+    }
+
+    return NGX_DECLINED;
+}

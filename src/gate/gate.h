@@ -1,0 +1,231 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The gate: from the request's arrival to its resumption, refusal or end.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_GATE_H
+#define NGX_HTTP_APPROVAL_GATE_H
+
+
+#include "audit/audit.h"
+#include "core/digest.h"
+#include "core/jws.h"
+#include "model/action.h"
+#include "store/store.h"
+#include "store/watch.h"
+
+
+/*
+ * Where a hold stands.  Everything from STORE to SETTLE waits for Redis or
+ * for people; the wake event moves it on.
+ */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_HOLD_NEW = 0,
+    NGX_HTTP_APPROVAL_HOLD_BODY,         /* the client's body is being read   */
+    NGX_HTTP_APPROVAL_HOLD_READ,         /* it has been: judge                */
+    NGX_HTTP_APPROVAL_HOLD_HASH,         /* a large body is being digested    */
+    NGX_HTTP_APPROVAL_HOLD_STORE,        /* the action is being stored        */
+    NGX_HTTP_APPROVAL_HOLD_STORED,       /* it is: record, notify, watch      */
+    NGX_HTTP_APPROVAL_HOLD_WAIT,         /* for the decision                  */
+    NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* a decision was read: verify it    */
+    NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
+    NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record, resume        */
+    NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* expiry or bare deny is stored     */
+    NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
+    NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
+    NGX_HTTP_APPROVAL_HOLD_PASSED,
+    NGX_HTTP_APPROVAL_HOLD_REFUSED
+} ngx_http_approval_hold_state_e;
+
+
+typedef enum {
+    NGX_HTTP_APPROVAL_REFUSE_DENIED = 0,
+    NGX_HTTP_APPROVAL_REFUSE_POLICY,
+    NGX_HTTP_APPROVAL_REFUSE_EXPIRED,
+    NGX_HTTP_APPROVAL_REFUSE_CANCELLED,
+    NGX_HTTP_APPROVAL_REFUSE_CONSUMED,
+    NGX_HTTP_APPROVAL_REFUSE_LOST,
+    NGX_HTTP_APPROVAL_REFUSE_STORE,
+    NGX_HTTP_APPROVAL_REFUSE_AUDIT,
+    NGX_HTTP_APPROVAL_REFUSE_PENDING,
+    NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE,
+    NGX_HTTP_APPROVAL_REFUSE_BODY,
+    NGX_HTTP_APPROVAL_REFUSE_ENCODING,
+    NGX_HTTP_APPROVAL_REFUSE_PATH,
+    NGX_HTTP_APPROVAL_REFUSE_OVERRIDE,
+    NGX_HTTP_APPROVAL_REFUSE_REASON,
+    NGX_HTTP_APPROVAL_REFUSE_IDENTITY,
+    NGX_HTTP_APPROVAL_REFUSE_LIMIT,
+    NGX_HTTP_APPROVAL_REFUSE_BATCH,
+    NGX_HTTP_APPROVAL_REFUSE_INTERNAL
+} ngx_http_approval_refusal_e;
+
+
+typedef struct ngx_http_approval_hold_s  ngx_http_approval_hold_t;
+
+
+/* The body as rules and approvers read it; malloc'ed parts, owned by a hold. */
+
+typedef struct {
+    off_t                            size;
+    u_char                          *data;       /* NULL: larger than the
+                                                    policy's body_limit       */
+    json_t                          *json;
+    const char                      *json_error;
+    unsigned                         allocated:1;
+    unsigned                         parsed:1;
+} ngx_http_approval_body_t;
+
+
+/* A named capture of the rule's regexes: $approval_arg_NAME. */
+
+typedef struct {
+    ngx_str_t                        name;
+    ngx_str_t                        value;
+} ngx_http_approval_capture_t;
+
+
+/*
+ * One rule's grip on one main request.  Allocated from the request's pool and
+ * found through a pool cleanup, since internal redirects clear the context;
+ * detached from Redis, timers and posted events by a request cleanup, which
+ * runs first.  A request that meets a second rule after a redirect gets a
+ * second hold; "next" is the one before it.
+ */
+
+struct ngx_http_approval_hold_s {
+    ngx_http_request_t              *request;
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_approval_loc_conf_t    *lcf;
+    ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
+
+    ngx_http_approval_hold_t        *next;
+
+    ngx_event_t                      wake;       /* posted, and deadline      */
+    ngx_http_approval_watch_t        watch;
+    ngx_http_approval_op_t          *op;         /* what we wait for in Redis */
+
+    ngx_http_approval_hold_state_e   state;
+    ngx_http_approval_refusal_e      refusal;
+    ngx_http_approval_state_e        action_state;
+    ngx_http_approval_state_e        settling;
+
+    ngx_http_approval_body_t        *body;       /* until it is stored        */
+    json_t                          *doc;        /* until it is recorded      */
+    ngx_array_t                     *captures;   /* of ..._capture_t          */
+    approval_digest_t               *hasher;     /* while digesting           */
+    ngx_chain_t                     *hash_next;
+    off_t                            hash_offset;
+
+    ngx_str_t                        decision;   /* as read from Redis        */
+    ngx_str_t                        receipt;    /* signed: verified, or ours */
+    ngx_str_t                        approvers;
+    ngx_str_t                        requester;
+    ngx_str_t                        reason;
+    ngx_str_t                        detail;     /* the denier's comment      */
+
+    int64_t                          created;    /* ms, Redis' clock          */
+    int64_t                          expires;
+    int64_t                          clock;      /* Redis' minus ours, ms     */
+    ngx_msec_t                       started;    /* ngx_current_msec          */
+    ngx_msec_t                       resumed;
+
+    u_char                           id[APPROVAL_ID_LEN];
+    char                             digest[APPROVAL_DIGEST_LEN];
+
+    uint16_t                         recent;
+    unsigned                         stored:1;   /* id and times are known    */
+    unsigned                         joined:1;
+    unsigned                         waiting:1;  /* the request is suspended  */
+    unsigned                         consumed:1;
+    unsigned                         logged:1;
+    unsigned                         unstored:1; /* passed by store_failure   */
+};
+
+
+/* gate.c */
+ngx_int_t ngx_http_approval_access_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_approval_precontent_handler(ngx_http_request_t *r);
+ngx_http_approval_hold_t *ngx_http_approval_hold_of(ngx_http_request_t *r);
+
+/* judge.c */
+typedef struct {
+    approval_match_e                 match;
+    ngx_http_approval_rule_t        *rule;
+    ngx_uint_t                       outcome;
+    const char                      *err;
+    unsigned                         batch:1;    /* its elements disagree     */
+} ngx_http_approval_verdict_t;
+
+void ngx_http_approval_judge(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,
+    ngx_http_approval_verdict_t *verdict);
+ngx_int_t ngx_http_approval_strict(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_refusal_e *refusal,
+    const char **detail);
+ngx_int_t ngx_http_approval_captures(ngx_http_approval_hold_t *hold);
+json_t *ngx_http_approval_evidence(ngx_http_approval_hold_t *hold,
+    json_t *masked);
+
+/* body.c */
+ngx_uint_t ngx_http_approval_encoded(ngx_http_request_t *r);
+ngx_int_t ngx_http_approval_body_read(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_body_load(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_body_parse(ngx_http_approval_body_t *body);
+void ngx_http_approval_body_free(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold);
+
+/* describe.c */
+json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_secret_text(ngx_http_approval_rule_t *rule,
+    ngx_str_t *text);
+
+/* hold.c */
+ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf);
+ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_hold_state_e state);
+void ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal);
+
+int64_t ngx_http_approval_now(void);
+
+/* decide.c */
+void ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left);
+void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
+    const char *why);
+void ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision);
+void ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
+
+/* forward.c */
+ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
+ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/* reply.c: sends the refusal; the rc to finalize the request with */
+ngx_int_t ngx_http_approval_refuse(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e refusal,
+    const char *detail);
+
+/* outcome.c */
+ngx_int_t ngx_http_approval_log_handler(ngx_http_request_t *r);
+json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);
+
+/* reaper.c */
+void ngx_http_approval_reaper(void *data,
+    const ngx_http_approval_reply_t *reply);
+
+/* variables.c */
+ngx_int_t ngx_http_approval_add_variables(ngx_conf_t *cf);
+
+
+#endif /* NGX_HTTP_APPROVAL_GATE_H */

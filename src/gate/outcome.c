@@ -1,0 +1,207 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What became of an approved request.
+ */
+
+
+#include "gate/gate.h"
+
+
+static void ngx_http_approval_outcome(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
+static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r);
+static json_t *ngx_http_approval_outcome_json(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
+
+
+ngx_int_t
+ngx_http_approval_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_approval_hold_t  *hold;
+
+    if (r != r->main
+        || (!r->internal
+            && ngx_http_get_module_ctx(r, ngx_http_approval_module) == NULL))
+    {
+        return NGX_OK;
+    }
+
+    for (hold = ngx_http_approval_hold_of(r); hold; hold = hold->next) {
+        if (hold->consumed && !hold->logged) {
+            hold->logged = 1;
+            ngx_http_approval_outcome(r, hold);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_outcome(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    char                       *text;
+    json_t                     *outcome, *facts;
+    ngx_str_t                   s;
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_state_e   state;
+
+    state = ngx_http_approval_answered(r) ? NGX_HTTP_APPROVAL_EXECUTED
+                                          : NGX_HTTP_APPROVAL_FAILED;
+
+    hold->action_state = state;
+
+    outcome = ngx_http_approval_outcome_json(r, hold);
+    text = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
+
+    if (text == NULL) {
+        json_decref(outcome);
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "the outcome of action %*s could not be recorded: no "
+                      "memory", (size_t) APPROVAL_ID_LEN, hold->id);
+        return;
+    }
+
+    s.data = (u_char *) text;
+    s.len = ngx_strlen(text);
+
+    op = hold->mcf->store
+         ? ngx_http_approval_store_finish(hold->mcf->store, hold->id, state,
+                                          &s, NULL, NULL)
+         : NULL;
+
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+    free(text);
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "outcome", outcome);
+
+    } else {
+        json_decref(outcome);
+    }
+
+    if (facts == NULL
+        || ngx_http_approval_audit(hold->mcf,
+                                   state == NGX_HTTP_APPROVAL_EXECUTED
+                                   ? "executed" : "failed",
+                                   hold->id, facts)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "the outcome of action %*s is not in the audit trail",
+                      (size_t) APPROVAL_ID_LEN, hold->id);
+    }
+}
+
+
+/* Without the upstream's own answer nobody knows what it did. */
+
+static ngx_uint_t
+ngx_http_approval_answered(ngx_http_request_t *r)
+{
+    if (r->upstream) {
+        return r->upstream->headers_in.status_n != 0;
+    }
+
+    return r->headers_out.status != 0
+           && r->headers_out.status != NGX_HTTP_CLIENT_CLOSED_REQUEST;
+}
+
+
+static json_t *
+ngx_http_approval_outcome_json(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    ngx_uint_t                  status;
+    ngx_msec_int_t              ms;
+    ngx_http_upstream_state_t  *state;
+
+    status = r->headers_out.status;
+    ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - hold->resumed), 0);
+
+    if (r->upstream && r->upstream->headers_in.status_n) {
+        status = r->upstream->headers_in.status_n;
+    }
+
+    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
+        return json_pack("{s:i, s:I, s:I}", "status", (int) status,
+                         "bytes", (json_int_t) r->connection->sent,
+                         "ms", (json_int_t) ms);
+    }
+
+    state = r->upstream_states->elts;
+    state = &state[r->upstream_states->nelts - 1];
+
+    return json_pack("{s:i, s:I, s:I, s:o}", "status", (int) status,
+                     "bytes", (json_int_t) state->bytes_received,
+                     "ms", (json_int_t) ms,
+                     "upstream", state->peer
+                                 ? ngx_http_approval_json_str(state->peer)
+                                 : json_null());
+}
+
+
+/* What every record of this hold says, whatever happened. */
+
+json_t *
+ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
+{
+    json_t                      *facts;
+    ngx_str_t                    digest;
+    ngx_http_request_t          *r;
+    ngx_http_approval_rule_t    *rule;
+    ngx_http_approval_policy_t  *policy;
+
+    r = hold->request;
+    rule = hold->rule;
+    policy = hold->lcf->policy;
+
+    facts = json_pack("{s:o, s:o, s:o, s:o, s:o}",
+                      "policy", ngx_http_approval_json_str(&policy->name),
+                      "policy_digest",
+                      ngx_http_approval_json_str(&policy->digest),
+                      "requester",
+                      ngx_http_approval_json_str(&hold->requester),
+                      "remote_addr",
+                      ngx_http_approval_json_str(&r->connection->addr_text),
+                      "method", ngx_http_approval_json_str(&r->method_name));
+
+    if (facts == NULL) {
+        return NULL;
+    }
+
+    if (rule) {
+        json_object_set_new(facts, "rule",
+                            ngx_http_approval_json_str(&rule->name));
+        json_object_set_new(facts, "action",
+                            ngx_http_approval_json_str(&rule->action));
+    }
+
+    if (hold->stored) {
+        json_object_set_new(facts, "id", json_stringn((char *) hold->id,
+                                                      APPROVAL_ID_LEN));
+    }
+
+    if (hold->digest[0]) {
+        digest.len = APPROVAL_DIGEST_LEN;
+        digest.data = (u_char *) hold->digest;
+
+        json_object_set_new(facts, "digest",
+                            ngx_http_approval_json_str(&digest));
+    }
+
+    if (hold->approvers.len) {
+        json_object_set_new(facts, "approvers",
+                            ngx_http_approval_json_str(&hold->approvers));
+    }
+
+    return facts;
+}

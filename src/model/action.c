@@ -1,0 +1,384 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "model/action.h"
+
+#include "core/escape.h"
+#include "core/jws.h"
+
+
+#define NGX_HTTP_APPROVAL_ACTION_PURPOSE  "action"
+
+
+static json_t *ngx_http_approval_decision_claims(json_t *doc,
+    ngx_http_approval_state_e state, json_t *by, time_t now, time_t exp);
+static ngx_int_t ngx_http_approval_claim_is(json_t *claims, const char *name,
+    approval_str_t value);
+
+
+static ngx_str_t  ngx_http_approval_risks[] = {
+    ngx_string("low"),
+    ngx_string("medium"),
+    ngx_string("high"),
+    ngx_string("critical")
+};
+
+
+ngx_str_t *
+ngx_http_approval_risk_name(ngx_uint_t risk)
+{
+    if (risk > NGX_HTTP_APPROVAL_RISK_CRITICAL) {
+        risk = NGX_HTTP_APPROVAL_RISK_CRITICAL;
+    }
+
+    return &ngx_http_approval_risks[risk];
+}
+
+
+approval_str_t
+ngx_http_approval_core_str(ngx_str_t *s)
+{
+    approval_str_t  str;
+
+    str.len = s->len;
+    str.data = s->data;
+
+    return str;
+}
+
+
+json_t *
+ngx_http_approval_json_str(ngx_str_t *s)
+{
+    json_t          *value;
+    approval_buf_t   buf;
+
+    if (s->len == 0) {
+        return json_string("");
+    }
+
+    /* What we wrote is read strictly: NUL would not come back. */
+
+    if (ngx_strlchr(s->data, s->data + s->len, '\0') == NULL
+        && approval_utf8_valid(ngx_http_approval_core_str(s)))
+    {
+        return json_stringn((char *) s->data, s->len);
+    }
+
+    approval_buf_init(&buf);
+    approval_escape_visible(ngx_http_approval_core_str(s),
+                            APPROVAL_VISIBLE_TEXT, &buf);
+
+    value = buf.failed ? NULL : json_stringn((char *) buf.data, buf.len);
+
+    approval_buf_free(&buf);
+
+    return value;
+}
+
+
+ngx_str_t
+ngx_http_approval_json_get(json_t *doc, const char *name)
+{
+    json_t     *value;
+    ngx_str_t   s;
+
+    value = json_object_get(doc, name);
+
+    if (!json_is_string(value)) {
+        ngx_str_null(&s);
+        return s;
+    }
+
+    s.len = json_string_length(value);
+    s.data = (u_char *) json_string_value(value);
+
+    return s;
+}
+
+
+ngx_int_t
+ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf, json_t *doc,
+    approval_buf_t *out)
+{
+    ngx_int_t       rc;
+    ngx_str_t       id;
+    approval_buf_t  buf;
+
+    id = ngx_http_approval_json_get(doc, "id");
+
+    if (mcf->keyring == NULL || id.len != APPROVAL_ID_LEN) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    approval_buf_init(&buf);
+
+    if (approval_json_canonical(doc, &buf) == APPROVAL_OK
+        && !buf.failed
+        && approval_seal(mcf->keyring, NGX_HTTP_APPROVAL_ACTION_PURPOSE,
+                         ngx_http_approval_core_str(&id),
+                         approval_buf_str(&buf), out)
+           == APPROVAL_OK
+        && !out->failed)
+    {
+        rc = NGX_OK;
+    }
+
+    approval_buf_wipe(&buf);
+
+    return rc;
+}
+
+
+json_t *
+ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf, u_char *id,
+    ngx_str_t *sealed)
+{
+    json_t          *doc;
+    const char      *err;
+    ngx_str_t        own;
+    approval_buf_t   buf;
+    approval_str_t   aad;
+
+    if (mcf->keyring == NULL) {
+        return NULL;
+    }
+
+    aad.len = APPROVAL_ID_LEN;
+    aad.data = id;
+
+    doc = NULL;
+
+    approval_buf_init(&buf);
+
+    if (approval_open(mcf->keyring, NGX_HTTP_APPROVAL_ACTION_PURPOSE, aad,
+                      ngx_http_approval_core_str(sealed), &buf)
+        == APPROVAL_OK
+        && !buf.failed)
+    {
+        doc = approval_json_parse(approval_buf_str(&buf), &err);
+    }
+
+    approval_buf_wipe(&buf);
+
+    if (doc == NULL) {
+        return NULL;
+    }
+
+    own = ngx_http_approval_json_get(doc, "id");
+
+    if (json_integer_value(json_object_get(doc, "v")) != 1
+        || own.len != APPROVAL_ID_LEN
+        || ngx_memcmp(own.data, id, APPROVAL_ID_LEN) != 0)
+    {
+        json_decref(doc);
+        return NULL;
+    }
+
+    return doc;
+}
+
+
+ngx_int_t
+ngx_http_approval_decision_make(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, ngx_http_approval_state_e state, json_t *by, time_t now,
+    time_t exp, approval_buf_t *out)
+{
+    json_t     *claims;
+    ngx_int_t   rc;
+
+    if (mcf->signer == NULL
+        || (state != NGX_HTTP_APPROVAL_APPROVED
+            && !ngx_http_approval_state_terminal(state)))
+    {
+        return NGX_ERROR;
+    }
+
+    claims = ngx_http_approval_decision_claims(doc, state, by, now, exp);
+    if (claims == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_OK;
+
+    if (approval_jws_make(mcf->signer, NGX_HTTP_APPROVAL_DECISION_TYP, claims,
+                          out)
+        != APPROVAL_OK
+        || out->failed)
+    {
+        rc = NGX_ERROR;
+    }
+
+    json_decref(claims);
+
+    return rc;
+}
+
+
+static json_t *
+ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
+    json_t *by, time_t now, time_t exp)
+{
+    json_t      *claims, *value;
+    ngx_str_t   *sta;
+    ngx_uint_t   i;
+
+    static const struct {
+        const char  *claim;
+        const char  *member;
+    } names[] = {
+        { "jti", "id" },
+        { "dig", "digest" },
+        { "sub", "requester" },
+        { "pol", "policy" },
+        { "rul", "rule" },
+        { "act", "action" }
+    };
+
+    claims = json_object();
+    if (claims == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        value = json_object_get(doc, names[i].member);
+
+        if (!json_is_string(value)
+            || json_object_set(claims, names[i].claim, value) != 0)
+        {
+            goto failed;
+        }
+    }
+
+    sta = ngx_http_approval_state_name(state);
+
+    if (json_object_set_new(claims, "sta",
+                            json_stringn((char *) sta->data, sta->len))
+        != 0
+        || json_object_set_new(claims, "by",
+                               by ? json_incref(by) : json_array())
+           != 0
+        || json_object_set_new(claims, "iat", json_integer(now)) != 0
+        || json_object_set_new(claims, "exp", json_integer(exp)) != 0)
+    {
+        goto failed;
+    }
+
+    return claims;
+
+failed:
+
+    json_decref(claims);
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_str_t *digest, ngx_str_t *decision, time_t now,
+    ngx_http_approval_state_e *state, json_t **claims, const char **err)
+{
+    json_t                     *c, *exp;
+    ngx_str_t                   sta;
+    approval_str_t              jti;
+    ngx_http_approval_state_e   s;
+
+    if (claims) {
+        *claims = NULL;
+    }
+
+    *state = NGX_HTTP_APPROVAL_UNKNOWN;
+
+    if (mcf->signer == NULL) {
+        *err = "no approval_key and no approval_signing_key: "
+               "decisions cannot be verified";
+        return NGX_DECLINED;
+    }
+
+    c = approval_jws_verify(mcf->signer, NGX_HTTP_APPROVAL_DECISION_TYP,
+                            ngx_http_approval_core_str(decision), err);
+    if (c == NULL) {
+        return NGX_DECLINED;
+    }
+
+    jti.len = APPROVAL_ID_LEN;
+    jti.data = id;
+
+    if (ngx_http_approval_claim_is(c, "jti", jti) != NGX_OK) {
+        *err = "the decision is another action's";
+        goto declined;
+    }
+
+    if (ngx_http_approval_claim_is(c, "dig",
+                                   ngx_http_approval_core_str(digest))
+        != NGX_OK)
+    {
+        *err = "the decision is about another request: digests differ";
+        goto declined;
+    }
+
+    sta = ngx_http_approval_json_get(c, "sta");
+    s = ngx_http_approval_state_parse(&sta);
+
+    if (s != NGX_HTTP_APPROVAL_APPROVED
+        && !ngx_http_approval_state_terminal(s))
+    {
+        *err = "the decision's state is none that decides";
+        goto declined;
+    }
+
+    exp = json_object_get(c, "exp");
+
+    if (!json_is_integer(exp)
+        || !json_is_integer(json_object_get(c, "iat")))
+    {
+        *err = "the decision has no iat or exp";
+        goto declined;
+    }
+
+    if ((json_int_t) now >= json_integer_value(exp)) {
+        *err = "the decision is past its end";
+        goto declined;
+    }
+
+    *state = s;
+
+    if (claims) {
+        *claims = c;
+
+    } else {
+        json_decref(c);
+    }
+
+    return NGX_OK;
+
+declined:
+
+    json_decref(c);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_approval_claim_is(json_t *claims, const char *name,
+    approval_str_t value)
+{
+    ngx_str_t  s;
+
+    s = ngx_http_approval_json_get(claims, name);
+
+    if (value.len == 0
+        || !approval_str_eq(ngx_http_approval_core_str(&s), value))
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}

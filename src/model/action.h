@@ -1,0 +1,86 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The action document: what one intercepted request is, for approvers and for
+ * the trail.  A JSON object, canonical and sealed when stored, that all rooms
+ * build and read through the names below.
+ *
+ * Members (those in brackets may be absent):
+ *
+ *   v 1, id, policy, policy_digest, rule, action, risk, summary,
+ *   requester (identity as given), person (canonical), [on_behalf_of],
+ *   [on_behalf_person], [reason], method, host, target (redacted), uri,
+ *   remote_addr, digest, headers {name: value} (redacted, an allow-list),
+ *   [body] (redacted text), body_bytes, body_hidden (bytes of the shown text
+ *   that were left out), [content_type], show {name: value},
+ *   matched {subject: value} (redacted), require [{count, groups:[name]}],
+ *   deny_after, execute_within (s), timeout (s), notify [channel name]
+ *
+ * Times, state and votes are not in it: they are the store's.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_ACTION_H
+#define NGX_HTTP_APPROVAL_ACTION_H
+
+
+#include "core/json.h"
+#include "model/policy.h"
+#include "model/state.h"
+
+
+/*
+ * One verified vote, as the JWS in the store says (typ "approval-vote+jwt"):
+ *   jti action id, dig digest, sub person, idn identity as authenticated,
+ *   how "link" | "idp" | "slack", act "approve" | "deny" | "comment",
+ *   [cmt] comment, iat seconds, iatms milliseconds
+ * Lines it counts for are judged anew, from the present groups.
+ */
+
+#define NGX_HTTP_APPROVAL_VOTE_TYP      "approval-vote+jwt"
+
+/*
+ * A decision, and receipt, in the decision key (typ
+ * "approval-decision+jwt"): jti action id, dig digest, sta state name,
+ * sub requester, by [identities that approved or denied], iat, exp (seconds),
+ * pol policy, rul rule, act action type.
+ */
+
+#define NGX_HTTP_APPROVAL_DECISION_TYP  "approval-decision+jwt"
+
+
+ngx_str_t *ngx_http_approval_risk_name(ngx_uint_t risk);
+
+/* nginx's and the core's strings. */
+approval_str_t ngx_http_approval_core_str(ngx_str_t *s);
+json_t *ngx_http_approval_json_str(ngx_str_t *s);   /* invalid UTF-8: made
+                                                        visible, never NULL
+                                                        but for memory */
+/* A member's text; "" where it is absent or no string. */
+ngx_str_t ngx_http_approval_json_get(json_t *doc, const char *name);
+
+/* The stored form, and back (new reference, or NULL: foreign or damaged). */
+ngx_int_t ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, approval_buf_t *out);
+json_t *ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_str_t *sealed);
+
+/*
+ * A decision for an action's terminal state (or APPROVED), signed.  "by" is an
+ * array of identities, or NULL.  exp is the state's end of use, in seconds.
+ */
+ngx_int_t ngx_http_approval_decision_make(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, ngx_http_approval_state_e state, json_t *by, time_t now, time_t exp,
+    approval_buf_t *out);
+
+/*
+ * Verifies a decision for this action and digest; NGX_DECLINED with *err:
+ * not a decision, foreign signature, another action's, or past its end.
+ * claims is a new reference where not NULL.
+ */
+ngx_int_t ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_str_t *digest, ngx_str_t *decision, time_t now,
+    ngx_http_approval_state_e *state, json_t **claims, const char **err);
+
+#endif /* NGX_HTTP_APPROVAL_ACTION_H */

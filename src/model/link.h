@@ -1,0 +1,41 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The URLs that messages and replies give.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_LINK_H
+#define NGX_HTTP_APPROVAL_LINK_H
+
+
+#include "model/policy.h"
+
+
+/*
+ * approval_base_url (evaluated for r, trailing slashes removed), then
+ *
+ *   ACTION   /actions/ID                the shared link: the IdP says who
+ *   STATUS   /status/ID                 for requesters
+ *
+ * and for a person's own link ?t=TOKEN.  NGX_DECLINED: no approval_base_url
+ * (out is left empty).
+ */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_LINK_ACTION,
+    NGX_HTTP_APPROVAL_LINK_STATUS
+} ngx_http_approval_link_e;
+
+ngx_int_t ngx_http_approval_link(ngx_http_request_t *r,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_link_e kind,
+    u_char *id, approval_buf_t *out);
+
+/* expires: seconds since the epoch, the action's deadline at the latest. */
+ngx_int_t ngx_http_approval_link_personal(ngx_http_request_t *r,
+    ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
+    approval_str_t approver, time_t expires, approval_buf_t *out);
+
+
+#endif /* NGX_HTTP_APPROVAL_LINK_H */

@@ -1,0 +1,199 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the configuration says, as all rooms see it.  Made by conf/, read by
+ * everyone, changed by nobody after nginx.conf was read.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_POLICY_H
+#define NGX_HTTP_APPROVAL_POLICY_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "core/identity.h"
+#include "core/keys.h"
+#include "core/match.h"
+#include "core/quorum.h"
+#include "core/redact.h"
+
+
+extern ngx_module_t  ngx_http_approval_module;
+
+
+typedef struct ngx_http_approval_policy_s   ngx_http_approval_policy_t;
+typedef struct ngx_http_approval_rule_s     ngx_http_approval_rule_t;
+typedef struct ngx_http_approval_channel_s  ngx_http_approval_channel_t;
+
+
+typedef enum {
+    NGX_HTTP_APPROVAL_ALLOW = 0,
+    NGX_HTTP_APPROVAL_DENY,
+    NGX_HTTP_APPROVAL_REQUIRE
+} ngx_http_approval_outcome_e;
+
+
+typedef enum {
+    NGX_HTTP_APPROVAL_RISK_LOW = 0,
+    NGX_HTTP_APPROVAL_RISK_MEDIUM,
+    NGX_HTTP_APPROVAL_RISK_HIGH,
+    NGX_HTTP_APPROVAL_RISK_CRITICAL
+} ngx_http_approval_risk_e;
+
+
+#define NGX_HTTP_APPROVAL_ENFORCE     0
+#define NGX_HTTP_APPROVAL_SHADOW      1
+
+#define NGX_HTTP_APPROVAL_STORE_DENY  0
+#define NGX_HTTP_APPROVAL_STORE_ALLOW 1
+
+#define NGX_HTTP_APPROVAL_KEEP        0
+#define NGX_HTTP_APPROVAL_CANCEL      1
+
+
+/* require [N of] GROUP...; */
+
+typedef struct {
+    ngx_uint_t                     count;
+    ngx_array_t                    groups;      /* of ngx_int_t: people's     */
+} ngx_http_approval_require_t;
+
+
+/* show NAME VALUE; a complex value or a pointer into the body. */
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_http_complex_value_t      *value;
+    approval_json_pointer_t       *pointer;
+} ngx_http_approval_show_t;
+
+
+struct ngx_http_approval_rule_s {
+    ngx_str_t                      name;
+    ngx_str_t                      action;
+    ngx_http_approval_policy_t    *policy;
+    int                            number;      /* the matcher's              */
+    ngx_uint_t                     risk;        /* ..._risk_e                 */
+    ngx_uint_t                     outcome;     /* ..._outcome_e              */
+    ngx_str_t                      why;         /* deny "why";                */
+    ngx_http_complex_value_t      *summary;     /* NULL: made from the action */
+    ngx_array_t                   *shows;       /* of ..._show_t, or NULL     */
+    approval_redact_t             *redact;      /* the policy's defaults too  */
+    ngx_uint_t                     reason;      /* 1: required                */
+    ngx_array_t                   *requires;    /* of ..._require_t           */
+    ngx_int_t                      deny_after;
+    ngx_msec_t                     timeout;
+    ngx_msec_t                     execute_within;
+    ngx_array_t                   *notify;      /* of ..._channel_t *; while
+                                                   parsing: of ngx_str_t      */
+    ngx_uint_t                     mode;
+    ngx_uint_t                     mcp;         /* has mcp_tool               */
+    u_char                        *conf_file;   /* for messages               */
+    ngx_uint_t                     conf_line;
+};
+
+
+/*
+ * The compiled matches hold their own scratch memory: one worker, one thread,
+ * one execution at a time.
+ */
+
+struct ngx_http_approval_policy_s {
+    ngx_str_t                      name;
+    ngx_uint_t                     def;         /* ..._outcome_e              */
+    size_t                         body_limit;
+    ngx_flag_t                     strict_path;
+    ngx_array_t                    rules;       /* of ..._rule_t *            */
+    approval_match_t              *match;
+    ngx_array_t                    subjects;    /* of ..._subject_t, by the
+                                                   matcher's subject numbers  */
+    ngx_str_t                      digest;      /* "sha256:...", of the text  */
+    approval_buf_t                 text;        /* while parsing only         */
+    unsigned                       judges:1;    /* something is not allowed   */
+    unsigned                       judges_path:1;   /* ... and a rule is on
+                                                       the path               */
+    unsigned                       mcp:1;       /* a rule has mcp_tool        */
+    unsigned                       requires:1;  /* a rule requires approvals  */
+    u_char                        *conf_file;
+    ngx_uint_t                     conf_line;
+};
+
+
+/* How a matcher's subject gets its value: one variable, or several. */
+
+typedef struct {
+    approval_subject_e             kind;
+    ngx_int_t                      index;       /* variable, or NGX_ERROR     */
+    ngx_http_complex_value_t      *value;       /* otherwise                  */
+} ngx_http_approval_subject_t;
+
+
+typedef enum {
+    NGX_HTTP_APPROVAL_CHANNEL_JSON = 0,
+    NGX_HTTP_APPROVAL_CHANNEL_SLACK,
+    NGX_HTTP_APPROVAL_CHANNEL_TEAMS
+} ngx_http_approval_channel_type_e;
+
+
+struct ngx_http_approval_channel_s {
+    ngx_str_t                      name;
+    ngx_uint_t                     type;
+    ngx_str_t                      pass;        /* URI of an internal location*/
+    ngx_array_t                   *secrets;     /* of ngx_str_t, decoded      */
+    ngx_msec_t                     timeout;
+    ngx_int_t                      retries;
+    ngx_msec_t                     backoff_min;
+    ngx_msec_t                     backoff_max;
+    ngx_flag_t                     per_approver;
+    u_char                        *conf_file;
+    ngx_uint_t                     conf_line;
+};
+
+
+/* The rooms' own configurations and workers; each is defined in its room. */
+
+struct ngx_http_approval_store_conf_s;
+struct ngx_http_approval_store_s;
+struct ngx_http_approval_audit_conf_s;
+struct ngx_http_approval_audit_s;
+
+
+typedef struct {
+    struct ngx_http_approval_store_conf_s  *store_conf;  /* NULL: no redis   */
+    struct ngx_http_approval_store_s       *store;       /* the worker's     */
+    struct ngx_http_approval_audit_conf_s  *audit_conf;  /* NULL: no audit   */
+    struct ngx_http_approval_audit_s       *audit;       /* the worker's     */
+
+    approval_keyring_t            *keyring;     /* NULL: no approval_key      */
+    approval_signer_t             *signer;      /* derived where not given    */
+    ngx_http_complex_value_t      *base_url;
+    approval_people_t             *people;
+    ngx_array_t                    channels;    /* of ..._channel_t *         */
+    ngx_array_t                    policies;    /* of ..._policy_t *          */
+    ngx_uint_t                     enabled;     /* some rule requires         */
+} ngx_http_approval_main_conf_t;
+
+
+typedef struct {
+    ngx_str_t                      name;        /* of the policy, or "off"    */
+    u_char                        *conf_file;
+    ngx_uint_t                     conf_line;
+    ngx_http_approval_policy_t    *policy;      /* NULL: off                  */
+    ngx_http_complex_value_t      *requester;
+    ngx_http_complex_value_t      *on_behalf;
+    ngx_http_complex_value_t      *reason;
+    ngx_uint_t                     store_failure;
+    ngx_flag_t                     unsigned_decisions;
+    ngx_uint_t                     max_pending; /* 0: no cap                  */
+    ngx_http_complex_value_t      *max_pending_per;
+    ngx_uint_t                     disconnect;
+    ngx_uint_t                     api;
+    ngx_http_complex_value_t      *approver;
+} ngx_http_approval_loc_conf_t;
+
+
+#endif /* NGX_HTTP_APPROVAL_POLICY_H */

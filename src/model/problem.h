@@ -1,0 +1,58 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Replies of our own: headers, bodies, and problem+json (RFC 9457) for every
+ * refusal.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_PROBLEM_H
+#define NGX_HTTP_APPROVAL_PROBLEM_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "core/json.h"
+
+
+/* Adds a response header; name is a literal, value is copied. */
+ngx_int_t ngx_http_approval_header(ngx_http_request_t *r, const char *name,
+    approval_str_t value);
+ngx_int_t ngx_http_approval_header_int(ngx_http_request_t *r, const char *name,
+    int64_t value);
+
+/*
+ * Sends a whole response that caches keep no copy of (Cache-Control: no-store);
+ * the body is copied, what is unread of the client's is discarded.  Returns
+ * what the request is to be finalized with.
+ */
+ngx_int_t ngx_http_approval_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *content_type, approval_str_t body);
+
+/* The same for a JSON value, whose reference is taken (NULL: no memory). */
+ngx_int_t ngx_http_approval_send_json(ngx_http_request_t *r,
+    ngx_uint_t status, const char *content_type, json_t *value);
+
+/*
+ * Sends {"type":"urn:approval:TYPE","title":...,"status":...,"detail":...,
+ * "action_id":...} and the members of "extra", an object whose reference is
+ * taken.  type is without the prefix: "denied".  detail, id and extra may be
+ * NULL.  Headers such as Retry-After are added before, by the caller.
+ * Returns what the request is to be finalized with: in a phase handler
+ *
+ *     ngx_http_finalize_request(r, ngx_http_approval_problem(...));
+ *     return NGX_DONE;
+ */
+ngx_int_t ngx_http_approval_problem(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, const char *title, const char *detail, u_char *id,
+    json_t *extra);
+
+/* The body alone, as a new reference: for replies in another envelope. */
+json_t *ngx_http_approval_problem_json(ngx_uint_t status, const char *type,
+    const char *title, const char *detail, u_char *id, json_t *extra);
+
+
+#endif /* NGX_HTTP_APPROVAL_PROBLEM_H */

@@ -1,0 +1,233 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Action-level approvals: the module's tables, phases and process hooks.
+ */
+
+
+#include "conf/conf.h"
+#include "gate/gate.h"
+
+
+static ngx_int_t ngx_http_approval_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_approval_init_process(ngx_cycle_t *cycle);
+static void ngx_http_approval_exit_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf,
+    ngx_uint_t phase, ngx_http_handler_pt handler);
+static ngx_int_t ngx_http_approval_start(ngx_cycle_t *cycle,
+    ngx_http_approval_main_conf_t *mcf);
+static void ngx_http_approval_link_event(void *data, ngx_uint_t ready);
+static void ngx_http_approval_record_config(
+    ngx_http_approval_main_conf_t *mcf);
+
+
+static ngx_http_module_t  ngx_http_approval_module_ctx = {
+    ngx_http_approval_add_variables,       /* preconfiguration */
+    ngx_http_approval_init,                /* postconfiguration */
+
+    ngx_http_approval_create_main_conf,    /* create main configuration */
+    ngx_http_approval_init_main_conf,      /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_approval_create_loc_conf,     /* create location configuration */
+    ngx_http_approval_merge_loc_conf       /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_approval_module = {
+    NGX_MODULE_V1,
+    &ngx_http_approval_module_ctx,         /* module context */
+    ngx_http_approval_commands,            /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_approval_init_process,        /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_approval_exit_process,        /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_int_t
+ngx_http_approval_init(ngx_conf_t *cf)
+{
+    ngx_http_core_main_conf_t      *cmcf;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    /* Loaded and not used: nobody's request pays for it. */
+
+    if (mcf->policies.nelts == 0) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    if (ngx_http_approval_phase(cmcf, NGX_HTTP_ACCESS_PHASE,
+                                ngx_http_approval_access_handler)
+        != NGX_OK
+        || ngx_http_approval_phase(cmcf, NGX_HTTP_PRECONTENT_PHASE,
+                                   ngx_http_approval_precontent_handler)
+           != NGX_OK
+        || ngx_http_approval_phase(cmcf, NGX_HTTP_LOG_PHASE,
+                                   ngx_http_approval_log_handler)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf, ngx_uint_t phase,
+    ngx_http_handler_pt handler)
+{
+    ngx_array_t          *handlers;
+    ngx_http_handler_pt  *h;
+
+    handlers = &cmcf->phases[phase].handlers;
+
+    h = ngx_array_push(handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* The outcome is known before the access log is written: we go first. */
+
+    if (phase == NGX_HTTP_LOG_PHASE) {
+        h = handlers->elts;
+        ngx_memmove(h + 1, h,
+                    (handlers->nelts - 1) * sizeof(ngx_http_handler_pt));
+    }
+
+    *h = handler;
+
+    return NGX_OK;
+}
+
+
+/* Cache manager and loader come here too; they hold nobody's requests. */
+
+static ngx_int_t
+ngx_http_approval_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_approval_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_approval_module);
+
+    if (mcf == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_http_approval_start(cycle, mcf);
+}
+
+
+static ngx_int_t
+ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
+{
+    ngx_http_approval_store_events_t  events;
+
+    if (mcf->audit_conf) {
+        mcf->audit = ngx_http_approval_audit_create(mcf->audit_conf,
+                                                    cycle->log);
+        if (mcf->audit == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_approval_record_config(mcf);
+    }
+
+    if (mcf->store_conf && mcf->keyring) {
+        events.overdue = ngx_http_approval_reaper;
+        events.link = ngx_http_approval_link_event;
+        events.data = mcf;
+
+        mcf->store = ngx_http_approval_store_create(mcf->store_conf,
+                                                    cycle->log, &events);
+        if (mcf->store == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_approval_main_conf_t  *mcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return;
+    }
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_approval_module);
+
+    if (mcf == NULL) {
+        return;
+    }
+
+    if (mcf->store) {
+        ngx_http_approval_store_destroy(mcf->store);
+        mcf->store = NULL;
+    }
+
+    if (mcf->audit) {
+        ngx_http_approval_audit_destroy(mcf->audit);
+        mcf->audit = NULL;
+    }
+}
+
+
+/* The link went up or down: the trail says when approvals were impossible. */
+
+static void
+ngx_http_approval_link_event(void *data, ngx_uint_t ready)
+{
+    ngx_http_approval_main_conf_t *mcf = data;
+
+    (void) ngx_http_approval_audit(mcf, "fault", NULL,
+                                   json_pack("{s:s}", "why",
+                                             ready ? "the store is available"
+                                                 : "the store is unavailable"));
+}
+
+
+/* Under which rules the records that follow were made. */
+
+static void
+ngx_http_approval_record_config(ngx_http_approval_main_conf_t *mcf)
+{
+    json_t                       *digests, *fields;
+    ngx_uint_t                    i;
+    ngx_http_approval_policy_t  **policies;
+
+    digests = json_object();
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        json_object_set_new(digests, (char *) policies[i]->name.data,
+                            ngx_http_approval_json_str(&policies[i]->digest));
+    }
+
+    fields = json_pack("{s:i, s:s, s:o}", "pid", (int) ngx_pid,
+                       "nginx", NGINX_VERSION, "policies", digests);
+
+    (void) ngx_http_approval_audit(mcf, "config", NULL, fields);
+}

@@ -1,0 +1,106 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Deliveries: what is sent while a request is held, and what carries it.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DELIVER_H
+#define NGX_HTTP_APPROVAL_DELIVER_H
+
+
+#include "notify/channel.h"
+
+#include "core/webhook.h"
+
+
+typedef struct ngx_http_approval_outbox_s    ngx_http_approval_outbox_t;
+typedef struct ngx_http_approval_delivery_s  ngx_http_approval_delivery_t;
+
+
+/*
+ * One message to one receiver.  It is waiting for its turn (timer and sr
+ * unset), or being attempted (sr, and the timer ends the attempt), or waiting
+ * for the next attempt (the timer alone), or over.
+ */
+
+struct ngx_http_approval_delivery_s {
+    void                          *ident[4];    /* the timer's debug log takes
+                                                   this for a connection      */
+    ngx_event_t                    timer;
+    ngx_http_approval_outbox_t    *outbox;
+    ngx_http_approval_channel_t   *channel;
+    ngx_str_t                      approver;    /* len 0: everyone's          */
+
+    ngx_http_request_t            *sr;
+    ngx_uint_t                     attempt;     /* from 1                     */
+    ngx_str_t                      body;        /* made for the first attempt */
+    ngx_str_t                      message_id;
+    const char                    *refused;     /* by the guard: the mend     */
+};
+
+
+/*
+ * What one ngx_http_approval_notify() has to send.  It is in the pool of the
+ * held request, and ends with that request: its cleanup deletes the timers.
+ */
+
+struct ngx_http_approval_outbox_s {
+    ngx_http_request_t            *request;     /* the held one, a main one   */
+    ngx_http_approval_main_conf_t *mcf;
+    json_t                        *doc;         /* ours until the cleanup     */
+    u_char                         id[APPROVAL_ID_LEN];
+    int64_t                        created;
+    int64_t                        expires;
+    ngx_uint_t                     recent;
+    ngx_msec_t                     deadline;    /* by ngx_current_msec        */
+
+    ngx_array_t                    deliveries;  /* of ..._delivery_t          */
+    ngx_uint_t                     next;        /* the first that waits for
+                                                   its turn                   */
+    ngx_uint_t                     active;      /* attempts under way         */
+    unsigned                       stopped:1;
+};
+
+
+/* How an attempt ended. */
+
+typedef struct {
+    ngx_uint_t                     status;      /* 0: none, "error" says why  */
+    const char                    *error;       /* or NULL                    */
+    ngx_msec_t                     retry_after; /* 0: not said                */
+} ngx_http_approval_attempt_t;
+
+
+/* Once all deliveries are in the array; it only posts subrequests. */
+void ngx_http_approval_deliver_start(ngx_http_approval_outbox_t *outbox);
+
+/* No further attempts; those under way get a moment to end. */
+void ngx_http_approval_deliver_stop(ngx_http_approval_outbox_t *outbox);
+
+/* The http cleanup of an outbox. */
+void ngx_http_approval_deliver_cleanup(void *data);
+
+/* The carrier's word: the attempt that d->sr stood for is over. */
+void ngx_http_approval_deliver_ended(ngx_http_approval_delivery_t *d,
+    const ngx_http_approval_attempt_t *a);
+
+
+/* pass.c */
+
+/* Posts the subrequest and sets d->sr; its end is told to ..._ended(). */
+ngx_int_t ngx_http_approval_pass_send(ngx_http_approval_delivery_t *d);
+
+/* Ends a subrequest that d->sr stands for no more. */
+void ngx_http_approval_pass_abort(ngx_http_request_t *sr);
+
+/* The delivery whose subrequest r is, also after a redirect; or NULL. */
+ngx_http_approval_delivery_t *ngx_http_approval_pass_find(
+    ngx_http_request_t *r);
+
+/* Still where "pass" led it, and not where a reply's redirect did? */
+ngx_uint_t ngx_http_approval_pass_own(ngx_http_request_t *r);
+
+
+#endif /* NGX_HTTP_APPROVAL_DELIVER_H */

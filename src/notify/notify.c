@@ -1,0 +1,334 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "notify/notify.h"
+
+#include "audit/audit.h"
+#include "notify/deliver.h"
+
+
+/* The people a rule may ask, each once. */
+
+typedef struct {
+    ngx_pool_t                    *pool;
+    approval_people_t             *people;
+    ngx_str_t                      requester;
+    ngx_str_t                      on_behalf;
+    ngx_array_t                    persons;     /* of ngx_str_t */
+} ngx_http_approval_asked_t;
+
+
+static ngx_int_t ngx_http_approval_notify_channel(
+    ngx_http_approval_outbox_t *outbox, ngx_http_approval_channel_t *channel,
+    ngx_http_approval_asked_t *asked);
+static ngx_int_t ngx_http_approval_notify_add(
+    ngx_http_approval_outbox_t *outbox, ngx_http_approval_channel_t *channel,
+    ngx_str_t *approver);
+static ngx_int_t ngx_http_approval_notify_asked(
+    ngx_http_approval_outbox_t *outbox, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_asked_t *asked);
+static int ngx_http_approval_notify_person(void *data, approval_str_t person);
+static void ngx_http_approval_notify_nobody(
+    ngx_http_approval_outbox_t *outbox, ngx_http_approval_channel_t *channel);
+
+
+ngx_int_t
+ngx_http_approval_notify(ngx_http_request_t *r,
+    ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_message_t *message)
+{
+    ngx_uint_t                     i;
+    ngx_http_cleanup_t            *cln;
+    ngx_http_approval_asked_t      asked;
+    ngx_http_approval_outbox_t    *outbox;
+    ngx_http_approval_channel_t  **channel;
+
+    if (message->rule->notify == NULL || message->rule->notify->nelts == 0) {
+        return NGX_OK;
+    }
+
+    outbox = ngx_pcalloc(r->pool, sizeof(ngx_http_approval_outbox_t));
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (outbox == NULL || cln == NULL) {
+        goto failed;
+    }
+
+    outbox->request = r;
+    outbox->mcf = mcf;
+    outbox->created = message->created;
+    outbox->expires = message->expires;
+    outbox->recent = message->recent;
+
+    ngx_memcpy(outbox->id, message->id, APPROVAL_ID_LEN);
+
+    /* Both are Redis' times; this worker's clock may say something else. */
+
+    outbox->deadline = ngx_current_msec;
+
+    if (message->expires > message->created) {
+        outbox->deadline += (ngx_msec_t) (message->expires - message->created);
+    }
+
+    outbox->doc = json_incref(message->doc);
+
+    cln->handler = ngx_http_approval_deliver_cleanup;
+    cln->data = outbox;
+
+    if (ngx_array_init(&outbox->deliveries, r->pool, 4,
+                       sizeof(ngx_http_approval_delivery_t))
+        != NGX_OK)
+    {
+        goto failed;
+    }
+
+    ngx_memzero(&asked, sizeof(ngx_http_approval_asked_t));
+
+    channel = message->rule->notify->elts;
+
+    for (i = 0; i < message->rule->notify->nelts; i++) {
+
+        if (channel[i]->per_approver && asked.pool == NULL
+            && ngx_http_approval_notify_asked(outbox, message->rule, &asked)
+               != NGX_OK)
+        {
+            goto failed;
+        }
+
+        if (ngx_http_approval_notify_channel(outbox, channel[i], &asked)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+    }
+
+    ngx_http_approval_deliver_start(outbox);
+
+    return NGX_OK;
+
+failed:
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "approval: no memory to tell the channels of action %*s",
+                  (size_t) APPROVAL_ID_LEN, message->id);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_notify_channel(ngx_http_approval_outbox_t *outbox,
+    ngx_http_approval_channel_t *channel, ngx_http_approval_asked_t *asked)
+{
+    ngx_str_t   *person, all;
+    ngx_uint_t   i;
+
+    if (!channel->per_approver) {
+        ngx_str_null(&all);
+        return ngx_http_approval_notify_add(outbox, channel, &all);
+    }
+
+    if (asked->persons.nelts == 0) {
+        ngx_http_approval_notify_nobody(outbox, channel);
+        return NGX_OK;
+    }
+
+    person = asked->persons.elts;
+
+    for (i = 0; i < asked->persons.nelts; i++) {
+        if (ngx_http_approval_notify_add(outbox, channel, &person[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_notify_add(ngx_http_approval_outbox_t *outbox,
+    ngx_http_approval_channel_t *channel, ngx_str_t *approver)
+{
+    ngx_http_approval_delivery_t  *d;
+
+    d = ngx_array_push(&outbox->deliveries);
+    if (d == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(d, sizeof(ngx_http_approval_delivery_t));
+
+    d->outbox = outbox;
+    d->channel = channel;
+    d->approver = *approver;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_notify_asked(ngx_http_approval_outbox_t *outbox,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_asked_t *asked)
+{
+    ngx_int_t                    *group;
+    ngx_uint_t                    i, n;
+    ngx_http_approval_require_t  *require;
+
+    asked->pool = outbox->request->pool;
+    asked->people = outbox->mcf->people;
+    asked->requester = ngx_http_approval_json_get(outbox->doc, "requester");
+    asked->on_behalf = ngx_http_approval_json_get(outbox->doc, "on_behalf_of");
+
+    if (ngx_array_init(&asked->persons, asked->pool, 8, sizeof(ngx_str_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (rule->requires == NULL || asked->people == NULL) {
+        return NGX_OK;
+    }
+
+    require = rule->requires->elts;
+
+    for (i = 0; i < rule->requires->nelts; i++) {
+        group = require[i].groups.elts;
+
+        for (n = 0; n < require[i].groups.nelts; n++) {
+            if (approval_people_each(asked->people, (int) group[n],
+                                     ngx_http_approval_notify_person, asked)
+                != APPROVAL_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static int
+ngx_http_approval_notify_person(void *data, approval_str_t person)
+{
+    ngx_http_approval_asked_t *asked = data;
+
+    ngx_str_t   *p;
+    ngx_uint_t   i;
+
+    if (approval_people_same(asked->people, person,
+                             ngx_http_approval_core_str(&asked->requester))
+        || approval_people_same(asked->people, person,
+                              ngx_http_approval_core_str(&asked->on_behalf)))
+    {
+        return APPROVAL_OK;
+    }
+
+    p = asked->persons.elts;
+
+    for (i = 0; i < asked->persons.nelts; i++) {
+        if (approval_str_eq(person, ngx_http_approval_core_str(&p[i]))) {
+            return APPROVAL_OK;
+        }
+    }
+
+    p = ngx_array_push(&asked->persons);
+    if (p == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    p->len = person.len;
+    p->data = ngx_pnalloc(asked->pool, person.len);
+
+    if (p->data == NULL) {
+        asked->persons.nelts--;
+        return APPROVAL_ERROR;
+    }
+
+    ngx_memcpy(p->data, person.data, person.len);
+
+    return APPROVAL_OK;
+}
+
+
+static void
+ngx_http_approval_notify_nobody(ngx_http_approval_outbox_t *outbox,
+    ngx_http_approval_channel_t *channel)
+{
+    json_t  *fields;
+
+    static const char  why[] = "nobody but the requester may approve";
+
+    ngx_log_error(NGX_LOG_ERR, outbox->request->connection->log, 0,
+                  "approval: channel \"%V\" was not told of action %*s: %s, "
+                  "add members to the groups that the rule requires",
+                  &channel->name, (size_t) APPROVAL_ID_LEN, outbox->id, why);
+
+    fields = json_object();
+
+    if (fields) {
+        (void) json_object_set_new(fields, "channel",
+                                   ngx_http_approval_json_str(&channel->name));
+        (void) json_object_set_new(fields, "attempt", json_integer(0));
+        (void) json_object_set_new(fields, "status", json_integer(0));
+        (void) json_object_set_new(fields, "final", json_true());
+        (void) json_object_set_new(fields, "error", json_string(why));
+    }
+
+    (void) ngx_http_approval_audit(outbox->mcf, "notify_failed", outbox->id,
+                                   fields);
+}
+
+
+void
+ngx_http_approval_notify_stop(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_approval_deliver_cleanup) {
+            ngx_http_approval_deliver_stop(cln->data);
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_approval_notify_own(ngx_http_request_t *r)
+{
+    return ngx_http_approval_pass_own(r);
+}
+
+
+ngx_int_t
+ngx_http_approval_notify_guard(ngx_http_request_t *r)
+{
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_approval_delivery_t  *d;
+
+    d = ngx_http_approval_pass_find(r);
+
+    if (d == NULL) {
+        return NGX_DECLINED;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->internal && ngx_http_approval_pass_own(r)) {
+        return NGX_DECLINED;
+    }
+
+    d->refused = clcf->internal
+                 ? "its reply is an X-Accel-Redirect, or its location "
+                   "redirects: add \"proxy_ignore_headers X-Accel-Redirect\" "
+                   "to it"
+                 : "\"pass\" names no internal location of this server: add "
+                   "\"location = URI { internal; proxy_pass ...; }\" to it";
+
+    return NGX_HTTP_NOT_FOUND;
+}

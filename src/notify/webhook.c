@@ -1,0 +1,269 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * "type json": Standard Webhooks 1.0, envelope and headers.
+ */
+
+
+#include "notify/channel.h"
+
+#include "core/webhook.h"
+
+
+static json_t *ngx_http_approval_webhook_data(
+    const ngx_http_approval_content_t *c);
+static json_t *ngx_http_approval_webhook_links(
+    const ngx_http_approval_content_t *c);
+static json_t *ngx_http_approval_webhook_time(int64_t ms);
+static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
+    ngx_array_t *headers, ngx_str_t *name, approval_str_t value);
+
+
+/*
+ * What of the document is told: the names are those of the approvers' API.
+ * "reason" is the requester's claim, "body" and "target" are redacted.
+ */
+
+static const char  *ngx_http_approval_webhook_members[] = {
+    "id", "policy", "policy_digest", "rule", "action", "risk", "summary",
+    "requester", "on_behalf_of", "reason", "method", "host", "target",
+    "remote_addr", "digest", "headers", "content_type", "body", "body_bytes",
+    "body_hidden", "show", "matched", "require", "deny_after",
+    "execute_within"
+};
+
+
+static ngx_str_t  ngx_http_approval_webhook_id = ngx_string("webhook-id");
+static ngx_str_t  ngx_http_approval_webhook_timestamp =
+    ngx_string("webhook-timestamp");
+static ngx_str_t  ngx_http_approval_webhook_signature =
+    ngx_string("webhook-signature");
+
+
+ngx_int_t
+ngx_http_approval_webhook_body(const ngx_http_approval_content_t *c,
+    approval_buf_t *out)
+{
+    json_t     *message;
+    ngx_int_t   rc;
+
+    message = json_object();
+    if (message == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_ERROR;
+
+    if (json_object_set_new(message, "type",
+                            json_string("approval.requested"))
+        == 0
+        && json_object_set_new(message, "timestamp",
+                               ngx_http_approval_webhook_time(c->created))
+           == 0
+        && json_object_set_new(message, "data",
+                               ngx_http_approval_webhook_data(c))
+           == 0
+        && approval_json_canonical(message, out) == APPROVAL_OK
+        && !out->failed)
+    {
+        rc = NGX_OK;
+    }
+
+    json_decref(message);
+
+    return rc;
+}
+
+
+static json_t *
+ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
+{
+    json_t       *data, *value;
+    ngx_str_t    *name, *state;
+    ngx_uint_t    i, n;
+    const char  **member;
+
+    data = json_object();
+    if (data == NULL) {
+        return NULL;
+    }
+
+    member = ngx_http_approval_webhook_members;
+    n = sizeof(ngx_http_approval_webhook_members) / sizeof(member[0]);
+
+    for (i = 0; i < n; i++) {
+        value = json_object_get(c->doc, member[i]);
+
+        if (value && json_object_set(data, member[i], value) != 0) {
+            goto failed;
+        }
+    }
+
+    name = &c->channel->name;
+    state = ngx_http_approval_state_name(NGX_HTTP_APPROVAL_PENDING);
+
+    if (json_object_set_new(data, "state", ngx_http_approval_json_str(state))
+        != 0
+        || json_object_set_new(data, "channel",
+                               ngx_http_approval_json_str(name))
+           != 0
+        || json_object_set_new(data, "created_at",
+                               ngx_http_approval_webhook_time(c->created))
+           != 0
+        || json_object_set_new(data, "expires_at",
+                               ngx_http_approval_webhook_time(c->expires))
+           != 0
+        || json_object_set_new(data, "recent", json_integer(c->recent)) != 0
+        || json_object_set_new(data, "links",
+                               ngx_http_approval_webhook_links(c))
+           != 0)
+    {
+        goto failed;
+    }
+
+    return data;
+
+failed:
+
+    json_decref(data);
+
+    return NULL;
+}
+
+
+/*
+ * A message for everyone has the shared link and no other: whoever reads a
+ * personal one can vote as its approver.
+ */
+
+static json_t *
+ngx_http_approval_webhook_links(const ngx_http_approval_content_t *c)
+{
+    json_t  *links;
+
+    links = json_object();
+    if (links == NULL) {
+        return NULL;
+    }
+
+    if (c->approver.len
+        && json_object_set_new(links, "approver",
+                               json_stringn((char *) c->approver.data,
+                                            c->approver.len))
+           != 0)
+    {
+        goto failed;
+    }
+
+    if (c->url.len
+        && json_object_set_new(links, c->approver.len ? "url" : "action",
+                               json_stringn((char *) c->url.data, c->url.len))
+           != 0)
+    {
+        goto failed;
+    }
+
+    return links;
+
+failed:
+
+    json_decref(links);
+
+    return NULL;
+}
+
+
+static json_t *
+ngx_http_approval_webhook_time(int64_t ms)
+{
+    char  text[APPROVAL_TIME_LEN + 1];
+
+    approval_time_format(text, ms);
+
+    return json_string(text);
+}
+
+
+ngx_int_t
+ngx_http_approval_webhook_headers(ngx_pool_t *pool,
+    ngx_http_approval_channel_t *channel, ngx_str_t *message_id,
+    ngx_str_t *body, time_t now, ngx_array_t *headers)
+{
+    u_char          stamp[NGX_TIME_T_LEN];
+    ngx_int_t       rc;
+    ngx_str_t      *secret;
+    ngx_uint_t      i;
+    approval_buf_t  buf;
+    approval_str_t  text;
+
+    text.data = stamp;
+    text.len = ngx_sprintf(stamp, "%T", now) - stamp;
+
+    if (ngx_http_approval_webhook_header(pool, headers,
+                                         &ngx_http_approval_webhook_id,
+                                      ngx_http_approval_core_str(message_id))
+        != NGX_OK
+        || ngx_http_approval_webhook_header(pool, headers,
+                                         &ngx_http_approval_webhook_timestamp,
+                                            text)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (channel->secrets == NULL || channel->secrets->nelts == 0) {
+        return NGX_OK;
+    }
+
+    rc = NGX_ERROR;
+    secret = channel->secrets->elts;
+
+    approval_buf_init(&buf);
+
+    for (i = 0; i < channel->secrets->nelts; i++) {
+
+        if (approval_webhook_sign(ngx_http_approval_core_str(&secret[i]),
+                                  ngx_http_approval_core_str(message_id),
+                                  now, ngx_http_approval_core_str(body), &buf)
+            != APPROVAL_OK)
+        {
+            goto done;
+        }
+    }
+
+    rc = ngx_http_approval_webhook_header(pool, headers,
+                                          &ngx_http_approval_webhook_signature,
+                                          approval_buf_str(&buf));
+
+done:
+
+    approval_buf_free(&buf);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_webhook_header(ngx_pool_t *pool, ngx_array_t *headers,
+    ngx_str_t *name, approval_str_t value)
+{
+    ngx_keyval_t  *kv;
+
+    kv = ngx_array_push(headers);
+    if (kv == NULL) {
+        return NGX_ERROR;
+    }
+
+    kv->key = *name;
+    kv->value.len = value.len;
+    kv->value.data = ngx_pnalloc(pool, value.len);
+
+    if (kv->value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(kv->value.data, value.data, value.len);
+
+    return NGX_OK;
+}

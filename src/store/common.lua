@@ -1,0 +1,222 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- What all scripts begin with.
+--
+-- KEYS[1]  PREFIX{ID}, the action
+-- ARGV[1]  PREFIX, ARGV[2]  ID; what follows is the script's own
+--
+-- The life of an action; nothing else is possible:
+--
+--   from       to         by       when
+--   -          pending    create
+--   pending    approved   vote     no decision yet, not overdue
+--   pending    denied     vote     no decision yet, not overdue
+--   pending    denied     settle   not overdue
+--   pending    cancelled  settle   not overdue
+--   pending    expired    settle   overdue
+--   pending    executing  consume  not overdue, the decision key holds VALUE
+--   approved   executing  consume  not lapsed, the decision key holds VALUE
+--   approved   expired    settle   lapsed
+--   executing  executed   finish
+--   executing  failed     finish
+--   executing  failed     settle   the lease is over
+--
+-- Fields: s state, c created, x expires (pending: overdue at, later: lapses
+-- at), d decided, l end of the lease, g digest, b the sealed document,
+-- o outcome, k "execute_within join per".  Times are ms of Redis' clock.
+--
+-- An answer is {code, now, name, value, ...}: the names are those of the
+-- fields, and i id, D decision, V votes, j joined, r recent.
+
+local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local DECISION, VOTES = ':decision', ':votes'
+local PENDING, ACTIONS = prefix .. 'pending', prefix .. 'actions'
+
+
+local function int(n)
+    return string.format('%.0f', n)
+end
+
+
+local function action_key(action)
+    return prefix .. '{' .. action .. '}'
+end
+
+
+-- a key that several actions share lives as long as the last of them
+
+local function keep(name, ms)
+    if redis.call('PTTL', name) < ms then
+        redis.call('PEXPIRE', name, int(ms))
+    end
+end
+
+
+local function read(name)
+    local f = redis.call('HMGET', name, 's', 'c', 'x', 'd', 'l', 'k')
+
+    if not f[1] then
+        return nil
+    end
+
+    return { s = f[1], c = tonumber(f[2]) or 0, x = tonumber(f[3]) or 0,
+             d = tonumber(f[4]) or 0, l = tonumber(f[5]) or 0,
+             k = f[6] or '0 - -' }
+end
+
+
+local function answer(code, a, ...)
+    local out = { code, now }
+
+    if a then
+        out = { code, now, 's', a.s, 'c', a.c, 'x', a.x, 'd', a.d, ... }
+    end
+
+    return out
+end
+
+
+-- done, or refused: a refusal shows what was decided
+
+local function ok(a)
+    return answer('ok', a)
+end
+
+
+local function refuse(a)
+    local decision = redis.call('GET', key .. DECISION)
+
+    if a and decision then
+        return answer('no', a, 'D', decision)
+    end
+
+    return answer('no', a)
+end
+
+
+-- k: execute_within, the hash of the join key, the hash of the requester's cap
+
+local function packed(a)
+    local within, join, per = string.match(a.k, '^(%d+) (%S+) (%S+)$')
+
+    return tonumber(within or '0'), join, per
+end
+
+
+local function join_key(hash)
+    return prefix .. 'join:{' .. hash .. '}'
+end
+
+
+local function per_key(hash)
+    return prefix .. 'per:{' .. hash .. '}'
+end
+
+
+-- no longer open: cannot be joined, does not count for its requester
+
+local function leave(a)
+    local _, join, per = packed(a)
+
+    if join and join ~= '-' and redis.call('GET', join_key(join)) == id then
+        redis.call('DEL', join_key(join))
+    end
+
+    if per and per ~= '-' then
+        redis.call('ZREM', per_key(per), id)
+    end
+end
+
+
+local function approve(a, decision, retention)
+    local within, join, per = packed(a)
+
+    a.s, a.d, a.x = 'approved', now, now + within
+
+    redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'x', int(a.x))
+    redis.call('PEXPIRE', key, int(within + retention))
+    redis.call('PEXPIRE', key .. VOTES, int(within + retention))
+    redis.call('SET', key .. DECISION, decision, 'PX', int(within))
+
+    redis.call('ZADD', PENDING, int(a.x), id)
+    keep(PENDING, within + retention)
+    keep(ACTIONS, within + retention)
+
+    if join and join ~= '-' and redis.call('GET', join_key(join)) == id then
+        redis.call('PEXPIRE', join_key(join), int(within))
+    end
+
+    if per and per ~= '-' then
+        redis.call('ZADD', per_key(per), int(a.x), id)
+        keep(per_key(per), within)
+    end
+end
+
+
+-- any terminal state; without a decision the one that stands is kept
+
+local function close(a, state, decision, retention)
+    if a.s ~= 'executing' then
+        a.d = now
+        leave(a)
+    end
+
+    a.s = state
+
+    redis.call('HSET', key, 's', a.s, 'd', int(a.d))
+    redis.call('HDEL', key, 'l')
+    redis.call('PEXPIRE', key, int(retention))
+    redis.call('PEXPIRE', key .. VOTES, int(retention))
+    keep(ACTIONS, retention)
+
+    if decision ~= '' then
+        redis.call('SET', key .. DECISION, decision, 'PX', int(retention))
+    else
+        redis.call('PEXPIRE', key .. DECISION, int(retention))
+    end
+
+    redis.call('ZREM', PENDING, id)
+end
+
+
+-- the whole of an action, by its id, as pairs at the end of a list
+
+local function describe(out, action, votes)
+    local name = action_key(action)
+    local a = read(name)
+
+    if not a then
+        return false
+    end
+
+    local function put(field, value)
+        if value then
+            out[#out + 1] = field
+            out[#out + 1] = value
+        end
+    end
+
+    local f = redis.call('HMGET', name, 'g', 'b', 'o')
+
+    put('i', action)
+    put('s', a.s)
+    put('c', a.c)
+    put('x', a.x)
+    put('d', a.d)
+    put('g', f[1])
+    put('b', f[2])
+    put('o', f[3])
+    put('D', redis.call('GET', name .. DECISION))
+
+    if votes then
+        put('V', redis.call('LRANGE', name .. VOTES, 0, -1))
+    end
+
+    return true
+end
+
+

@@ -1,0 +1,46 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- Takes an approval, once.  The caller has verified the decision: the key must
+-- still hold it.  In a pending action it was put there by somebody else than
+-- vote.lua, which the caller may accept.
+--
+-- ARGV[3..]  decision, lease, retention
+-- ok         taken
+-- no         taken before, lapsed, or the decision key holds something else
+
+local decision = ARGV[3]
+local lease, retention = tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local a = read(key)
+
+if not a or (a.s ~= 'pending' and a.s ~= 'approved') then
+    return refuse(a)
+end
+
+if now >= a.x then
+    a.s = 'expired'
+    return refuse(a)
+end
+
+if decision == '' or redis.call('GET', key .. DECISION) ~= decision then
+    return refuse(a)
+end
+
+if a.s == 'pending' then
+    a.d = now
+end
+
+leave(a)
+
+a.s = 'executing'
+
+redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'l', int(now + lease))
+redis.call('PEXPIRE', key, int(lease + retention))
+redis.call('PEXPIRE', key .. VOTES, int(lease + retention))
+redis.call('PEXPIRE', key .. DECISION, int(lease + retention))
+
+redis.call('ZADD', PENDING, int(now + lease), id)
+keep(PENDING, lease + retention)
+keep(ACTIONS, lease + retention)
+
+return ok(a)

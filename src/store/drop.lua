@@ -1,0 +1,21 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- Removes a decision that did not verify.
+--
+-- ARGV[3]  decision
+-- ok       removed, or none is there
+-- no       there is another one by now (D), or no such action
+
+local a = read(key)
+local decision = redis.call('GET', key .. DECISION)
+
+if decision == ARGV[3] then
+    redis.call('DEL', key .. DECISION)
+    decision = false
+end
+
+if a and not decision then
+    return ok(a)
+end
+
+return refuse(a)

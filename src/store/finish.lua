@@ -1,0 +1,28 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- What became of an action that was taken.
+--
+-- ARGV[3..]  state, outcome, retention
+-- ok         recorded, now or before
+-- no         it is not being executed
+
+local state, outcome, retention = ARGV[3], ARGV[4], tonumber(ARGV[5])
+
+local a = read(key)
+
+if a and a.s == state and redis.call('HGET', key, 'o') == outcome then
+    return ok(a)
+end
+
+if not a or a.s ~= 'executing' then
+    return refuse(a)
+end
+
+if state ~= 'executed' and state ~= 'failed' then
+    return redis.error_reply('ERR an action cannot finish ' .. state)
+end
+
+redis.call('HSET', key, 'o', outcome)
+close(a, state, '', retention)
+
+return ok(a)

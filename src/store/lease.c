@@ -1,0 +1,393 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Actions that this worker took and forwards: their leases are renewed until
+ * they are finished, and what became of them is recorded even if Redis was
+ * away when they were.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "store/internal.h"
+
+
+#define NGX_HTTP_APPROVAL_RENEW        15000
+#define NGX_HTTP_APPROVAL_RENEW_BATCH  64
+
+
+/*
+ * Owned by the store, from consume until finish is acknowledged.  sn.str is
+ * the id; outcome is set as soon as the action is finished.
+ */
+
+struct ngx_http_approval_lease_s {
+    ngx_str_node_t                  sn;
+    u_char                          id[APPROVAL_ID_LEN];
+    ngx_http_approval_state_e       state;
+    ngx_str_t                       outcome;
+    ngx_msec_t                      end;         /* of trying to record it */
+
+    unsigned                        finished:1;
+    unsigned                        sending:1;
+};
+
+
+static ngx_http_approval_lease_t *ngx_http_approval_lease_find(
+    ngx_http_approval_store_t *store, u_char *id);
+static void ngx_http_approval_lease_del(ngx_http_approval_store_t *store,
+    ngx_http_approval_lease_t *lease);
+static ngx_http_approval_op_t *ngx_http_approval_lease_finish(
+    ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_state_e state, ngx_str_t *outcome,
+    ngx_http_approval_store_pt handler, void *data);
+static void ngx_http_approval_lease_finished(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static void ngx_http_approval_lease_retry(ngx_http_approval_store_t *store);
+static void ngx_http_approval_renew_handler(ngx_event_t *ev);
+static void ngx_http_approval_renew_send(ngx_http_approval_store_t *store,
+    ngx_uint_t n, ngx_str_t *ids);
+static void ngx_http_approval_renew_done(ngx_http_approval_op_t *op,
+    redisReply *reply);
+
+
+void
+ngx_http_approval_lease_init(ngx_http_approval_store_t *store)
+{
+    ngx_rbtree_init(&store->leases, &store->leases_sentinel,
+                    ngx_str_rbtree_insert_value);
+
+    store->renew.handler = ngx_http_approval_renew_handler;
+    store->renew.data = store;
+    store->renew.log = store->log;
+    store->renew.cancelable = 1;
+
+    ngx_add_timer(&store->renew, NGX_HTTP_APPROVAL_RENEW);
+}
+
+
+void
+ngx_http_approval_lease_done(ngx_http_approval_store_t *store)
+{
+    ngx_rbtree_node_t  *node;
+
+    if (store->renew.timer_set) {
+        ngx_del_timer(&store->renew);
+    }
+
+    while (store->leases.root != store->leases.sentinel) {
+        node = store->leases.root;
+        ngx_http_approval_lease_del(store, (ngx_http_approval_lease_t *) node);
+    }
+}
+
+
+void
+ngx_http_approval_lease_ready(ngx_http_approval_store_t *store)
+{
+    ngx_http_approval_lease_retry(store);
+}
+
+
+void
+ngx_http_approval_lease_add(ngx_http_approval_store_t *store, u_char *id)
+{
+    ngx_http_approval_lease_t  *lease;
+
+    if (ngx_http_approval_lease_find(store, id)) {
+        return;
+    }
+
+    lease = ngx_calloc(sizeof(ngx_http_approval_lease_t), store->log);
+    if (lease == NULL) {
+        return;
+    }
+
+    ngx_memcpy(lease->id, id, APPROVAL_ID_LEN);
+
+    lease->sn.str.data = lease->id;
+    lease->sn.str.len = APPROVAL_ID_LEN;
+    lease->sn.node.key = ngx_crc32_short(id, APPROVAL_ID_LEN);
+
+    ngx_rbtree_insert(&store->leases, &lease->sn.node);
+}
+
+
+static ngx_http_approval_lease_t *
+ngx_http_approval_lease_find(ngx_http_approval_store_t *store, u_char *id)
+{
+    ngx_str_t  name;
+
+    name.data = id;
+    name.len = APPROVAL_ID_LEN;
+
+    return (ngx_http_approval_lease_t *)
+               ngx_str_rbtree_lookup(&store->leases, &name,
+                                     ngx_crc32_short(id, APPROVAL_ID_LEN));
+}
+
+
+static void
+ngx_http_approval_lease_del(ngx_http_approval_store_t *store,
+    ngx_http_approval_lease_t *lease)
+{
+    ngx_rbtree_delete(&store->leases, &lease->sn.node);
+
+    if (lease->outcome.data) {
+        ngx_free(lease->outcome.data);
+    }
+
+    ngx_free(lease);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_finish(ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_state_e state, ngx_str_t *outcome,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_lease_t  *lease;
+
+    lease = ngx_http_approval_lease_find(store, id);
+
+    if (lease && !lease->finished) {
+        lease->outcome.data = ngx_alloc(outcome->len + 1, store->log);
+
+        if (lease->outcome.data) {
+            ngx_memcpy(lease->outcome.data, outcome->data, outcome->len);
+            lease->outcome.len = outcome->len;
+            lease->state = state;
+            lease->end = ngx_current_msec + store->conf->retention;
+            lease->finished = 1;
+
+        } else {
+            ngx_http_approval_lease_del(store, lease);
+            lease = NULL;
+        }
+    }
+
+    op = ngx_http_approval_lease_finish(store, id, state, outcome, handler,
+                                        data);
+
+    if (lease) {
+        lease->sending = (op != NULL);
+    }
+
+    return op;
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_lease_finish(ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_state_e state, ngx_str_t *outcome,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   retention[NGX_INT64_LEN];
+    ngx_str_t                args[3];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FINISH,
+                                     id, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_lease_finished;
+
+    args[0] = *ngx_http_approval_state_name(state);
+    args[1] = *outcome;
+    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+
+    if (ngx_http_approval_op_send(op, NULL, 3, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+static void
+ngx_http_approval_lease_finished(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_lease_t  *lease;
+    ngx_http_approval_reply_t   r;
+
+    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(op->store, "finish", reply, &r);
+
+    lease = ngx_http_approval_lease_find(op->store, op->id);
+
+    if (lease) {
+        lease->sending = 0;
+
+        if (r.rc != NGX_ERROR) {
+            ngx_http_approval_lease_del(op->store, lease);
+        }
+    }
+
+    ngx_http_approval_op_end(op, &r);
+}
+
+
+static void
+ngx_http_approval_lease_retry(ngx_http_approval_store_t *store)
+{
+    ngx_rbtree_node_t          *node, *next;
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_lease_t  *lease;
+
+    if (store->leases.root == store->leases.sentinel) {
+        return;
+    }
+
+    for (node = ngx_rbtree_min(store->leases.root, store->leases.sentinel);
+         node;
+         node = next)
+    {
+        next = ngx_rbtree_next(&store->leases, node);
+        lease = (ngx_http_approval_lease_t *) node;
+
+        if (!lease->finished || lease->sending) {
+            continue;
+        }
+
+        if ((ngx_msec_int_t) (lease->end - ngx_current_msec) <= 0) {
+            ngx_http_approval_lease_del(store, lease);
+            continue;
+        }
+
+        op = ngx_http_approval_lease_finish(store, lease->id, lease->state,
+                                            &lease->outcome, NULL, NULL);
+        if (op == NULL) {
+            return;
+        }
+
+        lease->sending = 1;
+    }
+}
+
+
+static void
+ngx_http_approval_renew_handler(ngx_event_t *ev)
+{
+    ngx_str_t                   ids[NGX_HTTP_APPROVAL_RENEW_BATCH];
+    ngx_uint_t                  n;
+    ngx_rbtree_node_t          *node;
+    ngx_http_approval_lease_t  *lease;
+    ngx_http_approval_store_t  *store;
+
+    store = ev->data;
+
+    ngx_add_timer(ev, NGX_HTTP_APPROVAL_RENEW);
+
+    if (store->leases.root == store->leases.sentinel
+        || !ngx_http_approval_store_ready(store))
+    {
+        return;
+    }
+
+    ngx_http_approval_lease_retry(store);
+
+    if (store->leases.root == store->leases.sentinel) {
+        return;
+    }
+
+    n = 0;
+
+    for (node = ngx_rbtree_min(store->leases.root, store->leases.sentinel);
+         node;
+         node = ngx_rbtree_next(&store->leases, node))
+    {
+        lease = (ngx_http_approval_lease_t *) node;
+
+        if (lease->finished) {
+            continue;
+        }
+
+        ids[n++] = lease->sn.str;
+
+        if (n == NGX_HTTP_APPROVAL_RENEW_BATCH) {
+            ngx_http_approval_renew_send(store, n, ids);
+            n = 0;
+        }
+    }
+
+    if (n) {
+        ngx_http_approval_renew_send(store, n, ids);
+    }
+}
+
+
+static void
+ngx_http_approval_renew_send(ngx_http_approval_store_t *store, ngx_uint_t n,
+    ngx_str_t *ids)
+{
+    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN];
+    ngx_str_t                args[NGX_HTTP_APPROVAL_RENEW_BATCH + 2];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_RENEW,
+                                     NULL, NULL, NULL);
+    if (op == NULL) {
+        return;
+    }
+
+    op->done = ngx_http_approval_renew_done;
+
+    ngx_http_approval_number(&args[0], lease, NGX_HTTP_APPROVAL_LEASE);
+    ngx_http_approval_number(&args[1], retention, store->conf->retention);
+
+    ngx_memcpy(&args[2], ids, n * sizeof(ngx_str_t));
+
+    if (ngx_http_approval_op_send(op, "pending", n + 2, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+    }
+}
+
+
+/* Ids that come back are not being executed any more. */
+
+static void
+ngx_http_approval_renew_done(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    size_t                      i;
+    ngx_http_approval_lease_t  *lease;
+    ngx_http_approval_store_t  *store;
+
+    store = op->store;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(store, "renew", reply);
+    }
+
+    if (reply && reply->type == REDIS_REPLY_ARRAY) {
+
+        for (i = 2; i < reply->elements; i++) {
+            if (reply->element[i]->type != REDIS_REPLY_STRING
+                || reply->element[i]->len != APPROVAL_ID_LEN)
+            {
+                continue;
+            }
+
+            lease = ngx_http_approval_lease_find(store,
+                                          (u_char *) reply->element[i]->str);
+
+            if (lease && !lease->finished) {
+                ngx_log_error(NGX_LOG_WARN, store->log, 0,
+                              "action %*s is still forwarded, but its lease "
+                              "in Redis was lost", (size_t) APPROVAL_ID_LEN,
+                              lease->id);
+
+                ngx_http_approval_lease_del(store, lease);
+            }
+        }
+    }
+
+    ngx_http_approval_op_free(op);
+}

@@ -1,0 +1,11 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- ok  the action;  no  there is none
+
+local out = { 'ok', now }
+
+if describe(out, id, true) then
+    return out
+end
+
+return refuse(nil)

@@ -1,0 +1,395 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What scripts answer: {code, now, name, value, ...}, see common.lua.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/internal.h"
+
+
+static ngx_int_t ngx_http_approval_reply_code(redisReply *reply,
+    ngx_http_approval_reply_t *r);
+static ngx_int_t ngx_http_approval_reply_pairs(redisReply *reply, size_t i,
+    ngx_http_approval_reply_t *r);
+static ngx_int_t ngx_http_approval_reply_pair(int name, redisReply *value,
+    ngx_http_approval_reply_t *r);
+static ngx_int_t ngx_http_approval_reply_votes(redisReply *value,
+    ngx_http_approval_reply_t *r);
+static void ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r);
+static void ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
+    const char *what, ngx_http_approval_reply_t *r);
+
+
+static struct {
+    const char  *code;
+    ngx_int_t    rc;
+} ngx_http_approval_reply_codes[] = {
+    { "ok", NGX_OK },
+    { "no", NGX_DECLINED },
+    { "again", NGX_AGAIN },
+    { "busy", NGX_BUSY },
+    { NULL, 0 }
+};
+
+
+/* the first words of error replies; the last one stands for all others */
+
+static struct {
+    const char  *word;
+    const char  *mend;
+} ngx_http_approval_reply_errors[] = {
+    { "OOM", "raise maxmemory of Redis, or lower what else it keeps" },
+    { "READONLY", "approval_redis must name the primary" },
+    { "MISCONF", "Redis cannot save its data: see its log, is the disk full?" },
+    { "NOREPLICAS", "fewer replicas are connected than min-replicas-to-write" },
+    { "BUSY", "a script of somebody else runs too long: SCRIPT KILL" },
+    { "LOADING", "Redis is loading its data: wait" },
+    { "MASTERDOWN", "approval_redis must name the primary" },
+    { "NOPERM", "its ACL user needs the commands, keys and channel that the "
+                "documentation lists" },
+    { "NOAUTH", "approval_redis has to name a password" },
+    { "WRONGTYPE", "something else uses keys under this prefix" },
+    { "MOVED", "Redis Cluster is not supported" },
+    { "CROSSSLOT", "Redis Cluster is not supported" },
+    { "NOSCRIPT", "scripts are flushed again and again" },
+    { NULL, "see the documentation" }
+};
+
+
+void
+ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
+    const char *what, redisReply *reply, ngx_http_approval_reply_t *r)
+{
+    ngx_http_approval_reply_clear(r);
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(store, what, reply);
+        return;
+    }
+
+    if (ngx_http_approval_reply_code(reply, r) != NGX_OK
+        || ngx_http_approval_reply_pairs(reply, 2, r) != NGX_OK
+        || (r->rc == NGX_OK && r->state == NGX_HTTP_APPROVAL_UNKNOWN))
+    {
+        ngx_http_approval_reply_invalid(store, what, r);
+    }
+}
+
+
+ngx_int_t
+ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
+    const char *what, redisReply *entry, int64_t now,
+    ngx_http_approval_reply_t *r)
+{
+    ngx_http_approval_reply_clear(r);
+
+    ngx_memzero(r->id, APPROVAL_ID_LEN);
+
+    r->rc = NGX_OK;
+    r->now = now;
+
+    if (ngx_http_approval_reply_pairs(entry, 0, r) != NGX_OK
+        || r->state == NGX_HTTP_APPROVAL_UNKNOWN
+        || r->id[0] == '\0')
+    {
+        ngx_http_approval_reply_invalid(store, what, r);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_approval_reply_free(ngx_http_approval_reply_t *r)
+{
+    if (r->votes) {
+        ngx_free(r->votes);
+        r->votes = NULL;
+    }
+}
+
+
+static void
+ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
+{
+    r->rc = NGX_ERROR;
+    r->state = NGX_HTTP_APPROVAL_UNKNOWN;
+    r->now = 0;
+    r->created = 0;
+    r->expires = 0;
+    r->decided = 0;
+    r->votes = NULL;
+    r->nvotes = 0;
+    r->recent = 0;
+    r->joined = 0;
+
+    ngx_str_null(&r->digest);
+    ngx_str_null(&r->doc);
+    ngx_str_null(&r->decision);
+    ngx_str_null(&r->outcome);
+}
+
+
+static ngx_int_t
+ngx_http_approval_reply_code(redisReply *reply, ngx_http_approval_reply_t *r)
+{
+    ngx_uint_t   i;
+    redisReply  *code;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2) {
+        return NGX_ERROR;
+    }
+
+    code = reply->element[0];
+
+    if (code->type != REDIS_REPLY_STRING
+        || reply->element[1]->type != REDIS_REPLY_INTEGER)
+    {
+        return NGX_ERROR;
+    }
+
+    r->now = reply->element[1]->integer;
+
+    for (i = 0; ngx_http_approval_reply_codes[i].code; i++) {
+        if (ngx_strcmp(code->str, ngx_http_approval_reply_codes[i].code)
+            == 0)
+        {
+            r->rc = ngx_http_approval_reply_codes[i].rc;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_reply_pairs(redisReply *reply, size_t i,
+    ngx_http_approval_reply_t *r)
+{
+    redisReply  *name;
+
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return NGX_ERROR;
+    }
+
+    for ( /* void */ ; i + 1 < reply->elements; i += 2) {
+        name = reply->element[i];
+
+        if (name->type != REDIS_REPLY_STRING || name->len != 1
+            || ngx_http_approval_reply_pair(name->str[0],
+                                            reply->element[i + 1], r)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_reply_pair(int name, redisReply *value,
+    ngx_http_approval_reply_t *r)
+{
+    int64_t    n;
+    ngx_str_t  text;
+
+    n = 0;
+    ngx_str_null(&text);
+
+    if (value->type == REDIS_REPLY_STRING) {
+        text.data = (u_char *) value->str;
+        text.len = value->len;
+
+    } else if (value->type == REDIS_REPLY_INTEGER) {
+        n = value->integer;
+
+    } else if (name == 'V') {
+        return ngx_http_approval_reply_votes(value, r);
+
+    } else {
+        return NGX_ERROR;
+    }
+
+    switch (name) {
+
+    case 's':
+        r->state = ngx_http_approval_state_parse(&text);
+        break;
+
+    case 'c':
+        r->created = n;
+        break;
+
+    case 'x':
+        r->expires = n;
+        break;
+
+    case 'd':
+        r->decided = n;
+        break;
+
+    case 'r':
+        r->recent = (ngx_uint_t) n;
+        break;
+
+    case 'j':
+        r->joined = (n != 0);
+        break;
+
+    case 'g':
+        r->digest = text;
+        break;
+
+    case 'b':
+        r->doc = text;
+        break;
+
+    case 'o':
+        r->outcome = text;
+        break;
+
+    case 'D':
+        r->decision = text;
+        break;
+
+    case 'i':
+        if (text.len != APPROVAL_ID_LEN) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(r->id, text.data, APPROVAL_ID_LEN);
+        break;
+
+    default:
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_reply_votes(redisReply *value, ngx_http_approval_reply_t *r)
+{
+    size_t  i;
+
+    if (value->type != REDIS_REPLY_ARRAY || r->votes) {
+        return NGX_ERROR;
+    }
+
+    if (value->elements == 0) {
+        return NGX_OK;
+    }
+
+    r->votes = ngx_alloc(value->elements * sizeof(ngx_str_t),
+                         ngx_cycle->log);
+    if (r->votes == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < value->elements; i++) {
+        if (value->element[i]->type != REDIS_REPLY_STRING) {
+            return NGX_ERROR;
+        }
+
+        r->votes[i].data = (u_char *) value->element[i]->str;
+        r->votes[i].len = value->element[i]->len;
+    }
+
+    r->nvotes = value->elements;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
+    const char *what, ngx_http_approval_reply_t *r)
+{
+    ngx_uint_t  kind;
+
+    kind = NGX_HTTP_APPROVAL_STORE_KINDS - 1;
+
+    ngx_http_approval_reply_free(r);
+    ngx_http_approval_reply_clear(r);
+
+    if (store->logged[kind] == ngx_time()) {
+        return;
+    }
+
+    store->logged[kind] = ngx_time();
+
+    ngx_log_error(NGX_LOG_ERR, store->log, 0,
+                  "approval_redis \"%V\": what \"%s\" finds makes no sense: "
+                  "somebody else writes keys under the prefix \"%V\", or "
+                  "gateways of different versions share it",
+                  &store->conf->redis.name, what, &store->conf->prefix);
+}
+
+
+/*
+ * Once a second for each kind.  Redis before 7.0 puts the word of an error
+ * that a script ran into behind "ERR Error running script".
+ */
+
+void
+ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
+    const char *what, redisReply *reply)
+{
+    size_t       len;
+    u_char      *word;
+    ngx_uint_t   i;
+
+    word = (u_char *) reply->str;
+
+    for (i = 0; ngx_http_approval_reply_errors[i].word; i++) {
+        len = ngx_strlen(ngx_http_approval_reply_errors[i].word);
+
+        if (ngx_strncmp(word, ngx_http_approval_reply_errors[i].word, len)
+            == 0)
+        {
+            break;
+        }
+
+        if (ngx_strncmp(word, "ERR", 3) == 0
+            && reply->len > len
+            && ngx_strstr(word, ngx_http_approval_reply_errors[i].word))
+        {
+            break;
+        }
+    }
+
+    if (store->logged[i] == ngx_time()) {
+        return;
+    }
+
+    store->logged[i] = ngx_time();
+
+    if (ngx_http_approval_reply_errors[i].word) {
+        ngx_log_error(NGX_LOG_ERR, store->log, 0,
+                      "approval_redis \"%V\" refused \"%s\": %s: %s",
+                      &store->conf->redis.name, what,
+                      ngx_http_approval_reply_errors[i].word,
+                      ngx_http_approval_reply_errors[i].mend);
+        return;
+    }
+
+    len = ngx_min(reply->len, 200);
+
+    ngx_log_error(NGX_LOG_ERR, store->log, 0,
+                  "approval_redis \"%V\" refused \"%s\": \"%*s\"",
+                  &store->conf->redis.name, what, len, reply->str);
+}

@@ -1,0 +1,326 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The operations on actions.  What leads from which state to which, and when,
+ * is decided by the scripts alone, by Redis' clock:
+ *
+ *   from       to         operation  when
+ *   -          pending    new        nothing open under the same join hash
+ *   pending    approved   vote       no decision yet, before "expires"
+ *   pending    denied     vote       no decision yet, before "expires"
+ *   pending    denied     settle     before "expires"
+ *   pending    cancelled  settle     before "expires"
+ *   pending    expired    settle     from "expires" on
+ *   pending    executing  consume    before "expires", decision unchanged
+ *   approved   executing  consume    before it lapses, decision unchanged
+ *   approved   expired    settle     from when it lapses on
+ *   executing  executed   finish
+ *   executing  failed     finish
+ *   executing  failed     settle     from the end of its lease on
+ *
+ * An action that is overdue but was not settled yet is reported as EXPIRED
+ * where an operation is refused for this reason.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/internal.h"
+
+
+static void ngx_http_approval_store_link(void *data);
+static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
+static ngx_http_approval_op_t *ngx_http_approval_store_run(
+    ngx_http_approval_op_t *op, ngx_uint_t nargs, ngx_str_t *args);
+static void ngx_http_approval_store_hash(ngx_str_t *dst, ngx_str_t *hash);
+static void ngx_http_approval_store_consumed(ngx_http_approval_op_t *op,
+    redisReply *reply);
+
+
+ngx_http_approval_store_t *
+ngx_http_approval_store_create(ngx_http_approval_store_conf_t *conf,
+    ngx_log_t *log, const ngx_http_approval_store_events_t *events)
+{
+    ngx_http_approval_store_t  *store;
+
+    store = ngx_calloc(sizeof(ngx_http_approval_store_t), log);
+    if (store == NULL) {
+        return NULL;
+    }
+
+    store->conf = conf;
+    store->log = log;
+    store->events = *events;
+
+    if (ngx_http_approval_scripts_init(store) != NGX_OK) {
+        goto failed;
+    }
+
+    store->redis = ngx_http_approval_redis_create(&conf->redis, log,
+                                                 ngx_http_approval_store_link,
+                                                 ngx_http_approval_store_push,
+                                                 store);
+    if (store->redis == NULL) {
+        goto failed;
+    }
+
+    ngx_http_approval_watches_init(store);
+    ngx_http_approval_lease_init(store);
+    ngx_http_approval_overdue_init(store);
+
+    return store;
+
+failed:
+
+    ngx_http_approval_scripts_done(store);
+    ngx_free(store);
+
+    return NULL;
+}
+
+
+void
+ngx_http_approval_store_destroy(ngx_http_approval_store_t *store)
+{
+    store->closing = 1;
+
+    ngx_http_approval_redis_destroy(store->redis);
+
+    ngx_http_approval_watches_done(store);
+    ngx_http_approval_lease_done(store);
+    ngx_http_approval_overdue_done(store);
+    ngx_http_approval_scripts_done(store);
+
+    ngx_free(store);
+}
+
+
+ngx_uint_t
+ngx_http_approval_store_ready(ngx_http_approval_store_t *store)
+{
+    return ngx_http_approval_redis_state(store->redis)
+           == NGX_HTTP_APPROVAL_REDIS_READY;
+}
+
+
+ngx_http_approval_redis_t *
+ngx_http_approval_store_redis(ngx_http_approval_store_t *store)
+{
+    return store->redis;
+}
+
+
+static void
+ngx_http_approval_store_link(void *data)
+{
+    ngx_uint_t                  ready;
+    ngx_http_approval_store_t  *store;
+
+    store = data;
+    ready = ngx_http_approval_store_ready(store);
+
+    if (ready) {
+        ngx_http_approval_scripts_load(store);
+        ngx_http_approval_watches_reread(store);
+        ngx_http_approval_lease_ready(store);
+    }
+
+    if (store->events.link) {
+        store->events.link(store->events.data, ready);
+    }
+}
+
+
+static void
+ngx_http_approval_store_push(void *data, ngx_str_t *key)
+{
+    ngx_http_approval_store_t *store = data;
+
+    if (key->data) {
+        ngx_http_approval_watches_push(store, key);
+
+    } else {
+        ngx_http_approval_watches_reread(store);
+    }
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_new(ngx_http_approval_store_t *store,
+    const ngx_http_approval_new_t *action, ngx_http_approval_store_pt handler,
+    void *data)
+{
+    u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
+                             within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
+    ngx_str_t                args[9];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
+                                     action->id, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_http_approval_store_hash(&args[0], (ngx_str_t *) &action->join);
+    ngx_http_approval_store_hash(&args[1], (ngx_str_t *) &action->requester);
+    ngx_http_approval_store_hash(&args[2], (ngx_str_t *) &action->per);
+    ngx_http_approval_number(&args[3], max, action->max_pending);
+    args[4] = action->digest;
+    args[5] = action->doc;
+    ngx_http_approval_number(&args[6], timeout, action->timeout);
+    ngx_http_approval_number(&args[7], within, action->execute_within);
+    ngx_http_approval_number(&args[8], retention, store->conf->retention);
+
+    return ngx_http_approval_store_run(op, 9, args);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_load(ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LOAD, id,
+                                     handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    return ngx_http_approval_store_run(op, 0, NULL);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
+    ngx_uint_t seen, ngx_str_t *vote, ngx_http_approval_state_e state,
+    ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   n[NGX_INT64_LEN], retention[NGX_INT64_LEN];
+    ngx_str_t                args[5];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_VOTE, id,
+                                     handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_http_approval_number(&args[0], n, seen);
+    args[1] = *vote;
+    args[2] = *ngx_http_approval_state_name(state);
+    args[3] = *decision;
+    ngx_http_approval_number(&args[4], retention, store->conf->retention);
+
+    return ngx_http_approval_store_run(op, 5, args);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_state_e state, ngx_str_t *decision,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   retention[NGX_INT64_LEN];
+    ngx_str_t                args[3];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SETTLE,
+                                     id, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    args[0] = *ngx_http_approval_state_name(state);
+    args[1] = *decision;
+    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+
+    return ngx_http_approval_store_run(op, 3, args);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
+    ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN];
+    ngx_str_t                args[3];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
+                                     id, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_store_consumed;
+
+    args[0] = *decision;
+    ngx_http_approval_number(&args[1], lease, NGX_HTTP_APPROVAL_LEASE);
+    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+
+    return ngx_http_approval_store_run(op, 3, args);
+}
+
+
+/*
+ * Nobody forwards a request that was forgotten meanwhile: without a lease its
+ * action is settled as failed before long.
+ */
+
+static void
+ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_reply_t  r;
+
+    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(op->store, "consume", reply, &r);
+
+    if (r.rc == NGX_OK && op->handler) {
+        ngx_http_approval_lease_add(op->store, op->id);
+    }
+
+    ngx_http_approval_op_end(op, &r);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_drop(ngx_http_approval_store_t *store, u_char *id,
+    ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_DROP, id,
+                                     handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    return ngx_http_approval_store_run(op, 1, decision);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_store_run(ngx_http_approval_op_t *op, ngx_uint_t nargs,
+    ngx_str_t *args)
+{
+    if (ngx_http_approval_op_send(op, NULL, nargs, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+/* 128 bits of a MAC cannot be guessed, and need half the memory. */
+
+static void
+ngx_http_approval_store_hash(ngx_str_t *dst, ngx_str_t *hash)
+{
+    dst->data = hash->data;
+    dst->len = ngx_min(hash->len, NGX_HTTP_APPROVAL_HASH_LEN);
+}

@@ -1,0 +1,193 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Actions in Redis.  The only room that knows keys and scripts.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_STORE_H
+#define NGX_HTTP_APPROVAL_STORE_H
+
+
+#include "core/keys.h"
+#include "event/redis.h"
+#include "model/state.h"
+
+
+struct ngx_http_approval_store_conf_s {
+    ngx_http_approval_redis_conf_t  redis;
+    ngx_str_t                       prefix;      /* "approval:"          */
+    ngx_msec_t                      retention;   /* of decided actions   */
+};
+
+typedef struct ngx_http_approval_store_conf_s  ngx_http_approval_store_conf_t;
+
+
+typedef struct ngx_http_approval_store_s  ngx_http_approval_store_t;
+typedef struct ngx_http_approval_op_s     ngx_http_approval_op_t;
+
+
+/*
+ * What came back.  Strings end with the call that gets them.
+ *
+ *   NGX_OK        done; state and what the operation's comment names are set
+ *   NGX_DECLINED  not done: the action is in another state (set), or unknown
+ *   NGX_AGAIN     not done, try again as the operation's comment says
+ *   NGX_BUSY      a limit of the store's is reached (create: max_pending)
+ *   NGX_ERROR     the store is unavailable, answered with an error, or what it
+ *                 holds makes no sense; logged
+ */
+
+typedef struct {
+    ngx_int_t                       rc;
+    ngx_http_approval_state_e       state;
+    u_char                          id[APPROVAL_ID_LEN];
+    int64_t                         now;         /* Redis' clock, ms     */
+    int64_t                         created;     /* ms                   */
+    int64_t                         expires;     /* ms                   */
+    int64_t                         decided;     /* ms, 0: not yet       */
+    ngx_str_t                       digest;
+    ngx_str_t                       doc;         /* sealed               */
+    ngx_str_t                       decision;    /* len 0: none          */
+    ngx_str_t                       outcome;     /* JSON, len 0: none    */
+    ngx_str_t                      *votes;       /* JWS each             */
+    ngx_uint_t                      nvotes;
+    ngx_uint_t                      recent;      /* create: requests by this
+                                                    requester, 10 min    */
+    unsigned                        joined:1;    /* create: it was there */
+} ngx_http_approval_reply_t;
+
+typedef void (*ngx_http_approval_store_pt)(void *data,
+    const ngx_http_approval_reply_t *reply);
+
+
+/*
+ * Owned by the worker.  overdue() is told of actions past their deadline that
+ * nobody settled (their holder is gone): the caller settles them.
+ */
+
+typedef struct {
+    void                          (*overdue)(void *data,
+                                       const ngx_http_approval_reply_t *reply);
+    void                          (*link)(void *data, ngx_uint_t ready);
+    void                           *data;
+} ngx_http_approval_store_events_t;
+
+ngx_http_approval_store_t *ngx_http_approval_store_create(
+    ngx_http_approval_store_conf_t *conf, ngx_log_t *log,
+    const ngx_http_approval_store_events_t *events);
+void ngx_http_approval_store_destroy(ngx_http_approval_store_t *store);
+ngx_uint_t ngx_http_approval_store_ready(ngx_http_approval_store_t *store);
+ngx_http_approval_redis_t *ngx_http_approval_store_redis(
+    ngx_http_approval_store_t *store);
+
+
+/*
+ * Every operation is asynchronous: it returns a handle, or NULL where the
+ * store is known to be down (the handler is not called then).  The handler is
+ * called once, within the link's timeout.  A caller that goes away first calls
+ * forget(): the operation runs on, the handler is not called.  The handle ends
+ * with the handler's call or with forget().
+ */
+void ngx_http_approval_store_forget(ngx_http_approval_op_t *op);
+
+
+/*
+ * Makes a pending action, or joins the one that is open (pending or approved)
+ * under the same join hash.  NGX_OK: id, state, created, expires, recent,
+ * joined.  NGX_BUSY: "per" has max_pending open actions already.
+ * All hashes are hex of a MAC; Redis never sees who or what.
+ */
+
+typedef struct {
+    u_char                         *id;          /* APPROVAL_ID_LEN      */
+    ngx_str_t                       join;        /* hash                 */
+    ngx_str_t                       requester;   /* hash, for "recent"   */
+    ngx_str_t                       per;         /* hash, len 0: no cap  */
+    ngx_uint_t                      max_pending;
+    ngx_str_t                       digest;
+    ngx_str_t                       doc;         /* sealed               */
+    ngx_msec_t                      timeout;
+    ngx_msec_t                      execute_within;
+} ngx_http_approval_new_t;
+
+ngx_http_approval_op_t *ngx_http_approval_store_new(
+    ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/* NGX_OK: everything but recent; NGX_DECLINED: unknown. */
+ngx_http_approval_op_t *ngx_http_approval_store_load(
+    ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * Adds a vote (or a comment) to a pending action that has "seen" votes, and in
+ * the same step settles it where decision.len != 0 (state: APPROVED or
+ * DENIED).  A voter who stands in the list already is refused by the caller,
+ * who has read it: "seen" makes that safe.
+ *
+ *   NGX_OK        recorded
+ *   NGX_AGAIN     there are other votes than "seen": load, judge, vote again
+ *   NGX_DECLINED  decided, expired, or unknown: state, decision
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_vote(
+    ngx_http_approval_store_t *store, u_char *id, ngx_uint_t seen,
+    ngx_str_t *vote, ngx_http_approval_state_e state, ngx_str_t *decision,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * Ends an open action without votes: EXPIRED (only past its deadline by Redis'
+ * clock: pending past expires, or approved past execute_within; NGX_AGAIN and
+ * now/expires before it), CANCELLED or DENIED (from pending; DENIED is for a
+ * bare "deny" that the gate honours), FAILED (from executing, past its lease).
+ * Writes decision into the decision key, so that all holders wake.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_settle(
+    ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_state_e state, ngx_str_t *decision,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * Takes an approval: open -> executing, only while the decision key still holds
+ * exactly "decision" (which the caller has verified) and the approval has not
+ * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
+ * The lease is renewed by the store until finish() for the same id is called
+ * by this worker.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_consume(
+    ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/* executing -> EXECUTED or FAILED, with the outcome (JSON). */
+ngx_http_approval_op_t *ngx_http_approval_store_finish(
+    ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_state_e state, ngx_str_t *outcome,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/* Removes a decision that did not verify, if it still is this one. */
+ngx_http_approval_op_t *ngx_http_approval_store_drop(
+    ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * A page of actions, newest first, that were created before "before" (ms, with
+ * the id that breaks ties; 0: from the newest).  open: only pending and
+ * approved and executing ones.  handler is called once for each action
+ * (rc NGX_OK, everything but votes' order as in load) and at last with rc
+ * NGX_DONE, or NGX_ERROR.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_list(
+    ngx_http_approval_store_t *store, ngx_uint_t open, int64_t before,
+    u_char *before_id, ngx_uint_t limit,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+#endif /* NGX_HTTP_APPROVAL_STORE_H */

@@ -1,0 +1,55 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- One more vote, and with the last one the decision.  What the decision is was
+-- judged over "seen" votes: any other number of them, and it is judged again.
+--
+-- ARGV[3..]  seen, vote, state, decision ('': not decided), retention
+-- ok         recorded
+-- again      there are other votes than seen
+-- no         decided (D), overdue, or unknown
+
+local seen, vote = tonumber(ARGV[3]), ARGV[4]
+local state, decision, retention = ARGV[5], ARGV[6], tonumber(ARGV[7])
+
+local a = read(key)
+
+if not a then
+    return refuse(nil)
+end
+
+-- the same call again: its answer was lost
+
+if redis.call('LINDEX', key .. VOTES, seen) == vote then
+    return ok(a)
+end
+
+if a.s ~= 'pending' or redis.call('EXISTS', key .. DECISION) == 1 then
+    return refuse(a)
+end
+
+if now >= a.x then
+    a.s = 'expired'
+    return refuse(a)
+end
+
+if redis.call('LLEN', key .. VOTES) ~= seen then
+    return answer('again', a)
+end
+
+if decision ~= '' and state ~= 'approved' and state ~= 'denied' then
+    return redis.error_reply('ERR a vote cannot make an action ' .. state)
+end
+
+redis.call('RPUSH', key .. VOTES, vote)
+redis.call('PEXPIRE', key .. VOTES,
+           int(math.max(redis.call('PTTL', key), retention)))
+
+if decision ~= '' then
+    if state == 'approved' then
+        approve(a, decision, retention)
+    else
+        close(a, state, decision, retention)
+    end
+end
+
+return ok(a)

@@ -1,0 +1,52 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Who waits for which decision.  The push is a hint; the key is the truth: it
+ * is read when the watch begins, when a push names it, after each reconnect,
+ * and by a slow sweep.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_WATCH_H
+#define NGX_HTTP_APPROVAL_WATCH_H
+
+
+#include "store/store.h"
+
+
+typedef struct ngx_http_approval_watch_s  ngx_http_approval_watch_t;
+
+/*
+ * decision.len != 0: the key's value, as it stands, not verified.
+ * decision.len == 0: the action itself is gone (flushed, evicted).
+ * May be called again, with the same or another value, until watch_del().
+ */
+typedef void (*ngx_http_approval_watch_pt)(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision);
+
+
+/*
+ * Embedded in, and owned by, the one who waits; several may wait for the same
+ * action.  The owner calls watch_del() before it goes away.
+ */
+
+struct ngx_http_approval_watch_s {
+    ngx_rbtree_node_t               node;
+    ngx_queue_t                     queue;       /* same action, or sweep */
+    ngx_http_approval_watch_pt      handler;
+    void                           *data;
+    u_char                          id[APPROVAL_ID_LEN];
+    unsigned                        active:1;
+    unsigned                        reading:1;
+    unsigned                        dirty:1;     /* pushed while reading  */
+};
+
+
+void ngx_http_approval_watch_add(ngx_http_approval_store_t *store,
+    ngx_http_approval_watch_t *watch);
+void ngx_http_approval_watch_del(ngx_http_approval_store_t *store,
+    ngx_http_approval_watch_t *watch);
+
+
+#endif /* NGX_HTTP_APPROVAL_WATCH_H */

@@ -1,0 +1,228 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Fuzz target: a content type, LF, a body or target; and a canary that the
+ * input is wrapped around.
+ */
+
+
+#include "fuzz.h"
+
+#include "core/escape.h"
+#include "core/redact.h"
+
+
+#define CANARY  "cAnArY5317"
+
+
+static void check_json(const approval_redact_t *r, json_t *json);
+static int secrets_masked(const approval_redact_t *r, json_t *value);
+static void check_canary(const approval_redact_t *r, approval_str_t s);
+static void check_hidden(const approval_redact_t *r, const char *type,
+    approval_str_t body);
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    json_t             *json;
+    const char         *err;
+    approval_buf_t      out;
+    approval_str_t      s, type;
+    approval_redact_t  *r;
+
+    s = fuzz_str(data, size);
+    type = fuzz_line(&s);
+
+    r = approval_redact_create();
+    if (r == NULL) {
+        abort();
+    }
+
+    must(approval_redact_add(r, approval_str("json:/a/*"), &err)
+         == APPROVAL_OK);
+    (void) approval_redact_add(r, type, &err);
+
+    approval_buf_init(&out);
+
+    (void) approval_redact_header(r, s);
+    (void) approval_redact_field(r, s);
+
+    must(approval_redact_target(r, s, &out) == APPROVAL_OK);
+
+    approval_buf_reset(&out);
+    must(approval_redact_body(r, type, s, &out) == APPROVAL_OK);
+
+    approval_buf_reset(&out);
+    must(approval_redact_body(r, approval_str("text/plain"), s, &out)
+         == APPROVAL_OK);
+    must(approval_utf8_valid(approval_buf_str(&out)));
+
+    approval_buf_reset(&out);
+    must(approval_redact_body(r,
+                              approval_str("application/x-www-form-urlencoded"),
+                              s, &out)
+         == APPROVAL_OK);
+    must(approval_utf8_valid(approval_buf_str(&out)));
+
+    json = approval_json_parse(s, &err);
+
+    if (json) {
+        check_json(r, json);
+        json_decref(json);
+    }
+
+    check_canary(r, s);
+
+    approval_buf_free(&out);
+    approval_redact_destroy(r);
+
+    return 0;
+}
+
+
+/* No secret name keeps its value. */
+
+static void
+check_json(const approval_redact_t *r, json_t *json)
+{
+    json_t          *back;
+    const char      *err;
+    approval_buf_t   out;
+
+    approval_buf_init(&out);
+
+    must(approval_redact_body(r, approval_str("application/json"),
+                              approval_str("{}"), &out) == APPROVAL_OK);
+    approval_buf_reset(&out);
+
+    must(approval_redact_json(r, json) == APPROVAL_OK);
+    must(secrets_masked(r, json));
+
+    /* what is shown is still JSON (1e19 comes out as more than is read) */
+
+    must(approval_json_pretty(json, &out) == APPROVAL_OK);
+
+    back = approval_json_parse(approval_buf_str(&out), &err);
+    must(back != NULL || strcmp(err, "JSON number out of range") == 0);
+
+    json_decref(back);
+    approval_buf_free(&out);
+}
+
+
+static int
+secrets_masked(const approval_redact_t *r, json_t *value)
+{
+    size_t       i;
+    void        *iter;
+    json_t      *member;
+
+    for (iter = json_object_iter(value);
+         iter;
+         iter = json_object_iter_next(value, iter))
+    {
+        member = json_object_iter_value(iter);
+
+        if (approval_redact_field(r,
+                                  approval_str(json_object_iter_key(iter))))
+        {
+            if (!json_is_string(member)
+                || strcmp(json_string_value(member), APPROVAL_REDACTED) != 0)
+            {
+                return 0;
+            }
+
+        } else if (!secrets_masked(r, member)) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < json_array_size(value); i++) {
+        if (!secrets_masked(r, json_array_get(value, i))) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* Around the canary stands whatever the fuzzer likes. */
+
+static void
+check_canary(const approval_redact_t *r, approval_str_t s)
+{
+    approval_buf_t  body, out;
+    approval_str_t  half;
+
+    if (!approval_utf8_valid(s) || fuzz_has(s, CANARY)) {
+        return;
+    }
+
+    half = s;
+    (void) approval_cut(&half, s.len / 2);
+
+    approval_buf_init(&body);
+    approval_buf_init(&out);
+
+    approval_buf_adds(&body, "{\"x\":\"");
+    approval_escape_json(half, &body);
+    approval_buf_adds(&body, "\",\"list\":[1,{\"api_key\":[\"");
+    approval_escape_json(s, &body);
+    approval_buf_adds(&body, CANARY "\"]}]}");
+    check_hidden(r, "application/json", approval_buf_str(&body));
+
+    approval_buf_reset(&body);
+    approval_escape_uri(half, &body);
+    approval_buf_adds(&body, "=1&client_secret=");
+    approval_escape_uri(s, &body);
+    approval_buf_adds(&body, CANARY "&");
+    approval_escape_uri(half, &body);
+    check_hidden(r, "application/x-www-form-urlencoded",
+                 approval_buf_str(&body));
+
+    approval_buf_reset(&body);
+    approval_buf_addc(&body, '/');
+    approval_escape_uri(half, &body);
+    approval_buf_addc(&body, '?');
+    approval_escape_uri(half, &body);
+    approval_buf_adds(&body, "&access_token=");
+    approval_escape_uri(s, &body);
+    approval_buf_adds(&body, CANARY);
+
+    must(approval_redact_target(r, approval_buf_str(&body), &out)
+         == APPROVAL_OK);
+    must(!fuzz_has(approval_buf_str(&out), CANARY));
+
+    /* the raw input as a query, too: nothing in it may shield the argument */
+
+    approval_buf_reset(&body);
+    approval_buf_reset(&out);
+    approval_buf_addc(&body, '/');
+    approval_buf_add(&body, s.data, s.len);
+    approval_buf_adds(&body, "?a&password=" CANARY);
+
+    must(approval_redact_target(r, approval_buf_str(&body), &out)
+         == APPROVAL_OK);
+    must(!fuzz_has(approval_buf_str(&out), CANARY));
+
+    approval_buf_free(&body);
+    approval_buf_free(&out);
+}
+
+
+static void
+check_hidden(const approval_redact_t *r, const char *type, approval_str_t body)
+{
+    approval_buf_t  out;
+
+    approval_buf_init(&out);
+
+    must(approval_redact_body(r, approval_str(type), body, &out)
+         == APPROVAL_OK);
+    must(!fuzz_has(approval_buf_str(&out), CANARY));
+
+    approval_buf_free(&out);
+}

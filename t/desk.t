@@ -67,6 +67,7 @@ my $ngx = Approval::Nginx->new(workers => 2, http => <<"EOC");
 
     server {
         listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT1%% http2;
 
         location / {
             approval p;
@@ -333,7 +334,9 @@ is_page($r, 200, qr/<h1>Drop orders/, 'the page');
 my $html = $r->body;
 
 like($r->header('Content-Security-Policy'),
-     qr/^default-src 'none'; style-src 'sha256-[\w+\/=]{44}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'$/,
+     qr{^default-src[ ]'none';[ ]style-src[ ]'sha256-[\w+/=]{44}';
+        [ ]form-action[ ]'self';[ ]frame-ancestors[ ]'none';
+        [ ]base-uri[ ]'none'$}x,
      'CSP');
 is($r->header('Referrer-Policy'), 'no-referrer', 'Referrer-Policy');
 is($r->header('Cache-Control'), 'no-store', 'no-store');
@@ -478,7 +481,7 @@ is($voted->{digest}, $r->json->{digest}, 'voted: digest');
 is(claims($voted->{vote})->{jti}, $id, 'voted: the signed vote');
 is(claims($voted->{vote})->{dig}, $r->json->{digest}, 'which has the digest');
 
-my ($approved) = audit('approved', $id);
+my ($approved) = grep { $_->{receipt} } audit('approved', $id);
 is_deeply($approved->{by}, [ $alice ], 'approved: by whom');
 is(claims($approved->{receipt})->{sta}, 'approved', 'approved: the receipt');
 
@@ -550,8 +553,7 @@ is(($status{200} // 0) + ($status{409} // 0), 20, '20 times the same vote');
 ok($status{200}, 'one is taken');
 is($held{$id}->read->status, 200, 'alice, bob and dave suffice');
 is($redis->cmd(LLEN => "approval:{$id}:votes"), 3, 'three votes are stored');
-diag(encode_json($_)) for audit("approved", $id);
-is(scalar(audit('approved', $id)), 1, 'one decision');
+is(scalar(grep { $_->{receipt} } audit('approved', $id)), 1, 'one decision');
 
 # approve and deny at once
 
@@ -586,7 +588,8 @@ is($r->status, 303, 'a browser is sent to the clean URL');
 is($r->header('Location'), $id, 'which has no token');
 
 my $cookie = $r->header('Set-Cookie');
-like($cookie, qr{^approval_session=[\w.-]+; Path=/_approval/actions/$id; HttpOnly; SameSite=Lax$},
+like($cookie, qr{^approval_session=[\w.-]+;[ ]Path=/_approval/actions/$id;
+                    [ ]HttpOnly;[ ]SameSite=Lax$}x,
      'the cookie');
 $cookie =~ s/;.*//;
 unlike($cookie, qr/\Q$t\E/, 'is not the link\'s token');
@@ -790,6 +793,63 @@ is_deeply(get("/actions/$id", $alice)->json->{votes}, [],
           'another action\'s vote, and junk, are nothing');
 is(vote($id, 'bob@example.com', { decision => 'approve' })->status, 200,
    'and in nobody\'s way');
+$held{$id}->read;
+
+# --- HTTP/2
+
+$id = hold('/drop?table=h2');
+my $h2 = "http://127.0.0.1:" . $ngx->port(1) . "$api/actions/$id";
+my @h2 = ('--http2-prior-knowledge', '-H', "X-Idp: $alice");
+
+is(Approval::Client->curl(@h2, $h2)->json->{state}, 'pending', 'GET by h2');
+is(Approval::Client->curl(@h2, '-I', $h2)->status, 200, 'HEAD by h2');
+is(Approval::Client->curl(@h2, '-H', 'Content-Type: application/json',
+                          '-d', '{"decision":"deny"}',
+                          "$h2/decision")->json->{state}, 'denied',
+   'POST by h2');
+$held{$id}->read;
+
+# --- the trail cannot be written
+
+$id = hold('/drop?table=trail');
+$ngx->allow(qr/audit/);
+
+rename($ngx->path('audit.log'), $ngx->path('audit.1'));
+symlink('/dev/full', $ngx->path('audit.log'));
+$ngx->reopen;
+
+is_problem(vote($id, $alice, { decision => 'approve' }), 503,
+           'audit-unavailable', 'no record, no vote');
+is($redis->cmd(LLEN => "approval:{$id}:votes"), 0, 'it was not stored');
+is(get("/actions/$id", $alice)->status, 200, 'to look is no vote');
+
+unlink($ngx->path('audit.log'));
+$ngx->reopen;
+
+is(vote($id, $alice, { decision => 'approve' })->status, 200,
+   'and with a record it is taken');
+$held{$id}->read;
+
+# --- the store hangs
+
+$id = hold('/drop?table=hangs');
+$redis->pause;
+
+@clients = map { Approval::Client->new($port) } 1 .. 10;
+
+for my $n (0 .. $#clients) {
+    $clients[$n]->send(GET => "$api/" . ($n % 2 ? "actions/$id" : 'actions'),
+                       headers => [ 'X-Idp' => $alice ]);
+}
+
+$_->reset for splice(@clients, 0, 4);
+$_->close for splice(@clients, 0, 2);
+is(join(' ', map { $_->read->status } @clients), '503 503 503 503',
+   'who stays is told');
+
+$redis->resume;
+ok(wait_for(sub { vote($id, $alice, { decision => 'deny' })->status == 200 }),
+   'and it goes on');
 $held{$id}->read;
 
 # --- the store is away

@@ -332,7 +332,7 @@ sub nobody_left {
     $receiver->clear;
 
     my $client = ask('/solo', user => 'ann');
-    my $id = pending_id();
+    my $id = held_id('/solo');
     my ($failed) = audit($id, 'notify_failed');
 
     is($failed->{channel}, 'people', 'nobody to tell: audited');
@@ -477,7 +477,7 @@ sub too_slow {
 sub client_gone {
     $receiver->script({ hang => 1 });
 
-    my ($client, $m) = hold('/ops', user => 'ann');
+    my ($client, $m) = hold('/ops?gone', user => 'ann');
 
     $client->reset;
 
@@ -499,24 +499,31 @@ sub redirected {
 
     $receiver->script({ accel => '/ops' });
 
-    my ($client, $m) = hold('/ops', user => 'ann',
-                            headers => [ 'X-Approval-Reason' => 'again' ]);
-    my ($failed) = audit(id($m), 'notify_failed');
+    for my $target ('/ops', '/notify/other') {
+        $receiver->script({ accel => $target }, { status => 204 });
 
-    is($failed->{status}, 404, 'X-Accel-Redirect is no success');
-    is($up->count, $before, 'and leads nowhere');
-    $ngx->log_like(qr/channel "ops" .*"pass" names no internal location/,
-                   'logged', since => $mark);
+        my ($client, $m) = hold('/ops', user => 'ann');
+        my ($failed) = audit(id($m), 'notify_failed');
 
-    $receiver->script({ status => 204 });
-    approve($client, id($m));
+        is($failed->{status}, 404, "X-Accel-Redirect to $target: no success");
+        ok($failed->{final}, 'nor tried again');
+        is($up->count, $before, 'and it leads nowhere');
+        is($receiver->count, 1, 'not even to another channel');
+
+        $receiver->script({ status => 204 });
+        is(approve($client, id($m))->status, 200, 'resumed');
+        $before++;
+    }
+
+    $ngx->log_like(qr/channel "ops" .*its reply is an X-Accel-Redirect/,
+                   'logged, with the mend', since => $mark);
 }
 
 
 sub wrong_locations {
     my $before = $up->count;
     my $client = ask('/wrong', user => 'ann');
-    my $id = pending_id();
+    my $id = held_id('/wrong');
     my @failed = audit($id, 'notify_failed', 2);
 
     is(join(' ', sort map { "$_->{channel}:$_->{attempt}:$_->{status}" }
@@ -526,8 +533,7 @@ sub wrong_locations {
     is($up->count, $before, 'no application got the message');
 
     for my $channel (qw(missing public)) {
-        $ngx->log_like(qr/channel "$channel" .*"pass" names no internal
-                          \ location.*add\ "location/x,
+        $ngx->log_like(qr/channel "$channel" .*no internal location.*: add "/,
                        "the log names $channel and the mend");
     }
 
@@ -560,8 +566,12 @@ sub hold {
 
     my $client = ask($target, %how);
 
-    $receiver->wait_count($count)
-        or BAIL_OUT("no message about $target: " . $receiver->count);
+    if (!$receiver->wait_count($count)) {
+        my $reply = $client->try_read(0);
+
+        BAIL_OUT("no message about $target: " . $receiver->count . ', '
+                 . ($reply ? $reply->raw : 'held'));
+    }
 
     return ($client, $receiver->messages);
 }
@@ -570,13 +580,18 @@ sub hold {
 sub id { $_[0]->json->{data}{id} }
 
 
-sub pending_id {
-    my $ids = wait_for(sub {
-        my $list = $redis->cmd(ZRANGE => 'approval:pending', 0, -1);
-        return @$list && $list;
-    }) or BAIL_OUT('nothing is pending');
+# of the request that was held last, of which no message may ever tell
 
-    return $ids->[-1];
+sub held_id {
+    my ($target) = @_;
+
+    my $id = wait_for(sub {
+        my ($last) = grep { $_->{type} eq 'requested' } reverse trail();
+
+        return $last && $last->{target} eq $target && $last->{action_id};
+    });
+
+    return $id // BAIL_OUT("$target is not held");
 }
 
 
@@ -589,16 +604,20 @@ sub approve {
 }
 
 
+sub trail {
+    return map { decode_json($_) }
+           grep { /\n\z/ } split /^/, slurp($ngx->path('audit.log'));
+}
+
+
 sub audit {
     my ($id, $type, $count) = @_;
 
     my @found;
 
     wait_for(sub {
-        @found = grep { ($_->{action_id} // '') eq $id
-                        && $_->{type} eq $type }
-                 map { decode_json($_) }
-                 grep { /\n\z/ } split /^/, slurp($ngx->path('audit.log'));
+        @found = grep { ($_->{action_id} // '') eq $id && $_->{type} eq $type }
+                 trail();
 
         return @found >= ($count // 1);
     });

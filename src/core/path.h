@@ -24,5 +24,12 @@
  */
 const char *approval_path_ambiguous(approval_str_t target);
 
+/*
+ * Is the target free of ";", "\\" and bytes outside ASCII?  What nginx's own
+ * parser found neither complex nor quoted is then not ambiguous, and the walk
+ * above can be saved.
+ */
+int approval_path_plain(approval_str_t target);
+
 
 #endif /* APPROVAL_PATH_H */

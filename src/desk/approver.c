@@ -449,7 +449,10 @@ ngx_http_approval_approver_exchange(ngx_http_approval_desk_t *d, json_t *doc,
     id.data = d->id;
     id.len = APPROVAL_ID_LEN;
 
-    if (ngx_http_approval_header(r, "Location", id) != NGX_OK) {
+    if (ngx_http_approval_header(r, "Location", id) != NGX_OK
+        || ngx_http_approval_header(r, "Referrer-Policy",
+                                    approval_str("no-referrer")) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

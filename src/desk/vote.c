@@ -107,7 +107,7 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
 
     digest = ngx_http_approval_json_get(doc, "digest");
 
-    /* the same vote twice in a millisecond is two: the store tells them apart */
+    /* twice in a millisecond is two votes: the store tells them apart */
 
     if (approval_random(rnd, sizeof(rnd)) != APPROVAL_OK) {
         return NGX_ERROR;

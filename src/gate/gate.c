@@ -15,6 +15,10 @@
 
 static ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
+static ngx_int_t ngx_http_approval_guard(ngx_http_request_t *r)
+    __attribute__((noinline));
+static ngx_int_t ngx_http_approval_gate_judge(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf);
 static ngx_int_t ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_verdict_t *verdict);
@@ -31,9 +35,7 @@ static ngx_uint_t ngx_http_approval_passed_rule(ngx_http_request_t *r,
     ngx_http_approval_rule_t *rule);
 
 
-/* The context of a request that was judged and that no rule holds. */
-
-static ngx_http_approval_hold_t  ngx_http_approval_passed;
+ngx_http_approval_hold_t  ngx_http_approval_passed;
 
 
 ngx_int_t
@@ -67,6 +69,19 @@ ngx_http_approval_access_handler(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_approval_precontent_handler(ngx_http_request_t *r)
 {
+    if (ngx_http_get_module_ctx(r, ngx_http_approval_module)
+        == &ngx_http_approval_passed)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_guard(r);
+}
+
+
+static ngx_int_t
+ngx_http_approval_guard(ngx_http_request_t *r)
+{
     ngx_http_approval_loc_conf_t  *lcf;
 
     if (r != r->main && ngx_http_approval_notify_guard(r) != NGX_DECLINED) {
@@ -93,7 +108,6 @@ ngx_http_approval_gate(ngx_http_request_t *r,
 {
     const char                   *detail;
     ngx_http_approval_hold_t     *hold;
-    ngx_http_approval_verdict_t   verdict;
     ngx_http_approval_refusal_e   refusal;
 
     hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
@@ -118,6 +132,22 @@ ngx_http_approval_gate(ngx_http_request_t *r,
         return ngx_http_approval_gate_refuse(r, lcf, NULL, NULL, refusal,
                                              detail);
     }
+
+    if (ngx_http_approval_unconcerned(r, lcf->policy)) {
+        ngx_http_set_ctx(r, &ngx_http_approval_passed,
+                         ngx_http_approval_module);
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_gate_judge(r, lcf);
+}
+
+
+static ngx_int_t
+ngx_http_approval_gate_judge(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf)
+{
+    ngx_http_approval_verdict_t  verdict;
 
     ngx_http_approval_judge(r, lcf->policy, NULL, &verdict);
 

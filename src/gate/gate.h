@@ -152,6 +152,9 @@ ngx_int_t ngx_http_approval_access_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_precontent_handler(ngx_http_request_t *r);
 ngx_http_approval_hold_t *ngx_http_approval_hold_of(ngx_http_request_t *r);
 
+/* The context of a request that was judged and that no rule holds. */
+extern ngx_http_approval_hold_t  ngx_http_approval_passed;
+
 /* judge.c */
 typedef struct {
     approval_match_e                 match;
@@ -161,6 +164,8 @@ typedef struct {
     unsigned                         batch:1;    /* its elements disagree     */
 } ngx_http_approval_verdict_t;
 
+ngx_uint_t ngx_http_approval_unconcerned(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy);
 void ngx_http_approval_judge(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,
     ngx_http_approval_verdict_t *verdict);

@@ -31,6 +31,8 @@ static void ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
 static ngx_uint_t ngx_http_approval_is_batch(json_t *json);
 static int ngx_http_approval_judge_value(void *data, unsigned subject,
     approval_str_t *value);
+static int ngx_http_approval_judge_variable(ngx_http_request_t *r,
+    ngx_http_approval_subject_t *subject, approval_str_t *value);
 static void ngx_http_approval_judge_input(ngx_http_approval_judge_ctx_t *ctx,
     ngx_http_request_t *r, ngx_http_approval_policy_t *policy,
     ngx_http_approval_body_t *body, approval_match_input_t *in);
@@ -74,6 +76,33 @@ ngx_http_approval_judge(ngx_http_request_t *r,
     }
 
     ngx_http_approval_judge_one(policy, &in, verdict);
+}
+
+
+/* What most requests are: of no rule's concern. All else is judged in full. */
+
+ngx_uint_t
+ngx_http_approval_unconcerned(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy)
+{
+    int                            rule;
+    const char                    *err;
+    approval_match_input_t         in;
+    ngx_http_approval_judge_ctx_t  ctx;
+
+    if (policy->def != NGX_HTTP_APPROVAL_ALLOW) {
+        return 0;
+    }
+
+    ctx.r = r;
+    ctx.policy = policy;
+
+    in.value = ngx_http_approval_judge_value;
+    in.data = &ctx;
+    in.body_read = 0;
+
+    return approval_match_exec(policy->match, &in, &rule, &err)
+           == APPROVAL_MATCH_NONE;
 }
 
 
@@ -213,9 +242,7 @@ ngx_http_approval_judge_value(void *data, unsigned subject,
 {
     ngx_http_approval_judge_ctx_t *ctx = data;
 
-    ngx_str_t                     s;
     ngx_http_request_t           *r;
-    ngx_http_variable_value_t    *vv;
     ngx_http_approval_subject_t  *subjects;
 
     r = ctx->r;
@@ -234,11 +261,20 @@ ngx_http_approval_judge_value(void *data, unsigned subject,
         return APPROVAL_OK;
 
     default:
-        break;
+        return ngx_http_approval_judge_variable(r, &subjects[subject], value);
     }
+}
 
-    if (subjects[subject].index != NGX_ERROR) {
-        vv = ngx_http_get_flushed_variable(r, subjects[subject].index);
+
+static int
+ngx_http_approval_judge_variable(ngx_http_request_t *r,
+    ngx_http_approval_subject_t *subject, approval_str_t *value)
+{
+    ngx_str_t                   s;
+    ngx_http_variable_value_t  *vv;
+
+    if (subject->index != NGX_ERROR) {
+        vv = ngx_http_get_flushed_variable(r, subject->index);
 
         if (vv == NULL) {
             return APPROVAL_ERROR;
@@ -250,7 +286,7 @@ ngx_http_approval_judge_value(void *data, unsigned subject,
         return APPROVAL_OK;
     }
 
-    if (ngx_http_complex_value(r, subjects[subject].value, &s) != NGX_OK) {
+    if (ngx_http_complex_value(r, subject->value, &s) != NGX_OK) {
         return APPROVAL_ERROR;
     }
 
@@ -290,8 +326,8 @@ ngx_http_approval_strict(ngx_http_request_t *r,
 
             if (h[i].lowcase_key[0] == 'a') {
                 copies |= (h[i].key.len > 9
-                           && ngx_memcmp(h[i].lowcase_key, "approval-", 9)
-                              == 0);
+                           && ngx_memcmp(h[i].lowcase_key, "approval", 8) == 0
+                           && h[i].lowcase_key[8] == '-');
                 continue;
             }
 
@@ -320,7 +356,11 @@ ngx_http_approval_strict(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (policy->judges_path && policy->strict_path) {
+    if (policy->judges_path && policy->strict_path
+        && (r->complex_uri || r->quoted_uri || r->schema_start
+            || !approval_path_plain(
+                             ngx_http_approval_core_str(&r->unparsed_uri))))
+    {
         *detail = approval_path_ambiguous(
                                ngx_http_approval_core_str(&r->unparsed_uri));
         if (*detail) {

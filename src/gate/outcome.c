@@ -9,6 +9,8 @@
 #include "gate/gate.h"
 
 
+static ngx_int_t ngx_http_approval_log_holds(ngx_http_request_t *r)
+    __attribute__((noinline));
 static void ngx_http_approval_outcome(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r);
@@ -21,12 +23,25 @@ ngx_http_approval_log_handler(ngx_http_request_t *r)
 {
     ngx_http_approval_hold_t  *hold;
 
+    hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
+
     if (r != r->main
         || (!r->internal
-            && ngx_http_get_module_ctx(r, ngx_http_approval_module) == NULL))
+            && (hold == NULL || hold == &ngx_http_approval_passed)))
     {
         return NGX_OK;
     }
+
+    return ngx_http_approval_log_holds(r);
+}
+
+
+/* Apart, so that the requests of no concern pay for no registers of it. */
+
+static ngx_int_t
+ngx_http_approval_log_holds(ngx_http_request_t *r)
+{
+    ngx_http_approval_hold_t  *hold;
 
     for (hold = ngx_http_approval_hold_of(r); hold; hold = hold->next) {
         if (hold->consumed && !hold->logged) {

@@ -25,7 +25,7 @@ ngx_int_t ngx_http_approval_header_int(ngx_http_request_t *r, const char *name,
     int64_t value);
 
 /*
- * Sends a whole response that caches keep no copy of (Cache-Control: no-store);
+ * Sends a whole response that caches keep no copy of: Cache-Control: no-store;
  * the body is copied, what is unread of the client's is discarded.  Returns
  * what the request is to be finalized with.
  */

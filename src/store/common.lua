@@ -21,9 +21,9 @@
 --   executing  failed     finish
 --   executing  failed     settle   the lease is over
 --
--- Fields: s state, c created, x expires (pending: overdue at, later: lapses
--- at), d decided, l end of the lease, g digest, b the sealed document,
--- o outcome, k "execute_within join per".  Times are ms of Redis' clock.
+-- Fields: s state, x expires (pending: overdue at, later: lapses at),
+-- d decided, l end of the lease, g digest, b the sealed document, o outcome,
+-- k "created execute_within join per".  Times are ms of Redis' clock.
 --
 -- An answer is {code, now, name, value, ...}: the names are those of the
 -- fields, and i id, D decision, V votes, j joined, r recent.
@@ -57,15 +57,20 @@ end
 
 
 local function read(name)
-    local f = redis.call('HMGET', name, 's', 'c', 'x', 'd', 'l', 'k')
+    local f = redis.call('HMGET', name, 's', 'x', 'd', 'l', 'k')
 
     if not f[1] then
         return nil
     end
 
-    return { s = f[1], c = tonumber(f[2]) or 0, x = tonumber(f[3]) or 0,
-             d = tonumber(f[4]) or 0, l = tonumber(f[5]) or 0,
-             k = f[6] or '0 - -' }
+    local created, within, join, per =
+        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+)$')
+
+    return { s = f[1], x = tonumber(f[2]) or 0, d = tonumber(f[3]) or 0,
+             l = tonumber(f[4]) or 0, c = tonumber(created or 0),
+             within = tonumber(within or 0),
+             join = join ~= '-' and join or nil,
+             per = per ~= '-' and per or nil }
 end
 
 
@@ -98,15 +103,6 @@ local function refuse(a)
 end
 
 
--- k: execute_within, the hash of the join key, the hash of the requester's cap
-
-local function packed(a)
-    local within, join, per = string.match(a.k, '^(%d+) (%S+) (%S+)$')
-
-    return tonumber(within or '0'), join, per
-end
-
-
 local function join_key(hash)
     return prefix .. 'join:{' .. hash .. '}'
 end
@@ -120,20 +116,18 @@ end
 -- no longer open: cannot be joined, does not count for its requester
 
 local function leave(a)
-    local _, join, per = packed(a)
-
-    if join and join ~= '-' and redis.call('GET', join_key(join)) == id then
-        redis.call('DEL', join_key(join))
+    if a.join and redis.call('GET', join_key(a.join)) == id then
+        redis.call('DEL', join_key(a.join))
     end
 
-    if per and per ~= '-' then
-        redis.call('ZREM', per_key(per), id)
+    if a.per then
+        redis.call('ZREM', per_key(a.per), id)
     end
 end
 
 
 local function approve(a, decision, retention)
-    local within, join, per = packed(a)
+    local within = a.within
 
     a.s, a.d, a.x = 'approved', now, now + within
 
@@ -146,13 +140,13 @@ local function approve(a, decision, retention)
     keep(PENDING, within + retention)
     keep(ACTIONS, within + retention)
 
-    if join and join ~= '-' and redis.call('GET', join_key(join)) == id then
-        redis.call('PEXPIRE', join_key(join), int(within))
+    if a.join and redis.call('GET', join_key(a.join)) == id then
+        redis.call('PEXPIRE', join_key(a.join), int(within))
     end
 
-    if per and per ~= '-' then
-        redis.call('ZADD', per_key(per), int(a.x), id)
-        keep(per_key(per), within)
+    if a.per then
+        redis.call('ZADD', per_key(a.per), int(a.x), id)
+        keep(per_key(a.per), within)
     end
 end
 

@@ -98,9 +98,9 @@ end
 
 a = { s = 'pending', c = now, x = now + timeout, d = 0 }
 
-redis.call('HSET', key, 's', a.s, 'c', int(a.c), 'x', int(a.x),
-           'g', digest, 'b', doc,
-           'k', int(within) .. ' ' .. (join ~= '' and join or '-') .. ' '
+redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'g', digest, 'b', doc,
+           'k', int(a.c) .. ' ' .. int(within) .. ' '
+                .. (join ~= '' and join or '-') .. ' '
                 .. (per ~= '' and per or '-'))
 redis.call('PEXPIRE', key, int(whole + retention))
 

@@ -334,7 +334,11 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* From our own page, and with the message's code where it could be grave. */
+/*
+ * From our own page, and with the message's code where it could be grave: a
+ * click can stray, a program's JSON cannot, so there the code is optional, but
+ * checked.
+ */
 
 static ngx_int_t
 ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
@@ -357,7 +361,8 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
     risk = ngx_http_approval_json_get(doc, "risk");
 
     if (dec->act.data[0] != 'a' || risk.len != 8
-        || ngx_strncmp(risk.data, "critical", 8) != 0)
+        || ngx_strncmp(risk.data, "critical", 8) != 0
+        || (!d->form && dec->code.len == 0))
     {
         return NGX_OK;
     }

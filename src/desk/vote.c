@@ -222,13 +222,13 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 
     if (reply->rc == NGX_OK) {
 
-        /* what fails here is logged; the vote is on record already */
+        /*
+         * What fails here is logged; the vote is on record already. An
+         * approval is recorded by the gate that uses it.
+         */
 
-        if (dec->decision.len) {
-            (void) ngx_http_approval_audit(d->mcf,
-                       dec->state == NGX_HTTP_APPROVAL_APPROVED ? "approved"
-                                                                : "denied",
-                       d->id,
+        if (dec->decision.len && dec->state == NGX_HTTP_APPROVAL_DENIED) {
+            (void) ngx_http_approval_audit(d->mcf, "denied", d->id,
                        json_pack("{s:O, s:o}", "by", dec->by, "receipt",
                                  ngx_http_approval_json_str(&dec->decision)));
         }

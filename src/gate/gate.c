@@ -307,6 +307,14 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    /* the client's copies, where the main request was in no gate */
+
+    if (ngx_http_approval_hold_of(r) == NULL
+        && ngx_http_approval_strip(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ngx_http_approval_judge(r, lcf->policy, NULL, &verdict);
 
     if ((verdict.match == APPROVAL_MATCH_NONE

@@ -312,10 +312,6 @@ ngx_http_approval_strict(ngx_http_request_t *r,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    if (r->internal) {
-        return NGX_OK;
-    }
-
     copies = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
@@ -350,13 +346,20 @@ ngx_http_approval_strict(ngx_http_request_t *r,
         }
     }
 
-    if (copies && ngx_http_approval_strip(r) != NGX_OK) {
+    /* after a hold they are ours */
+
+    if (copies && ngx_http_approval_hold_of(r) == NULL
+        && ngx_http_approval_strip(r) != NGX_OK)
+    {
         *refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
         *detail = NULL;
         return NGX_DECLINED;
     }
 
+    /* of the raw path a redirect to another URI leaves nothing */
+
     if (policy->judges_path && policy->strict_path
+        && (!r->internal || r->valid_unparsed_uri)
         && (r->complex_uri || r->quoted_uri || r->schema_start
             || !approval_path_plain(
                              ngx_http_approval_core_str(&r->unparsed_uri))))

@@ -143,6 +143,10 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
         r->keepalive = 0;
     }
 
+    /* after an error_page it would be sent instead of ours */
+
+    r->err_status = 0;
+
     return ngx_http_approval_problem(r, refusal->status, refusal->type,
                                      refusal->title,
                                      detail ? detail : refusal->detail,

@@ -81,3 +81,147 @@ sub conf {
         location = /_notify { internal; proxy_pass %%HOOK%%; }
         $server
     }
+EOF
+
+    $text =~ s/%%UP%%/$self->up->url/ge;
+    $text =~ s/%%HOOK%%/$self->hook->url/ge;
+
+    return $text;
+}
+
+
+sub port { $_[0]->ngx->port }
+
+
+sub pending {
+    my ($self) = @_;
+
+    return @{ $self->redis->cmd(ZRANGE => 'approval:pending', 0, -1) };
+}
+
+
+sub send {
+    my ($self, $method, $target, %how) = @_;
+
+    my $client = Approval::Client->new($how{port} // $self->port);
+
+    $client->send($method, $target, who(%how));
+
+    return $client;
+}
+
+
+sub who {
+    my (%how) = @_;
+
+    my $agent = exists $how{agent} ? $how{agent} : 'agent-7';
+    my @headers = (Host => 'gw.example', @{ $how{headers} // [] });
+
+    push @headers, 'X-Agent' => $agent if defined $agent;
+
+    return (%how, headers => \@headers);
+}
+
+
+sub hold {
+    my ($self, $method, $target, %how) = @_;
+
+    my %before = map { $_ => 1 } $self->pending;
+    my $client = $self->send($method, $target, %how);
+
+    my $id = wait_for(sub { (grep { !$before{$_} } $self->pending)[0] });
+
+    if (!$id) {
+        my $answer = $client->try_read(0.5);
+        diag("$method $target was not held: ",
+             $answer ? $answer->raw : 'no answer');
+    }
+
+    return ($client, $id);
+}
+
+
+sub vote {
+    my ($self, $id, $decision, $comment, $approver) = @_;
+
+    return Approval::Client->new($self->port)->request(
+        POST => "/_approval/actions/$id/decision",
+        json => { decision => $decision, comment => $comment // '' },
+        headers => [ 'X-User' => $approver // 'alice' ]);
+}
+
+
+sub set {
+    my ($self, $id, $value) = @_;
+
+    return $self->redis->cmd(SET => "approval:{$id}:decision", $value);
+}
+
+
+sub action {
+    my ($self, $id) = @_;
+
+    return http_get($self->port, "/_approval/actions/$id",
+                    headers => [ 'X-User' => 'alice',
+                                 Accept => 'application/json' ])->json;
+}
+
+
+sub state {
+    my ($self, $id) = @_;
+
+    return $self->redis->cmd(HGET => "approval:{$id}", 's') // 'gone';
+}
+
+
+sub audit {
+    my ($self, $type) = @_;
+
+    my $file = $self->ngx->path('audit.jsonl');
+    my @records = -e $file ? map { decode_json($_) }
+                             split(/^/, slurp($file) =~ s/[^\n]*\z//r) : ();
+
+    return grep { !defined $type || $_->{type} eq $type } @records;
+}
+
+
+sub wait_audit {
+    my ($self, $type, $n) = @_;
+
+    return wait_for(sub { (my @records = $self->audit($type)) >= $n });
+}
+
+
+sub hits {
+    my ($self, $target) = @_;
+
+    return scalar grep { $_->target eq $target } $self->up->requests;
+}
+
+
+# what nginx counts as being written is a request that has no end yet
+
+sub clean {
+    my ($self, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my ($status, @ids, @keys);
+
+    my $clean = wait_for(sub {
+        $status = http_get($self->port, '/_status')->body;
+        @ids = $self->pending;
+        return $status =~ /Writing: 1 / && !@ids;
+    });
+
+    @keys = $self->redis->keys_without_ttl;
+
+    my $good = ok($clean && !@keys, $name // 'nothing is left behind');
+
+    diag($status, "open: @ids\nwithout TTL: @keys") unless $good;
+
+    return $good;
+}
+
+
+1;

@@ -59,6 +59,10 @@ ngx_http_approval_init(ngx_conf_t *cf)
     ngx_http_core_main_conf_t      *cmcf;
     ngx_http_approval_main_conf_t  *mcf;
 
+    if (ngx_http_approval_check_variables(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
     /* Loaded and not used: nobody's request pays for it. */

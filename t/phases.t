@@ -64,7 +64,7 @@ my $gw = Approval::Gateway->new(
             '/open/accel-one' => '/one/accel', '/open/accel-two' => '/two/accel',
             '/open/accel-open' => '/open/end', '/one/accel-one' => '/one/end',
             '/one/accel-two' => '/two/end', '/one/accel-open' => '/open/end',
-            '/open/accel-named' => '@one',
+            '/open/accel-named' => '@accel',
         );
 
         return { accel => $accel{$uri} } if $accel{$uri};
@@ -85,6 +85,7 @@ my $gw = Approval::Gateway->new(
     },
     http => <<'EOF',
     proxy_cache_path %%PREFIX%%/cache keys_zone=c:1m;
+    underscores_in_headers on;
 
     approval_policy one {
         rule one { match $uri ~.; require admins; timeout 60s; }
@@ -116,6 +117,8 @@ $access
         location \@two  { approval two; proxy_pass %%UP%%; }
         location \@stop { approval stop; proxy_pass %%UP%%; }
         location \@none { approval none; proxy_pass %%UP%%; }
+        location \@accel { approval one; rewrite ^ /open/end break;
+                           proxy_pass %%UP%%; }
         location \@path { approval none; proxy_pass %%UP%%; }
 
         # subrequests
@@ -266,7 +269,7 @@ my @redirects = (
     [ 'X-Accel-Redirect into the gate', GET => '/open/accel-one', 200, 'one',
       [ '/one/accel' ] ],
     [ 'X-Accel-Redirect into a named location', GET => '/open/accel-named',
-      200, 'one', [], ],
+      200, 'one', [ '/open/end' ] ],
     [ 'X-Accel-Redirect, not gated', GET => '/open/accel-open', 200, '',
       [ '/open/end' ] ],
     [ 'X-Accel-Redirect into the same rule', GET => '/one/accel-one', 200,
@@ -408,7 +411,8 @@ $gw->clean('redirects leave nothing behind');
 # Approval-* is ours to say: name, target, rules that ask, what is reached
 
 my @lies = ('Approval-Id' => 'x', 'approval-by' => 'root',
-            'APPROVAL-RECEIPT' => 'r', 'Approval-Other' => 1);
+            'APPROVAL-RECEIPT' => 'r', 'Approval-Other' => 1,
+            Approval_Digest => 'd');
 
 my @copies = (
     [ 'no rule', '/none/copies', '', [ '/none/copies' ] ],
@@ -438,7 +442,7 @@ for my $row (@copies) {
                                          $gw->up->requests });
         ($seen) = grep { $_->target eq $uri } $gw->up->requests;
 
-        my @ours = map { $_->[0] } grep { $_->[0] =~ /^approval-/i }
+        my @ours = map { $_->[0] } grep { $_->[0] =~ /^approval[-_]/i }
                    $seen ? $seen->headers : [ 'Approval-None' ];
 
         is("@ours", $rules ? 'Approval-Id Approval-By Approval-Digest '

@@ -13,12 +13,6 @@
 
 
 static void ngx_http_approval_main_conf_cleanup(void *data);
-static char *ngx_http_approval_check_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
-static char *ngx_http_approval_check_quorum(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
-static char *ngx_http_approval_check_channels(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
 
 
 static ngx_conf_enum_t  ngx_http_approval_outcomes[] = {
@@ -343,6 +337,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       offsetof(ngx_http_approval_rule_t, timeout),
       NULL },
 
+    { ngx_string("hold"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, hold),
+      NULL },
+
     { ngx_string("execute_within"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -536,176 +537,6 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
             return rv;
         }
     }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_approval_check_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy)
-{
-    char                       *rv;
-    ngx_uint_t                  i;
-    const char                 *missing;
-    ngx_http_approval_rule_t  **rules;
-
-    if (!policy->requires) {
-        return NGX_CONF_OK;
-    }
-
-    mcf->enabled = 1;
-
-    missing = (mcf->store_conf == NULL) ? "approval_redis URL"
-              : (mcf->keyring == NULL) ? "approval_key FILE" : NULL;
-
-    if (missing) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "approval_policy \"%V\" requires approvals, but there "
-                      "is no \"%s\": add it to the http block in %s:%ui",
-                      &policy->name, missing, policy->conf_file,
-                      policy->conf_line);
-        return NGX_CONF_ERROR;
-    }
-
-    rules = policy->rules.elts;
-
-    for (i = 0; i < policy->rules.nelts; i++) {
-        rv = ngx_http_approval_check_quorum(cf, mcf, rules[i]);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-
-        rv = ngx_http_approval_check_channels(cf, mcf, rules[i]);
-        if (rv != NGX_CONF_OK) {
-            return rv;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* A line that its groups could never fill would hold requests in vain. */
-
-static char *
-ngx_http_approval_check_quorum(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
-{
-    size_t                        n, size;
-    ngx_int_t                    *groups;
-    ngx_str_t                     name;
-    ngx_uint_t                    i, j;
-    approval_str_t                s;
-    ngx_http_approval_require_t  *requires;
-
-    if (rule->requires == NULL) {
-        return NGX_CONF_OK;
-    }
-
-    requires = rule->requires->elts;
-
-    for (i = 0; i < rule->requires->nelts; i++) {
-        groups = requires[i].groups.elts;
-        n = 0;
-
-        for (j = 0; j < requires[i].groups.nelts; j++) {
-            size = approval_people_group_size(mcf->people, groups[j]);
-            n += size;
-
-            if (size == 0) {
-                s = approval_people_group_name(mcf->people, groups[j]);
-                name.len = s.len;
-                name.data = (u_char *) s.data;
-
-                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                              "group \"%V\" in \"require\" of rule \"%V\" "
-                              "has no members: declare them with "
-                              "\"approval_group %V identity...\" in %s:%ui",
-                              &name, &rule->name, &name, rule->conf_file,
-                              rule->conf_line);
-                return NGX_CONF_ERROR;
-            }
-        }
-
-        if (n < requires[i].count) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "rule \"%V\" requires %ui approvers of groups that "
-                          "have %uz members in %s:%ui",
-                          &rule->name, requires[i].count, n, rule->conf_file,
-                          rule->conf_line);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-/* Channels may stand after the policies that name them. */
-
-static char *
-ngx_http_approval_check_channels(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
-{
-    ngx_uint_t                     i, j;
-    ngx_str_t                     *names;
-    ngx_array_t                   *list;
-    ngx_http_approval_channel_t  **channels, **found;
-
-    if (rule->notify == NULL) {
-        return NGX_CONF_OK;
-    }
-
-    names = rule->notify->elts;
-    channels = mcf->channels.elts;
-
-    list = ngx_array_create(cf->pool, rule->notify->nelts, sizeof(void *));
-    if (list == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 0; i < rule->notify->nelts; i++) {
-
-        found = NULL;
-
-        for (j = 0; j < mcf->channels.nelts; j++) {
-            if (channels[j]->name.len == names[i].len
-                && ngx_strncmp(channels[j]->name.data, names[i].data,
-                               names[i].len)
-                   == 0)
-            {
-                found = ngx_array_push(list);
-                if (found == NULL) {
-                    return NGX_CONF_ERROR;
-                }
-
-                *found = channels[j];
-                break;
-            }
-        }
-
-        if (found == NULL) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown channel \"%V\" in \"notify\" of rule "
-                          "\"%V\": declare it with \"approval_channel\" "
-                          "in %s:%ui",
-                          &names[i], &rule->name, rule->conf_file,
-                          rule->conf_line);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (mcf->base_url == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "rule \"%V\" notifies approvers, but there is no "
-                      "\"approval_base_url\" for its links: add it to the "
-                      "http block in %s:%ui",
-                      &rule->name, rule->conf_file, rule->conf_line);
-        return NGX_CONF_ERROR;
-    }
-
-    rule->notify = list;
 
     return NGX_CONF_OK;
 }

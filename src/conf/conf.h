@@ -24,6 +24,11 @@
 #define NGX_HTTP_APPROVAL_CHANNEL_CONF  0x00400000
 
 
+/* What the variables of named captures start with. */
+
+#define NGX_HTTP_APPROVAL_ARG           "approval_arg_"
+
+
 extern ngx_command_t  ngx_http_approval_commands[];
 
 
@@ -35,6 +40,11 @@ char *ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 
 /* The directives' own handlers, by file. */
+
+/* conf_check.c */
+char *ngx_http_approval_check_policy(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
+ngx_int_t ngx_http_approval_check_variables(ngx_conf_t *cf);
 
 /* conf_store.c */
 char *ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -69,6 +79,13 @@ char *ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type,
     void *srv, void *loc);
+ngx_int_t ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name);
+
+/* Of the name of a variable. */
+
+#define ngx_http_approval_conf_name_char(c)                                   \
+    (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z')                 \
+     || ((c) >= '0' && (c) <= '9') || (c) == '_')
 
 void ngx_http_approval_conf_text(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);

@@ -30,6 +30,10 @@ ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     slot = mcf->channels.elts;
 
+    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     for (i = 0; i < mcf->channels.nelts; i++) {
         if (ngx_strcmp(slot[i]->name.data, value[1].data) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -98,6 +102,13 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
     ngx_conf_init_msec_value(channel->backoff_max, 60000);
     ngx_conf_init_value(channel->per_approver, 0);
 
+    if (channel->timeout == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"timeout\" of channel \"%V\" must be greater than "
+                           "0", &channel->name);
+        return NGX_ERROR;
+    }
+
     if (channel->backoff_min == 0
         || channel->backoff_min > channel->backoff_max)
     {
@@ -119,8 +130,9 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_channel_t *channel = conf;
 
-    u_char     *p, *last, *end;
-    ngx_str_t  *value, file, text, line;
+    u_char      *p, *last, *end;
+    ngx_str_t   *value, file, text, line;
+    ngx_uint_t   n;
 
     value = cf->args->elts;
 
@@ -148,6 +160,7 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     last = text.data + text.len;
+    n = channel->secrets->nelts;
 
     for (p = text.data; p < last; p = end + 1) {
         end = ngx_strlchr(p, last, '\n');
@@ -167,6 +180,14 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         {
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (channel->secrets->nelts == n) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" holds no secret: put one in each line, "
+                           "\"whsec_\" and the base64 of 24 to 64 bytes",
+                           &file);
+        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;

@@ -14,6 +14,8 @@
 
 static ngx_http_complex_value_t *ngx_http_approval_conf_complex(
     ngx_conf_t *cf, ngx_str_t *text);
+static void ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static char *ngx_http_approval_conf_checks(ngx_conf_t *cf,
@@ -61,11 +63,23 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
+    ngx_http_approval_conf_unnamed(cf, prev, conf);
+
     if (conf->api && (mcf->store_conf == NULL || mcf->keyring == NULL)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"approval_api\" needs \"approval_redis URL\" and "
                       "\"approval_key FILE\": add them to the http block "
                       "in %s:%ui", conf->conf_file, conf->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->api && conf->name.data
+        && ngx_strcmp(conf->name.data, "off") != 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"approval %V\" cannot stand beside \"approval_api\": a "
+                      "vote never waits for a vote, remove one of them in "
+                      "%s:%ui", &conf->name, conf->conf_file, conf->conf_line);
         return NGX_CONF_ERROR;
     }
 
@@ -113,6 +127,29 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_approval_conf_checks(cf, conf);
+}
+
+
+/* "if" and "limit_except" are the location around them, in other words. */
+
+static void
+ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (!clcf->noname || !prev->api) {
+        return;
+    }
+
+    conf->api = 1;
+    conf->approver = prev->approver;
+
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = ngx_http_approval_desk_handler;
+    }
 }
 
 

@@ -32,6 +32,10 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     group = approval_people_group(mcf->people,
                                   ngx_http_approval_core_str(&value[1]));
     if (group < 0) {

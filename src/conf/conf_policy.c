@@ -17,6 +17,12 @@ static ngx_int_t ngx_http_approval_policy_digest(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_rule_finish(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule);
+static ngx_int_t ngx_http_approval_rule_meaning(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule);
+static ngx_int_t ngx_http_approval_rule_texts(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule);
+static ngx_int_t ngx_http_approval_rule_text(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, const char *directive, ngx_str_t *text);
 
 
 /*
@@ -73,6 +79,10 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_approval_policy_t   *policy, **slot;
 
     value = cf->args->elts;
+
+    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -148,6 +158,14 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     ngx_uint_t                  i, judges;
     ngx_http_approval_rule_t  **rules;
 
+    if (policy->body_limit == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"body_limit\" of policy \"%V\" must be greater "
+                           "than 0: there is no body without a limit",
+                           &policy->name);
+        return NGX_ERROR;
+    }
+
     if (approval_match_compile(policy->match) != APPROVAL_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the rules of policy \"%V\" could not be compiled: "
@@ -168,6 +186,15 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
         }
 
         policy->mcp |= rules[i]->mcp;
+
+        if (!rules[i]->matches && i + 1 < policy->rules.nelts) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "rule \"%V\" is never reached: rule \"%V\" before "
+                          "it has no \"match\" and holds for every request "
+                          "in %s:%ui",
+                          &rules[i + 1]->name, &rules[i]->name,
+                          rules[i + 1]->conf_file, rules[i + 1]->conf_line);
+        }
     }
 
     /*
@@ -212,6 +239,33 @@ ngx_http_approval_policy_digest(ngx_conf_t *cf,
 }
 
 
+/* Names stand in logs, messages and links: readable, and never empty. */
+
+ngx_int_t
+ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < name->len; i++) {
+        if (name->data[i] < 0x20 || name->data[i] == 0x7f) {
+            break;
+        }
+    }
+
+    if (name->len && i == name->len
+        && approval_utf8_valid(ngx_http_approval_core_str(name)))
+    {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid name \"%V\": it must not be empty, and be "
+                       "UTF-8 without control characters", name);
+
+    return NGX_ERROR;
+}
+
+
 /* The directive at hand, as one line of the policy's text. */
 
 void
@@ -243,6 +297,10 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     slot = policy->rules.elts;
 
+    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     for (i = 0; i < policy->rules.nelts; i++) {
         if (ngx_strcmp(slot[i]->name.data, value[1].data) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -270,6 +328,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->mode = NGX_CONF_UNSET_UINT;
     rule->deny_after = NGX_CONF_UNSET;
     rule->timeout = NGX_CONF_UNSET_MSEC;
+    rule->hold = NGX_CONF_UNSET_MSEC;
     rule->execute_within = NGX_CONF_UNSET_MSEC;
     rule->conf_file = cf->conf_file->file.name.data;
     rule->conf_line = cf->conf_file->line;
@@ -289,6 +348,8 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (ngx_http_approval_conf_block(cf, NGX_HTTP_APPROVAL_RULE_CONF, policy,
                                      rule)
         != NGX_OK
+        || ngx_http_approval_rule_meaning(cf, rule) != NGX_OK
+        || ngx_http_approval_rule_texts(cf, rule) != NGX_OK
         || ngx_http_approval_rule_finish(cf, rule) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -298,8 +359,10 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* Directives that would be read and then do nothing are refused. */
+
 static ngx_int_t
-ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 {
     const char  *only;
 
@@ -312,7 +375,9 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     only = (rule->deny_after != NGX_CONF_UNSET) ? "deny_after"
            : (rule->timeout != NGX_CONF_UNSET_MSEC) ? "timeout"
+           : (rule->hold != NGX_CONF_UNSET_MSEC) ? "hold"
            : (rule->execute_within != NGX_CONF_UNSET_MSEC) ? "execute_within"
+           : (rule->reason != NGX_CONF_UNSET_UINT) ? "reason"
            : (rule->notify != NULL) ? "notify" : NULL;
 
     if (only && rule->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
@@ -338,6 +403,103 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
         return NGX_ERROR;
     }
 
+    return NGX_OK;
+}
+
+
+/* In the rule's own texts only its own captures have a value. */
+
+static ngx_int_t
+ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+{
+    ngx_uint_t                 i;
+    ngx_http_approval_show_t  *shows;
+
+    if (rule->summary
+        && ngx_http_approval_rule_text(cf, rule, "summary",
+                                       &rule->summary->value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (rule->shows == NULL) {
+        return NGX_OK;
+    }
+
+    shows = rule->shows->elts;
+
+    for (i = 0; i < rule->shows->nelts; i++) {
+        if (shows[i].value
+            && ngx_http_approval_rule_text(cf, rule, "show",
+                                           &shows[i].value->value)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    const char *directive, ngx_str_t *text)
+{
+    u_char     *p, *last;
+    ngx_str_t   name;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        if (*p++ != '$') {
+            p--;
+            continue;
+        }
+
+        if (p < last && *p == '{') {
+            p++;
+        }
+
+        if ((size_t) (last - p) < sizeof(NGX_HTTP_APPROVAL_ARG) - 1
+            || ngx_strncasecmp(p, (u_char *) NGX_HTTP_APPROVAL_ARG,
+                               sizeof(NGX_HTTP_APPROVAL_ARG) - 1)
+               != 0)
+        {
+            p--;
+            continue;
+        }
+
+        p += sizeof(NGX_HTTP_APPROVAL_ARG) - 1;
+        name.data = p;
+
+        while (p < last && ngx_http_approval_conf_name_char(*p)) {
+            p++;
+        }
+
+        name.len = p-- - name.data;
+
+        if (!approval_match_rule_captures(rule->policy->match, rule->number,
+                                          ngx_http_approval_core_str(&name)))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"$" NGX_HTTP_APPROVAL_ARG "%V\" in \"%s\" of "
+                               "rule \"%V\" has no value: no \"match\" of the "
+                               "rule has a regex with a group \"(?<%V>...)\"",
+                               &name, directive, &rule->name, &name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+{
     if (rule->action.len == 0) {
         rule->action = rule->name;
     }
@@ -347,14 +509,24 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     ngx_conf_init_uint_value(rule->mode, NGX_HTTP_APPROVAL_ENFORCE);
     ngx_conf_init_value(rule->deny_after, 1);
     ngx_conf_init_msec_value(rule->timeout, 15 * 60 * 1000);
+    ngx_conf_init_msec_value(rule->hold, rule->timeout);
     ngx_conf_init_msec_value(rule->execute_within, 5 * 60 * 1000);
 
+    if (rule->hold > rule->timeout) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"hold\" of rule \"%V\" is longer than its "
+                           "\"timeout\": the action would end first",
+                           &rule->name);
+        return NGX_ERROR;
+    }
+
     approval_buf_printf(&rule->policy->text,
-                        "rule %d %d %d %d %d %llu %llu\n",
+                        "rule %d %d %d %d %d %llu %llu %llu\n",
                         (int) rule->outcome, (int) rule->risk,
                         (int) rule->reason, (int) rule->mode,
                         (int) rule->deny_after,
                         (unsigned long long) rule->timeout,
+                        (unsigned long long) rule->hold,
                         (unsigned long long) rule->execute_within);
     approval_buf_add(&rule->policy->text, rule->action.data, rule->action.len);
 

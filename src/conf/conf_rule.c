@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_approval_conf_subject(ngx_conf_t *cf,
 static ngx_int_t ngx_http_approval_conf_variable(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy, ngx_str_t *text,
     ngx_http_approval_subject_t *subject);
+static ngx_uint_t ngx_http_approval_conf_names(ngx_str_t *text,
+    const char *name);
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n);
@@ -52,6 +54,8 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    rule->matches++;
+
     return NGX_CONF_OK;
 }
 
@@ -73,6 +77,10 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_string("json:/method"), ngx_string("tools/call")
     };
     static ngx_str_t  name = ngx_string("json:/params/name");
+
+    if (rule->mcp) {
+        return "is duplicate: no call is of two tools, name all in one line";
+    }
 
     value = cf->args->elts;
 
@@ -109,6 +117,7 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     rule->mcp = 1;
+    rule->matches++;
 
     return NGX_CONF_OK;
 }
@@ -189,15 +198,18 @@ ngx_http_approval_conf_variable(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (ngx_strstr(text->data, "$request_body") != NULL) {
+    if (ngx_http_approval_conf_names(text, "request_body")) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"$request_body\" may be absent when rules are "
                            "judged: use \"json:/pointer\" or \"form:name\"");
         return NGX_ERROR;
     }
 
-    if (ngx_strstr(text->data, "$uri") || ngx_strstr(text->data, "$request_uri")
-        || ngx_strstr(text->data, "$document_uri"))
+    if (ngx_http_approval_conf_names(text, "uri")
+        || ngx_http_approval_conf_names(text, "request_uri")
+        || ngx_http_approval_conf_names(text, "document_uri")
+        || ngx_http_approval_conf_names(text, "request")
+        || ngx_http_approval_conf_names(text, "request_filename"))
     {
         policy->judges_path = 1;
     }
@@ -208,9 +220,7 @@ ngx_http_approval_conf_variable(ngx_conf_t *cf,
     name.len = text->len - 1;
 
     for (p = name.data; p < name.data + name.len; p++) {
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-              || (*p >= '0' && *p <= '9') || *p == '_'))
-        {
+        if (!ngx_http_approval_conf_name_char(*p)) {
             break;
         }
     }
@@ -241,6 +251,40 @@ ngx_http_approval_conf_variable(ngx_conf_t *cf,
     ccv.complex_value = subject->value;
 
     return ngx_http_compile_complex_value(&ccv);
+}
+
+
+/* Does the text have "$name" or "${name}"? */
+
+static ngx_uint_t
+ngx_http_approval_conf_names(ngx_str_t *text, const char *name)
+{
+    size_t   len;
+    u_char  *p, *last;
+
+    len = ngx_strlen(name);
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        if (*p != '$') {
+            continue;
+        }
+
+        if (p + 1 < last && p[1] == '{') {
+            p++;
+        }
+
+        if ((size_t) (last - p - 1) >= len
+            && ngx_strncasecmp(p + 1, (u_char *) name, len) == 0
+            && (p + 1 + len == last
+                || !ngx_http_approval_conf_name_char(p[1 + len])))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -285,11 +329,16 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_approval_rule_t *rule = conf;
 
     ngx_str_t                         *value, pointer;
+    ngx_uint_t                         i;
     const char                        *err;
     ngx_http_approval_show_t          *show;
     ngx_http_compile_complex_value_t   ccv;
 
     value = cf->args->elts;
+
+    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     ngx_http_approval_conf_text(cf, rule->policy);
 
@@ -297,6 +346,17 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         rule->shows = ngx_array_create(cf->pool, 4,
                                        sizeof(ngx_http_approval_show_t));
         if (rule->shows == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    show = rule->shows->elts;
+
+    for (i = 0; i < rule->shows->nelts; i++) {
+        if (ngx_strcmp(show[i].name.data, value[1].data) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "rule \"%V\" shows \"%V\" already: give one of "
+                               "them another name", &rule->name, &value[1]);
             return NGX_CONF_ERROR;
         }
     }
@@ -481,11 +541,18 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         require->count = n;
         i = 3;
+
+    } else if (cf->args->nelts == 3 && ngx_strcmp(value[2].data, "of") == 0) {
+        return "lacks the name of a group: use \"require N of GROUP...;\"";
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
     for ( /* void */ ; i < cf->args->nelts; i++) {
+
+        if (ngx_http_approval_conf_name(cf, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
 
         /* its members may be declared further down; an empty one is refused
          * when all of the configuration was read */

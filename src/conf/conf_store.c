@@ -85,6 +85,18 @@ ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    if (trusted.len && !tls) {
+        return "has \"trusted_certificate=\", but not a \"rediss://\" URL";
+    }
+
+    if (scf->redis.user.len && scf->redis.password.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"approval_redis\" names user \"%V\", but no "
+                           "password: add \"password_file=PATH\"",
+                           &scf->redis.user);
+        return NGX_CONF_ERROR;
+    }
+
     if (tls && ngx_http_approval_redis_ssl(cf, &scf->redis, &trusted)
                != NGX_OK)
     {
@@ -326,6 +338,11 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         s.data = option->data + 14;
         s.len = option->len - 14;
 
+        if (scf->redis.password.len) {
+            return "has two passwords: leave the URL's away, or "
+                   "\"password_file=\"";
+        }
+
         if (ngx_http_approval_conf_read_file(cf, &s,
                                          NGX_HTTP_APPROVAL_PASSWORD_FILE_MAX,
                                          &scf->redis.password)
@@ -340,6 +357,12 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
                       == CR))
         {
             scf->redis.password.len--;
+        }
+
+        if (scf->redis.password.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" holds no password", &s);
+            return NGX_CONF_ERROR;
         }
 
         return NGX_CONF_OK;

@@ -277,6 +277,28 @@ approval_match_rule_reads_uri(const approval_match_t *m, int rule)
 
 
 int
+approval_match_rule_captures(const approval_match_t *m, int rule,
+    approval_str_t name)
+{
+    size_t                             i;
+    const approval_match_rule_t       *r;
+    const approval_match_condition_t  *c;
+
+    r = &m->rules[rule];
+
+    for (i = 0; i < r->n; i++) {
+        c = &m->conditions[r->first + i];
+
+        if (approval_match_name_find(c, c->npatterns, name)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+int
 approval_match_capture_names(const approval_match_t *m,
     approval_match_visit_pt visit, void *data)
 {

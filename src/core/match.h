@@ -110,6 +110,10 @@ int approval_match_rule_reads_body(const approval_match_t *m, int rule);
 int approval_match_rule_reads_json(const approval_match_t *m, int rule);
 int approval_match_rule_reads_uri(const approval_match_t *m, int rule);
 
+/* Does a regex of the rule name a group so?  Rules in the making count, too. */
+int approval_match_rule_captures(const approval_match_t *m, int rule,
+    approval_str_t name);
+
 /*
  * The first rule, in order, all of whose conditions hold.  The set holds its
  * own scratch memory: one execution at a time.

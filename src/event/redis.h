@@ -37,9 +37,9 @@ typedef struct {
     ngx_uint_t                   db;
     ngx_msec_t                   timeout;    /* connect, and each reply       */
 #if (NGX_SSL)
-    ngx_ssl_t                   *ssl;        /* NULL: plain; the certificate
-                                                and its name are verified if
-                                                its mode is SSL_VERIFY_PEER   */
+    ngx_ssl_t                   *ssl;        /* NULL: plain; else the
+                                                certificate and its name are
+                                                verified, always              */
 #endif
 } ngx_http_approval_redis_conf_t;
 

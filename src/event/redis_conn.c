@@ -363,10 +363,6 @@ ngx_http_approval_redis_conn_ssl_verify(ngx_http_approval_redis_conn_t *conn)
 
     c = conn->connection;
 
-    if (!(SSL_CTX_get_verify_mode(conn->conf->ssl->ctx) & SSL_VERIFY_PEER)) {
-        return NGX_OK;
-    }
-
     result = SSL_get_verify_result(c->ssl->connection);
 
     if (result != X509_V_OK) {

@@ -10,6 +10,7 @@
 
 
 #define NGX_HTTP_APPROVAL_DECISION_MAX  16384
+#define NGX_HTTP_APPROVAL_FIRST_READ    50
 
 
 static void ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
@@ -72,14 +73,36 @@ ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
 }
 
 
+/*
+ * For the decision, until "left" milliseconds have passed or, where that is
+ * sooner, the client's patience ends: then it gets a ticket. A client without
+ * any gets it when the key was read, since a decision may stand there; one
+ * that redeems an approval waits for it.
+ */
+
 void
 ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left)
 {
+    int64_t  patience;
+
     hold->state = NGX_HTTP_APPROVAL_HOLD_WAIT;
 
-    if (!hold->wake.timer_set) {
-        ngx_add_timer(&hold->wake, (left > 0) ? (ngx_msec_t) left + 1 : 1);
+    if (hold->wake.timer_set) {
+        return;
     }
+
+    left = ngx_max(left + 1, 1);
+
+    if (hold->patience < hold->rule->timeout
+        && hold->action_state == NGX_HTTP_APPROVAL_PENDING)
+    {
+        patience = (int64_t) ngx_max(hold->patience,
+                                     NGX_HTTP_APPROVAL_FIRST_READ)
+                   - (ngx_msec_int_t) (ngx_current_msec - hold->started);
+        left = ngx_min(left, ngx_max(patience, 1));
+    }
+
+    ngx_add_timer(&hold->wake, (ngx_msec_t) left);
 }
 
 
@@ -392,11 +415,22 @@ ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
 }
 
 
-/* Our clock says that it is over; Redis' clock decides. */
+/*
+ * The client's patience is over, or by our clock the action is; Redis' clock
+ * decides.
+ */
 
 void
 ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold)
 {
+    if (hold->action_state == NGX_HTTP_APPROVAL_PENDING
+        && hold->patience < hold->rule->timeout
+        && ngx_http_approval_now() + hold->clock < hold->expires)
+    {
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
+        return;
+    }
+
     ngx_http_approval_hold_settle(hold, NGX_HTTP_APPROVAL_EXPIRED);
 }
 

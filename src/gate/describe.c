@@ -437,7 +437,7 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
 static ngx_int_t
 ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold, json_t *doc)
 {
-    json_t                    *masked, *show;
+    json_t                    *masked, *judged, *show;
     ngx_int_t                  rc;
     ngx_uint_t                 i;
     ngx_http_approval_show_t  *shows;
@@ -445,6 +445,7 @@ ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold, json_t *doc)
     rc = NGX_ERROR;
     show = json_object();
     masked = ngx_http_approval_describe_masked(hold);
+    judged = masked ? ngx_http_approval_judged(hold, masked) : NULL;
 
     if (hold->rule->shows) {
         shows = hold->rule->shows->elts;
@@ -452,7 +453,7 @@ ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold, json_t *doc)
         for (i = 0; i < hold->rule->shows->nelts; i++) {
             if (json_object_set_new(show, (char *) shows[i].name.data,
                                     ngx_http_approval_describe_show(hold,
-                                                         &shows[i], masked))
+                                                         &shows[i], judged))
                 != 0)
             {
                 json_decref(show);
@@ -463,7 +464,7 @@ ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold, json_t *doc)
 
     if (ngx_http_approval_set(doc, "show", show) == NGX_OK
         && ngx_http_approval_set(doc, "matched",
-                                 ngx_http_approval_evidence(hold, masked))
+                                 ngx_http_approval_evidence(hold, judged))
            == NGX_OK)
     {
         rc = NGX_OK;

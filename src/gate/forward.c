@@ -128,6 +128,18 @@ ngx_http_approval_strip(ngx_http_request_t *r)
 
     found = 0;
 
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            found |= ngx_http_approval_header_ours(&h[i].key);
+        }
+    }
+
+    if (!found) {
+        return NGX_OK;
+    }
+
     if (ngx_list_init(&list, r->pool, 16, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -137,11 +149,7 @@ ngx_http_approval_strip(ngx_http_request_t *r)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len > 9
-                && ngx_strncasecmp(h[i].key.data, (u_char *) "approval-", 9)
-                   == 0)
-            {
-                found = 1;
+            if (ngx_http_approval_header_ours(&h[i].key)) {
                 continue;
             }
 
@@ -154,10 +162,6 @@ ngx_http_approval_strip(ngx_http_request_t *r)
         }
     }
 
-    if (!found) {
-        return NGX_OK;
-    }
-
     r->headers_in.headers = list;
 
     /* a list in the making has its last part inside itself */
@@ -167,6 +171,17 @@ ngx_http_approval_strip(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/* With an underscore it is the same to whatever reads it as HTTP_APPROVAL_. */
+
+ngx_uint_t
+ngx_http_approval_header_ours(ngx_str_t *name)
+{
+    return name->len > 9
+           && (name->data[8] == '-' || name->data[8] == '_')
+           && ngx_strncasecmp(name->data, (u_char *) "approval", 8) == 0;
 }
 
 

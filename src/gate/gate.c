@@ -285,6 +285,12 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
 
     ngx_http_approval_body_parse(hold->body);
 
+    if (ngx_http_approval_mcp_headers(hold) != NGX_OK) {
+        return ngx_http_approval_gate_refuse(r, hold->lcf, hold, NULL,
+                                             NGX_HTTP_APPROVAL_REFUSE_HEADERS,
+                                             NULL);
+    }
+
     ngx_http_approval_judge(r, hold->lcf->policy, hold->body, &verdict);
 
     return ngx_http_approval_gate_verdict(r, hold->lcf, hold, &verdict);

@@ -37,6 +37,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* expiry or bare deny is stored     */
     NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
     NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
+    NGX_HTTP_APPROVAL_HOLD_ACCEPT,       /* say 202: ask later                */
     NGX_HTTP_APPROVAL_HOLD_PASSED,
     NGX_HTTP_APPROVAL_HOLD_REFUSED
 } ngx_http_approval_hold_state_e;
@@ -61,6 +62,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_REFUSE_IDENTITY,
     NGX_HTTP_APPROVAL_REFUSE_LIMIT,
     NGX_HTTP_APPROVAL_REFUSE_BATCH,
+    NGX_HTTP_APPROVAL_REFUSE_HEADERS,
     NGX_HTTP_APPROVAL_REFUSE_INTERNAL
 } ngx_http_approval_refusal_e;
 
@@ -127,10 +129,13 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        requester;
     ngx_str_t                        reason;
     ngx_str_t                        detail;     /* the denier's comment      */
+    ngx_str_t                        mcp_ids;    /* JSON; len 0: no tools/call*/
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
     int64_t                          clock;      /* Redis' minus ours, ms     */
+    ngx_msec_t                       patience;   /* how long to hold, ms      */
+    ngx_int_t                        prefer_wait;    /* s; NGX_ERROR: none    */
     ngx_msec_t                       started;    /* ngx_current_msec          */
     ngx_msec_t                       resumed;
 
@@ -141,6 +146,7 @@ struct ngx_http_approval_hold_s {
     unsigned                         stored:1;   /* id and times are known    */
     unsigned                         joined:1;
     unsigned                         waiting:1;  /* the request is suspended  */
+    unsigned                         prefer_async:1;
     unsigned                         consumed:1;
     unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */
@@ -172,6 +178,8 @@ void ngx_http_approval_judge(ngx_http_request_t *r,
 ngx_int_t ngx_http_approval_strict(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy, ngx_http_approval_refusal_e *refusal,
     const char **detail);
+json_t *ngx_http_approval_judged(ngx_http_approval_hold_t *hold,
+    json_t *masked);
 ngx_int_t ngx_http_approval_captures(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_evidence(ngx_http_approval_hold_t *hold,
     json_t *masked);
@@ -213,13 +221,26 @@ void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
 /* forward.c */
 ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
+ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+
+/* prefer.c */
+void ngx_http_approval_prefer(ngx_http_approval_hold_t *hold);
+
+/* mcp.c */
+ngx_int_t ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, const char *text, json_t *meta);
 
 /* reply.c: sends the refusal; the rc to finalize the request with */
 ngx_int_t ngx_http_approval_refuse(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e refusal,
     const char *detail);
+
+ngx_int_t ngx_http_approval_accept(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
 
 /* outcome.c */
 ngx_int_t ngx_http_approval_log_handler(ngx_http_request_t *r);

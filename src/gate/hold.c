@@ -369,6 +369,11 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     new.timeout = rule->timeout;
     new.execute_within = rule->execute_within;
 
+    if (ngx_http_approval_mcp_ids(hold) != NGX_OK) {
+        approval_buf_free(&doc);
+        return NGX_ERROR;
+    }
+
     ngx_http_approval_body_free(hold);
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_STORE;
@@ -651,6 +656,11 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
                                                               NULL));
         break;
 
+    case NGX_HTTP_APPROVAL_HOLD_ACCEPT:
+        hold->waiting = 0;
+        ngx_http_finalize_request(r, ngx_http_approval_accept(r, hold));
+        break;
+
     case NGX_HTTP_APPROVAL_HOLD_PASSED:
         ngx_http_approval_hold_resume(hold);
         break;
@@ -726,6 +736,8 @@ ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold)
 
     json_decref(hold->doc);
     hold->doc = NULL;
+
+    ngx_http_approval_prefer(hold);
 
     ngx_http_approval_hold_wait(hold, hold->expires - hold->clock
                                       - ngx_http_approval_now());

@@ -321,9 +321,7 @@ ngx_http_approval_strict(ngx_http_request_t *r,
         for (i = 0; i < part->nelts; i++) {
 
             if (h[i].lowcase_key[0] == 'a') {
-                copies |= (h[i].key.len > 9
-                           && ngx_memcmp(h[i].lowcase_key, "approval", 8) == 0
-                           && h[i].lowcase_key[8] == '-');
+                copies |= ngx_http_approval_header_ours(&h[i].key);
                 continue;
             }
 
@@ -410,6 +408,33 @@ ngx_http_approval_judge_element(ngx_http_approval_hold_t *hold,
 }
 
 
+/* The same element of the masked body: what the rule saw, without secrets. */
+
+json_t *
+ngx_http_approval_judged(ngx_http_approval_hold_t *hold, json_t *masked)
+{
+    size_t                         i;
+    json_t                        *element;
+    approval_match_input_t         in;
+    ngx_http_approval_judge_ctx_t  ctx;
+
+    ngx_http_approval_judge_input(&ctx, hold->request, hold->rule->policy,
+                                  hold->body, &in);
+
+    in.json = ngx_http_approval_judge_element(hold, &in);
+
+    if (in.json != hold->body->json) {
+        json_array_foreach(hold->body->json, i, element) {
+            if (element == in.json) {
+                return json_array_get(masked, i);
+            }
+        }
+    }
+
+    return masked;
+}
+
+
 ngx_int_t
 ngx_http_approval_captures(ngx_http_approval_hold_t *hold)
 {
@@ -479,8 +504,6 @@ ngx_http_approval_capture(void *data, approval_str_t name,
 json_t *
 ngx_http_approval_evidence(ngx_http_approval_hold_t *hold, json_t *masked)
 {
-    size_t                            i;
-    json_t                           *element;
     approval_match_input_t            in;
     ngx_http_approval_judge_ctx_t     judge;
     ngx_http_approval_evidence_ctx_t  ctx;
@@ -498,12 +521,6 @@ ngx_http_approval_evidence(ngx_http_approval_hold_t *hold, json_t *masked)
 
     if (in.body_read) {
         in.json = ngx_http_approval_judge_element(hold, &in);
-
-        json_array_foreach(hold->body->json, i, element) {
-            if (element == in.json) {
-                ctx.masked = json_array_get(masked, i);
-            }
-        }
     }
 
     if (approval_match_evidence(hold->rule->policy->match, hold->rule->number,

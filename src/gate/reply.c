@@ -8,7 +8,9 @@
 
 #include "gate/gate.h"
 
+#include "model/link.h"
 #include "model/problem.h"
+#include "model/status.h"
 
 
 typedef struct {
@@ -20,6 +22,11 @@ typedef struct {
 } ngx_http_approval_refusal_t;
 
 
+static ngx_uint_t ngx_http_approval_refuse_told(
+    ngx_http_approval_refusal_e which);
+static ngx_int_t ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
+    const char *detail);
 static void ngx_http_approval_refuse_record(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
     const char *detail);
@@ -99,6 +106,9 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
     { 400, 0, "mixed-batch", "The batch falls under several rules",
       "Send its elements one by one." },
 
+    { 400, 0, "header-mismatch", "The MCP headers and the body disagree",
+      "Mcp-Method and Mcp-Name must be the body's method and tool." },
+
     { 500, 0, "internal", "The gateway failed to judge this request",
       "It was not forwarded. The gateway's error log says more." }
 };
@@ -147,11 +157,158 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
 
     r->err_status = 0;
 
+    if (ngx_http_approval_refuse_told(which)
+        && ngx_http_approval_mcp_ids(hold) == NGX_OK && hold->mcp_ids.len)
+    {
+        return ngx_http_approval_refuse_mcp(r, hold, refusal, detail);
+    }
+
     return ngx_http_approval_problem(r, refusal->status, refusal->type,
                                      refusal->title,
                                      detail ? detail : refusal->detail,
                                      hold->stored ? hold->id : NULL,
                                      ngx_http_approval_refuse_extra(hold));
+}
+
+
+/* What a model can adapt to; all else is the transport's or the client's. */
+
+static ngx_uint_t
+ngx_http_approval_refuse_told(ngx_http_approval_refusal_e which)
+{
+    switch (which) {
+
+    case NGX_HTTP_APPROVAL_REFUSE_DENIED:
+    case NGX_HTTP_APPROVAL_REFUSE_POLICY:
+    case NGX_HTTP_APPROVAL_REFUSE_EXPIRED:
+    case NGX_HTTP_APPROVAL_REFUSE_CANCELLED:
+    case NGX_HTTP_APPROVAL_REFUSE_CONSUMED:
+    case NGX_HTTP_APPROVAL_REFUSE_PENDING:
+    case NGX_HTTP_APPROVAL_REFUSE_REASON:
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
+    const char *detail)
+{
+    json_t          *meta;
+    ngx_int_t        rc;
+    approval_buf_t   text;
+
+    meta = ngx_http_approval_refuse_extra(hold);
+
+    if (meta == NULL
+        || json_object_set_new(meta, "type",
+                               json_sprintf("urn:approval:%s", refusal->type))
+           != 0
+        || (hold->stored
+            && json_object_set_new(meta, "id",
+                                   json_stringn((char *) hold->id,
+                                                APPROVAL_ID_LEN))
+               != 0))
+    {
+        json_decref(meta);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    approval_buf_init(&text);
+    approval_buf_printf(&text, "%s", refusal->title);
+
+    if (hold->approvers.len) {
+        approval_buf_printf(&text, " (%.*s)", (int) hold->approvers.len,
+                            hold->approvers.data);
+    }
+
+    approval_buf_adds(&text, ". ");
+
+    if (hold->detail.len) {
+        approval_buf_printf(&text, "Comment: %.*s ", (int) hold->detail.len,
+                            hold->detail.data);
+    }
+
+    approval_buf_adds(&text, detail ? detail : refusal->detail);
+    approval_buf_addc(&text, '\0');
+
+    if (text.failed) {
+        json_decref(meta);
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    } else {
+        rc = ngx_http_approval_mcp_refuse(r, hold, (char *) text.data, meta);
+    }
+
+    approval_buf_free(&text);
+
+    return rc;
+}
+
+
+/*
+ * 202: the action is open, and the connection is not. The status URL is a
+ * ticket to look with; it decides nothing.
+ */
+
+ngx_int_t
+ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
+{
+    ngx_int_t        rc;
+    approval_buf_t   buf;
+
+    hold->resumed = ngx_current_msec;
+    hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
+
+    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+
+    approval_buf_init(&buf);
+
+    rc = ngx_http_approval_link(r, hold->mcf, NGX_HTTP_APPROVAL_LINK_STATUS,
+                                hold->id, &buf);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_approval_header(r, "Location", approval_buf_str(&buf));
+    }
+
+    if (rc != NGX_ERROR && (hold->prefer_async || hold->prefer_wait >= 0)) {
+
+        approval_buf_reset(&buf);
+
+        if (hold->prefer_async) {
+            approval_buf_adds(&buf, "respond-async");
+        }
+
+        if (hold->prefer_wait >= 0) {
+            approval_buf_printf(&buf, "%swait=%ld", buf.len ? ", " : "",
+                                (long) hold->prefer_wait);
+        }
+
+        rc = buf.failed ? NGX_ERROR
+                        : ngx_http_approval_header(r, "Preference-Applied",
+                                                   approval_buf_str(&buf));
+    }
+
+    approval_buf_free(&buf);
+
+    if (rc == NGX_ERROR
+        || ngx_http_approval_header_int(r, "Retry-After",
+                                        NGX_HTTP_APPROVAL_STATUS_RETRY)
+           != NGX_OK
+        || ngx_http_approval_refuse_headers(r, hold, NULL) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_send_json(r, NGX_HTTP_ACCEPTED,
+                                       "application/json",
+                             ngx_http_approval_status_document(hold->id,
+                                         hold->action_state, hold->created,
+                                         hold->expires));
 }
 
 
@@ -195,7 +352,7 @@ ngx_http_approval_refuse_headers(ngx_http_request_t *r,
 {
     approval_str_t  id;
 
-    if (refusal->retry_after
+    if (refusal && refusal->retry_after
         && ngx_http_approval_header_int(r, "Retry-After",
                                         refusal->retry_after)
            != NGX_OK)

@@ -87,11 +87,13 @@ struct ngx_http_approval_rule_s {
     ngx_array_t                   *requires;    /* of ..._require_t           */
     ngx_int_t                      deny_after;
     ngx_msec_t                     timeout;
+    ngx_msec_t                     hold;        /* of the connection          */
     ngx_msec_t                     execute_within;
     ngx_array_t                   *notify;      /* of ..._channel_t *; while
                                                    parsing: of ngx_str_t      */
     ngx_uint_t                     mode;
     ngx_uint_t                     mcp;         /* has mcp_tool               */
+    ngx_uint_t                     matches;     /* how many conditions        */
     u_char                        *conf_file;   /* for messages               */
     ngx_uint_t                     conf_line;
 };

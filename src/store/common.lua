@@ -22,11 +22,13 @@
 --   executing  failed     settle   the lease is over
 --
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
--- d decided, l end of the lease, g digest, b the sealed document, o outcome,
--- k "created execute_within join per".  Times are ms of Redis' clock.
+-- d decided, l end of the lease, b the sealed document, o outcome,
+-- k "created execute_within join per digest": each field costs memory.
+-- Times are ms of Redis' clock.
 --
 -- An answer is {code, now, name, value, ...}: the names are those of the
--- fields, and i id, D decision, V votes, j joined, r recent.
+-- fields, and i id, c created, g digest, D decision, V votes, j joined,
+-- r recent.
 
 local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]
 
@@ -63,12 +65,12 @@ local function read(name)
         return nil
     end
 
-    local created, within, join, per =
-        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+)$')
+    local created, within, join, per, digest =
+        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (.*)$')
 
     return { s = f[1], x = tonumber(f[2]) or 0, d = tonumber(f[3]) or 0,
              l = tonumber(f[4]) or 0, c = tonumber(created or 0),
-             within = tonumber(within or 0),
+             g = digest, within = tonumber(within or 0),
              join = join ~= '-' and join or nil,
              per = per ~= '-' and per or nil }
 end
@@ -85,6 +87,20 @@ local function answer(code, a, ...)
 end
 
 
+-- what stands in the decision key; set by hand, it may lack a TTL
+
+local function decided(name)
+    local decision = redis.call('GET', name .. DECISION)
+
+    if decision and redis.call('PTTL', name .. DECISION) == -1 then
+        redis.call('PEXPIRE', name .. DECISION,
+                   int(math.max(redis.call('PTTL', name), 60000)))
+    end
+
+    return decision
+end
+
+
 -- done, or refused: a refusal shows what was decided
 
 local function ok(a)
@@ -93,7 +109,7 @@ end
 
 
 local function refuse(a)
-    local decision = redis.call('GET', key .. DECISION)
+    local decision = decided(key)
 
     if a and decision then
         return answer('no', a, 'D', decision)
@@ -194,17 +210,17 @@ local function describe(out, action, votes)
         end
     end
 
-    local f = redis.call('HMGET', name, 'g', 'b', 'o')
+    local f = redis.call('HMGET', name, 'b', 'o')
 
     put('i', action)
     put('s', a.s)
     put('c', a.c)
     put('x', a.x)
     put('d', a.d)
-    put('g', f[1])
-    put('b', f[2])
-    put('o', f[3])
-    put('D', redis.call('GET', name .. DECISION))
+    put('g', a.g)
+    put('b', f[1])
+    put('o', f[2])
+    put('D', decided(name))
 
     if votes then
         put('V', redis.call('LRANGE', name .. VOTES, 0, -1))

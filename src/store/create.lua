@@ -98,10 +98,10 @@ end
 
 a = { s = 'pending', c = now, x = now + timeout, d = 0 }
 
-redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'g', digest, 'b', doc,
-           'k', int(a.c) .. ' ' .. int(within) .. ' '
-                .. (join ~= '' and join or '-') .. ' '
-                .. (per ~= '' and per or '-'))
+redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
+           'k', table.concat({ int(a.c), int(within),
+                               join ~= '' and join or '-',
+                               per ~= '' and per or '-', digest }, ' '))
 redis.call('PEXPIRE', key, int(whole + retention))
 
 redis.call('ZADD', PENDING, int(a.x), id)

@@ -32,7 +32,8 @@ typedef struct ngx_http_approval_op_s     ngx_http_approval_op_t;
  * What came back.  Strings end with the call that gets them.
  *
  *   NGX_OK        done; state and what the operation's comment names are set
- *   NGX_DECLINED  not done: the action is in another state (set), or unknown
+ *   NGX_DECLINED  not done: the action is in another state (set), or unknown;
+ *                 EXPIRED without a decision: it is overdue, nobody settled it
  *   NGX_AGAIN     not done, try again as the operation's comment says
  *   NGX_BUSY      a limit of the store's is reached (create: max_pending)
  *   NGX_ERROR     the store is unavailable, answered with an error, or what it
@@ -77,7 +78,10 @@ typedef struct {
 ngx_http_approval_store_t *ngx_http_approval_store_create(
     ngx_http_approval_store_conf_t *conf, ngx_log_t *log,
     const ngx_http_approval_store_events_t *events);
+
+/* Handlers of operations under way are not called any more. */
 void ngx_http_approval_store_destroy(ngx_http_approval_store_t *store);
+
 ngx_uint_t ngx_http_approval_store_ready(ngx_http_approval_store_t *store);
 ngx_http_approval_redis_t *ngx_http_approval_store_redis(
     ngx_http_approval_store_t *store);
@@ -164,7 +168,11 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
     ngx_http_approval_store_pt handler, void *data);
 
 
-/* executing -> EXECUTED or FAILED, with the outcome (JSON). */
+/*
+ * executing -> EXECUTED or FAILED, with the outcome (JSON).  Of an action that
+ * this worker consumed the outcome is kept: where it cannot be recorded now
+ * (NULL, NGX_ERROR) the store records it as soon as it is back.
+ */
 ngx_http_approval_op_t *ngx_http_approval_store_finish(
     ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,

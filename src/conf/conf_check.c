@@ -1,0 +1,417 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What can be said only when all of the configuration was read: names may be
+ * used before they are declared.
+ */
+
+
+#include "conf/conf.h"
+
+
+typedef struct {
+    approval_vote_t                votes[APPROVAL_QUORUM_VOTES];
+    size_t                         n;           /* distinct persons           */
+    size_t                         found;       /* of them, for this line     */
+    size_t                         enough;
+    ngx_uint_t                     line;
+    unsigned                       full:1;
+} ngx_http_approval_roster_t;
+
+
+static char *ngx_http_approval_check_groups(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+static char *ngx_http_approval_check_quorum(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+static int ngx_http_approval_check_member(void *data, approval_str_t person);
+static char *ngx_http_approval_check_channels(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+static ngx_http_approval_channel_t *ngx_http_approval_check_channel(
+    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
+static char *ngx_http_approval_check_base_url(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+static ngx_uint_t ngx_http_approval_check_captured(
+    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
+
+
+char *
+ngx_http_approval_check_policy(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy)
+{
+    ngx_uint_t                  i;
+    const char                 *missing;
+    ngx_http_approval_rule_t  **rules;
+
+    if (!policy->requires) {
+        return NGX_CONF_OK;
+    }
+
+    mcf->enabled = 1;
+
+    missing = (mcf->store_conf == NULL) ? "approval_redis URL"
+              : (mcf->keyring == NULL) ? "approval_key FILE" : NULL;
+
+    if (missing) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "approval_policy \"%V\" requires approvals, but there "
+                      "is no \"%s\": add it to the http block in %s:%ui",
+                      &policy->name, missing, policy->conf_file,
+                      policy->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    rules = policy->rules.elts;
+
+    for (i = 0; i < policy->rules.nelts; i++) {
+
+        if (rules[i]->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
+            continue;
+        }
+
+        if (ngx_http_approval_check_groups(cf, mcf, rules[i]) != NGX_CONF_OK
+            || ngx_http_approval_check_quorum(cf, mcf, rules[i])
+               != NGX_CONF_OK
+            || ngx_http_approval_check_channels(cf, mcf, rules[i])
+               != NGX_CONF_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_approval_check_groups(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+{
+    ngx_int_t                    *groups;
+    ngx_str_t                     name;
+    ngx_uint_t                    i, j;
+    approval_str_t                s;
+    ngx_http_approval_require_t  *requires;
+
+    requires = rule->requires->elts;
+
+    for (i = 0; i < rule->requires->nelts; i++) {
+        groups = requires[i].groups.elts;
+
+        for (j = 0; j < requires[i].groups.nelts; j++) {
+
+            if (approval_people_group_size(mcf->people, groups[j])) {
+                continue;
+            }
+
+            s = approval_people_group_name(mcf->people, groups[j]);
+            name.len = s.len;
+            name.data = (u_char *) s.data;
+
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "group \"%V\" in \"require\" of rule \"%V\" has no "
+                          "members: declare them with \"approval_group %V "
+                          "identity...\" in %s:%ui",
+                          &name, &rule->name, &name, rule->conf_file,
+                          rule->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * Lines that their groups could never fill would hold requests in vain.  Of
+ * each line's people as many are looked at as all lines together take: with
+ * that many to choose from, a line can always be filled.
+ */
+
+static char *
+ngx_http_approval_check_quorum(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+{
+    unsigned                      need[APPROVAL_QUORUM_LINES];
+    ngx_int_t                    *groups;
+    ngx_uint_t                    i, j;
+    ngx_http_approval_roster_t   *roster;
+    ngx_http_approval_require_t  *requires;
+
+    roster = ngx_pcalloc(cf->temp_pool, sizeof(ngx_http_approval_roster_t));
+    if (roster == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    requires = rule->requires->elts;
+
+    for (i = 0; i < rule->requires->nelts; i++) {
+        need[i] = requires[i].count;
+        roster->enough += need[i];
+    }
+
+    for (i = 0; i < rule->requires->nelts; i++) {
+
+        groups = requires[i].groups.elts;
+        roster->line = i;
+        roster->found = 0;
+
+        for (j = 0; j < requires[i].groups.nelts; j++) {
+            if (approval_people_each(mcf->people, groups[j],
+                                     ngx_http_approval_check_member, roster)
+                == APPROVAL_ERROR)
+            {
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        if (roster->full) {
+            return NGX_CONF_OK;
+        }
+
+        if (roster->found < need[i]) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "rule \"%V\" requires %ui approvers of groups that "
+                          "have %uz members in %s:%ui",
+                          &rule->name, (ngx_uint_t) need[i], roster->found,
+                          rule->conf_file, rule->conf_line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (approval_quorum(need, rule->requires->nelts, 1, roster->votes,
+                        roster->n, NULL)
+        != APPROVAL_QUORUM_APPROVED)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "the \"require\" lines of rule \"%V\" can never all be "
+                      "filled: a person counts for one line only, and their "
+                      "groups share too many members in %s:%ui",
+                      &rule->name, rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static int
+ngx_http_approval_check_member(void *data, approval_str_t person)
+{
+    ngx_http_approval_roster_t *roster = data;
+
+    size_t  i;
+
+    if (roster->found == roster->enough) {
+        return APPROVAL_DECLINED;
+    }
+
+    for (i = 0; i < roster->n; i++) {
+        if (approval_str_eq(roster->votes[i].person, person)) {
+            break;
+        }
+    }
+
+    if (i == APPROVAL_QUORUM_VOTES) {
+        roster->full = 1;
+        return APPROVAL_DECLINED;
+    }
+
+    if (i == roster->n) {
+        roster->votes[i].person = person;
+        roster->votes[i].approve = 1;
+        roster->n++;
+    }
+
+    if (!(roster->votes[i].lines & (uint32_t) 1 << roster->line)) {
+        roster->votes[i].lines |= (uint32_t) 1 << roster->line;
+        roster->found++;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static char *
+ngx_http_approval_check_channels(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+{
+    ngx_uint_t                     i, j;
+    ngx_str_t                     *names;
+    ngx_array_t                   *list;
+    ngx_http_approval_channel_t  **slot, **channels, *channel;
+
+    if (rule->notify == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    names = rule->notify->elts;
+
+    list = ngx_array_create(cf->pool, rule->notify->nelts, sizeof(void *));
+    if (list == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 0; i < rule->notify->nelts; i++) {
+
+        channel = ngx_http_approval_check_channel(mcf, &names[i]);
+
+        if (channel == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown channel \"%V\" in \"notify\" of rule "
+                          "\"%V\": declare it with \"approval_channel\" "
+                          "in %s:%ui",
+                          &names[i], &rule->name, rule->conf_file,
+                          rule->conf_line);
+            return NGX_CONF_ERROR;
+        }
+
+        channels = list->elts;
+
+        for (j = 0; j < list->nelts; j++) {
+            if (channels[j] == channel) {
+                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                              "\"notify\" of rule \"%V\" names channel \"%V\" "
+                              "twice: remove one of them in %s:%ui",
+                              &rule->name, &names[i], rule->conf_file,
+                              rule->conf_line);
+                return NGX_CONF_ERROR;
+            }
+        }
+
+        slot = ngx_array_push(list);
+        if (slot == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *slot = channel;
+    }
+
+    rule->notify = list;
+
+    return ngx_http_approval_check_base_url(cf, mcf, rule);
+}
+
+
+static ngx_http_approval_channel_t *
+ngx_http_approval_check_channel(ngx_http_approval_main_conf_t *mcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                     i;
+    ngx_http_approval_channel_t  **channels;
+
+    channels = mcf->channels.elts;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+        if (channels[i]->name.len == name->len
+            && ngx_strncmp(channels[i]->name.data, name->data, name->len) == 0)
+        {
+            return channels[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static char *
+ngx_http_approval_check_base_url(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+{
+    ngx_str_t  *url;
+
+    if (mcf->base_url == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "rule \"%V\" notifies approvers, but there is no "
+                      "\"approval_base_url\" for its links: add it to the "
+                      "http block in %s:%ui",
+                      &rule->name, rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    url = &mcf->base_url->value;
+
+    if (mcf->base_url->lengths == NULL
+        && ngx_strncmp(url->data, "https://", 8) != 0
+        && ngx_strncmp(url->data, "http://", 7) != 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"approval_base_url %V\" is no URL for the links of "
+                      "rule \"%V\": start it with \"https://\" in %s:%ui",
+                      url, &rule->name, rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* A misspelt $approval_arg_NAME would be empty for ever, and nobody told. */
+
+ngx_int_t
+ngx_http_approval_check_variables(ngx_conf_t *cf)
+{
+    ngx_str_t                       name;
+    ngx_uint_t                      i;
+    ngx_http_variable_t            *v;
+    ngx_http_core_main_conf_t      *cmcf;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        name = v[i].name;
+
+        if (name.len < sizeof(NGX_HTTP_APPROVAL_ARG) - 1
+            || ngx_strncmp(name.data, NGX_HTTP_APPROVAL_ARG,
+                           sizeof(NGX_HTTP_APPROVAL_ARG) - 1)
+               != 0)
+        {
+            continue;
+        }
+
+        name.data += sizeof(NGX_HTTP_APPROVAL_ARG) - 1;
+        name.len -= sizeof(NGX_HTTP_APPROVAL_ARG) - 1;
+
+        if (!ngx_http_approval_check_captured(mcf, &name)) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown \"" NGX_HTTP_APPROVAL_ARG "%V\" variable: "
+                          "no \"match\" of any rule has a regex with a group "
+                          "\"(?<%V>...)\"", &name, &name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_check_captured(ngx_http_approval_main_conf_t *mcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                    i, j;
+    ngx_http_approval_rule_t    **rules;
+    ngx_http_approval_policy_t  **policies;
+
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        rules = policies[i]->rules.elts;
+
+        for (j = 0; j < policies[i]->rules.nelts; j++) {
+            if (approval_match_rule_captures(policies[i]->match,
+                                             rules[j]->number,
+                                             ngx_http_approval_core_str(name)))
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}

@@ -1,0 +1,239 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Model Context Protocol: a refused tools/call is answered as a tool result,
+ * which a model reads and adapts to; a JSON-RPC error it takes for a broken
+ * transport.
+ */
+
+
+#include "gate/gate.h"
+
+#include "model/problem.h"
+
+
+static ngx_int_t ngx_http_approval_mcp_call(json_t *message);
+static json_t *ngx_http_approval_mcp_result(json_t *id, const char *text,
+    json_t *meta);
+static ngx_uint_t ngx_http_approval_mcp_events_only(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_mcp_same(ngx_http_request_t *r,
+    const char *header, json_t *value);
+
+
+/*
+ * Keeps the ids of the tools/call requests in the body, as JSON text: a single
+ * id, or an array of them for a batch. Nothing is kept for other bodies.
+ */
+
+ngx_int_t
+ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
+{
+    char    *text;
+    size_t   i;
+    json_t  *json, *ids, *message;
+
+    if (hold->mcp_ids.len || hold->body == NULL || hold->body->json == NULL) {
+        return NGX_OK;
+    }
+
+    json = hold->body->json;
+
+    if (json_is_array(json)) {
+        ids = json_array();
+
+        json_array_foreach(json, i, message) {
+            if (ngx_http_approval_mcp_call(message)) {
+                json_array_append(ids, json_object_get(message, "id"));
+            }
+        }
+
+        if (json_array_size(ids) == 0) {
+            json_decref(ids);
+            return NGX_OK;
+        }
+
+    } else if (ngx_http_approval_mcp_call(json)) {
+        ids = json_incref(json_object_get(json, "id"));
+
+    } else {
+        return NGX_OK;
+    }
+
+    text = json_dumps(ids, JSON_COMPACT|JSON_ENCODE_ANY);
+
+    json_decref(ids);
+
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    hold->mcp_ids.len = ngx_strlen(text);
+    hold->mcp_ids.data = ngx_pnalloc(hold->request->pool, hold->mcp_ids.len);
+
+    if (hold->mcp_ids.data) {
+        ngx_memcpy(hold->mcp_ids.data, text, hold->mcp_ids.len);
+
+    } else {
+        hold->mcp_ids.len = 0;
+    }
+
+    free(text);
+
+    return hold->mcp_ids.data ? NGX_OK : NGX_ERROR;
+}
+
+
+/* A request, not a notification: it has an id, and waits for a result. */
+
+static ngx_int_t
+ngx_http_approval_mcp_call(json_t *message)
+{
+    json_t      *id;
+    const char  *version, *method;
+
+    id = json_object_get(message, "id");
+    version = json_string_value(json_object_get(message, "jsonrpc"));
+    method = json_string_value(json_object_get(message, "method"));
+
+    return (json_is_string(id) || json_is_number(id))
+           && version && ngx_strcmp(version, "2.0") == 0
+           && method && ngx_strcmp(method, "tools/call") == 0;
+}
+
+
+/*
+ * The headers that repeat the call for intermediaries must say what the body
+ * says, or two readers judge two calls.
+ */
+
+ngx_int_t
+ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold)
+{
+    json_t  *json;
+
+    json = hold->body->json;
+
+    if (!hold->lcf->policy->mcp || !json_is_object(json)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_approval_mcp_same(hold->request, "mcp-method",
+                                   json_object_get(json, "method"))
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_approval_mcp_same(hold->request, "mcp-name",
+                          json_object_get(json_object_get(json, "params"),
+                                          "name"));
+}
+
+
+static ngx_int_t
+ngx_http_approval_mcp_same(ngx_http_request_t *r, const char *header,
+    json_t *value)
+{
+    ngx_str_t  s;
+
+    if (ngx_http_approval_header_in(r, header, &s) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    return (json_is_string(value)
+            && json_string_length(value) == s.len
+            && ngx_memcmp(json_string_value(value), s.data, s.len) == 0)
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* Sends the refusal as the result of every call that waits for one. */
+
+ngx_int_t
+ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, const char *text, json_t *meta)
+{
+    json_t          *ids, *answer, *id;
+    size_t           i;
+    ngx_int_t        rc;
+    approval_buf_t   buf;
+
+    ids = json_loadb((char *) hold->mcp_ids.data, hold->mcp_ids.len,
+                     JSON_DECODE_ANY, NULL);
+
+    if (json_is_array(ids)) {
+        answer = json_array();
+
+        json_array_foreach(ids, i, id) {
+            json_array_append_new(answer,
+                              ngx_http_approval_mcp_result(id, text, meta));
+        }
+
+    } else {
+        answer = ids ? ngx_http_approval_mcp_result(ids, text, meta) : NULL;
+    }
+
+    json_decref(ids);
+    json_decref(meta);
+
+    if (!ngx_http_approval_mcp_events_only(r)) {
+        return ngx_http_approval_send_json(r, NGX_HTTP_OK, "application/json",
+                                           answer);
+    }
+
+    approval_buf_init(&buf);
+    approval_buf_adds(&buf, "event: message\ndata: ");
+
+    if (answer == NULL || approval_json_canonical(answer, &buf) != APPROVAL_OK)
+    {
+        buf.failed = 1;
+    }
+
+    approval_buf_adds(&buf, "\n\n");
+
+    rc = buf.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                    : ngx_http_approval_send(r, NGX_HTTP_OK,
+                                             "text/event-stream",
+                                             approval_buf_str(&buf));
+    approval_buf_free(&buf);
+    json_decref(answer);
+
+    return rc;
+}
+
+
+static json_t *
+ngx_http_approval_mcp_result(json_t *id, const char *text, json_t *meta)
+{
+    return json_pack("{s:s, s:O, s:{s:b, s:[{s:s, s:s}], s:{s:O}}}",
+                     "jsonrpc", "2.0", "id", id,
+                     "result", "isError", 1,
+                     "content", "type", "text", "text", text,
+                     "_meta", "approval", meta);
+}
+
+
+/* MCP clients accept both forms; JSON is sent unless only events will do. */
+
+static ngx_uint_t
+ngx_http_approval_mcp_events_only(ngx_http_request_t *r)
+{
+    ngx_str_t  accept;
+
+    if (ngx_http_approval_header_in(r, "accept", &accept) != NGX_OK) {
+        return 0;
+    }
+
+    return ngx_strlcasestrn(accept.data, accept.data + accept.len,
+                            (u_char *) "text/event-stream",
+                            sizeof("text/event-stream") - 2)
+           != NULL
+           && ngx_strlcasestrn(accept.data, accept.data + accept.len,
+                               (u_char *) "application/json",
+                               sizeof("application/json") - 2)
+              == NULL
+           && ngx_strlcasestrn(accept.data, accept.data + accept.len,
+                               (u_char *) "*/*", 2)
+              == NULL;
+}

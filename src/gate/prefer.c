@@ -1,0 +1,119 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * How long the connection waits: the rule's "hold", and what the client
+ * prefers (RFC 7240: "respond-async", "wait=N").
+ */
+
+
+#include "gate/gate.h"
+
+
+static void ngx_http_approval_prefer_value(ngx_http_approval_hold_t *hold,
+    u_char *p, u_char *last);
+static void ngx_http_approval_prefer_token(ngx_http_approval_hold_t *hold,
+    u_char *p, u_char *last);
+
+
+/*
+ * Sets hold->patience: milliseconds, never more than the rule's; all Prefer
+ * headers count, the first of each preference wins, the unknown are ignored.
+ */
+
+void
+ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
+{
+    ngx_uint_t        i;
+    ngx_msec_t        wait;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    hold->patience = hold->rule->hold;
+    hold->prefer_wait = NGX_ERROR;
+    hold->prefer_async = 0;
+
+    for (part = &hold->request->headers_in.headers.part;
+         part;
+         part = part->next)
+    {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == sizeof("prefer") - 1
+                && ngx_memcmp(h[i].lowcase_key, "prefer", 6) == 0)
+            {
+                ngx_http_approval_prefer_value(hold, h[i].value.data,
+                                      h[i].value.data + h[i].value.len);
+            }
+        }
+    }
+
+    if (hold->prefer_wait != NGX_ERROR) {
+        wait = (ngx_msec_t) hold->prefer_wait * 1000;
+        hold->patience = ngx_min(hold->patience, wait);
+
+    } else if (hold->prefer_async) {
+        hold->patience = 0;
+    }
+}
+
+
+static void
+ngx_http_approval_prefer_value(ngx_http_approval_hold_t *hold, u_char *p,
+    u_char *last)
+{
+    u_char  *end;
+
+    for ( /* void */ ; p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, ',');
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        ngx_http_approval_prefer_token(hold, p, end);
+    }
+}
+
+
+static void
+ngx_http_approval_prefer_token(ngx_http_approval_hold_t *hold, u_char *p,
+    u_char *last)
+{
+    u_char     *end;
+    ngx_int_t   n;
+
+    /* parameters of a preference (";") are none of these two's */
+
+    end = ngx_strlchr(p, last, ';');
+
+    if (end) {
+        last = end;
+    }
+
+    while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
+        last--;
+    }
+
+    if (last - p == sizeof("respond-async") - 1
+        && ngx_strncasecmp(p, (u_char *) "respond-async", last - p) == 0)
+    {
+        hold->prefer_async = 1;
+        return;
+    }
+
+    if (last - p > 5 && ngx_strncasecmp(p, (u_char *) "wait=", 5) == 0
+        && hold->prefer_wait == NGX_ERROR)
+    {
+        n = ngx_atoi(p + 5, last - p - 5);
+
+        if (n != NGX_ERROR) {
+            hold->prefer_wait = ngx_min(n, 86400);
+        }
+    }
+}

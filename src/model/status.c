@@ -1,0 +1,94 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "model/status.h"
+
+#include "core/keys.h"
+
+
+static json_t *ngx_http_approval_status_time(int64_t ms);
+static const char *ngx_http_approval_status_next(
+    ngx_http_approval_state_e state);
+
+
+json_t *
+ngx_http_approval_status_document(u_char *id, ngx_http_approval_state_e state,
+    int64_t created, int64_t expires)
+{
+    json_t      *status;
+    ngx_str_t   *name;
+    ngx_uint_t   terminal;
+
+    name = ngx_http_approval_state_name(state);
+    terminal = ngx_http_approval_state_terminal(state);
+
+    status = json_pack("{s:o, s:o, s:b, s:o, s:o, s:s}",
+                 "id", json_stringn((char *) id, APPROVAL_ID_LEN),
+                 "state", json_stringn((char *) name->data, name->len),
+                 "terminal", (int) terminal,
+                 "created_at", ngx_http_approval_status_time(created),
+                 "expires_at", ngx_http_approval_status_time(expires),
+                 "next", ngx_http_approval_status_next(state));
+
+    if (status && !terminal
+        && json_object_set_new(status, "retry_after",
+                               json_integer(NGX_HTTP_APPROVAL_STATUS_RETRY))
+           != 0)
+    {
+        json_decref(status);
+        return NULL;
+    }
+
+    return status;
+}
+
+
+static json_t *
+ngx_http_approval_status_time(int64_t ms)
+{
+    char  time[APPROVAL_TIME_LEN + 1];
+
+    approval_time_format(time, ms);
+
+    return json_string(time);
+}
+
+
+static const char *
+ngx_http_approval_status_next(ngx_http_approval_state_e state)
+{
+    switch (state) {
+
+    case NGX_HTTP_APPROVAL_PENDING:
+        return "Approvers were asked. Ask again here in retry_after seconds.";
+
+    case NGX_HTTP_APPROVAL_APPROVED:
+        return "Send the same request again, with the header Approval-Id: it "
+               "passes once, and soon, or the approval lapses.";
+
+    case NGX_HTTP_APPROVAL_EXECUTING:
+        return "The request was forwarded; its outcome is not known yet.";
+
+    case NGX_HTTP_APPROVAL_EXECUTED:
+        return "The request was forwarded, and answered. Sending it again is "
+               "a new action.";
+
+    case NGX_HTTP_APPROVAL_DENIED:
+        return "An approver denied the request. Do not send it again "
+               "unchanged.";
+
+    case NGX_HTTP_APPROVAL_EXPIRED:
+        return "Nobody decided, or nobody used the approval, in time. "
+               "Sending the request again asks anew.";
+
+    case NGX_HTTP_APPROVAL_CANCELLED:
+        return "The request was given up. Sending it again asks anew.";
+
+    default:
+        return "The request was forwarded, but its outcome is unknown. Look "
+               "at the upstream before sending it again.";
+    }
+}

@@ -1,0 +1,30 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The status document: what a requester learns of its action, from the 202
+ * and from the status URL alike.  It holds nothing that could decide.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_STATUS_H
+#define NGX_HTTP_APPROVAL_STATUS_H
+
+
+#include "core/json.h"
+#include "model/state.h"
+
+
+#define NGX_HTTP_APPROVAL_STATUS_RETRY  2      /* seconds */
+
+
+/*
+ * {"id", "state", "terminal", "created_at", "expires_at", "next"} and, until
+ * the state is terminal, "retry_after" (seconds).  Times are milliseconds
+ * since the epoch.  A new reference, or NULL: no memory.
+ */
+json_t *ngx_http_approval_status_document(u_char *id,
+    ngx_http_approval_state_e state, int64_t created, int64_t expires);
+
+
+#endif /* NGX_HTTP_APPROVAL_STATUS_H */

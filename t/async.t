@@ -1,0 +1,148 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# Waiting well: the rule's "hold", Prefer (RFC 7240), the 202 and what follows.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Approval::Test;
+use Approval::Gateway;
+
+need_module();
+
+my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
+    approval_policy p {
+        rule short  { match $uri ^/short;  require admins; hold 300ms;
+                      timeout 30s; notify hook; }
+        rule wait   { match $uri ^/wait;   require admins; timeout 30s;
+                      notify hook; }
+    }
+EOF
+    approval p;
+    location / { proxy_pass %%UP%%; }
+EOF
+
+my @get = (GET => '/wait/1');
+
+
+# A 202, as a document: what it must say, and what it must not.
+
+sub is_accepted {
+    my ($r, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    is($r->status, 202, "$name: 202");
+    is($r->header('Content-Type'), 'application/json', "$name: JSON");
+
+    my $id = $r->header('Approval-Id');
+    like($id, qr/^[0-9a-f]{32}$/, "$name: Approval-Id");
+    is($r->header('Approval-Status'), 'pending', "$name: pending");
+    like($r->header('Location'), qr{/_approval/status/$id$},
+         "$name: Location is the status URL");
+    like($r->header('Retry-After'), qr/^\d+$/, "$name: Retry-After");
+    is_deeply([ sort keys %{ $r->json } ],
+              [ qw(created_at expires_at id next retry_after state terminal) ],
+              "$name: the status document, and nothing that decides");
+    is($r->json->{state}, 'pending', "$name: state");
+
+    return $id;
+}
+
+
+# Nobody who knows nothing of approvals reads a 202.
+
+my ($client, $first) = $gw->hold(@get);
+ok($client->quiet(0.5), 'held by default');
+$gw->vote($first, 'approve');
+is($client->read->status, 200, 'and answered by the upstream');
+
+for (
+    [ 'respond-async', 'respond-async', 'respond-async' ],
+    [ 'Respond-Async', 'respond-async', 'without case' ],
+    [ 'wait=1', 'wait=1', 'wait' ],
+    [ 'respond-async, wait=1', 'respond-async, wait=1', 'both' ],
+    [ 'handling=lenient, wait=0 ; x=y', 'wait=0', 'among others' ],
+) {
+    my ($prefer, $applied, $name) = @$_;
+    my $before = $gw->hits('/wait/1');
+
+    my $c = $gw->send(@get, headers => [ Prefer => $prefer ]);
+    my $r = $c->read;
+    my $id = is_accepted($r, $name);
+
+    is($r->header('Preference-Applied'), $applied, "$name: applied");
+
+    my $again = $gw->send(@get, headers => [ Prefer => $prefer ])->read;
+    is(is_accepted($again, "$name, again"), $id, "$name: it joins");
+
+    $gw->vote($id, 'approve');
+
+    my $status = http_get($gw->port, "/_approval/status/$id",
+                          headers => [ 'X-Agent' => 'agent-7' ])->json;
+    is($status->{state}, 'approved', "$name: the status says so");
+
+    $r = $gw->send(@get, headers => [ Prefer => $prefer,
+                                      'Approval-Id' => $id ])->read;
+    is($r->status, 200, "$name: redeemed");
+    is($gw->hits('/wait/1') - $before, 1, "$name: executed once");
+
+    my $new = $gw->send(@get, headers => [ Prefer => 'respond-async' ])->read;
+    isnt(is_accepted($new, "$name, used up"), $id,
+         "$name: an approval is good for one");
+    $gw->vote($new->header('Approval-Id'), 'deny', 'no');
+}
+
+for ('wait=x', 'wait=', 'wait=-1', 'wait', 'respond-asynchronously', '', ',,') {
+    my ($c, $id) = $gw->hold(GET => '/wait/2', headers => [ Prefer => $_ ]);
+    ok($c->quiet(0.2), "Prefer \"$_\" means nothing");
+    $gw->vote($id, 'deny');
+    is($c->read->status, 403, 'denied');
+}
+
+# The rule's own patience
+
+my $messages = $gw->hook->messages;
+my $r = $gw->send(POST => '/short', body => 'a=1')->read;
+my $id = is_accepted($r, 'hold');
+is($r->header('Preference-Applied'), undef, 'hold: nobody preferred');
+ok(wait_for(sub { $gw->hook->messages > $messages }), 'approvers are told');
+
+$r = $gw->send(POST => '/short', body => 'a=2')->read;
+isnt($r->header('Approval-Id'), $id, 'another byte is another action');
+
+$gw->vote($id, 'deny', 'not now');
+is(http_get($gw->port, "/_approval/status/$id",
+            headers => [ 'X-Agent' => 'agent-7' ])->json->{state},
+   'denied', 'the status says denied');
+
+$id = $r->header('Approval-Id');
+$gw->vote($id, 'approve');
+$r = $gw->send(POST => '/short', body => 'a=1')->read;
+is($r->status, 202, 'what was denied is asked for anew');
+$gw->vote($r->header('Approval-Id'), 'deny');
+$r = $gw->send(POST => '/short', body => 'a=2')->read;
+is($r->status, 200, 'what was approved passes');
+is($gw->up->last->body, 'a=2', 'with its body');
+
+# Told also where the receiver is slower than the 202
+
+$gw->hook->script({ delay => 0.5 }) if $gw->hook->can('script');
+$r = $gw->send(GET => '/wait/slow', headers => [ Prefer => 'respond-async' ])
+        ->read;
+is_accepted($r, 'slow receiver');
+ok(wait_for(sub { grep { $_->{action_id} eq $r->header('Approval-Id') }
+                       $gw->audit('notified') }),
+   'the message outlives the 202');
+$gw->vote($r->header('Approval-Id'), 'deny');
+
+my ($code, $out) = Approval::Nginx->test_conf(http => <<'EOF');
+    approval_policy p { rule r { require a; timeout 1s; hold 2s; } }
+EOF
+isnt($code, 0, 'hold longer than timeout');
+like($out, qr/"hold" of rule "r" is longer than its "timeout"/, 'says so');
+
+$gw->clean('async');
+done_testing;

@@ -1,0 +1,237 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# Every configuration in docs/ and README.md is taken by nginx.  The word after
+# "```nginx" says where it stands: main, http, server, location, policy, rule
+# or channel; without one the first place that takes it will do, or http with
+# its locations in a server.  What an excerpt names and does not declare is declared here.  And every directive of
+# the module, each refusal and each variable is documented.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Approval::Test;
+
+need('openssl');
+need_module();
+
+
+my @places = qw(http server location policy rule channel main site);
+my $root = root_dir();
+my $keys = make_keys(tempdir());
+my $webhook = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
+
+my $ngx = Approval::Nginx->new(start => 0, files => {
+    'approval/secret' => slurp($keys->{secret}),
+    'approval/signing.pem' => slurp($keys->{signing}),
+    'approval/webhook' => $webhook,
+    'approval/url' => "https://hooks.example.com/T0/B0/secret\n",
+    'approval/slack' => 'https://hooks.slack.com/services/T0/B0/x' . "\n",
+    'approval/slack-signing' => '0123456789abcdef0123456789abcdef' . "\n",
+    'approval/teams' => 'https://teams.example.com/x' . "\n",
+    'approval/redis' => "password\n",
+    'approval/passwords' => "alice:x\n",
+    map({ ("approval/$_" => "alice\@example.com\nbob\@example.com\n") }
+        qw(oncall owners sre dba)),
+    map({ ("approval/$_" => "default \"\";\n" =~ s/^default.*//r) }
+        qw(agents pipelines)),
+});
+
+my $tls = tempdir();
+
+system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+       . "-keyout $tls/key -out $tls/pem -subj /CN=localhost -days 2 "
+       . "2>/dev/null") == 0 or die 'openssl req failed';
+
+
+# the excerpts of a file: { line, place, text }
+
+sub excerpts {
+    my ($file) = @_;
+
+    my ($line, @found, $open) = (0);
+
+    for (split(/^/, slurp($file))) {
+        $line++;
+
+        if ($open && /^\s*```\s*$/) {
+            push @found, $open;
+            $open = undef;
+
+        } elsif ($open) {
+            $open->{text} .= $_;
+
+        } elsif (/^\s*```\s*nginx\b[ \t]*(\w*)/) {
+            $open = { line => $line + 1, place => $1, text => '' };
+        }
+    }
+
+    return @found;
+}
+
+
+# on this machine
+
+sub fit {
+    my ($text) = @_;
+
+    my $listen = 'listen 127.0.0.1:%%PORT%%';
+
+    $text =~ s{/etc/nginx/approval/}{%%PREFIX%%/approval/}g;
+    $text =~ s{/etc/(?:nginx|ssl)/[\w./-]*?(?:key)[\w.-]*(?=;)}{$tls/key}g;
+    $text =~ s{/etc/(?:nginx/tls|nginx/ssl|ssl)/[\w./-]+(?=;)}{$tls/pem}g;
+    $text =~ s{/var/log/nginx/}{%%PREFIX%%/}g;
+    $text =~ s{/run/[\w/.-]*\.sock}{%%PREFIX%%/redis.sock}g;
+    $text =~ s{\blisten\s+(?:\S+:)?\d+}{$listen}g;
+    $text =~ s{(rediss?://(?:[^\s@/]+@)?)[a-z][\w.-]*\.\w+}{${1}127.0.0.1}g;
+    $text =~ s{^\s*load_module .*$}{}mg;
+    $text =~ s{\.\.\.;|…;}{;}g;
+
+    return $text;
+}
+
+
+sub has { return $_[0] =~ /^[^#]*\b$_[1]\b/m }
+
+
+# declared for the excerpt: what it names and does not declare itself
+
+sub prelude {
+    my ($text) = @_;
+
+    my @lines;
+
+    push @lines, 'approval_redis unix:%%PREFIX%%/redis.sock;'
+        unless has($text, 'approval_redis');
+    push @lines, 'approval_key %%PREFIX%%/approval/secret;'
+        unless has($text, 'approval_key');
+    push @lines, 'approval_base_url https://gw.example.com/_approval;'
+        unless has($text, 'approval_base_url');
+    push @lines, 'approval_zone zone 1m;' unless has($text, 'approval_zone');
+    push @lines, 'resolver 127.0.0.1;' unless has($text, 'resolver');
+
+    my %group = map { $_ => 1 } map { split } $text =~ /^\s*require\s+([^;]+);/mg;
+    delete @group{ 'of', grep { /^\d+$/ } keys %group };
+
+    push @lines, map { "approval_group $_ stub1 stub2 stub3;" }
+                 grep { !has($text, "approval_group\\s+$_") } sort keys %group;
+
+    my %channel = map { $_ => 1 }
+        map { split } $text =~ /^\s*(?:notify|escalate\s+\w+)\s+([^;]+);/mg;
+
+    push @lines, map { "approval_channel $_ { url http://127.0.0.1:1/; }" }
+                 grep { !has($text, "approval_channel\\s+$_") }
+                 sort keys %channel;
+
+    my %policy = map { $_ => 1 } $text =~ /^\s*approval\s+(\w[\w-]*)\s*;/mg;
+    delete $policy{off};
+
+    push @lines, map { "approval_policy $_ { }" }
+                 grep { !has($text, "approval_policy\\s+$_") } sort keys %policy;
+
+    push @lines, 'approval_requester $remote_user;'
+        unless has($text, 'approval_requester');
+
+    return join "\n", @lines, '';
+}
+
+
+sub http_with {
+    my ($text, $place, @more) = @_;
+
+    my $before = join "\n", prelude($text), @more, '';
+    my $server = 'server { listen 127.0.0.1:%%PORT1%%;';
+
+    if ($place eq 'site') {
+        my @locations;
+
+        push @locations, $1 while $text =~ s/^(location .*?^\})//ms;
+
+        return "$before$text\n$server\n" . join("\n", @locations, '}');
+    }
+
+    return "$before$text" if $place eq 'http';
+    return "$before$server\n$text\n}" if $place eq 'server';
+    return "$before$server location /excerpt/ {\n$text\n} }"
+        if $place eq 'location';
+    return "${before}approval_policy excerpt {\n$text\n}" if $place eq 'policy';
+    return "${before}approval_policy excerpt { rule x {\n$text\n} }"
+        if $place eq 'rule';
+
+    return "${before}approval_channel excerpt {\n$text\n}";
+}
+
+
+# variables of other parts of a configuration are declared, ours are not
+
+sub taken {
+    my ($text, $place) = @_;
+
+    $text = fit($text);
+
+    my ($code, $out, @more);
+
+    for (1 .. 10) {
+        ($code, $out) = $place eq 'main'
+            ? $ngx->test_conf(raw => "load_module %%MODULE%%;\n$text")
+            : $ngx->test_conf(raw => undef,
+                              http => http_with($text, $place, @more));
+
+        last unless $code && $out =~ /unknown "(?!approval_)(\w+)" variable/;
+
+        push @more, "map \$host \$$1 { default ''; }";
+    }
+
+    return ($code == 0 && $out !~ /\[(?:emerg|alert|warn)\].*approval/, $out);
+}
+
+
+for my $file (glob("$root/docs/*.md"), "$root/README.md") {
+    next unless -f $file;
+
+    my @excerpts = excerpts($file) or next;
+
+    subtest $file =~ s/^\Q$root\E\///r => sub {
+        for my $excerpt (@excerpts) {
+            my $place = $excerpt->{place};
+            my ($ok, $out, $all) = (0, '', '');
+
+            for my $try ($place ne '' ? $place : @places) {
+                ($ok, $out) = taken($excerpt->{text}, $try);
+                last if $ok;
+                $all .= "in $try: " . ($out =~ /^(.*\[(?:emerg|warn)\].*)$/m
+                                       ? $1 : $out) . "\n";
+            }
+
+            ok($ok, "line $excerpt->{line}") or diag($all);
+        }
+    };
+}
+
+
+subtest 'what there is, is documented' => sub {
+    my $doc = slurp("$root/docs/directives.md");
+    my $conf = slurp("$root/src/conf/conf.c");
+
+    my ($table) = $conf =~ /ngx_http_approval_commands\[\] = \{(.*?)^\};/ms;
+    my %directive = map { $_ => 1 } $table =~ /ngx_string\("(\w+)"\)/g;
+
+    cmp_ok(scalar keys %directive, '>', 40, 'directives were found');
+
+    ok($doc =~ /\*\*$_\*\*/, $_)
+        for grep { $_ ne 'include' } sort keys %directive;
+
+    ok($doc =~ /\*\*\Q$_\E\*\*|`\Q$_\E`|`\$approval_\Q$_\E`/, "variable $_")
+        for slurp("$root/src/gate/variables.c")
+            =~ /ngx_string\("approval_(\w+[a-z])"\)/g;
+
+    ok($doc =~ /`$_`/, "refusal $_")
+        for slurp("$root/src/gate/reply.c") =~ /^    \{ \d+, \d+, "([\w-]+)"/mg;
+};
+
+
+done_testing();

@@ -1,0 +1,371 @@
+# Copyright (C) ngx_http_approval_module contributors
+#
+# conf/examples and README.md: nginx takes each configuration as it stands, but
+# for the addresses and the places of files; three of them are driven.
+
+use Approval::Test;
+
+need('redis-server', 'openssl');
+need_module();
+
+my $examples = root_dir() . '/conf/examples';
+my $keys = make_keys(tempdir());
+my $webhook = 'whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
+
+my $tls = tempdir();
+
+system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+       . "-keyout $tls/key -out $tls/pem -subj /CN=localhost -days 2 "
+       . "2>/dev/null") == 0 or die 'openssl req failed';
+
+my %files = (
+    'approval/secret'      => slurp($keys->{secret}),
+    'approval/signing.pem' => slurp($keys->{signing}),
+    'approval/webhook'     => "$webhook\n",
+    'approval/redis'       => "unused\n",
+    'approval/passwords'   => 'alice:' . crypt('alice', '$6$salt')
+                              . "\ncarol\@example.com:"
+                              . crypt('carol', '$6$salt') . "\n",
+    'approval/agents'      => qq{"Bearer 7" agent-7;\n"Bearer a" Alice;\n},
+    'approval/pipelines'   => qq{"Bearer 7" shop-main;\n},
+    'approval/oncall'      => "# this week\nalice\@example.com\n",
+    'approval/owners'      => "alice\@example.com\nbob\@example.com\n",
+    'approval/sre'         => "alice\@example.com\nbob\@example.com\n",
+    map { $_ => slurp("$tls/" . (/\.key$/ ? 'key' : 'pem')) }
+        map { "tls/$_" } qw(server.pem server.key clients-ca.pem cluster-ca.pem
+                            gateway.pem gateway.key ca.pem),
+);
+
+
+# the example on this machine; with %how (redis, up, hook) also without TLS
+
+sub fit {
+    my ($name, %how) = @_;
+
+    my $text = slurp("$examples/$name");
+    my $redis = $how{redis} ? $how{redis}->url : 'unix:/nowhere/redis.sock';
+    my $listen = 'listen 127.0.0.1:%%PORT%%';
+
+    $text =~ s{/etc/nginx/(approval|tls)/}{%%PREFIX%%/$1/}g;
+    $text =~ s{/etc/ssl/certs/ca-certificates\.crt}{%%PREFIX%%/tls/ca.pem}g;
+    $text =~ s{/var/log/nginx/}{%%PREFIX%%/}g;
+    $text =~ s{listen 443}{$listen}g;
+
+    return $text unless %how;
+
+    $text =~ s{^approval_redis .*$}{approval_redis $redis;}m;
+    $text =~ s{\Q$listen\E[^;]*}{$listen}g;
+    $text =~ s{127\.0\.0\.1:9000}{'127.0.0.1:' . $how{up}->port}ge;
+    $text =~ s{^\s+resolver .*$}{}m;
+    $text =~ s{https://hooks\.example\.com}{$how{hook}->url}ge;
+    $text =~ s{https://\w+\.example\.com/_approval}
+              {http://127.0.0.1:%%PORT%%/_approval}x;
+
+    return $text;
+}
+
+
+my @names = map { s{.*/}{}r } sort glob("$examples/*.conf");
+
+cmp_ok(scalar @names, '>=', 7, 'there are examples');
+
+for my $name (@names) {
+    my $text = slurp("$examples/$name");
+
+    like($text, qr/\A# Copyright .*\n#\n# [A-Z]/, "$name says what it is for");
+
+    my ($rc, $out) = Approval::Nginx->test_conf(http => fit($name),
+                                                files => { %files });
+
+    is($rc, 0, "nginx takes $name") or diag($out);
+    unlike($out, qr/\[(?:warn|error|emerg)\]/, 'without a warning')
+        or diag($out);
+}
+
+
+# the whole configuration in README.md, and the files that it points to
+
+{
+    my $readme = slurp(root_dir() . '/README.md');
+    my ($conf) = $readme =~ /^```nginx\n(load_module .*?)^```$/ms;
+
+    my $temp = join '', map { "${_}_temp_path %%PREFIX%%/${_}_temp;\n" }
+                            qw(client_body proxy fastcgi uwsgi scgi);
+
+    $conf =~ s{^load_module .*$}{load_module %%MODULE%%;
+               pid %%PREFIX%%/nginx.pid; error_log %%PREFIX%%/error.log;}m;
+    $conf =~ s{^http \{$}{http \{ $temp access_log off;}m;
+    $conf =~ s{/etc/nginx/(approval|tls)/}{%%PREFIX%%/$1/}g;
+    $conf =~ s{/var/log/nginx/}{%%PREFIX%%/}g;
+    $conf =~ s{listen 443}{listen 127.0.0.1:%%PORT%%}g;
+
+    my ($rc, $out) = Approval::Nginx->test_conf(raw => $conf,
+                                                files => { %files });
+
+    is($rc, 0, 'nginx takes the configuration of README.md') or diag($out);
+
+    my @links = grep { !/^https?:/ } $readme =~ /\]\(([^)#]+)[^)]*\)/g;
+
+    is_deeply([ grep { !-e root_dir() . "/$_" } @links ], [],
+              'and its links lead somewhere');
+}
+
+
+sub gateway {
+    my ($name) = @_;
+
+    my %how = (redis => Approval::Redis->new, up => Approval::Upstream->new,
+               hook => Approval::Receiver->new);
+
+    $how{ngx} = Approval::Nginx->new(http => fit($name, %how),
+                                     files => { %files });
+
+    return \%how;
+}
+
+
+sub agent {
+    my ($g, $key) = @_;
+
+    return (headers => [ Authorization => "Bearer $key",
+                         'X-Approval-Reason' => 'invoice 7' ]);
+}
+
+
+sub records {
+    my ($g) = @_;
+
+    return map { decode_json($_) }
+           split /^/, slurp($g->{ngx}->path('approval.jsonl'));
+}
+
+
+sub pending {
+    my ($g) = @_;
+
+    my $ids;
+
+    wait_for(sub {
+        $ids = $g->{redis}->cmd(ZRANGE => 'approval:pending', 0, -1);
+        return @$ids;
+    });
+
+    return $ids->[0];
+}
+
+
+# personal links of the newest messages, by person
+
+sub links {
+    my ($g, $id, $n) = @_;
+
+    my %links;
+
+    wait_for(sub {
+        %links = ();
+
+        for my $message ($g->{hook}->messages) {
+            my $event = decode_json($message->body);
+            my $data = $event->{data};
+
+            $links{ $data->{links}{approver} } = $data->{links}{url}
+                if $event->{type} eq 'approval.requested'
+                   && $data->{id} eq $id;
+        }
+
+        return keys %links >= $n;
+    });
+
+    return \%links;
+}
+
+
+sub vote {
+    my ($g, $link, $decision, $comment) = @_;
+
+    my ($path, $token) = ($link // '') =~ m{^http://[^/]+(/[^?]+)\?t=(\S+)$};
+
+    return http_post($g->{ngx}->port,
+                     ($path // '/none') . '/decision?t=' . ($token // ''),
+                     encode_json({ decision => $decision,
+                                   comment => $comment // 'fine' }),
+                     headers => [ 'Content-Type' => 'application/json' ]);
+}
+
+
+# two-person: two of one group
+
+{
+    my $g = gateway('two-person.conf');
+    my $port = $g->{ngx}->port;
+
+    my $held = Approval::Client->new($port);
+    $held->send(POST => '/users/7/roles', json => { roles => ['admin'] },
+                agent($g, 'a'));
+
+    my $id = pending($g);
+    my $links = links($g, $id, 2);
+
+    is_deeply([ sort keys %$links ],
+              [ 'bob@example.com', 'carol@example.com' ],
+              'the requester, an alias of alice, is not asked');
+
+    is(vote($g, $links->{'bob@example.com'}, 'approve')->status, 200,
+       'the first of two approves');
+    is(vote($g, $links->{'bob@example.com'}, 'approve')->status, 200,
+       'again, which changes nothing');
+    ok($held->quiet(0.3), 'one is not enough');
+
+    my $vote = http_post($port, "/_desk/actions/$id/decision",
+                         '{"decision":"approve"}',
+                         headers => [ 'Content-Type' => 'application/json',
+                                      Authorization =>
+                                      'Basic YWxpY2U6YWxpY2U=' ]);
+
+    is($vote->status, 403, 'nor is the requester, signed in');
+    is($vote->json->{type}, 'urn:approval:self-approval', 'for that reason');
+
+    is(vote($g, $links->{'carol@example.com'}, 'approve')->status, 200,
+       'the second approves');
+
+    my $answer = $held->read;
+
+    is($answer->status, 200, 'the upstream answers');
+    is($g->{up}->count, 1, 'once');
+    is(($g->{up}->requests)[0]->header('Approval-By'),
+       'bob@example.com, carol@example.com', 'and knows who approved');
+
+    # one of each of two groups
+
+    is(http_post($port, '/payouts', '{"amount":9999.99,"to":"x"}',
+                 agent($g, 7))->status, 200, 'a small payout passes');
+
+    $held = Approval::Client->new($port);
+    $held->send(POST => '/payouts', json => { to => 'x', amount => 10000 },
+                agent($g, 7));
+
+    ok(wait_for(sub { $id ne pending($g) }), 'a large one waits');
+
+    $id = pending($g);
+    $links = links($g, $id, 4);
+
+    is(scalar keys %$links, 4, 'four are asked');
+
+    vote($g, $links->{'alice@example.com'}, 'approve');
+    is(vote($g, $links->{'bob@example.com'}, 'approve')->status, 200,
+       'two operators approve');
+    ok($held->quiet(0.3), 'that is not enough');
+
+    vote($g, $links->{'dave@example.com'}, 'approve');
+    is($held->read->status, 200, 'with security it is');
+
+    # amounts that are none
+
+    for my $body ('{"to":"x"}', '{"amount":null}', '{"amount":"10000"}') {
+        my $client = Approval::Client->new($port);
+        $client->send(POST => '/payouts', body => $body, agent($g, 7));
+        ok($client->quiet(0.3), "$body waits");
+        $client->close;
+    }
+
+    is(http_post($port, '/payouts', '{"amount":1', agent($g, 7))->status, 400,
+       'a body that is no JSON is refused');
+    is($g->{up}->count, 3, 'three were executed in all');
+}
+
+
+# shadow: nothing waits, and the trail has it
+
+{
+    my $g = gateway('shadow.conf');
+    my $port = $g->{ngx}->port;
+
+    is(Approval::Client->new($port)->request(DELETE => '/v1/orders/7',
+                                             agent($g, 7))->status,
+       200, 'a request that would be held passes');
+    is(http_get($port, '/v0/orders', agent($g, 7))->status, 200,
+       'one that would be denied, too');
+    is(http_get($port, '/v1/orders', agent($g, 7))->status, 200,
+       'and one that is of no concern');
+
+    my @shadow = grep { ($_->{mode} // '') eq 'shadow' } records($g);
+
+    is_deeply([ map { [ @$_{qw(type rule requester)} ] } @shadow ],
+              [ [ 'requested', 'delete', 'agent-7' ],
+                [ 'refused', 'legacy', 'agent-7' ] ], 'both are on record');
+    is($g->{up}->count, 3, 'all were forwarded');
+    is($g->{redis}->cmd(EXISTS => 'approval:pending'), 0, 'nothing is pending');
+
+    my ($command) = slurp("$examples/shadow.conf") =~ m{
+        ^\#\ +(grep\ '"mode":"shadow"'.*?sort\ -rn)$}smx;
+
+    $command =~ s/^# *//mg;
+    $command =~ s{/var/log/nginx/}{$g->{ngx}->path('')}ge;
+
+    my $report = `$command`;
+
+    like($report, qr/^\s*1\s+"requester":"agent-7"\s+"rule":"delete"$/m,
+         'the command in its comment counts them') or diag($command, $report);
+}
+
+
+# mcp-gateway: what its comments say
+
+{
+    my $g = gateway('mcp-gateway.conf');
+    my $port = $g->{ngx}->port;
+
+    my $call = sub {
+        my ($tool, $arguments) = @_;
+
+        my $client = Approval::Client->new($port);
+        $client->send(POST => '/mcp', agent($g, 7), json => {
+            jsonrpc => '2.0', id => 1, method => 'tools/call',
+            params => { name => $tool, arguments => $arguments } });
+
+        return $client;
+    };
+
+    is(http_get($port, '/mcp')->status, 200, 'the event stream opens');
+    is(http_post($port, '/mcp',
+                 '{"jsonrpc":"2.0","id":1,"method":"initialize"}')->status,
+       200, 'initialize passes');
+    is($call->('get_order', { id => 7 })->read->status, 200, 'reading passes');
+    is($call->('create_refund', { amount => 99.5 })->read->status, 200,
+       'a small refund passes');
+
+    my $count = $g->{up}->count;
+
+    for my $amount (100, -5, 0, undef, "100", "many") {
+        my $client = $call->('create_refund', { amount => $amount });
+        ok($client->quiet(0.3), 'waits: ' . ($amount // 'null'));
+        $client->close;
+    }
+
+    my $denied = $call->('run_command', { line => 'id' })->read;
+
+    unlike($denied->body, qr/^ok$/m, 'no command is run');
+    like($denied->body, qr/agents run no commands here/, 'and it says why');
+
+    my $client = $call->('drop_everything', { api_key => 'canary-1' });
+    ok($client->quiet(0.3), 'an unknown tool waits');
+
+    my $messages = wait_for(sub {
+        my @all = grep { /drop_everything/ }
+                  map { $_->body } $g->{hook}->messages;
+        return @all && \@all;
+    }) // [];
+
+    like("@$messages", qr/drop_everything/, 'its name is shown');
+    unlike("@$messages", qr/canary-1/, 'the key in its arguments is not');
+
+    $client->close;
+
+    is($g->{up}->count, $count, 'nothing of it was forwarded');
+
+    ok(wait_for(sub {
+        !@{ $g->{redis}->cmd(ZRANGE => 'approval:pending', 0, -1) }
+    }), 'who hangs up has withdrawn');
+}
+
+done_testing();

@@ -7,7 +7,9 @@
 
 
 #include "conf/conf.h"
+#include "desk/metrics.h"
 #include "gate/gate.h"
+#include "notify/sender.h"
 
 
 static ngx_int_t ngx_http_approval_init(ngx_conf_t *cf);
@@ -16,6 +18,8 @@ static void ngx_http_approval_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf,
     ngx_uint_t phase, ngx_http_handler_pt handler);
 static ngx_int_t ngx_http_approval_start(ngx_cycle_t *cycle,
+    ngx_http_approval_main_conf_t *mcf);
+static ngx_int_t ngx_http_approval_start_sender(ngx_cycle_t *cycle,
     ngx_http_approval_main_conf_t *mcf);
 static void ngx_http_approval_link_event(void *data, ngx_uint_t ready);
 static void ngx_http_approval_record_config(
@@ -136,6 +140,8 @@ ngx_http_approval_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_approval_shutdown_init(cycle);
+
     return ngx_http_approval_start(cycle, mcf);
 }
 
@@ -146,8 +152,7 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
     ngx_http_approval_store_events_t  events;
 
     if (mcf->audit_conf) {
-        mcf->audit = ngx_http_approval_audit_create(mcf->audit_conf,
-                                                    cycle->log);
+        mcf->audit = ngx_http_approval_audit_create(mcf, cycle->log);
         if (mcf->audit == NULL) {
             return NGX_ERROR;
         }
@@ -167,7 +172,62 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
         }
     }
 
+    if (mcf->store && ngx_http_approval_start_sender(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_metrics_start(mcf, cycle->log);
+
     return NGX_OK;
+}
+
+
+/* Only where something is sent by it: libcurl is not for nothing. */
+
+static ngx_int_t
+ngx_http_approval_start_sender(ngx_cycle_t *cycle,
+    ngx_http_approval_main_conf_t *mcf)
+{
+    ngx_msec_t                     timeout;
+    ngx_uint_t                     i, wanted;
+    ngx_resolver_t                *resolver;
+    ngx_http_conf_ctx_t           *ctx;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_approval_channel_t  **channel;
+
+    channel = mcf->channels.elts;
+    wanted = 0;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+        wanted |= (channel[i]->url || channel[i]->signing_secrets);
+    }
+
+    if (!wanted) {
+        return NGX_OK;
+    }
+
+    /* the http block's own, which nobody merges defaults into */
+
+    ctx = (ngx_http_conf_ctx_t *) ngx_get_conf(cycle->conf_ctx,
+                                               ngx_http_module);
+    clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
+
+    resolver = clcf->resolver;
+
+    if (resolver && resolver->connections.nelts == 0) {
+        resolver = NULL;
+    }
+
+    timeout = clcf->resolver_timeout;
+
+    if (timeout == NGX_CONF_UNSET_MSEC) {
+        timeout = 30000;
+    }
+
+    mcf->sender = ngx_http_approval_sender_create(mcf, resolver, timeout,
+                                                  cycle->log);
+
+    return mcf->sender ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -187,14 +247,23 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    if (mcf->store) {
-        ngx_http_approval_store_destroy(mcf->store);
-        mcf->store = NULL;
+    ngx_http_approval_metrics_stop(mcf);
+
+    if (mcf->sender) {
+        ngx_http_approval_sender_destroy(mcf->sender);
+        mcf->sender = NULL;
     }
+
+    /* the chain's last head goes out over the store's link */
 
     if (mcf->audit) {
         ngx_http_approval_audit_destroy(mcf->audit);
         mcf->audit = NULL;
+    }
+
+    if (mcf->store) {
+        ngx_http_approval_store_destroy(mcf->store);
+        mcf->store = NULL;
     }
 }
 

@@ -171,6 +171,11 @@ for ([ 'application/json, text/event-stream', 'application/json' ],
     }
 }
 
+# Where there is no body there is no call: the stream of an MCP client opens
+
+is($gw->send(GET => '/mcp')->read->status, 200, 'GET');
+is($gw->send(DELETE => '/mcp')->read->status, 200, 'DELETE');
+
 # Bodies that cannot be judged are not tool results: nobody can say of what
 
 for ('{"jsonrpc":"2.0","id":1,"method":"tools/call","method":"x"}', '{', '[1',

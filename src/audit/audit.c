@@ -2,35 +2,34 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The worker's writer: one chain, one write() a record.
+ * The worker's writer: its chain's beginning, events and end.
  */
 
 
-#include "audit/audit.h"
+#include "audit/internal.h"
 
 
-struct ngx_http_approval_audit_s {
-    ngx_http_approval_audit_conf_t  *conf;
-    ngx_log_t                       *log;
-    approval_chain_t                 chain;
-    approval_buf_t                   line;
-    ngx_uint_t                       errors;
-    unsigned                         failing:1;
-    unsigned                         torn:1;     /* part of a line stands at
-                                                    the file's end        */
+static void ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit);
+static json_t *ngx_http_approval_audit_config(
+    ngx_http_approval_main_conf_t *mcf);
+static ngx_uint_t ngx_http_approval_audit_happened(const char *type);
+static void ngx_http_approval_audit_flush(ngx_open_file_t *file,
+    ngx_log_t *log);
+
+
+static const char  *ngx_http_approval_syncs[] = { "off", "group", "always" };
+
+
+/* What is known only after it happened, and is written late, if need be. */
+
+static const char  *ngx_http_approval_happened[] = {
+    "executed", "failed", "denied", "expired", "cancelled", "notified",
+    "notify_failed", NULL
 };
 
 
-static json_t *ngx_http_approval_audit_event(const char *type, u_char *id,
-    json_t *fields);
-static ngx_int_t ngx_http_approval_audit_write(
-    ngx_http_approval_audit_t *audit, json_t *event);
-static ngx_int_t ngx_http_approval_audit_fail(
-    ngx_http_approval_audit_t *audit, ngx_err_t err, const char *why);
-
-
 ngx_http_approval_audit_t *
-ngx_http_approval_audit_create(ngx_http_approval_audit_conf_t *conf,
+ngx_http_approval_audit_create(ngx_http_approval_main_conf_t *mcf,
     ngx_log_t *log)
 {
     ngx_http_approval_audit_t  *audit;
@@ -40,17 +39,33 @@ ngx_http_approval_audit_create(ngx_http_approval_audit_conf_t *conf,
         return NULL;
     }
 
-    audit->conf = conf;
+    audit->mcf = mcf;
+    audit->conf = mcf->audit_conf;
     audit->log = log;
 
     approval_buf_init(&audit->line);
+    approval_merkle_init(&audit->tree);
 
-    if (approval_chain_init(&audit->chain) != APPROVAL_OK) {
+    audit->kept = json_array();
+
+    if (audit->kept == NULL
+        || approval_chain_init(&audit->chain) != APPROVAL_OK)
+    {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
                       "the audit trail has no random bytes for its writer");
+        json_decref(audit->kept);
         ngx_free(audit);
         return NULL;
     }
+
+    ngx_http_approval_checkpoint_init(audit);
+    ngx_http_approval_sync_init(audit);
+    ngx_http_approval_peers_tail(audit);
+
+    audit->conf->file->data = audit;
+    audit->conf->file->flush = ngx_http_approval_audit_flush;
+
+    ngx_http_approval_audit_begin(audit);
 
     return audit;
 }
@@ -59,15 +74,115 @@ ngx_http_approval_audit_create(ngx_http_approval_audit_conf_t *conf,
 void
 ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit)
 {
+    audit->conf->file->flush = NULL;
+    audit->conf->file->data = NULL;
+
+    ngx_http_approval_audit_close(audit);
+
+    ngx_http_approval_checkpoint_done(audit);
+    ngx_http_approval_peers_done(audit);
+    ngx_http_approval_sync_done(audit);
+
+    json_decref(audit->kept);
     approval_buf_free(&audit->line);
     ngx_free(audit);
 }
 
 
-ngx_uint_t
-ngx_http_approval_audit_errors(ngx_http_approval_audit_t *audit)
+/* A chain's first record: who writes it, under which configuration. */
+
+json_t *
+ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit)
 {
-    return audit->errors;
+    json_t     *fields;
+    ngx_str_t   kid;
+
+    ngx_str_null(&kid);
+
+    if (audit->mcf->signer) {
+        kid.data = (u_char *) approval_signer_kid(audit->mcf->signer).data;
+        kid.len = approval_signer_kid(audit->mcf->signer).len;
+    }
+
+    fields = json_pack("{s:i, s:o, s:s, s:s, s:o, s:s, s:o}",
+                       "pid", (int) ngx_pid,
+                       "host",
+                       ngx_http_approval_json_str(
+                                       (ngx_str_t *) &ngx_cycle->hostname),
+                       "nginx", NGINX_VERSION,
+                       "module", NGX_HTTP_APPROVAL_VERSION,
+                       "key", ngx_http_approval_json_str(&kid),
+                       "sync", ngx_http_approval_syncs[audit->conf->sync],
+                       "config", ngx_http_approval_audit_config(audit->mcf));
+
+    return fields ? ngx_http_approval_audit_event("open", NULL, fields) : NULL;
+}
+
+
+/* One digest over the policies' names and digests. */
+
+static json_t *
+ngx_http_approval_audit_config(ngx_http_approval_main_conf_t *mcf)
+{
+    u_char                        md[APPROVAL_SHA256_LEN];
+    u_char                        hex[7 + 2 * APPROVAL_SHA256_LEN];
+    ngx_uint_t                    i;
+    approval_buf_t                text;
+    ngx_http_approval_policy_t  **policies;
+
+    approval_buf_init(&text);
+
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+        approval_buf_add(&text, policies[i]->name.data,
+                         policies[i]->name.len);
+        approval_buf_addc(&text, ' ');
+        approval_buf_add(&text, policies[i]->digest.data,
+                         policies[i]->digest.len);
+        approval_buf_addc(&text, '\n');
+    }
+
+    ngx_memcpy(hex, "sha256:", 7);
+
+    if (text.failed
+        || approval_sha256(approval_buf_str(&text), md) != APPROVAL_OK)
+    {
+        approval_buf_free(&text);
+        return NULL;
+    }
+
+    approval_buf_free(&text);
+
+    (void) approval_hex_encode(hex + 7, md, sizeof(md));
+
+    return json_stringn((char *) hex, sizeof(hex));
+}
+
+
+static void
+ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit)
+{
+    json_t  *event;
+
+    ngx_http_approval_audit_retry(audit);
+
+    event = ngx_http_approval_audit_event("close", NULL,
+                 json_pack("{s:i, s:I, s:I}", "pid", (int) ngx_pid,
+                           "errors", (json_int_t) audit->stats.errors,
+                           "lost", (json_int_t) json_array_size(audit->kept)));
+
+    if (event == NULL
+        || ngx_http_approval_audit_append(audit, event) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, audit->log, 0,
+                      "the audit trail could not be closed: this worker's "
+                      "end will look like a crash");
+    }
+
+    json_decref(event);
+
+    ngx_http_approval_checkpoint(audit, "closed");
 }
 
 
@@ -75,10 +190,13 @@ ngx_int_t
 ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf, const char *type,
     u_char *id, json_t *fields)
 {
-    json_t     *event;
-    ngx_int_t   rc;
+    json_t                     *event;
+    ngx_int_t                   rc;
+    ngx_http_approval_audit_t  *audit;
 
-    if (mcf->audit == NULL) {
+    audit = mcf->audit;
+
+    if (audit == NULL) {
         json_decref(fields);
 
         /* declared, but not there: nothing may pass without its record */
@@ -88,10 +206,14 @@ ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf, const char *type,
 
     event = ngx_http_approval_audit_event(type, id, fields);
     if (event == NULL) {
-        return ngx_http_approval_audit_fail(mcf->audit, 0, "no memory");
+        return ngx_http_approval_audit_fail(audit, 0, "no memory");
     }
 
-    rc = ngx_http_approval_audit_write(mcf->audit, event);
+    rc = ngx_http_approval_audit_append(audit, event);
+
+    if (rc != NGX_OK && ngx_http_approval_audit_happened(type)) {
+        ngx_http_approval_audit_keep(audit, event);
+    }
 
     json_decref(event);
 
@@ -99,7 +221,22 @@ ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf, const char *type,
 }
 
 
-static json_t *
+static ngx_uint_t
+ngx_http_approval_audit_happened(const char *type)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; ngx_http_approval_happened[i]; i++) {
+        if (ngx_strcmp(type, ngx_http_approval_happened[i]) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+json_t *
 ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 {
     char         time[APPROVAL_TIME_LEN + 1];
@@ -118,10 +255,13 @@ ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 
     if (json_object_set_new(event, "type", json_string(type)) != 0
         || json_object_set_new(event, "time", json_string(time)) != 0
-        || (id && json_object_set_new(event, "action_id",
-                                      json_stringn((char *) id,
-                                                   APPROVAL_ID_LEN))
-                  != 0))
+        || json_object_set_new(event, "mono",
+                               json_integer((json_int_t) ngx_current_msec))
+           != 0
+        || json_object_set_new(event, "action_id",
+                               id ? json_stringn((char *) id, APPROVAL_ID_LEN)
+                                  : json_null())
+           != 0)
     {
         json_decref(event);
         return NULL;
@@ -131,71 +271,64 @@ ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 }
 
 
-static ngx_int_t
-ngx_http_approval_audit_write(ngx_http_approval_audit_t *audit, json_t *event)
+/*
+ * nginx is about to reopen the file: this one ends with a checkpoint, and the
+ * next one begins with where it ended.  nginx flushes at exit, too.
+ */
+
+static void
+ngx_http_approval_audit_flush(ngx_open_file_t *file, ngx_log_t *log)
 {
-    ssize_t  n;
-    u_char   hash[APPROVAL_SHA256_LEN];
+    ngx_http_approval_audit_t *audit = file->data;
 
-    approval_buf_reset(&audit->line);
-
-    /*
-     * A full disk may leave part of a line behind: the next record starts on
-     * a line of its own, so that only the torn one is unreadable.
-     */
-
-    if (audit->torn) {
-        approval_buf_addc(&audit->line, '\n');
+    if (ngx_exiting || ngx_terminate || ngx_quit) {
+        return;
     }
 
-    if (approval_chain_append(&audit->chain, event, hash, &audit->line)
-        != APPROVAL_OK)
-    {
-        return ngx_http_approval_audit_fail(audit, 0, "no memory");
-    }
+    ngx_http_approval_checkpoint(audit, "live");
+    ngx_http_approval_sync_reopen(audit);
 
-    n = ngx_write_fd(audit->conf->file->fd, audit->line.data,
-                     audit->line.len);
-
-    if (n != (ssize_t) audit->line.len) {
-        audit->torn = (n > 0);
-
-        return ngx_http_approval_audit_fail(audit, (n == -1) ? ngx_errno : 0,
-                                            (n == -1) ? "write() failed"
-                                                      : "the disk is full");
-    }
-
+    audit->reopened = 1;
     audit->torn = 0;
 
-    if (audit->failing) {
-        audit->failing = 0;
-        ngx_log_error(NGX_LOG_NOTICE, audit->log, 0,
-                      "the audit trail \"%V\" is written again",
-                      &audit->conf->file->name);
-    }
-
-    approval_chain_commit(&audit->chain, hash);
-
-    return NGX_OK;
+    ngx_http_approval_checkpoint_soon(audit);
 }
 
 
-/* One line when it begins; what depends on the record says so by itself. */
-
-static ngx_int_t
-ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit, ngx_err_t err,
-    const char *why)
+size_t
+ngx_http_approval_audit_head(ngx_http_approval_audit_t *audit,
+    u_char dst[APPROVAL_HEAD_LEN + 1])
 {
-    audit->errors++;
+    approval_head_t  head;
 
-    if (!audit->failing) {
-        audit->failing = 1;
-
-        ngx_log_error(NGX_LOG_ERR, audit->log, err,
-                      "the audit trail \"%V\" cannot be written: %s; gated "
-                      "requests are refused until it can",
-                      &audit->conf->file->name, why);
+    if (audit == NULL || audit->chain.seq == 1) {
+        return 0;
     }
 
-    return NGX_ERROR;
+    ngx_memcpy(head.writer, audit->chain.writer, APPROVAL_WRITER_LEN);
+    ngx_memcpy(head.hash, audit->chain.prev, APPROVAL_SHA256_LEN);
+    head.seq = audit->chain.seq - 1;
+
+    return approval_head_text(&head, (char *) dst);
+}
+
+
+void
+ngx_http_approval_audit_stats(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_audit_stats_t *stats)
+{
+    ngx_http_approval_audit_t  *audit;
+
+    audit = mcf->audit;
+
+    ngx_memzero(stats, sizeof(ngx_http_approval_audit_stats_t));
+
+    if (audit == NULL) {
+        return;
+    }
+
+    *stats = audit->stats;
+
+    stats->records = (ngx_uint_t) (audit->chain.seq - 1);
+    stats->waiting = json_array_size(audit->kept);
 }

@@ -61,6 +61,8 @@ static ngx_conf_enum_t  ngx_http_approval_disconnects[] = {
 
 static ngx_conf_enum_t  ngx_http_approval_channel_types[] = {
     { ngx_string("json"), NGX_HTTP_APPROVAL_CHANNEL_JSON },
+    { ngx_string("slack"), NGX_HTTP_APPROVAL_CHANNEL_SLACK },
+    { ngx_string("teams"), NGX_HTTP_APPROVAL_CHANNEL_TEAMS },
     { ngx_null_string, 0 }
 };
 
@@ -122,6 +124,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
     { ngx_string("approval_audit"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_audit,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_http_approval_conf_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
@@ -198,9 +207,23 @@ ngx_command_t  ngx_http_approval_commands[] = {
       offsetof(ngx_http_approval_loc_conf_t, disconnect),
       ngx_http_approval_disconnects },
 
+    { ngx_string("approval_digest_ignore"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_digest_ignore,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("approval_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
       ngx_http_approval_conf_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("approval_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_approval_conf_metrics,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -295,6 +318,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       0,
       NULL },
 
+    { ngx_string("digest_headers"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_digest_headers,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("reason"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
@@ -351,9 +381,37 @@ ngx_command_t  ngx_http_approval_commands[] = {
       offsetof(ngx_http_approval_rule_t, execute_within),
       NULL },
 
+    { ngx_string("cool_down"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, cool_down),
+      NULL },
+
+    { ngx_string("remember"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE3|NGX_CONF_TAKE4,
+      ngx_http_approval_conf_remember,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("notify"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_notify,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("escalate"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_2MORE,
+      ngx_http_approval_conf_escalate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("remind"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_remind,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -379,6 +437,41 @@ ngx_command_t  ngx_http_approval_commands[] = {
       ngx_conf_set_str_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_channel_t, pass),
+      NULL },
+
+    { ngx_string("url"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_url,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("trusted_certificate"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, trusted),
+      NULL },
+
+    { ngx_string("certificate"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, certificate),
+      NULL },
+
+    { ngx_string("certificate_key"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, certificate_key),
+      NULL },
+
+    { ngx_string("signing_secret"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_signing_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("secret"),
@@ -538,5 +631,5 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
         }
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_approval_conf_resolver(cf, mcf);
 }

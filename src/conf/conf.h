@@ -46,6 +46,14 @@ char *ngx_http_approval_check_policy(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
 ngx_int_t ngx_http_approval_check_variables(ngx_conf_t *cf);
 
+/* conf_metrics.c */
+char *ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
+
 /* conf_store.c */
 char *ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -70,6 +78,22 @@ char *ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* conf_url.c */
+char *ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_signing_secret(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
+char *ngx_http_approval_conf_resolver(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
+
+/* conf_notify.c */
+char *ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_remind(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* conf_policy.c */
@@ -106,6 +130,15 @@ char *ngx_http_approval_conf_deny(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* conf_bind.c */
+char *ngx_http_approval_conf_digest_headers(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* conf_location.c */

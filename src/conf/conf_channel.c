@@ -79,15 +79,23 @@ static ngx_int_t
 ngx_http_approval_channel_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel)
 {
-    if (channel->pass.len == 0) {
+    if (channel->pass.len == 0 && channel->url == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "channel \"%V\" has no \"pass\": name an internal "
-                           "location, for example \"pass /notify;\"",
+                           "channel \"%V\" has no \"pass\" and no \"url\": "
+                           "name an internal location, for example \"pass "
+                           "/notify;\", or the receiver's URL",
                            &channel->name);
         return NGX_ERROR;
     }
 
-    if (channel->pass.data[0] != '/') {
+    if (channel->pass.len && channel->url) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "channel \"%V\" has \"pass\" and \"url\": remove "
+                           "one of them", &channel->name);
+        return NGX_ERROR;
+    }
+
+    if (channel->pass.len && channel->pass.data[0] != '/') {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"pass %V\" of channel \"%V\" is not a location's "
                            "URI: start it with \"/\"", &channel->pass,
@@ -101,6 +109,10 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
     ngx_conf_init_msec_value(channel->backoff_min, 1000);
     ngx_conf_init_msec_value(channel->backoff_max, 60000);
     ngx_conf_init_value(channel->per_approver, 0);
+
+    if (ngx_http_approval_conf_url_finish(cf, channel) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     if (channel->timeout == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -27,6 +27,11 @@ static char *ngx_http_approval_check_quorum(ngx_conf_t *cf,
 static int ngx_http_approval_check_member(void *data, approval_str_t person);
 static char *ngx_http_approval_check_channels(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+static char *ngx_http_approval_check_list(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    const char *directive, ngx_array_t **channel_names);
+static char *ngx_http_approval_check_later(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule);
 static ngx_http_approval_channel_t *ngx_http_approval_check_channel(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
 static char *ngx_http_approval_check_base_url(ngx_conf_t *cf,
@@ -236,32 +241,70 @@ static char *
 ngx_http_approval_check_channels(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
 {
+    ngx_uint_t                     i;
+    ngx_http_approval_escalate_t  *escalate;
+
+    if (rule->notify
+        && ngx_http_approval_check_list(cf, mcf, rule, "notify",
+                                        &rule->notify)
+           != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rule->escalate) {
+        escalate = rule->escalate->elts;
+
+        for (i = 0; i < rule->escalate->nelts; i++) {
+            if (ngx_http_approval_check_list(cf, mcf, rule, "escalate",
+                                             &escalate[i].channels)
+                != NGX_CONF_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+        }
+    }
+
+    if (ngx_http_approval_check_later(cf, rule) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rule->notify == NULL && rule->escalate == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_approval_check_base_url(cf, mcf, rule);
+}
+
+
+static char *
+ngx_http_approval_check_list(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    const char *directive, ngx_array_t **channel_names)
+{
     ngx_uint_t                     i, j;
     ngx_str_t                     *names;
     ngx_array_t                   *list;
     ngx_http_approval_channel_t  **slot, **channels, *channel;
 
-    if (rule->notify == NULL) {
-        return NGX_CONF_OK;
-    }
+    names = (*channel_names)->elts;
 
-    names = rule->notify->elts;
-
-    list = ngx_array_create(cf->pool, rule->notify->nelts, sizeof(void *));
+    list = ngx_array_create(cf->pool, (*channel_names)->nelts,
+                            sizeof(void *));
     if (list == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    for (i = 0; i < rule->notify->nelts; i++) {
+    for (i = 0; i < (*channel_names)->nelts; i++) {
 
         channel = ngx_http_approval_check_channel(mcf, &names[i]);
 
         if (channel == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown channel \"%V\" in \"notify\" of rule "
+                          "unknown channel \"%V\" in \"%s\" of rule "
                           "\"%V\": declare it with \"approval_channel\" "
                           "in %s:%ui",
-                          &names[i], &rule->name, rule->conf_file,
+                          &names[i], directive, &rule->name, rule->conf_file,
                           rule->conf_line);
             return NGX_CONF_ERROR;
         }
@@ -271,10 +314,10 @@ ngx_http_approval_check_channels(ngx_conf_t *cf,
         for (j = 0; j < list->nelts; j++) {
             if (channels[j] == channel) {
                 ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                              "\"notify\" of rule \"%V\" names channel \"%V\" "
+                              "\"%s\" of rule \"%V\" names channel \"%V\" "
                               "twice: remove one of them in %s:%ui",
-                              &rule->name, &names[i], rule->conf_file,
-                              rule->conf_line);
+                              directive, &rule->name, &names[i],
+                              rule->conf_file, rule->conf_line);
                 return NGX_CONF_ERROR;
             }
         }
@@ -287,9 +330,62 @@ ngx_http_approval_check_channels(ngx_conf_t *cf,
         *slot = channel;
     }
 
-    rule->notify = list;
+    *channel_names = list;
 
-    return ngx_http_approval_check_base_url(cf, mcf, rule);
+    return NGX_CONF_OK;
+}
+
+
+/* What is sent later may find no request that could carry it. */
+
+static char *
+ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+{
+    ngx_uint_t                      i, j, n;
+    ngx_http_approval_channel_t   **channels;
+    ngx_http_approval_escalate_t   *escalate;
+
+    n = 0;
+
+    if (rule->notify) {
+        channels = rule->notify->elts;
+
+        for (i = 0; i < rule->notify->nelts; i++) {
+            n += (channels[i]->url != NULL);
+        }
+    }
+
+    if (rule->remind && n == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"remind\" of rule \"%V\" reminds nobody: \"notify\" "
+                      "a channel that has \"url\" in %s:%ui",
+                      &rule->name, rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (rule->escalate == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    escalate = rule->escalate->elts;
+
+    for (i = 0; i < rule->escalate->nelts; i++) {
+        channels = escalate[i].channels->elts;
+
+        for (j = 0; j < escalate[i].channels->nelts; j++) {
+            if (channels[j]->url == NULL) {
+                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                              "\"escalate\" of rule \"%V\" names channel "
+                              "\"%V\", which has no \"url\": \"pass\" "
+                              "cannot be used later in %s:%ui",
+                              &rule->name, &channels[j]->name,
+                              rule->conf_file, rule->conf_line);
+                return NGX_CONF_ERROR;
+            }
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -395,6 +491,7 @@ ngx_http_approval_check_captured(ngx_http_approval_main_conf_t *mcf,
     ngx_str_t *name)
 {
     ngx_uint_t                    i, j;
+    approval_str_t                subject;
     ngx_http_approval_rule_t    **rules;
     ngx_http_approval_policy_t  **policies;
 
@@ -404,9 +501,11 @@ ngx_http_approval_check_captured(ngx_http_approval_main_conf_t *mcf,
         rules = policies[i]->rules.elts;
 
         for (j = 0; j < policies[i]->rules.nelts; j++) {
-            if (approval_match_rule_captures(policies[i]->match,
-                                             rules[j]->number,
-                                             ngx_http_approval_core_str(name)))
+            if (approval_match_capture_subject(policies[i]->match,
+                                              rules[j]->number,
+                                              ngx_http_approval_core_str(name),
+                                              &subject)
+                == APPROVAL_OK)
             {
                 return 1;
             }

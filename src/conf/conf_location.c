@@ -11,6 +11,10 @@
 #include "audit/audit.h"
 #include "desk/desk.h"
 
+#if (NGX_THREADS)
+#include <ngx_thread_pool.h>
+#endif
+
 
 static ngx_http_complex_value_t *ngx_http_approval_conf_complex(
     ngx_conf_t *cf, ngx_str_t *text);
@@ -20,6 +24,8 @@ static ngx_int_t ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static char *ngx_http_approval_conf_checks(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
+static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
+    ngx_http_approval_audit_conf_t *acf);
 static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
     ngx_http_complex_value_t **value, ngx_str_t *text);
 
@@ -48,6 +54,7 @@ ngx_http_approval_create_loc_conf(ngx_conf_t *cf)
     conf->max_pending = NGX_CONF_UNSET_UINT;
     conf->max_pending_per = NGX_CONF_UNSET_PTR;
     conf->disconnect = NGX_CONF_UNSET_UINT;
+    conf->ignore = NGX_CONF_UNSET_PTR;
 
     return conf;
 }
@@ -83,6 +90,10 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_approval_conf_metrics_merge(cf, mcf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->name.data == NULL) {
         conf->name = prev->name;
         conf->conf_file = prev->conf_file;
@@ -101,6 +112,7 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->max_pending, prev->max_pending, 0);
     ngx_conf_merge_uint_value(conf->disconnect, prev->disconnect,
                               NGX_HTTP_APPROVAL_KEEP);
+    ngx_conf_merge_ptr_value(conf->ignore, prev->ignore, NULL);
 
     /* The approvers' side is never gated: a vote must not wait for a vote. */
 
@@ -187,6 +199,7 @@ ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     for (i = 0; i < mcf->policies.nelts; i++) {
         if (ngx_strcmp(policies[i]->name.data, conf->name.data) == 0) {
             conf->policy = policies[i];
+            conf->policy->used = 1;
             return NGX_OK;
         }
     }
@@ -298,6 +311,11 @@ ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
+    if (lcf->metrics) {
+        return "cannot stand beside \"approval_metrics\": give it a location "
+               "of its own";
+    }
+
     lcf->api = 1;
     lcf->conf_file = cf->conf_file->file.name.data;
     lcf->conf_line = cf->conf_file->line;
@@ -352,7 +370,7 @@ ngx_http_approval_conf_complex(ngx_conf_t *cf, ngx_str_t *text)
 }
 
 
-/* approval_audit FILE; */
+/* approval_audit FILE [sync=group|always|off]; */
 
 char *
 ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -368,14 +386,12 @@ ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (cf->args->nelts > 2) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "unknown parameter \"%V\"",
-                           &value[2]);
+    acf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_audit_conf_t));
+    if (acf == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    acf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_audit_conf_t));
-    if (acf == NULL) {
+    if (ngx_http_approval_conf_sync(cf, acf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -387,4 +403,57 @@ ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->audit_conf = acf;
 
     return NGX_CONF_OK;
+}
+
+
+/* Without threads a group cannot be synced off the event loop. */
+
+static ngx_int_t
+ngx_http_approval_conf_sync(ngx_conf_t *cf,
+    ngx_http_approval_audit_conf_t *acf)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    acf->sync = NGX_HTTP_APPROVAL_SYNC_GROUP;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strcmp(value[i].data, "sync=group") == 0) {
+            acf->sync = NGX_HTTP_APPROVAL_SYNC_GROUP;
+
+        } else if (ngx_strcmp(value[i].data, "sync=always") == 0) {
+            acf->sync = NGX_HTTP_APPROVAL_SYNC_ALWAYS;
+
+        } else if (ngx_strcmp(value[i].data, "sync=off") == 0) {
+            acf->sync = NGX_HTTP_APPROVAL_SYNC_OFF;
+
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "unknown parameter \"%V\" of "
+                               "\"approval_audit\": use \"sync=group\", "
+                               "\"sync=always\" or \"sync=off\"", &value[i]);
+            return NGX_ERROR;
+        }
+    }
+
+    if (acf->sync != NGX_HTTP_APPROVAL_SYNC_GROUP) {
+        return NGX_OK;
+    }
+
+#if (NGX_THREADS)
+
+    acf->threads = ngx_thread_pool_add(cf, NULL);
+
+    return acf->threads ? NGX_OK : NGX_ERROR;
+
+#else
+
+    acf->sync = NGX_HTTP_APPROVAL_SYNC_ALWAYS;
+
+    return NGX_OK;
+
+#endif
 }

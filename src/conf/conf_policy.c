@@ -330,6 +330,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->timeout = NGX_CONF_UNSET_MSEC;
     rule->hold = NGX_CONF_UNSET_MSEC;
     rule->execute_within = NGX_CONF_UNSET_MSEC;
+    rule->cool_down = NGX_CONF_UNSET_MSEC;
     rule->conf_file = cf->conf_file->file.name.data;
     rule->conf_line = cf->conf_file->line;
 
@@ -377,7 +378,12 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
            : (rule->timeout != NGX_CONF_UNSET_MSEC) ? "timeout"
            : (rule->hold != NGX_CONF_UNSET_MSEC) ? "hold"
            : (rule->execute_within != NGX_CONF_UNSET_MSEC) ? "execute_within"
+           : (rule->cool_down != NGX_CONF_UNSET_MSEC) ? "cool_down"
            : (rule->reason != NGX_CONF_UNSET_UINT) ? "reason"
+           : (rule->bound != NULL) ? "digest_headers"
+           : (rule->remember != 0) ? "remember"
+           : (rule->escalate != NULL) ? "escalate"
+           : (rule->remind != 0) ? "remind"
            : (rule->notify != NULL) ? "notify" : NULL;
 
     if (only && rule->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
@@ -423,6 +429,14 @@ ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
         return NGX_ERROR;
     }
 
+    if (rule->remember_per
+        && ngx_http_approval_rule_text(cf, rule, "remember",
+                                       &rule->remember_per->value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (rule->shows == NULL) {
         return NGX_OK;
     }
@@ -447,8 +461,9 @@ static ngx_int_t
 ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
     const char *directive, ngx_str_t *text)
 {
-    u_char     *p, *last;
-    ngx_str_t   name;
+    u_char          *p, *last;
+    ngx_str_t        name;
+    approval_str_t   subject;
 
     last = text->data + text->len;
 
@@ -481,8 +496,10 @@ ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
         name.len = p-- - name.data;
 
-        if (!approval_match_rule_captures(rule->policy->match, rule->number,
-                                          ngx_http_approval_core_str(&name)))
+        if (approval_match_capture_subject(rule->policy->match, rule->number,
+                                           ngx_http_approval_core_str(&name),
+                                           &subject)
+            != APPROVAL_OK)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"$" NGX_HTTP_APPROVAL_ARG "%V\" in \"%s\" of "
@@ -511,6 +528,7 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     ngx_conf_init_msec_value(rule->timeout, 15 * 60 * 1000);
     ngx_conf_init_msec_value(rule->hold, rule->timeout);
     ngx_conf_init_msec_value(rule->execute_within, 5 * 60 * 1000);
+    ngx_conf_init_msec_value(rule->cool_down, 0);
 
     if (rule->hold > rule->timeout) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -521,13 +539,14 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     }
 
     approval_buf_printf(&rule->policy->text,
-                        "rule %d %d %d %d %d %llu %llu %llu\n",
+                        "rule %d %d %d %d %d %llu %llu %llu %llu\n",
                         (int) rule->outcome, (int) rule->risk,
                         (int) rule->reason, (int) rule->mode,
                         (int) rule->deny_after,
                         (unsigned long long) rule->timeout,
                         (unsigned long long) rule->hold,
-                        (unsigned long long) rule->execute_within);
+                        (unsigned long long) rule->execute_within,
+                        (unsigned long long) rule->cool_down);
     approval_buf_add(&rule->policy->text, rule->action.data, rule->action.len);
 
     if (rule->summary) {

@@ -60,7 +60,10 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* mcp_tool NAME...: a JSON-RPC tools/call of those tools. */
+/*
+ * mcp_tool NAME...: a JSON-RPC tools/call of those tools.  "jsonrpc" is not
+ * asked for: a server that does not insist on it would run the call.
+ */
 
 char *
 ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -70,9 +73,6 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_int_t   subject;
     ngx_str_t  *value;
 
-    static ngx_str_t  version[] = {
-        ngx_string("json:/jsonrpc"), ngx_string("2.0")
-    };
     static ngx_str_t  method[] = {
         ngx_string("json:/method"), ngx_string("tools/call")
     };
@@ -85,16 +85,6 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     ngx_http_approval_conf_text(cf, rule->policy);
-
-    subject = ngx_http_approval_conf_subject(cf, rule->policy, &version[0]);
-
-    if (subject == NGX_ERROR
-        || ngx_http_approval_conf_condition(cf, rule->policy, subject,
-                                            &version[1], 1)
-           != NGX_OK)
-    {
-        return NGX_CONF_ERROR;
-    }
 
     subject = ngx_http_approval_conf_subject(cf, rule->policy, &method[0]);
 

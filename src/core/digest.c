@@ -36,6 +36,8 @@ struct approval_digest_s {
 };
 
 
+static int approval_digest_begin(approval_digest_t *d, unsigned char tag,
+    uint64_t len);
 static int approval_digest_part(approval_digest_t *d, unsigned char tag,
     approval_str_t s);
 static int approval_digest_tag(approval_digest_t *d, unsigned char tag,
@@ -144,14 +146,40 @@ approval_digest_header(approval_digest_t *d, approval_str_t name,
 
 
 int
-approval_digest_body(approval_digest_t *d, uint64_t len)
+approval_digest_ignored(approval_digest_t *d, approval_str_t what)
 {
     if (d->state != APPROVAL_DIGEST_HEAD) {
         d->state = APPROVAL_DIGEST_FAILED;
         return APPROVAL_ERROR;
     }
 
-    if (approval_digest_tag(d, 'b', len) != APPROVAL_OK) {
+    return approval_digest_part(d, 'n', what);
+}
+
+
+int
+approval_digest_body(approval_digest_t *d, uint64_t len)
+{
+    return approval_digest_begin(d, 'b', len);
+}
+
+
+int
+approval_digest_canonical(approval_digest_t *d, uint64_t len)
+{
+    return approval_digest_begin(d, 'c', len);
+}
+
+
+static int
+approval_digest_begin(approval_digest_t *d, unsigned char tag, uint64_t len)
+{
+    if (d->state != APPROVAL_DIGEST_HEAD) {
+        d->state = APPROVAL_DIGEST_FAILED;
+        return APPROVAL_ERROR;
+    }
+
+    if (approval_digest_tag(d, tag, len) != APPROVAL_OK) {
         return APPROVAL_ERROR;
     }
 

@@ -24,6 +24,11 @@
  * each bound header 'h' lower-case name and 'v' value, then 'b' body length
  * and body bytes.  The body is added in slices; the sum of their lengths must
  * be what approval_digest_body() announced, or final fails.
+ *
+ * Where parts of the request are not bound, each of them stands as 'n' and
+ * what the configuration calls it, after the target, and a body that was made
+ * canonical without them has the tag 'c' for 'b': such a digest is never that
+ * of a request that is bound as a whole.
  */
 
 typedef struct approval_digest_s  approval_digest_t;
@@ -35,7 +40,9 @@ int approval_digest_init(approval_digest_t *d, approval_str_t method,
     approval_str_t target);
 int approval_digest_header(approval_digest_t *d, approval_str_t name,
     approval_str_t value);
+int approval_digest_ignored(approval_digest_t *d, approval_str_t what);
 int approval_digest_body(approval_digest_t *d, uint64_t len);
+int approval_digest_canonical(approval_digest_t *d, uint64_t len);
 int approval_digest_update(approval_digest_t *d, const void *data, size_t len);
 int approval_digest_final(approval_digest_t *d,
     unsigned char md[APPROVAL_SHA256_LEN]);

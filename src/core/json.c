@@ -27,7 +27,7 @@ struct approval_json_pointer_s {
 };
 
 
-/* What is done at a pointer's end: visit, or else mask. */
+/* What is done at a pointer's end: visit, mask or remove. */
 
 typedef struct {
     const approval_json_pointer_t  *pointer;
@@ -35,6 +35,7 @@ typedef struct {
     void                           *data;
     const char                     *mask;
     size_t                          found;
+    unsigned                        remove;
 } json_walk_t;
 
 
@@ -371,6 +372,26 @@ approval_json_pointer_mask(const approval_json_pointer_t *p, json_t *root,
 }
 
 
+size_t
+approval_json_pointer_remove(const approval_json_pointer_t *p, json_t *root)
+{
+    json_walk_t  w;
+
+    if (p->n == 0) {
+        return 0;
+    }
+
+    memset(&w, 0, sizeof(json_walk_t));
+
+    w.pointer = p;
+    w.remove = 1;
+
+    (void) json_walk(&w, root, 0);
+
+    return w.found;
+}
+
+
 /* value is what the first i segments name */
 
 static int
@@ -401,6 +422,19 @@ json_walk_object(json_walk_t *w, json_t *object, size_t i)
     const json_segment_t  *s;
 
     s = &w->pointer->segments[i];
+
+    if (w->remove && i + 1 == w->pointer->n) {
+
+        if (s->any) {
+            w->found += json_object_size(object);
+            (void) json_object_clear(object);
+
+        } else if (json_object_del(object, s->key) == 0) {
+            w->found++;
+        }
+
+        return APPROVAL_OK;
+    }
 
     iter = s->any ? json_object_iter(object)
                   : json_object_iter_at(object, s->key);
@@ -452,8 +486,10 @@ json_walk_array(json_walk_t *w, json_t *array, size_t i)
 
     for ( /* void */ ; k < last; k++) {
 
-        if (w->mask && i + 1 == w->pointer->n) {
-            (void) json_array_set_new(array, k, json_mask(w->mask));
+        if ((w->mask || w->remove) && i + 1 == w->pointer->n) {
+            (void) json_array_set_new(array, k,
+                                      w->mask ? json_mask(w->mask)
+                                              : json_null());
             w->found++;
             continue;
         }

@@ -61,6 +61,14 @@ size_t approval_json_pointer_mask(const approval_json_pointer_t *p,
     json_t *root, const char *mask);
 
 /*
+ * Removes each member the pointer names; an element of an array becomes null,
+ * so that the others stay where they are.  The number of both is returned;
+ * the root itself cannot be removed.
+ */
+size_t approval_json_pointer_remove(const approval_json_pointer_t *p,
+    json_t *root);
+
+/*
  * The text that patterns and messages see: a string's own bytes, a number as
  * JSON writes it, "true", "false", "null", and for arrays and objects their
  * canonical JSON.

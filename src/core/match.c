@@ -277,24 +277,30 @@ approval_match_rule_reads_uri(const approval_match_t *m, int rule)
 
 
 int
-approval_match_rule_captures(const approval_match_t *m, int rule,
-    approval_str_t name)
+approval_match_capture_subject(const approval_match_t *m, int rule,
+    approval_str_t name, approval_str_t *subject)
 {
     size_t                             i;
     const approval_match_rule_t       *r;
+    const approval_match_pattern_t    *p;
     const approval_match_condition_t  *c;
 
     r = &m->rules[rule];
 
     for (i = 0; i < r->n; i++) {
         c = &m->conditions[r->first + i];
+        p = approval_match_name_find(c, c->npatterns, name);
 
-        if (approval_match_name_find(c, c->npatterns, name)) {
-            return 1;
+        /* what did not match captured nothing */
+
+        if (p && !p->negated) {
+            subject->data = m->subjects[c->subject].name;
+            subject->len = m->subjects[c->subject].len;
+            return APPROVAL_OK;
         }
     }
 
-    return 0;
+    return APPROVAL_DECLINED;
 }
 
 

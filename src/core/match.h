@@ -57,7 +57,8 @@ typedef enum {
  * returns APPROVAL_OK or APPROVAL_ERROR.  An absent variable is "".
  *
  * body_read says whether the body is at hand.  Where it is, "json" is its
- * parsed form or NULL with json_error; "form" is the raw body.
+ * parsed form, or NULL with json_error, or NULL without one where there is no
+ * body: then every pointer names nothing.  "form" is the raw body.
  */
 
 typedef struct {
@@ -110,9 +111,12 @@ int approval_match_rule_reads_body(const approval_match_t *m, int rule);
 int approval_match_rule_reads_json(const approval_match_t *m, int rule);
 int approval_match_rule_reads_uri(const approval_match_t *m, int rule);
 
-/* Does a regex of the rule name a group so?  Rules in the making count, too. */
-int approval_match_rule_captures(const approval_match_t *m, int rule,
-    approval_str_t name);
+/*
+ * What the rule's regex that has a group of this name looks at, as written;
+ * APPROVAL_DECLINED: no regex of the rule has one.  Rules in the making count.
+ */
+int approval_match_capture_subject(const approval_match_t *m, int rule,
+    approval_str_t name, approval_str_t *subject);
 
 /*
  * The first rule, in order, all of whose conditions hold.  The set holds its
@@ -148,6 +152,13 @@ int approval_match_captures(approval_match_t *m, int rule,
 int approval_match_evidence(approval_match_t *m, int rule,
     const approval_match_input_t *in, approval_match_visit_pt visit,
     void *data);
+
+/*
+ * A rule as it is written: visit() gets each condition's subject with each of
+ * its patterns.
+ */
+int approval_match_written(const approval_match_t *m, int rule,
+    approval_match_visit_pt visit, void *data);
 
 /*
  * All capture names of all rules, for the configuration's checks; those that

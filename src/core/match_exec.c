@@ -590,9 +590,13 @@ approval_match_body_json(approval_match_subject_t *s,
     size_t                    i;
     approval_match_collect_t  c;
 
-    if (in->json == NULL) {
-        *err = in->json_error ? in->json_error : "the body is not JSON";
+    if (in->json == NULL && in->json_error) {
+        *err = in->json_error;
         return APPROVAL_MATCH_UNREADABLE;
+    }
+
+    if (in->json == NULL) {
+        return APPROVAL_MATCH_RULE;
     }
 
     if (s->atexts > APPROVAL_MATCH_KEEP / sizeof(approval_match_text_t)) {

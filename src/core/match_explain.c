@@ -86,6 +86,42 @@ approval_match_explain(approval_match_t *m, int rule,
 }
 
 
+int
+approval_match_written(const approval_match_t *m, int rule,
+    approval_match_visit_pt visit, void *data)
+{
+    int                                rc;
+    size_t                             i, j;
+    approval_str_t                     name;
+    const approval_match_rule_t       *r;
+    const approval_match_condition_t  *c;
+
+    if (rule < 0 || (size_t) rule >= m->nrules) {
+        return APPROVAL_ERROR;
+    }
+
+    r = &m->rules[rule];
+
+    for (i = 0; i < r->n; i++) {
+        c = &m->conditions[r->first + i];
+
+        name.data = m->subjects[c->subject].name;
+        name.len = m->subjects[c->subject].len;
+
+        for (j = 0; j < c->npatterns; j++) {
+            rc = visit(data, name,
+                       approval_str((char *) c->patterns[j].written));
+
+            if (rc != APPROVAL_OK) {
+                return rc;
+            }
+        }
+    }
+
+    return APPROVAL_OK;
+}
+
+
 /* The match data are still those of the pattern that was hit. */
 
 static int

@@ -159,6 +159,11 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
     now = reply->now / 1000;
     valid = NGX_DECLINED;
 
+    if (d->slack.len) {
+        return ngx_http_approval_approver_person(d, &d->slack,
+                                             NGX_HTTP_APPROVAL_DESK_SLACK, rc);
+    }
+
     if (d->link.len) {
         valid = ngx_http_approval_approver_token(d, "link", &d->link, doc,
                                                  now, &who, &expires);
@@ -611,5 +616,15 @@ ngx_http_approval_approver_origin(ngx_http_approval_desk_t *d,
 const char *
 ngx_http_approval_approver_how(ngx_http_approval_desk_t *d)
 {
-    return d->how == NGX_HTTP_APPROVAL_DESK_LINK ? "link" : "idp";
+    switch (d->how) {
+
+    case NGX_HTTP_APPROVAL_DESK_LINK:
+        return "link";
+
+    case NGX_HTTP_APPROVAL_DESK_SLACK:
+        return "slack";
+
+    default:
+        return "idp";
+    }
 }

@@ -129,7 +129,8 @@ ngx_http_approval_decision_start(ngx_http_approval_desk_t *d)
     ngx_int_t  rc;
     ngx_str_t  body;
 
-    rc = ngx_http_approval_desk_body(d->request, &body);
+    rc = ngx_http_approval_desk_body(d->request,
+                                     NGX_HTTP_APPROVAL_DESK_BODY_MAX, &body);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_approval_decision_large(d);
@@ -362,7 +363,7 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
 
     if (dec->act.data[0] != 'a' || risk.len != 8
         || ngx_strncmp(risk.data, "critical", 8) != 0
-        || (!d->form && dec->code.len == 0))
+        || (!d->form && d->slack.len == 0 && dec->code.len == 0))
     {
         return NGX_OK;
     }
@@ -399,7 +400,7 @@ ngx_http_approval_decision_reply(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_http_approval_state_e      state;
     ngx_http_approval_decision_t  *dec = d->work;
 
-    if (!d->html) {
+    if (!d->html && d->reply == NULL) {
         return ngx_http_approval_view_send(d, doc, reply, votes);
     }
 
@@ -433,6 +434,10 @@ ngx_http_approval_decision_reply(ngx_http_approval_desk_t *d, json_t *doc,
     default:
         detail = "The action is approved: the request may be forwarded once.";
         break;
+    }
+
+    if (d->reply) {
+        return d->reply(d, NGX_HTTP_OK, title, detail, NULL);
     }
 
     return ngx_http_approval_page_result(d, NGX_HTTP_OK,

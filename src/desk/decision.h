@@ -28,7 +28,9 @@ typedef struct {
     ngx_str_t                   decision;  /* JWS, len 0: undecided   */
     ngx_http_approval_state_e   state;     /* PENDING: undecided      */
     json_t                     *by;        /* who decided             */
+    ngx_http_approval_rule_t   *rule;      /* to count it; or NULL    */
     ngx_uint_t                  tries;
+    ngx_uint_t                  seen;      /* votes, when it was judged */
     unsigned                    audited:1; /* "voted" is in the trail */
     unsigned                    settled:1; /* the store says: too late */
 } ngx_http_approval_decision_t;

@@ -7,7 +7,11 @@
 #include "desk/desk.h"
 #include "desk/approver.h"
 #include "desk/decision.h"
+#include "desk/grants.h"
 #include "desk/list.h"
+#include "desk/slack.h"
+#include "desk/manifest.h"
+#include "desk/shadow.h"
 #include "desk/status.h"
 #include "desk/view.h"
 
@@ -62,9 +66,29 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
       NGX_HTTP_POST, "POST", "../../",
       ngx_http_approval_decision_read_body },
 
+    { ngx_string("/slack"), ngx_null_string, 0,
+      NGX_HTTP_POST, "POST", "",
+      ngx_http_approval_slack },
+
     { ngx_string("/status/"), ngx_string(""), 1,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",
       ngx_http_approval_status },
+
+    { ngx_string("/grants"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
+      ngx_http_approval_grants },
+
+    { ngx_string("/grants/"), ngx_string(""), 1,
+      NGX_HTTP_DELETE, "DELETE", "../",
+      ngx_http_approval_grants_revoke },
+
+    { ngx_string("/shadow"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
+      ngx_http_approval_shadow_report },
+
+    { ngx_string("/manifest"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
+      ngx_http_approval_manifest },
 
     { ngx_null_string, ngx_null_string, 0, 0, NULL, NULL, NULL }
 };
@@ -92,7 +116,10 @@ ngx_http_approval_desk_handler(ngx_http_request_t *r)
 
     route = ngx_http_approval_desk_route(d);
 
-    if (route == NULL) {
+    if (route == NULL
+        || (route->room == ngx_http_approval_slack
+            && !ngx_http_approval_slack_expected(d->mcf)))
+    {
         return ngx_http_approval_desk_not_found(d);
     }
 

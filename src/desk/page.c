@@ -237,6 +237,9 @@ ngx_http_approval_page_facts(json_t *data)
         || ngx_http_approval_page_pairs(data, "show", "show_list") != NGX_OK
         || ngx_http_approval_page_pairs(data, "headers", "header_list")
            != NGX_OK
+        || json_object_set_new(data, "partial",
+                    json_boolean(json_object_get(data, "not_bound") != NULL))
+           != 0
         || json_object_set_new(data, "pending", json_boolean(pending)) != 0)
     {
         return NGX_ERROR;

@@ -48,6 +48,8 @@ ngx_http_approval_desk_cleanup(void *data)
 {
     ngx_http_approval_desk_t  *d = data;
 
+    ngx_http_approval_audit_cancel(&d->sync);
+
     if (d->op) {
         ngx_http_approval_store_forget(d->op);
         d->op = NULL;
@@ -189,35 +191,35 @@ ngx_http_approval_desk_header(ngx_http_request_t *r, const char *name,
 static ngx_uint_t
 ngx_http_approval_desk_wants_page(ngx_http_request_t *r)
 {
-    u_char      *last;
-    ngx_int_t    html, json, q;
+    ngx_int_t  html, json, problem;
+
+    html = ngx_http_approval_desk_likes(r, "text/html");
+    json = ngx_http_approval_desk_likes(r, "application/json");
+    problem = ngx_http_approval_desk_likes(r, "application/problem+json");
+
+    return html > 0 && html >= ngx_max(json, problem);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_likes(ngx_http_request_t *r, const char *type)
+{
+    ngx_int_t    q, best;
     ngx_str_t   *accept;
     ngx_uint_t   i;
 
-    html = 0;
-    json = 0;
+    best = 0;
 
     for (i = 0; /* void */ ; i++) {
         accept = ngx_http_approval_desk_header(r, "accept", i);
         if (accept == NULL) {
-            break;
+            return best;
         }
 
-        last = accept->data + accept->len;
-
-        q = ngx_http_approval_desk_quality(accept->data, last, "text/html");
-        html = ngx_max(html, q);
-
-        q = ngx_http_approval_desk_quality(accept->data, last,
-                                           "application/json");
-        json = ngx_max(json, q);
-
-        q = ngx_http_approval_desk_quality(accept->data, last,
-                                           "application/problem+json");
-        json = ngx_max(json, q);
+        q = ngx_http_approval_desk_quality(accept->data,
+                                           accept->data + accept->len, type);
+        best = ngx_max(best, q);
     }
-
-    return html > 0 && html >= json;
 }
 
 
@@ -289,7 +291,8 @@ ngx_http_approval_desk_quality(u_char *p, u_char *last, const char *type)
 
 
 ngx_int_t
-ngx_http_approval_desk_body(ngx_http_request_t *r, ngx_str_t *body)
+ngx_http_approval_desk_body(ngx_http_request_t *r, off_t max,
+    ngx_str_t *body)
 {
     off_t         len;
     u_char       *p;
@@ -309,7 +312,7 @@ ngx_http_approval_desk_body(ngx_http_request_t *r, ngx_str_t *body)
         len += ngx_buf_size(cl->buf);
     }
 
-    if (len > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
+    if (len > max) {
         return NGX_DECLINED;
     }
 
@@ -364,8 +367,15 @@ ngx_int_t
 ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d, ngx_uint_t status,
     const char *type, const char *title, const char *detail, json_t *extra)
 {
-    u_char   *id;
-    json_t   *problem;
+    u_char     *id;
+    json_t     *problem;
+    ngx_int_t   rc;
+
+    if (d->reply) {
+        rc = d->reply(d, status, title, detail, extra);
+        json_decref(extra);
+        return rc;
+    }
 
     if (status == NGX_HTTP_UNAUTHORIZED
         && ngx_http_approval_header(d->request, "WWW-Authenticate",

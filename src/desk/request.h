@@ -13,6 +13,7 @@
 #define NGX_HTTP_APPROVAL_DESK_REQUEST_H
 
 
+#include "audit/audit.h"
 #include "model/action.h"
 #include "model/problem.h"
 #include "store/store.h"
@@ -28,12 +29,20 @@ typedef ngx_int_t (*ngx_http_approval_desk_step_pt)(
     ngx_http_approval_desk_t *d, const ngx_http_approval_reply_t *reply);
 
 
+/* Answers in another way than with a page or JSON; extra may be NULL. */
+
+typedef ngx_int_t (*ngx_http_approval_desk_reply_pt)(
+    ngx_http_approval_desk_t *d, ngx_uint_t status, const char *title,
+    const char *detail, json_t *extra);
+
+
 /* How an approver was identified: "how" of a vote. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_DESK_NOBODY = 0,
     NGX_HTTP_APPROVAL_DESK_LINK,
-    NGX_HTTP_APPROVAL_DESK_IDP
+    NGX_HTTP_APPROVAL_DESK_IDP,
+    NGX_HTTP_APPROVAL_DESK_SLACK
 } ngx_http_approval_desk_how_e;
 
 
@@ -49,17 +58,20 @@ struct ngx_http_approval_desk_s {
     u_char                              id[APPROVAL_ID_LEN];
 
     ngx_http_approval_op_t             *op;      /* asked, not answered */
+    ngx_http_approval_audit_wait_t      sync;    /* ... of the disk     */
     ngx_http_approval_desk_step_pt      step;
 
     ngx_str_t                           idp;     /* by approver=        */
     ngx_str_t                           link;    /* ?t=                 */
     ngx_str_t                           session; /* the cookie          */
+    ngx_str_t                           slack;   /* "TEAM:USER", signed */
 
     ngx_str_t                           who;     /* as authenticated    */
     ngx_str_t                           person;  /* canonical           */
     ngx_http_approval_desk_how_e        how;
 
     void                               *work;    /* the step's own      */
+    ngx_http_approval_desk_reply_pt     reply;   /* or NULL: as asked   */
 
     unsigned                            id_valid:1;
     unsigned                            html:1;  /* a page is wanted    */
@@ -91,8 +103,13 @@ ngx_int_t ngx_http_approval_desk_ask(ngx_http_approval_desk_t *d,
 ngx_str_t *ngx_http_approval_desk_header(ngx_http_request_t *r,
     const char *name, ngx_uint_t n);
 
+/* How well the client likes a type that it names: 0 (not) to 1000. */
+ngx_int_t ngx_http_approval_desk_likes(ngx_http_request_t *r,
+    const char *type);
+
 /* The whole body; NGX_DECLINED: more than the limit. */
-ngx_int_t ngx_http_approval_desk_body(ngx_http_request_t *r, ngx_str_t *body);
+ngx_int_t ngx_http_approval_desk_body(ngx_http_request_t *r, off_t max,
+    ngx_str_t *body);
 
 ngx_int_t ngx_http_approval_desk_copy(ngx_pool_t *pool, approval_str_t from,
     ngx_str_t *to);

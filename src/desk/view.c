@@ -197,9 +197,14 @@ ngx_http_approval_view_store(json_t *view, json_t *doc,
 
     state = ngx_http_approval_view_state(doc, reply);
 
-    if (json_object_set_new(view, "state", ngx_http_approval_view_str(
-                                ngx_http_approval_state_name(state)))
+    if (json_object_set_new(view, "requester_present",
+                            state == NGX_HTTP_APPROVAL_PENDING
+                            || state == NGX_HTTP_APPROVAL_APPROVED
+                            ? json_boolean(!reply->absent) : json_null())
         != 0
+        || json_object_set_new(view, "state", ngx_http_approval_view_str(
+                                ngx_http_approval_state_name(state)))
+           != 0
         || json_object_set_new(view, "terminal", json_boolean(
                                 ngx_http_approval_state_terminal(state)))
            != 0
@@ -211,6 +216,14 @@ ngx_http_approval_view_store(json_t *view, json_t *doc,
            != 0
         || json_object_set_new(view, "decided_at",
                                ngx_http_approval_view_time(reply->decided))
+           != 0
+        || json_object_set_new(view, "notified",
+                               json_pack("{s:I, s:I}",
+                                         "sent", (json_int_t) reply->told,
+                                         "failed", (json_int_t) reply->untold))
+           != 0
+        || json_object_set_new(view, "reached",
+                               json_boolean(reply->told || !reply->untold))
            != 0)
     {
         return NGX_ERROR;

@@ -9,6 +9,8 @@
 #include "desk/decision.h"
 #include "desk/approver.h"
 #include "desk/page.h"
+#include "notify/notify.h"
+#include "model/counters.h"
 
 
 #define NGX_HTTP_APPROVAL_VOTE_TRIES  8
@@ -21,8 +23,14 @@ static ngx_int_t ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d,
     ngx_http_approval_votes_t *votes);
 static ngx_int_t ngx_http_approval_vote_record(ngx_http_approval_desk_t *d,
     json_t *doc);
+static void ngx_http_approval_vote_synced(void *data, ngx_int_t rc);
+static ngx_int_t ngx_http_approval_vote_store(ngx_http_approval_desk_t *d,
+    ngx_int_t rc);
+static ngx_int_t ngx_http_approval_vote_unrecorded(
+    ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_vote_tell(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_vote_recorded(ngx_http_approval_desk_t *d);
@@ -33,6 +41,7 @@ ngx_int_t
 ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
 {
+    ngx_str_t                      policy, rule;
     ngx_http_approval_vote_t      *vote;
     ngx_http_approval_decision_t  *dec = d->work;
 
@@ -41,6 +50,12 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    dec->seen = reply->nvotes;
+
+    policy = ngx_http_approval_json_get(doc, "policy");
+    rule = ngx_http_approval_json_get(doc, "rule");
+    dec->rule = ngx_http_approval_count_rule(d->mcf, &policy, &rule);
 
     vote = &votes->votes[votes->nvotes++];
     vote->identity = d->who;
@@ -59,19 +74,73 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     if (!dec->audited
         && ngx_http_approval_vote_record(d, doc) != NGX_OK)
     {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-                   "audit-unavailable", "Audit unavailable",
-                   "The vote could not be put on record, so it was not "
-                   "taken.", NULL);
+        return ngx_http_approval_vote_unrecorded(d);
     }
 
     dec->audited = 1;
 
+    d->sync.handler = ngx_http_approval_vote_synced;
+    d->sync.data = d;
+
+    d->request->connection->log->action = "recording an approver's vote";
+
+    return ngx_http_approval_vote_store(d,
+                            ngx_http_approval_audit_sync(d->mcf, &d->sync));
+}
+
+
+/* A vote counts when it is durably on record, and not before. */
+
+static ngx_int_t
+ngx_http_approval_vote_store(ngx_http_approval_desk_t *d, ngx_int_t rc)
+{
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_approval_vote_unrecorded(d);
+    }
+
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_vote(d->mcf->store, d->id,
-                   reply->nvotes, &dec->vote, dec->state, &dec->decision,
+                   dec->seen, &dec->vote, dec->state, &dec->decision,
                    ngx_http_approval_desk_answer, d),
                ngx_http_approval_vote_step);
+}
+
+
+static void
+ngx_http_approval_vote_synced(void *data, ngx_int_t rc)
+{
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_approval_desk_t  *d = data;
+
+    r = d->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = ngx_http_approval_vote_store(d, rc);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_http_approval_vote_unrecorded(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+               "audit-unavailable", "Audit unavailable",
+               "The vote could not be put on record, so it was not taken.",
+               NULL);
 }
 
 
@@ -222,6 +291,14 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 
     if (reply->rc == NGX_OK) {
 
+        if (dec->decision.len) {
+            ngx_http_approval_count_decision(dec->rule,
+                                     dec->state == NGX_HTTP_APPROVAL_DENIED
+                                     ? NGX_HTTP_APPROVAL_COUNT_DENIED
+                                     : NGX_HTTP_APPROVAL_COUNT_APPROVED,
+                                     reply->now - reply->created);
+        }
+
         /*
          * What fails here is logged; the vote is on record already. An
          * approval is recorded by the gate that uses it.
@@ -231,6 +308,10 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
             (void) ngx_http_approval_audit(d->mcf, "denied", d->id,
                        json_pack("{s:O, s:o}", "by", dec->by, "receipt",
                                  ngx_http_approval_json_str(&dec->decision)));
+        }
+
+        if (dec->decision.len) {
+            ngx_http_approval_vote_tell(d);
         }
 
         if (ngx_http_approval_desk_ask(d, ngx_http_approval_vote_done)
@@ -267,6 +348,27 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 }
 
 
+/* The channels hear of it, whoever voted where. */
+
+static void
+ngx_http_approval_vote_tell(ngx_http_approval_desk_t *d)
+{
+    json_t                        *facts;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    facts = json_pack("{s:O}", "by", dec->by);
+
+    if (facts && dec->comment.len) {
+        (void) json_object_set_new(facts, "comment",
+                                   ngx_http_approval_json_str(&dec->comment));
+    }
+
+    ngx_http_approval_notify_outcome(d->mcf, d->id, dec->state, facts);
+
+    json_decref(facts);
+}
+
+
 static ngx_int_t
 ngx_http_approval_vote_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
@@ -300,6 +402,11 @@ ngx_http_approval_vote_recorded(ngx_http_approval_desk_t *d)
     json_t                        *answer;
     ngx_str_t                     *state;
     ngx_http_approval_decision_t  *dec = d->work;
+
+    if (d->reply) {
+        return d->reply(d, NGX_HTTP_OK, "Recorded", "Your vote is recorded.",
+                        NULL);
+    }
 
     if (d->html) {
         return ngx_http_approval_page_result(d, NGX_HTTP_OK,

@@ -116,6 +116,14 @@ ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis)
     ngx_queue_t  *q;
 
     redis->closing = 1;
+
+    /* what was queued in the loop's last turn goes out, if it can at once */
+
+    if (redis->command.flush.posted) {
+        ngx_delete_posted_event(&redis->command.flush);
+        redis->command.flush.handler(&redis->command.flush);
+    }
+
     redis->down = 1;
 
     ngx_http_approval_redis_lost(redis, 0, "closed");

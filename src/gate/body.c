@@ -135,6 +135,9 @@ ngx_http_approval_body_load(ngx_http_approval_hold_t *hold)
 
     hold->body = body;
 
+    body->none = (r->headers_in.content_length == NULL
+                  && !r->headers_in.chunked);
+
     if (r->request_body == NULL) {
         return NGX_OK;
     }
@@ -238,6 +241,12 @@ ngx_http_approval_body_parse(ngx_http_approval_body_t *body)
     }
 
     body->parsed = 1;
+
+    /* Nothing to be misread: to rules every member of it is absent. */
+
+    if (body->none && body->size == 0) {
+        return;
+    }
 
     if (body->data == NULL) {
         body->json_error = body->size ? "the body is too large"

@@ -7,6 +7,7 @@
 
 
 #include "gate/gate.h"
+#include "notify/notify.h"
 
 
 #define NGX_HTTP_APPROVAL_DECISION_MAX  16384
@@ -19,6 +20,8 @@ static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold,
     const char *why);
+static void ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
+    ngx_str_t *decision);
 static ngx_int_t ngx_http_approval_hold_approvers(
     ngx_http_approval_hold_t *hold, json_t *claims);
 static void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
@@ -30,9 +33,6 @@ static void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_settled(void *data,
     const ngx_http_approval_reply_t *reply);
-static ngx_int_t ngx_http_approval_hold_decision(
-    ngx_http_approval_hold_t *hold, ngx_http_approval_state_e state,
-    approval_buf_t *out);
 static void ngx_http_approval_hold_explain(void *data,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_hold_comment(
@@ -57,7 +57,12 @@ ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
     }
 
     if (decision->len > NGX_HTTP_APPROVAL_DECISION_MAX) {
-        decision->len = NGX_HTTP_APPROVAL_DECISION_MAX;
+        ngx_http_approval_hold_drop(hold, decision);
+
+        hold->decision.len = 0;
+
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_DECIDED);
+        return;
     }
 
     hold->decision.data = ngx_pstrdup(hold->request->pool, decision);
@@ -114,6 +119,11 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     ngx_str_t                   digest;
     const char                 *err;
     ngx_http_approval_state_e   state;
+
+    if (hold->decision.len == 0) {
+        ngx_http_approval_hold_ignore(hold, "it is too long");
+        return;
+    }
 
     if (hold->decision.len == sizeof("approve") - 1
         && ngx_strncmp(hold->decision.data, "approve", 7) == 0)
@@ -173,16 +183,7 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
         return;
 
     case NGX_HTTP_APPROVAL_DENIED:
-        hold->state = NGX_HTTP_APPROVAL_HOLD_EXPLAIN;
-        hold->op = ngx_http_approval_store_load(hold->mcf->store, hold->id,
-                                                ngx_http_approval_hold_explain,
-                                                hold);
-
-        if (hold->op == NULL) {
-            ngx_http_approval_hold_refuse(hold,
-                                          NGX_HTTP_APPROVAL_REFUSE_DENIED);
-        }
-
+        ngx_http_approval_hold_denied(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
         return;
 
     case NGX_HTTP_APPROVAL_EXPIRED:
@@ -218,6 +219,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     }
 
     ngx_str_set(&hold->approvers, "unsigned");
+    hold->bare = 1;
 
     if (!approve) {
         ngx_http_approval_hold_settle(hold, NGX_HTTP_APPROVAL_DENIED);
@@ -262,8 +264,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
 static void
 ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
 {
-    json_t                  *facts;
-    ngx_http_approval_op_t  *op;
+    json_t  *facts;
 
     ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
                   "decision of action %*s ignored: %s",
@@ -277,14 +278,26 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
         (void) ngx_http_approval_audit(hold->mcf, "fault", hold->id, facts);
     }
 
-    op = ngx_http_approval_store_drop(hold->mcf->store, hold->id,
-                                      &hold->decision, NULL, NULL);
-    if (op) {
-        ngx_http_approval_store_forget(op);
+    if (hold->decision.len) {
+        ngx_http_approval_hold_drop(hold, &hold->decision);
     }
 
     ngx_http_approval_hold_wait(hold, hold->expires - hold->clock
                                       - ngx_http_approval_now());
+}
+
+
+static void
+ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
+    ngx_str_t *decision)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_store_drop(hold->mcf->store, hold->id, decision,
+                                      NULL, NULL);
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
 }
 
 
@@ -334,15 +347,48 @@ ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
 static void
 ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
 {
+    /* nothing is executed for a requester that is not there */
+
+    if (ngx_http_approval_hold_gone(hold)) {
+        ngx_http_finalize_request(hold->request,
+                                  NGX_HTTP_CLIENT_CLOSED_REQUEST);
+        return;
+    }
+
     hold->state = NGX_HTTP_APPROVAL_HOLD_CONSUME;
 
-    hold->op = ngx_http_approval_store_consume(hold->mcf->store, hold->id,
-                                               &hold->decision,
-                                               ngx_http_approval_hold_consumed,
-                                               hold);
+    hold->op = ngx_http_approval_grant_consume(hold,
+                                             ngx_http_approval_hold_consumed);
     if (hold->op == NULL) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
     }
+}
+
+
+/*
+ * The client's end may have arrived in the same turn as the decision, and wait
+ * behind it in the event queue. HTTP/2 streams say so by their own frames.
+ */
+
+ngx_uint_t
+ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold)
+{
+    u_char             byte;
+    ngx_connection_t  *c;
+
+    c = hold->request->connection;
+
+    if (c->error || c->read->eof || c->read->pending_eof) {
+        return 1;
+    }
+
+#if (NGX_HTTP_V2)
+    if (hold->request->stream) {
+        return 0;
+    }
+#endif
+
+    return recv(c->fd, (char *) &byte, 1, MSG_PEEK) == 0;
 }
 
 
@@ -356,6 +402,13 @@ ngx_http_approval_hold_consumed(void *data,
 
     if (reply->rc == NGX_OK) {
         hold->consumed = 1;
+
+        if (hold->bare) {
+            ngx_http_approval_count_decision(hold->rule,
+                                             NGX_HTTP_APPROVAL_COUNT_APPROVED,
+                                             reply->now - hold->created);
+        }
+
         hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);
         return;
@@ -496,7 +549,19 @@ ngx_http_approval_hold_settled(void *data,
 
     hold->action_state = hold->settling;
 
+    if (hold->settling == NGX_HTTP_APPROVAL_DENIED) {
+        ngx_http_approval_count_decision(hold->rule,
+                                         NGX_HTTP_APPROVAL_COUNT_DENIED,
+                                         reply->now - hold->created);
+
+    } else {
+        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_EXPIRED);
+    }
+
     facts = ngx_http_approval_facts(hold);
+
+    ngx_http_approval_notify_outcome(hold->mcf, hold->id, hold->settling,
+                                     facts);
 
     if (facts == NULL
         || ngx_http_approval_audit(hold->mcf,
@@ -517,7 +582,7 @@ ngx_http_approval_hold_settled(void *data,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, approval_buf_t *out)
 {
@@ -552,72 +617,23 @@ ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
 }
 
 
-/*
- * The requester left. With "cancel" the action ends with it; with "keep" it
- * stays open for an identical retry. What is being consumed at this moment is
- * not executed: its lease ends, and it is recorded as failed.
- */
-
-void
-ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
-{
-    if (!hold->stored || hold->consumed
-        || hold->state == NGX_HTTP_APPROVAL_HOLD_REFUSE)
-    {
-        return;
-    }
-
-    if (hold->lcf->disconnect == NGX_HTTP_APPROVAL_CANCEL && !ngx_exiting) {
-        ngx_http_approval_hold_withdraw(hold, "the requester left");
-    }
-}
-
-
-void
-ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
-    const char *why)
-{
-    json_t                  *facts;
-    ngx_str_t                value;
-    approval_buf_t           decision;
-    ngx_http_approval_op_t  *op;
-
-    if (hold->joined || hold->mcf->store == NULL) {
-        return;
-    }
-
-    approval_buf_init(&decision);
-
-    if (ngx_http_approval_hold_decision(hold, NGX_HTTP_APPROVAL_CANCELLED,
-                                        &decision)
-        == NGX_OK)
-    {
-        value.len = decision.len;
-        value.data = decision.data;
-
-        op = ngx_http_approval_store_settle(hold->mcf->store, hold->id,
-                                            NGX_HTTP_APPROVAL_CANCELLED,
-                                            &value, NULL, NULL);
-        if (op) {
-            ngx_http_approval_store_forget(op);
-        }
-
-        hold->action_state = NGX_HTTP_APPROVAL_CANCELLED;
-    }
-
-    approval_buf_free(&decision);
-
-    facts = ngx_http_approval_facts(hold);
-
-    if (facts) {
-        json_object_set_new(facts, "why", json_string(why));
-        (void) ngx_http_approval_audit(hold->mcf, "cancelled", hold->id,
-                                       facts);
-    }
-}
-
-
 /* Who denied it, and why: the votes say. */
+
+void
+ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal)
+{
+    hold->state = NGX_HTTP_APPROVAL_HOLD_EXPLAIN;
+    hold->refusal = refusal;
+
+    hold->op = ngx_http_approval_store_load(hold->mcf->store, hold->id,
+                                            ngx_http_approval_hold_explain,
+                                            hold);
+    if (hold->op == NULL) {
+        ngx_http_approval_hold_refuse(hold, refusal);
+    }
+}
+
 
 static void
 ngx_http_approval_hold_explain(void *data,
@@ -646,7 +662,7 @@ ngx_http_approval_hold_explain(void *data,
         json_decref(vote);
     }
 
-    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
+    ngx_http_approval_hold_refuse(hold, hold->refusal);
 }
 
 

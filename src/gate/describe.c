@@ -25,15 +25,13 @@ static ngx_int_t ngx_http_approval_describe_body(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_shown(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static json_t *ngx_http_approval_describe_masked(
-    ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
     ngx_http_approval_show_t *show, json_t *masked);
 static int ngx_http_approval_describe_value(void *data, json_t *value);
-static json_t *ngx_http_approval_describe_require(
-    ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_describe_headers(
     ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_describe_header(json_t *headers,
+    ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_approval_set(json_t *doc, const char *name,
     json_t *value);
 static ngx_int_t ngx_http_approval_set_str(json_t *doc, const char *name,
@@ -73,6 +71,7 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
         || ngx_http_approval_describe_who(hold, doc) != NGX_OK
         || ngx_http_approval_describe_what(hold, doc) != NGX_OK
         || ngx_http_approval_describe_body(hold, doc) != NGX_OK
+        || ngx_http_approval_bind_describe(hold, doc) != NGX_OK
         || ngx_http_approval_describe_shown(hold, doc) != NGX_OK)
     {
         json_decref(doc);
@@ -97,7 +96,7 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
     if (rule->summary == NULL) {
         summary = rule->action;
 
-    } else if (ngx_http_approval_secret_text(rule, &rule->summary->value)) {
+    } else if (ngx_http_approval_secret_text(hold, &rule->summary->value)) {
         ngx_str_set(&summary, APPROVAL_REDACTED);
 
     } else if (ngx_http_complex_value(hold->request, rule->summary, &summary)
@@ -136,6 +135,14 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         return NGX_ERROR;
     }
 
+    if (hold->remember.len
+        && ngx_http_approval_set(doc, "remember",
+                                 ngx_http_approval_describe_remember(hold))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (rule->notify == NULL) {
         return NGX_OK;
     }
@@ -157,7 +164,7 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
 }
 
 
-static json_t *
+json_t *
 ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
 {
     json_t                       *lines, *names, *line;
@@ -193,6 +200,32 @@ ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
     }
 
     return lines;
+}
+
+
+/* What approving means beyond this request. */
+
+json_t *
+ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold)
+{
+    ngx_str_t                  value;
+    ngx_http_approval_rule_t  *rule;
+
+    rule = hold->rule;
+    value = hold->remember;
+
+    value.len = ngx_min(value.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+
+    if (ngx_http_approval_secret_text(hold, &rule->remember_per->value)) {
+        ngx_str_set(&value, APPROVAL_REDACTED);
+    }
+
+    return json_pack("{s:I, s:o, s:o}", "seconds",
+                     (json_int_t) (rule->remember / 1000),
+                     "per", ngx_http_approval_json_str(&value),
+                     "uses", rule->remember_uses
+                             ? json_integer(rule->remember_uses)
+                             : json_null());
 }
 
 
@@ -342,7 +375,11 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
             }
 
             if (name->len == 0) {
-                continue;
+                name = ngx_http_approval_bind_name(hold, &h[i]);
+
+                if (name == NULL) {
+                    continue;
+                }
             }
 
             value = h[i].value;
@@ -355,9 +392,8 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
 
             value.len = ngx_min(value.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
 
-            if (json_object_set_new(headers, (char *) name->data,
-                                    ngx_http_approval_json_str(&value))
-                != 0)
+            if (ngx_http_approval_describe_header(headers, name, &value)
+                != NGX_OK)
             {
                 json_decref(headers);
                 return NULL;
@@ -366,6 +402,29 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
     }
 
     return headers;
+}
+
+
+/* A header that stands twice is shown with both values. */
+
+static ngx_int_t
+ngx_http_approval_describe_header(json_t *headers, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    json_t      *shown, *both;
+    const char  *before;
+
+    shown = ngx_http_approval_json_str(value);
+    before = json_string_value(json_object_get(headers, (char *) name->data));
+
+    if (before && shown) {
+        both = json_sprintf("%s, %s", before, json_string_value(shown));
+        json_decref(shown);
+        shown = both;
+    }
+
+    return json_object_set_new(headers, (char *) name->data, shown) == 0
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -480,7 +539,7 @@ done:
 
 /* The parsed body without its secrets; NULL where there is none. */
 
-static json_t *
+json_t *
 ngx_http_approval_describe_masked(ngx_http_approval_hold_t *hold)
 {
     json_t  *masked;
@@ -519,7 +578,7 @@ ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
 
     if (show->value) {
 
-        if (ngx_http_approval_secret_text(hold->rule, &show->value->value)) {
+        if (ngx_http_approval_secret_text(hold, &show->value->value)) {
             return json_string(APPROVAL_REDACTED);
         }
 
@@ -569,74 +628,38 @@ ngx_http_approval_describe_value(void *data, json_t *value)
 }
 
 
-/* Does the text of a complex value or subject name a secret's variable? */
+/* What an approver was shown and a retry must repeat, as canonical JSON. */
 
-ngx_uint_t
-ngx_http_approval_secret_text(ngx_http_approval_rule_t *rule, ngx_str_t *text)
+ngx_int_t
+ngx_http_approval_describe_bound(json_t *doc, approval_buf_t *out)
 {
-    u_char          *p, *last, *start;
-    approval_str_t   name;
+    json_t       *bound;
+    ngx_int_t     rc;
+    ngx_uint_t    i;
 
-    last = text->data + text->len;
+    static const char  *names[] = {
+        "show", "summary", "matched", "on_behalf_of", NULL
+    };
 
-    for (p = text->data; p < last; p++) {
+    bound = json_object();
+    rc = bound ? NGX_OK : NGX_ERROR;
 
-        if (*p != '$') {
-            continue;
-        }
-
-        start = p + 1;
-
-        if (start < last && *start == '{') {
-            start++;
-        }
-
-        for (p = start; p < last; p++) {
-            if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-                  || (*p >= '0' && *p <= '9') || *p == '_'))
-            {
-                break;
-            }
-        }
-
-        name.data = start;
-        name.len = p - start;
-
-        if (name.len > 5 && ngx_strncmp(name.data, "http_", 5) == 0) {
-            name.data += 5;
-            name.len -= 5;
-
-            if (approval_redact_header(rule->redact, name)) {
-                return 1;
-            }
-
-        } else if (name.len > 4 && ngx_strncmp(name.data, "arg_", 4) == 0) {
-            name.data += 4;
-            name.len -= 4;
-
-            if (approval_redact_field(rule->redact, name)) {
-                return 1;
-            }
-
-        } else if (name.len > 7 && ngx_strncmp(name.data, "cookie_", 7) == 0) {
-            return 1;
-
-        } else if (approval_str_eq(name, approval_str("remote_passwd"))
-                   || approval_str_eq(name, approval_str("request_body"))
-                   || approval_str_eq(name, approval_str("args"))
-                   || approval_str_eq(name, approval_str("query_string"))
-                   || approval_str_eq(name, approval_str("request_uri"))
-                   || approval_str_eq(name, approval_str("request")))
+    for (i = 0; rc == NGX_OK && names[i]; i++) {
+        if (json_object_get(doc, names[i])
+            && json_object_set(bound, names[i], json_object_get(doc, names[i]))
+               != 0)
         {
-            /* whole lines and bodies: the document shows them redacted */
-
-            return 1;
+            rc = NGX_ERROR;
         }
-
-        p--;
     }
 
-    return 0;
+    if (rc == NGX_OK && approval_json_canonical(bound, out) != APPROVAL_OK) {
+        rc = NGX_ERROR;
+    }
+
+    json_decref(bound);
+
+    return rc;
 }
 
 

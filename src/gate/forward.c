@@ -7,20 +7,14 @@
 
 
 #include "gate/gate.h"
+#include "notify/notify.h"
 
 #include "model/problem.h"
 
 
-static ngx_int_t ngx_http_approval_forward_record(
-    ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_header_push(ngx_http_request_t *r,
     const char *name, const char *lowcase, ngx_str_t *value);
 
-
-/*
- * The decision is on record before the first byte goes upstream; if it cannot
- * be, the request is refused, and its approval is spent.
- */
 
 ngx_int_t
 ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
@@ -29,16 +23,6 @@ ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
     ngx_http_request_t  *r;
 
     r = hold->request;
-
-    if (hold->wake.timer_set) {
-        ngx_del_timer(&hold->wake);
-    }
-
-    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
-
-    if (ngx_http_approval_forward_record(hold) != NGX_OK) {
-        return NGX_ERROR;
-    }
 
     id.data = hold->id;
     id.len = APPROVAL_ID_LEN;
@@ -72,12 +56,21 @@ ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
 }
 
 
-static ngx_int_t
+/*
+ * The decision is durably on record before the first byte goes upstream; if it
+ * cannot be, the request is refused, and its approval is spent.
+ */
+
+ngx_int_t
 ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 {
-    json_t                  *facts;
-    ngx_str_t                outcome;
-    ngx_http_approval_op_t  *op;
+    json_t  *facts;
+
+    if (hold->wake.timer_set) {
+        ngx_del_timer(&hold->wake);
+    }
+
+    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
 
     facts = ngx_http_approval_facts(hold);
 
@@ -86,6 +79,16 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
                                ngx_http_approval_json_str(&hold->receipt))
            == 0)
     {
+        if (hold->grant.len) {
+            json_object_set_new(facts, "why",
+                                json_string("grant: approved before, and "
+                                            "remembered"));
+        } else {
+            ngx_http_approval_notify_outcome(hold->mcf, hold->id,
+                                             NGX_HTTP_APPROVAL_APPROVED,
+                                             facts);
+        }
+
         if (ngx_http_approval_audit(hold->mcf, "approved", hold->id, facts)
             == NGX_OK)
         {
@@ -96,11 +99,31 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
         json_decref(facts);
     }
 
+    ngx_http_approval_forward_fail(hold);
+
+    return NGX_ERROR;
+}
+
+
+/* Consumed, and not executed: nobody else may execute it either. */
+
+void
+ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold)
+{
+    json_t                  *facts;
+    ngx_str_t                outcome;
+    ngx_http_approval_op_t  *op;
+
     ngx_str_set(&outcome, "{\"why\":\"the audit trail failed: not executed\"}");
 
-    op = ngx_http_approval_store_finish(hold->mcf->store, hold->id,
-                                        NGX_HTTP_APPROVAL_FAILED, &outcome,
-                                        NULL, NULL);
+    /* the action of a grant ended long ago */
+
+    op = hold->mcf->store && hold->grant.len == 0
+         ? ngx_http_approval_store_finish(hold->mcf->store, hold->id,
+                                          NGX_HTTP_APPROVAL_FAILED, &outcome,
+                                          NULL, NULL)
+         : NULL;
+
     if (op) {
         ngx_http_approval_store_forget(op);
     }
@@ -108,7 +131,24 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
     hold->consumed = 0;
     hold->action_state = NGX_HTTP_APPROVAL_FAILED;
 
-    return NGX_ERROR;
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts
+        && json_object_set_new(facts, "why",
+                               json_string("the approval could not be put on "
+                                           "record: not executed"))
+           == 0)
+    {
+        if (hold->grant.len == 0) {
+            ngx_http_approval_notify_outcome(hold->mcf, hold->id,
+                                             NGX_HTTP_APPROVAL_FAILED, facts);
+        }
+
+        (void) ngx_http_approval_audit(hold->mcf, "failed", hold->id, facts);
+
+    } else {
+        json_decref(facts);
+    }
 }
 
 

@@ -25,12 +25,12 @@ static ngx_int_t ngx_http_approval_gate_verdict(ngx_http_request_t *r,
 static ngx_int_t ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
+static void ngx_http_approval_gate_subrequest_body(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
 static ngx_int_t ngx_http_approval_gate_refuse(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_rule_t *rule, ngx_http_approval_refusal_e refusal,
     const char *detail);
-static ngx_int_t ngx_http_approval_gate_shadow(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
 static ngx_uint_t ngx_http_approval_passed_rule(ngx_http_request_t *r,
     ngx_http_approval_rule_t *rule);
 
@@ -194,11 +194,22 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     }
 
     if (verdict->rule && verdict->rule->mode == NGX_HTTP_APPROVAL_SHADOW) {
-        if (ngx_http_approval_gate_shadow(r, lcf, verdict->rule) != NGX_OK) {
+        if (ngx_http_approval_shadow(r, lcf, verdict->rule) != NGX_OK) {
             return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
                                               NGX_HTTP_APPROVAL_REFUSE_AUDIT,
                                               NULL);
         }
+
+        /* a redirect must not count it twice */
+
+        if (hold == NULL) {
+            hold = ngx_http_approval_hold_create(r, lcf);
+            if (hold == NULL) {
+                return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            }
+        }
+
+        hold->rule = verdict->rule;
 
         goto pass;
     }
@@ -323,6 +334,10 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
 
     ngx_http_approval_judge(r, lcf->policy, NULL, &verdict);
 
+    if (verdict.match == APPROVAL_MATCH_BODY) {
+        ngx_http_approval_gate_subrequest_body(r, lcf, &verdict);
+    }
+
     if ((verdict.match == APPROVAL_MATCH_NONE
          || verdict.match == APPROVAL_MATCH_RULE)
         && (verdict.outcome == NGX_HTTP_APPROVAL_ALLOW
@@ -341,6 +356,34 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
                   &lcf->policy->name);
 
     return NGX_HTTP_FORBIDDEN;
+}
+
+
+/* A mirror has its main request's body; where none was read, it is refused. */
+
+static void
+ngx_http_approval_gate_subrequest_body(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict)
+{
+    ngx_http_approval_hold_t  hold;
+
+    if (r->request_body == NULL || ngx_http_approval_encoded(r)) {
+        return;
+    }
+
+    ngx_memzero(&hold, sizeof(ngx_http_approval_hold_t));
+
+    hold.request = r;
+    hold.lcf = lcf;
+
+    if (ngx_http_approval_body_load(&hold) == NGX_OK
+        && (hold.body->data || hold.body->size == 0))
+    {
+        ngx_http_approval_body_parse(hold.body);
+        ngx_http_approval_judge(r, lcf->policy, hold.body, verdict);
+    }
+
+    ngx_http_approval_body_free(&hold);
 }
 
 
@@ -365,57 +408,6 @@ ngx_http_approval_passed_rule(ngx_http_request_t *r,
     }
 
     return 0;
-}
-
-
-/* mode shadow: what would have been held, or denied, is recorded and passes. */
-
-static ngx_int_t
-ngx_http_approval_gate_shadow(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule)
-{
-    json_t                         *fields;
-    ngx_str_t                       requester;
-    approval_buf_t                  target;
-    ngx_http_approval_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
-
-    ngx_str_null(&requester);
-
-    if (lcf->requester
-        && ngx_http_complex_value(r, lcf->requester, &requester) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    approval_buf_init(&target);
-
-    approval_redact_target(rule->redact,
-                           ngx_http_approval_core_str(&r->unparsed_uri),
-                           &target);
-
-    fields = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                       "mode", "shadow",
-                       "policy", ngx_http_approval_json_str(&rule->policy->name),
-                       "policy_digest",
-                       ngx_http_approval_json_str(&rule->policy->digest),
-                       "rule", ngx_http_approval_json_str(&rule->name),
-                       "action", ngx_http_approval_json_str(&rule->action),
-                       "requester", ngx_http_approval_json_str(&requester),
-                       "method", ngx_http_approval_json_str(&r->method_name),
-                       "target", json_stringn((char *) target.data,
-                                              target.len));
-
-    approval_buf_free(&target);
-
-    if (fields == NULL) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_approval_audit(mcf, rule->outcome == NGX_HTTP_APPROVAL_DENY
-                                        ? "refused" : "requested",
-                                   NULL, fields);
 }
 
 

@@ -14,6 +14,7 @@
 #include "core/digest.h"
 #include "core/jws.h"
 #include "model/action.h"
+#include "model/counters.h"
 #include "store/store.h"
 #include "store/watch.h"
 
@@ -29,11 +30,14 @@ typedef enum {
     NGX_HTTP_APPROVAL_HOLD_READ,         /* it has been: judge                */
     NGX_HTTP_APPROVAL_HOLD_HASH,         /* a large body is being digested    */
     NGX_HTTP_APPROVAL_HOLD_STORE,        /* the action is being stored        */
-    NGX_HTTP_APPROVAL_HOLD_STORED,       /* it is: record, notify, watch      */
+    NGX_HTTP_APPROVAL_HOLD_STORED,       /* it is: record                     */
+    NGX_HTTP_APPROVAL_HOLD_SYNC,         /* the record is being made durable  */
+    NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* the request's is: notify, watch   */
     NGX_HTTP_APPROVAL_HOLD_WAIT,         /* for the decision                  */
     NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* a decision was read: verify it    */
     NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
-    NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record, resume        */
+    NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record                */
+    NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* the approval's is durable: resume */
     NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* expiry or bare deny is stored     */
     NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
     NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
@@ -50,9 +54,11 @@ typedef enum {
     NGX_HTTP_APPROVAL_REFUSE_CANCELLED,
     NGX_HTTP_APPROVAL_REFUSE_CONSUMED,
     NGX_HTTP_APPROVAL_REFUSE_LOST,
+    NGX_HTTP_APPROVAL_REFUSE_SHUTDOWN,
     NGX_HTTP_APPROVAL_REFUSE_STORE,
     NGX_HTTP_APPROVAL_REFUSE_AUDIT,
     NGX_HTTP_APPROVAL_REFUSE_PENDING,
+    NGX_HTTP_APPROVAL_REFUSE_COOLING,
     NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE,
     NGX_HTTP_APPROVAL_REFUSE_BODY,
     NGX_HTTP_APPROVAL_REFUSE_ENCODING,
@@ -80,6 +86,7 @@ typedef struct {
     const char                      *json_error;
     unsigned                         allocated:1;
     unsigned                         parsed:1;
+    unsigned                         none:1;     /* not even an empty one     */
 } ngx_http_approval_body_t;
 
 
@@ -106,10 +113,13 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
 
     ngx_http_approval_hold_t        *next;
+    ngx_queue_t                      queue;      /* while it is suspended     */
 
     ngx_event_t                      wake;       /* posted, and deadline      */
     ngx_http_approval_watch_t        watch;
     ngx_http_approval_op_t          *op;         /* what we wait for in Redis */
+    ngx_http_approval_audit_wait_t   sync;       /* ... and for the disk      */
+    ngx_http_approval_hold_state_e   synced;     /* the state after it        */
 
     ngx_http_approval_hold_state_e   state;
     ngx_http_approval_refusal_e      refusal;
@@ -129,6 +139,9 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        requester;
     ngx_str_t                        reason;
     ngx_str_t                        detail;     /* the denier's comment      */
+    ngx_str_t                        remember;   /* evaluated VALUE           */
+    ngx_str_t                        grant;      /* that was used: its id     */
+    ngx_uint_t                       used;
     ngx_str_t                        mcp_ids;    /* JSON; len 0: no tools/call*/
 
     int64_t                          created;    /* ms, Redis' clock          */
@@ -136,6 +149,7 @@ struct ngx_http_approval_hold_s {
     int64_t                          clock;      /* Redis' minus ours, ms     */
     ngx_msec_t                       patience;   /* how long to hold, ms      */
     ngx_int_t                        prefer_wait;    /* s; NGX_ERROR: none    */
+    time_t                           retry_after;    /* s, 0: as usual        */
     ngx_msec_t                       started;    /* ngx_current_msec          */
     ngx_msec_t                       resumed;
 
@@ -147,6 +161,7 @@ struct ngx_http_approval_hold_s {
     unsigned                         joined:1;
     unsigned                         waiting:1;  /* the request is suspended  */
     unsigned                         prefer_async:1;
+    unsigned                         bare:1;     /* the decision, unsigned    */
     unsigned                         consumed:1;
     unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */
@@ -192,10 +207,33 @@ void ngx_http_approval_body_parse(ngx_http_approval_body_t *body);
 void ngx_http_approval_body_free(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold);
 
+/* bind.c */
+ngx_int_t ngx_http_approval_bind(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold,
+    json_t *doc);
+ngx_str_t *ngx_http_approval_bind_name(ngx_http_approval_hold_t *hold,
+    ngx_table_elt_t *header);
+
 /* describe.c */
 json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
-ngx_uint_t ngx_http_approval_secret_text(ngx_http_approval_rule_t *rule,
+json_t *ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold);
+json_t *ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_describe_bound(json_t *doc, approval_buf_t *out);
+json_t *ngx_http_approval_describe_masked(ngx_http_approval_hold_t *hold);
+
+/* secret.c */
+ngx_uint_t ngx_http_approval_secret_text(ngx_http_approval_hold_t *hold,
     ngx_str_t *text);
+
+/* shadow.c */
+ngx_int_t ngx_http_approval_shadow(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
+
+/* identify.c: NGX_DECLINED: *refusal says why not. */
+ngx_int_t ngx_http_approval_identify(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *requester, ngx_str_t *reason,
+    ngx_http_approval_refusal_e *refusal);
 
 /* hold.c */
 ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
@@ -203,6 +241,8 @@ ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
 ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_state_e state);
+ngx_int_t ngx_http_approval_hold_hash(ngx_http_approval_hold_t *hold,
+    const char *purpose, ngx_str_t *parts, ngx_uint_t n, u_char *hex);
 void ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 
@@ -210,20 +250,47 @@ int64_t ngx_http_approval_now(void);
 
 /* decide.c */
 void ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left);
-void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
-    const char *why);
 void ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
 void ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
 
+void ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal);
+ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state, approval_buf_t *out);
+
+ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
+
+/* grant.c */
+#define NGX_HTTP_APPROVAL_HASH_HEX  (2 * APPROVAL_MAC_LEN)
+
+ngx_int_t ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
+    u_char hex[NGX_HTTP_APPROVAL_HASH_HEX]);
+ngx_http_approval_op_t *ngx_http_approval_grant_consume(
+    ngx_http_approval_hold_t *hold, ngx_http_approval_store_pt handler);
+void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+
+/* leave.c */
+void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
+    const char *why);
+
 /* forward.c */
+ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+
+/* shutdown.c */
+void ngx_http_approval_shutdown_init(ngx_cycle_t *cycle);
+void ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold);
 
 /* prefer.c */
 void ngx_http_approval_prefer(ngx_http_approval_hold_t *hold);

@@ -17,22 +17,22 @@ static void ngx_http_approval_hold_handler(ngx_event_t *ev);
 static void ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_hold_identify(
     ngx_http_approval_hold_t *hold);
-static ngx_int_t ngx_http_approval_hold_digest(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold);
-static ngx_int_t ngx_http_approval_hold_hash(ngx_http_approval_hold_t *hold,
-    const char *purpose, ngx_str_t *parts, ngx_uint_t n, u_char *hex);
 static void ngx_http_approval_hold_new(void *data,
     const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_declined(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold);
+static void ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_hold_state_e next);
+static void ngx_http_approval_hold_synced(void *data, ngx_int_t rc);
+static void ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_hold_suspend(
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_hold_no_store(
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_hold_end(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
-
-
-#define NGX_HTTP_APPROVAL_HASH_HEX  (2 * APPROVAL_MAC_LEN)
 
 
 ngx_http_approval_hold_t *
@@ -119,9 +119,17 @@ ngx_http_approval_hold_cleanup(void *data)
     ngx_http_approval_hold_t *hold = data;
 
     if (hold->op) {
-        ngx_http_approval_store_forget(hold->op);
+        if (hold->state == NGX_HTTP_APPROVAL_HOLD_STORE) {
+            ngx_http_approval_hold_orphan(hold);
+
+        } else {
+            ngx_http_approval_store_forget(hold->op);
+        }
+
         hold->op = NULL;
     }
+
+    ngx_http_approval_audit_cancel(&hold->sync);
 
     if (hold->watch.active) {
         ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
@@ -135,14 +143,14 @@ ngx_http_approval_hold_cleanup(void *data)
         ngx_delete_posted_event(&hold->wake);
     }
 
+    if (hold->waiting) {
+        ngx_http_approval_hold_leave(hold);
+        ngx_http_approval_hold_left(hold);
+    }
+
     ngx_http_approval_body_free(hold);
     json_decref(hold->doc);
     hold->doc = NULL;
-
-    if (hold->waiting) {
-        hold->waiting = 0;
-        ngx_http_approval_hold_left(hold);
-    }
 }
 
 
@@ -165,7 +173,7 @@ ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
         return ngx_http_approval_hold_end(hold, refusal);
     }
 
-    rc = ngx_http_approval_hold_digest(hold);
+    rc = ngx_http_approval_bind(hold);
 
     if (rc == NGX_OK) {
         rc = ngx_http_approval_hold_store(hold);
@@ -193,94 +201,16 @@ ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
 static ngx_int_t
 ngx_http_approval_hold_identify(ngx_http_approval_hold_t *hold)
 {
-    const char          *err;
-    approval_buf_t       person;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
-    r = hold->request;
-
-    if (ngx_http_complex_value(r, hold->lcf->requester, &hold->requester)
-        != NGX_OK
-        || ngx_http_complex_value(r, hold->lcf->reason, &hold->reason)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    rc = ngx_http_approval_identify(hold->request, hold->lcf, hold->rule,
+                                    &hold->requester, &hold->reason,
+                                    &hold->refusal);
+    if (rc != NGX_OK) {
+        return rc;
     }
-
-    approval_buf_init(&person);
-
-    if (approval_people_person(hold->mcf->people,
-                               ngx_http_approval_core_str(&hold->requester),
-                               &person, &err)
-        != APPROVAL_OK)
-    {
-        hold->refusal = NGX_HTTP_APPROVAL_REFUSE_IDENTITY;
-        approval_buf_free(&person);
-        return NGX_DECLINED;
-    }
-
-    approval_buf_free(&person);
-
-    if (hold->reason.len == 0 && hold->rule->reason) {
-        hold->refusal = NGX_HTTP_APPROVAL_REFUSE_REASON;
-        return NGX_DECLINED;
-    }
-
-    hold->reason.len = ngx_min(hold->reason.len, 2000);
 
     return ngx_http_approval_captures(hold);
-}
-
-
-static ngx_int_t
-ngx_http_approval_hold_digest(ngx_http_approval_hold_t *hold)
-{
-    ngx_str_t            host, type, encoding;
-    ngx_http_request_t  *r;
-
-    r = hold->request;
-
-    ngx_str_null(&host);
-    ngx_str_null(&type);
-    ngx_str_null(&encoding);
-
-    if (r->headers_in.host) {
-        host = r->headers_in.host->value;
-    }
-
-    if (r->headers_in.content_type) {
-        type = r->headers_in.content_type->value;
-    }
-
-    ngx_http_approval_header_in(r, "content-encoding", &encoding);
-
-    hold->hasher = approval_digest_create();
-
-    if (hold->hasher == NULL
-        || approval_digest_init(hold->hasher,
-                              ngx_http_approval_core_str(&r->method_name),
-                              ngx_http_approval_core_str(&r->unparsed_uri))
-           != APPROVAL_OK
-        || approval_digest_header(hold->hasher, approval_str("host"),
-                                  ngx_http_approval_core_str(&host))
-           != APPROVAL_OK
-        || approval_digest_header(hold->hasher, approval_str("content-type"),
-                                  ngx_http_approval_core_str(&type))
-           != APPROVAL_OK
-        || approval_digest_header(hold->hasher,
-                                  approval_str("content-encoding"),
-                                  ngx_http_approval_core_str(&encoding))
-           != APPROVAL_OK
-        || approval_digest_body(hold->hasher, hold->body->size) != APPROVAL_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    hold->state = NGX_HTTP_APPROVAL_HOLD_HASH;
-    hold->hash_next = r->request_body ? r->request_body->bufs : NULL;
-    hold->hash_offset = 0;
-
-    return ngx_http_approval_body_digest(hold);
 }
 
 
@@ -295,14 +225,22 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     u_char                    join[NGX_HTTP_APPROVAL_HASH_HEX];
     u_char                    from[NGX_HTTP_APPROVAL_HASH_HEX];
     u_char                    per[NGX_HTTP_APPROVAL_HASH_HEX];
-    ngx_str_t                 parts[4], person;
-    approval_buf_t            doc;
+    u_char                    grant[NGX_HTTP_APPROVAL_HASH_HEX];
+    ngx_int_t                 rc;
+    ngx_str_t                 parts[5], person;
+    approval_buf_t            doc, shown;
     ngx_http_approval_new_t   new;
     ngx_http_approval_rule_t *rule;
 
     rule = hold->rule;
 
     if (approval_id((char *) hold->id) != APPROVAL_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rule->remember
+        && ngx_http_approval_grant_hash(hold, grant) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -321,7 +259,25 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     parts[3].len = APPROVAL_DIGEST_LEN;
     parts[3].data = (u_char *) hold->digest;
 
-    if (ngx_http_approval_hold_hash(hold, "join", parts, 4, join) != NGX_OK
+    /*
+     * An approval is for what was shown: a retry whose shown values differ,
+     * though none of its digest's parts does, is another action.
+     */
+
+    approval_buf_init(&shown);
+
+    rc = ngx_http_approval_describe_bound(hold->doc, &shown);
+
+    if (rc == NGX_OK) {
+        parts[4].data = shown.data;
+        parts[4].len = shown.len;
+
+        rc = ngx_http_approval_hold_hash(hold, "join", parts, 5, join);
+    }
+
+    approval_buf_free(&shown);
+
+    if (rc != NGX_OK
         || ngx_http_approval_hold_hash(hold, "requester", parts, 1, from)
            != NGX_OK)
     {
@@ -368,6 +324,12 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     new.doc.len = doc.len;
     new.timeout = rule->timeout;
     new.execute_within = rule->execute_within;
+    new.cool_down = rule->cool_down;
+
+    if (rule->remember) {
+        new.grant.data = grant;
+        new.grant.len = hold->remember.len ? sizeof(grant) : 0;
+    }
 
     if (ngx_http_approval_mcp_ids(hold) != NGX_OK) {
         approval_buf_free(&doc);
@@ -391,7 +353,7 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
 
 /* Redis sees neither who nor what: only a MAC over the parts. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_hold_hash(ngx_http_approval_hold_t *hold,
     const char *purpose, ngx_str_t *parts, ngx_uint_t n, u_char *hex)
 {
@@ -432,7 +394,7 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
 
     r = hold->request;
 
-    hold->waiting = 1;
+    ngx_http_approval_hold_enter(hold);
 
     if (r->connection->read->ready) {
         ngx_post_event(r->connection->read, &ngx_posted_events);
@@ -487,6 +449,8 @@ ngx_http_approval_hold_no_store(ngx_http_approval_hold_t *hold)
 
     hold->unstored = 1;
 
+    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_UNSTORED);
+
     if (hold->waiting) {
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_PASSED);
         return NGX_OK;
@@ -528,8 +492,18 @@ ngx_http_approval_hold_new(void *data, const ngx_http_approval_reply_t *reply)
         return;
     }
 
+    if (reply->rc == NGX_DECLINED) {
+        ngx_http_approval_hold_declined(hold, reply);
+        return;
+    }
+
     if (reply->rc != NGX_OK) {
         (void) ngx_http_approval_hold_no_store(hold);
+        return;
+    }
+
+    if (reply->grant.len) {
+        ngx_http_approval_grant_used(hold, reply);
         return;
     }
 
@@ -543,7 +517,41 @@ ngx_http_approval_hold_new(void *data, const ngx_http_approval_reply_t *reply)
     hold->stored = 1;
     hold->action_state = reply->state;
 
+    ngx_http_approval_count(hold->rule, hold->joined
+                                        ? NGX_HTTP_APPROVAL_COUNT_JOINED
+                                        : NGX_HTTP_APPROVAL_COUNT_CREATED);
+
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_STORED);
+}
+
+
+/* No action is made: the one that was denied stands for it. */
+
+static void
+ngx_http_approval_hold_declined(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t  *facts;
+
+    ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
+
+    hold->stored = 1;
+    hold->joined = 1;
+    hold->action_state = reply->state;
+    hold->retry_after = (time_t) ((reply->expires - reply->now + 999) / 1000);
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "refusal",
+                            json_string("urn:approval:denied"));
+        json_object_set_new(facts, "why",
+                            json_string("denied before, and not asked for "
+                                        "again until the cool-down ends"));
+        (void) ngx_http_approval_audit(hold->mcf, "refused", hold->id, facts);
+    }
+
+    ngx_http_approval_hold_denied(hold, NGX_HTTP_APPROVAL_REFUSE_COOLING);
 }
 
 
@@ -630,6 +638,10 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
         ngx_http_approval_hold_stored(hold);
         break;
 
+    case NGX_HTTP_APPROVAL_HOLD_RECORDED:
+        ngx_http_approval_hold_recorded(hold);
+        break;
+
     case NGX_HTTP_APPROVAL_HOLD_WAIT:
         ngx_http_approval_hold_overdue(hold);
         break;
@@ -639,17 +651,30 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
         break;
 
     case NGX_HTTP_APPROVAL_HOLD_CONSUMED:
+        if (ngx_http_approval_forward_record(hold) == NGX_OK) {
+            ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_FORWARD);
+
+        } else {
+            ngx_http_approval_hold_refuse(hold,
+                                          NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+        }
+
+        break;
+
+    case NGX_HTTP_APPROVAL_HOLD_FORWARD:
         if (ngx_http_approval_forward(hold) == NGX_OK) {
             ngx_http_approval_hold_resume(hold);
             break;
         }
 
-        hold->refusal = NGX_HTTP_APPROVAL_REFUSE_AUDIT;
+        ngx_http_approval_forward_fail(hold);
+        hold->refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
 
         /* fall through */
 
     case NGX_HTTP_APPROVAL_HOLD_REFUSE:
-        hold->waiting = 0;
+        ngx_http_approval_hold_leave(hold);
+        ngx_http_approval_hold_left(hold);
         ngx_http_approval_notify_stop(r);
         ngx_http_finalize_request(r, ngx_http_approval_refuse(r, hold,
                                                               hold->refusal,
@@ -657,7 +682,7 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
         break;
 
     case NGX_HTTP_APPROVAL_HOLD_ACCEPT:
-        hold->waiting = 0;
+        ngx_http_approval_hold_leave(hold);
         ngx_http_finalize_request(r, ngx_http_approval_accept(r, hold));
         break;
 
@@ -680,7 +705,7 @@ ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold)
 
     r = hold->request;
 
-    hold->waiting = 0;
+    ngx_http_approval_hold_leave(hold);
     hold->resumed = ngx_current_msec;
     hold->state = NGX_HTTP_APPROVAL_HOLD_PASSED;
 
@@ -696,15 +721,14 @@ ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold)
 
 
 /*
- * The action is in Redis.  Its intent is on record before anybody is told of
- * it; one who joins is on record too, and tells nobody again.
+ * The action is in Redis.  Its intent is durably on record before anybody is
+ * told of it; one who joins is on record too, and tells nobody again.
  */
 
 static void
 ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold)
 {
-    json_t                        *event;
-    ngx_http_approval_message_t    message;
+    json_t  *event;
 
     event = hold->joined ? ngx_http_approval_facts(hold)
                          : json_incref(hold->doc);
@@ -722,6 +746,58 @@ ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold)
     }
 
     json_decref(event);
+
+    ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_RECORDED);
+}
+
+
+/* What was recorded so far is durable before "next". */
+
+static void
+ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_hold_state_e next)
+{
+    ngx_int_t  rc;
+
+    hold->state = NGX_HTTP_APPROVAL_HOLD_SYNC;
+    hold->synced = next;
+
+    hold->sync.handler = ngx_http_approval_hold_synced;
+    hold->sync.data = hold;
+
+    rc = ngx_http_approval_audit_sync(hold->mcf, &hold->sync);
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_approval_hold_synced(hold, rc);
+    }
+}
+
+
+static void
+ngx_http_approval_hold_synced(void *data, ngx_int_t rc)
+{
+    ngx_http_approval_hold_t *hold = data;
+
+    if (rc == NGX_OK) {
+        ngx_http_approval_hold_wake(hold, hold->synced);
+        return;
+    }
+
+    if (hold->synced == NGX_HTTP_APPROVAL_HOLD_FORWARD) {
+        ngx_http_approval_forward_fail(hold);
+
+    } else {
+        ngx_http_approval_hold_withdraw(hold, "the audit trail failed");
+    }
+
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+}
+
+
+static void
+ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_message_t  message;
 
     if (!hold->joined && hold->rule->notify) {
         message.rule = hold->rule;

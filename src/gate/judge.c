@@ -227,7 +227,9 @@ ngx_http_approval_is_batch(json_t *json)
     json_t  *element;
 
     json_array_foreach(json, i, element) {
-        if (json_object_get(element, "jsonrpc")) {
+        if (json_object_get(element, "jsonrpc")
+            || json_object_get(element, "method"))
+        {
             return 1;
         }
     }
@@ -354,11 +356,21 @@ ngx_http_approval_strict(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
+    /* nginx took the target's host, approvers would see the header's */
+
+    if (r->schema_start && !r->internal && policy->judges
+        && policy->strict_path)
+    {
+        *refusal = NGX_HTTP_APPROVAL_REFUSE_PATH;
+        *detail = "absolute form of the request target";
+        return NGX_DECLINED;
+    }
+
     /* of the raw path a redirect to another URI leaves nothing */
 
     if (policy->judges_path && policy->strict_path
         && (!r->internal || r->valid_unparsed_uri)
-        && (r->complex_uri || r->quoted_uri || r->schema_start
+        && (r->complex_uri || r->quoted_uri
             || !approval_path_plain(
                              ngx_http_approval_core_str(&r->unparsed_uri))))
     {
@@ -583,7 +595,7 @@ ngx_http_approval_evidence_visit(void *data, approval_str_t name,
         shown = !approval_redact_field(ctx->hold->rule->redact, part);
 
     } else {
-        shown = !ngx_http_approval_secret_text(ctx->hold->rule, &subject);
+        shown = !ngx_http_approval_secret_text(ctx->hold, &subject);
     }
 
     approval_buf_add(&key, name.data, name.len);

@@ -7,6 +7,7 @@
 
 
 #include "gate/gate.h"
+#include "notify/notify.h"
 
 
 static ngx_int_t ngx_http_approval_log_holds(ngx_http_request_t *r)
@@ -69,6 +70,14 @@ ngx_http_approval_outcome(ngx_http_request_t *r,
 
     hold->action_state = state;
 
+    /* the action of a grant ended long ago */
+
+    if (hold->grant.len == 0) {
+        ngx_http_approval_count(hold->rule, state == NGX_HTTP_APPROVAL_EXECUTED
+                                           ? NGX_HTTP_APPROVAL_COUNT_EXECUTED
+                                           : NGX_HTTP_APPROVAL_COUNT_FAILED);
+    }
+
     outcome = ngx_http_approval_outcome_json(r, hold);
     text = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
 
@@ -83,7 +92,7 @@ ngx_http_approval_outcome(ngx_http_request_t *r,
     s.data = (u_char *) text;
     s.len = ngx_strlen(text);
 
-    op = hold->mcf->store
+    op = hold->mcf->store && hold->grant.len == 0
          ? ngx_http_approval_store_finish(hold->mcf->store, hold->id, state,
                                           &s, NULL, NULL)
          : NULL;
@@ -101,6 +110,10 @@ ngx_http_approval_outcome(ngx_http_request_t *r,
 
     } else {
         json_decref(outcome);
+    }
+
+    if (hold->grant.len == 0) {
+        ngx_http_approval_notify_outcome(hold->mcf, hold->id, state, facts);
     }
 
     if (facts == NULL
@@ -211,6 +224,12 @@ ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
 
         json_object_set_new(facts, "digest",
                             ngx_http_approval_json_str(&digest));
+    }
+
+    if (hold->grant.len) {
+        json_object_set_new(facts, "grant",
+                            ngx_http_approval_json_str(&hold->grant));
+        json_object_set_new(facts, "use", json_integer(hold->used));
     }
 
     if (hold->approvers.len) {

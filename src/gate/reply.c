@@ -63,6 +63,10 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
     { 503, 1, "action-lost", "The pending action is gone from the store",
       "It was not forwarded. Send the request again to ask again." },
 
+    { 503, 1, "restarting", "The gateway is restarting",
+      "The action stays open. Send the same request again to go on waiting "
+      "for its decision." },
+
     { 503, 1, "store-unavailable", "The approval store is unavailable",
       "The request needs an approval, which cannot be asked for or checked "
       "now. It was not forwarded. Try again later." },
@@ -74,6 +78,11 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
     { 429, 30, "too-many-pending", "Too many requests wait for approval",
       "It was not forwarded, and nobody was asked. Wait until some are "
       "decided." },
+
+    { 403, 0, "denied", "An approver denied this request before",
+      "It was not forwarded, and nobody was asked again. Do not repeat it "
+      "before the time that Retry-After gives: ask for something else, or ask "
+      "the approver." },
 
     { 413, 0, "body-too-large", "The body is too large to be judged",
       "A rule needs to read the body, and it is larger than the policy's "
@@ -125,7 +134,8 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
     hold->refusal = which;
     hold->resumed = ngx_current_msec;
-    hold->waiting = 0;
+
+    ngx_http_approval_hold_leave(hold);
 
     if (hold->wake.timer_set) {
         ngx_del_timer(&hold->wake);
@@ -144,6 +154,10 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     if (!hold->stored) {
         ngx_http_approval_refuse_record(r, hold, refusal, detail);
     }
+
+    ngx_http_approval_count_refused(hold->mcf,
+                                    which == NGX_HTTP_APPROVAL_REFUSE_POLICY
+                                    ? "policy" : refusal->type);
 
     if (ngx_http_approval_refuse_headers(r, hold, refusal) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -184,6 +198,7 @@ ngx_http_approval_refuse_told(ngx_http_approval_refusal_e which)
     case NGX_HTTP_APPROVAL_REFUSE_CANCELLED:
     case NGX_HTTP_APPROVAL_REFUSE_CONSUMED:
     case NGX_HTTP_APPROVAL_REFUSE_PENDING:
+    case NGX_HTTP_APPROVAL_REFUSE_COOLING:
     case NGX_HTTP_APPROVAL_REFUSE_REASON:
         return 1;
 
@@ -263,6 +278,8 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
 
     hold->resumed = ngx_current_msec;
     hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
+
+    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_ACCEPTED);
 
     ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
 
@@ -350,12 +367,14 @@ static ngx_int_t
 ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal)
 {
+    int64_t         after;
     approval_str_t  id;
 
-    if (refusal && refusal->retry_after
-        && ngx_http_approval_header_int(r, "Retry-After",
-                                        refusal->retry_after)
-           != NGX_OK)
+    after = hold->retry_after ? (int64_t) hold->retry_after
+            : refusal ? (int64_t) refusal->retry_after : 0;
+
+    if (refusal && after
+        && ngx_http_approval_header_int(r, "Retry-After", after) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -255,6 +255,18 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         }
     }
 
+    /* of a use of a grant: which one, and which use of it */
+
+    value = json_object_get(doc, "grant");
+
+    if (json_is_string(value)
+        && (json_object_set(claims, "grt", value) != 0
+            || json_object_set(claims, "use", json_object_get(doc, "use"))
+               != 0))
+    {
+        goto failed;
+    }
+
     sta = ngx_http_approval_state_name(state);
 
     if (json_object_set_new(claims, "sta",

@@ -9,10 +9,6 @@
 #include "core/token.h"
 
 
-static ngx_int_t ngx_http_approval_link_base(ngx_http_request_t *r,
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *base);
-
-
 static ngx_str_t  ngx_http_approval_link_foreign = ngx_string("\"'<>\\^`{|}?#");
 
 
@@ -36,7 +32,15 @@ ngx_http_approval_link(ngx_http_request_t *r,
         return rc;
     }
 
-    approval_buf_add(out, base.data, base.len);
+    return ngx_http_approval_link_at(&base, kind, id, out);
+}
+
+
+ngx_int_t
+ngx_http_approval_link_at(ngx_str_t *base, ngx_http_approval_link_e kind,
+    u_char *id, approval_buf_t *out)
+{
+    approval_buf_add(out, base->data, base->len);
     approval_buf_adds(out, ngx_http_approval_link_paths[kind]);
     approval_buf_add(out, id, APPROVAL_ID_LEN);
 
@@ -46,6 +50,25 @@ ngx_http_approval_link(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_approval_link_personal(ngx_http_request_t *r,
+    ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
+    approval_str_t approver, time_t expires, approval_buf_t *out)
+{
+    ngx_int_t  rc;
+    ngx_str_t  base;
+
+    rc = ngx_http_approval_link_base(r, mcf, &base);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_approval_link_personal_at(&base, mcf, id, digest,
+                                              approver, expires, out);
+}
+
+
+ngx_int_t
+ngx_http_approval_link_personal_at(ngx_str_t *base,
     ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
     approval_str_t approver, time_t expires, approval_buf_t *out)
 {
@@ -73,8 +96,8 @@ ngx_http_approval_link_personal(ngx_http_request_t *r,
         goto done;
     }
 
-    rc = ngx_http_approval_link(r, mcf, NGX_HTTP_APPROVAL_LINK_ACTION, id,
-                                out);
+    rc = ngx_http_approval_link_at(base, NGX_HTTP_APPROVAL_LINK_ACTION, id,
+                                   out);
     if (rc != NGX_OK) {
         goto done;
     }
@@ -92,7 +115,7 @@ done:
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_link_base(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *base)
 {

@@ -16,10 +16,12 @@
 #include <ngx_http.h>
 
 #include "core/identity.h"
+#include "core/ignore.h"
 #include "core/keys.h"
 #include "core/match.h"
 #include "core/quorum.h"
 #include "core/redact.h"
+#include "event/http.h"
 
 
 extern ngx_module_t  ngx_http_approval_module;
@@ -72,6 +74,14 @@ typedef struct {
 } ngx_http_approval_show_t;
 
 
+/* escalate TIME CHANNEL...; */
+
+typedef struct {
+    ngx_msec_t                     after;
+    ngx_array_t                   *channels;    /* as notify                  */
+} ngx_http_approval_escalate_t;
+
+
 struct ngx_http_approval_rule_s {
     ngx_str_t                      name;
     ngx_str_t                      action;
@@ -84,16 +94,25 @@ struct ngx_http_approval_rule_s {
     ngx_array_t                   *shows;       /* of ..._show_t, or NULL     */
     approval_redact_t             *redact;      /* the policy's defaults too  */
     ngx_uint_t                     reason;      /* 1: required                */
+    ngx_array_t                   *bound;       /* of ngx_str_t: headers in
+                                                   lower case, or NULL        */
     ngx_array_t                   *requires;    /* of ..._require_t           */
     ngx_int_t                      deny_after;
     ngx_msec_t                     timeout;
     ngx_msec_t                     hold;        /* of the connection          */
     ngx_msec_t                     execute_within;
+    ngx_msec_t                     cool_down;   /* after a denial, 0: none    */
+    ngx_msec_t                     remember;    /* an approval, 0: not        */
+    ngx_http_complex_value_t      *remember_per;
+    ngx_uint_t                     remember_uses;   /* 0: any number          */
     ngx_array_t                   *notify;      /* of ..._channel_t *; while
                                                    parsing: of ngx_str_t      */
+    ngx_array_t                   *escalate;    /* of ..._escalate_t, or NULL */
+    ngx_msec_t                     remind;      /* 0: not at all              */
     ngx_uint_t                     mode;
     ngx_uint_t                     mcp;         /* has mcp_tool               */
     ngx_uint_t                     matches;     /* how many conditions        */
+    struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
     u_char                        *conf_file;   /* for messages               */
     ngx_uint_t                     conf_line;
 };
@@ -120,6 +139,7 @@ struct ngx_http_approval_policy_s {
                                                        the path               */
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
+    unsigned                       used:1;      /* some location names it     */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
 };
@@ -145,12 +165,18 @@ struct ngx_http_approval_channel_s {
     ngx_str_t                      name;
     ngx_uint_t                     type;
     ngx_str_t                      pass;        /* URI of an internal location*/
+    ngx_http_approval_target_t    *url;         /* or NULL: one of the two    */
     ngx_array_t                   *secrets;     /* of ngx_str_t, decoded      */
+    ngx_array_t                   *signing_secrets;  /* of ngx_str_t, Slack's */
+    ngx_str_t                      trusted;     /* files, while parsing       */
+    ngx_str_t                      certificate;
+    ngx_str_t                      certificate_key;
     ngx_msec_t                     timeout;
     ngx_int_t                      retries;
     ngx_msec_t                     backoff_min;
     ngx_msec_t                     backoff_max;
     ngx_flag_t                     per_approver;
+    struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
 };
@@ -158,10 +184,13 @@ struct ngx_http_approval_channel_s {
 
 /* The rooms' own configurations and workers; each is defined in its room. */
 
+struct ngx_http_approval_series_s;
+struct ngx_http_approval_counters_s;
 struct ngx_http_approval_store_conf_s;
 struct ngx_http_approval_store_s;
 struct ngx_http_approval_audit_conf_s;
 struct ngx_http_approval_audit_s;
+struct ngx_http_approval_sender_s;
 
 
 typedef struct {
@@ -169,6 +198,9 @@ typedef struct {
     struct ngx_http_approval_store_s       *store;       /* the worker's     */
     struct ngx_http_approval_audit_conf_s  *audit_conf;  /* NULL: no audit   */
     struct ngx_http_approval_audit_s       *audit;       /* the worker's     */
+    struct ngx_http_approval_sender_s      *sender;      /* the worker's, or
+                                                            NULL: no "url"   */
+    struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
 
     approval_keyring_t            *keyring;     /* NULL: no approval_key      */
     approval_signer_t             *signer;      /* derived where not given    */
@@ -193,8 +225,10 @@ typedef struct {
     ngx_uint_t                     max_pending; /* 0: no cap                  */
     ngx_http_complex_value_t      *max_pending_per;
     ngx_uint_t                     disconnect;
+    approval_ignore_t             *ignore;      /* NULL: all is bound         */
     ngx_uint_t                     api;
     ngx_http_complex_value_t      *approver;
+    ngx_uint_t                     metrics;
 } ngx_http_approval_loc_conf_t;
 
 

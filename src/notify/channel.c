@@ -6,6 +6,17 @@
 
 #include "notify/channel.h"
 
+#include "model/code.h"
+#include "model/link.h"
+
+
+static ngx_int_t ngx_http_approval_render_url(
+    ngx_http_approval_main_conf_t *mcf, const ngx_http_approval_told_t *told,
+    approval_buf_t *out);
+static ngx_int_t ngx_http_approval_render_code(
+    ngx_http_approval_main_conf_t *mcf, const ngx_http_approval_told_t *told,
+    u_char *code, approval_str_t *text);
+
 
 /* In the order of ngx_http_approval_channel_type_e. */
 
@@ -13,7 +24,18 @@ static const ngx_http_approval_format_t  ngx_http_approval_formats[] = {
 
     { ngx_string("application/json"),
       ngx_http_approval_webhook_body,
-      ngx_http_approval_webhook_headers }
+      ngx_http_approval_webhook_headers,
+      NULL },
+
+    { ngx_string("application/json"),
+      ngx_http_approval_slack_body,
+      NULL,
+      NULL },
+
+    { ngx_string("application/json"),
+      ngx_http_approval_teams_body,
+      NULL,
+      ngx_http_approval_teams_refused }
 };
 
 
@@ -27,4 +49,111 @@ ngx_http_approval_format(ngx_uint_t type)
     }
 
     return &ngx_http_approval_formats[type];
+}
+
+
+ngx_int_t
+ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_told_t *told, approval_buf_t *out)
+{
+    u_char                             code[NGX_HTTP_APPROVAL_CODE_LEN];
+    ngx_int_t                          rc;
+    approval_buf_t                     url;
+    approval_message_t                *m;
+    ngx_http_approval_content_t        content;
+    const ngx_http_approval_format_t  *format;
+
+    format = ngx_http_approval_format(told->channel->type);
+    if (format == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&content, sizeof(ngx_http_approval_content_t));
+
+    content.channel = told->channel;
+
+    m = &content.message;
+    m->event = told->event;
+    m->doc = told->doc;
+    m->facts = told->facts;
+    m->id.data = told->id;
+    m->id.len = APPROVAL_ID_LEN;
+    m->approver.data = told->approver.data;
+    m->approver.len = told->approver.len;
+    m->created = told->created;
+    m->expires = told->expires;
+    m->told = told->told;
+    m->recent = told->recent;
+    m->buttons = (told->channel->signing_secrets != NULL);
+
+    rc = NGX_ERROR;
+
+    approval_buf_init(&url);
+
+    if (ngx_http_approval_render_url(mcf, told, &url) == NGX_OK
+        && ngx_http_approval_render_code(mcf, told, code, &m->code) == NGX_OK)
+    {
+        m->url = approval_buf_str(&url);
+        rc = format->body(&content, out);
+    }
+
+    approval_buf_wipe(&url);
+
+    return rc;
+}
+
+
+/* What cannot be decided any more needs nobody's own link. */
+
+static ngx_int_t
+ngx_http_approval_render_url(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_told_t *told, approval_buf_t *out)
+{
+    ngx_str_t  base, digest;
+
+    if (told->base.len == 0) {
+        return NGX_OK;
+    }
+
+    base = told->base;
+
+    if (told->approver.len == 0 || !approval_event_open(told->event)) {
+        return ngx_http_approval_link_at(&base, NGX_HTTP_APPROVAL_LINK_ACTION,
+                                         told->id, out);
+    }
+
+    digest = ngx_http_approval_json_get(told->doc, "digest");
+
+    return ngx_http_approval_link_personal_at(&base, mcf, told->id, &digest,
+                                 ngx_http_approval_core_str(
+                                              (ngx_str_t *) &told->approver),
+                                 (time_t) (told->expires / 1000), out);
+}
+
+
+static ngx_int_t
+ngx_http_approval_render_code(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_told_t *told, u_char *code, approval_str_t *text)
+{
+    ngx_str_t  digest, risk;
+
+    risk = ngx_http_approval_json_get(told->doc, "risk");
+
+    if (!approval_event_open(told->event)
+        || !approval_str_eq(ngx_http_approval_core_str(&risk),
+                            approval_str("critical")))
+    {
+        return NGX_OK;
+    }
+
+    digest = ngx_http_approval_json_get(told->doc, "digest");
+
+    if (ngx_http_approval_code(mcf, told->id, &digest, code) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    text->data = code;
+    text->len = NGX_HTTP_APPROVAL_CODE_LEN;
+
+    return NGX_OK;
 }

@@ -11,28 +11,24 @@
 #define NGX_HTTP_APPROVAL_CHANNEL_H
 
 
+#include "core/message.h"
 #include "model/action.h"
 
 
 /* What is said, and to whom. */
 
 typedef struct {
-    json_t                        *doc;
-    u_char                        *id;
-    int64_t                        created;     /* ms */
-    int64_t                        expires;     /* ms */
-    ngx_uint_t                     recent;
+    approval_message_t             message;
     ngx_http_approval_channel_t   *channel;
-    approval_str_t                 approver;    /* len 0: everyone's message */
-    approval_str_t                 url;         /* the approver's own, or the
-                                                   shared one; len 0: none   */
 } ngx_http_approval_content_t;
 
 
 /*
  * body:     appends the message's body; made once for all attempts.
  * headers:  pushes the attempt's headers (ngx_keyval_t, from the pool), but
- *           for Content-Type and Content-Length.
+ *           for Content-Type and Content-Length.  NULL: there are none.
+ * refused:  why a response of 2xx still is none of success, or NULL; where
+ *           there is such a check.
  */
 
 typedef struct {
@@ -45,11 +41,43 @@ typedef struct {
                                        ngx_http_approval_channel_t *channel,
                                        ngx_str_t *message_id, ngx_str_t *body,
                                        time_t now, ngx_array_t *headers);
+    const char                  *(*refused)(ngx_str_t *body);
 } ngx_http_approval_format_t;
 
 
 /* The row of a type, or NULL. */
 const ngx_http_approval_format_t *ngx_http_approval_format(ngx_uint_t type);
+
+
+/*
+ * The message of an event for a channel, to everyone (approver len 0) or to
+ * one.  base: what links start with, or len 0.  code and link are added.
+ */
+
+typedef struct {
+    approval_event_e               event;
+    ngx_http_approval_channel_t   *channel;
+    json_t                        *doc;
+    json_t                        *facts;       /* of an outcome, or NULL   */
+    u_char                        *id;
+    int64_t                        created;     /* ms */
+    int64_t                        expires;     /* ms */
+    int64_t                        told;        /* ms, of a later event     */
+    ngx_uint_t                     recent;
+    ngx_str_t                      approver;
+    ngx_str_t                      base;
+} ngx_http_approval_told_t;
+
+ngx_int_t ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_told_t *told, approval_buf_t *out);
+
+
+/* chat.c */
+ngx_int_t ngx_http_approval_slack_body(const ngx_http_approval_content_t *c,
+    approval_buf_t *out);
+ngx_int_t ngx_http_approval_teams_body(const ngx_http_approval_content_t *c,
+    approval_buf_t *out);
+const char *ngx_http_approval_teams_refused(ngx_str_t *body);
 
 
 /* webhook.c */

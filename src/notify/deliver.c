@@ -6,8 +6,7 @@
 
 #include "notify/deliver.h"
 
-#include "audit/audit.h"
-#include "model/link.h"
+#include "store/queue.h"
 
 
 /* Subrequests at a time, and what one under way may take after the stop, ms. */
@@ -20,17 +19,15 @@ static void ngx_http_approval_deliver_next(ngx_http_approval_outbox_t *outbox);
 static void ngx_http_approval_deliver_begin(ngx_http_approval_delivery_t *d);
 static ngx_int_t ngx_http_approval_deliver_render(
     ngx_http_approval_delivery_t *d);
-static ngx_int_t ngx_http_approval_deliver_url(ngx_http_approval_delivery_t *d,
-    approval_buf_t *out);
 static void ngx_http_approval_deliver_timer(ngx_event_t *ev);
 static void ngx_http_approval_deliver_settle(ngx_http_approval_delivery_t *d,
+    const ngx_http_approval_attempt_t *a);
+static void ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
     const ngx_http_approval_attempt_t *a);
 static ngx_msec_t ngx_http_approval_deliver_delay(
     ngx_http_approval_delivery_t *d, const ngx_http_approval_attempt_t *a);
 static void ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
     const ngx_http_approval_attempt_t *a, ngx_msec_t delay);
-static void ngx_http_approval_deliver_audit(ngx_http_approval_delivery_t *d,
-    const ngx_http_approval_attempt_t *a, ngx_uint_t final);
 
 
 void
@@ -116,41 +113,33 @@ ngx_http_approval_deliver_begin(ngx_http_approval_delivery_t *d)
 static ngx_int_t
 ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 {
-    ngx_int_t                          rc;
-    ngx_pool_t                        *pool;
-    approval_buf_t                     url, body;
-    approval_str_t                     id;
-    ngx_http_approval_outbox_t        *outbox;
-    ngx_http_approval_content_t        content;
-    const ngx_http_approval_format_t  *format;
+    ngx_int_t                     rc;
+    ngx_pool_t                   *pool;
+    approval_buf_t                body;
+    approval_str_t                id;
+    ngx_http_approval_told_t      told;
+    ngx_http_approval_outbox_t   *outbox;
 
     outbox = d->outbox;
     pool = outbox->request->pool;
 
-    format = ngx_http_approval_format(d->channel->type);
-    if (format == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
+
+    told.event = APPROVAL_EVENT_REQUESTED;
+    told.channel = d->channel;
+    told.doc = outbox->doc;
+    told.id = outbox->id;
+    told.created = outbox->created;
+    told.expires = outbox->expires;
+    told.recent = outbox->recent;
+    told.approver = d->approver;
+    told.base = outbox->base;
 
     rc = NGX_ERROR;
 
-    approval_buf_init(&url);
     approval_buf_init(&body);
 
-    if (ngx_http_approval_deliver_url(d, &url) == NGX_ERROR) {
-        goto done;
-    }
-
-    content.doc = outbox->doc;
-    content.id = outbox->id;
-    content.created = outbox->created;
-    content.expires = outbox->expires;
-    content.recent = outbox->recent;
-    content.channel = d->channel;
-    content.approver = ngx_http_approval_core_str(&d->approver);
-    content.url = approval_buf_str(&url);
-
-    if (format->body(&content, &body) != NGX_OK) {
+    if (ngx_http_approval_render(outbox->mcf, &told, &body) != NGX_OK) {
         goto done;
     }
 
@@ -165,7 +154,8 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
     if (d->message_id.data == NULL || d->body.data == NULL
         || approval_webhook_id(id, ngx_http_approval_core_str(
                                                            &d->channel->name),
-                               content.approver, d->message_id.data)
+                               ngx_http_approval_core_str(&d->approver),
+                               d->message_id.data)
            != APPROVAL_OK)
     {
         goto done;
@@ -178,35 +168,9 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 
 done:
 
-    approval_buf_wipe(&url);
     approval_buf_wipe(&body);
 
     return rc;
-}
-
-
-static ngx_int_t
-ngx_http_approval_deliver_url(ngx_http_approval_delivery_t *d,
-    approval_buf_t *out)
-{
-    ngx_str_t                    digest;
-    ngx_http_approval_outbox_t  *outbox;
-
-    outbox = d->outbox;
-
-    if (d->approver.len == 0) {
-        return ngx_http_approval_link(outbox->request, outbox->mcf,
-                                      NGX_HTTP_APPROVAL_LINK_ACTION,
-                                      outbox->id, out);
-    }
-
-    digest = ngx_http_approval_json_get(outbox->doc, "digest");
-
-    return ngx_http_approval_link_personal(outbox->request, outbox->mcf,
-                                           outbox->id, &digest,
-                                     ngx_http_approval_core_str(&d->approver),
-                                           (time_t) (outbox->expires / 1000),
-                                           out);
 }
 
 
@@ -280,11 +244,40 @@ ngx_http_approval_deliver_settle(ngx_http_approval_delivery_t *d,
     delay = ngx_http_approval_deliver_delay(d, a);
 
     ngx_http_approval_deliver_log(d, a, delay);
-    ngx_http_approval_deliver_audit(d, a, delay == 0);
+    ngx_http_approval_attempt_audit(d->outbox->mcf, d->outbox->id, d->channel,
+                                    APPROVAL_EVENT_REQUESTED, &d->approver,
+                                    d->attempt, a, delay == 0);
 
     if (delay) {
         ngx_add_timer(&d->timer, delay);
+        return;
     }
+
+    ngx_http_approval_deliver_count(d, a);
+}
+
+
+/* What came of it is kept with the action, for its page. */
+
+static void
+ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
+    const ngx_http_approval_attempt_t *a)
+{
+    ngx_str_t                    none;
+    ngx_http_approval_outbox_t  *outbox;
+
+    outbox = d->outbox;
+
+    if (outbox->mcf->store == NULL
+        || (outbox->stopped && !ngx_http_approval_attempt_good(a)))
+    {
+        return;
+    }
+
+    ngx_str_null(&none);
+
+    ngx_http_approval_queue_done(outbox->mcf->store, outbox->id, &none, 0,
+                                 ngx_http_approval_attempt_good(a), 0);
 }
 
 
@@ -294,45 +287,14 @@ static ngx_msec_t
 ngx_http_approval_deliver_delay(ngx_http_approval_delivery_t *d,
     const ngx_http_approval_attempt_t *a)
 {
-    ngx_uint_t                    i;
-    ngx_msec_t                    delay;
-    ngx_msec_int_t                left;
-    ngx_http_approval_outbox_t   *outbox;
-    ngx_http_approval_channel_t  *channel;
-
-    outbox = d->outbox;
-    channel = d->channel;
-
-    if ((a->status >= 200 && a->status < 300)
-        || outbox->stopped
-        || d->refused
-        || d->attempt > (ngx_uint_t) channel->retries)
+    if (ngx_http_approval_attempt_good(a) || d->outbox->stopped || d->refused)
     {
         return 0;
     }
 
-    delay = channel->backoff_min;
-
-    for (i = 0; i < d->attempt && delay < channel->backoff_max; i++) {
-        delay *= 2;
-    }
-
-    delay = ngx_min(delay, channel->backoff_max);
-
-    /* Half of it is chance, so that what failed at once does not return so. */
-
-    delay = delay / 2 + (ngx_msec_t) ngx_random() % (delay / 2 + 1);
-    delay = ngx_max(delay, channel->backoff_min);
-    delay = ngx_max(delay, a->retry_after);
-    delay = ngx_max(delay, 1);
-
-    left = (ngx_msec_int_t) (outbox->deadline - ngx_current_msec);
-
-    if (left <= 0 || delay >= (ngx_msec_t) left) {
-        return 0;
-    }
-
-    return delay;
+    return ngx_http_approval_attempt_delay(d->channel, d->attempt, a,
+                                (ngx_msec_int_t) (d->outbox->deadline
+                                                  - ngx_current_msec));
 }
 
 
@@ -388,49 +350,6 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
                   outbox->id, d->attempt,
                   a->error ? (u_char *) a->error : status, next,
                   d->refused ? "; " : "", d->refused ? d->refused : "");
-}
-
-
-static void
-ngx_http_approval_deliver_audit(ngx_http_approval_delivery_t *d,
-    const ngx_http_approval_attempt_t *a, ngx_uint_t final)
-{
-    json_t                      *fields;
-    ngx_uint_t                   good;
-    ngx_http_approval_outbox_t  *outbox;
-
-    outbox = d->outbox;
-    good = (a->status >= 200 && a->status < 300);
-
-    fields = json_object();
-
-    if (fields) {
-        (void) json_object_set_new(fields, "channel",
-                               ngx_http_approval_json_str(&d->channel->name));
-        (void) json_object_set_new(fields, "attempt",
-                                   json_integer(d->attempt));
-        (void) json_object_set_new(fields, "status", json_integer(a->status));
-
-        if (d->approver.len) {
-            (void) json_object_set_new(fields, "approver",
-                                      ngx_http_approval_json_str(&d->approver));
-        }
-
-        if (!good) {
-            (void) json_object_set_new(fields, "final", json_boolean(final));
-
-            if (a->error) {
-                (void) json_object_set_new(fields, "error",
-                                           json_string(a->error));
-            }
-        }
-    }
-
-    /* Nothing depends on it: a failed append is logged there. */
-
-    (void) ngx_http_approval_audit(outbox->mcf,
-                                   good ? "notified" : "notify_failed",
-                                   outbox->id, fields);
 }
 
 

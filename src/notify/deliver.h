@@ -10,7 +10,7 @@
 #define NGX_HTTP_APPROVAL_DELIVER_H
 
 
-#include "notify/channel.h"
+#include "notify/attempt.h"
 
 #include "core/webhook.h"
 
@@ -50,6 +50,7 @@ struct ngx_http_approval_outbox_s {
     ngx_http_request_t            *request;     /* the held one, a main one   */
     ngx_http_approval_main_conf_t *mcf;
     json_t                        *doc;         /* ours until the cleanup     */
+    ngx_str_t                      base;        /* what links start with      */
     u_char                         id[APPROVAL_ID_LEN];
     int64_t                        created;
     int64_t                        expires;
@@ -62,15 +63,6 @@ struct ngx_http_approval_outbox_s {
     ngx_uint_t                     active;      /* attempts under way         */
     unsigned                       stopped:1;
 };
-
-
-/* How an attempt ended. */
-
-typedef struct {
-    ngx_uint_t                     status;      /* 0: none, "error" says why  */
-    const char                    *error;       /* or NULL                    */
-    ngx_msec_t                     retry_after; /* 0: not said                */
-} ngx_http_approval_attempt_t;
 
 
 /* Once all deliveries are in the array; it only posts subrequests. */

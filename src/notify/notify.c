@@ -7,7 +7,9 @@
 #include "notify/notify.h"
 
 #include "audit/audit.h"
+#include "model/link.h"
 #include "notify/deliver.h"
+#include "notify/sender.h"
 
 
 /* The people a rule may ask, each once. */
@@ -21,11 +23,30 @@ typedef struct {
 } ngx_http_approval_asked_t;
 
 
+/* One "notify" or "escalate": whom to tell, when, and by which carrier. */
+
+typedef struct {
+    ngx_http_approval_outbox_t    *outbox;
+    ngx_http_approval_plan_t      *plan;        /* NULL: no "url" channel     */
+    ngx_http_approval_rule_t      *rule;
+    ngx_http_approval_asked_t      asked;
+    u_char                         kind;
+    ngx_msec_t                     due;
+} ngx_http_approval_notify_t;
+
+
+static ngx_int_t ngx_http_approval_notify_base(
+    ngx_http_approval_outbox_t *outbox);
+static ngx_int_t ngx_http_approval_notify_plan(
+    ngx_http_approval_notify_t *ctx);
+static ngx_int_t ngx_http_approval_notify_all(
+    ngx_http_approval_notify_t *ctx);
+static ngx_int_t ngx_http_approval_notify_channels(
+    ngx_http_approval_notify_t *ctx, ngx_array_t *channels);
 static ngx_int_t ngx_http_approval_notify_channel(
-    ngx_http_approval_outbox_t *outbox, ngx_http_approval_channel_t *channel,
-    ngx_http_approval_asked_t *asked);
+    ngx_http_approval_notify_t *ctx, ngx_http_approval_channel_t *channel);
 static ngx_int_t ngx_http_approval_notify_add(
-    ngx_http_approval_outbox_t *outbox, ngx_http_approval_channel_t *channel,
+    ngx_http_approval_notify_t *ctx, ngx_http_approval_channel_t *channel,
     ngx_str_t *approver);
 static ngx_int_t ngx_http_approval_notify_asked(
     ngx_http_approval_outbox_t *outbox, ngx_http_approval_rule_t *rule,
@@ -40,13 +61,11 @@ ngx_http_approval_notify(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_message_t *message)
 {
-    ngx_uint_t                     i;
-    ngx_http_cleanup_t            *cln;
-    ngx_http_approval_asked_t      asked;
-    ngx_http_approval_outbox_t    *outbox;
-    ngx_http_approval_channel_t  **channel;
+    ngx_http_cleanup_t           *cln;
+    ngx_http_approval_notify_t    ctx;
+    ngx_http_approval_outbox_t   *outbox;
 
-    if (message->rule->notify == NULL || message->rule->notify->nelts == 0) {
+    if (message->rule->notify == NULL && message->rule->escalate == NULL) {
         return NGX_OK;
     }
 
@@ -85,24 +104,20 @@ ngx_http_approval_notify(ngx_http_request_t *r,
         goto failed;
     }
 
-    ngx_memzero(&asked, sizeof(ngx_http_approval_asked_t));
+    ngx_memzero(&ctx, sizeof(ngx_http_approval_notify_t));
 
-    channel = message->rule->notify->elts;
+    ctx.outbox = outbox;
+    ctx.rule = message->rule;
 
-    for (i = 0; i < message->rule->notify->nelts; i++) {
+    if (ngx_http_approval_notify_base(outbox) != NGX_OK
+        || ngx_http_approval_notify_plan(&ctx) != NGX_OK
+        || ngx_http_approval_notify_all(&ctx) != NGX_OK)
+    {
+        goto failed;
+    }
 
-        if (channel[i]->per_approver && asked.pool == NULL
-            && ngx_http_approval_notify_asked(outbox, message->rule, &asked)
-               != NGX_OK)
-        {
-            goto failed;
-        }
-
-        if (ngx_http_approval_notify_channel(outbox, channel[i], &asked)
-            != NGX_OK)
-        {
-            goto failed;
-        }
+    if (ctx.plan) {
+        ngx_http_approval_plan_send(ctx.plan);
     }
 
     ngx_http_approval_deliver_start(outbox);
@@ -119,29 +134,126 @@ failed:
 }
 
 
-static ngx_int_t
-ngx_http_approval_notify_channel(ngx_http_approval_outbox_t *outbox,
-    ngx_http_approval_channel_t *channel, ngx_http_approval_asked_t *asked)
-{
-    ngx_str_t   *person, all;
-    ngx_uint_t   i;
+/* The links of all messages, also of those that outlive the request. */
 
-    if (!channel->per_approver) {
-        ngx_str_null(&all);
-        return ngx_http_approval_notify_add(outbox, channel, &all);
+static ngx_int_t
+ngx_http_approval_notify_base(ngx_http_approval_outbox_t *outbox)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_approval_link_base(outbox->request, outbox->mcf,
+                                     &outbox->base);
+
+    if (rc == NGX_DECLINED) {
+        ngx_str_null(&outbox->base);
+        rc = NGX_OK;
     }
 
-    if (asked->persons.nelts == 0) {
-        ngx_http_approval_notify_nobody(outbox, channel);
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_notify_plan(ngx_http_approval_notify_t *ctx)
+{
+    ngx_http_approval_told_t     told;
+    ngx_http_approval_outbox_t  *outbox;
+
+    outbox = ctx->outbox;
+
+    if (outbox->mcf->sender == NULL) {
         return NGX_OK;
     }
 
-    person = asked->persons.elts;
+    ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
 
-    for (i = 0; i < asked->persons.nelts; i++) {
-        if (ngx_http_approval_notify_add(outbox, channel, &person[i])
-            != NGX_OK)
+    told.event = APPROVAL_EVENT_REQUESTED;
+    told.doc = outbox->doc;
+    told.id = outbox->id;
+    told.created = outbox->created;
+    told.expires = outbox->expires;
+    told.recent = outbox->recent;
+    told.base = outbox->base;
+
+    ctx->plan = ngx_http_approval_plan_create(outbox->mcf->sender, &told);
+
+    return ctx->plan ? NGX_OK : NGX_ERROR;
+}
+
+
+/* What fails half-way is not lost: what was planned till then is sent. */
+
+static ngx_int_t
+ngx_http_approval_notify_all(ngx_http_approval_notify_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_uint_t                     i;
+    ngx_http_approval_rule_t      *rule;
+    ngx_http_approval_escalate_t  *escalate;
+
+    rule = ctx->rule;
+
+    ctx->kind = NGX_HTTP_APPROVAL_KIND_MESSAGE;
+    ctx->due = 0;
+
+    rc = ngx_http_approval_notify_channels(ctx, rule->notify);
+
+    if (rc == NGX_OK && rule->remind && ctx->plan) {
+        ctx->kind = NGX_HTTP_APPROVAL_KIND_REMIND;
+        ctx->due = rule->remind;
+
+        rc = ngx_http_approval_notify_channels(ctx, rule->notify);
+    }
+
+    if (rc == NGX_OK && rule->escalate && ctx->plan) {
+        escalate = rule->escalate->elts;
+        ctx->kind = NGX_HTTP_APPROVAL_KIND_ESCALATE;
+
+        for (i = 0; rc == NGX_OK && i < rule->escalate->nelts; i++) {
+            ctx->due = escalate[i].after;
+
+            rc = ngx_http_approval_notify_channels(ctx, escalate[i].channels);
+        }
+    }
+
+    if (rc != NGX_OK && ctx->plan) {
+        ngx_http_approval_plan_send(ctx->plan);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_notify_channels(ngx_http_approval_notify_t *ctx,
+    ngx_array_t *channels)
+{
+    ngx_uint_t                     i;
+    ngx_http_approval_channel_t  **channel;
+
+    if (channels == NULL) {
+        return NGX_OK;
+    }
+
+    channel = channels->elts;
+
+    for (i = 0; i < channels->nelts; i++) {
+
+        if (channel[i]->url == NULL
+            && ctx->kind != NGX_HTTP_APPROVAL_KIND_MESSAGE)
         {
+            continue;
+        }
+
+        if (channel[i]->per_approver && ctx->asked.pool == NULL
+            && ngx_http_approval_notify_asked(ctx->outbox, ctx->rule,
+                                              &ctx->asked)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_approval_notify_channel(ctx, channel[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -151,19 +263,64 @@ ngx_http_approval_notify_channel(ngx_http_approval_outbox_t *outbox,
 
 
 static ngx_int_t
-ngx_http_approval_notify_add(ngx_http_approval_outbox_t *outbox,
+ngx_http_approval_notify_channel(ngx_http_approval_notify_t *ctx,
+    ngx_http_approval_channel_t *channel)
+{
+    ngx_str_t   *person, all;
+    ngx_uint_t   i;
+
+    if (!channel->per_approver) {
+        ngx_str_null(&all);
+        return ngx_http_approval_notify_add(ctx, channel, &all);
+    }
+
+    if (ctx->asked.persons.nelts == 0) {
+
+        if (ctx->kind == NGX_HTTP_APPROVAL_KIND_MESSAGE) {
+            ngx_http_approval_notify_nobody(ctx->outbox, channel);
+        }
+
+        return NGX_OK;
+    }
+
+    person = ctx->asked.persons.elts;
+
+    for (i = 0; i < ctx->asked.persons.nelts; i++) {
+        if (ngx_http_approval_notify_add(ctx, channel, &person[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_notify_add(ngx_http_approval_notify_t *ctx,
     ngx_http_approval_channel_t *channel, ngx_str_t *approver)
 {
     ngx_http_approval_delivery_t  *d;
 
-    d = ngx_array_push(&outbox->deliveries);
+    if (channel->url) {
+
+        if (ctx->plan == NULL) {
+            return NGX_ERROR;
+        }
+
+        return ngx_http_approval_plan_add(ctx->plan, ctx->kind, channel,
+                                          approver, ctx->due,
+                          ctx->kind == NGX_HTTP_APPROVAL_KIND_REMIND
+                          ? ctx->rule->remind : 0);
+    }
+
+    d = ngx_array_push(&ctx->outbox->deliveries);
     if (d == NULL) {
         return NGX_ERROR;
     }
 
     ngx_memzero(d, sizeof(ngx_http_approval_delivery_t));
 
-    d->outbox = outbox;
+    d->outbox = ctx->outbox;
     d->channel = channel;
     d->approver = *approver;
 

@@ -29,9 +29,11 @@ typedef struct {
 
 
 /*
- * Starts the delivery to every channel of rule->notify, each message through
- * a background subrequest of r (which is being held) to the channel's internal
- * location, retried with jittered backoff while r is held.  Each attempt's end
+ * Starts the delivery to every channel of rule->notify.  To a channel with
+ * "url" by the worker's sender, whatever becomes of r, and with the rule's
+ * escalations and reminders; to one with "pass" through a background
+ * subrequest of r (which is being held) to the channel's internal location,
+ * retried with jittered backoff while r is held.  Each attempt's end
  * is audited: "notified", or "notify_failed" with "final": false while there
  * will be another one.
  * NGX_ERROR: nothing could be started (no memory); it is logged.
@@ -40,7 +42,7 @@ typedef struct {
  * timer, the store's answer) runs ngx_http_run_posted_requests() itself.
  * Later attempts are started, and run, by the deliveries' own events.
  *
- * Everything a delivery needs is in r->pool; it ends with r, or by
+ * Everything a delivery by "pass" needs is in r->pool; it ends with r, or by
  * ngx_http_approval_notify_stop() when r resumes.
  */
 ngx_int_t ngx_http_approval_notify(ngx_http_request_t *r,
@@ -53,6 +55,15 @@ ngx_int_t ngx_http_approval_notify(ngx_http_request_t *r,
  * be called in any event of r, and again.
  */
 void ngx_http_approval_notify_stop(ngx_http_request_t *r);
+
+/*
+ * Tells those channels with "url" that were told of the action what became of
+ * it.  facts, as audited (approvers or by, comment, why, outcome), or NULL,
+ * remain the caller's.  Once for each state, whoever calls it; without such
+ * channels it does nothing.
+ */
+void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_http_approval_state_e state, json_t *facts);
 
 /*
  * Is r one of our own subrequests?  The gate lets those pass.  It no longer is

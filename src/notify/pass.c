@@ -50,9 +50,10 @@ ngx_http_approval_pass_send(ngx_http_approval_delivery_t *d)
     format = ngx_http_approval_format(d->channel->type);
 
     if (ngx_array_init(&headers, r->pool, 4, sizeof(ngx_keyval_t)) != NGX_OK
-        || format->headers(r->pool, d->channel, &d->message_id, &d->body,
-                           ngx_time(), &headers)
-           != NGX_OK)
+        || (format->headers
+            && format->headers(r->pool, d->channel, &d->message_id, &d->body,
+                               ngx_time(), &headers)
+               != NGX_OK))
     {
         return NGX_ERROR;
     }

@@ -14,7 +14,7 @@
 static json_t *ngx_http_approval_webhook_data(
     const ngx_http_approval_content_t *c);
 static json_t *ngx_http_approval_webhook_links(
-    const ngx_http_approval_content_t *c);
+    const approval_message_t *m);
 static json_t *ngx_http_approval_webhook_time(int64_t ms);
 static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
     ngx_array_t *headers, ngx_str_t *name, approval_str_t value);
@@ -45,8 +45,9 @@ ngx_int_t
 ngx_http_approval_webhook_body(const ngx_http_approval_content_t *c,
     approval_buf_t *out)
 {
-    json_t     *message;
-    ngx_int_t   rc;
+    json_t                    *message;
+    ngx_int_t                  rc;
+    const approval_message_t  *m = &c->message;
 
     message = json_object();
     if (message == NULL) {
@@ -56,10 +57,13 @@ ngx_http_approval_webhook_body(const ngx_http_approval_content_t *c,
     rc = NGX_ERROR;
 
     if (json_object_set_new(message, "type",
-                            json_string("approval.requested"))
+                            json_sprintf("approval.%s",
+                                         approval_event_name(m->event)))
         == 0
         && json_object_set_new(message, "timestamp",
-                               ngx_http_approval_webhook_time(c->created))
+                               ngx_http_approval_webhook_time(
+                                   m->event == APPROVAL_EVENT_REQUESTED
+                                   ? m->created : m->told))
            == 0
         && json_object_set_new(message, "data",
                                ngx_http_approval_webhook_data(c))
@@ -79,10 +83,11 @@ ngx_http_approval_webhook_body(const ngx_http_approval_content_t *c,
 static json_t *
 ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
 {
-    json_t       *data, *value;
-    ngx_str_t    *name, *state;
-    ngx_uint_t    i, n;
-    const char  **member;
+    json_t                    *data, *value;
+    ngx_str_t                 *name;
+    ngx_uint_t                 i, n;
+    const char               **member, *state;
+    const approval_message_t  *m = &c->message;
 
     data = json_object();
     if (data == NULL) {
@@ -93,7 +98,7 @@ ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
     n = sizeof(ngx_http_approval_webhook_members) / sizeof(member[0]);
 
     for (i = 0; i < n; i++) {
-        value = json_object_get(c->doc, member[i]);
+        value = json_object_get(m->doc, member[i]);
 
         if (value && json_object_set(data, member[i], value) != 0) {
             goto failed;
@@ -101,23 +106,29 @@ ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
     }
 
     name = &c->channel->name;
-    state = ngx_http_approval_state_name(NGX_HTTP_APPROVAL_PENDING);
+    state = approval_event_open(m->event) ? "pending"
+                                          : approval_event_name(m->event);
 
-    if (json_object_set_new(data, "state", ngx_http_approval_json_str(state))
-        != 0
+    if (json_object_set_new(data, "state", json_string(state)) != 0
         || json_object_set_new(data, "channel",
                                ngx_http_approval_json_str(name))
            != 0
         || json_object_set_new(data, "created_at",
-                               ngx_http_approval_webhook_time(c->created))
+                               ngx_http_approval_webhook_time(m->created))
            != 0
         || json_object_set_new(data, "expires_at",
-                               ngx_http_approval_webhook_time(c->expires))
+                               ngx_http_approval_webhook_time(m->expires))
            != 0
-        || json_object_set_new(data, "recent", json_integer(c->recent)) != 0
+        || json_object_set_new(data, "recent", json_integer(m->recent)) != 0
         || json_object_set_new(data, "links",
-                               ngx_http_approval_webhook_links(c))
-           != 0)
+                               ngx_http_approval_webhook_links(m))
+           != 0
+        || (m->code.len
+            && json_object_set_new(data, "code",
+                                   json_stringn((char *) m->code.data,
+                                                m->code.len))
+               != 0)
+        || (m->facts && json_object_update_missing(data, m->facts) != 0))
     {
         goto failed;
     }
@@ -138,7 +149,7 @@ failed:
  */
 
 static json_t *
-ngx_http_approval_webhook_links(const ngx_http_approval_content_t *c)
+ngx_http_approval_webhook_links(const approval_message_t *m)
 {
     json_t  *links;
 
@@ -147,18 +158,18 @@ ngx_http_approval_webhook_links(const ngx_http_approval_content_t *c)
         return NULL;
     }
 
-    if (c->approver.len
+    if (m->approver.len
         && json_object_set_new(links, "approver",
-                               json_stringn((char *) c->approver.data,
-                                            c->approver.len))
+                               json_stringn((char *) m->approver.data,
+                                            m->approver.len))
            != 0)
     {
         goto failed;
     }
 
-    if (c->url.len
-        && json_object_set_new(links, c->approver.len ? "url" : "action",
-                               json_stringn((char *) c->url.data, c->url.len))
+    if (m->url.len
+        && json_object_set_new(links, m->approver.len ? "url" : "action",
+                               json_stringn((char *) m->url.data, m->url.len))
            != 0)
     {
         goto failed;

@@ -22,13 +22,19 @@
 --   executing  failed     settle   the lease is over
 --
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
--- d decided, l end of the lease, b the sealed document, o outcome,
--- k "created execute_within join per digest": each field costs memory.
+-- d decided, l end of the lease, b the sealed document, o outcome, h how many
+-- wait beside the first (-1: nobody does, absent: 0),
+-- k "created execute_within join per digest cool": each field costs memory.
+-- nk, nf messages that were sent, that were given up (see queue_done.lua).
 -- Times are ms of Redis' clock.
 --
 -- An answer is {code, now, name, value, ...}: the names are those of the
 -- fields, and i id, c created, g digest, D decision, V votes, j joined,
--- r recent.
+-- r recent, k and f: nk and nf, w why it was refused,
+-- G a grant, u how often it was used.
+--
+-- A grant, PREFIXgrant:{HASH}: a the approved action, b the sealed document,
+-- m how often it may be used (0: any number), u how often it was.
 
 local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]
 
@@ -37,6 +43,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local DECISION, VOTES = ':decision', ':votes'
 local PENDING, ACTIONS = prefix .. 'pending', prefix .. 'actions'
+local GRANTS = prefix .. 'grants'
 
 
 local function int(n)
@@ -65,14 +72,15 @@ local function read(name)
         return nil
     end
 
-    local created, within, join, per, digest =
-        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (.*)$')
+    local created, within, join, per, digest, cool =
+        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (%S*) ?(%d*)$')
 
     return { s = f[1], x = tonumber(f[2]) or 0, d = tonumber(f[3]) or 0,
              l = tonumber(f[4]) or 0, c = tonumber(created or 0),
              g = digest, within = tonumber(within or 0),
              join = join ~= '-' and join or nil,
-             per = per ~= '-' and per or nil }
+             per = per ~= '-' and per or nil,
+             cool = tonumber(cool ~= '' and cool or 0) }
 end
 
 
@@ -124,6 +132,16 @@ local function join_key(hash)
 end
 
 
+local function cool_key(hash)
+    return prefix .. 'cool:{' .. hash .. '}'
+end
+
+
+local function grant_key(hash)
+    return prefix .. 'grant:{' .. hash .. '}'
+end
+
+
 local function per_key(hash)
     return prefix .. 'per:{' .. hash .. '}'
 end
@@ -139,6 +157,19 @@ local function leave(a)
     if a.per then
         redis.call('ZREM', per_key(a.per), id)
     end
+end
+
+
+-- one more waits, or one fewer; returns how many beside the first
+
+local function wait(name, n)
+    local others = redis.call('HINCRBY', name, 'h', n)
+
+    if others == 0 then
+        redis.call('HDEL', name, 'h')
+    end
+
+    return others
 end
 
 
@@ -183,6 +214,10 @@ local function close(a, state, decision, retention)
     redis.call('PEXPIRE', key .. VOTES, int(retention))
     keep(ACTIONS, retention)
 
+    if state == 'denied' and a.join and a.cool > 0 then
+        redis.call('SET', cool_key(a.join), id, 'PX', int(a.cool))
+    end
+
     if decision ~= '' then
         redis.call('SET', key .. DECISION, decision, 'PX', int(retention))
     else
@@ -210,7 +245,7 @@ local function describe(out, action, votes)
         end
     end
 
-    local f = redis.call('HMGET', name, 'b', 'o')
+    local f = redis.call('HMGET', name, 'b', 'o', 'h')
 
     put('i', action)
     put('s', a.s)
@@ -220,7 +255,15 @@ local function describe(out, action, votes)
     put('g', a.g)
     put('b', f[1])
     put('o', f[2])
+    put('h', tonumber(f[3] or nil))
     put('D', decided(name))
+
+    local told = redis.call('HMGET', name, 'nk', 'nf')
+
+    if told[1] or told[2] then
+        put('k', tonumber(told[1] or 0))
+        put('f', tonumber(told[2] or 0))
+    end
 
     if votes then
         put('V', redis.call('LRANGE', name .. VOTES, 0, -1))

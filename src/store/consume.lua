@@ -4,12 +4,14 @@
 -- still hold it.  In a pending action it was put there by somebody else than
 -- vote.lua, which the caller may accept.
 --
--- ARGV[3..]  decision, lease, retention
+-- ARGV[3..]  decision, lease, retention, and for a grant: its hash, time,
+--            uses, document
 -- ok         taken
 -- no         taken before, lapsed, or the decision key holds something else
 
 local decision = ARGV[3]
 local lease, retention = tonumber(ARGV[4]), tonumber(ARGV[5])
+local grant = ARGV[6] or ''
 
 local a = read(key)
 
@@ -42,5 +44,17 @@ redis.call('PEXPIRE', key .. DECISION, int(lease + retention))
 redis.call('ZADD', PENDING, int(now + lease), id)
 keep(PENDING, lease + retention)
 keep(ACTIONS, lease + retention)
+
+if grant ~= '' then
+    local name, time = grant_key(grant), tonumber(ARGV[7])
+
+    redis.call('DEL', name)
+    redis.call('HSET', name, 'a', id, 'm', ARGV[8], 'b', ARGV[9])
+    redis.call('PEXPIRE', name, int(time))
+
+    redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', int(now))
+    redis.call('ZADD', GRANTS, int(now + time), grant)
+    keep(GRANTS, time)
+end
 
 return ok(a)

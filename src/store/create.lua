@@ -3,14 +3,18 @@
 -- A new action, or the open one under the same join hash.
 --
 -- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
---            execute_within, retention; join and per may be empty
+--            execute_within, retention, cool_down, grant; join, per and
+--            grant may be empty
 -- ok         s c x d r j, i; D where it was joined and is decided
+-- ok         G u i b: the grant was used once more, no action is made
+-- no         w cooling: i was denied, and is not asked for again until x
 -- busy       per has max_pending open actions
 
 local join, requester, per = ARGV[3], ARGV[4], ARGV[5]
 local max, digest, doc = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local timeout, within = tonumber(ARGV[9]), tonumber(ARGV[10])
-local retention = tonumber(ARGV[11])
+local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
+local grant = ARGV[13] or ''
 
 
 -- Requests in the last ten minutes are counted by the minute: what it costs
@@ -48,6 +52,10 @@ local function joined(other, a)
     local out = answer('ok', a, 'i', other, 'r', recent(false),
                        'j', other == id and 0 or 1)
 
+    if other ~= id then
+        wait(action_key(other), 1)
+    end
+
     if decision then
         out[#out + 1] = 'D'
         out[#out + 1] = decision
@@ -71,6 +79,31 @@ local function trim()
 end
 
 
+local function granted()
+    local name = grant_key(grant)
+    local f = redis.call('HMGET', name, 'a', 'b', 'm')
+
+    if not f[1] or not f[2] then
+        return nil
+    end
+
+    local used, most = redis.call('HINCRBY', name, 'u', 1), tonumber(f[3] or 0)
+    local left = redis.call('PTTL', name)
+
+    if most > 0 and used >= most then
+        redis.call('DEL', name)
+        redis.call('ZREM', GRANTS, grant)
+    end
+
+    if left <= 0 or most > 0 and used > most then
+        return nil
+    end
+
+    return answer('ok', { s = 'approved', c = now, x = now + left, d = now },
+                  'i', f[1], 'b', f[2], 'G', grant, 'u', used)
+end
+
+
 local a = read(key)
 
 if a then
@@ -78,6 +111,19 @@ if a then
 end
 
 if join ~= '' then
+    local left = redis.call('PTTL', cool_key(join))
+
+    if left > 0 then
+        return answer('no', { s = 'denied', c = 0, x = now + left, d = 0 },
+                      'i', redis.call('GET', cool_key(join)), 'w', 'cooling')
+    end
+
+    local pass = grant ~= '' and granted()
+
+    if pass then
+        return pass
+    end
+
     local other = redis.call('GET', join_key(join))
     a = other and read(action_key(other))
 
@@ -101,7 +147,8 @@ a = { s = 'pending', c = now, x = now + timeout, d = 0 }
 redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
            'k', table.concat({ int(a.c), int(within),
                                join ~= '' and join or '-',
-                               per ~= '' and per or '-', digest }, ' '))
+                               per ~= '' and per or '-', digest,
+                                 cool > 0 and int(cool) or nil }, ' '))
 redis.call('PEXPIRE', key, int(whole + retention))
 
 redis.call('ZADD', PENDING, int(a.x), id)

@@ -10,6 +10,7 @@
 #define NGX_HTTP_APPROVAL_STORE_INTERNAL_H
 
 
+#include "store/queue.h"
 #include "store/store.h"
 #include "store/watch.h"
 
@@ -31,6 +32,16 @@ typedef enum {
     NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,
     NGX_HTTP_APPROVAL_SCRIPT_RENEW,
     NGX_HTTP_APPROVAL_SCRIPT_LIST,
+    NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
+    NGX_HTTP_APPROVAL_SCRIPT_LEAVE,
+    NGX_HTTP_APPROVAL_SCRIPT_GRANTS,
+    NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
+    NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,
+    NGX_HTTP_APPROVAL_SCRIPT_QUEUE_CLAIM,
+    NGX_HTTP_APPROVAL_SCRIPT_QUEUE_KEEP,
+    NGX_HTTP_APPROVAL_SCRIPT_QUEUE_DONE,
+    NGX_HTTP_APPROVAL_SCRIPT_QUEUE_OUTCOME,
+    NGX_HTTP_APPROVAL_SCRIPT_ONCE,
     NGX_HTTP_APPROVAL_SCRIPT_N
 } ngx_http_approval_script_e;
 
@@ -82,6 +93,7 @@ struct ngx_http_approval_store_s {
     ngx_event_t                         overdue;
 
     time_t                              logged[NGX_HTTP_APPROVAL_STORE_KINDS];
+    ngx_uint_t                          errors;      /* for the metrics    */
 
     unsigned                            asking:1;    /* for overdue ones   */
     unsigned                            closing:1;
@@ -113,6 +125,9 @@ struct ngx_http_approval_op_s {
     ngx_uint_t                          left;
     int64_t                             before;
     u_char                              below[APPROVAL_ID_LEN];
+
+    /* queue */
+    ngx_http_approval_claim_pt          claim;
 
     unsigned                            evaluated:1;
 };

@@ -23,6 +23,16 @@
 #include "approval/overdue.lua.h"
 #include "approval/renew.lua.h"
 #include "approval/list.lua.h"
+#include "approval/shadow.lua.h"
+#include "approval/leave.lua.h"
+#include "approval/grants.lua.h"
+#include "approval/revoke.lua.h"
+#include "approval/queue_add.lua.h"
+#include "approval/queue_claim.lua.h"
+#include "approval/queue_keep.lua.h"
+#include "approval/queue_done.lua.h"
+#include "approval/queue_outcome.lua.h"
+#include "approval/once.lua.h"
 
 
 static void ngx_http_approval_op_handler(void *data, redisReply *reply);
@@ -45,7 +55,17 @@ static struct {
     { "drop", ngx_http_approval_drop_lua },
     { "overdue", ngx_http_approval_overdue_lua },
     { "renew", ngx_http_approval_renew_lua },
-    { "list", ngx_http_approval_list_lua }
+    { "list", ngx_http_approval_list_lua },
+    { "shadow", ngx_http_approval_shadow_lua },
+    { "leave", ngx_http_approval_leave_lua },
+    { "grants", ngx_http_approval_grants_lua },
+    { "revoke", ngx_http_approval_revoke_lua },
+    { "queue_add", ngx_http_approval_queue_add_lua },
+    { "queue_claim", ngx_http_approval_queue_claim_lua },
+    { "queue_keep", ngx_http_approval_queue_keep_lua },
+    { "queue_done", ngx_http_approval_queue_done_lua },
+    { "queue_outcome", ngx_http_approval_queue_outcome_lua },
+    { "once", ngx_http_approval_once_lua }
 };
 
 
@@ -299,6 +319,15 @@ void
 ngx_http_approval_store_forget(ngx_http_approval_op_t *op)
 {
     op->handler = NULL;
+}
+
+
+void
+ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    op->handler = handler;
+    op->data = data;
 }
 
 

@@ -68,6 +68,7 @@ ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
     ngx_http_approval_reply_clear(r);
 
     if (reply == NULL) {
+        store->errors++;
         return;
     }
 
@@ -131,12 +132,18 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     r->votes = NULL;
     r->nvotes = 0;
     r->recent = 0;
+    r->told = 0;
+    r->untold = 0;
     r->joined = 0;
+    r->absent = 0;
+    r->used = 0;
 
     ngx_str_null(&r->digest);
     ngx_str_null(&r->doc);
     ngx_str_null(&r->decision);
     ngx_str_null(&r->outcome);
+    ngx_str_null(&r->why);
+    ngx_str_null(&r->grant);
 }
 
 
@@ -249,6 +256,34 @@ ngx_http_approval_reply_pair(int name, redisReply *value,
         r->joined = (n != 0);
         break;
 
+    case 'k':
+        r->told = (ngx_uint_t) n;
+        break;
+
+    case 'f':
+        r->untold = (ngx_uint_t) n;
+        break;
+
+    case 'h':
+        r->absent = (n < 0);
+        break;
+
+    case 'G':
+        if (text.len != APPROVAL_ID_LEN) {
+            return NGX_ERROR;
+        }
+
+        r->grant = text;
+        break;
+
+    case 'u':
+        r->used = (ngx_uint_t) n;
+        break;
+
+    case 'w':
+        r->why = text;
+        break;
+
     case 'g':
         r->digest = text;
         break;
@@ -322,6 +357,7 @@ ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
     ngx_uint_t  kind;
 
     kind = NGX_HTTP_APPROVAL_STORE_KINDS - 1;
+    store->errors++;
 
     ngx_http_approval_reply_free(r);
     ngx_http_approval_reply_clear(r);
@@ -354,6 +390,7 @@ ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
     ngx_uint_t   i;
 
     word = (u_char *) reply->str;
+    store->errors++;
 
     for (i = 0; ngx_http_approval_reply_errors[i].word; i++) {
         len = ngx_strlen(ngx_http_approval_reply_errors[i].word);

@@ -112,6 +112,13 @@ ngx_http_approval_store_redis(ngx_http_approval_store_t *store)
 }
 
 
+ngx_uint_t
+ngx_http_approval_store_errors(ngx_http_approval_store_t *store)
+{
+    return store->errors;
+}
+
+
 static void
 ngx_http_approval_store_link(void *data)
 {
@@ -154,7 +161,8 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
 {
     u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
                              within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    ngx_str_t                args[9];
+    u_char                   cool[NGX_INT64_LEN];
+    ngx_str_t                args[11];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
@@ -172,8 +180,10 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     ngx_http_approval_number(&args[6], timeout, action->timeout);
     ngx_http_approval_number(&args[7], within, action->execute_within);
     ngx_http_approval_number(&args[8], retention, store->conf->retention);
+    ngx_http_approval_number(&args[9], cool, action->cool_down);
+    ngx_http_approval_store_hash(&args[10], (ngx_str_t *) &action->grant);
 
-    return ngx_http_approval_store_run(op, 9, args);
+    return ngx_http_approval_store_run(op, 11, args);
 }
 
 
@@ -243,10 +253,12 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
-    ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
+    ngx_str_t *decision, const ngx_http_approval_grant_t *grant,
+    ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    ngx_str_t                args[3];
+    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN],
+                             time[NGX_INT64_LEN], uses[NGX_INT64_LEN];
+    ngx_str_t                args[7];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
@@ -261,7 +273,16 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_number(&args[1], lease, NGX_HTTP_APPROVAL_LEASE);
     ngx_http_approval_number(&args[2], retention, store->conf->retention);
 
-    return ngx_http_approval_store_run(op, 3, args);
+    if (grant == NULL) {
+        return ngx_http_approval_store_run(op, 3, args);
+    }
+
+    ngx_http_approval_store_hash(&args[3], (ngx_str_t *) &grant->hash);
+    ngx_http_approval_number(&args[4], time, grant->time);
+    ngx_http_approval_number(&args[5], uses, grant->uses);
+    args[6] = grant->doc;
+
+    return ngx_http_approval_store_run(op, 7, args);
 }
 
 
@@ -284,6 +305,27 @@ ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
     }
 
     ngx_http_approval_op_end(op, &r);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
+    ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   retention[NGX_INT64_LEN];
+    ngx_str_t                args[2];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
+                                     handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    args[0] = *decision;
+    ngx_http_approval_number(&args[1], retention, store->conf->retention);
+
+    return ngx_http_approval_store_run(op, 2, args);
 }
 
 

@@ -52,11 +52,17 @@ typedef struct {
     ngx_str_t                       doc;         /* sealed               */
     ngx_str_t                       decision;    /* len 0: none          */
     ngx_str_t                       outcome;     /* JSON, len 0: none    */
+    ngx_str_t                       why;         /* create: refused      */
+    ngx_str_t                       grant;       /* its id, len 0: none  */
+    ngx_uint_t                      used;        /* ... so many times    */
     ngx_str_t                      *votes;       /* JWS each             */
     ngx_uint_t                      nvotes;
     ngx_uint_t                      recent;      /* create: requests by this
                                                     requester, 10 min    */
+    ngx_uint_t                      told;        /* messages sent        */
+    ngx_uint_t                      untold;      /* given up             */
     unsigned                        joined:1;    /* create: it was there */
+    unsigned                        absent:1;    /* nobody waits for it  */
 } ngx_http_approval_reply_t;
 
 typedef void (*ngx_http_approval_store_pt)(void *data,
@@ -86,6 +92,9 @@ ngx_uint_t ngx_http_approval_store_ready(ngx_http_approval_store_t *store);
 ngx_http_approval_redis_t *ngx_http_approval_store_redis(
     ngx_http_approval_store_t *store);
 
+/* For the metrics: refused, unanswered or senseless replies so far. */
+ngx_uint_t ngx_http_approval_store_errors(ngx_http_approval_store_t *store);
+
 
 /*
  * Every operation is asynchronous: it returns a handle, or NULL where the
@@ -96,11 +105,19 @@ ngx_http_approval_redis_t *ngx_http_approval_store_redis(
  */
 void ngx_http_approval_store_forget(ngx_http_approval_op_t *op);
 
+/* Or somebody who lives longer takes its place. */
+void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
+    ngx_http_approval_store_pt handler, void *data);
+
 
 /*
  * Makes a pending action, or joins the one that is open (pending or approved)
  * under the same join hash.  NGX_OK: id, state, created, expires, recent,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
+ * NGX_DECLINED, why "cooling": the action "id" was denied, and no other is made
+ * under its join hash until "expires".
+ * grant.len != 0: that grant was used, once; id is the action whose approval
+ * made it, and doc is the grant's.
  * All hashes are hex of a MAC; Redis never sees who or what.
  */
 
@@ -114,6 +131,8 @@ typedef struct {
     ngx_str_t                       doc;         /* sealed               */
     ngx_msec_t                      timeout;
     ngx_msec_t                      execute_within;
+    ngx_msec_t                      cool_down;   /* after a denial       */
+    ngx_str_t                       grant;       /* hash, len 0: none    */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -161,10 +180,33 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
  * exactly "decision" (which the caller has verified) and the approval has not
  * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
  * The lease is renewed by the store until finish() for the same id is called
- * by this worker.
+ * by this worker.  In the same step a grant is made, where it is not NULL.
  */
+
+typedef struct {
+    ngx_str_t                       hash;        /* its id: the first 32 */
+    ngx_msec_t                      time;
+    ngx_uint_t                      uses;        /* 0: any number        */
+    ngx_str_t                       doc;         /* sealed               */
+} ngx_http_approval_grant_t;
+
 ngx_http_approval_op_t *ngx_http_approval_store_consume(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
+    const ngx_http_approval_grant_t *grant, ngx_http_approval_store_pt handler,
+    void *data);
+
+
+/*
+ * The grants in force: the handler is called for each (grant, id, expires,
+ * doc, used; rc NGX_OK), and at last with NGX_DONE, or NGX_ERROR.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_grants(
+    ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
+    void *data);
+
+/* NGX_OK: it ended, id; NGX_DECLINED: there is none. */
+ngx_http_approval_op_t *ngx_http_approval_store_revoke(
+    ngx_http_approval_store_t *store, u_char *grant,
     ngx_http_approval_store_pt handler, void *data);
 
 
@@ -176,6 +218,15 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
 ngx_http_approval_op_t *ngx_http_approval_store_finish(
     ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * One who waited for an open action left.  With a decision the action is
+ * CANCELLED where it was the last one and it is still pending: NGX_OK, state.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_leave(
+    ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
     ngx_http_approval_store_pt handler, void *data);
 
 

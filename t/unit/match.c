@@ -729,9 +729,10 @@ test_limit(void)
 static void
 test_captures(void)
 {
-    int     uri, name, env;
-    set_t   s;
-    seen_t  seen;
+    int             uri, name, env;
+    set_t           s;
+    seen_t          seen;
+    approval_str_t  subject;
 
     set_open(&s);
     uri = set_subject(&s, APPROVAL_SUBJECT_URI, "$uri");
@@ -749,6 +750,23 @@ test_captures(void)
            "the names of captures");
     is_str(approval_str(seen.text), "who=;db=;table=;other=;never=;",
            "are these");
+
+    is_int(approval_match_capture_subject(s.m, 0, approval_str("db"),
+                                          &subject),
+           APPROVAL_OK, "what a capture is of");
+    is_str(subject, "$uri", "is its regex' subject");
+
+    (void) approval_match_capture_subject(s.m, 0, approval_str("who"),
+                                          &subject);
+    is_str(subject, "json:/users/*/name", "of the body, too");
+
+    is_int(approval_match_capture_subject(s.m, 0, approval_str("nobody"),
+                                          &subject),
+           APPROVAL_DECLINED, "of no other name");
+
+    is_int(approval_match_capture_subject(s.m, 0, approval_str("never"),
+                                          &subject),
+           APPROVAL_DECLINED, "nor where nothing can be captured");
 
     s.vars.values[uri] = "/v1/shop/orders";
     set_json(&s, "{\"users\":[{\"name\":\"bob\"},{\"name\":\"adm-eve\"}]}");

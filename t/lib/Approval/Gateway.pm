@@ -10,6 +10,7 @@ package Approval::Gateway;
 #              bob) and channel "hook" are there.
 #     server   in the server that listens on %%PORT%%
 #     up       => ANSWERS or CODE of the upstream, default 200 "ok\n"
+#     audit    => PARAMETERS of approval_audit
 #     defaults => 0   without "approval_requester $http_x_agent" in the server
 #     all else is for Approval::Nginx
 #   %%UP%% and %%HOOK%% are the URLs of the upstream and of the receiver.
@@ -24,6 +25,7 @@ package Approval::Gateway;
 #   ->state(ID)              its state, as Redis has it
 #   ->audit([TYPE])          the records; ->wait_audit(TYPE, N) waits for N
 #   ->hits(TARGET)           how many requests for it the upstream has seen
+#   ->lost(N)                N requests died with a worker: nginx counts on
 #   ->clean(NAME)            a test: nothing is held, and nothing will stay
 
 use strict;
@@ -45,6 +47,7 @@ sub new {
 
     my ($http, $server, $up) = delete @arg{qw(http server up)};
     my $defaults = delete $arg{defaults} // 1;
+    my $audit = delete $arg{audit} // '';
 
     $self->{keys} = make_keys($self->{dir});
     $self->{redis} = Approval::Redis->new;
@@ -53,14 +56,14 @@ sub new {
         ref $up eq 'CODE' ? (code => $up) : $up ? (answers => $up) : ());
 
     $self->{ngx} = Approval::Nginx->new(
-        http => $self->conf($http // '', $server // '', $defaults), %arg);
+        http => $self->conf($http // '', $server // '', $defaults, $audit), %arg);
 
     return $self;
 }
 
 
 sub conf {
-    my ($self, $http, $server, $defaults) = @_;
+    my ($self, $http, $server, $defaults, $audit) = @_;
 
     my $requester = $defaults ? 'approval_requester $http_x_agent;' : '';
 
@@ -69,7 +72,7 @@ sub conf {
     approval_key $self->{keys}{secret};
     approval_signing_key $self->{keys}{signing};
     approval_base_url http://127.0.0.1:%%PORT%%/_approval;
-    approval_audit %%PREFIX%%/audit.jsonl;
+    approval_audit %%PREFIX%%/audit.jsonl $audit;
     approval_group admins alice bob;
     approval_channel hook { type json; pass /_notify; }
     $http
@@ -131,6 +134,11 @@ sub hold {
 
     my $id = wait_for(sub { (grep { !$before{$_} } $self->pending)[0] });
 
+    # on record, so that somebody is told of it
+
+    wait_for(sub { grep { ($_->{action_id} // '') eq $id }
+                        $self->audit('requested') }, 3) if $id;
+
     if (!$id) {
         my $answer = $client->try_read(0.5);
         diag("$method $target was not held: ",
@@ -174,14 +182,32 @@ sub state {
 }
 
 
+# parsed once; a file that is another, or shorter, is read anew
+
 sub audit {
     my ($self, $type) = @_;
 
-    my $file = $self->ngx->path('audit.jsonl');
-    my @records = -e $file ? map { decode_json($_) }
-                             split(/^/, slurp($file) =~ s/[^\n]*\z//r) : ();
+    if (open(my $fh, '<:raw', $self->ngx->path('audit.jsonl'))) {
+        my ($inode, $size) = (stat $fh)[1, 7];
+        my $seen = $self->{audit};
 
-    return grep { !defined $type || $_->{type} eq $type } @records;
+        if (!$seen || $seen->{inode} != $inode || $seen->{size} > $size) {
+            $seen = $self->{audit} = { inode => $inode, size => 0,
+                                       records => [] };
+        }
+
+        seek($fh, $seen->{size}, 0);
+
+        while (my $line = <$fh>) {
+            last unless $line =~ /\n\z/;
+
+            $seen->{size} += length $line;
+            push @{ $seen->{records} }, decode_json($line);
+        }
+    }
+
+    return grep { !defined $type || $_->{type} eq $type }
+                @{ $self->{audit} ? $self->{audit}{records} : [] };
 }
 
 
@@ -199,6 +225,9 @@ sub hits {
 }
 
 
+sub lost { $_[0]{lost} = $_[1] }
+
+
 # what nginx counts as being written is a request that has no end yet
 
 sub clean {
@@ -206,12 +235,13 @@ sub clean {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
+    my $writing = 1 + ($self->{lost} // 0);
     my ($status, @ids, @keys);
 
     my $clean = wait_for(sub {
         $status = http_get($self->port, '/_status')->body;
         @ids = $self->pending;
-        return $status =~ /Writing: 1 / && !@ids;
+        return $status =~ /Writing: $writing / && !@ids;
     });
 
     @keys = $self->redis->keys_without_ttl;

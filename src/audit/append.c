@@ -1,0 +1,226 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * One write() a record, and what happens where it fails.
+ */
+
+
+#include "audit/internal.h"
+
+
+static ngx_int_t ngx_http_approval_append_note(
+    ngx_http_approval_audit_t *audit, json_t *event);
+
+
+void
+ngx_http_approval_audit_begin(ngx_http_approval_audit_t *audit)
+{
+    (void) ngx_http_approval_append_first(audit);
+
+    ngx_http_approval_checkpoint_soon(audit);
+}
+
+
+ngx_int_t
+ngx_http_approval_audit_append(ngx_http_approval_audit_t *audit,
+    json_t *event)
+{
+    if (ngx_http_approval_append_first(audit) != NGX_OK
+        || ngx_http_approval_append_write(audit, event) != NGX_OK)
+    {
+        ngx_http_approval_checkpoint_soon(audit);
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_checkpoint_soon(audit);
+
+    return NGX_OK;
+}
+
+
+/* Before the record: where the chain comes from, or that there is a hole. */
+
+ngx_int_t
+ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
+{
+    json_t  *event;
+    u_char   head[APPROVAL_HEAD_LEN + 1];
+
+    if (audit->chain.seq == 1) {
+        audit->reopened = 0;
+
+        if (ngx_http_approval_append_note(audit,
+                                     ngx_http_approval_audit_opening(audit))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (audit->reopened) {
+        (void) ngx_http_approval_audit_head(audit, head);
+
+        event = ngx_http_approval_audit_event("continue", NULL,
+                     json_pack("{s:i, s:s}", "pid", (int) ngx_pid,
+                               "previous", head));
+
+        if (ngx_http_approval_append_note(audit, event) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        audit->reopened = 0;
+    }
+
+    if (audit->stats.failing) {
+        event = ngx_http_approval_audit_event("fault", NULL,
+                     json_pack("{s:s, s:I, s:I}", "why",
+                               "the audit trail could not be written",
+                               "failed", (json_int_t) audit->failed,
+                               "torn", (json_int_t) audit->torn_lines));
+
+        if (ngx_http_approval_append_note(audit, event) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        audit->stats.failing = 0;
+        audit->failed = 0;
+        audit->torn_lines = 0;
+
+        ngx_log_error(NGX_LOG_NOTICE, audit->log, 0,
+                      "the audit trail \"%V\" is written again",
+                      &audit->conf->file->name);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_append_note(ngx_http_approval_audit_t *audit, json_t *event)
+{
+    ngx_int_t  rc;
+
+    rc = event ? ngx_http_approval_append_write(audit, event)
+               : ngx_http_approval_audit_fail(audit, 0, "no memory");
+
+    json_decref(event);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_approval_append_write(ngx_http_approval_audit_t *audit,
+    json_t *event)
+{
+    ssize_t   n;
+    u_char    hash[APPROVAL_SHA256_LEN];
+    ngx_fd_t  fd;
+
+    fd = audit->conf->file->fd;
+
+    approval_buf_reset(&audit->line);
+
+    /*
+     * A full disk may leave part of a line behind: the next record starts on
+     * a line of its own, so that only the torn one is unreadable.
+     */
+
+    if (audit->torn) {
+        approval_buf_addc(&audit->line, '\n');
+    }
+
+    if (approval_chain_append(&audit->chain, event, hash, &audit->line)
+        != APPROVAL_OK)
+    {
+        return ngx_http_approval_audit_fail(audit, 0, "no memory");
+    }
+
+    n = ngx_write_fd(fd, audit->line.data, audit->line.len);
+
+    if (n != (ssize_t) audit->line.len) {
+
+        if (n > 0) {
+            audit->torn = 1;
+            audit->torn_lines++;
+        }
+
+        return ngx_http_approval_audit_fail(audit, (n == -1) ? ngx_errno : 0,
+                                            (n == -1) ? "write() failed"
+                                                      : "the disk is full");
+    }
+
+    audit->torn = 0;
+
+    approval_chain_commit(&audit->chain, hash);
+
+    if (approval_merkle_add(&audit->tree, hash) != APPROVAL_OK) {
+        audit->unrooted = 1;
+    }
+
+    if (audit->conf->sync == NGX_HTTP_APPROVAL_SYNC_ALWAYS
+        && fdatasync(fd) == -1 && ngx_errno != EINVAL)
+    {
+        return ngx_http_approval_audit_fail(audit, ngx_errno,
+                                            "fdatasync() failed");
+    }
+
+    return NGX_OK;
+}
+
+
+/* One line when it begins; what depends on the record says so by itself. */
+
+ngx_int_t
+ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit, ngx_err_t err,
+    const char *why)
+{
+    audit->stats.errors++;
+    audit->failed++;
+
+    if (!audit->stats.failing) {
+        audit->stats.failing = 1;
+
+        ngx_log_error(NGX_LOG_ERR, audit->log, err,
+                      "the audit trail \"%V\" cannot be written: %s; gated "
+                      "requests are refused until it can",
+                      &audit->conf->file->name, why);
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* The event keeps its own time; where it stands says when it was written. */
+
+void
+ngx_http_approval_audit_keep(ngx_http_approval_audit_t *audit, json_t *event)
+{
+    if (json_array_size(audit->kept) >= NGX_HTTP_APPROVAL_KEPT_MAX
+        || json_object_set_new(event, "late", json_true()) != 0
+        || json_array_append(audit->kept, event) != 0)
+    {
+        ngx_log_error(NGX_LOG_ERR, audit->log, 0,
+                      "a record of the audit trail is lost: \"%s\"",
+                      json_string_value(json_object_get(event, "type")));
+    }
+}
+
+
+void
+ngx_http_approval_audit_retry(ngx_http_approval_audit_t *audit)
+{
+    while (json_array_size(audit->kept)) {
+
+        if (ngx_http_approval_append_first(audit) != NGX_OK
+            || ngx_http_approval_append_write(audit,
+                                              json_array_get(audit->kept, 0))
+               != NGX_OK)
+        {
+            return;
+        }
+
+        json_array_remove(audit->kept, 0);
+    }
+}

@@ -1,0 +1,125 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the files of the trail share.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_AUDIT_INTERNAL_H
+#define NGX_HTTP_APPROVAL_AUDIT_INTERNAL_H
+
+
+#include "audit/audit.h"
+#include "model/action.h"
+#include "store/stream.h"
+
+
+#define NGX_HTTP_APPROVAL_CHECKPOINT_RECORDS  100
+#define NGX_HTTP_APPROVAL_CHECKPOINT_TIME     1000
+#define NGX_HTTP_APPROVAL_KEPT_MAX            10000
+#define NGX_HTTP_APPROVAL_TAIL                (1024 * 1024)
+
+
+/* Another writer's head as it was published, cited while "fresh". */
+
+typedef struct {
+    approval_head_t                  head;
+    unsigned                         fresh:1;
+} ngx_http_approval_peer_t;
+
+
+typedef struct {
+    ngx_queue_t                      waits;      /* by seq                   */
+    uint64_t                         synced;     /* up to this record        */
+    uint64_t                         upto;       /* ... of the running task  */
+    ngx_fd_t                         old;        /* of before USR1, to sync,
+                                                    or NGX_INVALID_FILE      */
+    ngx_event_t                      start;
+    ngx_event_t                      guard;      /* a worker that quits does
+                                                    not leave who waits      */
+    void                            *task;       /* ngx_thread_task_t        */
+    unsigned                         running:1;
+} ngx_http_approval_sync_t;
+
+
+struct ngx_http_approval_audit_s {
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_approval_audit_conf_t  *conf;
+    ngx_log_t                       *log;
+
+    approval_chain_t                 chain;
+    approval_merkle_t                tree;
+    approval_buf_t                   line;
+    uint64_t                         covered;    /* seq of the checkpoint    */
+    ngx_event_t                      timer;      /* the next one, and retries*/
+
+    json_t                          *kept;       /* array: to be written     */
+
+    ngx_http_approval_sync_t         sync;
+
+    ngx_http_approval_peer_t         peers[APPROVAL_CHECKPOINT_PEERS];
+    ngx_uint_t                       npeers;
+    ngx_uint_t                       evict;
+    ngx_http_approval_stream_t      *reading;
+    u_char                           last_id[NGX_HTTP_APPROVAL_STREAM_ID];
+    size_t                           last_id_len;
+    approval_checkpoint_t            checkpoint; /* scratch                  */
+
+    ngx_http_approval_audit_stats_t  stats;
+    ngx_uint_t                       failed;     /* since it began to fail   */
+    ngx_uint_t                       torn_lines; /* not told of yet          */
+
+    unsigned                         torn:1;     /* part of a line stands at
+                                                    the file's end           */
+    unsigned                         reopened:1; /* the file is new          */
+    unsigned                         unrooted:1; /* the tree is not whole    */
+    unsigned                         newest:1;   /* entry of a batch: next   */
+};
+
+
+/* audit.c */
+json_t *ngx_http_approval_audit_event(const char *type, u_char *id,
+    json_t *fields);
+
+json_t *ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit);
+
+/* append.c: writes one event; failures are logged and counted. */
+void ngx_http_approval_audit_begin(ngx_http_approval_audit_t *audit);
+ngx_int_t ngx_http_approval_append_first(ngx_http_approval_audit_t *audit);
+ngx_int_t ngx_http_approval_append_write(ngx_http_approval_audit_t *audit,
+    json_t *event);
+ngx_int_t ngx_http_approval_audit_append(ngx_http_approval_audit_t *audit,
+    json_t *event);
+void ngx_http_approval_audit_keep(ngx_http_approval_audit_t *audit,
+    json_t *event);
+void ngx_http_approval_audit_retry(ngx_http_approval_audit_t *audit);
+ngx_int_t ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit,
+    ngx_err_t err, const char *why);
+
+/* checkpoint.c */
+void ngx_http_approval_checkpoint_init(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_checkpoint_done(ngx_http_approval_audit_t *audit);
+
+/* A record was appended: soon, or now. */
+void ngx_http_approval_checkpoint_soon(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
+    const char *state);
+
+/* peers.c */
+void ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_peers_done(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_peers_tail(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_peers_cite(ngx_http_approval_audit_t *audit,
+    approval_checkpoint_t *checkpoint);
+
+/* sync.c */
+void ngx_http_approval_sync_init(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_sync_done(ngx_http_approval_audit_t *audit);
+
+/* Without a wait: in the background. */
+void ngx_http_approval_sync_start(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_sync_reopen(ngx_http_approval_audit_t *audit);
+
+
+#endif /* NGX_HTTP_APPROVAL_AUDIT_INTERNAL_H */

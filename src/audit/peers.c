@@ -1,0 +1,271 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The other writers' heads: those that live are heard of in Redis, those that
+ * wrote before this one are found at the end of the file.
+ */
+
+
+#include "audit/internal.h"
+
+
+static void ngx_http_approval_peers_entry(void *data, ngx_str_t *id,
+    ngx_str_t *note);
+static void ngx_http_approval_peers_learn(ngx_http_approval_audit_t *audit,
+    const approval_head_t *head);
+static void ngx_http_approval_peers_line(ngx_http_approval_audit_t *audit,
+    u_char *p, u_char *last);
+
+
+/*
+ * What was published since the last time.  The first time that is the last
+ * ten seconds: heads that are older are cited by those who lived then.
+ */
+
+void
+ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit)
+{
+    u_char      *p;
+    ngx_str_t    after;
+    ngx_time_t  *tp;
+
+    if (audit->mcf->store == NULL || audit->mcf->signer == NULL
+        || audit->reading)
+    {
+        return;
+    }
+
+    if (audit->last_id_len == 0) {
+        tp = ngx_timeofday();
+
+        p = ngx_sprintf(audit->last_id, "%L-0",
+                        (int64_t) (tp->sec - 10) * 1000);
+
+        audit->last_id_len = p - audit->last_id;
+    }
+
+    after.data = audit->last_id;
+    after.len = audit->last_id_len;
+
+    audit->newest = 1;
+
+    audit->reading = ngx_http_approval_stream_read(audit->mcf->store, &after,
+                                               ngx_http_approval_peers_entry,
+                                               audit);
+}
+
+
+/* Newest first, so that one a writer is verified.  id == NULL: that was all. */
+
+static void
+ngx_http_approval_peers_entry(void *data, ngx_str_t *id, ngx_str_t *note)
+{
+    ngx_http_approval_audit_t *audit = data;
+
+    const char      *err;
+    ngx_uint_t       i;
+    approval_str_t   text;
+
+    if (id == NULL) {
+        audit->reading = NULL;
+        return;
+    }
+
+    if (audit->newest && id->len <= NGX_HTTP_APPROVAL_STREAM_ID) {
+        audit->newest = 0;
+        ngx_memcpy(audit->last_id, id->data, id->len);
+        audit->last_id_len = id->len;
+    }
+
+    text = ngx_http_approval_core_str(note);
+
+    /* cheap looks first: our own, or nothing new */
+
+    if (approval_checkpoint_read(NULL, text, &audit->checkpoint, &err)
+        != APPROVAL_OK
+        || ngx_memcmp(audit->checkpoint.head.writer, audit->chain.writer,
+                      APPROVAL_WRITER_LEN)
+           == 0)
+    {
+        return;
+    }
+
+    for (i = 0; i < audit->npeers; i++) {
+        if (ngx_memcmp(audit->peers[i].head.writer,
+                       audit->checkpoint.head.writer, APPROVAL_WRITER_LEN)
+            == 0
+            && audit->peers[i].head.seq >= audit->checkpoint.head.seq)
+        {
+            return;
+        }
+    }
+
+    /* Redis is transport: only what our key has signed is cited */
+
+    if (approval_checkpoint_read(audit->mcf->signer, text, &audit->checkpoint,
+                                 &err)
+        != APPROVAL_OK)
+    {
+        ngx_log_error(NGX_LOG_WARN, audit->log, 0,
+                      "a checkpoint in redis is ignored: %s", err);
+        return;
+    }
+
+    ngx_http_approval_peers_learn(audit, &audit->checkpoint.head);
+}
+
+
+static void
+ngx_http_approval_peers_learn(ngx_http_approval_audit_t *audit,
+    const approval_head_t *head)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < audit->npeers; i++) {
+        if (ngx_memcmp(audit->peers[i].head.writer, head->writer,
+                       APPROVAL_WRITER_LEN)
+            == 0)
+        {
+            if (audit->peers[i].head.seq >= head->seq) {
+                return;
+            }
+
+            break;
+        }
+    }
+
+    if (i == audit->npeers) {
+
+        if (audit->npeers < APPROVAL_CHECKPOINT_PEERS) {
+            audit->npeers++;
+
+        } else {
+            i = audit->evict++ % APPROVAL_CHECKPOINT_PEERS;
+        }
+    }
+
+    audit->peers[i].head = *head;
+    audit->peers[i].fresh = 1;
+}
+
+
+/* Heads only grow: one that was cited and has not changed says nothing new. */
+
+void
+ngx_http_approval_peers_cite(ngx_http_approval_audit_t *audit,
+    approval_checkpoint_t *checkpoint)
+{
+    ngx_uint_t  i;
+
+    checkpoint->npeers = 0;
+
+    for (i = 0; i < audit->npeers; i++) {
+        if (audit->peers[i].fresh) {
+            audit->peers[i].fresh = 0;
+            checkpoint->peers[checkpoint->npeers++] = audit->peers[i].head;
+        }
+    }
+}
+
+
+void
+ngx_http_approval_peers_done(ngx_http_approval_audit_t *audit)
+{
+    if (audit->reading) {
+        ngx_http_approval_stream_forget(audit->reading);
+        audit->reading = NULL;
+    }
+}
+
+
+/*
+ * Whoever wrote before cannot sign for its end if it crashed: its successor
+ * does.  Read once, before the worker serves anybody.
+ */
+
+void
+ngx_http_approval_peers_tail(ngx_http_approval_audit_t *audit)
+{
+    off_t             size;
+    u_char           *buf, *p, *lf, *last;
+    ssize_t           n;
+    ngx_fd_t          fd;
+    ngx_file_info_t   fi;
+
+    fd = ngx_open_file(audit->conf->file->name.data, NGX_FILE_RDONLY,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return;
+    }
+
+    buf = NULL;
+
+    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)) {
+        goto done;
+    }
+
+    size = ngx_file_size(&fi);
+
+    buf = ngx_alloc(NGX_HTTP_APPROVAL_TAIL, audit->log);
+
+    if (buf == NULL) {
+        goto done;
+    }
+
+    n = pread(fd, buf, NGX_HTTP_APPROVAL_TAIL,
+              (size > NGX_HTTP_APPROVAL_TAIL) ? size - NGX_HTTP_APPROVAL_TAIL
+                                              : 0);
+    if (n <= 0) {
+        goto done;
+    }
+
+    last = buf + n;
+
+    for (p = buf; p < last; p = lf + 1) {
+        lf = ngx_strlchr(p, last, '\n');
+
+        if (lf == NULL) {
+            break;
+        }
+
+        ngx_http_approval_peers_line(audit, p, lf);
+    }
+
+done:
+
+    if (buf) {
+        ngx_free(buf);
+    }
+
+    (void) ngx_close_file(fd);
+}
+
+
+static void
+ngx_http_approval_peers_line(ngx_http_approval_audit_t *audit, u_char *p,
+    u_char *last)
+{
+    json_t           *event;
+    const char       *err;
+    approval_str_t    line;
+    approval_head_t   head;
+
+    line.data = p;
+    line.len = last - p;
+
+    if (approval_record_read(line, &event, head.hash, &err) != APPROVAL_OK) {
+        return;
+    }
+
+    ngx_memcpy(head.writer,
+               json_string_value(json_object_get(event, "writer")),
+               APPROVAL_WRITER_LEN);
+
+    head.seq = (uint64_t) json_integer_value(json_object_get(event, "seq"));
+
+    ngx_http_approval_peers_learn(audit, &head);
+
+    json_decref(event);
+}

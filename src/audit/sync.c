@@ -1,0 +1,361 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Durability: those that wait at the same time share one fdatasync(), done by
+ * a thread; without threads each record is synced as it is written.
+ */
+
+
+#include "audit/internal.h"
+
+
+#define NGX_HTTP_APPROVAL_SYNC_SLOW  10000
+
+
+#if (NGX_THREADS)
+#include <ngx_thread_pool.h>
+
+
+/* Owned by the thread while the task runs; the descriptors are duplicates. */
+
+typedef struct {
+    ngx_fd_t    fd;
+    ngx_fd_t    old;
+    ngx_err_t   err;
+} ngx_http_approval_sync_ctx_t;
+
+
+static void ngx_http_approval_sync_thread(void *data, ngx_log_t *log);
+static void ngx_http_approval_sync_event(ngx_event_t *ev);
+static ngx_int_t ngx_http_approval_sync_fd(ngx_fd_t fd);
+
+#endif
+
+static void ngx_http_approval_sync_start_handler(ngx_event_t *ev);
+static void ngx_http_approval_sync_guard_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_approval_sync_post(
+    ngx_http_approval_audit_t *audit);
+static void ngx_http_approval_sync_end(ngx_http_approval_audit_t *audit,
+    uint64_t upto, ngx_int_t rc);
+
+
+void
+ngx_http_approval_sync_init(ngx_http_approval_audit_t *audit)
+{
+    ngx_queue_init(&audit->sync.waits);
+
+    audit->sync.old = NGX_INVALID_FILE;
+
+    audit->sync.start.handler = ngx_http_approval_sync_start_handler;
+    audit->sync.start.data = audit;
+    audit->sync.start.log = audit->log;
+
+    audit->sync.guard.handler = ngx_http_approval_sync_guard_handler;
+    audit->sync.guard.data = audit;
+    audit->sync.guard.log = audit->log;
+}
+
+
+/* nginx has joined its threads before: no task runs any more. */
+
+void
+ngx_http_approval_sync_done(ngx_http_approval_audit_t *audit)
+{
+    if (audit->sync.start.posted) {
+        ngx_delete_posted_event(&audit->sync.start);
+    }
+
+    if (audit->sync.guard.timer_set) {
+        ngx_del_timer(&audit->sync.guard);
+    }
+
+    if (audit->conf->sync != NGX_HTTP_APPROVAL_SYNC_OFF) {
+        (void) fdatasync(audit->conf->file->fd);
+    }
+
+    if (audit->sync.old != NGX_INVALID_FILE) {
+        (void) ngx_close_file(audit->sync.old);
+    }
+
+    if (audit->sync.task) {
+        ngx_free(audit->sync.task);
+    }
+}
+
+
+ngx_int_t
+ngx_http_approval_audit_sync(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_audit_wait_t *wait)
+{
+    ngx_http_approval_audit_t  *audit;
+
+    audit = mcf->audit;
+
+    if (audit == NULL) {
+        return mcf->audit_conf ? NGX_ERROR : NGX_OK;
+    }
+
+    if (audit->conf->sync != NGX_HTTP_APPROVAL_SYNC_GROUP
+        || audit->sync.synced == audit->chain.seq - 1)
+    {
+        return NGX_OK;
+    }
+
+    wait->seq = audit->chain.seq - 1;
+    wait->active = 1;
+
+    ngx_queue_insert_tail(&audit->sync.waits, &wait->queue);
+
+    if (!audit->sync.guard.timer_set) {
+        ngx_add_timer(&audit->sync.guard, NGX_HTTP_APPROVAL_SYNC_SLOW);
+    }
+
+    ngx_http_approval_sync_start(audit);
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_http_approval_audit_cancel(ngx_http_approval_audit_wait_t *wait)
+{
+    if (wait->active) {
+        wait->active = 0;
+        ngx_queue_remove(&wait->queue);
+    }
+}
+
+
+/* Not at once: others that are ready in this turn of the loop join. */
+
+void
+ngx_http_approval_sync_start(ngx_http_approval_audit_t *audit)
+{
+    if (audit->conf->sync != NGX_HTTP_APPROVAL_SYNC_GROUP
+        || audit->sync.running
+        || audit->sync.synced == audit->chain.seq - 1)
+    {
+        return;
+    }
+
+    ngx_post_event(&audit->sync.start, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_approval_sync_start_handler(ngx_event_t *ev)
+{
+    ngx_http_approval_audit_t *audit = ev->data;
+
+    if (audit->sync.running) {
+        return;
+    }
+
+    audit->sync.upto = audit->chain.seq - 1;
+
+    if (ngx_http_approval_sync_post(audit) != NGX_OK) {
+        (void) ngx_http_approval_audit_fail(audit, 0, "it cannot be synced");
+        ngx_http_approval_sync_end(audit, audit->sync.upto, NGX_ERROR);
+    }
+}
+
+
+/* Those who wait for nothing newer go on; a failure is theirs alone. */
+
+static void
+ngx_http_approval_sync_end(ngx_http_approval_audit_t *audit, uint64_t upto,
+    ngx_int_t rc)
+{
+    ngx_queue_t                     *q;
+    ngx_http_approval_audit_wait_t  *wait;
+
+    if (rc == NGX_OK) {
+        audit->sync.synced = ngx_max(audit->sync.synced, upto);
+    }
+
+    while (!ngx_queue_empty(&audit->sync.waits)) {
+        q = ngx_queue_head(&audit->sync.waits);
+        wait = ngx_queue_data(q, ngx_http_approval_audit_wait_t, queue);
+
+        if (wait->seq > upto) {
+            break;
+        }
+
+        ngx_queue_remove(q);
+        wait->active = 0;
+
+        wait->handler(wait->data, rc);
+    }
+
+    if (!ngx_queue_empty(&audit->sync.waits)) {
+        ngx_http_approval_sync_start(audit);
+
+    } else if (audit->sync.guard.timer_set) {
+        ngx_del_timer(&audit->sync.guard);
+    }
+}
+
+
+/* Without a timer of somebody's a worker that quits would be done. */
+
+static void
+ngx_http_approval_sync_guard_handler(ngx_event_t *ev)
+{
+    ngx_http_approval_audit_t *audit = ev->data;
+
+    if (ngx_queue_empty(&audit->sync.waits)) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, audit->log, 0,
+                  "the disk takes long to store the audit trail \"%V\": "
+                  "gated requests wait for it", &audit->conf->file->name);
+
+    ngx_add_timer(ev, NGX_HTTP_APPROVAL_SYNC_SLOW);
+}
+
+
+/* The old file is about to be closed, with records that are not synced yet. */
+
+void
+ngx_http_approval_sync_reopen(ngx_http_approval_audit_t *audit)
+{
+    if (audit->conf->sync != NGX_HTTP_APPROVAL_SYNC_GROUP
+        || audit->sync.synced == audit->chain.seq - 1)
+    {
+        return;
+    }
+
+    if (audit->sync.old != NGX_INVALID_FILE) {
+        (void) fdatasync(audit->sync.old);
+        (void) ngx_close_file(audit->sync.old);
+    }
+
+    audit->sync.old = dup(audit->conf->file->fd);
+
+    if (audit->sync.old == NGX_INVALID_FILE) {
+        (void) fdatasync(audit->conf->file->fd);
+    }
+
+    ngx_http_approval_sync_start(audit);
+}
+
+
+#if (NGX_THREADS)
+
+static ngx_int_t
+ngx_http_approval_sync_post(ngx_http_approval_audit_t *audit)
+{
+    ngx_thread_task_t             *task;
+    ngx_http_approval_sync_ctx_t  *ctx;
+
+    task = audit->sync.task;
+
+    if (task == NULL) {
+        task = ngx_calloc(sizeof(ngx_thread_task_t)
+                          + sizeof(ngx_http_approval_sync_ctx_t), audit->log);
+        if (task == NULL) {
+            return NGX_ERROR;
+        }
+
+        task->ctx = task + 1;
+        task->handler = ngx_http_approval_sync_thread;
+        task->event.handler = ngx_http_approval_sync_event;
+        task->event.data = audit;
+        task->event.log = audit->log;
+
+        audit->sync.task = task;
+    }
+
+    ctx = task->ctx;
+    ctx->fd = dup(audit->conf->file->fd);
+
+    if (ctx->fd == NGX_INVALID_FILE) {
+        return NGX_ERROR;
+    }
+
+    ctx->old = audit->sync.old;
+    audit->sync.old = NGX_INVALID_FILE;
+
+    if (ngx_thread_task_post(audit->conf->threads, task) != NGX_OK) {
+        (void) ngx_close_file(ctx->fd);
+        audit->sync.old = ctx->old;
+        return NGX_ERROR;
+    }
+
+    audit->sync.running = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_sync_thread(void *data, ngx_log_t *log)
+{
+    ngx_http_approval_sync_ctx_t *ctx = data;
+
+    ctx->err = 0;
+
+    if (ctx->old != NGX_INVALID_FILE) {
+        if (ngx_http_approval_sync_fd(ctx->old) != NGX_OK) {
+            ctx->err = ngx_errno;
+        }
+
+        (void) close(ctx->old);
+        ctx->old = NGX_INVALID_FILE;
+    }
+
+    if (ngx_http_approval_sync_fd(ctx->fd) != NGX_OK) {
+        ctx->err = ngx_errno;
+    }
+
+    (void) close(ctx->fd);
+}
+
+
+/* A pipe or a device has nothing to be synced. */
+
+static ngx_int_t
+ngx_http_approval_sync_fd(ngx_fd_t fd)
+{
+    if (fdatasync(fd) == -1 && ngx_errno != EINVAL && ngx_errno != EROFS) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_sync_event(ngx_event_t *ev)
+{
+    ngx_thread_task_t             *task;
+    ngx_http_approval_audit_t     *audit;
+    ngx_http_approval_sync_ctx_t  *ctx;
+
+    audit = ev->data;
+    task = audit->sync.task;
+    ctx = task->ctx;
+
+    audit->sync.running = 0;
+    audit->stats.syncs++;
+
+    if (ctx->err) {
+        (void) ngx_http_approval_audit_fail(audit, ctx->err,
+                                            "fdatasync() failed");
+    }
+
+    ngx_http_approval_sync_end(audit, audit->sync.upto,
+                               ctx->err ? NGX_ERROR : NGX_OK);
+}
+
+#else
+
+static ngx_int_t
+ngx_http_approval_sync_post(ngx_http_approval_audit_t *audit)
+{
+    return NGX_ERROR;
+}
+
+#endif

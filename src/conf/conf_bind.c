@@ -1,0 +1,258 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * digest_headers, approval_digest_ignore and remember: what an approval is
+ * bound to, and for how long.
+ */
+
+
+#include "conf/conf.h"
+
+
+static ngx_int_t ngx_http_approval_conf_header(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, ngx_str_t *value);
+static void ngx_http_approval_conf_ignore_cleanup(void *data);
+
+
+/* digest_headers NAME...; besides those that always are. */
+
+char *
+ngx_http_approval_conf_digest_headers(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    ngx_http_approval_conf_text(cf, rule->policy);
+
+    if (rule->bound == NULL) {
+        rule->bound = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+        if (rule->bound == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_http_approval_conf_header(cf, rule, &value[i]) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_conf_header(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *value)
+{
+    size_t       n;
+    u_char       c;
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    static const char  *always[] = {
+        "host", "content-type", "content-encoding"
+    };
+
+    for (n = 0; n < value->len; n++) {
+        c = value->data[n];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+              || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.'))
+        {
+            break;
+        }
+    }
+
+    if (value->len == 0 || n < value->len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid header \"%V\" in \"digest_headers\": use "
+                           "its name, for example \"X-Env\"", value);
+        return NGX_ERROR;
+    }
+
+    for (n = 0; n < value->len; n++) {
+        value->data[n] = ngx_tolower(value->data[n]);
+    }
+
+    for (i = 0; i < sizeof(always) / sizeof(always[0]); i++) {
+        if (ngx_strcmp(value->data, always[i]) == 0) {
+            return NGX_OK;
+        }
+    }
+
+    name = rule->bound->elts;
+
+    for (i = 0; i < rule->bound->nelts; i++) {
+        if (ngx_strcmp(name[i].data, value->data) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"digest_headers\" of rule \"%V\" names "
+                               "\"%V\" twice: remove one of them",
+                               &rule->name, value);
+            return NGX_ERROR;
+        }
+    }
+
+    name = ngx_array_push(rule->bound);
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    *name = *value;
+
+    return NGX_OK;
+}
+
+
+/* remember TIME per VALUE [uses=N]; */
+
+char *
+ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_int_t                          n;
+    ngx_str_t                         *value;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (rule->remember) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ngx_http_approval_conf_text(cf, rule->policy);
+
+    n = ngx_parse_time(&value[1], 0);
+
+    if (n == NGX_ERROR || n == 0) {
+        return "invalid time: use one greater than 0, for example \"remember "
+               "10m per $request_method$request_uri\"";
+    }
+
+    rule->remember = (ngx_msec_t) n;
+
+    if (ngx_strcmp(value[2].data, "per") != 0) {
+        return "lacks \"per\": use \"remember TIME per VALUE [uses=N]\"";
+    }
+
+    if (ngx_strlchr(value[3].data, value[3].data + value[3].len, '$') == NULL)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"remember\" has no variable: name what "
+                           "an approval is good for, for example "
+                           "\"$request_method$request_uri\"", &value[3]);
+        return NGX_CONF_ERROR;
+    }
+
+    rule->remember_per = ngx_palloc(cf->pool,
+                                    sizeof(ngx_http_complex_value_t));
+    if (rule->remember_per == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[3];
+    ccv.complex_value = rule->remember_per;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts == 4) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strncmp(value[4].data, "uses=", 5) != 0) {
+        return "invalid parameter: use \"uses=N\"";
+    }
+
+    n = ngx_atoi(value[4].data + 5, value[4].len - 5);
+
+    if (n == NGX_ERROR || n == 0) {
+        return "invalid \"uses=\": use 1 or more, or leave it out";
+    }
+
+    rule->remember_uses = n;
+
+    return NGX_CONF_OK;
+}
+
+
+/* approval_digest_ignore json:/pointer | $arg_name | $http_name ... | off; */
+
+char *
+ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    ngx_str_t           *value;
+    ngx_uint_t           i;
+    const char          *err;
+    ngx_pool_cleanup_t  *cln;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+
+        if (lcf->ignore != NGX_CONF_UNSET_PTR) {
+            return "is \"off\" beside others: remove one of them";
+        }
+
+        lcf->ignore = NULL;
+
+        return NGX_CONF_OK;
+    }
+
+    if (lcf->ignore == NULL) {
+        return "is \"off\" beside others: remove one of them";
+    }
+
+    if (lcf->ignore == NGX_CONF_UNSET_PTR) {
+
+        cln = ngx_pool_cleanup_add(cf->pool, 0);
+        if (cln == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        lcf->ignore = approval_ignore_create();
+        if (lcf->ignore == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        cln->handler = ngx_http_approval_conf_ignore_cleanup;
+        cln->data = lcf->ignore;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        err = "no memory";
+
+        if (approval_ignore_add(lcf->ignore,
+                                ngx_http_approval_core_str(&value[i]), &err)
+            != APPROVAL_OK)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "cannot ignore \"%V\": %s", &value[i], err);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_approval_conf_ignore_cleanup(void *data)
+{
+    approval_ignore_destroy(data);
+}

@@ -1,0 +1,128 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Where numbers are kept, and where they are told.
+ */
+
+
+#include "conf/conf.h"
+
+#include "desk/metrics.h"
+#include "model/counters.h"
+
+
+/* approval_zone NAME SIZE; */
+
+char *
+ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    ssize_t                        size;
+    ngx_str_t                     *value;
+    ngx_http_approval_counters_t  *counters;
+
+    if (mcf->counters) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    size = ngx_parse_size(&value[2]);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size \"%V\": use for example \"1m\"",
+                           &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"approval_zone %V\" is too small: use %uzk or "
+                           "more", &value[1], 8 * ngx_pagesize / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    counters = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_counters_t));
+    if (counters == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    counters->mcf = mcf;
+    counters->zone = ngx_shared_memory_add(cf, &value[1], size,
+                                           &ngx_http_approval_module);
+    if (counters->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    counters->zone->init = ngx_http_approval_counters_init_zone;
+    counters->zone->data = counters;
+
+    mcf->counters = counters;
+
+    return NGX_CONF_OK;
+}
+
+
+/* approval_metrics; */
+
+char *
+ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (lcf->metrics) {
+        return "is duplicate";
+    }
+
+    if (lcf->api) {
+        return "cannot stand beside \"approval_api\": give it a location of "
+               "its own";
+    }
+
+    lcf->metrics = 1;
+    lcf->conf_file = cf->conf_file->file.name.data;
+    lcf->conf_line = cf->conf_file->line;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_approval_metrics_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+/* A scrape waits for nobody: what counts holds is not held itself. */
+
+char *
+ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *conf)
+{
+    if (!conf->metrics) {
+        return NGX_CONF_OK;
+    }
+
+    if (mcf->counters == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"approval_metrics\" needs shared memory for its "
+                      "counters: add \"approval_zone approval 1m;\" to the "
+                      "http block in %s:%ui",
+                      conf->conf_file, conf->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->name.data && ngx_strcmp(conf->name.data, "off") != 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"approval %V\" cannot stand beside "
+                      "\"approval_metrics\": remove one of them in %s:%ui",
+                      &conf->name, conf->conf_file, conf->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_set(&conf->name, "off");
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,96 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Who is told later: escalate and remind.
+ */
+
+
+#include "conf/conf.h"
+
+
+/* escalate TIME CHANNEL...; the names are looked up with those of notify. */
+
+char *
+ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_int_t                      after;
+    ngx_str_t                     *value, *name;
+    ngx_uint_t                     i;
+    ngx_http_approval_escalate_t  *escalate;
+
+    value = cf->args->elts;
+
+    ngx_http_approval_conf_text(cf, rule->policy);
+
+    after = ngx_parse_time(&value[1], 0);
+
+    if (after == NGX_ERROR || after == 0) {
+        return "invalid value: use a time and channels, for example "
+               "\"escalate 5m managers;\"";
+    }
+
+    if (rule->escalate == NULL) {
+        rule->escalate = ngx_array_create(cf->pool, 2,
+                                       sizeof(ngx_http_approval_escalate_t));
+        if (rule->escalate == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    escalate = ngx_array_push(rule->escalate);
+    if (escalate == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    escalate->after = (ngx_msec_t) after;
+    escalate->channels = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+
+    if (escalate->channels == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        name = ngx_array_push(escalate->channels);
+        if (name == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *name = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* remind TIME; */
+
+char *
+ngx_http_approval_conf_remind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_int_t   time;
+    ngx_str_t  *value;
+
+    if (rule->remind) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ngx_http_approval_conf_text(cf, rule->policy);
+
+    time = ngx_parse_time(&value[1], 0);
+
+    if (time == NGX_ERROR || time == 0) {
+        return "invalid value: use a time, for example \"remind 10m;\"";
+    }
+
+    rule->remind = (ngx_msec_t) time;
+
+    return NGX_CONF_OK;
+}

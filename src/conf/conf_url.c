@@ -1,0 +1,270 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_channel: url and what belongs to it, signing_secret.
+ */
+
+
+#include "conf/conf.h"
+
+
+#define NGX_HTTP_APPROVAL_URL_MAX  4096
+#define NGX_HTTP_APPROVAL_PEM_MAX  (1024 * 1024)
+
+
+static ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf,
+    ngx_str_t *value, ngx_str_t *text);
+static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
+    const char *what, ngx_str_t *pem);
+
+
+/* url https://... | file:PATH; it is a secret as a rule: never quoted. */
+
+char *
+ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_str_t   *value, url;
+    const char  *err;
+
+    if (channel->url) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_approval_conf_value(cf, &value[1], &url) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    channel->url = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_target_t));
+    if (channel->url == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    err = ngx_http_approval_target_parse(channel->url, &url);
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"url\" of channel \"%V\": %s",
+                           &channel->name, err);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* signing_secret SECRET | file:PATH; several verify while one is rotated. */
+
+char *
+ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_str_t  *value, *secret;
+
+    value = cf->args->elts;
+
+    if (channel->signing_secrets == NULL) {
+        channel->signing_secrets = ngx_array_create(cf->pool, 2,
+                                                    sizeof(ngx_str_t));
+        if (channel->signing_secrets == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    secret = ngx_array_push(channel->signing_secrets);
+    if (secret == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_approval_conf_value(cf, &value[1], secret) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (secret->len < 16) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"signing_secret\" of channel \"%V\" is shorter "
+                           "than 16 characters: take it from the Slack app's "
+                           "\"Basic Information\"", &channel->name);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* The value itself, or what the first line of a file says. */
+
+static ngx_int_t
+ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_str_t *text)
+{
+    u_char     *p;
+    ngx_str_t   file;
+
+    if (value->len <= 5 || ngx_strncmp(value->data, "file:", 5) != 0) {
+        *text = *value;
+        return NGX_OK;
+    }
+
+    file.data = value->data + 5;
+    file.len = value->len - 5;
+
+    if (ngx_http_approval_conf_read_file(cf, &file, NGX_HTTP_APPROVAL_URL_MAX,
+                                         text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = ngx_strlchr(text->data, text->data + text->len, '\n');
+
+    if (p) {
+        text->len = p - text->data;
+    }
+
+    while (text->len && text->data[text->len - 1] <= ' ') {
+        text->len--;
+    }
+
+    if (text->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the first line of \"%V\" is empty", &file);
+        return NGX_ERROR;
+    }
+
+    /* as all arguments are */
+
+    text->data[text->len] = '\0';
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel)
+{
+    if (channel->signing_secrets
+        && channel->type != NGX_HTTP_APPROVAL_CHANNEL_SLACK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"signing_secret\" of channel \"%V\" has no "
+                           "meaning without \"type slack\"", &channel->name);
+        return NGX_ERROR;
+    }
+
+    if (channel->secrets && channel->type != NGX_HTTP_APPROVAL_CHANNEL_JSON) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"secret\" of channel \"%V\" has no meaning "
+                           "without \"type json\"", &channel->name);
+        return NGX_ERROR;
+    }
+
+    if ((channel->trusted.len || channel->certificate.len
+         || channel->certificate_key.len)
+        && (channel->url == NULL || !channel->url->secure))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the certificates of channel \"%V\" have no "
+                           "meaning without \"url https://...\"",
+                           &channel->name);
+        return NGX_ERROR;
+    }
+
+    if ((channel->certificate.len == 0) != (channel->certificate_key.len == 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "channel \"%V\" has only one of \"certificate\" "
+                           "and \"certificate_key\": add the other",
+                           &channel->name);
+        return NGX_ERROR;
+    }
+
+    if (channel->url == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_approval_conf_pem(cf, &channel->trusted, "CERTIFICATE",
+                                   &channel->url->trusted)
+        != NGX_OK
+        || ngx_http_approval_conf_pem(cf, &channel->certificate,
+                                      "CERTIFICATE",
+                                      &channel->url->certificate)
+           != NGX_OK
+        || ngx_http_approval_conf_pem(cf, &channel->certificate_key,
+                                      "PRIVATE KEY", &channel->url->key)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Read now: workers may not be allowed to, nor to wait for a disk. */
+
+static ngx_int_t
+ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file, const char *what,
+    ngx_str_t *pem)
+{
+    if (file->len == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_approval_conf_read_file(cf, file, NGX_HTTP_APPROVAL_PEM_MAX,
+                                         pem)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    pem->data[pem->len] = '\0';
+
+    if (ngx_strstr(pem->data, what) == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" has no %s in PEM", file, what);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* When all of http was read: names need somebody to look them up. */
+
+char *
+ngx_http_approval_conf_resolver(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf)
+{
+    ngx_uint_t                     i;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_approval_channel_t  **channel;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    channel = mcf->channels.elts;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+
+        if (channel[i]->url == NULL || channel[i]->url->numeric
+            || channel[i]->url->local || clcf->resolver)
+        {
+            continue;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"url\" of channel \"%V\" names a host, and there is "
+                      "no \"resolver\": add it to the http block in %s:%ui",
+                      &channel[i]->name, channel[i]->conf_file,
+                      channel[i]->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}

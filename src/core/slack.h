@@ -1,0 +1,35 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Slack: Block Kit messages, and the signature of what it posts back.
+ */
+
+
+#ifndef APPROVAL_SLACK_H
+#define APPROVAL_SLACK_H
+
+
+#include "core/message.h"
+
+
+/* How old a signed request may be, seconds. */
+#define APPROVAL_SLACK_AGE  300
+
+
+/*
+ * Appends the message's JSON.  Whatever the document holds, it is within
+ * Slack's limits, and nothing in it but our own link is formatted.
+ */
+int approval_slack_message(const approval_message_t *m, approval_buf_t *out);
+
+/*
+ * "v0=HEX", the HMAC-SHA256 of "v0:TIMESTAMP:BODY".  APPROVAL_OK, or
+ * APPROVAL_DECLINED: not signed by this secret, or not within
+ * APPROVAL_SLACK_AGE of now.
+ */
+int approval_slack_verify(approval_str_t secret, approval_str_t timestamp,
+    approval_str_t signature, approval_str_t body, int64_t now);
+
+
+#endif /* APPROVAL_SLACK_H */

@@ -1,0 +1,290 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The verifier's front: what it is fed, and what it says.
+ */
+
+
+#include "core/verify_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+static int approval_verify_token(approval_str_t text, approval_head_t *head);
+
+
+approval_verify_t *
+approval_verify_create(approval_signer_t **keys, size_t nkeys,
+    approval_found_pt found, void *data)
+{
+    approval_verify_t  *v;
+
+    if (nkeys > APPROVAL_VERIFY_KEYS) {
+        return NULL;
+    }
+
+    v = calloc(1, sizeof(approval_verify_t));
+    if (v == NULL) {
+        return NULL;
+    }
+
+    if (nkeys) {
+        memcpy(v->keys, keys, nkeys * sizeof(approval_signer_t *));
+    }
+
+    v->nkeys = nkeys;
+    v->found = found;
+    v->data = data;
+
+    return v;
+}
+
+
+void
+approval_verify_destroy(approval_verify_t *v)
+{
+    size_t              i;
+    approval_writer_t  *w, *next;
+
+    if (v == NULL) {
+        return;
+    }
+
+    for (i = 0; i < APPROVAL_VERIFY_BUCKETS; i++) {
+        for (w = v->writers[i]; w; w = next) {
+            next = w->next;
+            free(w->expects);
+            free(w);
+        }
+    }
+
+    /* tells nobody any more */
+
+    v->found = NULL;
+    approval_verify_actions_end(v);
+
+    free(v);
+}
+
+
+void
+approval_verify_found(approval_verify_t *v, approval_found_e what,
+    const approval_place_t *place, const char *fmt, ...)
+{
+    char     why[1024];
+    va_list  args;
+
+    if (v->found == NULL) {
+        return;
+    }
+
+    v->stats.findings[what]++;
+
+    va_start(args, fmt);
+    (void) vsnprintf(why, sizeof(why), fmt, args);
+    va_end(args);
+
+    v->found(v->data, what, place, why);
+}
+
+
+int
+approval_verify_head(approval_verify_t *v, const approval_place_t *place,
+    approval_str_t text, const char **err)
+{
+    int               rc;
+    size_t            i, len;
+    approval_head_t   head;
+
+    if (text.len > 15 && memcmp(text.data, "approval-audit/", 15) == 0) {
+
+        rc = APPROVAL_DECLINED;
+        *err = "there is no key";
+
+        for (i = 0; i < v->nkeys && rc != APPROVAL_OK; i++) {
+            rc = approval_checkpoint_read(v->keys[i], text, &v->checkpoint,
+                                          err);
+        }
+
+        if (rc != APPROVAL_OK) {
+            return rc;
+        }
+
+        head = v->checkpoint.head;
+        len = APPROVAL_SHA256_LEN;
+
+        rc = approval_verify_expect(v, &head, len, place);
+
+        for (i = 0; rc == APPROVAL_OK && i < v->checkpoint.npeers; i++) {
+            rc = approval_verify_expect(v, &v->checkpoint.peers[i], len,
+                                        place);
+        }
+
+        return rc;
+    }
+
+    if (approval_verify_token(text, &head) != APPROVAL_OK) {
+        *err = "it is neither WRITER/SEQ/HASH nor a signed checkpoint";
+        return APPROVAL_DECLINED;
+    }
+
+    return approval_verify_expect(v, &head, APPROVAL_HEAD_HASH / 2, place);
+}
+
+
+static int
+approval_verify_token(approval_str_t text, approval_head_t *head)
+{
+    size_t          i;
+    approval_str_t  part;
+
+    if (text.len < APPROVAL_WRITER_LEN + 1 + 1 + 1 + APPROVAL_HEAD_HASH
+        || text.data[APPROVAL_WRITER_LEN] != '/')
+    {
+        return APPROVAL_DECLINED;
+    }
+
+    part.data = text.data;
+    part.len = APPROVAL_WRITER_LEN;
+
+    if (!approval_id_valid(part)) {
+        return APPROVAL_DECLINED;
+    }
+
+    memcpy(head->writer, text.data, APPROVAL_WRITER_LEN);
+    head->seq = 0;
+
+    for (i = APPROVAL_WRITER_LEN + 1;
+         i < text.len && text.data[i] >= '0' && text.data[i] <= '9';
+         i++)
+    {
+        if (head->seq > UINT32_MAX * (uint64_t) 1000000) {
+            return APPROVAL_DECLINED;
+        }
+
+        head->seq = head->seq * 10 + (text.data[i] - '0');
+    }
+
+    if (head->seq == 0 || i == text.len || text.data[i] != '/') {
+        return APPROVAL_DECLINED;
+    }
+
+    part.data = text.data + i + 1;
+    part.len = text.len - i - 1;
+
+    if (part.len != APPROVAL_HEAD_HASH
+        || approval_hex_decode(head->hash, part) != APPROVAL_HEAD_HASH / 2)
+    {
+        return APPROVAL_DECLINED;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+int
+approval_verify_expects(approval_verify_t *v, json_t *event)
+{
+    json_int_t          seq;
+    approval_writer_t  *w;
+
+    w = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+    seq = json_integer_value(json_object_get(event, "seq"));
+
+    return (uint64_t) seq == (w ? w->seq : 0) + 1;
+}
+
+
+int
+approval_verify_record(approval_verify_t *v, const approval_place_t *place,
+    json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN])
+{
+    int          rc;
+    json_t      *torn;
+    const char  *type, *why;
+
+    v->stats.records++;
+
+    type = json_string_value(json_object_get(event, "type"));
+
+    if (type == NULL
+        || !json_is_string(json_object_get(event, "time"))
+        || (!json_is_null(json_object_get(event, "action_id"))
+            && json_string_length(json_object_get(event, "action_id"))
+               != APPROVAL_ID_LEN))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the record lacks \"type\", \"time\" or "
+                              "\"action_id\"");
+        type = "";
+    }
+
+    rc = approval_verify_chain(v, place, event, hash, type);
+
+    if (rc != APPROVAL_OK) {
+        return rc == APPROVAL_DECLINED ? APPROVAL_OK : rc;
+    }
+
+    if (strcmp(type, "fault") == 0) {
+        why = json_string_value(json_object_get(event, "why"));
+        torn = json_object_get(event, "torn");
+
+        if (why && strcmp(why, "the audit trail could not be written") == 0
+            && json_integer_value(torn) > 0)
+        {
+            v->torn_told += (uint64_t) json_integer_value(torn);
+        }
+    }
+
+    return approval_verify_action(v, place, event, type);
+}
+
+
+void
+approval_verify_torn(approval_verify_t *v, const approval_place_t *place)
+{
+    v->torn++;
+    v->torn_at = *place;
+
+    approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
+                          "part of a line: a write that did not end");
+}
+
+
+void
+approval_verify_broken(approval_verify_t *v, const approval_place_t *place,
+    approval_found_e what, const char *why)
+{
+    approval_verify_found(v, what, place, "%s", why);
+}
+
+
+/* A crash, or a writer that says so, explains lines that are not whole. */
+
+int
+approval_verify_end(approval_verify_t *v)
+{
+    approval_verify_chains_end(v);
+    approval_verify_actions_end(v);
+
+    if (v->torn > v->torn_told + v->unclosed) {
+        approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &v->torn_at,
+                              "%llu lines are not whole, and neither a crash "
+                              "nor a \"fault\" record explains it",
+                              (unsigned long long) v->torn);
+    }
+
+    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+const approval_verify_stats_t *
+approval_verify_stats(approval_verify_t *v)
+{
+    return &v->stats;
+}

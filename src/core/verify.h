@@ -1,0 +1,87 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Does a trail hold?  Fed record by record, in memory that does not grow with
+ * it; what it says is docs/audit.md.
+ */
+
+
+#ifndef APPROVAL_VERIFY_H
+#define APPROVAL_VERIFY_H
+
+
+#include "core/checkpoint.h"
+
+
+#define APPROVAL_VERIFY_KEYS  16
+
+
+typedef enum {
+    APPROVAL_FOUND_NOTE = 0,         /* worth knowing, nothing wrong    */
+    APPROVAL_FOUND_INCOMPLETE,       /* something is missing, or not
+                                        covered by a signature          */
+    APPROVAL_FOUND_TAMPERED
+} approval_found_e;
+
+
+/* The file's name is the caller's and outlives the verifier. */
+
+typedef struct {
+    const char     *file;
+    unsigned long   line;
+} approval_place_t;
+
+
+typedef void (*approval_found_pt)(void *data, approval_found_e what,
+    const approval_place_t *place, const char *why);
+
+
+typedef struct approval_verify_s  approval_verify_t;
+
+
+/* The keys stay the caller's. */
+approval_verify_t *approval_verify_create(approval_signer_t **keys,
+    size_t nkeys, approval_found_pt found, void *data);
+void approval_verify_destroy(approval_verify_t *v);
+
+/*
+ * A head that is known from elsewhere: WRITER/SEQ/HASH or a signed note.
+ * All of them before the first record.  APPROVAL_DECLINED with *err: it is
+ * neither.
+ */
+int approval_verify_head(approval_verify_t *v, const approval_place_t *place,
+    approval_str_t text, const char **err);
+
+/* Is that the record that its writer's chain goes on with? */
+int approval_verify_expects(approval_verify_t *v, json_t *event);
+
+/*
+ * One record that approval_record_read() has read.  A chain's records come in
+ * their order.  APPROVAL_ERROR: no memory.
+ */
+int approval_verify_record(approval_verify_t *v,
+    const approval_place_t *place, json_t *event,
+    const unsigned char hash[APPROVAL_SHA256_LEN]);
+
+/* A line, or its beginning, that is no record: "why" says what it is. */
+void approval_verify_torn(approval_verify_t *v, const approval_place_t *place);
+void approval_verify_broken(approval_verify_t *v,
+    const approval_place_t *place, approval_found_e what, const char *why);
+
+/* There is no more: what is missing? */
+int approval_verify_end(approval_verify_t *v);
+
+
+typedef struct {
+    uint64_t        records;
+    uint64_t        checkpoints;
+    uint64_t        writers;
+    uint64_t        actions;
+    uint64_t        findings[3];     /* by approval_found_e             */
+} approval_verify_stats_t;
+
+const approval_verify_stats_t *approval_verify_stats(approval_verify_t *v);
+
+
+#endif /* APPROVAL_VERIFY_H */

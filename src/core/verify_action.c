@@ -1,0 +1,648 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Actions: was what was executed approved, by enough others, once?
+ */
+
+
+#include "core/verify_internal.h"
+
+#include "core/jws.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+static approval_act_t *approval_verify_act(approval_verify_t *v,
+    const char *id);
+static approval_act_t *approval_verify_act_get(approval_verify_t *v,
+    const char *id);
+static void approval_verify_act_ended(approval_verify_t *v,
+    approval_act_t *a);
+static void approval_verify_act_judge(approval_verify_t *v,
+    approval_act_t *a);
+static void approval_verify_act_free(approval_verify_t *v, approval_act_t *a);
+static void approval_acts_add(approval_acts_t *list, approval_act_t *a);
+static void approval_acts_del(approval_acts_t *list, approval_act_t *a);
+static int approval_verify_requested(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a, json_t *event);
+static int approval_verify_voted(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a, json_t *event);
+static int approval_verify_approved(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a, json_t *event);
+static void approval_verify_executed(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a);
+static json_t *approval_verify_jws(approval_verify_t *v, const char *typ,
+    json_t *token, const char **err);
+static int approval_verify_claim(json_t *claims, const char *name,
+    const char *value);
+static char *approval_verify_copy(approval_verify_t *v, json_t *value);
+static const char *approval_verify_by(approval_act_t *a, size_t *persons);
+static size_t approval_verify_act_bucket(const char *id);
+
+
+typedef enum {
+    APPROVAL_ACT_OTHER = 0,
+    APPROVAL_ACT_REQUESTED,
+    APPROVAL_ACT_VOTED,
+    APPROVAL_ACT_APPROVED,
+    APPROVAL_ACT_EXECUTED,
+    APPROVAL_ACT_DENIED,
+    APPROVAL_ACT_ENDED
+} approval_act_e;
+
+
+static const struct {
+    const char      *type;
+    approval_act_e   kind;
+} approval_act_types[] = {
+    { "requested", APPROVAL_ACT_REQUESTED },
+    { "voted", APPROVAL_ACT_VOTED },
+    { "approved", APPROVAL_ACT_APPROVED },
+    { "executed", APPROVAL_ACT_EXECUTED },
+    { "denied", APPROVAL_ACT_DENIED },
+    { "failed", APPROVAL_ACT_ENDED },
+    { "expired", APPROVAL_ACT_ENDED },
+    { "cancelled", APPROVAL_ACT_ENDED },
+    { NULL, APPROVAL_ACT_OTHER }
+};
+
+
+int
+approval_verify_action(approval_verify_t *v, const approval_place_t *place,
+    json_t *event, const char *type)
+{
+    int              rc;
+    size_t           i;
+    const char      *id;
+    approval_act_t  *a;
+    approval_act_e   kind;
+
+    for (i = 0; approval_act_types[i].type; i++) {
+        if (strcmp(type, approval_act_types[i].type) == 0) {
+            break;
+        }
+    }
+
+    kind = approval_act_types[i].kind;
+    id = json_string_value(json_object_get(event, "action_id"));
+
+    if (kind == APPROVAL_ACT_OTHER) {
+        return APPROVAL_OK;
+    }
+
+    if (id == NULL) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "a \"%s\" record without an action", type);
+        return APPROVAL_OK;
+    }
+
+    /* what ends an action that is forgotten is of no interest any more */
+
+    a = (kind == APPROVAL_ACT_ENDED) ? approval_verify_act(v, id)
+                                     : approval_verify_act_get(v, id);
+    if (a == NULL) {
+        return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    }
+
+    rc = APPROVAL_OK;
+
+    switch (kind) {
+
+    case APPROVAL_ACT_REQUESTED:
+        rc = approval_verify_requested(v, place, a, event);
+        break;
+
+    case APPROVAL_ACT_VOTED:
+        rc = approval_verify_voted(v, place, a, event);
+        break;
+
+    case APPROVAL_ACT_APPROVED:
+        rc = approval_verify_approved(v, place, a, event);
+        break;
+
+    case APPROVAL_ACT_EXECUTED:
+        approval_verify_executed(v, place, a);
+        approval_verify_act_ended(v, a);
+        break;
+
+    case APPROVAL_ACT_DENIED:
+        a->denied = 1;
+        approval_verify_act_ended(v, a);
+        break;
+
+    default:
+        approval_verify_act_ended(v, a);
+        break;
+    }
+
+    return rc;
+}
+
+
+static int
+approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, json_t *event)
+{
+    size_t   i;
+    json_t  *line;
+
+    if (a->requested) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "action %s is requested twice", a->id);
+        return APPROVAL_OK;
+    }
+
+    a->requested = 1;
+    a->person = approval_verify_copy(v, json_object_get(event, "person"));
+    a->behalf = approval_verify_copy(v, json_object_get(event,
+                                                        "on_behalf_person"));
+    a->digest = approval_verify_copy(v, json_object_get(event, "digest"));
+
+    json_array_foreach(json_object_get(event, "require"), i, line) {
+        a->need += (unsigned) json_integer_value(json_object_get(line,
+                                                                 "count"));
+    }
+
+    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static int
+approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, json_t *event)
+{
+    json_t             *claims;
+    const char         *err, *act, *said;
+    approval_ballot_t  *b;
+
+    claims = approval_verify_jws(v, "approval-vote+jwt",
+                                 json_object_get(event, "vote"), &err);
+    if (claims == NULL) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the vote on action %s does not verify: %s",
+                              a->id, err);
+        return APPROVAL_OK;
+    }
+
+    act = json_string_value(json_object_get(claims, "act"));
+    said = json_string_value(json_object_get(event, "decision"));
+
+    if (act == NULL || said == NULL || strcmp(act, said) != 0
+        || !approval_verify_claim(claims, "jti", a->id)
+        || (a->digest && !approval_verify_claim(claims, "dig", a->digest))
+        || !json_is_string(json_object_get(claims, "sub"))
+        || !json_is_string(json_object_get(claims, "idn")))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the vote is not one on action %s as it was "
+                              "requested", a->id);
+        json_decref(claims);
+        return APPROVAL_OK;
+    }
+
+    if (strcmp(act, "comment") != 0) {
+
+        if ((a->person && approval_verify_claim(claims, "sub", a->person))
+            || (a->behalf && approval_verify_claim(claims, "sub", a->behalf)))
+        {
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                                  "the requester of action %s voted on it",
+                                  a->id);
+        }
+
+        b = realloc(a->ballots, (a->nballots + 1) * sizeof(*b));
+
+        if (b == NULL) {
+            v->failed = 1;
+            json_decref(claims);
+            return APPROVAL_ERROR;
+        }
+
+        a->ballots = b;
+        b += a->nballots++;
+
+        b->person = approval_verify_copy(v, json_object_get(claims, "sub"));
+        b->identity = approval_verify_copy(v, json_object_get(claims, "idn"));
+        b->approve = strcmp(act, "approve") == 0;
+    }
+
+    json_decref(claims);
+
+    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static int
+approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, json_t *event)
+{
+    json_t      *claims;
+    const char  *err;
+
+    if (a->approved) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the approval of action %s is used twice: it "
+                              "was at %s:%lu", a->id, a->approved_at.file,
+                              a->approved_at.line);
+        return APPROVAL_OK;
+    }
+
+    a->approved = 1;
+    a->approved_at = *place;
+    a->granted = json_object_get(event, "grant") != NULL;
+
+    claims = approval_verify_jws(v, "approval-decision+jwt",
+                                 json_object_get(event, "decision"), &err);
+    if (claims == NULL) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the decision on action %s does not verify: %s",
+                              a->id, err);
+        return APPROVAL_OK;
+    }
+
+    if (!approval_verify_claim(claims, "jti", a->id)
+        || !approval_verify_claim(claims, "sta", "approved")
+        || (a->digest && !approval_verify_claim(claims, "dig", a->digest)))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the decision does not approve action %s as it "
+                              "was requested", a->id);
+
+    } else {
+        json_decref(a->by);
+        a->by = json_incref(json_object_get(claims, "by"));
+    }
+
+    json_decref(claims);
+
+    return APPROVAL_OK;
+}
+
+
+static void
+approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a)
+{
+    if (a->executed) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "action %s is executed twice: it was at %s:%lu",
+                              a->id, a->executed_at.file,
+                              a->executed_at.line);
+        return;
+    }
+
+    a->executed = 1;
+    a->executed_at = *place;
+}
+
+
+/*
+ * Once nothing more is expected of it, since records of several hosts may be
+ * in another order than what they tell of.
+ */
+
+static void
+approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
+{
+    size_t             persons;
+    const char        *missing;
+    approval_found_e   level;
+
+    level = (v->partial || v->forgot) ? APPROVAL_FOUND_INCOMPLETE
+                                      : APPROVAL_FOUND_TAMPERED;
+
+    if (a->executed && !a->approved) {
+        approval_verify_found(v, a->requested ? APPROVAL_FOUND_TAMPERED
+                                              : level,
+                              &a->executed_at,
+                              "action %s is executed without a decision",
+                              a->id);
+    }
+
+    if (!a->approved) {
+        return;
+    }
+
+    if (!a->requested) {
+        approval_verify_found(v, level, &a->approved_at,
+                              "action %s is approved, but its request is not "
+                              "on record", a->id);
+        return;
+    }
+
+    if (a->denied) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+                              "action %s is approved, and denied", a->id);
+    }
+
+    if (!a->ended) {
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
+                              "action %s is approved, and has no outcome on "
+                              "record", a->id);
+    }
+
+    if (a->granted || a->by == NULL) {
+        return;
+    }
+
+    if (json_array_size(a->by) == 1
+        && json_is_string(json_array_get(a->by, 0))
+        && strcmp(json_string_value(json_array_get(a->by, 0)), "unsigned")
+           == 0)
+    {
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
+                              "action %s is approved by an unsigned decision",
+                              a->id);
+        return;
+    }
+
+    missing = approval_verify_by(a, &persons);
+
+    if (missing) {
+        approval_verify_found(v, v->partial ? APPROVAL_FOUND_INCOMPLETE
+                                            : APPROVAL_FOUND_TAMPERED,
+                              &a->approved_at,
+                              "action %s is approved by \"%s\", whose vote is "
+                              "not on record", a->id, missing);
+
+    } else if (persons < a->need) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+                              "action %s is approved by %lu of %u persons",
+                              a->id, (unsigned long) persons, a->need);
+    }
+}
+
+
+/*
+ * The distinct persons among those whom the decision names; or whom it names,
+ * and who did not vote so.
+ */
+
+static const char *
+approval_verify_by(approval_act_t *a, size_t *persons)
+{
+    size_t       i, k, n;
+    json_t      *name;
+    const char  *s, *seen[256];
+
+    n = 0;
+
+    json_array_foreach(a->by, i, name) {
+        s = json_string_value(name);
+
+        for (k = 0; s && k < a->nballots; k++) {
+            if (a->ballots[k].approve
+                && strcmp(a->ballots[k].identity, s) == 0)
+            {
+                break;
+            }
+        }
+
+        if (s == NULL || k == a->nballots) {
+            return s ? s : "";
+        }
+
+        s = a->ballots[k].person;
+
+        for (k = 0; k < n && strcmp(seen[k], s) != 0; k++) { /* void */ }
+
+        if (k == n && n < 256) {
+            seen[n++] = s;
+        }
+    }
+
+    *persons = n;
+
+    return NULL;
+}
+
+
+static json_t *
+approval_verify_jws(approval_verify_t *v, const char *typ, json_t *token,
+    const char **err)
+{
+    size_t           i;
+    json_t          *claims;
+    approval_str_t   text;
+
+    *err = "there is none";
+
+    if (!json_is_string(token)) {
+        return NULL;
+    }
+
+    text.data = (const unsigned char *) json_string_value(token);
+    text.len = json_string_length(token);
+
+    for (i = 0; i < v->nkeys; i++) {
+        claims = approval_jws_verify(v->keys[i], typ, text, err);
+
+        if (claims) {
+            return claims;
+        }
+    }
+
+    return NULL;
+}
+
+
+static int
+approval_verify_claim(json_t *claims, const char *name, const char *value)
+{
+    const char  *s;
+
+    s = json_string_value(json_object_get(claims, name));
+
+    return s && strcmp(s, value) == 0;
+}
+
+
+static char *
+approval_verify_copy(approval_verify_t *v, json_t *value)
+{
+    char  *s;
+
+    if (!json_is_string(value)) {
+        return NULL;
+    }
+
+    s = strdup(json_string_value(value));
+
+    if (s == NULL) {
+        v->failed = 1;
+    }
+
+    return s;
+}
+
+
+static size_t
+approval_verify_act_bucket(const char *id)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < 8; i++) {
+        n = n * 31 + (unsigned char) id[i];
+    }
+
+    return n % APPROVAL_VERIFY_BUCKETS;
+}
+
+
+static approval_act_t *
+approval_verify_act(approval_verify_t *v, const char *id)
+{
+    approval_act_t  *a;
+
+    for (a = v->acts[approval_verify_act_bucket(id)]; a; a = a->next) {
+        if (memcmp(a->id, id, APPROVAL_ID_LEN) == 0) {
+            return a;
+        }
+    }
+
+    return NULL;
+}
+
+
+static approval_act_t *
+approval_verify_act_get(approval_verify_t *v, const char *id)
+{
+    size_t           i;
+    approval_act_t  *a;
+
+    a = approval_verify_act(v, id);
+    if (a) {
+        return a;
+    }
+
+    a = calloc(1, sizeof(approval_act_t));
+    if (a == NULL) {
+        v->failed = 1;
+        return NULL;
+    }
+
+    memcpy(a->id, id, APPROVAL_ID_LEN);
+
+    i = approval_verify_act_bucket(id);
+    a->next = v->acts[i];
+    v->acts[i] = a;
+
+    v->stats.actions++;
+
+    approval_acts_add(&v->open, a);
+
+    if (v->open.n > APPROVAL_VERIFY_OPEN) {
+        v->forgot = 1;
+        approval_verify_act_free(v, v->open.first);
+    }
+
+    return a;
+}
+
+
+static void
+approval_verify_act_ended(approval_verify_t *v, approval_act_t *a)
+{
+    if (a->ended) {
+        return;
+    }
+
+    approval_acts_del(&v->open, a);
+
+    a->ended = 1;
+    approval_acts_add(&v->ended, a);
+
+    if (v->ended.n > APPROVAL_VERIFY_ENDED) {
+        approval_verify_act_free(v, v->ended.first);
+    }
+}
+
+
+/* Judges it, too. */
+
+static void
+approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
+{
+    size_t            i;
+    approval_act_t  **p;
+
+    approval_verify_act_judge(v, a);
+
+    approval_acts_del(a->ended ? &v->ended : &v->open, a);
+
+    for (p = &v->acts[approval_verify_act_bucket(a->id)]; *p != a;
+         p = &(*p)->next)
+    {
+        /* void */
+    }
+
+    *p = a->next;
+
+    for (i = 0; i < a->nballots; i++) {
+        free(a->ballots[i].person);
+        free(a->ballots[i].identity);
+    }
+
+    free(a->ballots);
+    free(a->person);
+    free(a->behalf);
+    free(a->digest);
+    json_decref(a->by);
+    free(a);
+}
+
+
+void
+approval_verify_actions_end(approval_verify_t *v)
+{
+    while (v->ended.first) {
+        approval_verify_act_free(v, v->ended.first);
+    }
+
+    while (v->open.first) {
+        approval_verify_act_free(v, v->open.first);
+    }
+}
+
+
+static void
+approval_acts_add(approval_acts_t *list, approval_act_t *a)
+{
+    a->after = NULL;
+    a->before = list->last;
+
+    if (list->last) {
+        list->last->after = a;
+
+    } else {
+        list->first = a;
+    }
+
+    list->last = a;
+    list->n++;
+}
+
+
+static void
+approval_acts_del(approval_acts_t *list, approval_act_t *a)
+{
+    if (a->before) {
+        a->before->after = a->after;
+
+    } else {
+        list->first = a->after;
+    }
+
+    if (a->after) {
+        a->after->before = a->before;
+
+    } else {
+        list->last = a->before;
+    }
+
+    list->n--;
+}

@@ -1,0 +1,505 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Chains, checkpoints, and what others say of them.
+ */
+
+
+#include "core/verify_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+static approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
+    const char *id);
+static int approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
+    const approval_place_t *place, json_t *event, const char *type);
+static void approval_verify_reached(approval_verify_t *v,
+    approval_writer_t *w, const approval_place_t *place);
+static int approval_verify_checkpoint(approval_verify_t *v,
+    approval_writer_t *w, const approval_place_t *place, json_t *event);
+static int approval_verify_cited(approval_verify_t *v,
+    const approval_place_t *place);
+static void approval_verify_writer_end(approval_verify_t *v,
+    approval_writer_t *w);
+static size_t approval_verify_bucket(const char *id);
+
+
+/* ids are random hex */
+
+static size_t
+approval_verify_bucket(const char *id)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < 8; i++) {
+        n = n * 31 + (unsigned char) id[i];
+    }
+
+    return n % APPROVAL_VERIFY_BUCKETS;
+}
+
+
+approval_writer_t *
+approval_verify_writer(approval_verify_t *v, const char *id)
+{
+    approval_writer_t  *w;
+
+    if (v->last && memcmp(v->last->id, id, APPROVAL_WRITER_LEN) == 0) {
+        return v->last;
+    }
+
+    for (w = v->writers[approval_verify_bucket(id)]; w; w = w->next) {
+        if (memcmp(w->id, id, APPROVAL_WRITER_LEN) == 0) {
+            v->last = w;
+            return w;
+        }
+    }
+
+    return NULL;
+}
+
+
+static approval_writer_t *
+approval_verify_writer_get(approval_verify_t *v, const char *id)
+{
+    size_t              i;
+    approval_writer_t  *w;
+
+    w = approval_verify_writer(v, id);
+    if (w) {
+        return w;
+    }
+
+    w = calloc(1, sizeof(approval_writer_t));
+    if (w == NULL) {
+        v->failed = 1;
+        return NULL;
+    }
+
+    memcpy(w->id, id, APPROVAL_WRITER_LEN);
+    approval_merkle_init(&w->tree);
+
+    i = approval_verify_bucket(id);
+    w->next = v->writers[i];
+    v->writers[i] = w;
+
+    return w;
+}
+
+
+/* In the order of seq; those that were passed stay in front. */
+
+int
+approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
+    size_t len, const approval_place_t *place)
+{
+    size_t              i, size;
+    approval_expect_t  *e;
+    approval_writer_t  *w;
+
+    w = approval_verify_writer_get(v, head->writer);
+    if (w == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    if (w->nexpects == w->size) {
+        size = w->size ? 2 * w->size : 8;
+
+        e = realloc(w->expects, size * sizeof(approval_expect_t));
+        if (e == NULL) {
+            v->failed = 1;
+            return APPROVAL_ERROR;
+        }
+
+        w->expects = e;
+        w->size = size;
+    }
+
+    for (i = w->nexpects; i > w->passed; i--) {
+        if (w->expects[i - 1].point.seq <= head->seq) {
+            break;
+        }
+    }
+
+    e = &w->expects[i];
+
+    memmove(e + 1, e, (w->nexpects - i) * sizeof(approval_expect_t));
+
+    e->point.seq = head->seq;
+    memcpy(e->point.hash, head->hash, APPROVAL_SHA256_LEN);
+    e->len = len;
+    e->place = *place;
+
+    w->nexpects++;
+
+    return APPROVAL_OK;
+}
+
+
+/* APPROVAL_DECLINED: not a record of this chain; that was said. */
+
+int
+approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
+    json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
+    const char *type)
+{
+    int                 rc;
+    uint64_t            seq;
+    approval_writer_t  *w;
+
+    w = approval_verify_writer_get(v,
+                       json_string_value(json_object_get(event, "writer")));
+    if (w == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    rc = approval_verify_follows(v, w, place, event, type);
+    if (rc != APPROVAL_OK) {
+        return rc;
+    }
+
+    seq = (uint64_t) json_integer_value(json_object_get(event, "seq"));
+
+    if (strcmp(type, "checkpoint") == 0) {
+        rc = approval_verify_checkpoint(v, w, place, event);
+
+        if (rc == APPROVAL_ERROR) {
+            return rc;
+        }
+
+        if (rc == APPROVAL_OK) {
+            w->anchored = seq;
+            v->stats.checkpoints++;
+        }
+    }
+
+    w->seq = seq;
+    memcpy(w->hash, hash, APPROVAL_SHA256_LEN);
+    w->place = *place;
+
+    w->recent[seq % APPROVAL_VERIFY_RECENT].seq = seq;
+    memcpy(w->recent[seq % APPROVAL_VERIFY_RECENT].hash, hash,
+           APPROVAL_SHA256_LEN);
+
+    if (!w->partial && approval_merkle_add(&w->tree, hash) != APPROVAL_OK) {
+        v->failed = 1;
+        return APPROVAL_ERROR;
+    }
+
+    w->ended = strcmp(type, "checkpoint") == 0;
+
+    if (strcmp(type, "close") == 0) {
+        w->closed = 1;
+    }
+
+    if (w->passed < w->nexpects) {
+        approval_verify_reached(v, w, place);
+    }
+
+    /* after the citing record's own chain, which it may be about */
+
+    if (rc == APPROVAL_OK && strcmp(type, "checkpoint") == 0) {
+        return approval_verify_cited(v, place);
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static int
+approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
+    const approval_place_t *place, json_t *event, const char *type)
+{
+    uint64_t        seq;
+    approval_str_t  prev;
+    unsigned char   hash[APPROVAL_SHA256_LEN];
+
+    seq = (uint64_t) json_integer_value(json_object_get(event, "seq"));
+
+    prev.data = (const unsigned char *)
+                    json_string_value(json_object_get(event, "prev"));
+    prev.len = 2 * APPROVAL_SHA256_LEN;
+
+    (void) approval_hex_decode(hash, prev);
+
+    if (w->seq == 0) {
+        v->stats.writers++;
+
+        if (seq != 1) {
+            w->partial = 1;
+            v->partial = 1;
+
+            approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, place,
+                                  "writer %s begins with record %llu: the "
+                                  "records before it are missing", w->id,
+                                  (unsigned long long) seq);
+            return APPROVAL_OK;
+        }
+
+        if (strcmp(type, "open") != 0) {
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                                  "writer %s does not begin with an \"open\" "
+                                  "record", w->id);
+        }
+
+    } else if (seq <= w->seq) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "record %llu of writer %s stands after record "
+                              "%llu: told twice, moved, or a fork",
+                              (unsigned long long) seq, w->id,
+                              (unsigned long long) w->seq);
+        return APPROVAL_DECLINED;
+
+    } else if (seq != w->seq + 1) {
+        w->partial = 1;
+
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "records %llu to %llu of writer %s are missing",
+                              (unsigned long long) w->seq + 1,
+                              (unsigned long long) seq - 1, w->id);
+        return APPROVAL_OK;
+    }
+
+    if (memcmp(hash, w->hash, APPROVAL_SHA256_LEN) != 0) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "record %llu of writer %s does not follow the "
+                              "one before it: its \"prev\" is another hash",
+                              (unsigned long long) seq, w->id);
+    }
+
+    if (w->closed && strcmp(type, "checkpoint") != 0) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "writer %s goes on after its \"close\" record",
+                              w->id);
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static void
+approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
+    const approval_place_t *place)
+{
+    approval_expect_t  *e;
+
+    for ( /* void */ ; w->passed < w->nexpects; w->passed++) {
+        e = &w->expects[w->passed];
+
+        if (e->point.seq > w->seq) {
+            return;
+        }
+
+        if (e->point.seq < w->seq) {
+            continue;
+        }
+
+        if (memcmp(e->point.hash, w->hash, e->len) != 0) {
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                                  "record %llu of writer %s is not the one "
+                                  "that %s:%lu knows of",
+                                  (unsigned long long) w->seq, w->id,
+                                  e->place.file, e->place.line);
+            continue;
+        }
+
+        if (w->anchored < w->seq) {
+            w->anchored = w->seq;
+        }
+    }
+}
+
+
+/* It signs for all before it, and says nothing of its own. */
+
+static int
+approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
+    const approval_place_t *place, json_t *event)
+{
+    int                     rc;
+    size_t                  i;
+    json_t                 *text;
+    const char             *err;
+    unsigned char           root[APPROVAL_SHA256_LEN];
+    approval_str_t          note;
+    approval_point_t       *point;
+    approval_checkpoint_t  *cp;
+
+    cp = &v->checkpoint;
+    text = json_object_get(event, "checkpoint");
+
+    note.data = (const unsigned char *) json_string_value(text);
+    note.len = json_string_length(text);
+
+    rc = APPROVAL_DECLINED;
+    err = "the checkpoint is not in the form of a checkpoint";
+
+    for (i = 0; note.data && i < v->nkeys && rc != APPROVAL_OK; i++) {
+        rc = approval_checkpoint_read(v->keys[i], note, cp, &err);
+    }
+
+    if (rc == APPROVAL_OK) {
+        rc = APPROVAL_DECLINED;
+
+        if (json_object_size(event) != 8
+            || !json_is_null(json_object_get(event, "action_id"))
+            || strcmp(json_string_value(json_object_get(event, "time")),
+                      cp->time)
+               != 0
+            || memcmp(cp->head.writer, w->id, APPROVAL_WRITER_LEN) != 0
+            || cp->head.seq + 1
+               != (uint64_t) json_integer_value(json_object_get(event, "seq")))
+        {
+            err = "the checkpoint stands in a record that it was not made for";
+
+        } else if (memcmp(cp->head.hash, w->hash, APPROVAL_SHA256_LEN) != 0
+                   && w->seq == cp->head.seq)
+        {
+            err = "the checkpoint signs another record than the one before it";
+
+        } else if (w->partial) {
+            rc = APPROVAL_OK;
+
+        } else if (approval_merkle_root(&w->tree, root) != APPROVAL_OK) {
+            v->failed = 1;
+            return APPROVAL_ERROR;
+
+        } else if (memcmp(cp->root, root, APPROVAL_SHA256_LEN) != 0) {
+            err = "the checkpoint's root is not that of the records before it";
+
+        } else {
+            rc = APPROVAL_OK;
+        }
+    }
+
+    if (rc != APPROVAL_OK) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place, "%s", err);
+        return APPROVAL_DECLINED;
+    }
+
+    point = &w->points[w->npoints++ % APPROVAL_VERIFY_POINTS];
+    *point = w->recent[w->seq % APPROVAL_VERIFY_RECENT];
+
+    return APPROVAL_OK;
+}
+
+
+/* What a verified checkpoint says of the others. */
+
+static int
+approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
+{
+    size_t                 i, k;
+    approval_head_t       *peer;
+    approval_point_t      *p;
+    approval_writer_t     *w;
+
+    for (i = 0; i < v->checkpoint.npeers; i++) {
+        peer = &v->checkpoint.peers[i];
+
+        w = approval_verify_writer(v, peer->writer);
+
+        if (w == NULL || w->seq < peer->seq) {
+            if (approval_verify_expect(v, peer, APPROVAL_SHA256_LEN, place)
+                != APPROVAL_OK)
+            {
+                return APPROVAL_ERROR;
+            }
+
+            continue;
+        }
+
+        if (w->anchored < peer->seq) {
+            w->anchored = peer->seq;
+        }
+
+        p = &w->recent[peer->seq % APPROVAL_VERIFY_RECENT];
+
+        for (k = 0; p->seq != peer->seq && k < APPROVAL_VERIFY_POINTS; k++) {
+            p = &w->points[k];
+        }
+
+        if (p->seq == peer->seq
+            && memcmp(p->hash, peer->hash, APPROVAL_SHA256_LEN) != 0)
+        {
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                                  "this checkpoint knows another record %llu "
+                                  "of writer %s",
+                                  (unsigned long long) peer->seq, w->id);
+        }
+    }
+
+    return APPROVAL_OK;
+}
+
+
+void
+approval_verify_chains_end(approval_verify_t *v)
+{
+    size_t              i;
+    approval_writer_t  *w;
+
+    for (i = 0; i < APPROVAL_VERIFY_BUCKETS; i++) {
+        for (w = v->writers[i]; w; w = w->next) {
+            approval_verify_writer_end(v, w);
+        }
+    }
+}
+
+
+static void
+approval_verify_writer_end(approval_verify_t *v, approval_writer_t *w)
+{
+    approval_expect_t  *e;
+
+    if (w->passed < w->nexpects) {
+        e = &w->expects[w->nexpects - 1];
+
+        if (w->seq == 0) {
+            approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &e->place,
+                                  "writer %s is missing: its record %llu is "
+                                  "known here", w->id,
+                                  (unsigned long long) e->point.seq);
+
+        } else {
+            approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &w->place,
+                                  "writer %s ends with record %llu: its "
+                                  "record %llu, which %s:%lu knows of, is "
+                                  "missing", w->id,
+                                  (unsigned long long) w->seq,
+                                  (unsigned long long) e->point.seq,
+                                  e->place.file, e->place.line);
+        }
+    }
+
+    if (w->seq == 0) {
+        return;
+    }
+
+    if (w->seq > w->anchored) {
+        approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &w->place,
+                              "records %llu to %llu of writer %s are not "
+                              "covered by a checkpoint",
+                              (unsigned long long) w->anchored + 1,
+                              (unsigned long long) w->seq, w->id);
+    }
+
+    if (w->closed && !w->ended) {
+        approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &w->place,
+                              "writer %s is closed, but its last checkpoint "
+                              "is missing", w->id);
+    }
+
+    if (!w->closed) {
+        v->unclosed++;
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &w->place,
+                              "writer %s has no \"close\" record: it was "
+                              "killed, still runs, or goes on in another file",
+                              w->id);
+    }
+}

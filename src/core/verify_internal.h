@@ -1,0 +1,151 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the files of the verifier share.
+ */
+
+
+#ifndef APPROVAL_VERIFY_INTERNAL_H
+#define APPROVAL_VERIFY_INTERNAL_H
+
+
+#include "core/verify.h"
+
+
+#define APPROVAL_VERIFY_RECENT    64      /* records, and as many ...     */
+#define APPROVAL_VERIFY_POINTS    64      /* ... checkpoints, of a writer */
+#define APPROVAL_VERIFY_BUCKETS   4096
+#define APPROVAL_VERIFY_ENDED     8192    /* actions that are over        */
+#define APPROVAL_VERIFY_OPEN      65536   /* ... that are not             */
+
+
+typedef struct {
+    uint64_t                     seq;
+    unsigned char                hash[APPROVAL_SHA256_LEN];
+} approval_point_t;
+
+
+/* A head that somebody else knows of, and that is still to come. */
+
+typedef struct {
+    approval_point_t             point;
+    size_t                       len;     /* of the hash, in bytes */
+    approval_place_t             place;
+} approval_expect_t;
+
+
+typedef struct approval_writer_s  approval_writer_t;
+
+struct approval_writer_s {
+    approval_writer_t           *next;
+    char                         id[APPROVAL_WRITER_LEN + 1];
+    uint64_t                     seq;     /* 0: only heard of      */
+    unsigned char                hash[APPROVAL_SHA256_LEN];
+    approval_place_t             place;   /* of the last record    */
+    approval_merkle_t            tree;
+
+    uint64_t                     anchored;
+    approval_point_t             recent[APPROVAL_VERIFY_RECENT];
+    approval_point_t             points[APPROVAL_VERIFY_POINTS];
+    size_t                       npoints;
+
+    approval_expect_t           *expects; /* by seq                */
+    size_t                       nexpects;
+    size_t                       size;
+    size_t                       passed;
+
+    unsigned                     partial:1;
+    unsigned                     closed:1;
+    unsigned                     ended:1; /* by a checkpoint       */
+};
+
+
+typedef struct approval_act_s  approval_act_t;
+
+typedef struct {
+    char                        *person;
+    char                        *identity;
+    unsigned                     approve;
+} approval_ballot_t;
+
+/* One action, from its request until its end is old. */
+
+struct approval_act_s {
+    approval_act_t              *next;    /* in its bucket         */
+    approval_act_t              *before;  /* in its list           */
+    approval_act_t              *after;
+    char                         id[APPROVAL_ID_LEN + 1];
+    char                        *person;
+    char                        *behalf;
+    char                        *digest;
+    unsigned                     need;
+    approval_ballot_t           *ballots;
+    size_t                       nballots;
+    json_t                      *by;      /* of the decision       */
+    approval_place_t             approved_at;
+    approval_place_t             executed_at;
+
+    unsigned                     requested:1;
+    unsigned                     approved:1;
+    unsigned                     denied:1;
+    unsigned                     executed:1;
+    unsigned                     granted:1;
+    unsigned                     ended:1;
+};
+
+
+typedef struct {
+    approval_act_t              *first;
+    approval_act_t              *last;
+    size_t                       n;
+} approval_acts_t;
+
+
+struct approval_verify_s {
+    approval_signer_t           *keys[APPROVAL_VERIFY_KEYS];
+    size_t                       nkeys;
+    approval_found_pt            found;
+    void                        *data;
+
+    approval_writer_t           *writers[APPROVAL_VERIFY_BUCKETS];
+    approval_writer_t           *last;    /* one that was looked up */
+    approval_act_t              *acts[APPROVAL_VERIFY_BUCKETS];
+    approval_acts_t              open;
+    approval_acts_t              ended;
+
+    uint64_t                     torn;
+    uint64_t                     torn_told;
+    uint64_t                     unclosed;
+    approval_place_t             torn_at;
+    approval_checkpoint_t        checkpoint;
+    approval_verify_stats_t      stats;
+
+    unsigned                     partial:1;   /* some chain has no begin */
+    unsigned                     forgot:1;    /* open actions            */
+    unsigned                     failed:1;    /* no memory               */
+};
+
+
+/* verify.c */
+__attribute__((format(printf, 4, 5)))
+void approval_verify_found(approval_verify_t *v, approval_found_e what,
+    const approval_place_t *place, const char *fmt, ...);
+
+/* verify_chain.c */
+approval_writer_t *approval_verify_writer(approval_verify_t *v,
+    const char *id);
+int approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
+    size_t len, const approval_place_t *place);
+int approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
+    json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
+    const char *type);
+void approval_verify_chains_end(approval_verify_t *v);
+
+/* verify_action.c */
+int approval_verify_action(approval_verify_t *v,
+    const approval_place_t *place, json_t *event, const char *type);
+void approval_verify_actions_end(approval_verify_t *v);
+
+
+#endif /* APPROVAL_VERIFY_INTERNAL_H */

@@ -1,0 +1,292 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/grants.h"
+#include "audit/audit.h"
+#include "desk/approver.h"
+#include "desk/view.h"
+
+
+typedef struct {
+    json_t      *list;
+    json_t      *found;                      /* the one to be revoked */
+    unsigned     failed:1;
+} ngx_http_approval_grants_t;
+
+
+static ngx_int_t ngx_http_approval_grants_start(ngx_http_approval_desk_t *d,
+    ngx_int_t *rc);
+static void ngx_http_approval_grants_cleanup(void *data);
+static ngx_int_t ngx_http_approval_grants_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static json_t *ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static json_t *ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d,
+    json_t *grant);
+
+
+ngx_int_t
+ngx_http_approval_grants(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_approval_grants_start(d, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_grants(d->mcf->store,
+                                              ngx_http_approval_desk_answer,
+                                              d),
+               ngx_http_approval_grants_step);
+}
+
+
+/* Only who may see a grant may end it: it is looked for among those. */
+
+ngx_int_t
+ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_approval_grants_start(d, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_approval_approver_foreign(d)) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                   "cross-site", "Sent by another site",
+                   "A grant is ended by a client that is not another site's "
+                   "page.", NULL);
+    }
+
+    if (!d->id_valid) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_grants(d->mcf->store,
+                                              ngx_http_approval_desk_answer,
+                                              d),
+               ngx_http_approval_grants_find);
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_start(ngx_http_approval_desk_t *d, ngx_int_t *rc)
+{
+    ngx_pool_cleanup_t          *cln;
+    ngx_http_approval_grants_t  *work;
+
+    d->html = 0;
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_approver_idp(d, rc) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    cln = ngx_pool_cleanup_add(d->request->pool,
+                               sizeof(ngx_http_approval_grants_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    work = cln->data;
+    ngx_memzero(work, sizeof(ngx_http_approval_grants_t));
+
+    cln->handler = ngx_http_approval_grants_cleanup;
+    d->work = work;
+
+    work->list = json_array();
+
+    return work->list ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_approval_grants_cleanup(void *data)
+{
+    ngx_http_approval_grants_t *work = data;
+
+    json_decref(work->list);
+    json_decref(work->found);
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                      *view;
+    ngx_http_approval_grants_t  *work = d->work;
+
+    if (reply->rc == NGX_OK) {
+        view = ngx_http_approval_grants_view(d, reply);
+
+        if (view && json_array_append_new(work->list, view) != 0) {
+            work->failed = 1;
+        }
+
+        return NGX_BUSY;
+    }
+
+    if (reply->rc != NGX_DONE) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (work->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json",
+                                       json_pack("{s:O}", "grants",
+                                                 work->list));
+}
+
+
+/* NULL: none of the approver's. */
+
+static json_t *
+ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t          *doc, *view, *remember;
+    ngx_str_t        sealed, kind;
+    approval_str_t   who;
+
+    sealed = reply->doc;
+    who = ngx_http_approval_core_str(&d->who);
+
+    doc = ngx_http_approval_action_open(d->mcf, reply->grant.data, &sealed);
+    kind = ngx_http_approval_json_get(doc, "kind");
+
+    if (kind.len != 5 || ngx_memcmp(kind.data, "grant", 5) != 0
+        || (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
+            && !ngx_http_approval_approver_self(d->mcf, doc, who)))
+    {
+        json_decref(doc);
+        return NULL;
+    }
+
+    remember = json_object_get(doc, "remember");
+
+    view = json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O}",
+                     "id", json_object_get(doc, "id"),
+                     "action_id", json_object_get(doc, "action_id"),
+                     "policy", json_object_get(doc, "policy"),
+                     "policy_digest", json_object_get(doc, "policy_digest"),
+                     "rule", json_object_get(doc, "rule"),
+                     "action", json_object_get(doc, "action"),
+                     "requester", json_object_get(doc, "requester"),
+                     "approvers", json_object_get(doc, "approvers"),
+                     "per", json_object_get(remember, "per"),
+                     "uses", json_object_get(remember, "uses"));
+
+    if (view) {
+        json_object_set_new(view, "used", json_integer(reply->used));
+        json_object_set_new(view, "granted_at", ngx_http_approval_view_time(
+              json_integer_value(json_object_get(doc, "granted"))));
+        json_object_set_new(view, "expires_at", ngx_http_approval_view_time(
+              json_integer_value(json_object_get(doc, "ends"))));
+        json_object_set_new(view, "revocable", json_boolean(
+              ngx_http_approval_approver_lines(d->mcf, doc, who) != 0));
+    }
+
+    json_decref(doc);
+
+    return view;
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                      *facts;
+    ngx_http_approval_op_t      *op;
+    ngx_http_approval_grants_t  *work = d->work;
+
+    if (reply->rc == NGX_OK) {
+        if (ngx_memcmp(reply->grant.data, d->id, APPROVAL_ID_LEN) == 0) {
+            json_decref(work->found);
+            work->found = ngx_http_approval_grants_view(d, reply);
+        }
+
+        return NGX_BUSY;
+    }
+
+    if (reply->rc != NGX_DONE) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (work->found == NULL) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    if (!json_is_true(json_object_get(work->found, "revocable"))) {
+        return ngx_http_approval_approver_refuse(d);
+    }
+
+    facts = ngx_http_approval_grants_facts(d, work->found);
+
+    if (facts == NULL
+        || ngx_http_approval_audit(d->mcf, "config", NULL, facts) != NGX_OK)
+    {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "audit-unavailable", "Audit unavailable",
+                   "The end of the grant could not be put on record.", NULL);
+    }
+
+    op = ngx_http_approval_store_revoke(d->mcf->store, d->id,
+                                        ngx_http_approval_desk_answer, d);
+
+    return ngx_http_approval_desk_wait(d, op,
+                                       ngx_http_approval_grants_revoked);
+}
+
+
+static json_t *
+ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d, json_t *grant)
+{
+    return json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:o, s:o}",
+                     "what", "grant revoked",
+                     "grant", json_object_get(grant, "id"),
+                     "granted_by", json_object_get(grant, "action_id"),
+                     "policy", json_object_get(grant, "policy"),
+                     "rule", json_object_get(grant, "rule"),
+                     "requester", json_object_get(grant, "requester"),
+                     "identity", ngx_http_approval_json_str(&d->who),
+                     "person", ngx_http_approval_json_str(&d->person));
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_grants_t  *work = d->work;
+
+    if (reply->rc == NGX_ERROR) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    json_object_set_new(work->found, "revoked", json_true());
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json",
+                                       json_incref(work->found));
+}

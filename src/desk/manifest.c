@@ -1,0 +1,529 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Of a rule are told its methods, paths and tools, and which other parts of a
+ * request it looks at; not for what: a limit that is known is a limit that
+ * requests stay just below.  Who approves is nobody's business here.
+ */
+
+
+#include "desk/manifest.h"
+
+#include "audit/audit.h"
+
+
+typedef struct {
+    const char  *title;
+    const char  *text;
+} ngx_http_approval_chapter_t;
+
+
+typedef struct {
+    const char  *type;
+    ngx_uint_t   status;
+    const char  *meaning;
+} ngx_http_approval_meaning_t;
+
+
+typedef struct {
+    json_t      *methods;
+    json_t      *paths;
+    json_t      *tools;
+    json_t      *others;
+    ngx_uint_t   mcp;
+} ngx_http_approval_manifest_t;
+
+
+static json_t *ngx_http_approval_manifest_json(ngx_http_approval_desk_t *d);
+static json_t *ngx_http_approval_manifest_rules(
+    ngx_http_approval_main_conf_t *mcf);
+static json_t *ngx_http_approval_manifest_rule(ngx_http_approval_rule_t *rule);
+static int ngx_http_approval_manifest_visit(void *data, approval_str_t name,
+    approval_str_t pattern);
+static ngx_int_t ngx_http_approval_manifest_limits(
+    ngx_http_approval_rule_t *rule, json_t *object);
+static ngx_int_t ngx_http_approval_manifest_page(ngx_http_approval_desk_t *d,
+    json_t *manifest);
+static void ngx_http_approval_manifest_section(approval_buf_t *out,
+    json_t *rule);
+static void ngx_http_approval_manifest_list(approval_buf_t *out,
+    const char *name, json_t *values);
+static void ngx_http_approval_manifest_code(approval_buf_t *out,
+    const char *text);
+static const char *ngx_http_approval_manifest_text(json_t *object,
+    const char *name);
+
+
+static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
+
+    { "Waiting",
+      "A request that a rule holds is answered when people have decided: by "
+      "the upstream itself if they approve, by 403 if they deny. Let your "
+      "client wait as long as the rule's \"hold\" says, or ask for an early "
+      "answer." },
+
+    { "Early answers",
+      "Send \"Prefer: respond-async\" to be answered at once, or \"Prefer: "
+      "wait=N\" to wait N seconds at most. The answer is then 202: nothing "
+      "was done yet, and 202 is no success. Its \"Location\" is the status "
+      "URL, its \"Approval-Id\" the action." },
+
+    { "Asking for the status",
+      "GET the status URL with your own credentials until \"state\" is "
+      "another than \"pending\". With \"?wait=20\" the gateway keeps the "
+      "answer back until then, 20 seconds at most; otherwise leave "
+      "\"retry_after\" seconds between two questions." },
+
+    { "Using an approval",
+      "When the state is \"approved\", send the same request again, to the "
+      "byte, with the header \"Approval-Id\". It passes once, within the "
+      "rule's \"execute_within\" seconds. Anything changed is a new action." },
+
+    { "Trying again",
+      "An identical request while one is pending joins it: nobody is asked "
+      "twice. After a timeout, a broken connection or a 503, send the same "
+      "request again. A state of \"failed\" means that it was forwarded and "
+      "the outcome is unknown: look at the upstream first." },
+
+    { "Being denied",
+      "\"comment\" says why, if the approver said so. Do not send the request "
+      "again unchanged: do something else, or ask the people." },
+
+    { "Saying why",
+      "Approvers see the reason that you give, by default in the header "
+      "\"X-Approval-Reason\", as your claim. Where a rule requires it, a "
+      "request without one is refused." },
+
+    { "MCP",
+      "A refused \"tools/call\" is answered as a tool result with \"isError\": "
+      "true, whose text says who refused and why; \"_meta\".\"approval\" has "
+      "the id, the state and the type. Elements of a batch that fall under "
+      "different rules are to be sent one by one." },
+
+    { NULL, NULL }
+};
+
+
+static const ngx_http_approval_meaning_t  ngx_http_approval_meanings[] = {
+    { "denied", 403, "an approver, or a rule, said no" },
+    { "expired", 403, "nobody decided, or used the approval, in time; "
+                      "sending it again asks anew" },
+    { "cancelled", 403, "the requester gave up; sending it again asks anew" },
+    { "already-executed", 409, "another connection used the approval" },
+    { "reason-required", 400, "say why" },
+    { "identity-required", 403, "the gateway does not know who asks" },
+    { "body-unreadable", 400, "a rule reads the body, and it is not valid; "
+                              "415 if it is encoded" },
+    { "body-too-large", 413, "a rule reads the body, and it is too large" },
+    { "ambiguous-path", 400, "send the path in its plain form" },
+    { "override-header", 400, "send the request without that header" },
+    { "mixed-batch", 400, "send the elements one by one" },
+    { "header-mismatch", 400, "the MCP headers and the body disagree" },
+    { "too-many-pending", 429, "wait for Retry-After seconds" },
+    { "store-unavailable", 503, "wait for Retry-After seconds" },
+    { "audit-unavailable", 503, "wait for Retry-After seconds" },
+    { "action-lost", 503, "send it again" },
+    { "restarting", 503, "send it again: it goes on waiting" },
+    { NULL, 0, NULL }
+};
+
+
+ngx_int_t
+ngx_http_approval_manifest(ngx_http_approval_desk_t *d)
+{
+    json_t     *manifest;
+    ngx_int_t   rc, markdown;
+
+    d->html = 0;
+
+    manifest = ngx_http_approval_manifest_json(d);
+
+    if (manifest == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    markdown = ngx_http_approval_desk_likes(d->request, "text/markdown");
+
+    if (markdown == 0
+        || markdown < ngx_http_approval_desk_likes(d->request,
+                                                   "application/json"))
+    {
+        return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                           "application/json", manifest);
+    }
+
+    rc = ngx_http_approval_manifest_page(d, manifest);
+
+    json_decref(manifest);
+
+    return rc;
+}
+
+
+static json_t *
+ngx_http_approval_manifest_json(ngx_http_approval_desk_t *d)
+{
+    json_t                             *manifest, *how, *problems;
+    const ngx_http_approval_chapter_t  *chapter;
+    const ngx_http_approval_meaning_t  *meaning;
+
+    how = json_array();
+    problems = json_array();
+
+    for (chapter = ngx_http_approval_chapters; chapter->title; chapter++) {
+        (void) json_array_append_new(how, json_pack("{s:s, s:s}",
+                                                    "title", chapter->title,
+                                                    "text", chapter->text));
+    }
+
+    for (meaning = ngx_http_approval_meanings; meaning->type; meaning++) {
+        (void) json_array_append_new(problems,
+                   json_pack("{s:o, s:i, s:s}", "type",
+                             json_sprintf("urn:approval:%s", meaning->type),
+                             "status", (int) meaning->status,
+                             "meaning", meaning->meaning));
+    }
+
+    manifest = json_pack("{s:s, s:o, s:o, s:o}",
+                         "version", NGX_HTTP_APPROVAL_VERSION,
+                         "rules", ngx_http_approval_manifest_rules(d->mcf),
+                         "how", how, "problems", problems);
+
+    return manifest;
+}
+
+
+/* Of policies that some location names; shadow rules hold nobody. */
+
+static json_t *
+ngx_http_approval_manifest_rules(ngx_http_approval_main_conf_t *mcf)
+{
+    json_t                       *list;
+    ngx_uint_t                    i, j;
+    ngx_http_approval_rule_t    **rules;
+    ngx_http_approval_policy_t  **policies;
+
+    list = json_array();
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+
+        if (!policies[i]->used) {
+            continue;
+        }
+
+        rules = policies[i]->rules.elts;
+
+        for (j = 0; j < policies[i]->rules.nelts; j++) {
+
+            if (rules[j]->outcome == NGX_HTTP_APPROVAL_ALLOW
+                || rules[j]->mode == NGX_HTTP_APPROVAL_SHADOW)
+            {
+                continue;
+            }
+
+            if (json_array_append_new(list,
+                                    ngx_http_approval_manifest_rule(rules[j]))
+                != 0)
+            {
+                json_decref(list);
+                return NULL;
+            }
+        }
+    }
+
+    return list;
+}
+
+
+static json_t *
+ngx_http_approval_manifest_rule(ngx_http_approval_rule_t *rule)
+{
+    int                            rc;
+    json_t                        *object;
+    ngx_str_t                      summary;
+    ngx_http_approval_manifest_t   m;
+
+    m.methods = json_array();
+    m.paths = json_array();
+    m.tools = json_array();
+    m.others = json_array();
+    m.mcp = rule->mcp;
+
+    rc = approval_match_written(rule->policy->match, rule->number,
+                                ngx_http_approval_manifest_visit, &m);
+
+    ngx_str_null(&summary);
+
+    if (rule->summary) {
+        summary = rule->summary->value;
+    }
+
+    object = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",
+                 "policy", ngx_http_approval_json_str(&rule->policy->name),
+                 "rule", ngx_http_approval_json_str(&rule->name),
+                 "action", ngx_http_approval_json_str(&rule->action),
+                 "risk",
+                 ngx_http_approval_json_str(
+                                     ngx_http_approval_risk_name(rule->risk)),
+                 "outcome", rule->outcome == NGX_HTTP_APPROVAL_DENY
+                            ? "denied" : "held",
+                 "summary", ngx_http_approval_json_str(&summary),
+                 "methods", m.methods, "paths", m.paths, "tools", m.tools,
+                 "depends_on", m.others);
+
+    if (object == NULL || rc != APPROVAL_OK) {
+        json_decref(object);
+        return NULL;
+    }
+
+    if (rule->outcome != NGX_HTTP_APPROVAL_DENY
+        && ngx_http_approval_manifest_limits(rule, object) != NGX_OK)
+    {
+        json_decref(object);
+        return NULL;
+    }
+
+    return object;
+}
+
+
+static int
+ngx_http_approval_manifest_visit(void *data, approval_str_t name,
+    approval_str_t pattern)
+{
+    ngx_http_approval_manifest_t *m = data;
+
+    size_t   i;
+    json_t  *list, *value, *known;
+
+    list = NULL;
+
+    if (approval_str_eq(name, approval_str("$request_method"))) {
+        list = m->methods;
+
+    } else if (approval_str_eq(name, approval_str("$uri"))) {
+        list = m->paths;
+
+    } else if (m->mcp
+               && approval_str_eq(name, approval_str("json:/params/name")))
+    {
+        list = m->tools;
+
+    } else if (m->mcp
+               && (approval_str_eq(name, approval_str("json:/jsonrpc"))
+                   || approval_str_eq(name, approval_str("json:/method"))))
+    {
+        return APPROVAL_OK;
+
+    } else {
+        list = m->others;
+        pattern = name;
+    }
+
+    value = json_stringn((char *) pattern.data, pattern.len);
+
+    if (value == NULL) {
+
+        /* not UTF-8: nothing that JSON could say */
+
+        return APPROVAL_OK;
+    }
+
+    json_array_foreach(list, i, known) {
+        if (json_equal(known, value)) {
+            json_decref(value);
+            return APPROVAL_OK;
+        }
+    }
+
+    return json_array_append_new(list, value) == 0 ? APPROVAL_OK
+                                                   : APPROVAL_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_manifest_limits(ngx_http_approval_rule_t *rule,
+    json_t *object)
+{
+    ngx_uint_t                    i, approvals;
+    ngx_http_approval_require_t  *requires;
+
+    approvals = 0;
+    requires = rule->requires ? rule->requires->elts : NULL;
+
+    for (i = 0; requires && i < rule->requires->nelts; i++) {
+        approvals += requires[i].count;
+    }
+
+    if (json_object_set_new(object, "approvals", json_integer(approvals)) != 0
+        || json_object_set_new(object, "reason",
+                               json_string(rule->reason ? "required"
+                                                        : "optional"))
+           != 0
+        || json_object_set_new(object, "timeout",
+                               json_integer(rule->timeout / 1000)) != 0
+        || json_object_set_new(object, "hold",
+                               json_integer(rule->hold / 1000)) != 0
+        || json_object_set_new(object, "execute_within",
+                               json_integer(rule->execute_within / 1000))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_manifest_page(ngx_http_approval_desk_t *d, json_t *manifest)
+{
+    size_t                              i;
+    json_t                             *rule, *rules;
+    ngx_int_t                           rc;
+    approval_buf_t                      out;
+    const ngx_http_approval_chapter_t  *chapter;
+    const ngx_http_approval_meaning_t  *meaning;
+
+    rules = json_object_get(manifest, "rules");
+
+    approval_buf_init(&out);
+
+    approval_buf_adds(&out, "# Requests that people approve\n\n"
+                            "This gateway holds some requests until people "
+                            "have approved them.\n\n## What is held\n\n");
+
+    if (json_array_size(rules) == 0) {
+        approval_buf_adds(&out, "Nothing, at present.\n\n");
+    }
+
+    json_array_foreach(rules, i, rule) {
+        ngx_http_approval_manifest_section(&out, rule);
+    }
+
+    approval_buf_adds(&out, "## How to behave\n\n");
+
+    for (chapter = ngx_http_approval_chapters; chapter->title; chapter++) {
+        approval_buf_printf(&out, "### %s\n\n%s\n\n", chapter->title,
+                            chapter->text);
+    }
+
+    approval_buf_adds(&out, "## Refusals\n\nEach is `application/"
+                            "problem+json`; `type` is one of these.\n\n");
+
+    for (meaning = ngx_http_approval_meanings; meaning->type; meaning++) {
+        approval_buf_printf(&out, "- `urn:approval:%s` (%lu): %s\n",
+                            meaning->type, (unsigned long) meaning->status,
+                            meaning->meaning);
+    }
+
+    rc = out.failed
+         ? NGX_HTTP_INTERNAL_SERVER_ERROR
+         : ngx_http_approval_send(d->request, NGX_HTTP_OK,
+                                  "text/markdown; charset=utf-8",
+                                  approval_buf_str(&out));
+
+    approval_buf_free(&out);
+
+    return rc;
+}
+
+
+static void
+ngx_http_approval_manifest_section(approval_buf_t *out, json_t *rule)
+{
+    const char  *summary;
+
+    approval_buf_adds(out, "### ");
+    ngx_http_approval_manifest_code(out,
+                              ngx_http_approval_manifest_text(rule, "action"));
+    approval_buf_adds(out, "\n\n");
+
+    summary = ngx_http_approval_manifest_text(rule, "summary");
+
+    if (*summary) {
+        ngx_http_approval_manifest_code(out, summary);
+        approval_buf_adds(out, "\n\n");
+    }
+
+    ngx_http_approval_manifest_list(out, "methods",
+                                    json_object_get(rule, "methods"));
+    ngx_http_approval_manifest_list(out, "paths",
+                                    json_object_get(rule, "paths"));
+    ngx_http_approval_manifest_list(out, "MCP tools",
+                                    json_object_get(rule, "tools"));
+    ngx_http_approval_manifest_list(out, "depends on",
+                                    json_object_get(rule, "depends_on"));
+
+    approval_buf_printf(out, "- risk: %s\n",
+                        ngx_http_approval_manifest_text(rule, "risk"));
+
+    if (json_object_get(rule, "timeout") == NULL) {
+        approval_buf_adds(out, "- denied, always\n\n");
+        return;
+    }
+
+    approval_buf_printf(out, "- approvals needed: %ld\n"
+                        "- reason: %s\n"
+                        "- people have %ld s to decide; the connection waits "
+                        "%ld s; an approval is good for %ld s\n\n",
+         (long) json_integer_value(json_object_get(rule, "approvals")),
+         ngx_http_approval_manifest_text(rule, "reason"),
+         (long) json_integer_value(json_object_get(rule, "timeout")),
+         (long) json_integer_value(json_object_get(rule, "hold")),
+         (long) json_integer_value(json_object_get(rule, "execute_within")));
+}
+
+
+static void
+ngx_http_approval_manifest_list(approval_buf_t *out, const char *name,
+    json_t *values)
+{
+    size_t   i;
+    json_t  *value;
+
+    if (json_array_size(values) == 0) {
+        return;
+    }
+
+    approval_buf_printf(out, "- %s: ", name);
+
+    json_array_foreach(values, i, value) {
+        if (i) {
+            approval_buf_adds(out, ", ");
+        }
+
+        ngx_http_approval_manifest_code(out, json_string_value(value));
+    }
+
+    approval_buf_addc(out, '\n');
+}
+
+
+/* A code span: what it holds is text, whatever it looks like. */
+
+static void
+ngx_http_approval_manifest_code(approval_buf_t *out, const char *text)
+{
+    approval_buf_addc(out, '`');
+
+    for ( /* void */ ; *text; text++) {
+        approval_buf_addc(out, (*text == '`' || *text == '\n' || *text == '\r')
+                               ? ' ' : *text);
+    }
+
+    approval_buf_addc(out, '`');
+}
+
+
+static const char *
+ngx_http_approval_manifest_text(json_t *object, const char *name)
+{
+    const char  *text;
+
+    text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}

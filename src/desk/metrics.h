@@ -1,0 +1,28 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval_metrics: the counters as Prometheus reads them.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_METRICS_H
+#define NGX_HTTP_APPROVAL_DESK_METRICS_H
+
+
+#include "model/policy.h"
+
+
+/* The content handler of approval_metrics locations. */
+ngx_int_t ngx_http_approval_metrics_handler(ngx_http_request_t *r);
+
+/*
+ * A worker's begin, once it has its store and its audit, and its end, before
+ * they go: between them it says every second how they are.
+ */
+void ngx_http_approval_metrics_start(ngx_http_approval_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_approval_metrics_stop(ngx_http_approval_main_conf_t *mcf);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_METRICS_H */

@@ -1,0 +1,19 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * GET /shadow: what rules in mode shadow would have held.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_DESK_SHADOW_H
+#define NGX_HTTP_APPROVAL_DESK_SHADOW_H
+
+
+#include "desk/request.h"
+
+
+ngx_int_t ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d);
+
+
+#endif /* NGX_HTTP_APPROVAL_DESK_SHADOW_H */

@@ -1,0 +1,49 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the files of the HTTP transport share.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_HTTP_SOCK_H
+#define NGX_HTTP_APPROVAL_HTTP_SOCK_H
+
+
+#include "event/http.h"
+
+#include <curl/curl.h>
+
+
+struct ngx_http_approval_http_s {
+    ngx_log_t                   *log;
+    ngx_resolver_t              *resolver;
+    ngx_msec_t                   resolver_timeout;
+    CURLM                       *multi;
+    ngx_event_t                  timer;       /* curl's                     */
+    ngx_queue_t                  calls;       /* of ..._call_t              */
+    ngx_queue_t                  socks;       /* those nginx watches        */
+};
+
+
+/* http_sock.c */
+
+void ngx_http_approval_socks_init(ngx_http_approval_http_t *http);
+
+/* After curl_multi_cleanup(). */
+void ngx_http_approval_socks_done(ngx_http_approval_http_t *http);
+
+/* CURLOPT_CLOSESOCKETFUNCTION; its data is the transport. */
+int ngx_http_approval_sock_close(void *data, curl_socket_t s);
+
+
+/* http.c */
+
+/* A transfer is over; its handler is called later. */
+void ngx_http_approval_http_ended(CURL *easy, CURLcode code);
+
+/* A transfer's socket cannot be watched. */
+void ngx_http_approval_http_stuck(CURL *easy);
+
+
+#endif /* NGX_HTTP_APPROVAL_HTTP_SOCK_H */

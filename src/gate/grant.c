@@ -1,0 +1,339 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * remember: an approval that is good for more than one request.  A grant is
+ * found by a MAC over all that it is bound to, and what it says is sealed: who
+ * writes to Redis can bring none about that was not made, nor make it longer.
+ */
+
+
+#include "gate/gate.h"
+
+
+static json_t *ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold,
+    ngx_str_t *id);
+static ngx_int_t ngx_http_approval_grant_persons(
+    ngx_http_approval_hold_t *hold, ngx_str_t parts[2], approval_buf_t buf[2]);
+static const char *ngx_http_approval_grant_valid(
+    ngx_http_approval_hold_t *hold, json_t *doc,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_grant_receipt(
+    ngx_http_approval_hold_t *hold, json_t *doc,
+    const ngx_http_approval_reply_t *reply);
+
+
+/* hold->remember is the VALUE; an empty one is remembered by nobody. */
+
+ngx_int_t
+ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
+    u_char hex[NGX_HTTP_APPROVAL_HASH_HEX])
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  parts[6];
+    approval_buf_t             persons[2];
+    ngx_http_approval_rule_t  *rule;
+
+    rule = hold->rule;
+
+    if (ngx_http_complex_value(hold->request, rule->remember_per,
+                               &hold->remember)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    approval_buf_init(&persons[0]);
+    approval_buf_init(&persons[1]);
+
+    rc = ngx_http_approval_grant_persons(hold, parts, persons);
+
+    if (rc == NGX_OK) {
+        parts[2] = rule->policy->name;
+        parts[3] = rule->name;
+        parts[4] = rule->policy->digest;
+        parts[5] = hold->remember;
+
+        rc = ngx_http_approval_hold_hash(hold, "grant", parts, 6, hex);
+    }
+
+    approval_buf_free(&persons[0]);
+    approval_buf_free(&persons[1]);
+
+    return rc;
+}
+
+
+/* The requester, and whom it is done for. */
+
+static ngx_int_t
+ngx_http_approval_grant_persons(ngx_http_approval_hold_t *hold,
+    ngx_str_t parts[2], approval_buf_t buf[2])
+{
+    ngx_str_t    on_behalf;
+    ngx_uint_t   i;
+    const char  *err;
+
+    if (ngx_http_complex_value(hold->request, hold->lcf->on_behalf, &on_behalf)
+        != NGX_OK
+        || approval_people_person(hold->mcf->people,
+                                ngx_http_approval_core_str(&hold->requester),
+                                &buf[0], &err)
+           != APPROVAL_OK
+        || (on_behalf.len
+            && approval_people_person(hold->mcf->people,
+                                      ngx_http_approval_core_str(&on_behalf),
+                                      &buf[1], &err)
+               != APPROVAL_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 2; i++) {
+        parts[i].data = buf[i].data;
+        parts[i].len = buf[i].len;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Takes the approval, and makes the grant with it. */
+
+ngx_http_approval_op_t *
+ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_store_pt handler)
+{
+    u_char                      hash[NGX_HTTP_APPROVAL_HASH_HEX];
+    json_t                     *doc;
+    ngx_str_t                   id;
+    approval_buf_t              sealed;
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_grant_t   grant;
+
+    /* an unsigned decision is good for one request */
+
+    if (hold->remember.len == 0 || hold->bare
+        || ngx_http_approval_grant_hash(hold, hash) != NGX_OK)
+    {
+        return ngx_http_approval_store_consume(hold->mcf->store, hold->id,
+                                               &hold->decision, NULL, handler,
+                                               hold);
+    }
+
+    id.data = hash;
+    id.len = APPROVAL_ID_LEN;
+
+    approval_buf_init(&sealed);
+
+    doc = ngx_http_approval_grant_doc(hold, &id);
+    op = NULL;
+
+    if (doc && ngx_http_approval_action_seal(hold->mcf, doc, &sealed)
+               == NGX_OK)
+    {
+        grant.hash.data = hash;
+        grant.hash.len = sizeof(hash);
+        grant.time = hold->rule->remember;
+        grant.uses = hold->rule->remember_uses;
+        grant.doc.data = sealed.data;
+        grant.doc.len = sealed.len;
+
+        op = ngx_http_approval_store_consume(hold->mcf->store, hold->id,
+                                             &hold->decision, &grant, handler,
+                                             hold);
+        if (op) {
+            ngx_http_approval_count(hold->rule,
+                                    NGX_HTTP_APPROVAL_COUNT_GRANTED);
+        }
+    }
+
+    approval_buf_free(&sealed);
+    json_decref(doc);
+
+    return op;
+}
+
+
+static json_t *
+ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold, ngx_str_t *id)
+{
+    json_t   *doc;
+    int64_t   now;
+
+    now = ngx_http_approval_now() + hold->clock;
+
+    doc = ngx_http_approval_facts(hold);
+
+    if (doc == NULL) {
+        return NULL;
+    }
+
+    if (json_object_set_new(doc, "v", json_integer(1)) != 0
+        || json_object_set_new(doc, "kind", json_string("grant")) != 0
+        || json_object_set_new(doc, "id", ngx_http_approval_json_str(id)) != 0
+        || json_object_set_new(doc, "action_id",
+                               json_stringn((char *) hold->id,
+                                            APPROVAL_ID_LEN))
+           != 0
+        || json_object_set_new(doc, "remember",
+                               ngx_http_approval_describe_remember(hold))
+           != 0
+        || json_object_set_new(doc, "require",
+                               ngx_http_approval_describe_require(hold))
+           != 0
+        || json_object_set_new(doc, "granted", json_integer(now)) != 0
+        || json_object_set_new(doc, "ends",
+                               json_integer(now + hold->rule->remember))
+           != 0)
+    {
+        json_decref(doc);
+        return NULL;
+    }
+
+    return doc;
+}
+
+
+/* The store has used one: the request passes, if the grant is what it says. */
+
+void
+ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                  *doc;
+    ngx_str_t                sealed;
+    const char              *err;
+    ngx_http_approval_op_t  *op;
+
+    hold->clock = reply->now - ngx_http_approval_now();
+
+    sealed = reply->doc;
+    doc = ngx_http_approval_action_open(hold->mcf, reply->grant.data, &sealed);
+
+    err = doc ? ngx_http_approval_grant_valid(hold, doc, reply)
+              : "it was not sealed by this gateway";
+
+    if (err == NULL
+        && ngx_http_approval_grant_receipt(hold, doc, reply) == NGX_OK)
+    {
+        json_decref(doc);
+
+        ngx_http_approval_count(hold->rule,
+                                NGX_HTTP_APPROVAL_COUNT_GRANT_USED);
+
+        hold->consumed = 1;
+        hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
+
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);
+
+        return;
+    }
+
+    json_decref(doc);
+
+    if (err) {
+        ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+                      "grant %V ignored and removed: %s", &reply->grant, err);
+
+        op = ngx_http_approval_store_revoke(hold->mcf->store,
+                                            reply->grant.data, NULL, NULL);
+        if (op) {
+            ngx_http_approval_store_forget(op);
+        }
+    }
+
+    ngx_http_approval_hold_refuse(hold, err ? NGX_HTTP_APPROVAL_REFUSE_LOST
+                                          : NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
+}
+
+
+static const char *
+ngx_http_approval_grant_valid(ngx_http_approval_hold_t *hold, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_str_t  kind, action;
+
+    kind = ngx_http_approval_json_get(doc, "kind");
+    action = ngx_http_approval_json_get(doc, "action_id");
+
+    if (kind.len != 5 || ngx_memcmp(kind.data, "grant", 5) != 0) {
+        return "it is none";
+    }
+
+    if (action.len != APPROVAL_ID_LEN
+        || ngx_memcmp(action.data, reply->id, APPROVAL_ID_LEN) != 0)
+    {
+        return "it is another action's";
+    }
+
+    if (reply->now >= json_integer_value(json_object_get(doc, "ends"))) {
+        return "it is past its end";
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_approval_grant_receipt(ngx_http_approval_hold_t *hold, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    time_t           now;
+    json_t          *facts, *by;
+    ngx_int_t        rc;
+    ngx_str_t        approvers;
+    ngx_pool_t      *pool;
+    approval_buf_t   receipt;
+
+    pool = hold->request->pool;
+
+    ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
+
+    hold->stored = 1;
+    hold->joined = 1;
+    hold->used = reply->used;
+    hold->created = reply->created;
+    hold->expires = reply->expires;
+
+    approvers = ngx_http_approval_json_get(doc, "approvers");
+
+    hold->grant.len = APPROVAL_ID_LEN;
+    hold->grant.data = ngx_pnalloc(pool, APPROVAL_ID_LEN);
+    hold->approvers.data = ngx_pstrdup(pool, &approvers);
+
+    if (hold->grant.data == NULL || hold->approvers.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(hold->grant.data, reply->grant.data, APPROVAL_ID_LEN);
+    hold->approvers.len = approvers.len;
+
+    now = (time_t) (reply->now / 1000);
+
+    facts = ngx_http_approval_facts(hold);
+    by = json_pack("[o]", ngx_http_approval_json_str(&approvers));
+
+    approval_buf_init(&receipt);
+
+    rc = ngx_http_approval_decision_make(hold->mcf, facts,
+                             NGX_HTTP_APPROVAL_APPROVED, by, now,
+                             now + hold->rule->execute_within / 1000,
+                             &receipt);
+    if (rc == NGX_OK) {
+        rc = NGX_ERROR;
+        hold->receipt.data = ngx_pnalloc(pool, receipt.len);
+
+        if (hold->receipt.data) {
+            ngx_memcpy(hold->receipt.data, receipt.data, receipt.len);
+            hold->receipt.len = receipt.len;
+            rc = NGX_OK;
+        }
+    }
+
+    approval_buf_free(&receipt);
+    json_decref(facts);
+    json_decref(by);
+
+    return rc;
+}

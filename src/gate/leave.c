@@ -1,0 +1,329 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * A requester that does not wait any more.
+ */
+
+
+#include "gate/gate.h"
+
+#include "notify/notify.h"
+
+
+#define NGX_HTTP_APPROVAL_MCP_CLOSES  "2026-07-28"
+
+
+/* Outlives the request: what is recorded if its action ended with it. */
+
+typedef struct {
+    ngx_http_approval_main_conf_t  *mcf;
+    ngx_http_approval_rule_t       *rule;
+    json_t                         *facts;
+    json_t                         *doc;        /* NULL: it is on record   */
+    ngx_uint_t                      closes;     /* the action ends with it */
+    ngx_uint_t                      untold;     /* no approver knows of it */
+    u_char                          id[APPROVAL_ID_LEN];
+} ngx_http_approval_left_t;
+
+
+static ngx_uint_t ngx_http_approval_hold_closes(
+    ngx_http_approval_hold_t *hold);
+static ngx_http_approval_left_t *ngx_http_approval_left_create(
+    ngx_http_approval_hold_t *hold);
+static void ngx_http_approval_left_orphan(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_left_send(ngx_http_approval_left_t *left);
+static void ngx_http_approval_left_handler(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_left_free(ngx_http_approval_left_t *left);
+
+
+/*
+ * The requester left. With "cancel" the action ends with the last connection
+ * that waits for it; with "keep" it stays open for an identical retry, and
+ * approvers see that nobody waits. What is being consumed at this moment is
+ * not executed: its lease ends, and it is recorded as failed.
+ */
+
+void
+ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_left_t  *left;
+
+    if (!hold->stored || hold->consumed || hold->mcf->store == NULL
+        || (hold->action_state != NGX_HTTP_APPROVAL_PENDING
+            && hold->action_state != NGX_HTTP_APPROVAL_APPROVED))
+    {
+        return;
+    }
+
+    left = ngx_http_approval_left_create(hold);
+
+    if (left) {
+        ngx_http_approval_left_send(left);
+    }
+}
+
+
+/* It left before the store had answered. */
+
+void
+ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_left_t  *left;
+
+    left = ngx_http_approval_left_create(hold);
+
+    if (left) {
+        ngx_http_approval_store_inherit(hold->op,
+                                        ngx_http_approval_left_orphan, left);
+    } else {
+        ngx_http_approval_store_forget(hold->op);
+    }
+}
+
+
+static void
+ngx_http_approval_left_orphan(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_left_t *left = data;
+
+    if (reply->rc != NGX_OK || reply->grant.len) {
+        ngx_http_approval_left_free(left);
+        return;
+    }
+
+    ngx_memcpy(left->id, reply->id, APPROVAL_ID_LEN);
+
+    json_object_set_new(left->facts, "id",
+                        json_stringn((char *) left->id, APPROVAL_ID_LEN));
+
+    if (reply->joined) {
+        json_decref(left->doc);
+        left->doc = NULL;
+        left->untold = 0;
+    }
+
+    ngx_http_approval_left_send(left);
+}
+
+
+/*
+ * A new action is on record, whoever left. One that nobody was told of ends
+ * here, "keep" or not: a retry would join it, and wait in vain.
+ */
+
+static void
+ngx_http_approval_left_send(ngx_http_approval_left_t *left)
+{
+    time_t                   now;
+    ngx_str_t                value;
+    approval_buf_t           decision;
+    ngx_http_approval_op_t  *op;
+
+    ngx_str_null(&value);
+    approval_buf_init(&decision);
+
+    now = ngx_time();
+
+    if (left->doc
+        && ngx_http_approval_audit(left->mcf, "requested", left->id,
+                                   json_copy(left->doc))
+           != NGX_OK)
+    {
+        left->untold = 1;
+    }
+
+    if ((left->closes || left->untold)
+        && ngx_http_approval_decision_make(left->mcf, left->facts,
+                                 NGX_HTTP_APPROVAL_CANCELLED, NULL, now,
+                                 now + left->mcf->store_conf->retention / 1000,
+                                 &decision)
+           == NGX_OK)
+    {
+        value.len = decision.len;
+        value.data = decision.data;
+    }
+
+    op = ngx_http_approval_store_leave(left->mcf->store, left->id, &value,
+                                       ngx_http_approval_left_handler, left);
+
+    approval_buf_free(&decision);
+
+    if (op == NULL) {
+        ngx_http_approval_left_free(left);
+    }
+}
+
+
+/*
+ * Does the action end with its requester?  From that revision of MCP on the
+ * stream's end is how a client cancels a call.
+ */
+
+static ngx_uint_t
+ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
+{
+    ngx_str_t  version;
+
+    /* stored, and nobody was told of it yet */
+
+    if (!hold->joined
+        && (hold->state == NGX_HTTP_APPROVAL_HOLD_STORED
+            || hold->state == NGX_HTTP_APPROVAL_HOLD_RECORDED
+            || (hold->state == NGX_HTTP_APPROVAL_HOLD_SYNC
+                && hold->synced == NGX_HTTP_APPROVAL_HOLD_RECORDED)))
+    {
+        return 1;
+    }
+
+    if (ngx_exiting || hold->state == NGX_HTTP_APPROVAL_HOLD_REFUSE) {
+        return 0;
+    }
+
+    if (hold->lcf->disconnect == NGX_HTTP_APPROVAL_CANCEL) {
+        return 1;
+    }
+
+    return hold->mcp_ids.len
+           && ngx_http_approval_header_in(hold->request,
+                                          "mcp-protocol-version", &version)
+              == NGX_OK
+           && version.len == sizeof(NGX_HTTP_APPROVAL_MCP_CLOSES) - 1
+           && ngx_memcmp(version.data, NGX_HTTP_APPROVAL_MCP_CLOSES,
+                         version.len)
+              >= 0;
+}
+
+
+static ngx_http_approval_left_t *
+ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
+{
+    ngx_uint_t                       young;
+    ngx_http_approval_left_t        *left;
+    ngx_http_approval_hold_state_e   state;
+
+    left = ngx_alloc(sizeof(ngx_http_approval_left_t), ngx_cycle->log);
+    if (left == NULL) {
+        return NULL;
+    }
+
+    left->mcf = hold->mcf;
+    left->rule = hold->rule;
+    left->closes = ngx_http_approval_hold_closes(hold);
+
+    state = hold->state;
+
+    young = (state == NGX_HTTP_APPROVAL_HOLD_STORE
+             || state == NGX_HTTP_APPROVAL_HOLD_STORED);
+
+    left->doc = (young && !hold->joined) ? json_incref(hold->doc) : NULL;
+
+    if (state == NGX_HTTP_APPROVAL_HOLD_RECORDED
+        || (state == NGX_HTTP_APPROVAL_HOLD_SYNC
+            && hold->synced == NGX_HTTP_APPROVAL_HOLD_RECORDED))
+    {
+        young = 1;
+    }
+
+    left->untold = (young && !hold->joined && hold->rule->notify);
+    left->facts = ngx_http_approval_facts(hold);
+
+    ngx_memcpy(left->id, hold->id, APPROVAL_ID_LEN);
+
+    if (left->facts == NULL) {
+        ngx_http_approval_left_free(left);
+        return NULL;
+    }
+
+    return left;
+}
+
+
+static void
+ngx_http_approval_left_handler(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_left_t *left = data;
+
+    if (reply->rc == NGX_OK && reply->state == NGX_HTTP_APPROVAL_CANCELLED) {
+
+        ngx_http_approval_count(left->rule,
+                                NGX_HTTP_APPROVAL_COUNT_CANCELLED);
+
+        json_object_set_new(left->facts, "why",
+                            json_string("the requester left"));
+
+        ngx_http_approval_notify_outcome(left->mcf, left->id,
+                                         NGX_HTTP_APPROVAL_CANCELLED,
+                                         left->facts);
+
+        (void) ngx_http_approval_audit(left->mcf, "cancelled", left->id,
+                                       json_incref(left->facts));
+    }
+
+    ngx_http_approval_left_free(left);
+}
+
+
+static void
+ngx_http_approval_left_free(ngx_http_approval_left_t *left)
+{
+    json_decref(left->facts);
+    json_decref(left->doc);
+    ngx_free(left);
+}
+
+
+/* The gate gives up on its own action: it ends, whoever waits for it. */
+
+void
+ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
+    const char *why)
+{
+    json_t                  *facts;
+    ngx_str_t                value;
+    approval_buf_t           decision;
+    ngx_http_approval_op_t  *op;
+
+    if (hold->joined || hold->mcf->store == NULL) {
+        return;
+    }
+
+    approval_buf_init(&decision);
+
+    if (ngx_http_approval_hold_decision(hold, NGX_HTTP_APPROVAL_CANCELLED,
+                                        &decision)
+        == NGX_OK)
+    {
+        value.len = decision.len;
+        value.data = decision.data;
+
+        op = ngx_http_approval_store_settle(hold->mcf->store, hold->id,
+                                            NGX_HTTP_APPROVAL_CANCELLED,
+                                            &value, NULL, NULL);
+        if (op) {
+            ngx_http_approval_store_forget(op);
+            ngx_http_approval_count(hold->rule,
+                                    NGX_HTTP_APPROVAL_COUNT_CANCELLED);
+        }
+
+        hold->action_state = NGX_HTTP_APPROVAL_CANCELLED;
+    }
+
+    approval_buf_free(&decision);
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "why", json_string(why));
+
+        ngx_http_approval_notify_outcome(hold->mcf, hold->id,
+                                         NGX_HTTP_APPROVAL_CANCELLED, facts);
+
+        (void) ngx_http_approval_audit(hold->mcf, "cancelled", hold->id,
+                                       facts);
+    }
+}

@@ -1,0 +1,144 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * mode shadow: what would have been held, or refused, is recorded and passes.
+ */
+
+
+#include "gate/gate.h"
+
+#include "model/shadow.h"
+#include "store/shadow.h"
+
+
+static ngx_int_t ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *requester, const char **outcome);
+static ngx_int_t ngx_http_approval_shadow_audit(ngx_http_request_t *r,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *requester, const char *outcome);
+
+
+ngx_int_t
+ngx_http_approval_shadow(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule)
+{
+    u_char                          hash[NGX_HTTP_APPROVAL_SHADOW_HASH];
+    ngx_str_t                       requester;
+    const char                     *outcome;
+    approval_buf_t                  sealed;
+    approval_str_t                  name;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+
+    if (ngx_http_approval_shadow_outcome(r, lcf, rule, &requester, &outcome)
+        != NGX_OK
+        || ngx_http_approval_shadow_audit(r, mcf, rule, &requester, outcome)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
+
+    if (mcf->store == NULL) {
+        return NGX_OK;
+    }
+
+    approval_buf_init(&sealed);
+
+    if (ngx_http_approval_shadow_seal(mcf, rule, &requester, outcome, hash,
+                                      &sealed)
+        == NGX_OK)
+    {
+        name.data = hash;
+        name.len = NGX_HTTP_APPROVAL_SHADOW_HASH;
+
+        ngx_http_approval_store_shadow(mcf->store, ngx_http_approval_now(),
+                                       name, approval_buf_str(&sealed));
+    }
+
+    approval_buf_free(&sealed);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *requester, const char **outcome)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    reason;
+    ngx_http_approval_refusal_e  refusal;
+
+    ngx_str_null(requester);
+
+    if (rule->outcome == NGX_HTTP_APPROVAL_DENY) {
+        *outcome = "denied";
+
+        return lcf->requester ? ngx_http_complex_value(r, lcf->requester,
+                                                       requester)
+                              : NGX_OK;
+    }
+
+    rc = ngx_http_approval_identify(r, lcf, rule, requester, &reason,
+                                    &refusal);
+
+    switch (rc) {
+
+    case NGX_OK:
+        *outcome = "held";
+        return NGX_OK;
+
+    case NGX_DECLINED:
+        *outcome = (refusal == NGX_HTTP_APPROVAL_REFUSE_REASON)
+                   ? "reason-required" : "identity-required";
+        return NGX_OK;
+
+    default:
+        return NGX_ERROR;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_shadow_audit(ngx_http_request_t *r,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *requester, const char *outcome)
+{
+    json_t          *fields;
+    approval_buf_t   target;
+
+    approval_buf_init(&target);
+
+    approval_redact_target(rule->redact,
+                           ngx_http_approval_core_str(&r->unparsed_uri),
+                           &target);
+
+    fields = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                       "mode", "shadow",
+                       "outcome", outcome,
+                       "policy", ngx_http_approval_json_str(&rule->policy->name),
+                       "policy_digest",
+                       ngx_http_approval_json_str(&rule->policy->digest),
+                       "rule", ngx_http_approval_json_str(&rule->name),
+                       "action", ngx_http_approval_json_str(&rule->action),
+                       "requester", ngx_http_approval_json_str(requester),
+                       "method", ngx_http_approval_json_str(&r->method_name),
+                       "target", json_stringn((char *) target.data,
+                                              target.len));
+
+    approval_buf_free(&target);
+
+    if (fields == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_audit(mcf, ngx_strcmp(outcome, "held") == 0
+                                        ? "requested" : "refused",
+                                   NULL, fields);
+}

@@ -1,0 +1,173 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What happened, in numbers that all workers share: the memory of
+ * approval_zone.  Without it nothing is counted, and nothing else changes.
+ *
+ * Counting takes no lock and allocates nothing.  What is counted is kept over
+ * reloads: by policy and rule, by channel, by type of refusal.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_COUNTERS_H
+#define NGX_HTTP_APPROVAL_COUNTERS_H
+
+
+#include "model/policy.h"
+
+
+/*
+ * Of a rule.  From EXECUTED to CANCELLED: how an action ended, each is counted
+ * once, by whoever ended it.
+ */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_COUNT_CREATED = 0,
+    NGX_HTTP_APPROVAL_COUNT_JOINED,
+    NGX_HTTP_APPROVAL_COUNT_ACCEPTED,        /* answered 202              */
+    NGX_HTTP_APPROVAL_COUNT_APPROVED,
+    NGX_HTTP_APPROVAL_COUNT_EXECUTED,
+    NGX_HTTP_APPROVAL_COUNT_FAILED,
+    NGX_HTTP_APPROVAL_COUNT_DENIED,
+    NGX_HTTP_APPROVAL_COUNT_EXPIRED,
+    NGX_HTTP_APPROVAL_COUNT_CANCELLED,
+    NGX_HTTP_APPROVAL_COUNT_SHADOW,
+    NGX_HTTP_APPROVAL_COUNT_UNSTORED,        /* passed by store_failure   */
+    NGX_HTTP_APPROVAL_COUNT_GRANTED,         /* remember: a grant is made */
+    NGX_HTTP_APPROVAL_COUNT_GRANT_USED,
+    NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS,
+    NGX_HTTP_APPROVAL_COUNTERS
+} ngx_http_approval_counter_e;
+
+
+/* Of a channel: attempts to deliver. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_DELIVERED = 0,
+    NGX_HTTP_APPROVAL_RETRIED,
+    NGX_HTTP_APPROVAL_UNDELIVERED,
+    NGX_HTTP_APPROVAL_DELIVERIES
+} ngx_http_approval_delivery_e;
+
+
+/* Of all workers: increased by what a worker saw since it last said so. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_SUM_STORE_ERRORS = 0,
+    NGX_HTTP_APPROVAL_SUM_STORE_RECONNECTS,
+    NGX_HTTP_APPROVAL_SUM_AUDIT_ERRORS,
+    NGX_HTTP_APPROVAL_SUM_AUDIT_RECORDS,
+    NGX_HTTP_APPROVAL_SUM_AUDIT_CHECKPOINTS,
+    NGX_HTTP_APPROVAL_SUM_AUDIT_SYNCS,
+    NGX_HTTP_APPROVAL_SUMS
+} ngx_http_approval_sum_e;
+
+
+/* Of one worker, as it last said; those of a worker that died are gone. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_GAUGE_STORE_UP = 0,
+    NGX_HTTP_APPROVAL_GAUGE_STORE_RTT,       /* ms                        */
+    NGX_HTTP_APPROVAL_GAUGE_AUDIT_FAILING,
+    NGX_HTTP_APPROVAL_GAUGE_AUDIT_WAITING,
+    NGX_HTTP_APPROVAL_GAUGES
+} ngx_http_approval_gauge_e;
+
+
+#define NGX_HTTP_APPROVAL_BUCKETS  13        /* and one for all above     */
+
+
+/* mcf->counters: made by approval_zone. */
+
+typedef struct ngx_http_approval_shared_s  ngx_http_approval_shared_t;
+typedef struct ngx_http_approval_slot_s    ngx_http_approval_slot_t;
+
+struct ngx_http_approval_counters_s {
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_shm_zone_t                  *zone;
+    ngx_http_approval_shared_t      *shared;     /* from the zone's init   */
+    ngx_http_approval_slot_t        *slot;       /* this worker's, or NULL */
+};
+
+typedef struct ngx_http_approval_counters_s  ngx_http_approval_counters_t;
+
+
+/* The zone's init: finds or makes the series of all rules and channels. */
+ngx_int_t ngx_http_approval_counters_init_zone(ngx_shm_zone_t *zone,
+    void *data);
+
+/* A worker's begin and end; between them it has gauges of its own. */
+void ngx_http_approval_counters_attach(ngx_http_approval_main_conf_t *mcf,
+    ngx_log_t *log);
+void ngx_http_approval_counters_detach(ngx_http_approval_main_conf_t *mcf);
+
+
+/* rule may be NULL: then it is nobody's. */
+void ngx_http_approval_count(ngx_http_approval_rule_t *rule,
+    ngx_http_approval_counter_e counter);
+
+/* The same by an action's document, which names policy and rule. */
+void ngx_http_approval_count_action(ngx_http_approval_main_conf_t *mcf,
+    ngx_str_t *policy, ngx_str_t *rule, ngx_http_approval_counter_e counter);
+
+/* APPROVED or DENIED by people, ms after the action was created. */
+void ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,
+    ngx_http_approval_counter_e counter, int64_t ms);
+
+/* The rule of that name in the present configuration, or NULL. */
+ngx_http_approval_rule_t *ngx_http_approval_count_rule(
+    ngx_http_approval_main_conf_t *mcf, ngx_str_t *policy, ngx_str_t *rule);
+
+/* A request was refused; type as in urn:approval:TYPE. */
+void ngx_http_approval_count_refused(ngx_http_approval_main_conf_t *mcf,
+    const char *type);
+
+void ngx_http_approval_count_delivery(ngx_http_approval_channel_t *channel,
+    ngx_http_approval_delivery_e result);
+
+/* A connection is held, or no more: delta is 1 or -1. */
+void ngx_http_approval_count_held(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, ngx_int_t delta);
+
+void ngx_http_approval_count_sum(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_sum_e sum, ngx_uint_t n);
+void ngx_http_approval_count_gauge(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_gauge_e gauge, ngx_uint_t value);
+
+
+/* For the one who writes it all down. */
+
+/* Forgets the gauges of workers that died; the number of those that live. */
+ngx_uint_t ngx_http_approval_counters_workers(
+    ngx_http_approval_main_conf_t *mcf);
+
+ngx_uint_t ngx_http_approval_counted(ngx_http_approval_rule_t *rule,
+    ngx_http_approval_counter_e counter);
+ngx_uint_t ngx_http_approval_counted_held(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule);
+ngx_uint_t ngx_http_approval_counted_delivery(
+    ngx_http_approval_channel_t *channel, ngx_http_approval_delivery_e result);
+ngx_uint_t ngx_http_approval_counted_sum(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_sum_e sum);
+
+/* The i-th type of refusal; NULL: there is none. */
+const char *ngx_http_approval_counted_refused(
+    ngx_http_approval_main_conf_t *mcf, ngx_uint_t i, ngx_uint_t *n);
+
+/* Over the workers: the least and the greatest; 0 workers: 0 and 0. */
+void ngx_http_approval_counted_gauge(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_gauge_e gauge, ngx_uint_t *min, ngx_uint_t *max);
+
+/*
+ * Decisions that took at most the i-th bound (seconds; the last bucket has
+ * none), not cumulative; i is BUCKETS for those above.
+ */
+extern const ngx_uint_t  ngx_http_approval_bounds[NGX_HTTP_APPROVAL_BUCKETS];
+
+ngx_uint_t ngx_http_approval_counted_bucket(ngx_http_approval_rule_t *rule,
+    ngx_uint_t i);
+ngx_uint_t ngx_http_approval_counted_ms(ngx_http_approval_rule_t *rule);
+
+
+#endif /* NGX_HTTP_APPROVAL_COUNTERS_H */

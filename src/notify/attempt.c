@@ -1,0 +1,103 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "notify/attempt.h"
+
+#include "audit/audit.h"
+#include "model/counters.h"
+
+
+ngx_uint_t
+ngx_http_approval_attempt_good(const ngx_http_approval_attempt_t *a)
+{
+    return a->status >= 200 && a->status < 300 && a->error == NULL;
+}
+
+
+ngx_msec_t
+ngx_http_approval_attempt_delay(ngx_http_approval_channel_t *channel,
+    ngx_uint_t attempt, const ngx_http_approval_attempt_t *a,
+    ngx_msec_int_t left)
+{
+    ngx_uint_t  i;
+    ngx_msec_t  delay;
+
+    if (attempt > (ngx_uint_t) channel->retries) {
+        return 0;
+    }
+
+    delay = channel->backoff_min;
+
+    for (i = 0; i < attempt && delay < channel->backoff_max; i++) {
+        delay *= 2;
+    }
+
+    delay = ngx_min(delay, channel->backoff_max);
+
+    /* Half of it is chance, so that what failed at once does not return so. */
+
+    delay = delay / 2 + (ngx_msec_t) ngx_random() % (delay / 2 + 1);
+    delay = ngx_max(delay, channel->backoff_min);
+    delay = ngx_max(delay, a->retry_after);
+    delay = ngx_max(delay, 1);
+
+    if (left <= 0 || delay >= (ngx_msec_t) left) {
+        return 0;
+    }
+
+    return delay;
+}
+
+
+void
+ngx_http_approval_attempt_audit(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_http_approval_channel_t *channel, approval_event_e event,
+    ngx_str_t *approver, ngx_uint_t attempt,
+    const ngx_http_approval_attempt_t *a, ngx_uint_t final)
+{
+    json_t      *fields;
+    ngx_uint_t   good;
+
+    good = ngx_http_approval_attempt_good(a);
+
+    ngx_http_approval_count_delivery(channel,
+                                     good ? NGX_HTTP_APPROVAL_DELIVERED
+                                     : final ? NGX_HTTP_APPROVAL_UNDELIVERED
+                                     : NGX_HTTP_APPROVAL_RETRIED);
+
+    fields = json_object();
+
+    if (fields) {
+        (void) json_object_set_new(fields, "channel",
+                                   ngx_http_approval_json_str(&channel->name));
+        (void) json_object_set_new(fields, "attempt", json_integer(attempt));
+        (void) json_object_set_new(fields, "status", json_integer(a->status));
+
+        if (event != APPROVAL_EVENT_REQUESTED) {
+            (void) json_object_set_new(fields, "event",
+                                     json_string(approval_event_name(event)));
+        }
+
+        if (approver->len) {
+            (void) json_object_set_new(fields, "approver",
+                                       ngx_http_approval_json_str(approver));
+        }
+
+        if (!good) {
+            (void) json_object_set_new(fields, "final", json_boolean(final));
+
+            if (a->error) {
+                (void) json_object_set_new(fields, "error",
+                                           json_string(a->error));
+            }
+        }
+    }
+
+    /* Nothing depends on it: a failed append is logged there. */
+
+    (void) ngx_http_approval_audit(mcf, good ? "notified" : "notify_failed",
+                                   id, fields);
+}

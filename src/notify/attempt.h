@@ -1,0 +1,43 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What all attempts to deliver a message have in common, whoever carries it.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_ATTEMPT_H
+#define NGX_HTTP_APPROVAL_ATTEMPT_H
+
+
+#include "notify/channel.h"
+
+
+/* How an attempt ended. */
+
+typedef struct {
+    ngx_uint_t                     status;      /* 0: none, "error" says why  */
+    const char                    *error;       /* or NULL                    */
+    ngx_msec_t                     retry_after; /* 0: not said                */
+} ngx_http_approval_attempt_t;
+
+
+ngx_uint_t ngx_http_approval_attempt_good(
+    const ngx_http_approval_attempt_t *a);
+
+/*
+ * Until the next attempt after "attempt" of them, or 0: there is none, as the
+ * retries, or what is left of the time, are used up.
+ */
+ngx_msec_t ngx_http_approval_attempt_delay(
+    ngx_http_approval_channel_t *channel, ngx_uint_t attempt,
+    const ngx_http_approval_attempt_t *a, ngx_msec_int_t left);
+
+/* "notified" or "notify_failed". */
+void ngx_http_approval_attempt_audit(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_http_approval_channel_t *channel, approval_event_e event,
+    ngx_str_t *approver, ngx_uint_t attempt,
+    const ngx_http_approval_attempt_t *a, ngx_uint_t final);
+
+
+#endif /* NGX_HTTP_APPROVAL_ATTEMPT_H */

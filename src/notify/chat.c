@@ -1,0 +1,48 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * "type slack" and "type teams": the rows' ways into the core.
+ */
+
+
+#include "notify/channel.h"
+
+#include "core/slack.h"
+#include "core/teams.h"
+
+
+ngx_int_t
+ngx_http_approval_slack_body(const ngx_http_approval_content_t *c,
+    approval_buf_t *out)
+{
+    return approval_slack_message(&c->message, out) == APPROVAL_OK
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_approval_teams_body(const ngx_http_approval_content_t *c,
+    approval_buf_t *out)
+{
+    return approval_teams_message(&c->message, out) == APPROVAL_OK
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Teams has said 200 and, in the body, that it failed. */
+
+const char *
+ngx_http_approval_teams_refused(ngx_str_t *body)
+{
+    if (body->len
+        && (ngx_strlcasestrn(body->data, body->data + body->len,
+                             (u_char *) "failed with error", 17 - 1)
+            || ngx_strlcasestrn(body->data, body->data + body->len,
+                                (u_char *) "\"error\"", 7 - 1)))
+    {
+        return "the response is 2xx, and says that it failed";
+    }
+
+    return NULL;
+}

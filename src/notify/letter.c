@@ -1,0 +1,499 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "notify/sender.h"
+
+#include "core/webhook.h"
+
+
+/*
+ * In a pool of its own.  It is being sent (call), or waits for the next
+ * attempt (the timer), or asks whether it still is to be sent (op).
+ */
+
+struct ngx_http_approval_letter_s {
+    void                          *ident[4];    /* the timer's debug log takes
+                                                   this for a connection      */
+    ngx_event_t                    timer;
+    ngx_queue_t                    queue;
+    ngx_pool_t                    *pool;
+    ngx_http_approval_sender_t    *sender;
+
+    ngx_http_approval_told_t       told;
+    u_char                         id[APPROVAL_ID_LEN];
+    ngx_str_t                      name;
+    ngx_uint_t                     attempt;     /* from 1                     */
+    ngx_uint_t                     again;
+    ngx_msec_t                     interval;    /* of reminders               */
+    ngx_msec_t                     deadline;    /* by ngx_current_msec        */
+
+    ngx_str_t                      body;        /* made for the first attempt */
+    ngx_str_t                      message_id;
+    ngx_http_approval_call_t      *call;
+    ngx_http_approval_op_t        *op;
+};
+
+
+static ngx_int_t ngx_http_approval_letter_copy(ngx_pool_t *pool,
+    ngx_str_t *dst, const ngx_str_t *src);
+static ngx_int_t ngx_http_approval_letter_start(
+    ngx_http_approval_letter_t *letter);
+static ngx_int_t ngx_http_approval_letter_render(
+    ngx_http_approval_letter_t *letter);
+static ngx_int_t ngx_http_approval_letter_name(
+    ngx_http_approval_letter_t *letter);
+static void ngx_http_approval_letter_answer(void *data,
+    const ngx_http_approval_answer_t *answer);
+static void ngx_http_approval_letter_settle(
+    ngx_http_approval_letter_t *letter,
+    const ngx_http_approval_attempt_t *a);
+static void ngx_http_approval_letter_later(
+    ngx_http_approval_letter_t *letter, ngx_msec_t delay);
+static void ngx_http_approval_letter_timer(ngx_event_t *ev);
+static void ngx_http_approval_letter_kept(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
+    const ngx_http_approval_attempt_t *a, ngx_msec_t delay);
+
+
+ngx_http_approval_letter_t *
+ngx_http_approval_letter_create(ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_told_t *told, ngx_str_t *name,
+    ngx_uint_t attempt, ngx_uint_t again, ngx_msec_t interval,
+    ngx_msec_int_t left)
+{
+    ngx_pool_t                  *pool;
+    ngx_http_approval_letter_t  *letter;
+
+    pool = ngx_create_pool(1024, sender->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    letter = ngx_pcalloc(pool, sizeof(ngx_http_approval_letter_t));
+
+    if (letter == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    letter->pool = pool;
+    letter->sender = sender;
+    letter->told = *told;
+    letter->told.id = letter->id;
+    letter->attempt = attempt;
+    letter->again = again;
+    letter->interval = interval;
+    letter->deadline = ngx_current_msec + (ngx_msec_t) ngx_max(left, 0);
+
+    ngx_memcpy(letter->id, told->id, APPROVAL_ID_LEN);
+
+    if (ngx_http_approval_letter_copy(pool, &letter->name, name) != NGX_OK
+        || ngx_http_approval_letter_copy(pool, &letter->told.approver,
+                                         &told->approver)
+           != NGX_OK
+        || ngx_http_approval_letter_copy(pool, &letter->told.base,
+                                         &told->base)
+           != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    json_incref(told->doc);
+
+    if (told->facts) {
+        json_incref(told->facts);
+    }
+
+    /* a worker that quits leaves to others what is not being sent */
+
+    letter->timer.handler = ngx_http_approval_letter_timer;
+    letter->timer.data = letter;
+    letter->timer.log = sender->log;
+    letter->timer.cancelable = 1;
+
+    ngx_queue_insert_tail(&sender->letters, &letter->queue);
+    sender->active++;
+
+    return letter;
+}
+
+
+static ngx_int_t
+ngx_http_approval_letter_copy(ngx_pool_t *pool, ngx_str_t *dst,
+    const ngx_str_t *src)
+{
+    dst->len = src->len;
+    dst->data = ngx_pnalloc(pool, src->len + 1);
+
+    if (dst->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (src->len) {
+        ngx_memcpy(dst->data, src->data, src->len);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_http_approval_letter_t *
+ngx_http_approval_letter_of(ngx_queue_t *q)
+{
+    return ngx_queue_data(q, ngx_http_approval_letter_t, queue);
+}
+
+
+void
+ngx_http_approval_letter_free(ngx_http_approval_letter_t *letter)
+{
+    ngx_queue_remove(&letter->queue);
+    letter->sender->active--;
+
+    if (letter->timer.timer_set) {
+        ngx_del_timer(&letter->timer);
+    }
+
+    if (letter->call) {
+        ngx_http_approval_http_cancel(letter->call);
+    }
+
+    if (letter->op) {
+        ngx_http_approval_store_forget(letter->op);
+    }
+
+    json_decref(letter->told.doc);
+    json_decref(letter->told.facts);
+
+    ngx_destroy_pool(letter->pool);
+}
+
+
+void
+ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
+{
+    ngx_http_approval_attempt_t  a;
+
+    ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
+
+    if ((ngx_msec_int_t) (letter->deadline - ngx_current_msec) <= 0) {
+        a.error = "the action has expired";
+        ngx_http_approval_letter_settle(letter, &a);
+        return;
+    }
+
+    if (ngx_http_approval_letter_start(letter) != NGX_OK) {
+        a.error = "it could not be started";
+        ngx_http_approval_letter_settle(letter, &a);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
+{
+    ngx_str_t                          type;
+    ngx_msec_t                         timeout;
+    ngx_array_t                        headers;
+    ngx_http_approval_channel_t       *channel;
+    const ngx_http_approval_format_t  *format;
+
+    channel = letter->told.channel;
+    format = ngx_http_approval_format(channel->type);
+
+    if (format == NULL
+        || (letter->body.len == 0
+            && ngx_http_approval_letter_render(letter) != NGX_OK)
+        || ngx_array_init(&headers, letter->pool, 4, sizeof(ngx_keyval_t))
+           != NGX_OK
+        || (format->headers
+            && format->headers(letter->pool, channel, &letter->message_id,
+                               &letter->body, ngx_time(), &headers)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    type = format->content_type;
+    timeout = ngx_min(channel->timeout, letter->deadline - ngx_current_msec);
+
+    letter->call = ngx_http_approval_http_post(letter->sender->http,
+                                               channel->url, &type, &headers,
+                                               &letter->body, timeout,
+                                               ngx_http_approval_letter_answer,
+                                               letter);
+
+    return letter->call ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_letter_render(ngx_http_approval_letter_t *letter)
+{
+    ngx_int_t       rc;
+    approval_buf_t  body;
+
+    rc = NGX_ERROR;
+
+    approval_buf_init(&body);
+
+    if (ngx_http_approval_render(letter->sender->mcf, &letter->told, &body)
+        == NGX_OK
+        && ngx_http_approval_letter_name(letter) == NGX_OK)
+    {
+        letter->body.data = ngx_pnalloc(letter->pool, body.len);
+
+        if (letter->body.data) {
+            ngx_memcpy(letter->body.data, body.data, body.len);
+            letter->body.len = body.len;
+            rc = NGX_OK;
+        }
+    }
+
+    approval_buf_wipe(&body);
+
+    return rc;
+}
+
+
+/* The same whoever sends it; another one for what is another message. */
+
+static ngx_int_t
+ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter)
+{
+    ngx_int_t        rc;
+    ngx_str_t       *name;
+    approval_buf_t   buf;
+    approval_str_t   id, channel;
+
+    name = &letter->told.channel->name;
+    channel = ngx_http_approval_core_str(name);
+
+    approval_buf_init(&buf);
+
+    if (letter->told.event != APPROVAL_EVENT_REQUESTED) {
+        approval_buf_add(&buf, letter->name.data, letter->name.len);
+        approval_buf_printf(&buf, "/%lu/", (unsigned long) letter->again);
+        approval_buf_add(&buf, channel.data, channel.len);
+        channel = approval_buf_str(&buf);
+    }
+
+    id.data = letter->id;
+    id.len = APPROVAL_ID_LEN;
+
+    letter->message_id.len = APPROVAL_WEBHOOK_ID_LEN;
+    letter->message_id.data = ngx_pnalloc(letter->pool,
+                                          APPROVAL_WEBHOOK_ID_LEN);
+
+    rc = NGX_ERROR;
+
+    if (letter->message_id.data && !buf.failed
+        && approval_webhook_id(id, channel,
+                         ngx_http_approval_core_str(&letter->told.approver),
+                               letter->message_id.data)
+           == APPROVAL_OK)
+    {
+        rc = NGX_OK;
+    }
+
+    approval_buf_free(&buf);
+
+    return rc;
+}
+
+
+static void
+ngx_http_approval_letter_answer(void *data,
+    const ngx_http_approval_answer_t *answer)
+{
+    ngx_http_approval_letter_t *letter = data;
+
+    ngx_str_t                          body;
+    ngx_http_approval_attempt_t        a;
+    const ngx_http_approval_format_t  *format;
+
+    letter->call = NULL;
+
+    a.status = answer->status;
+    a.error = answer->error;
+    a.retry_after = answer->retry_after;
+
+    format = ngx_http_approval_format(letter->told.channel->type);
+    body = answer->body;
+
+    if (format->refused && ngx_http_approval_attempt_good(&a)) {
+        a.error = format->refused(&body);
+    }
+
+    ngx_http_approval_letter_settle(letter, &a);
+}
+
+
+/* Ends the letter, or waits for the next attempt. */
+
+static void
+ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
+    const ngx_http_approval_attempt_t *a)
+{
+    ngx_uint_t                      good;
+    ngx_msec_t                      delay;
+    ngx_http_approval_told_t       *told;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    told = &letter->told;
+    mcf = letter->sender->mcf;
+    good = ngx_http_approval_attempt_good(a);
+
+    delay = good ? 0
+                 : ngx_http_approval_attempt_delay(told->channel,
+                                                   letter->attempt, a,
+                                  (ngx_msec_int_t) (letter->deadline
+                                                    - ngx_current_msec));
+
+    ngx_http_approval_letter_log(letter, a, delay);
+    ngx_http_approval_attempt_audit(mcf, letter->id, told->channel,
+                                    told->event, &told->approver,
+                                    letter->attempt, a, delay == 0);
+
+    if (delay) {
+        ngx_http_approval_letter_later(letter, delay);
+        return;
+    }
+
+    if (mcf->store) {
+        ngx_http_approval_queue_done(mcf->store, letter->id, &letter->name,
+                                     letter->attempt, good, letter->interval);
+    }
+
+    ngx_http_approval_letter_free(letter);
+}
+
+
+/* Whoever is there when the lease is over takes it; as a rule it is we. */
+
+static void
+ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
+    ngx_msec_t delay)
+{
+    ngx_uint_t                  quit;
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_store_t  *store;
+
+    store = letter->sender->mcf->store;
+    quit = ngx_exiting || ngx_quit || ngx_terminate;
+
+    if (store) {
+        op = ngx_http_approval_queue_keep(store, letter->id, &letter->name,
+                                          letter->attempt,
+                                          quit ? delay
+                                   : delay + NGX_HTTP_APPROVAL_SENDER_GRACE,
+                                          0, NULL, NULL);
+        if (op) {
+            ngx_http_approval_store_forget(op);
+        }
+    }
+
+    if (quit) {
+        ngx_http_approval_letter_free(letter);
+        return;
+    }
+
+    ngx_add_timer(&letter->timer, delay);
+}
+
+
+static void
+ngx_http_approval_letter_timer(ngx_event_t *ev)
+{
+    ngx_http_approval_letter_t *letter = ev->data;
+
+    ngx_msec_t                  lease;
+    ngx_http_approval_store_t  *store;
+
+    store = letter->sender->mcf->store;
+    lease = ngx_http_approval_sender_lease(letter->told.channel);
+
+    if (store) {
+        letter->op = ngx_http_approval_queue_keep(store, letter->id,
+                                                  &letter->name,
+                                                  letter->attempt, lease, 1,
+                                                ngx_http_approval_letter_kept,
+                                                  letter);
+    }
+
+    if (letter->op == NULL) {
+        letter->attempt++;
+        ngx_http_approval_letter_send(letter);
+    }
+}
+
+
+/* Without the store nobody else sends it, so we do. */
+
+static void
+ngx_http_approval_letter_kept(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_letter_t *letter = data;
+
+    letter->op = NULL;
+
+    if (reply->rc == NGX_DECLINED) {
+        ngx_http_approval_letter_free(letter);
+        return;
+    }
+
+    letter->attempt++;
+
+    ngx_http_approval_letter_send(letter);
+}
+
+
+/* The URL is a secret: only the channel is named. */
+
+static void
+ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
+    const ngx_http_approval_attempt_t *a, ngx_msec_t delay)
+{
+    u_char                    *p;
+    ngx_uint_t                 level;
+    u_char                     next[sizeof("the next is in ms")
+                                    + NGX_INT64_LEN];
+    u_char                     status[sizeof("status ") + NGX_INT64_LEN];
+    ngx_log_t                 *log;
+    ngx_http_approval_told_t  *told;
+
+    log = letter->sender->log;
+    told = &letter->told;
+
+    if (ngx_http_approval_attempt_good(a)) {
+        ngx_log_error(NGX_LOG_INFO, log, 0,
+                      "approval: channel \"%V\" was told of action %*s "
+                      "(%s), attempt %ui, status %ui",
+                      &told->channel->name, (size_t) APPROVAL_ID_LEN,
+                      letter->id, approval_event_name(told->event),
+                      letter->attempt, a->status);
+        return;
+    }
+
+    p = delay ? ngx_sprintf(next, "the next is in %Mms", delay)
+              : ngx_sprintf(next, "it was the last");
+    *p = '\0';
+
+    p = ngx_sprintf(status, "status %ui", a->status);
+    *p = '\0';
+
+    level = delay ? NGX_LOG_WARN : NGX_LOG_ERR;
+
+    ngx_log_error(level, log, 0,
+                  "approval: channel \"%V\" (url) was not told of action "
+                  "%*s (%s): attempt %ui: %s, %s",
+                  &told->channel->name, (size_t) APPROVAL_ID_LEN, letter->id,
+                  approval_event_name(told->event), letter->attempt,
+                  a->error ? (u_char *) a->error : status, next);
+}

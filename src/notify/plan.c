@@ -1,0 +1,241 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "notify/sender.h"
+
+
+/*
+ * In a pool of its own, until the queue has answered.  Letters are made at
+ * once, and sent when they are in the queue.
+ */
+
+struct ngx_http_approval_plan_s {
+    ngx_pool_t                    *pool;
+    ngx_http_approval_sender_t    *sender;
+    ngx_http_approval_told_t       told;
+    ngx_array_t                    entries;     /* of ..._entry_t             */
+    ngx_array_t                    letters;     /* of ..._letter_t *          */
+    ngx_uint_t                     count[3];    /* by kind                    */
+};
+
+
+static ngx_int_t ngx_http_approval_plan_payload(
+    ngx_http_approval_plan_t *plan, ngx_http_approval_channel_t *channel,
+    ngx_str_t *approver, ngx_msec_t again, ngx_str_t *payload);
+static void ngx_http_approval_plan_added(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_plan_end(ngx_http_approval_plan_t *plan,
+    ngx_uint_t send);
+
+
+ngx_http_approval_plan_t *
+ngx_http_approval_plan_create(ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_told_t *told)
+{
+    ngx_pool_t                *pool;
+    ngx_http_approval_plan_t  *plan;
+
+    pool = ngx_create_pool(1024, sender->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    plan = ngx_pcalloc(pool, sizeof(ngx_http_approval_plan_t));
+
+    if (plan == NULL
+        || ngx_array_init(&plan->entries, pool, 4,
+                          sizeof(ngx_http_approval_entry_t))
+           != NGX_OK
+        || ngx_array_init(&plan->letters, pool, 4, sizeof(void *)) != NGX_OK)
+    {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    plan->pool = pool;
+    plan->sender = sender;
+    plan->told = *told;
+
+    return plan;
+}
+
+
+ngx_int_t
+ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan, u_char kind,
+    ngx_http_approval_channel_t *channel, ngx_str_t *approver,
+    ngx_msec_t due, ngx_msec_t again)
+{
+    u_char                       *p;
+    ngx_str_t                     name;
+    ngx_uint_t                   *count;
+    ngx_http_approval_told_t      told;
+    ngx_http_approval_entry_t    *entry;
+    ngx_http_approval_letter_t  **letter;
+
+    count = &plan->count[kind == NGX_HTTP_APPROVAL_KIND_MESSAGE ? 0
+                         : kind == NGX_HTTP_APPROVAL_KIND_ESCALATE ? 1 : 2];
+
+    entry = ngx_array_push(&plan->entries);
+    if (entry == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(entry, sizeof(ngx_http_approval_entry_t));
+
+    p = ngx_sprintf(entry->name, "%c%ui", kind, (*count)++);
+    *p = '\0';
+
+    name.data = entry->name;
+    name.len = p - entry->name;
+
+    entry->due = due;
+
+    if (ngx_http_approval_plan_payload(plan, channel, approver, again,
+                                       &entry->payload)
+        != NGX_OK)
+    {
+        plan->entries.nelts--;
+        return NGX_ERROR;
+    }
+
+    if (kind != NGX_HTTP_APPROVAL_KIND_MESSAGE
+        || plan->sender->active >= NGX_HTTP_APPROVAL_SENDER_MAX)
+    {
+        return NGX_OK;
+    }
+
+    letter = ngx_array_push(&plan->letters);
+    if (letter == NULL) {
+        return NGX_ERROR;
+    }
+
+    told = plan->told;
+    told.channel = channel;
+    told.approver = *approver;
+
+    *letter = ngx_http_approval_letter_create(plan->sender, &told, &name, 1,
+                                              0, 0,
+                                              (ngx_msec_int_t)
+                                              (told.expires - told.created));
+    if (*letter == NULL) {
+        plan->letters.nelts--;
+        return NGX_ERROR;
+    }
+
+    entry->mine = 1;
+
+    return NGX_OK;
+}
+
+
+/* c channel, a approver, b base of links, r recent, i interval: sealed. */
+
+static ngx_int_t
+ngx_http_approval_plan_payload(ngx_http_approval_plan_t *plan,
+    ngx_http_approval_channel_t *channel, ngx_str_t *approver,
+    ngx_msec_t again, ngx_str_t *payload)
+{
+    json_t                    *json;
+    ngx_int_t                  rc;
+    approval_buf_t             text, sealed;
+    approval_str_t             id;
+    ngx_http_approval_told_t  *told;
+
+    told = &plan->told;
+
+    json = json_pack("{s:o, s:o, s:o, s:I, s:I}",
+                     "c", ngx_http_approval_json_str(&channel->name),
+                     "a", ngx_http_approval_json_str(approver),
+                     "b", ngx_http_approval_json_str(&told->base),
+                     "r", (json_int_t) told->recent,
+                     "i", (json_int_t) again);
+
+    id.data = told->id;
+    id.len = APPROVAL_ID_LEN;
+
+    rc = NGX_ERROR;
+
+    approval_buf_init(&text);
+    approval_buf_init(&sealed);
+
+    if (json
+        && approval_json_canonical(json, &text) == APPROVAL_OK
+        && !text.failed
+        && approval_seal(plan->sender->mcf->keyring, "deliver", id,
+                         approval_buf_str(&text), &sealed)
+           == APPROVAL_OK
+        && !sealed.failed)
+    {
+        payload->len = sealed.len;
+        payload->data = ngx_pnalloc(plan->pool, sealed.len);
+
+        if (payload->data) {
+            ngx_memcpy(payload->data, sealed.data, sealed.len);
+            rc = NGX_OK;
+        }
+    }
+
+    approval_buf_wipe(&text);
+    approval_buf_free(&sealed);
+    json_decref(json);
+
+    return rc;
+}
+
+
+void
+ngx_http_approval_plan_send(ngx_http_approval_plan_t *plan)
+{
+    ngx_http_approval_sender_t  *sender;
+
+    sender = plan->sender;
+
+    if (plan->entries.nelts == 0) {
+        ngx_http_approval_plan_end(plan, 0);
+        return;
+    }
+
+    if (sender->mcf->store == NULL
+        || ngx_http_approval_queue_add(sender->mcf->store, plan->told.id,
+                                       plan->entries.elts,
+                                       plan->entries.nelts, sender->lease,
+                                       ngx_http_approval_plan_added, plan)
+           != NGX_OK)
+    {
+        ngx_http_approval_plan_end(plan, 1);
+    }
+}
+
+
+/* If the queue has failed, then what is ours is sent nevertheless. */
+
+static void
+ngx_http_approval_plan_added(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_plan_end(data, reply->rc != NGX_DECLINED);
+}
+
+
+static void
+ngx_http_approval_plan_end(ngx_http_approval_plan_t *plan, ngx_uint_t send)
+{
+    ngx_uint_t                    i;
+    ngx_http_approval_letter_t  **letter;
+
+    letter = plan->letters.elts;
+
+    for (i = 0; i < plan->letters.nelts; i++) {
+        if (send) {
+            ngx_http_approval_letter_send(letter[i]);
+
+        } else {
+            ngx_http_approval_letter_free(letter[i]);
+        }
+    }
+
+    ngx_destroy_pool(plan->pool);
+}

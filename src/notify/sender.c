@@ -1,0 +1,435 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "notify/sender.h"
+
+#include "notify/notify.h"
+
+
+#define NGX_HTTP_APPROVAL_SENDER_POLL     1000
+#define NGX_HTTP_APPROVAL_SENDER_MORE     20      /* there may be more      */
+#define NGX_HTTP_APPROVAL_SENDER_BATCH    16
+#define NGX_HTTP_APPROVAL_SENDER_OUTCOME  600000  /* an outcome is of use   */
+
+
+static void ngx_http_approval_sender_poll(ngx_event_t *ev);
+static void ngx_http_approval_sender_polled(void *data,
+    const ngx_http_approval_claim_t *claim);
+static ngx_int_t ngx_http_approval_sender_take(
+    ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_claim_t *claim, json_t *payload,
+    ngx_http_approval_told_t *told);
+static ngx_int_t ngx_http_approval_sender_event(
+    const ngx_http_approval_claim_t *claim, approval_event_e *event);
+static json_t *ngx_http_approval_sender_open(
+    ngx_http_approval_sender_t *sender, u_char *id, const ngx_str_t *sealed);
+static ngx_http_approval_channel_t *ngx_http_approval_sender_channel(
+    ngx_http_approval_sender_t *sender, ngx_str_t *name);
+static ngx_int_t ngx_http_approval_outcome_facts(
+    ngx_http_approval_main_conf_t *mcf, u_char *id, json_t *facts,
+    approval_buf_t *out);
+
+
+ngx_http_approval_sender_t *
+ngx_http_approval_sender_create(ngx_http_approval_main_conf_t *mcf,
+    ngx_resolver_t *resolver, ngx_msec_t resolver_timeout, ngx_log_t *log)
+{
+    ngx_uint_t                     i;
+    ngx_http_approval_sender_t    *sender;
+    ngx_http_approval_channel_t  **channel;
+
+    sender = ngx_calloc(sizeof(ngx_http_approval_sender_t), log);
+    if (sender == NULL) {
+        return NULL;
+    }
+
+    sender->mcf = mcf;
+    sender->log = log;
+
+    ngx_queue_init(&sender->letters);
+
+    sender->http = ngx_http_approval_http_create(resolver, resolver_timeout,
+                                                 log);
+    if (sender->http == NULL) {
+        ngx_free(sender);
+        return NULL;
+    }
+
+    channel = mcf->channels.elts;
+
+    for (i = 0; i < mcf->channels.nelts; i++) {
+        if (channel[i]->url) {
+            sender->lease = ngx_max(sender->lease,
+                                ngx_http_approval_sender_lease(channel[i]));
+        }
+    }
+
+    sender->poll.handler = ngx_http_approval_sender_poll;
+    sender->poll.data = sender;
+    sender->poll.log = log;
+    sender->poll.cancelable = 1;
+
+    ngx_add_timer(&sender->poll, NGX_HTTP_APPROVAL_SENDER_POLL);
+
+    return sender;
+}
+
+
+void
+ngx_http_approval_sender_destroy(ngx_http_approval_sender_t *sender)
+{
+    ngx_queue_t  *q;
+
+    if (sender->poll.timer_set) {
+        ngx_del_timer(&sender->poll);
+    }
+
+    while (!ngx_queue_empty(&sender->letters)) {
+        q = ngx_queue_head(&sender->letters);
+        ngx_http_approval_letter_free(ngx_http_approval_letter_of(q));
+    }
+
+    ngx_http_approval_http_destroy(sender->http);
+
+    ngx_free(sender);
+}
+
+
+ngx_msec_t
+ngx_http_approval_sender_lease(ngx_http_approval_channel_t *channel)
+{
+    return channel->timeout + NGX_HTTP_APPROVAL_SENDER_GRACE;
+}
+
+
+static void
+ngx_http_approval_sender_poll(ngx_event_t *ev)
+{
+    ngx_msec_t                   delay;
+    ngx_uint_t                   room;
+    ngx_http_approval_sender_t  *sender = ev->data;
+
+    delay = NGX_HTTP_APPROVAL_SENDER_POLL * 3 / 4;
+    delay += (ngx_msec_t) ngx_random() % (NGX_HTTP_APPROVAL_SENDER_POLL / 2);
+
+    ngx_add_timer(ev, delay);
+
+    if (sender->asking || ngx_exiting
+        || sender->active >= NGX_HTTP_APPROVAL_SENDER_MAX
+        || sender->mcf->store == NULL
+        || !ngx_http_approval_store_ready(sender->mcf->store))
+    {
+        return;
+    }
+
+    room = NGX_HTTP_APPROVAL_SENDER_MAX - sender->active;
+
+    if (ngx_http_approval_queue_claim(sender->mcf->store,
+                                      ngx_min(room,
+                                          NGX_HTTP_APPROVAL_SENDER_BATCH),
+                                      sender->lease,
+                                      ngx_http_approval_sender_polled, sender)
+        == NGX_OK)
+    {
+        sender->asking = 1;
+    }
+}
+
+
+static void
+ngx_http_approval_sender_polled(void *data,
+    const ngx_http_approval_claim_t *claim)
+{
+    ngx_http_approval_sender_t *sender = data;
+
+    if (claim == NULL) {
+        sender->asking = 0;
+        return;
+    }
+
+    ngx_http_approval_sender_claimed(data, claim);
+
+    if (sender->poll.timer_set) {
+        ngx_del_timer(&sender->poll);
+        ngx_add_timer(&sender->poll, NGX_HTTP_APPROVAL_SENDER_MORE);
+    }
+}
+
+
+void
+ngx_http_approval_sender_claimed(void *data,
+    const ngx_http_approval_claim_t *claim)
+{
+    ngx_http_approval_sender_t *sender = data;
+
+    json_t                    *payload;
+    ngx_str_t                  name, doc;
+    ngx_http_approval_told_t   told;
+
+    if (claim == NULL) {
+        return;
+    }
+
+    ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
+
+    name = claim->name;
+    doc = claim->action->doc;
+    told.id = (u_char *) claim->action->id;
+
+    payload = ngx_http_approval_sender_open(sender, told.id, &claim->payload);
+    told.doc = ngx_http_approval_action_open(sender->mcf, told.id, &doc);
+
+    if (claim->facts.len) {
+        told.facts = ngx_http_approval_sender_open(sender, told.id,
+                                                   &claim->facts);
+    }
+
+    if (payload == NULL || told.doc == NULL
+        || ngx_http_approval_sender_take(sender, claim, payload, &told)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, sender->log, 0,
+                      "approval: message \"%V\" of action %*s is not sent: "
+                      "its channel is not configured any more, or it was "
+                      "sealed by another approval_key",
+                      &name, (size_t) APPROVAL_ID_LEN, told.id);
+
+        ngx_http_approval_queue_done(sender->mcf->store, told.id, &name,
+                                     claim->attempt, 0, 0);
+    }
+
+    json_decref(payload);
+    json_decref(told.doc);
+    json_decref(told.facts);
+}
+
+
+static ngx_int_t
+ngx_http_approval_sender_take(ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_claim_t *claim, json_t *payload,
+    ngx_http_approval_told_t *told)
+{
+    ngx_str_t                         name;
+    ngx_msec_t                        interval;
+    ngx_msec_int_t                    left;
+    ngx_http_approval_letter_t       *letter;
+    const ngx_http_approval_reply_t  *action;
+
+    action = claim->action;
+
+    name = ngx_http_approval_json_get(payload, "c");
+    told->channel = ngx_http_approval_sender_channel(sender, &name);
+
+    if (told->channel == NULL
+        || ngx_http_approval_sender_event(claim, &told->event) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    told->created = action->created;
+    told->expires = action->expires;
+    told->told = action->now;
+    told->recent = json_integer_value(json_object_get(payload, "r"));
+    told->approver = ngx_http_approval_json_get(payload, "a");
+    told->base = ngx_http_approval_json_get(payload, "b");
+
+    interval = (ngx_msec_t) json_integer_value(json_object_get(payload, "i"));
+
+    left = approval_event_open(told->event)
+           ? (ngx_msec_int_t) (action->expires - action->now)
+           : NGX_HTTP_APPROVAL_SENDER_OUTCOME;
+
+    name = claim->name;
+
+    letter = ngx_http_approval_letter_create(sender, told, &name,
+                                             claim->attempt, claim->again,
+                                             interval, left);
+    if (letter == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_letter_send(letter);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_sender_event(const ngx_http_approval_claim_t *claim,
+    approval_event_e *event)
+{
+    size_t       len;
+    u_char      *p;
+    ngx_int_t    n;
+    const char  *name;
+
+    p = claim->name.data;
+
+    switch (p[0]) {
+
+    case NGX_HTTP_APPROVAL_KIND_MESSAGE:
+        *event = APPROVAL_EVENT_REQUESTED;
+        return NGX_OK;
+
+    case NGX_HTTP_APPROVAL_KIND_ESCALATE:
+        *event = APPROVAL_EVENT_ESCALATED;
+        return NGX_OK;
+
+    case NGX_HTTP_APPROVAL_KIND_REMIND:
+        *event = APPROVAL_EVENT_REMINDER;
+        return NGX_OK;
+    }
+
+    for (n = APPROVAL_EVENT_APPROVED; n <= APPROVAL_EVENT_FAILED; n++) {
+        name = approval_event_name(n);
+        len = ngx_strlen(name);
+
+        if (claim->name.len > len + 3
+            && ngx_strncmp(p + 2, name, len) == 0 && p[2 + len] == ':')
+        {
+            *event = n;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
+static json_t *
+ngx_http_approval_sender_open(ngx_http_approval_sender_t *sender, u_char *id,
+    const ngx_str_t *sealed)
+{
+    json_t          *json;
+    const char      *err;
+    approval_buf_t   text;
+    approval_str_t   aad, s;
+
+    json = NULL;
+
+    aad.data = id;
+    aad.len = APPROVAL_ID_LEN;
+
+    s.data = sealed->data;
+    s.len = sealed->len;
+
+    approval_buf_init(&text);
+
+    if (approval_open(sender->mcf->keyring, "deliver", aad, s, &text)
+        == APPROVAL_OK
+        && !text.failed)
+    {
+        json = approval_json_parse(approval_buf_str(&text), &err);
+    }
+
+    approval_buf_wipe(&text);
+
+    return json;
+}
+
+
+static ngx_http_approval_channel_t *
+ngx_http_approval_sender_channel(ngx_http_approval_sender_t *sender,
+    ngx_str_t *name)
+{
+    ngx_uint_t                     i;
+    ngx_http_approval_channel_t  **channel;
+
+    channel = sender->mcf->channels.elts;
+
+    for (i = 0; i < sender->mcf->channels.nelts; i++) {
+        if (channel[i]->url && channel[i]->name.len == name->len
+            && ngx_strncmp(channel[i]->name.data, name->data, name->len) == 0)
+        {
+            return channel[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_http_approval_state_e state, json_t *facts)
+{
+    ngx_str_t                    sealed;
+    ngx_uint_t                   room;
+    approval_buf_t               text;
+    ngx_http_approval_sender_t  *sender;
+
+    sender = mcf->sender;
+
+    if (sender == NULL || mcf->store == NULL) {
+        return;
+    }
+
+    room = (sender->active < NGX_HTTP_APPROVAL_SENDER_MAX)
+           ? NGX_HTTP_APPROVAL_SENDER_MAX - sender->active : 0;
+
+    approval_buf_init(&text);
+
+    if (ngx_http_approval_outcome_facts(mcf, id, facts, &text) == NGX_OK) {
+        sealed.data = text.data;
+        sealed.len = text.len;
+
+        (void) ngx_http_approval_queue_outcome(mcf->store, id,
+                                         ngx_http_approval_state_name(state),
+                                               &sealed, sender->lease, room,
+                                             ngx_http_approval_sender_claimed,
+                                               sender);
+    }
+
+    approval_buf_free(&text);
+}
+
+
+/* Of all that is on record, what people want to read. */
+
+static ngx_int_t
+ngx_http_approval_outcome_facts(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, json_t *facts, approval_buf_t *out)
+{
+    json_t          *json, *value;
+    ngx_int_t        rc;
+    ngx_uint_t       i;
+    approval_buf_t   text;
+    approval_str_t   aad;
+
+    static const char  *names[] = { "approvers", "by", "comment", "why",
+                                    "outcome" };
+
+    json = json_object();
+    if (json == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        value = json_object_get(facts, names[i]);
+
+        if (value && json_object_set(json, names[i], value) != 0) {
+            json_decref(json);
+            return NGX_ERROR;
+        }
+    }
+
+    aad.data = id;
+    aad.len = APPROVAL_ID_LEN;
+
+    approval_buf_init(&text);
+
+    rc = (approval_json_canonical(json, &text) == APPROVAL_OK && !text.failed
+          && approval_seal(mcf->keyring, "deliver", aad,
+                           approval_buf_str(&text), out)
+             == APPROVAL_OK
+          && !out->failed)
+         ? NGX_OK : NGX_ERROR;
+
+    approval_buf_wipe(&text);
+    json_decref(json);
+
+    return rc;
+}

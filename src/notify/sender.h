@@ -1,0 +1,92 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * "url": messages that outlive the request.  What is to be sent is in the
+ * store's queue; each worker sends what it put there itself, and what others
+ * left behind, or what became due: escalations, reminders, outcomes.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_SENDER_H
+#define NGX_HTTP_APPROVAL_SENDER_H
+
+
+#include "event/http.h"
+#include "notify/attempt.h"
+#include "store/queue.h"
+
+
+#define NGX_HTTP_APPROVAL_SENDER_MAX    64     /* messages at a time    */
+#define NGX_HTTP_APPROVAL_SENDER_GRACE  3000   /* ms, of every lease    */
+
+/* The kinds of messages: the first letters of their names. */
+
+#define NGX_HTTP_APPROVAL_KIND_MESSAGE   'm'
+#define NGX_HTTP_APPROVAL_KIND_ESCALATE  'e'
+#define NGX_HTTP_APPROVAL_KIND_REMIND    'r'
+#define NGX_HTTP_APPROVAL_KIND_OUTCOME   'o'
+
+
+typedef struct ngx_http_approval_sender_s  ngx_http_approval_sender_t;
+typedef struct ngx_http_approval_letter_s  ngx_http_approval_letter_t;
+typedef struct ngx_http_approval_plan_s    ngx_http_approval_plan_t;
+
+
+/* Owned by the worker; ends before its store. */
+
+struct ngx_http_approval_sender_s {
+    void                          *ident[4];    /* the timer's debug log takes
+                                                   this for a connection      */
+    ngx_event_t                    poll;
+    ngx_http_approval_main_conf_t *mcf;
+    ngx_log_t                     *log;
+    ngx_http_approval_http_t      *http;
+    ngx_queue_t                    letters;
+    ngx_uint_t                     active;      /* letters                    */
+    ngx_msec_t                     lease;       /* the longest of a channel   */
+    unsigned                       asking:1;
+};
+
+
+ngx_http_approval_sender_t *ngx_http_approval_sender_create(
+    ngx_http_approval_main_conf_t *mcf, ngx_resolver_t *resolver,
+    ngx_msec_t resolver_timeout, ngx_log_t *log);
+void ngx_http_approval_sender_destroy(ngx_http_approval_sender_t *sender);
+
+ngx_msec_t ngx_http_approval_sender_lease(
+    ngx_http_approval_channel_t *channel);
+
+/* The queue's handler: sender is data. */
+void ngx_http_approval_sender_claimed(void *data,
+    const ngx_http_approval_claim_t *claim);
+
+
+/*
+ * plan.c: what one action's approvers are to be told.  told is what all its
+ * messages share; the plan keeps what it needs, and ends with plan_send().
+ */
+
+ngx_http_approval_plan_t *ngx_http_approval_plan_create(
+    ngx_http_approval_sender_t *sender, const ngx_http_approval_told_t *told);
+ngx_int_t ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan,
+    u_char kind, ngx_http_approval_channel_t *channel, ngx_str_t *approver,
+    ngx_msec_t due, ngx_msec_t again);
+void ngx_http_approval_plan_send(ngx_http_approval_plan_t *plan);
+
+
+/* letter.c: one message, being sent. */
+
+/* name: the queue's; again: how often it was sent before.  NULL: no memory. */
+ngx_http_approval_letter_t *ngx_http_approval_letter_create(
+    ngx_http_approval_sender_t *sender, const ngx_http_approval_told_t *told,
+    ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t again,
+    ngx_msec_t interval, ngx_msec_int_t left);
+void ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter);
+void ngx_http_approval_letter_free(ngx_http_approval_letter_t *letter);
+
+/* To free all of a sender's. */
+ngx_http_approval_letter_t *ngx_http_approval_letter_of(ngx_queue_t *q);
+
+
+#endif /* NGX_HTTP_APPROVAL_SENDER_H */

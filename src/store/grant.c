@@ -1,0 +1,125 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Grants: approvals that are remembered.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/internal.h"
+
+
+#define NGX_HTTP_APPROVAL_GRANTS_LIMIT  1000
+
+
+static void ngx_http_approval_grants_reply(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static ngx_int_t ngx_http_approval_grants_each(ngx_http_approval_op_t *op,
+    redisReply *reply);
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_grants(ngx_http_approval_store_t *store,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   limit[NGX_INT64_LEN];
+    ngx_str_t                args[1];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GRANTS,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_grants_reply;
+
+    ngx_http_approval_number(&args[0], limit, NGX_HTTP_APPROVAL_GRANTS_LIMIT);
+
+    if (ngx_http_approval_op_send(op, "grants", 1, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                args[1];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    args[0].data = grant;
+    args[0].len = APPROVAL_ID_LEN;
+
+    if (ngx_http_approval_op_send(op, "grants", 1, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+static void
+ngx_http_approval_grants_reply(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_reply_t  r;
+
+    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+
+    r.rc = ngx_http_approval_grants_each(op, reply);
+    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+
+    ngx_http_approval_op_end(op, &r);
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_each(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    size_t                      i;
+    int64_t                     now;
+    ngx_http_approval_reply_t   r;
+
+    if (reply == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
+        || reply->element[1]->type != REDIS_REPLY_INTEGER)
+    {
+        if (reply->type == REDIS_REPLY_ERROR) {
+            ngx_http_approval_reply_error(op->store, "grants", reply);
+        }
+
+        return NGX_ERROR;
+    }
+
+    now = reply->element[1]->integer;
+
+    for (i = 2; i < reply->elements && op->handler; i++) {
+        if (ngx_http_approval_reply_entry(op->store, "grants",
+                                          reply->element[i], now, &r)
+            == NGX_OK)
+        {
+            op->handler(op->data, &r);
+        }
+
+        ngx_http_approval_reply_free(&r);
+    }
+
+    return NGX_DONE;
+}

@@ -1,0 +1,23 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- A requester does not wait any more; with the last one its action may end.
+--
+-- ARGV[3..]  decision ('': the action stays open), retention
+-- ok         s cancelled: it ended
+-- no         it is not open
+
+local decision, retention = ARGV[3], tonumber(ARGV[4])
+
+local a = read(key)
+
+if not a or (a.s ~= 'pending' and a.s ~= 'approved') then
+    return refuse(a)
+end
+
+if wait(key, -1) < 0 and decision ~= '' and a.s == 'pending' and now < a.x
+   and redis.call('EXISTS', key .. DECISION) == 0
+then
+    close(a, 'cancelled', decision, retention)
+end
+
+return ok(a)

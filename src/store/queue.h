@@ -1,0 +1,83 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Messages to be sent, in Redis: each is given to one worker, for the time of
+ * a lease, and to another one if the first does not say that it was sent.
+ * Names and keys are explained in queue_add.lua.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_QUEUE_H
+#define NGX_HTTP_APPROVAL_QUEUE_H
+
+
+#include "store/store.h"
+
+
+#define NGX_HTTP_APPROVAL_QUEUE_NAME  24
+
+
+typedef struct {
+    u_char                          name[NGX_HTTP_APPROVAL_QUEUE_NAME];
+                                                  /* NUL-terminated        */
+    ngx_str_t                       payload;      /* sealed                */
+    ngx_msec_t                      due;          /* from now              */
+    unsigned                        mine:1;       /* sent at once by this
+                                                     worker                */
+} ngx_http_approval_entry_t;
+
+
+/* What is to be sent now, by this worker; it ends with the call. */
+
+typedef struct {
+    const ngx_http_approval_reply_t *action;      /* but for votes         */
+    ngx_str_t                       name;
+    ngx_str_t                       payload;
+    ngx_str_t                       facts;        /* of an outcome, sealed */
+    ngx_uint_t                      attempt;      /* from 1                */
+    ngx_uint_t                      again;        /* how often sent before */
+} ngx_http_approval_claim_t;
+
+
+/* Once for each message, and at last with NULL. */
+typedef void (*ngx_http_approval_claim_pt)(void *data,
+    const ngx_http_approval_claim_t *claim);
+
+
+/* handlers as in store.h; NULL: nobody wants to know.  NGX_ERROR: not sent. */
+
+ngx_int_t ngx_http_approval_queue_add(ngx_http_approval_store_t *store,
+    u_char *id, ngx_http_approval_entry_t *entries, ngx_uint_t n,
+    ngx_msec_t lease, ngx_http_approval_store_pt handler, void *data);
+
+ngx_int_t ngx_http_approval_queue_claim(ngx_http_approval_store_t *store,
+    ngx_uint_t limit, ngx_msec_t lease, ngx_http_approval_claim_pt claim,
+    void *data);
+
+/* NGX_DECLINED: it is not ours to send (any more). */
+ngx_http_approval_op_t *ngx_http_approval_queue_keep(
+    ngx_http_approval_store_t *store, u_char *id, ngx_str_t *name,
+    ngx_uint_t attempt, ngx_msec_t ms, ngx_uint_t begin,
+    ngx_http_approval_store_pt handler, void *data);
+
+/* name may be empty: of a message that was sent without the queue. */
+void ngx_http_approval_queue_done(ngx_http_approval_store_t *store,
+    u_char *id, ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t sent,
+    ngx_msec_t again);
+
+/* limit: how many messages this worker takes itself. */
+ngx_int_t ngx_http_approval_queue_outcome(ngx_http_approval_store_t *store,
+    u_char *id, ngx_str_t *state, ngx_str_t *facts, ngx_msec_t lease,
+    ngx_uint_t limit, ngx_http_approval_claim_pt claim, void *data);
+
+/*
+ * Has this been asked before, by anyone, in the last ms?  mark: 32 characters
+ * that nobody can guess.  NGX_OK: no; NGX_DECLINED: yes.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_once(
+    ngx_http_approval_store_t *store, u_char *mark, ngx_msec_t ms,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+#endif /* NGX_HTTP_APPROVAL_QUEUE_H */

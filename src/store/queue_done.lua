@@ -1,0 +1,52 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- A message was sent, or was given up.  How many were is counted in the
+-- action: nk and nf.  What is given up makes the action's escalations due.
+--
+-- ARGV[3..]  name ('': of a message that never was in the queue), attempts so
+--            far, 1 if it was sent, ms until it is due again (0: it is not)
+-- ok         noted
+-- no         another worker has it
+
+local name, sent, again = ARGV[3], ARGV[5] == '1', tonumber(ARGV[6])
+
+local a = read(key)
+local queue, deliver = key .. ':deliver', prefix .. 'deliver'
+local kind = name == '' and 'm' or string.sub(name, 1, 1)
+
+if not a then
+    return answer('no', nil)
+end
+
+if name ~= '' then
+    if redis.call('HGET', queue, 'a:' .. name) ~= ARGV[4] then
+        return answer('no', a)
+    end
+
+    if again > 0 and a.s == 'pending' then
+        redis.call('HINCRBY', queue, 's:' .. name, 1)
+        redis.call('HSET', queue, 'a:' .. name, 0)
+        redis.call('ZADD', deliver, int(now + again), id .. ':' .. name)
+    else
+        redis.call('ZREM', deliver, id .. ':' .. name)
+    end
+end
+
+if kind == 'm' or kind == 'e' then
+    redis.call('HINCRBY', key, sent and 'nk' or 'nf', 1)
+
+    if not sent then
+        redis.call('HDEL', queue, name)
+
+        for _, other in ipairs(redis.call('HKEYS', queue)) do
+            if string.match(other, '^e%d+$')
+               and redis.call('HEXISTS', queue, 'a:' .. other) == 0
+            then
+                redis.call('ZADD', deliver, 'XX', int(now),
+                           id .. ':' .. other)
+            end
+        end
+    end
+end
+
+return ok(a)

@@ -1,0 +1,32 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- Who sends a message keeps it: for the next attempt, or until it is due.
+--
+-- ARGV[3..]  name, attempts so far, ms, 1 if an attempt begins
+-- ok         kept
+-- no         another worker has it, or it is not to be sent any more
+
+local name, ms = ARGV[3], tonumber(ARGV[5])
+
+local a = read(key)
+local queue, deliver = key .. ':deliver', prefix .. 'deliver'
+local member = id .. ':' .. name
+
+if not a or redis.call('HGET', queue, 'a:' .. name) ~= ARGV[4]
+   or not redis.call('ZSCORE', deliver, member)
+then
+    return answer('no', a)
+end
+
+if string.sub(name, 1, 1) ~= 'o' and (a.s ~= 'pending' or now >= a.x) then
+    redis.call('ZREM', deliver, member)
+    return answer('no', a)
+end
+
+if ARGV[6] == '1' then
+    redis.call('HINCRBY', queue, 'a:' .. name, 1)
+end
+
+redis.call('ZADD', deliver, int(now + ms), member)
+
+return ok(a)

@@ -1,0 +1,49 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- How an action ended, or went on, for all whom its message was sent to; once
+-- for each state.  The first of the messages are the caller's to send.
+--
+-- ARGV[3..]  state, facts, lease, limit
+-- ok         a list of {name, payload, facts, attempt, again, action}
+-- no         nobody is to be told, or they are told already
+
+local state, facts = ARGV[3], ARGV[4]
+local lease, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local queue, deliver = key .. ':deliver', prefix .. 'deliver'
+local a = read(key)
+
+if not a or (state ~= 'approved' and a.s ~= state)
+   or redis.call('EXISTS', queue) == 0
+   or redis.call('HSETNX', queue, 'f:' .. state, facts) == 0
+then
+    return answer('no', a)
+end
+
+local out, described = { 'ok', now }, {}
+
+describe(described, id, false)
+
+for _, base in ipairs(redis.call('HKEYS', queue)) do
+    if string.match(base, '^[me]%d+$')
+       and redis.call('HEXISTS', queue, 'a:' .. base) == 1
+    then
+        local name, due = 'o:' .. state .. ':' .. base, 0
+
+        if #out - 2 < limit then
+            redis.call('HSET', queue, 'a:' .. name, 1)
+            due = lease
+            out[#out + 1] = { name, redis.call('HGET', queue, base), facts,
+                              1, 0, described }
+        end
+
+        redis.call('ZADD', deliver, int(now + due), id .. ':' .. name)
+    end
+end
+
+local ttl = redis.call('PTTL', key)
+
+redis.call('PEXPIRE', queue, int(ttl))
+keep(deliver, ttl)
+
+return out

@@ -1,0 +1,172 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/internal.h"
+#include "store/shadow.h"
+
+
+/* Fields of one day: about 1 MB, and who asks for it reads all of them. */
+
+#define NGX_HTTP_APPROVAL_SHADOW_MAX  5000
+
+#define NGX_HTTP_APPROVAL_SHADOW_KEY  "shadow:"
+
+
+static ngx_int_t ngx_http_approval_shadow_send(ngx_http_approval_op_t *op,
+    u_char *day, ngx_uint_t nargs, ngx_str_t *args);
+static void ngx_http_approval_shadow_done(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static ngx_int_t ngx_http_approval_shadow_fields(ngx_http_approval_op_t *op,
+    redisReply *reply, ngx_http_approval_reply_t *r);
+
+
+void
+ngx_http_approval_shadow_day(u_char day[NGX_HTTP_APPROVAL_SHADOW_DAY],
+    int64_t ms)
+{
+    ngx_tm_t  tm;
+    u_char    buf[NGX_HTTP_APPROVAL_SHADOW_DAY + NGX_INT_T_LEN];
+
+    ngx_gmtime((time_t) (ms / 1000), &tm);
+
+    ngx_sprintf(buf, "%4d%02d%02d", tm.ngx_tm_year, tm.ngx_tm_mon,
+                tm.ngx_tm_mday);
+
+    ngx_memcpy(day, buf, NGX_HTTP_APPROVAL_SHADOW_DAY);
+}
+
+
+void
+ngx_http_approval_store_shadow(ngx_http_approval_store_t *store, int64_t ms,
+    approval_str_t hash, approval_str_t sealed)
+{
+    u_char                   day[NGX_HTTP_APPROVAL_SHADOW_DAY];
+    u_char                   hour[NGX_INT_T_LEN], max[NGX_INT64_LEN],
+                             ttl[NGX_INT64_LEN];
+    ngx_str_t                args[5];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
+                                     NULL, NULL, NULL);
+    if (op == NULL) {
+        return;
+    }
+
+    ngx_http_approval_shadow_day(day, ms);
+
+    args[0].data = (u_char *) hash.data;
+    args[0].len = hash.len;
+    args[1].data = hour;
+    args[1].len = ngx_sprintf(hour, "%02d", (int) (ms / 3600000 % 24)) - hour;
+    args[2].data = (u_char *) sealed.data;
+    args[2].len = sealed.len;
+    ngx_http_approval_number(&args[3], max, NGX_HTTP_APPROVAL_SHADOW_MAX);
+    ngx_http_approval_number(&args[4], ttl, (NGX_HTTP_APPROVAL_SHADOW_DAYS + 1)
+                                            * 86400);
+
+    (void) ngx_http_approval_shadow_send(op, day, 5, args);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_shadow_read(ngx_http_approval_store_t *store,
+    u_char day[NGX_HTTP_APPROVAL_SHADOW_DAY],
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    return (ngx_http_approval_shadow_send(op, day, 0, NULL) == NGX_OK) ? op
+                                                                       : NULL;
+}
+
+
+static ngx_int_t
+ngx_http_approval_shadow_send(ngx_http_approval_op_t *op, u_char *day,
+    ngx_uint_t nargs, ngx_str_t *args)
+{
+    u_char  *p;
+    u_char   key[sizeof(NGX_HTTP_APPROVAL_SHADOW_KEY)
+                 + NGX_HTTP_APPROVAL_SHADOW_DAY];
+
+    p = ngx_cpymem(key, NGX_HTTP_APPROVAL_SHADOW_KEY,
+                   sizeof(NGX_HTTP_APPROVAL_SHADOW_KEY) - 1);
+    p = ngx_cpymem(p, day, NGX_HTTP_APPROVAL_SHADOW_DAY);
+    *p = '\0';
+
+    op->done = ngx_http_approval_shadow_done;
+
+    if (ngx_http_approval_op_send(op, (char *) key, nargs, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_approval_shadow_done(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_reply_t  r;
+
+    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+
+    r.rc = NGX_ERROR;
+    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+
+    if (reply == NULL) {
+        op->store->errors++;
+
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(op->store, "shadow", reply);
+
+    } else if (reply->type == REDIS_REPLY_ARRAY && op->handler) {
+        r.rc = ngx_http_approval_shadow_fields(op, reply, &r);
+    }
+
+    ngx_http_approval_op_end(op, &r);
+
+    ngx_http_approval_reply_free(&r);
+}
+
+
+static ngx_int_t
+ngx_http_approval_shadow_fields(ngx_http_approval_op_t *op, redisReply *reply,
+    ngx_http_approval_reply_t *r)
+{
+    size_t       i;
+    redisReply  *value;
+
+    r->votes = ngx_alloc((reply->elements + 1) * sizeof(ngx_str_t),
+                         op->store->log);
+    if (r->votes == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+        value = reply->element[i];
+
+        if (value->type != REDIS_REPLY_STRING) {
+            return NGX_ERROR;
+        }
+
+        r->votes[i].data = (u_char *) value->str;
+        r->votes[i].len = value->len;
+    }
+
+    r->nvotes = reply->elements & ~(size_t) 1;
+
+    return NGX_OK;
+}

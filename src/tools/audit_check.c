@@ -1,0 +1,246 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * approval-audit check: an excerpt that "export" made.
+ */
+
+
+#define _POSIX_C_SOURCE  200809L
+
+#include "tools/audit_tools.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+
+static int check_file(approval_options_t *o, const char *name,
+    unsigned long counts[3]);
+static int check_line(approval_options_t *o, approval_str_t text,
+    const char **err);
+static int check_proof(approval_options_t *o, json_t *record, json_t *proof,
+    const unsigned char hash[APPROVAL_SHA256_LEN], const char **err);
+static int check_path(json_t *value, approval_buf_t *path);
+
+
+int
+approval_command_check(approval_options_t *o)
+{
+    size_t         i;
+    unsigned long  counts[3] = { 0, 0, 0 };
+
+    if (o->nfiles == 0 || o->nkeys == 0) {
+        fputs("usage: approval-audit check EXCERPT... --key PUB.pem\n",
+              stderr);
+        return APPROVAL_EXIT_USAGE;
+    }
+
+    for (i = 0; i < o->nfiles; i++) {
+        if (check_file(o, o->files[i], counts) != 0) {
+            return APPROVAL_EXIT_USAGE;
+        }
+    }
+
+    printf("%lu records proved, %lu not covered by a checkpoint, %lu that do "
+           "not hold\n", counts[0], counts[2], counts[1]);
+
+    if (counts[1]) {
+        return APPROVAL_EXIT_TAMPERED;
+    }
+
+    return counts[2] || counts[0] == 0 ? APPROVAL_EXIT_INCOMPLETE
+                                       : APPROVAL_EXIT_OK;
+}
+
+
+static int
+check_file(approval_options_t *o, const char *name, unsigned long counts[3])
+{
+    int             rc;
+    FILE           *file;
+    char           *line;
+    size_t          size;
+    ssize_t         n;
+    const char     *err;
+    unsigned long   number;
+    approval_str_t  text;
+
+    file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
+
+    if (file == NULL) {
+        perror(name);
+        return -1;
+    }
+
+    line = NULL;
+    size = 0;
+    number = 0;
+
+    while ((n = getline(&line, &size, file)) > 0) {
+        number++;
+
+        text.data = (unsigned char *) line;
+        text.len = line[n - 1] == '\n' ? (size_t) n - 1 : (size_t) n;
+
+        rc = check_line(o, text, &err);
+
+        if (rc != APPROVAL_EXIT_OK) {
+            printf("%s %s:%lu: %s\n",
+                   rc == APPROVAL_EXIT_TAMPERED ? "tampered" : "incomplete",
+                   name, number, err);
+        }
+
+        counts[rc]++;
+    }
+
+    free(line);
+
+    if (file != stdin) {
+        fclose(file);
+    }
+
+    return 0;
+}
+
+
+static int
+check_line(approval_options_t *o, approval_str_t text, const char **err)
+{
+    int             rc;
+    json_t         *line, *record, *proof, *event;
+    approval_buf_t  out;
+    unsigned char   hash[APPROVAL_SHA256_LEN];
+
+    line = approval_json_parse(text, err);
+    if (line == NULL) {
+        return APPROVAL_EXIT_TAMPERED;
+    }
+
+    record = json_object_get(line, "record");
+    proof = json_object_get(line, "proof");
+    rc = APPROVAL_EXIT_TAMPERED;
+    *err = "there is no record";
+
+    approval_buf_init(&out);
+
+    if (record && approval_json_canonical(record, &out) == APPROVAL_OK
+        && approval_record_read(approval_buf_str(&out), &event, hash, err)
+           == APPROVAL_OK)
+    {
+        json_decref(event);
+
+        if (json_is_object(proof)) {
+            rc = check_proof(o, record, proof, hash, err);
+
+        } else {
+            *err = "the record was not covered by a checkpoint yet";
+            rc = APPROVAL_EXIT_INCOMPLETE;
+        }
+    }
+
+    approval_buf_free(&out);
+    json_decref(line);
+
+    return rc;
+}
+
+
+static int
+check_proof(approval_options_t *o, json_t *record, json_t *proof,
+    const unsigned char hash[APPROVAL_SHA256_LEN], const char **err)
+{
+    int                            rc;
+    size_t                         i;
+    json_t                        *note;
+    uint64_t                       seq;
+    approval_buf_t                 path;
+    approval_str_t                 text;
+    static approval_checkpoint_t   cp;
+
+    note = json_object_get(proof, "checkpoint");
+    seq = (uint64_t) json_integer_value(json_object_get(record, "seq"));
+
+    text.data = (const unsigned char *) json_string_value(note);
+    text.len = json_string_length(note);
+
+    rc = APPROVAL_DECLINED;
+    *err = "there is no checkpoint";
+
+    for (i = 0; text.data && i < o->nkeys && rc != APPROVAL_OK; i++) {
+        rc = approval_checkpoint_read(o->keys[i], text, &cp, err);
+    }
+
+    if (rc != APPROVAL_OK) {
+        return APPROVAL_EXIT_TAMPERED;
+    }
+
+    *err = "the proof does not lead to the checkpoint's root";
+
+    if (memcmp(cp.head.writer,
+               json_string_value(json_object_get(record, "writer")),
+               APPROVAL_WRITER_LEN)
+        != 0)
+    {
+        return APPROVAL_EXIT_TAMPERED;
+    }
+
+    approval_buf_init(&path);
+
+    rc = check_path(json_object_get(proof, "audit_path"), &path);
+
+    if (rc == APPROVAL_OK) {
+        rc = approval_merkle_verify(hash, seq - 1, cp.head.seq,
+                                    approval_buf_str(&path), cp.root);
+    }
+
+    approval_buf_free(&path);
+
+    return rc == APPROVAL_OK ? APPROVAL_EXIT_OK : APPROVAL_EXIT_TAMPERED;
+}
+
+
+static int
+check_path(json_t *value, approval_buf_t *path)
+{
+    size_t          len;
+    const char     *s;
+    unsigned char   hash[APPROVAL_SHA256_LEN];
+    approval_str_t  hex;
+
+    s = json_string_value(value);
+
+    if (s == NULL) {
+        return APPROVAL_DECLINED;
+    }
+
+    for (len = json_string_length(value); len; /* void */ ) {
+
+        if (len < 2 * sizeof(hash)) {
+            return APPROVAL_DECLINED;
+        }
+
+        hex.data = (const unsigned char *) s;
+        hex.len = 2 * sizeof(hash);
+
+        if (approval_hex_decode(hash, hex) != sizeof(hash)) {
+            return APPROVAL_DECLINED;
+        }
+
+        approval_buf_add(path, hash, sizeof(hash));
+
+        s += hex.len;
+        len -= hex.len;
+
+        if (len) {
+            if (*s != ' ') {
+                return APPROVAL_DECLINED;
+            }
+
+            s++;
+            len--;
+        }
+    }
+
+    return path->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}

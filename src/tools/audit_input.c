@@ -1,0 +1,314 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The files, read side by side: at each step the record that some writer's
+ * chain goes on with, and of those the oldest.
+ */
+
+
+#define _POSIX_C_SOURCE  200809L
+
+#include "tools/audit_tools.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+
+#define LINE_MAX_BYTES  (16 * 1024 * 1024)
+#define TRIES           1000
+
+
+typedef struct {
+    const char          *name;
+    FILE                *file;
+    char                *buf;
+    size_t               size;
+    unsigned long        line;
+    json_t              *event;      /* NULL: at the end */
+    approval_str_t       text;
+    unsigned char        hash[APPROVAL_SHA256_LEN];
+} source_t;
+
+struct approval_input_s {
+    approval_verify_t   *verify;
+    source_t            *sources;
+    size_t               n;
+    source_t            *used;       /* whose record was given out */
+};
+
+
+static int source_next(approval_input_t *in, source_t *s);
+static int source_line(approval_input_t *in, source_t *s, size_t len);
+static int source_suffix(approval_input_t *in, source_t *s,
+    approval_str_t line, const char *err);
+static const char *source_time(source_t *s);
+
+
+approval_input_t *
+approval_input_open(char **files, size_t n, approval_verify_t *v)
+{
+    size_t             i;
+    approval_input_t  *in;
+
+    in = calloc(1, sizeof(approval_input_t));
+
+    if (in) {
+        in->sources = calloc(n ? n : 1, sizeof(source_t));
+    }
+
+    if (in == NULL || in->sources == NULL) {
+        fputs("approval-audit: no memory\n", stderr);
+        free(in);
+        return NULL;
+    }
+
+    in->verify = v;
+    in->n = n;
+
+    for (i = 0; i < n; i++) {
+        in->sources[i].name = files[i];
+        in->sources[i].file = strcmp(files[i], "-") == 0
+                              ? stdin : fopen(files[i], "rb");
+
+        if (in->sources[i].file == NULL) {
+            perror(files[i]);
+            approval_input_close(in);
+            return NULL;
+        }
+    }
+
+    for (i = 0; i < n; i++) {
+        if (source_next(in, &in->sources[i]) < 0) {
+            approval_input_close(in);
+            return NULL;
+        }
+    }
+
+    return in;
+}
+
+
+void
+approval_input_close(approval_input_t *in)
+{
+    size_t  i;
+
+    if (in == NULL) {
+        return;
+    }
+
+    for (i = 0; i < in->n; i++) {
+        if (in->sources[i].file && in->sources[i].file != stdin) {
+            fclose(in->sources[i].file);
+        }
+
+        json_decref(in->sources[i].event);
+        free(in->sources[i].buf);
+    }
+
+    free(in->sources);
+    free(in);
+}
+
+
+int
+approval_input_next(approval_input_t *in, approval_entry_t *entry)
+{
+    int        good, expected;
+    size_t     i;
+    source_t  *s, *best;
+
+    if (in->used) {
+        s = in->used;
+        in->used = NULL;
+
+        if (source_next(in, s) < 0) {
+            return -1;
+        }
+    }
+
+    best = NULL;
+    good = 0;
+
+    for (i = 0; i < in->n; i++) {
+        s = &in->sources[i];
+
+        if (s->event == NULL) {
+            continue;
+        }
+
+        expected = in->n == 1 || approval_verify_expects(in->verify, s->event);
+
+        if (best == NULL || expected > good
+            || (expected == good
+                && strcmp(source_time(s), source_time(best)) < 0))
+        {
+            best = s;
+            good = expected;
+        }
+    }
+
+    if (best == NULL) {
+        return 0;
+    }
+
+    in->used = best;
+
+    entry->place.file = best->name;
+    entry->place.line = best->line;
+    entry->event = best->event;
+    entry->line = best->text;
+    memcpy(entry->hash, best->hash, APPROVAL_SHA256_LEN);
+
+    return 1;
+}
+
+
+static const char *
+source_time(source_t *s)
+{
+    const char  *time;
+
+    time = json_string_value(json_object_get(s->event, "time"));
+
+    return time ? time : "";
+}
+
+
+static int
+source_next(approval_input_t *in, source_t *s)
+{
+    ssize_t           n;
+    approval_place_t  place;
+
+    json_decref(s->event);
+    s->event = NULL;
+
+    for ( ;; ) {
+        n = getline(&s->buf, &s->size, s->file);
+
+        if (n < 0) {
+            if (ferror(s->file)) {
+                perror(s->name);
+                return -1;
+            }
+
+            return 0;
+        }
+
+        s->line++;
+
+        place.file = s->name;
+        place.line = s->line;
+
+        if (n > LINE_MAX_BYTES) {
+            approval_verify_broken(in->verify, &place, APPROVAL_FOUND_TAMPERED,
+                                   "the line is too long for a record");
+            continue;
+        }
+
+        if (s->buf[n - 1] != '\n') {
+            approval_verify_broken(in->verify, &place,
+                                   APPROVAL_FOUND_INCOMPLETE,
+                                   "the file ends inside a line");
+            continue;
+        }
+
+        if (source_line(in, s, (size_t) n - 1)) {
+            return 1;
+        }
+    }
+}
+
+
+/* 1: there is a record in it. */
+
+static int
+source_line(approval_input_t *in, source_t *s, size_t len)
+{
+    int               rc;
+    const char       *err;
+    approval_str_t    line;
+    approval_place_t  place;
+
+    line.data = (unsigned char *) s->buf;
+    line.len = len;
+
+    place.file = s->name;
+    place.line = s->line;
+
+    if (len == 0) {
+        approval_verify_torn(in->verify, &place);
+        return 0;
+    }
+
+    rc = approval_record_read(line, &s->event, s->hash, &err);
+
+    if (rc == APPROVAL_OK) {
+        s->text = line;
+        return 1;
+    }
+
+    return source_suffix(in, s, line, err);
+}
+
+
+/*
+ * A writer that was killed, or found the disk full, may leave part of a line,
+ * and the next record of another writer then stands right behind it.
+ */
+
+static int
+source_suffix(approval_input_t *in, source_t *s, approval_str_t line,
+    const char *err)
+{
+    size_t            i, tries;
+    const char       *why;
+    approval_str_t    rest;
+    approval_place_t  place;
+
+    place.file = s->name;
+    place.line = s->line;
+
+    tries = 0;
+
+    for (i = 1; i + 1 < line.len && tries < TRIES; i++) {
+
+        if (line.data[i] != '{' || line.data[i + 1] != '"') {
+            continue;
+        }
+
+        tries++;
+
+        rest.data = line.data + i;
+        rest.len = line.len - i;
+
+        if (approval_record_read(rest, &s->event, s->hash, &why)
+            == APPROVAL_OK)
+        {
+            s->text = rest;
+
+            if (line.data[0] == '{' && line.data[i - 1] != '}') {
+                approval_verify_torn(in->verify, &place);
+
+            } else {
+                approval_verify_broken(in->verify, &place,
+                                       APPROVAL_FOUND_TAMPERED,
+                                       "there are bytes before the record");
+            }
+
+            return 1;
+        }
+    }
+
+    if (line.data[0] == '{' && line.data[line.len - 1] != '}') {
+        approval_verify_torn(in->verify, &place);
+        return 0;
+    }
+
+    approval_verify_broken(in->verify, &place, APPROVAL_FOUND_TAMPERED, err);
+
+    return 0;
+}

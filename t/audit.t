@@ -1,0 +1,386 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# The trail: what is in it, that it holds after crashes, rotation and a full
+# disk, and what approval-audit says of it.
+
+use lib 't/lib';
+use Approval::Test;
+use Approval::Gateway;
+
+need('openssl');
+need_module();
+
+my $tool = build_dir() . '/approval-audit';
+
+my $policy = <<'EOF';
+    approval_policy p {
+        rule held { match $uri ^/held; require admins; timeout 60s;
+                    notify hook; }
+        rule never { match $uri ^/never; deny "no"; }
+    }
+EOF
+
+my $server = 'approval p; location / { proxy_pass %%UP%%; }';
+
+
+sub gateway {
+    my (%how) = @_;
+
+    return Approval::Gateway->new(http => $policy, server => $server, %how);
+}
+
+
+sub run {
+    my (@arg) = @_;
+
+    my $out = `$tool @arg 2>&1`;
+
+    return ($? >> 8, $out);
+}
+
+
+sub heads {
+    my ($gw) = @_;
+
+    return spew($gw->ngx->path('heads'),
+                map { my %f = @{ $_->[1] }; "$f{checkpoint}$f{head}\n" }
+                @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') });
+}
+
+
+sub holds {
+    my ($gw, $name, @files) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    @files = $gw->ngx->path('audit.jsonl') unless @files;
+
+    my ($rc, $out) = run('verify', @files, '--key', $gw->{keys}{public},
+                         '--heads', heads($gw));
+
+    return is($rc, 0, $name) || diag($out);
+}
+
+
+sub approve_one {
+    my ($gw, $target) = @_;
+
+    my ($client, $id) = $gw->hold(GET => $target);
+
+    $gw->vote($id, 'approve', 'fine');
+
+    return ($client->read, $id);
+}
+
+
+# what the upstream got is on record, as approved and as executed
+
+sub executed_all {
+    my ($gw, $name, @files) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my (%approved, @missing);
+
+    for my $file (@files ? @files : $gw->ngx->path('audit.jsonl')) {
+        for my $line (split /^/, slurp($file)) {
+            my $r = eval { decode_json($line) } or next;
+            $approved{ $r->{action_id} } = 1 if $r->{type} eq 'approved';
+        }
+    }
+
+    for my $request ($gw->up->requests) {
+        my $id = $request->header('Approval-Id') // next;
+        push @missing, $id unless $approved{$id};
+    }
+
+    return is("@missing", '', $name);
+}
+
+
+subtest 'records' => sub {
+    my $gw = gateway(workers => 2);
+    my ($answer, $id) = approve_one($gw, '/held/1');
+
+    is($answer->status, 200, 'executed');
+    http_get($gw->port, '/never');
+
+    ok($gw->wait_audit('checkpoint', 1), 'a checkpoint within a second');
+
+    my @all = $gw->audit;
+    my @bad = grep { my $r = $_; grep { !exists $r->{$_} }
+                     qw(type time action_id writer seq prev hash) } @all;
+
+    is(scalar @bad, 0, 'each record has what each has');
+    is(scalar(grep { $_->{type} ne 'checkpoint' && !defined $_->{mono} } @all),
+       0, 'and the monotonic clock');
+
+    my ($open) = $gw->audit('open');
+    is(length $open->{config}, 71, 'the configuration digest');
+    is($open->{module}, '0.1.0', 'the version');
+
+    my ($voted) = $gw->audit('voted');
+    my ($asked) = $gw->audit('requested');
+    is($voted->{digest}, $asked->{digest}, 'a vote names what was shown');
+
+    my @types = map { $_->{type} } grep { ($_->{action_id} // '') eq $id } @all;
+    my %at = map { $types[$_] => $_ } 0 .. $#types;
+    ok($at{requested} < $at{notified} && $at{voted} < $at{approved}
+       && $at{approved} < $at{executed}, 'in the order of the life');
+
+    my ($refused) = $gw->audit('refused');
+    is($refused->{refusal}, 'urn:approval:denied', 'a policy that denies');
+
+    my @stream = @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') };
+    my %entry = @{ $stream[-1][1] };
+    like($entry{checkpoint}, qr/^approval-audit\//, 'checkpoints in Redis');
+    like($entry{head}, qr/^[0-9a-f]{32}\/\d+\/[0-9a-f]{32}$/, 'and heads');
+    cmp_ok($gw->redis->cmd(PTTL => 'approval:audit'), '>', 0, 'with a TTL');
+
+    $gw->ngx->stop;
+
+    is(scalar(my @closed = $gw->audit('close')), 2, 'each worker says goodbye');
+
+    my %state = map { my %f = @{ $_->[1] }; ($f{head} => $f{state}) }
+                @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') };
+    is(scalar(grep { $_ eq 'closed' } values %state), 2,
+       'also to Redis, with the last head');
+
+    holds($gw, 'it verifies');
+
+    my $key = "--key $gw->{keys}{public}";
+    my $file = $gw->ngx->path('audit.jsonl');
+
+    my ($rc, $out) = run('show', $id, $file, $key);
+    is($rc, 0, 'show');
+    like($out, qr/requester +agent-7/, 'who asked');
+    like($out, qr/voted +alice: approve \(idp\) "fine"/, 'who signed off');
+    like($out, qr/executed +status 200/, 'what happened');
+    like($out, qr/^verified/m, 'and that it holds');
+
+    ($rc, $out) = run('show', '0' x 32, $file);
+    is($rc, 2, 'show of an action that is not there');
+
+    my $excerpt = $gw->ngx->path('excerpt');
+    ($rc, $out) = run('export', $file, $key, '--action', $id);
+    is($rc, 0, 'export');
+    spew($excerpt, $out);
+
+    ($rc, $out) = run('check', $excerpt, $key);
+    is($rc, 0, 'its proofs hold') or diag($out);
+
+    spew($excerpt, slurp($excerpt) =~ s/"fine"/"good"/r);
+    ($rc, $out) = run('check', $excerpt, $key);
+    is($rc, 1, 'and not for another comment');
+
+    ($rc, $out) = run('export', $file, $key, '--format', 'csv',
+                      '--since', '2001-01-01', '--until', '2001-01-02');
+    is($out =~ tr/\n//, 1, 'csv of a day without records: its head');
+
+    for my $wrong ([], ['verify'], ['verify', $file], ['sing', $file],
+                   ['verify', '/nowhere', $key], ['verify', $file, '--key'],
+                   ['export', $file, $key, '--since', 'yesterday'])
+    {
+        ($rc, $out) = run(@$wrong);
+        is($rc, 3, "wrong usage: @$wrong");
+    }
+
+    ($rc, $out) = run('--help');
+    is($rc, 0, '--help');
+    like($out, qr/exit code/, 'says what the exit codes mean');
+
+    my @lines = split(/^/, slurp($file));
+    my $cut = spew($gw->ngx->path('cut'), @lines[0 .. $#lines - 3]);
+
+    ($rc, $out) = run('verify', $cut, $key);
+    is($rc, 2, 'cut: incomplete');
+    like($out, qr/not covered by a checkpoint|last checkpoint/, 'and why');
+
+    spew($cut, slurp($file) =~ s/"fine"/"FINE"/r);
+    ($rc, $out) = run('verify', $cut, $key);
+    is($rc, 1, 'changed: tampered');
+    like($out, qr/^tampered \Q$cut\E:\d+: /m, 'file and line are named');
+};
+
+
+subtest 'conf' => sub {
+    for my $sync (qw(off group always)) {
+        my ($rc, $out) = Approval::Nginx->test_conf(
+            http => "approval_audit %%PREFIX%%/a sync=$sync;");
+        is($rc, 0, "sync=$sync") or diag($out);
+    }
+
+    my ($rc, $out) = Approval::Nginx->test_conf(
+        http => 'approval_audit %%PREFIX%%/a sync=never;');
+    is($rc, 1, 'sync=never');
+    like($out, qr/unknown parameter "sync=never" of "approval_audit": use/,
+         'what to use instead');
+};
+
+
+for my $sync (qw(off always)) {
+
+    subtest "sync=$sync" => sub {
+        my $gw = gateway();
+
+        $gw->ngx->reload(http => $gw->ngx->{http}
+                         =~ s/(audit\.jsonl);/$1 sync=$sync;/r);
+
+        is((approve_one($gw, "/held/$_"))[0]->status, 200, 'executed')
+            for 1 .. 3;
+
+        $gw->ngx->stop;
+        holds($gw, 'it verifies');
+        executed_all($gw, 'and is whole');
+    };
+}
+
+
+# requests, votes and crashes at once
+
+subtest 'load' => sub {
+    my $gw = gateway(workers => 3, connections => 1024);
+    my $file = $gw->ngx->path('audit.jsonl');
+    my $n = 0;
+
+    my $burst = sub {
+        my ($between) = @_;
+
+        my @held = map { $gw->send(GET => '/held/' . ++$n,
+                                   agent => "agent-$n") } 1 .. 12;
+
+        wait_for(sub { (my @all = $gw->pending) >= 10 }, 3);
+
+        my @ids = $gw->pending;
+        my $half = @ids / 2;
+
+        for my $i (0 .. $#ids) {
+            $between->() if $i == int $half;
+            eval { $gw->vote($ids[$i], 'approve') };
+        }
+
+        eval { $_->try_read(0.2) } for @held;
+    };
+
+    $burst->(sub {});
+
+    my $old = $gw->ngx->path('audit.1.jsonl');
+    $burst->(sub { rename($file, $old); $gw->ngx->reopen });
+    ok(-s $file, 'USR1 in the middle of load: a new file');
+
+    my ($first) = map { decode_json($_) }
+                  grep { /"continue"/ } split(/^/, slurp($file));
+    like($first->{previous}, qr/^$first->{writer}\/\d+\/[0-9a-f]{32}$/,
+         'that names where the old one ended');
+
+    $burst->(sub { $gw->ngx->kill_worker });
+    $burst->(sub { $gw->redis->kill; $gw->redis->start });
+
+    wait_for(sub { my ($rc) = run('verify', $old, $file, '--key',
+                                  $gw->{keys}{public}); $rc == 0 }, 5);
+
+    # nginx as a whole
+
+    $gw->ngx->{process}->kill_group;
+    $gw->ngx->start;
+    wait_for(sub { http_get($gw->port, '/')->status == 200 });
+    wait_for(sub { slurp($file) =~ /"type":"checkpoint","writer":"[0-9a-f]+"\}\n\z/ }, 3);
+
+    $gw->ngx->stop;
+
+    my ($rc, $out) = run('verify', $old, $file, '--key', $gw->{keys}{public});
+    is($rc, 0, 'worker, nginx and Redis killed: the log holds') or diag($out);
+    like($out, qr/no "close" record/, 'and says who was killed');
+
+    ($rc) = run('verify', $file, $old, '--key', $gw->{keys}{public});
+    is($rc, 0, 'the files in any order');
+
+    ($rc, $out) = run('verify', $file, '--key', $gw->{keys}{public});
+    is($rc, 2, 'the new one alone is incomplete');
+
+    executed_all($gw, 'no executed request is missing', $old, $file);
+};
+
+
+# a disk that is full, and is not any more
+
+my @mounts;
+
+sub unmount { system("umount $_ 2>/dev/null") for splice(@mounts) }
+
+END { my $code = $?; unmount(); $? = $code; }
+
+
+subtest 'full' => sub {
+    my $dir = tempdir();
+
+    push @mounts, $dir;
+
+    plan(skip_all => 'no right to mount a small file system')
+        if $> != 0 || system("mount -t tmpfs -o size=256k,mode=0777 "
+                             . "approval $dir 2>/dev/null") != 0;
+
+    my $gw = gateway(workers => 1);
+    my $file = "$dir/audit.jsonl";
+
+    $gw->ngx->reload(http => $gw->ngx->{http}
+                     =~ s/%%PREFIX%%\/audit\.jsonl/$file/r);
+
+    my ($client, $id) = $gw->hold(GET => '/held/1');
+    is((approve_one($gw, '/held/0'))[0]->status, 200, 'while there is room');
+
+    my ($running, $long) = $gw->hold(GET => '/held/2');
+
+    # to the last byte
+
+    open(my $fill, '>', "$dir/fill") or die $!;
+    $fill->autoflush;
+    1 while syswrite($fill, 'x' x 4096);
+    1 while syswrite($fill, 'x');
+
+    # the last page may take some records more
+
+    my (@clients, $refused);
+
+    for my $n (1 .. 40) {
+        push @clients, $gw->send(GET => "/held/full-$n");
+        $refused = $clients[-1]->try_read(0.3) // next;
+        last if $refused->status == 503;
+    }
+
+    is($refused && $refused->status, 503, 'full: gated requests are refused');
+    is($refused->json->{type}, 'urn:approval:audit-unavailable', 'and why');
+    is(http_get($gw->port, '/')->status, 200, 'others are not');
+    $gw->ngx->log_like(qr/\[error\].*the audit trail .* cannot be written/,
+                       'said once in the error log');
+
+    my $vote = $gw->vote($id, 'approve');
+    is($vote->status, 503, 'no vote is taken');
+    like($vote->json->{type}, qr/audit-unavailable/, 'for the same reason');
+
+    close($fill);
+    unlink("$dir/fill");
+
+    $vote = $gw->vote($id, 'approve');
+    is($vote->status, 200, 'room again: it recovers by itself');
+    is($client->read->status, 200, 'and what was held is executed');
+    $gw->vote($long, 'approve');
+    is($running->read->status, 200, 'every one');
+    $gw->ngx->log_like(qr/\[notice\].*is written again/, 'said, too');
+
+    $_->close for @clients;
+    $gw->ngx->stop;
+
+    my @lines = split(/^/, slurp($file));
+    ok(scalar(grep { /could not be written/ } @lines), 'a record says so');
+
+    my ($rc, $out) = run('verify', $file, $gw->ngx->path('audit.jsonl'),
+                         '--key', $gw->{keys}{public}, '--heads', heads($gw));
+    is($rc, 0, 'the chain is whole') or diag($out);
+};
+
+unmount();
+
+done_testing;

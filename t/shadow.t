@@ -1,0 +1,249 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# mode shadow: the same table of requests is sent to a gateway whose rules
+# shadow, and to one whose rules enforce.  What the report of the first says
+# is what the second does.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Approval::Test;
+use Approval::Gateway;
+
+need_module();
+
+
+sub policy {
+    my ($mode) = @_;
+
+    return <<"EOF";
+    approval_policy p {
+        rule tables { match \$request_method DELETE; match \$uri ^/tables/;
+                      action db.drop; require admins; timeout 30s; $mode }
+        rule money  { match \$uri /pay; match json:/amount >1000;
+                      require admins; timeout 30s; $mode }
+        rule form   { match \$uri /form; match form:env prod; require admins;
+                      timeout 30s; $mode }
+        rule mcp    { match \$uri /mcp; mcp_tool db.drop; require admins;
+                      timeout 30s; $mode }
+        rule why    { match \$uri ^/why; require admins; reason required;
+                      timeout 30s; $mode }
+        rule never  { match \$uri ^/never; deny; $mode }
+        rule again  { match \$uri ^/again; match \$arg_n 1; require admins;
+                      timeout 30s; $mode }
+    }
+EOF
+}
+
+my $server = <<'EOF';
+    approval p;
+    location / { proxy_pass %%UP%%; }
+    location /again { rewrite ^/again/(.*)$ /again-$1 last;
+                      proxy_pass %%UP%%; }
+    location /index/ { try_files /nothing /tables/x; }
+    location /tables/ { proxy_pass %%UP%%; }
+    location /tables/twice { try_files /nothing /tables/x; }
+EOF
+
+my $shadow = Approval::Gateway->new(http => policy('mode shadow;'),
+                                    server => $server, workers => 2);
+my $enforce = Approval::Gateway->new(http => policy(''), server => $server);
+
+
+# The recorded traffic: rule or undef, outcome, how often, who, request
+
+my $call = { jsonrpc => '2.0', id => 1, method => 'tools/call',
+             params => { name => 'db.drop', arguments => {} } };
+my $json = [ 'Content-Type' => 'application/json' ];
+my $form = [ 'Content-Type' => 'application/x-www-form-urlencoded' ];
+
+my @traffic = (
+    [ tables => held => 3, 'agent-7', DELETE => '/tables/a' ],
+    [ tables => held => 2, 'agent-8', DELETE => '/tables/a' ],
+    [ tables => held => 1, 'agent-7', DELETE => '/tables/b?x=1' ],
+    [ undef, '', 2, 'agent-7', GET => '/tables/a' ],
+    [ undef, '', 1, 'agent-7', DELETE => '/tablet' ],
+    [ money => held => 2, 'agent-7', POST => '/pay',
+      body => '{"amount":1001}', headers => $json ],
+    [ undef, '', 1, 'agent-7', POST => '/pay', body => '{"amount":1000}',
+      headers => $json ],
+    [ form => held => 1, 'agent-7', POST => '/form', body => 'env=prod&x=1',
+      headers => $form ],
+    [ undef, '', 1, 'agent-7', POST => '/form', body => 'env=test',
+      headers => $form ],
+    [ mcp => held => 1, 'agent-9', POST => '/mcp', json => $call ],
+    [ undef, '', 1, 'agent-9', POST => '/mcp',
+      json => { %$call, method => 'tools/list' } ],
+    [ mcp => held => 1, 'agent-9', POST => '/mcp',
+      json => [ { %$call, method => 'ping' }, $call ] ],
+    [ why => held => 1, 'agent-7', GET => '/why',
+      headers => [ 'X-Approval-Reason' => 'ticket 1' ] ],
+    [ why => 'reason-required', 2, 'agent-7', GET => '/why' ],
+    [ tables => 'identity-required', 1, undef, DELETE => '/tables/a' ],
+    [ never => denied => 4, 'agent-7', GET => '/never/x' ],
+    [ again => held => 1, 'agent-7', GET => '/again/x?n=1' ],
+    [ tables => held => 1, 'agent-7', DELETE => '/index/x' ],
+    [ tables => held => 1, 'agent-7', DELETE => '/tables/twice' ],
+);
+
+
+# What enforce mode does: the rule and the outcome, as the trail has them
+
+sub enforced {
+    my ($agent, $method, $target, %how) = @_;
+
+    my $before = () = $enforce->audit;
+    my %was = map { $_ => 1 } $enforce->pending;
+    my $client = $enforce->send($method, $target, agent => $agent, %how);
+
+    my ($answer, $id);
+
+    wait_for(sub {
+        $answer = $client->try_read(0.02);
+        ($id) = grep { !$was{$_} } $enforce->pending;
+        return $answer || $id;
+    });
+
+    if ($id) {
+        $enforce->vote($id, 'deny');
+        $client->read;
+    }
+
+    my @new = $enforce->audit;
+    my ($record) = grep { $_->{type} =~ /^(?:requested|refused)$/
+                          && defined $_->{rule} } @new[$before .. $#new];
+
+    return ('', '') if !$record;
+    return ($record->{rule}, 'held') if $record->{type} eq 'requested';
+
+    (my $type = $record->{refusal}) =~ s/^urn:approval://;
+
+    return ($record->{rule}, $type);
+}
+
+
+my (%by_shadow, %by_enforce, %want);
+
+for my $t (@traffic) {
+    my ($rule, $outcome, $n, $agent, $method, $target, %how) = @$t;
+
+    for (1 .. $n) {
+        my $r = $shadow->send($method, $target, agent => $agent, %how)->read;
+        is($r->status, 200, "$method $target passes") if $r->status != 200;
+
+        my ($did, $what) = enforced($agent, $method, $target, %how);
+        $by_enforce{"$did $what " . ($agent // '')}++ if $did;
+    }
+
+    $want{"$rule $outcome " . ($agent // '')} += $n if $rule;
+}
+
+# A rule that denies has the type of a denial, in enforce mode
+
+is_deeply(\%by_enforce, \%want, 'enforce mode does what the table says');
+
+
+# The report
+
+sub report {
+    my ($query, $user) = @_;
+
+    return http_get($shadow->port, '/_approval/shadow' . ($query // ''),
+                    headers => [ $user // 'alice'
+                                 ? ('X-User' => $user // 'alice') : () ]);
+}
+
+my $total = 0;
+$total += $_ for values %want;
+
+my $r;
+ok(wait_for(sub { $r = report(); $r->json->{count} == $total }),
+   'the report has them all') or diag($r->body);
+is($r->header('Cache-Control'), 'no-store', 'not to be stored');
+
+my $report = $r->json;
+
+for (@{ $report->{entries} }) {
+    $by_shadow{"$_->{rule} $_->{outcome} $_->{requester}"} += $_->{count};
+    is($_->{policy}, 'p', 'the policy');
+
+    my ($sum, $days) = (0, 0);
+    $sum += $_ for @{ $_->{hours} };
+    $days += $_ for values %{ $_->{days} };
+
+    is(scalar @{ $_->{hours} }, 24, 'by hour');
+    is("$sum $days", "$_->{count} $_->{count}", 'which add up');
+}
+
+is_deeply(\%by_shadow, \%by_enforce, 'it says exactly what enforce mode does');
+
+my @counts = map { $_->{count} } @{ $report->{entries} };
+is_deeply(\@counts, [ sort { $b <=> $a } @counts ], 'most first');
+my ($drop) = grep { $_->{rule} eq 'tables' } @{ $report->{entries} };
+is($drop->{action}, 'db.drop', 'the action');
+
+# now is in its hour, of today, UTC
+
+my @now = gmtime;
+my $day = sprintf '%04d-%02d-%02d', $now[5] + 1900, $now[4] + 1, $now[3];
+my $sum = 0;
+$sum += $_->{hours}[ $now[2] ] + $_->{hours}[ $now[2] - 1 ]
+    for @{ $report->{entries} };
+is($sum, $total, 'at this hour');
+is($report->{until}, $day, 'until today');
+
+# Older days, as they will be found
+
+my ($key) = $shadow->redis->keys('approval:shadow:*');
+is($key, 'approval:shadow:' . ($day =~ s/-//gr), 'one key a day');
+cmp_ok($shadow->redis->cmd(TTL => $key), '>', 31 * 86400, 'kept for a month');
+
+my $all = { @{ $shadow->redis->cmd(HGETALL => $key) } };
+unlike(join(' ', %$all), qr/agent|tables|alice/, 'nothing in clear');
+
+@now = gmtime(time - 3 * 86400);
+my $old = sprintf '%04d%02d%02d', $now[5] + 1900, $now[4] + 1, $now[3];
+my ($hash) = grep { /^[0-9a-f]{32}$/ } sort keys %$all;
+$shadow->redis->cmd(HSET => "approval:shadow:$old", $hash, $all->{$hash},
+                    "$hash:07", 5, 'rest:08', 2, 'junk', 'x', 'f' x 32, 'y',
+                    ('e' x 32) . ':01', 9, "$hash:99", 4);
+$shadow->redis->cmd(EXPIRE => "approval:shadow:$old", 1000);
+
+$report = report()->json;
+is($report->{count}, $total + 7, 'a week by default');
+is($report->{rest}[8], 2, 'those that were too many to name');
+is(report('?days=3')->json->{count}, $total, 'not so far back');
+is(report('?days=4')->json->{count}, $total + 7, 'far enough');
+is(report('?days=31')->status, 200, 'a month');
+
+for ('?days=0', '?days=32', '?days=x', '?days=') {
+    $r = report($_);
+    is($r->status, 400, "$_: refused");
+    is($r->json->{argument}, 'days', 'says which');
+}
+
+# For members of a group
+
+is(report('', 'mallory')->status, 403, 'not for strangers');
+is(report('', 'bob')->status, 200, 'for each approver');
+is(http_get($shadow->port, '/_approval/shadow')->status, 401, 'nor nobody');
+is(Approval::Client->new($shadow->port)
+       ->request(POST => '/_approval/shadow')->status, 405, 'GET only');
+
+# Shadow asks nobody, and is on record
+
+is(scalar $shadow->hook->requests, 0, 'nobody was told');
+is(scalar(grep { ($_->{mode} // '') eq 'shadow' } $shadow->audit), $total,
+   'each is in the trail');
+
+# Without the store requests pass all the same
+
+$shadow->redis->stop;
+is($shadow->send(DELETE => '/tables/z')->read->status, 200,
+   'the store is away');
+is(report()->status, 503, 'and so is the report');
+
+$enforce->clean('shadow');
+done_testing;

@@ -1,0 +1,314 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# Buttons in Slack: who is believed, who may, what it does, and what Slack and
+# the person hear.
+
+use lib 't/lib';
+use Approval::Test;
+
+use Digest::SHA qw(hmac_sha256_hex);
+use Time::HiRes qw(time);
+
+use Approval::Chat;
+use Approval::Gateway;
+
+need_module();
+need('redis-server');
+
+my $secret = '8f742231b10e8888abcd99yyyzzz85a5';
+my $second = 'second-secret-0123456789';
+my $slack = Approval::Chat->new('slack', code => undef);
+my $url = $slack->url;
+
+my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
+    http => <<"END", server => <<'END');
+    approval_channel slack { type slack; url $url/hook;
+                             signing_secret $secret;
+                             signing_secret $second;
+                             backoff 50ms 100ms; }
+    approval_alias alice T01:U0ALICE;
+    approval_alias bob   T01:U0BOB bob\@example.com;
+    approval_alias carol T01:U0CAROL;
+
+    approval_policy test {
+        rule one  { match \$uri /one; action o; require admins; timeout 60s;
+                    notify slack; }
+        rule two  { match \$uri /two; action t; require 2 of admins;
+                    timeout 60s; notify slack; }
+        rule grave { match \$uri /grave; action g; risk critical;
+                     require admins; timeout 60s; notify slack; }
+    }
+END
+        approval test;
+        location / { proxy_pass %%UP%%; }
+END
+
+approved();
+denied();
+refused();
+signature();
+two_people();
+critical();
+other_hosts();
+
+$gw->clean;
+
+done_testing();
+
+
+# a held request, its id and its digest
+
+sub held {
+    my ($uri, %how) = @_;
+
+    my ($client, $id) = $gw->hold(POST => $uri, %how);
+
+    $slack->wait_count(1);
+
+    my $digest = $gw->action($id)->{digest};
+
+    $slack->clear;
+
+    return ($client, $id, $digest);
+}
+
+
+sub payload {
+    my ($act, $id, $digest, $user, %more) = @_;
+
+    return { type => 'block_actions', team => { id => 'T01' },
+             user => { id => $user, team_id => 'T01', name => 'alice' },
+             response_url => "$url/respond/1", message => { text => 'x' },
+             actions => [ { action_id => "approval_$act", type => 'button',
+                            value => "$id $digest" } ], %more };
+}
+
+
+sub press {
+    my ($payload, %how) = @_;
+
+    my $json = encode_json($payload);
+
+    $json =~ s/([^A-Za-z0-9])/sprintf('%%%02X', ord $1)/ge;
+
+    my $body = "payload=$json";
+    my $when = $how{when} // int(time());
+    my $sign = $how{sign}
+               // 'v0=' . hmac_sha256_hex("v0:$when:$body",
+                                          $how{secret} // $secret);
+
+    $body .= 'x' if $how{tamper};
+
+    return http_post($gw->port, '/_approval/slack', $body, headers => [
+        'Content-Type' => 'application/x-www-form-urlencoded',
+        'X-Slack-Request-Timestamp' => $when, 'X-Slack-Signature' => $sign ]);
+}
+
+
+# what Slack was told through response_url
+
+sub told {
+    my ($n) = @_;
+
+    my @m;
+
+    wait_for(sub {
+        @m = grep { $_->target eq '/respond/1' } $slack->messages;
+        return @m >= $n;
+    });
+
+    return @m;
+}
+
+
+sub approved {
+    my ($client, $id, $digest) = held('/one');
+    my $start = time();
+    my $answer = press(payload('approve', $id, $digest, 'U0ALICE'));
+
+    is($answer->status, 200, 'heard');
+    is($answer->body, '', 'with nothing to show');
+    cmp_ok(time() - $start, '<', 3, 'within three seconds');
+    is($client->read->status, 200, 'executed');
+
+    my ($message) = told(1);
+    my $json = $message->json;
+
+    ok($json->{replace_original}, 'the message is replaced');
+    is($json->{text}, 'Approved: o', 'by the outcome');
+    like($message->body, qr/By T01:U0ALICE|By alice/, 'and who decided');
+    unlike($message->body, qr/"actions"/, 'without buttons');
+
+    my ($vote) = grep { $_->{action_id} eq $id } $gw->audit('voted');
+
+    is($vote->{how}, 'slack', 'on record: how');
+    is($vote->{identity}, 'T01:U0ALICE', 'who, in Slack');
+    is($vote->{person}, 'alice', 'and who it is');
+
+    $slack->wait_count(3);
+    $slack->clear;
+}
+
+
+sub denied {
+    my ($client, $id, $digest) = held('/one');
+
+    is(press(payload('deny', $id, $digest, 'U0BOB'),
+             secret => $second)->status, 200, 'by the second secret');
+    is($client->read->status, 403, 'denied');
+
+    my ($message) = told(1);
+
+    is($message->json->{text}, 'Denied: o', 'the message says so');
+
+    # again, by another one: decided
+
+    $slack->wait_count(2);
+    $slack->clear;
+
+    is(press(payload('approve', $id, $digest, 'U0ALICE'))->status, 200,
+       'too late');
+    is((told(1))[0]->json->{text}, 'Denied: o', 'and told what was decided');
+
+    $slack->clear;
+}
+
+
+sub refused {
+    my ($client, $id, $digest) = held('/one');
+
+    my @case = ([ 'nobody we know' => 'U0MALLORY', 'Not an approver' ],
+                [ 'known, and no member' => 'U0CAROL', 'Not an approver' ]);
+
+    for my $case (@case) {
+        my ($name, $user, $why) = @$case;
+
+        is(press(payload('approve', $id, $digest, $user))->status, 200, $name);
+
+        my $json = (told(1))[0]->json;
+
+        like($json->{text}, qr/^$why/, 'told why not');
+        is($json->{response_type}, 'ephemeral', 'and nobody else');
+        ok(!$json->{replace_original}, 'the message stays');
+        $slack->clear;
+    }
+
+    press(payload('approve', $id, $digest, 'U0ALICE',
+                  team => { id => 'T02' }));
+    like((told(1))[0]->json->{text}, qr/^Not an approver/,
+         'the same user of another team is somebody else');
+    $slack->clear;
+
+    press(payload('approve', $id, 'sha256:' . '0' x 64, 'U0ALICE'));
+    like((told(1))[0]->json->{text}, qr/^Not found/, 'another digest');
+    $slack->clear;
+
+    is(press(payload('approve', 'x', $digest, 'U0ALICE'))->status, 400,
+       'no id');
+    is(press(payload('open', $id, $digest, 'U0ALICE'))->status, 200,
+       'a link was followed');
+    is(press({ type => 'view_submission' })->status, 200, 'something else');
+    is($gw->state($id), 'pending', 'nothing was decided');
+    is(http_get($gw->port, '/_approval/slack')->status, 405, 'GET');
+
+    $gw->vote($id, 'deny');
+    $client->read;
+    $slack->clear;
+
+    ($client, $id, $digest) = held('/one', agent => 'bob@example.com');
+
+    press(payload('approve', $id, $digest, 'U0BOB'));
+    like((told(1))[0]->json->{text}, qr/^Your own request/, 'self-approval');
+    is($gw->state($id), 'pending', 'is none');
+
+    $gw->vote($id, 'deny');
+    $client->read;
+    $slack->clear;
+}
+
+
+sub signature {
+    my ($client, $id, $digest) = held('/two');
+    my $payload = payload('approve', $id, $digest, 'U0ALICE');
+    my $now = int(time());
+
+    is(press($payload, when => $now - 301 - 1)->status, 401, '301 s ago');
+    is(press($payload, when => $now + 305)->status, 401, 'not yet');
+    is(press($payload, secret => 'another secret 123')->status, 401,
+       'another secret');
+    is(press($payload, tamper => 1)->status, 401, 'a byte more');
+    is(press($payload, sign => 'v0=')->status, 401, 'no MAC');
+    is(press($payload, sign => '')->status, 401, 'empty');
+    is(http_post($gw->port, '/_approval/slack', 'payload={}')->status, 401,
+       'not signed');
+    is(scalar @{ $gw->action($id)->{votes} }, 0, 'no vote');
+
+    is(press($payload, when => $now)->status, 200, 'signed');
+    is(press($payload, when => $now)->status, 401, 'replayed');
+    is(scalar @{ $gw->action($id)->{votes} }, 1, 'one vote');
+
+    $gw->vote($id, 'deny', '', 'bob');
+    $client->read;
+    told(1);
+    $slack->clear;
+}
+
+
+sub two_people {
+    my ($client, $id, $digest) = held('/two');
+
+    press(payload('approve', $id, $digest, 'U0ALICE'));
+    like((told(1))[0]->json->{text}, qr/^You approved\. .*waiting/,
+         'others have to approve, too');
+
+    is($gw->vote($id, 'approve', '', 'alice')->status, 200, 'on the page');
+    is($gw->state($id), 'pending', 'one person is one person');
+
+    press(payload('approve', $id, $digest, 'U0BOB'));
+    is($client->read->status, 200, 'the second one');
+
+    wait_for(sub { grep { $_->target eq '/hook' && $_->body =~ /Executed/ }
+                   $slack->messages });
+    $slack->clear;
+}
+
+
+sub critical {
+    my ($client, $id, $digest) = held('/grave');
+
+    press(payload('approve', $id, $digest, 'U0ALICE'));
+    like((told(1))[0]->json->{text}, qr/code/i, 'not without the code');
+    is($gw->state($id), 'pending', 'nothing was decided');
+
+    press(payload('deny', $id, $digest, 'U0ALICE'));
+    is($client->read->status, 403, 'but denied');
+    wait_for(sub { $slack->count >= 3 });
+    $slack->clear;
+}
+
+
+# response_url is Slack's, or nobody's
+
+sub other_hosts {
+    my $other = Approval::Receiver->new;
+    my $mark = $gw->ngx->mark;
+
+    for my $to ($other->url . '/x', 'https://hooks.slack.com.evil.example/x',
+                'https://hooks.slack.com@' . substr($other->url, 7),
+                'file:///etc/passwd', '')
+    {
+        my ($client, $id, $digest) = held('/one');
+
+        is(press(payload('deny', $id, $digest, 'U0ALICE',
+                         response_url => $to))->status, 200, "to \"$to\"");
+        is($client->read->status, 403, 'it counts');
+        $slack->wait_count(1);
+        $slack->clear;
+    }
+
+    is($other->count, 0, 'but nothing is sent there');
+    $gw->ngx->log_like(qr/response_url is not Slack's/, 'logged',
+                       since => $mark);
+}

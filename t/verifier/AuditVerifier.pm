@@ -1,0 +1,653 @@
+package AuditVerifier;
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# A second verifier of the audit trail, written from docs/audit.md and nothing
+# else, to be compared with approval-audit: core Perl, and the openssl program
+# for Ed25519.  It keeps the whole log in memory.
+#
+#   my ($code, @findings) = AuditVerifier->new(keys => ['signing.pub'])
+#       ->verify(files => ['audit.jsonl'], heads => ['heads']);
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(sha256 sha256_hex);
+use Encode ();
+use File::Temp ();
+use MIME::Base64 qw(decode_base64 encode_base64 decode_base64url);
+
+my $HEX32 = qr/[0-9a-f]{32}/;
+my $HEX64 = qr/[0-9a-f]{64}/;
+my $TIME = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
+my $DASH = "\xe2\x80\x94";
+
+my (%parsed, %verified);
+
+
+sub new {
+    my ($class, %arg) = @_;
+
+    my $self = bless { keys => [] }, $class;
+
+    for my $file (@{ $arg{keys} }) {
+        my $der = `openssl pkey -pubin -in '$file' -outform DER`;
+        die "$file: no key" unless length($der) == 44;
+
+        my $raw = substr($der, -32);
+        my $kid = encode_base64(sha256($raw), '');
+        $kid =~ tr{+/}{-_};
+
+        push @{ $self->{keys} }, { file => $file, raw => $raw,
+                                   kid => substr($kid, 0, 16) };
+    }
+
+    return $self;
+}
+
+
+sub found {
+    my ($self, $level, $where, $why) = @_;
+
+    push @{ $self->{findings} }, [ $level, $where, $why ];
+}
+
+
+sub tampered { $_[0]->found(1, $_[1], $_[2]) }
+
+sub incomplete { $_[0]->found(2, $_[1], $_[2]) }
+
+
+sub verify {
+    my ($self, %arg) = @_;
+
+    $self->{$_} = {} for qw(writers actions known);
+    $self->{findings} = [];
+    $self->{$_} = 0 for qw(torn torn_told partial);
+
+    $self->heads($_) for @{ $arg{heads} // [] };
+
+    my @records = map { $self->read_file($_) } @{ $arg{files} };
+
+    $self->chain(@$_) for @records;
+    $self->ends;
+    $self->judge($_) for values %{ $self->{actions} };
+
+    my %levels = map { $_->[0] => 1 } @{ $self->{findings} };
+    my $code = $levels{1} ? 1 : $levels{2} || !@records ? 2 : 0;
+
+    return ($code, @{ $self->{findings} });
+}
+
+
+# lines: 1 and 2
+
+sub read_file {
+    my ($self, $file) = @_;
+
+    open(my $fh, '<:raw', $file) or die "$file: $!";
+    local $/ = "\n";
+
+    my @records;
+
+    while (my $line = <$fh>) {
+        my $where = "$file:$.";
+
+        if ($line !~ s/\n\z//) {
+            $self->incomplete($where, 'the last line has no end');
+            last;
+        }
+
+        my $record = $self->read_line($where, $line);
+        push @records, [ $where, $record ] if $record;
+    }
+
+    return @records;
+}
+
+
+sub read_line {
+    my ($self, $where, $line) = @_;
+
+    my $record = record($line);
+    return $record if $record;
+
+    for (my $i = 1; ($i = index($line, '{"', $i)) > 0; $i++) {
+        $record = record(substr($line, $i)) or next;
+        $self->torn($where, substr($line, 0, $i), 0);
+        return $record;
+    }
+
+    $self->torn($where, $line, 1);
+
+    return undef;
+}
+
+
+sub torn {
+    my ($self, $where, $text, $whole) = @_;
+
+    if (($whole && $text eq '') || $text =~ /^\{(?:.*[^}])?\z/s) {
+        $self->{torn}++;
+
+    } else {
+        $self->tampered($where, 'not a record');
+    }
+}
+
+
+# a record: canonical JSON whose hash holds
+
+sub record {
+    my ($line) = @_;
+
+    return $parsed{$line} if exists $parsed{$line};
+
+    my $record = eval { parse($line) };
+
+    $record = undef
+        unless ref $record eq 'HASH'
+        && ($record->{hash} // '') =~ /^$HEX64\z/
+        && ($record->{prev} // '') =~ /^$HEX64\z/
+        && ($record->{writer} // '') =~ /^$HEX32\z/
+        && ref $record->{seq} eq 'SCALAR' && ${ $record->{seq} } =~ /^[1-9]\d*\z/
+        && canonical($record) eq $line;
+
+    if ($record) {
+        my %rest = %$record;
+        delete $rest{hash};
+
+        $record = undef unless $record->{hash}
+            eq sha256_hex("approval-record-v1\n" . canonical(\%rest));
+    }
+
+    return $parsed{$line} = $record;
+}
+
+
+# JSON: strings are decoded, numbers are references to their text, null is
+# undef, true and false are references to references
+
+sub parse {
+    my ($text) = @_;
+
+    my $string = eval { Encode::decode('UTF-8', $text, Encode::FB_CROAK) };
+    die 'UTF-8' unless defined $string;
+
+    my $value = parse_value(\$string);
+    die 'trailing' unless $string =~ /\G\z/gc;
+
+    return $value;
+}
+
+
+sub parse_value {
+    my ($s) = @_;
+
+    return parse_string($s) if $$s =~ /\G"/gc;
+
+    if ($$s =~ /\G\{/gc) {
+        my %object;
+        return \%object if $$s =~ /\G\}/gc;
+
+        do {
+            $$s =~ /\G"/gc or die 'name';
+            my $name = parse_string($s);
+            die 'twice' if exists $object{$name};
+            $$s =~ /\G:/gc or die 'colon';
+            $object{$name} = parse_value($s);
+        } while ($$s =~ /\G,/gc);
+
+        $$s =~ /\G\}/gc or die 'object';
+        return \%object;
+    }
+
+    if ($$s =~ /\G\[/gc) {
+        my @array;
+        return \@array if $$s =~ /\G\]/gc;
+
+        do { push @array, parse_value($s) } while ($$s =~ /\G,/gc);
+
+        $$s =~ /\G\]/gc or die 'array';
+        return \@array;
+    }
+
+    if ($$s =~ /\G(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?)/gc) {
+        my $number = $1;
+        return \$number;
+    }
+
+    return undef if $$s =~ /\Gnull/gc;
+    return \\1 if $$s =~ /\Gtrue/gc;
+    return \\0 if $$s =~ /\Gfalse/gc;
+
+    die 'value';
+}
+
+
+my %UNESCAPE = (b => "\b", t => "\t", n => "\n", f => "\f", r => "\r",
+                '"' => '"', '\\' => '\\');
+my %ESCAPE = map { $UNESCAPE{$_} => "\\$_" } keys %UNESCAPE;
+
+
+sub parse_string {
+    my ($s) = @_;
+
+    $$s =~ /\G((?:[^"\\\x00-\x1f]|\\(?:[btnfr"\\]|u00[01][0-9a-f]))*)"/gc
+        or die 'string';
+
+    my $string = $1;
+    $string =~ s/\\(?:u(....)|(.))/defined $1 ? chr(hex $1) : $UNESCAPE{$2}/ge;
+
+    return $string;
+}
+
+
+sub canonical {
+    my ($value) = @_;
+
+    return Encode::encode('UTF-8', write_value($value));
+}
+
+
+sub utf16 { Encode::encode('UTF-16BE', $_[0]) }
+
+
+sub write_value {
+    my ($value) = @_;
+
+    return 'null' unless defined $value;
+
+    if (ref $value eq 'HASH') {
+        return '{' . join(',', map { write_string($_) . ':'
+                                     . write_value($value->{$_}) }
+                          sort { utf16($a) cmp utf16($b) } keys %$value) . '}';
+    }
+
+    return '[' . join(',', map { write_value($_) } @$value) . ']'
+        if ref $value eq 'ARRAY';
+    return $$value if ref $value eq 'SCALAR';
+    return $$$value ? 'true' : 'false' if ref $value;
+
+    return write_string($value);
+}
+
+
+sub write_string {
+    my ($string) = @_;
+
+    $string =~ s{([\x00-\x1f"\\])}
+                {$ESCAPE{$1} // sprintf('\\u%04x', ord $1)}ge;
+
+    return "\"$string\"";
+}
+
+
+# chains: 3 to 9
+
+sub writer {
+    my ($self, $id) = @_;
+
+    return $self->{writers}{$id} //= { id => $id, seq => 0, covered => 0,
+                                       prev => '0' x 64, hashes => {},
+                                       leaves => [] };
+}
+
+
+sub chain {
+    my ($self, $where, $r) = @_;
+
+    my $w = $self->writer($r->{writer});
+    my $seq = ${ $r->{seq} };
+    my $type = $r->{type};
+
+    if (ref $type || !defined $type || ref $r->{time} || !defined $r->{time}
+        || !exists $r->{action_id}
+        || (defined $r->{action_id}
+            && (ref $r->{action_id} || length $r->{action_id} != 32)))
+    {
+        $self->tampered($where, 'members are missing');
+        $type = '' if ref $type || !defined $type;
+    }
+
+    my $follows = 1;
+
+    if ($w->{seq} == 0 && $seq != 1) {
+        $self->incomplete($where, "the begin of $w->{id} is missing");
+        $w->{partial} = $self->{partial} = 1;
+        $follows = 0;
+
+    } elsif ($w->{seq} && $seq <= $w->{seq}) {
+        $self->tampered($where, "$seq of $w->{id} after $w->{seq}");
+        return;
+
+    } elsif ($seq != $w->{seq} + 1) {
+        $self->tampered($where, "gap before $seq of $w->{id}");
+        $w->{partial} = 1;
+        $follows = 0;
+    }
+
+    $self->tampered($where, 'not "open"') if $seq == 1 && $type ne 'open';
+    $self->tampered($where, "$seq of $w->{id}: prev")
+        if $follows && $r->{prev} ne $w->{prev};
+    $self->tampered($where, 'after "close"')
+        if $w->{closed} && $follows && $type ne 'checkpoint';
+
+    my $note = $type eq 'checkpoint' ? $self->checkpoint($where, $w, $r)
+                                     : undef;
+
+    @{$w}{qw(seq prev where last)} = ($seq, $r->{hash}, $where, $type);
+    $w->{hashes}{$seq} = $r->{hash};
+    $w->{closed} = 1 if $type eq 'close';
+    push @{ $w->{leaves} }, sha256("\x00" . pack('H*', $r->{hash}));
+
+    if ($note) {
+        $w->{covered} = $seq;
+        push @{ $self->{known}{ $_->[0] } }, [ @$_[1, 2], $where ]
+            for @{ $note->{peers} };
+    }
+
+    my $why = $r->{why};
+
+    $self->{torn_told} += ${ $r->{torn} }
+        if $type eq 'fault' && defined $why && !ref $why
+        && $why eq 'the audit trail could not be written'
+        && ref $r->{torn} eq 'SCALAR';
+
+    $self->action($where, $r, $type) if defined $r->{action_id};
+}
+
+
+sub root {
+    my (@leaves) = @_;
+
+    return sha256('') unless @leaves;
+    return $leaves[0] if @leaves == 1;
+
+    my $k = 1;
+    $k *= 2 while 2 * $k < @leaves;
+
+    my @right = splice(@leaves, $k);
+
+    return sha256("\x01" . root(@leaves) . root(@right));
+}
+
+
+sub checkpoint {
+    my ($self, $where, $w, $r) = @_;
+
+    my $note = $self->note($r->{checkpoint});
+
+    my $why = !$note ? 'no checkpoint, or not signed'
+        : join(' ', sort keys %$r)
+          ne 'action_id checkpoint hash prev seq time type writer'
+        ? 'members of a checkpoint'
+        : defined $r->{action_id} || $note->{writer} ne $w->{id}
+          || $note->{size} != ${ $r->{seq} } - 1 || $note->{time} ne $r->{time}
+        ? 'made for another record'
+        : $w->{seq} == $note->{size} && $note->{head} ne $w->{prev}
+        ? 'another head'
+        : !$w->{partial} && $note->{root} ne root(@{ $w->{leaves} })
+        ? 'another root' : undef;
+
+    return $note unless $why;
+
+    $self->tampered($where, $why);
+    return undef;
+}
+
+
+sub note {
+    my ($self, $text) = @_;
+
+    return undef if !defined $text || ref $text;
+
+    $text = Encode::encode('UTF-8', $text) if utf8::is_utf8($text);
+
+    $text =~ m{\A(approval-audit/($HEX32)\n
+                  ([1-9]\d{0,15})\n
+                  ([A-Za-z0-9+/]{43}=)\n
+                  time\ ($TIME)\n
+                  head\ ($HEX64)\n
+                  ((?:peer\ $HEX32\ [1-9]\d{0,15}\ $HEX64\n)*))
+                 \n
+                 $DASH\ approval-audit/\2\ ([A-Za-z0-9+/]{91}=)\n\z}x
+        or return undef;
+
+    my ($body, $writer, $size, $root, $time, $head, $peers, $sig)
+        = ($1, $2, $3, $4, $5, $6, $7, $8);
+
+    return undef unless encode_base64(decode_base64($root), '') eq $root
+        && encode_base64(decode_base64($sig), '') eq $sig;
+
+    my ($id, $raw) = unpack('a4 a64', decode_base64($sig));
+
+    my ($key) = grep {
+        substr(sha256("approval-audit/$writer\n\x01$_->{raw}"), 0, 4) eq $id
+            && $self->signed($_, $body, $raw)
+    } @{ $self->{keys} };
+
+    return undef unless $key;
+
+    return { writer => $writer, size => $size, root => decode_base64($root),
+             time => $time, head => $head,
+             peers => [ map { [ (split / /)[1 .. 3] ] } split(/\n/, $peers) ] };
+}
+
+
+sub signed {
+    my ($self, $key, $text, $sig) = @_;
+
+    my $id = sha256($key->{raw} . $sig . $text);
+
+    return $verified{$id} if exists $verified{$id};
+
+    my $dir = $self->{dir} //= File::Temp->newdir;
+
+    for my $part ([ text => $text ], [ sig => $sig ]) {
+        open(my $fh, '>:raw', "$dir/$part->[0]") or die $!;
+        print $fh $part->[1];
+        close($fh) or die $!;
+    }
+
+    my $rc = system("openssl pkeyutl -verify -pubin -inkey '$key->{file}' "
+                    . "-rawin -in $dir/text -sigfile $dir/sig "
+                    . '>/dev/null 2>&1');
+
+    return $verified{$id} = $rc == 0;
+}
+
+
+# heads that are known from elsewhere
+
+sub heads {
+    my ($self, $file) = @_;
+
+    open(my $fh, '<:raw', $file) or die "$file: $!";
+    local $/;
+    my $text = <$fh>;
+
+    while ($text =~ m{^(approval-audit/.*?^$DASH [^\n]*\n)}msg) {
+        my $note = $self->note($1) or die "$file: a checkpoint is not signed";
+
+        push @{ $self->{known}{ $note->{writer} } },
+            [ $note->{size}, $note->{head}, $file ];
+        push @{ $self->{known}{ $_->[0] } }, [ @$_[1, 2], $file ]
+            for @{ $note->{peers} };
+    }
+
+    while ($text =~ m{^($HEX32)/([1-9]\d*)/($HEX32)$}mg) {
+        push @{ $self->{known}{$1} }, [ $2, $3, $file ];
+    }
+}
+
+
+sub ends {
+    my ($self) = @_;
+
+    my $known = $self->{known};
+    my $unclosed = 0;
+
+    for my $id (keys %$known) {
+        my $w = $self->{writers}{$id};
+
+        if (!$w) {
+            $self->incomplete($known->{$id}[0][2], "$id is missing");
+            next;
+        }
+
+        for my $head (@{ $known->{$id} }) {
+            my ($seq, $hash, $where) = @$head;
+
+            if ($seq > $w->{seq}) {
+                $self->incomplete($where, "$id ends before $seq");
+
+            } elsif (defined $w->{hashes}{$seq}) {
+                if (substr($w->{hashes}{$seq}, 0, length $hash) ne $hash) {
+                    $self->tampered($where, "$seq of $id is another");
+                    next;
+                }
+            }
+
+            $w->{covered} = $seq if $seq <= $w->{seq} && $seq > $w->{covered};
+        }
+    }
+
+    for my $w (values %{ $self->{writers} }) {
+        $self->incomplete($w->{where}, "$w->{id} is not covered to its end")
+            if $w->{seq} > $w->{covered};
+        $self->incomplete($w->{where}, "$w->{id} has no last checkpoint")
+            if $w->{closed} && $w->{last} ne 'checkpoint';
+        $unclosed++ unless $w->{closed};
+    }
+
+    $self->incomplete('', 'torn lines')
+        if $self->{torn} > $unclosed + $self->{torn_told};
+}
+
+
+# actions: 11 to 13
+
+sub jws {
+    my ($self, $typ, $token) = @_;
+
+    return {} if !defined $token || ref $token;
+
+    my ($head, $claims, $sig) = $token =~ /\A([\w-]+)\.([\w-]+)\.([\w-]+)\z/
+        or return {};
+
+    for my $key (@{ $self->{keys} }) {
+        next unless decode_base64url($head) eq canonical(
+            { alg => 'EdDSA', kid => $key->{kid}, typ => $typ });
+        next unless length decode_base64url($sig) == 64
+            && $self->signed($key, "$head.$claims", decode_base64url($sig));
+
+        return eval { parse(decode_base64url($claims)) } // {};
+    }
+
+    return {};
+}
+
+
+sub action {
+    my ($self, $where, $r, $type) = @_;
+
+    my $id = $r->{action_id};
+    my $a = $self->{actions}{$id} //= { id => $id };
+
+    if ($type eq 'requested') {
+        $self->tampered($where, "$id requested twice") if $a->{requested};
+        $a->{requested} //= $r;
+
+    } elsif ($type eq 'voted') {
+        push @{ $a->{votes} }, [ $where, $r,
+                                 $self->jws('approval-vote+jwt', $r->{vote}) ];
+
+    } elsif ($type eq 'approved' || $type eq 'executed') {
+        $self->tampered($where, "$id $type twice") if $a->{$type};
+        $a->{$type} //= [ $where, $r ];
+
+    } elsif ($type eq 'denied') {
+        $a->{denied} = 1;
+    }
+}
+
+
+sub judge {
+    my ($self, $a) = @_;
+
+    my $request = $a->{requested};
+    my $level = $self->{partial} ? 2 : 1;
+
+    $self->vote($a, @$_) for @{ $a->{votes} // [] };
+
+    $self->found($request ? 1 : $level, $a->{executed}[0],
+                 "$a->{id} executed without a decision")
+        if $a->{executed} && !$a->{approved};
+
+    my ($where, $r) = @{ $a->{approved} // return };
+
+    my $d = $self->jws('approval-decision+jwt', $r->{decision});
+
+    if (($d->{jti} // '') ne $a->{id} || ($d->{sta} // '') ne 'approved'
+        || ($request && $d->{dig} ne $request->{digest}))
+    {
+        $self->tampered($where, "the decision on $a->{id}");
+        $d = undef;
+    }
+
+    if (!$request) {
+        $self->found($level, $where, "$a->{id} was not requested");
+        return;
+    }
+
+    $self->tampered($where, "$a->{id} denied, too") if $a->{denied};
+
+    return if !$d || exists $r->{grant} || "@{ $d->{by} }" eq 'unsigned';
+
+    my %persons;
+
+    for my $name (@{ $d->{by} }) {
+        my ($vote) = grep { ($_->{idn} // '') eq $name
+                            && $_->{act} eq 'approve' }
+                     map { $_->[2] } @{ $a->{votes} // [] };
+
+        if (!$vote) {
+            $self->found($level, $where, "$a->{id}: $name did not vote");
+            return;
+        }
+
+        $persons{ $vote->{sub} } = 1;
+    }
+
+    my $need = 0;
+    $need += ${ $_->{count} } for @{ $request->{require} };
+
+    $self->tampered($where, "$a->{id}: short quorum") if keys %persons < $need;
+}
+
+
+sub vote {
+    my ($self, $a, $where, $r, $claims) = @_;
+
+    my $request = $a->{requested};
+
+    if (!defined $claims->{act} || ($claims->{jti} // '') ne $a->{id}
+        || $claims->{act} ne ($r->{decision} // '')
+        || ($request && $claims->{dig} ne $request->{digest}))
+    {
+        $self->tampered($where, "the vote on $a->{id}");
+        %$claims = ();
+        return;
+    }
+
+    return unless $request && $claims->{act} ne 'comment';
+
+    for my $name (grep { defined } @{$request}{qw(person on_behalf_person)}) {
+        $self->tampered($where, "$a->{id}: the requester votes")
+            if $claims->{sub} eq $name;
+    }
+}
+
+
+1;

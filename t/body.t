@@ -398,7 +398,7 @@ $gw->clean;
     $client->write('{"op":');
 
     $raw->timeout(0.3);
-    ok(!$raw->accept, 'unbuffered, with a rule: nothing comes before all is in');
+    ok(!$raw->accept, 'unbuffered, with a rule: nothing comes before all is');
 
     $client->write('"list"}');
     $raw->timeout(10);

@@ -162,7 +162,8 @@ for my $row ([ 'approve', { 200 => 1, 409 => 4 }, 1 ],
     my $target = "/told/$decision";
 
     my ($first, $id) = $gw->hold(PUT => $target, body => 'same');
-    my @all = ($first, map { $gw->send(PUT => $target, body => 'same') } 1 .. 4);
+    my @all = ($first, map { $gw->send(PUT => $target, body => 'same') }
+                       1 .. 4);
 
     ok(wait_for(sub { grep({ ($_->{action_id} // '') eq $id }
                            $gw->audit('joined')) == 4 }),
@@ -380,6 +381,16 @@ sub h2_open {
 }
 
 
+# how often a decision was looked for: who has been told of an action does that
+
+sub looks {
+    my ($n) = $gw->redis->cmd('INFO', 'commandstats')
+              =~ /^cmdstat_mget:calls=(\d+)/m;
+
+    return $n // 0;
+}
+
+
 # the requester leaves: how, and what each way needs
 
 my %leave = (
@@ -396,13 +407,14 @@ for my $how (sort keys %leave) {
         my $name = "$how, " . ($where eq 'held' ? 'keep' : 'cancel');
 
         my %before = map { $_ => 1 } $gw->pending;
+        my $looks = looks();
         my $client = $how =~ /h2/ ? h2_open($target)
                                   : $gw->send(GET => $target);
         my $id = wait_for(sub { (grep { !$before{$_} } $gw->pending)[0] });
 
         ok($id, "$name: held") or next;
         wait_trail($id, 'requested');
-        ok($how =~ /h2/ || $client->quiet(0.05), "$name: and waits");
+        ok(wait_for(sub { looks() > $looks }), "$name: and waits");
         $leave{$how}->($client);
 
         ok(wait_for(sub { http_get($port, '/_status')->body =~ /Writing: 1 / }),
@@ -503,8 +515,10 @@ $gw->clean;
 # approved while nobody waits, and not asked for in time
 
 {
+    my $looks = looks();
     my ($client, $id) = $gw->hold(GET => '/brief/lapse');
-    ok($client->quiet(0.05), 'execute_within: held');
+
+    ok(wait_for(sub { looks() > $looks }), 'execute_within: held');
     $client->close;
     wait_for(sub { http_get($port, '/_status')->body =~ /Writing: 1 / });
     $gw->vote($id, 'approve');
@@ -548,6 +562,13 @@ $gw->clean;
        'bare deny: the trail');
     is($gw->state($id), 'denied', 'bare deny: in the store too');
     $gw->clean;
+}
+
+
+sub faults {
+    my ($id) = @_;
+
+    return scalar grep { ($_->{action_id} // '') eq $id } $gw->audit('fault');
 }
 
 
@@ -603,12 +624,11 @@ sub tampered {
     for my $row (@forged) {
         my ($name, $value) = @$row;
 
-        my $faults = grep { ($_->{action_id} // '') eq $id } $gw->audit('fault');
+        my $faults = faults($id);
 
         $gw->set($id, $value);
 
-        ok(wait_for(sub { grep({ ($_->{action_id} // '') eq $id } $gw->audit('fault'))
-                          > $faults }), "forged: $name: on record");
+        ok(wait_for(sub { faults($id) > $faults }), "forged: $name: on record");
         ok(wait_for(sub {
             !$gw->redis->cmd(EXISTS => "approval:{$id}:decision")
         }), "forged: $name: taken away");

@@ -15,7 +15,10 @@ need_module();
 
 my $POLICIES = <<'EOF';
     approval_zone approval 256k;
+    approval_channel once { type json; pass /_notify; retries 0; }
     approval_policy p {
+        rule told   { match $uri ^/told;   require admins; timeout 30s;
+                      notify once; }
         rule wait   { match $uri ^/wait;   require admins; timeout 30s;
                       notify hook; }
         rule short  { match $uri ^/short;  require admins; timeout 1s; }
@@ -142,15 +145,22 @@ grown('ungated: nothing');
 
 # Held, and each way out
 
-my $shared = 'approval_notifications_total{channel="hook",result="delivered"}';
-my $told = $before->{$shared};
+sub told {
+    my ($channel, $result) = @_;
+
+    return scrape()->{ 'approval_notifications_total{'
+                       . qq(channel="$channel",result="$result"}) };
+}
+
+
+my $told = told('hook', 'delivered');
 
 my ($c, $id) = $gw->hold(GET => '/wait/1');
 my $second = $gw->send(GET => '/wait/1');
 grown('held, and joined', of('approval_held', 'wait') => 2,
       of('approval_actions_created_total', 'wait') => 1,
       of('approval_joined_total', 'wait') => 1);
-ok(wait_for(sub { scrape()->{$shared} == $told + 1 }), 'told once');
+ok(wait_for(sub { told('hook', 'delivered') == $told + 1 }), 'told once');
 
 $gw->vote($id, 'approve');
 $_->read for $c, $second;
@@ -199,6 +209,29 @@ for my $how ([ approve => of('approval_actions_approved_total', 'wait'),
           of('approval_decision_seconds_count', 'wait') => 1,
           map { $_ => 1 } @more);
 }
+
+# A receiver that fails
+
+$gw->hook->script({ status => 500 }, { status => 204 });
+$told = told('hook', 'delivered');
+($c, $id) = $gw->hold(GET => '/wait/told');
+ok(wait_for(sub { told('hook', 'retried') == 1 }), 'it will be told again');
+ok(wait_for(sub { told('hook', 'delivered') == $told + 1 }), 'and is');
+is(told('hook', 'failed'), 0, 'it did not fail');
+$gw->vote($id, 'deny');
+$c->read;
+
+$gw->hook->script({ status => 500 });
+($c, $id) = $gw->hold(GET => '/told');
+ok(wait_for(sub { told('once', 'failed') == 1 }), 'another channel gives up');
+is(told('once', 'retried'), 0, 'at once');
+$gw->vote($id, 'deny');
+$c->read;
+$gw->hook->script({ status => 204 });
+
+wait_for(sub { my $now = scrape();
+               !grep { $now->{ of('approval_held', $_) } } qw(wait told) });
+$before = scrape();
 
 # 202, and the ticket that nobody redeems: the reaper counts its end
 

@@ -61,7 +61,8 @@ my $gw = Approval::Gateway->new(
 
         my $uri = $r->target;
         my %accel = (
-            '/open/accel-one' => '/one/accel', '/open/accel-two' => '/two/accel',
+            '/open/accel-one' => '/one/accel',
+            '/open/accel-two' => '/two/accel',
             '/open/accel-open' => '/open/end', '/one/accel-one' => '/one/end',
             '/one/accel-two' => '/two/end', '/one/accel-open' => '/open/end',
             '/open/accel-named' => '@accel',
@@ -188,7 +189,7 @@ sub walk {
 
             $seen{$id} = 1;
             push @rules, $action->{rule};
-            push @{ $how{requesters} }, $action->{requester} if $how{requesters};
+            push @{ $how{requesters} // [] }, $action->{requester};
             $gw->vote($id, $how{vote} // 'approve');
         }
 
@@ -297,7 +298,7 @@ for my $row (@redirects) {
     my ($response, $asked) = walk($method, $target);
 
     is($response && $response->status, $status, "$name: $status");
-    is($asked, $rules, "$name: " . ($rules ? "asks for $rules" : 'asks nobody'));
+    is($asked, $rules, "$name: asks " . ($rules ? "for $rules" : 'nobody'));
 
     my %want;
     $want{$_}++ for @$reached;

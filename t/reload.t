@@ -138,7 +138,7 @@ sub gone {
     $ngx->kill_worker($_) for $ngx->workers;
 
     ($client, my $again) = $gw->hold(GET => '/held/killed3');
-    ok($again && $again ne $id, 'killed at work: the same again is asked again');
+    ok($again && $again ne $id, 'killed at work: the same is asked again');
     is($gw->hits('/held/killed3'), 1, 'killed at work: and not replayed');
     $gw->vote($again, 'deny');
     is($client->read->status, 403, 'killed at work: it can be denied');
@@ -252,7 +252,8 @@ sub gone {
     $single->vote($id2, 'deny');
     is($one->read->status, 200, 'master_process off: approved');
     is($two->read->status, 403, 'master_process off: denied');
-    is(http_get($single->port, '/free')->status, 200, 'master_process off: free');
+    is(http_get($single->port, '/free')->status, 200,
+       'master_process off: free');
     $single->clean;
 
     ($one, $id1) = $single->hold(GET => '/held/stop');

@@ -224,6 +224,21 @@ for ('?days=0', '?days=32', '?days=x', '?days=') {
     is($r->json->{argument}, 'days', 'says which');
 }
 
+# There is an end to the names of one day, but not to the count
+
+$shadow->redis->cmd(HSET => $key, map { ("x$_", '') } 1 .. 5000);
+$shadow->send(DELETE => '/tables/a', agent => 'agent-99')->read;
+$shadow->send(DELETE => '/tables/a', agent => 'agent-7')->read;
+ok(wait_for(sub { report('?days=1')->json->{count} == $total + 2 }),
+   'both are counted');
+$report = report('?days=1')->json;
+$sum = 0;
+$sum += $_ for @{ $report->{rest} };
+is($sum, 1, 'the new one without its name');
+ok(!grep({ $_->{requester} eq 'agent-99' } @{ $report->{entries} }),
+   'which is not there');
+$total += 2;
+
 # For members of a group
 
 is(report('', 'mallory')->status, 403, 'not for strangers');

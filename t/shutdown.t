@@ -13,7 +13,7 @@ use Approval::Gateway;
 need_module();
 
 my $gw = Approval::Gateway->new(
-    conf => 'worker_shutdown_timeout 8s;',
+    conf => 'worker_shutdown_timeout 12s;',
     http => <<'EOF', server => <<'EOF');
     approval_policy p { rule r { match $uri ^/held; require admins;
                                  timeout 60s; } }
@@ -31,7 +31,7 @@ ok($held[0][0]->quiet(0.5), 'still held after the reload');
 $gw->vote($held[0][1], 'approve');
 is($held[0][0]->read->status, 200, 'the old worker finishes what is decided');
 
-my $r = $held[1][0]->read(15 * slow());
+my $r = $held[1][0]->read(20 * slow());
 is($r->status, 503, 'let go before the connections are cut');
 is($r->json->{type}, 'urn:approval:restarting', 'its type');
 is($r->json->{action_id}, $held[1][1], 'its action');

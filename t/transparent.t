@@ -122,7 +122,8 @@ my $gw = Approval::Gateway->new(
         rule method { match $request_method PURGE; deny; }
         rule path   { match $uri ^/never ~^/[0-9]+/never$; require admins; }
         rule header { match $http_x_never ~.; require admins; }
-        rule json   { match $uri ^/judged; match json:/op drop; require admins; }
+        rule json   { match $uri ^/judged; match json:/op drop;
+                      require admins; }
         rule form   { match $uri ^/never; match form:op drop; require admins; }
     }
     approval_policy bodies {
@@ -247,8 +248,8 @@ my @cases = (
     [ 'dav PUT, again', slot(PUT => '/dav/small', [], $put{small}), 1 ],
     [ 'dav PUT, large', slot(PUT => '/dav/a/b/large', [], $put{large}), 1 ],
     [ 'dav PUT, none', slot(PUT => '/dav/empty', [], ''), 1 ],
-    [ 'dav PUT, a range', slot(PUT => '/dav/r', [ 'Content-Range: bytes 1-2/9' ],
-                               'ab'), 1 ],
+    [ 'dav PUT, a range', slot(PUT => '/dav/r',
+                               [ 'Content-Range: bytes 1-2/9' ], 'ab'), 1 ],
     [ 'dav MKCOL', slot(MKCOL => '/dav/dir/'), 1 ],
     [ 'dav COPY', slot(COPY => '/dav/small', [ 'Destination: /dav/copy' ]), 1 ],
     [ 'dav MOVE', slot(MOVE => '/dav/copy', [ 'Destination: /dav/moved' ]), 1 ],

@@ -100,6 +100,8 @@ ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
     if (ngx_http_approval_checkpoint_note(audit, &note) == NGX_OK
         && ngx_http_approval_checkpoint_write(audit, &note) == NGX_OK)
     {
+        ngx_http_approval_peers_cited(audit);
+
         audit->covered = audit->chain.seq - 1;
         audit->stats.checkpoints++;
 

@@ -112,6 +112,7 @@ void ngx_http_approval_peers_done(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_peers_tail(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_peers_cite(ngx_http_approval_audit_t *audit,
     approval_checkpoint_t *checkpoint);
+void ngx_http_approval_peers_cited(ngx_http_approval_audit_t *audit);
 
 /* sync.c */
 void ngx_http_approval_sync_init(ngx_http_approval_audit_t *audit);

@@ -162,9 +162,21 @@ ngx_http_approval_peers_cite(ngx_http_approval_audit_t *audit,
 
     for (i = 0; i < audit->npeers; i++) {
         if (audit->peers[i].fresh) {
-            audit->peers[i].fresh = 0;
             checkpoint->peers[checkpoint->npeers++] = audit->peers[i].head;
         }
+    }
+}
+
+
+/* The checkpoint stands in the file. */
+
+void
+ngx_http_approval_peers_cited(ngx_http_approval_audit_t *audit)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < audit->npeers; i++) {
+        audit->peers[i].fresh = 0;
     }
 }
 

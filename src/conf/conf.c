@@ -121,6 +121,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       0,
       NULL },
 
+    { ngx_string("approval_operators"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_operators,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("approval_audit"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_audit,
@@ -620,6 +627,11 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
                                "\"approval_key\"");
             return NGX_CONF_ERROR;
         }
+    }
+
+    rv = ngx_http_approval_check_operators(cf, mcf);
+    if (rv != NGX_CONF_OK) {
+        return rv;
     }
 
     policies = mcf->policies.elts;

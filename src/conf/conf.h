@@ -141,6 +141,12 @@ char *ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* conf_operators.c */
+char *ngx_http_approval_conf_operators(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_check_operators(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
+
 /* conf_location.c */
 char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

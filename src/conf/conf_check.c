@@ -367,6 +367,14 @@ ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
         return NGX_CONF_OK;
     }
 
+    if (rule->notify == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "rule \"%V\" escalates what nobody was told of: add "
+                      "\"notify CHANNEL\" to it in %s:%ui",
+                      &rule->name, rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
     escalate = rule->escalate->elts;
 
     for (i = 0; i < rule->escalate->nelts; i++) {

@@ -247,13 +247,16 @@ ngx_http_approval_conf_resolver(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t      *clcf;
     ngx_http_approval_channel_t  **channel;
 
+    /* nginx may have put a resolver there that asks nobody */
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     channel = mcf->channels.elts;
 
     for (i = 0; i < mcf->channels.nelts; i++) {
 
         if (channel[i]->url == NULL || channel[i]->url->numeric
-            || channel[i]->url->local || clcf->resolver)
+            || channel[i]->url->local
+            || (clcf->resolver && clcf->resolver->connections.nelts))
         {
             continue;
         }

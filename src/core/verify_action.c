@@ -22,6 +22,8 @@ static void approval_verify_act_ended(approval_verify_t *v,
     approval_act_t *a);
 static void approval_verify_act_judge(approval_verify_t *v,
     approval_act_t *a);
+static void approval_verify_act_granted(approval_verify_t *v,
+    approval_act_t *a);
 static void approval_verify_act_free(approval_verify_t *v, approval_act_t *a);
 static void approval_acts_add(approval_acts_t *list, approval_act_t *a);
 static void approval_acts_del(approval_acts_t *list, approval_act_t *a);
@@ -32,7 +34,7 @@ static int approval_verify_voted(approval_verify_t *v,
 static int approval_verify_approved(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
 static void approval_verify_executed(approval_verify_t *v,
-    const approval_place_t *place, approval_act_t *a);
+    const approval_place_t *place, approval_act_t *a, json_t *event);
 static json_t *approval_verify_jws(approval_verify_t *v, const char *typ,
     json_t *token, const char **err);
 static int approval_verify_claim(json_t *claims, const char *name,
@@ -93,6 +95,13 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
     }
 
     if (id == NULL) {
+        id = json_string_value(json_object_get(event, "mode"));
+
+        if (kind == APPROVAL_ACT_REQUESTED && id && strcmp(id, "shadow") == 0)
+        {
+            return APPROVAL_OK;
+        }
+
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "a \"%s\" record without an action", type);
         return APPROVAL_OK;
@@ -123,7 +132,7 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         break;
 
     case APPROVAL_ACT_EXECUTED:
-        approval_verify_executed(v, place, a);
+        approval_verify_executed(v, place, a, event);
         approval_verify_act_ended(v, a);
         break;
 
@@ -238,20 +247,29 @@ static int
 approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
-    json_t      *claims;
-    const char  *err;
+    json_t      *claims, *digest, *grant;
+    const char  *err, *dig;
 
-    if (a->approved) {
+    grant = json_object_get(event, "grant");
+    dig = a->digest;
+
+    if (grant) {
+        digest = json_object_get(event, "digest");
+        dig = json_is_string(digest) ? json_string_value(digest) : "";
+        a->granted++;
+        a->granted_at = *place;
+
+    } else if (a->approved) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "the approval of action %s is used twice: it "
                               "was at %s:%lu", a->id, a->approved_at.file,
                               a->approved_at.line);
         return APPROVAL_OK;
-    }
 
-    a->approved = 1;
-    a->approved_at = *place;
-    a->granted = json_object_get(event, "grant") != NULL;
+    } else {
+        a->approved = 1;
+        a->approved_at = *place;
+    }
 
     claims = approval_verify_jws(v, "approval-decision+jwt",
                                  json_object_get(event, "decision"), &err);
@@ -264,13 +282,13 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
 
     if (!approval_verify_claim(claims, "jti", a->id)
         || !approval_verify_claim(claims, "sta", "approved")
-        || (a->digest && !approval_verify_claim(claims, "dig", a->digest)))
+        || (dig && !approval_verify_claim(claims, "dig", dig)))
     {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "the decision does not approve action %s as it "
                               "was requested", a->id);
 
-    } else {
+    } else if (grant == NULL) {
         json_decref(a->by);
         a->by = json_incref(json_object_get(claims, "by"));
     }
@@ -283,8 +301,14 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
 
 static void
 approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
-    approval_act_t *a)
+    approval_act_t *a, json_t *event)
 {
+    if (json_object_get(event, "grant")) {
+        a->used++;
+        a->granted_at = *place;
+        return;
+    }
+
     if (a->executed) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "action %s is executed twice: it was at %s:%lu",
@@ -321,6 +345,10 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
                               a->id);
     }
 
+    if (a->granted || a->used) {
+        approval_verify_act_granted(v, a);
+    }
+
     if (!a->approved) {
         return;
     }
@@ -343,7 +371,7 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
                               "record", a->id);
     }
 
-    if (a->granted || a->by == NULL) {
+    if (a->by == NULL) {
         return;
     }
 
@@ -371,6 +399,31 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
                               "action %s is approved by %lu of %u persons",
                               a->id, (unsigned long) persons, a->need);
+    }
+}
+
+
+/*
+ * A grant may be used long after its action: then that is forgotten, and
+ * nothing can be said.
+ */
+
+static void
+approval_verify_act_granted(approval_verify_t *v, approval_act_t *a)
+{
+    if (a->used > a->granted) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
+                              "a request under the grant of action %s is "
+                              "executed without a decision", a->id);
+    }
+
+    if (!a->approved && !v->dropped) {
+        approval_verify_found(v, (v->partial || v->forgot)
+                                 ? APPROVAL_FOUND_INCOMPLETE
+                                 : APPROVAL_FOUND_TAMPERED,
+                              &a->granted_at,
+                              "a grant of action %s is used, and the action "
+                              "was not approved", a->id);
     }
 }
 
@@ -557,6 +610,7 @@ approval_verify_act_ended(approval_verify_t *v, approval_act_t *a)
     approval_acts_add(&v->ended, a);
 
     if (v->ended.n > APPROVAL_VERIFY_ENDED) {
+        v->dropped = 1;
         approval_verify_act_free(v, v->ended.first);
     }
 }

@@ -85,12 +85,14 @@ struct approval_act_s {
     json_t                      *by;      /* of the decision       */
     approval_place_t             approved_at;
     approval_place_t             executed_at;
+    approval_place_t             granted_at;
+    uint64_t                     granted;     /* approvals under a grant  */
+    uint64_t                     used;        /* ... executed             */
 
     unsigned                     requested:1;
     unsigned                     approved:1;
     unsigned                     denied:1;
     unsigned                     executed:1;
-    unsigned                     granted:1;
     unsigned                     ended:1;
 };
 
@@ -123,6 +125,7 @@ struct approval_verify_s {
 
     unsigned                     partial:1;   /* some chain has no begin */
     unsigned                     forgot:1;    /* open actions            */
+    unsigned                     dropped:1;   /* actions that are over   */
     unsigned                     failed:1;    /* no memory               */
 };
 

@@ -7,6 +7,7 @@
 #include "desk/desk.h"
 #include "desk/approver.h"
 #include "desk/decision.h"
+#include "desk/freeze.h"
 #include "desk/grants.h"
 #include "desk/list.h"
 #include "desk/slack.h"
@@ -73,6 +74,11 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/status/"), ngx_string(""), 1,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",
       ngx_http_approval_status },
+
+    { ngx_string("/freeze"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ|NGX_HTTP_POST|NGX_HTTP_DELETE,
+      "GET, HEAD, POST, DELETE", "",
+      ngx_http_approval_freeze },
 
     { ngx_string("/grants"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
@@ -170,6 +176,16 @@ ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
 
     d->route.data = uri->data + name.len;
     d->route.len = uri->len - name.len;
+
+    /* what Slack posts is signed: it may have a location without a login */
+
+    if (d->route.len == 0 && d->request->method == NGX_HTTP_POST
+        && name.len >= 6
+        && ngx_strncmp(name.data + name.len - 6, "/slack", 6) == 0)
+    {
+        d->route.data -= 6;
+        d->route.len = 6;
+    }
 
     return NGX_OK;
 }

@@ -406,6 +406,18 @@ ngx_http_approval_metrics_histogram(ngx_http_approval_main_conf_t *mcf,
 {
     ngx_uint_t  i, n, ms;
 
+    n = 0;
+
+    for (i = 0; i <= NGX_HTTP_APPROVAL_BUCKETS; i++) {
+        n += ngx_http_approval_counted_bucket(rule, i);
+    }
+
+    /* thousands of rules have thousands of empty histograms */
+
+    if (n == 0) {
+        return;
+    }
+
     ms = ngx_http_approval_counted_ms(rule);
     n = 0;
 

@@ -37,6 +37,8 @@ static int template_push(template_t *t, json_t *value, const char *p,
     const char *last);
 static int template_part(template_t *t, const template_mark_t *mark);
 static int template_value(template_t *t, approval_str_t name);
+static int template_filter(approval_str_t *name, const char *filter);
+static void template_time(approval_buf_t *text);
 static const char *template_mark(const char *p, const char *last,
     template_mark_t *mark);
 static const char *template_pair(const char *p, const char *last, char c);
@@ -186,21 +188,14 @@ template_part(template_t *t, const template_mark_t *mark)
 static int
 template_value(template_t *t, approval_str_t name)
 {
+    int                  time;
     json_t              *value;
     approval_buf_t       text, visible;
-    approval_str_t       lines = approval_string("|text");
     approval_visible_e   mode;
 
-    mode = APPROVAL_VISIBLE_LINE;
-
-    if (name.len > lines.len
-        && memcmp(name.data + name.len - lines.len, lines.data, lines.len)
-           == 0)
-    {
-        name.len -= lines.len;
-        mode = APPROVAL_VISIBLE_TEXT;
-    }
-
+    time = template_filter(&name, "|time");
+    mode = template_filter(&name, "|text") ? APPROVAL_VISIBLE_TEXT
+                                           : APPROVAL_VISIBLE_LINE;
     value = template_find(t, name);
 
     if (value == NULL || json_is_null(value)) {
@@ -211,6 +206,11 @@ template_value(template_t *t, approval_str_t name)
     approval_buf_init(&visible);
 
     (void) approval_json_text(value, &text);
+
+    if (time) {
+        template_time(&text);
+    }
+
     approval_escape_visible(approval_buf_str(&text), mode, &visible);
     approval_escape_html(approval_buf_str(&visible), t->out);
 
@@ -222,6 +222,43 @@ template_value(template_t *t, approval_str_t name)
     approval_buf_free(&visible);
 
     return t->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static int
+template_filter(approval_str_t *name, const char *filter)
+{
+    size_t  len;
+
+    len = strlen(filter);
+
+    if (name->len <= len
+        || memcmp(name->data + name->len - len, filter, len) != 0)
+    {
+        return 0;
+    }
+
+    name->len -= len;
+
+    return 1;
+}
+
+
+/* "2026-11-21T03:30:57.735Z" for people: "2026-11-21 03:30:57 UTC" */
+
+static void
+template_time(approval_buf_t *text)
+{
+    if (text->failed || text->len != APPROVAL_TIME_LEN
+        || text->data[10] != 'T' || text->data[APPROVAL_TIME_LEN - 1] != 'Z')
+    {
+        return;
+    }
+
+    text->data[10] = ' ';
+    text->len = sizeof("2026-11-21 03:30:57") - 1;
+
+    approval_buf_adds(text, " UTC");
 }
 
 

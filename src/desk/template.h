@@ -6,6 +6,7 @@
  *
  *   {{name}}              one line of text, escaped
  *   {{name|text}}         text with lines, escaped: for <pre>
+ *   {{name|time}}         an RFC 3339 time in UTC, to the second, for people
  *   {{#name}}...{{/name}} for each element of an array; once for any other
  *                         value but null, false, "" and 0
  *   {{^name}}...{{/name}} where the above shows nothing

@@ -10,8 +10,8 @@
 #include <openssl/err.h>
 
 
-#define NGX_HTTP_APPROVAL_HTTP_TOTAL  64      /* connections            */
-#define NGX_HTTP_APPROVAL_HTTP_HOST   16      /* of them to one host    */
+#define NGX_HTTP_APPROVAL_HTTP_TOTAL  256     /* connections            */
+#define NGX_HTTP_APPROVAL_HTTP_HOST   64      /* of them to one host    */
 #define NGX_HTTP_APPROVAL_HTTP_IDLE   8       /* kept open              */
 
 

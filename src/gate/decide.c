@@ -157,6 +157,8 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 
     rc = ngx_http_approval_hold_approvers(hold, claims);
 
+    hold->frozen = json_is_true(json_object_get(claims, "frz"));
+
     json_decref(claims);
 
     if (rc != NGX_OK) {
@@ -191,8 +193,9 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
         return;
 
     case NGX_HTTP_APPROVAL_CANCELLED:
-        ngx_http_approval_hold_refuse(hold,
-                                      NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
+        ngx_http_approval_hold_refuse(hold, hold->frozen
+                                          ? NGX_HTTP_APPROVAL_REFUSE_FROZEN
+                                          : NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
         return;
 
     default:
@@ -414,12 +417,26 @@ ngx_http_approval_hold_consumed(void *data,
         return;
     }
 
+    if (reply->rc == NGX_DECLINED && ngx_http_approval_hold_frozen(reply)) {
+        hold->action_state = reply->state;
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
+        return;
+    }
+
     if (reply->rc == NGX_DECLINED) {
         ngx_http_approval_hold_elsewhere(hold, reply);
         return;
     }
 
     ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+}
+
+
+ngx_uint_t
+ngx_http_approval_hold_frozen(const ngx_http_approval_reply_t *reply)
+{
+    return reply->why.len == 6
+           && ngx_memcmp(reply->why.data, "frozen", 6) == 0;
 }
 
 

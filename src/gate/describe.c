@@ -11,8 +11,9 @@
 #include "core/escape.h"
 
 
-#define NGX_HTTP_APPROVAL_SHOWN_BODY   32768
-#define NGX_HTTP_APPROVAL_SHOWN_VALUE  1024
+#define NGX_HTTP_APPROVAL_SHOWN_BODY    32768
+#define NGX_HTTP_APPROVAL_SHOWN_VALUE   1024
+#define NGX_HTTP_APPROVAL_SHOWN_REASON  2000
 
 
 static ngx_int_t ngx_http_approval_describe_who(
@@ -105,10 +106,6 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         return NGX_ERROR;
     }
 
-    if (summary.len > NGX_HTTP_APPROVAL_SHOWN_VALUE) {
-        summary.len = NGX_HTTP_APPROVAL_SHOWN_VALUE;
-    }
-
     if (ngx_http_approval_set_str(doc, "policy", &rule->policy->name) != NGX_OK
         || ngx_http_approval_set_str(doc, "policy_digest",
                                      &rule->policy->digest)
@@ -118,7 +115,10 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         || ngx_http_approval_set_str(doc, "risk",
                                      ngx_http_approval_risk_name(rule->risk))
            != NGX_OK
-        || ngx_http_approval_set_str(doc, "summary", &summary) != NGX_OK
+        || ngx_http_approval_set(doc, "summary",
+                                 ngx_http_approval_json_cut(&summary,
+                                           NGX_HTTP_APPROVAL_SHOWN_VALUE))
+           != NGX_OK
         || ngx_http_approval_set(doc, "require",
                                  ngx_http_approval_describe_require(hold))
            != NGX_OK
@@ -284,7 +284,10 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
     }
 
     rc = hold->reason.len
-         ? ngx_http_approval_set_str(doc, "reason", &hold->reason) : NGX_OK;
+         ? ngx_http_approval_set(doc, "reason",
+                                 ngx_http_approval_json_cut(&hold->reason,
+                                           NGX_HTTP_APPROVAL_SHOWN_REASON))
+         : NGX_OK;
 
 done:
 
@@ -319,7 +322,6 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
                                &buf)
         == APPROVAL_OK)
     {
-        host.len = ngx_min(host.len, 255);
         target = json_stringn((char *) buf.data, buf.len);
 
         if (target == NULL) {
@@ -332,7 +334,9 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
     approval_buf_free(&buf);
 
     if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
-        || ngx_http_approval_set_str(doc, "host", &host) != NGX_OK
+        || ngx_http_approval_set(doc, "host",
+                                 ngx_http_approval_json_cut(&host, 255))
+           != NGX_OK
         || ngx_http_approval_set(doc, "target", target) != NGX_OK
         || ngx_http_approval_set_str(doc, "uri", &r->uri) != NGX_OK
         || ngx_http_approval_set(doc, "headers",
@@ -390,8 +394,6 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
                 ngx_str_set(&value, APPROVAL_REDACTED);
             }
 
-            value.len = ngx_min(value.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
-
             if (ngx_http_approval_describe_header(headers, name, &value)
                 != NGX_OK)
             {
@@ -414,7 +416,7 @@ ngx_http_approval_describe_header(json_t *headers, ngx_str_t *name,
     json_t      *shown, *both;
     const char  *before;
 
-    shown = ngx_http_approval_json_str(value);
+    shown = ngx_http_approval_json_cut(value, NGX_HTTP_APPROVAL_SHOWN_VALUE);
     before = json_string_value(json_object_get(headers, (char *) name->data));
 
     if (before && shown) {
@@ -574,7 +576,6 @@ ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
     json_t          *value;
     ngx_str_t        s;
     approval_buf_t   buf;
-    approval_str_t   cut;
 
     if (show->value) {
 
@@ -586,9 +587,7 @@ ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
             return NULL;
         }
 
-        s.len = ngx_min(s.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
-
-        return ngx_http_approval_json_str(&s);
+        return ngx_http_approval_json_cut(&s, NGX_HTTP_APPROVAL_SHOWN_VALUE);
     }
 
     if (masked == NULL) {
@@ -604,10 +603,12 @@ ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
         approval_buf_adds(&buf, "[absent]");
     }
 
-    cut = approval_buf_str(&buf);
-    approval_cut(&cut, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+    s.data = buf.data;
+    s.len = buf.len;
 
-    value = buf.failed ? NULL : json_stringn((char *) cut.data, cut.len);
+    value = buf.failed
+            ? NULL
+            : ngx_http_approval_json_cut(&s, NGX_HTTP_APPROVAL_SHOWN_VALUE);
 
     approval_buf_free(&buf);
 

@@ -15,6 +15,7 @@
 #include "core/jws.h"
 #include "model/action.h"
 #include "model/counters.h"
+#include "model/hash.h"
 #include "store/store.h"
 #include "store/watch.h"
 
@@ -59,6 +60,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_REFUSE_AUDIT,
     NGX_HTTP_APPROVAL_REFUSE_PENDING,
     NGX_HTTP_APPROVAL_REFUSE_COOLING,
+    NGX_HTTP_APPROVAL_REFUSE_FROZEN,
     NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE,
     NGX_HTTP_APPROVAL_REFUSE_BODY,
     NGX_HTTP_APPROVAL_REFUSE_ENCODING,
@@ -162,6 +164,7 @@ struct ngx_http_approval_hold_s {
     unsigned                         waiting:1;  /* the request is suspended  */
     unsigned                         prefer_async:1;
     unsigned                         bare:1;     /* the decision, unsigned    */
+    unsigned                         frozen:1;   /* why it was cancelled      */
     unsigned                         consumed:1;
     unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */
@@ -241,8 +244,6 @@ ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
 ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_state_e state);
-ngx_int_t ngx_http_approval_hold_hash(ngx_http_approval_hold_t *hold,
-    const char *purpose, ngx_str_t *parts, ngx_uint_t n, u_char *hex);
 void ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 
@@ -260,13 +261,16 @@ void ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
 ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, approval_buf_t *out);
 
+ngx_uint_t ngx_http_approval_hold_frozen(
+    const ngx_http_approval_reply_t *reply);
 ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
 
 /* grant.c */
-#define NGX_HTTP_APPROVAL_HASH_HEX  (2 * APPROVAL_MAC_LEN)
-
 ngx_int_t ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
     u_char hex[NGX_HTTP_APPROVAL_HASH_HEX]);
+ngx_int_t ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
+    u_char who[NGX_HTTP_APPROVAL_HASH_HEX],
+    u_char which[NGX_HTTP_APPROVAL_HASH_HEX]);
 ngx_http_approval_op_t *ngx_http_approval_grant_consume(
     ngx_http_approval_hold_t *hold, ngx_http_approval_store_pt handler);
 void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,

@@ -54,7 +54,7 @@ ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
         parts[4] = rule->policy->digest;
         parts[5] = hold->remember;
 
-        rc = ngx_http_approval_hold_hash(hold, "grant", parts, 6, hex);
+        rc = ngx_http_approval_hash(hold->mcf, "grant", parts, 6, hex);
     }
 
     approval_buf_free(&persons[0]);
@@ -105,11 +105,22 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     ngx_http_approval_store_pt handler)
 {
     u_char                      hash[NGX_HTTP_APPROVAL_HASH_HEX];
+    u_char                      who[NGX_HTTP_APPROVAL_HASH_HEX];
+    u_char                      which[NGX_HTTP_APPROVAL_HASH_HEX];
     json_t                     *doc;
-    ngx_str_t                   id;
+    ngx_str_t                   id, requester, policy;
     approval_buf_t              sealed;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_grant_t   grant;
+
+    requester.data = who;
+    requester.len = sizeof(who);
+    policy.data = which;
+    policy.len = sizeof(which);
+
+    if (ngx_http_approval_grant_freezer(hold, who, which) != NGX_OK) {
+        return NULL;
+    }
 
     /* an unsigned decision is good for one request */
 
@@ -117,8 +128,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         || ngx_http_approval_grant_hash(hold, hash) != NGX_OK)
     {
         return ngx_http_approval_store_consume(hold->mcf->store, hold->id,
-                                               &hold->decision, NULL, handler,
-                                               hold);
+                                               &hold->decision, &requester,
+                                               &policy, NULL, handler, hold);
     }
 
     id.data = hash;
@@ -140,8 +151,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         grant.doc.len = sealed.len;
 
         op = ngx_http_approval_store_consume(hold->mcf->store, hold->id,
-                                             &hold->decision, &grant, handler,
-                                             hold);
+                                             &hold->decision, &requester,
+                                             &policy, &grant, handler, hold);
         if (op) {
             ngx_http_approval_count(hold->rule,
                                     NGX_HTTP_APPROVAL_COUNT_GRANTED);
@@ -152,6 +163,46 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     json_decref(doc);
 
     return op;
+}
+
+
+/* By what the request could be frozen. */
+
+ngx_int_t
+ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
+    u_char who[NGX_HTTP_APPROVAL_HASH_HEX],
+    u_char which[NGX_HTTP_APPROVAL_HASH_HEX])
+{
+    ngx_int_t        rc;
+    ngx_str_t        part;
+    const char      *err;
+    approval_buf_t   person;
+
+    approval_buf_init(&person);
+
+    rc = NGX_ERROR;
+
+    if (approval_people_person(hold->mcf->people,
+                               ngx_http_approval_core_str(&hold->requester),
+                               &person, &err)
+        == APPROVAL_OK)
+    {
+        part.data = person.data;
+        part.len = person.len;
+
+        rc = ngx_http_approval_hash(hold->mcf,
+                                    NGX_HTTP_APPROVAL_HASH_REQUESTER, &part, 1,
+                                    who);
+    }
+
+    approval_buf_free(&person);
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_hash(hold->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                  &hold->rule->policy->name, 1, which);
 }
 
 

@@ -226,6 +226,7 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     u_char                    from[NGX_HTTP_APPROVAL_HASH_HEX];
     u_char                    per[NGX_HTTP_APPROVAL_HASH_HEX];
     u_char                    grant[NGX_HTTP_APPROVAL_HASH_HEX];
+    u_char                    policy[NGX_HTTP_APPROVAL_HASH_HEX];
     ngx_int_t                 rc;
     ngx_str_t                 parts[5], person;
     approval_buf_t            doc, shown;
@@ -272,14 +273,22 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
         parts[4].data = shown.data;
         parts[4].len = shown.len;
 
-        rc = ngx_http_approval_hold_hash(hold, "join", parts, 5, join);
+        rc = ngx_http_approval_hash(hold->mcf, "join", parts, 5, join);
     }
 
     approval_buf_free(&shown);
 
     if (rc != NGX_OK
-        || ngx_http_approval_hold_hash(hold, "requester", parts, 1, from)
+        || ngx_http_approval_hash(hold->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                  parts, 1, from)
            != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_hash(hold->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                               &parts[1], 1, policy)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -296,7 +305,7 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
             return NGX_ERROR;
         }
 
-        if (ngx_http_approval_hold_hash(hold, "per", parts, 2, per) != NGX_OK)
+        if (ngx_http_approval_hash(hold->mcf, "per", parts, 2, per) != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -325,6 +334,8 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     new.timeout = rule->timeout;
     new.execute_within = rule->execute_within;
     new.cool_down = rule->cool_down;
+    new.policy.data = policy;
+    new.policy.len = sizeof(policy);
 
     if (rule->remember) {
         new.grant.data = grant;
@@ -348,40 +359,6 @@ ngx_http_approval_hold_store(ngx_http_approval_hold_t *hold)
     approval_buf_free(&doc);
 
     return hold->op ? NGX_OK : NGX_DECLINED;
-}
-
-
-/* Redis sees neither who nor what: only a MAC over the parts. */
-
-ngx_int_t
-ngx_http_approval_hold_hash(ngx_http_approval_hold_t *hold,
-    const char *purpose, ngx_str_t *parts, ngx_uint_t n, u_char *hex)
-{
-    int             rc;
-    u_char          mac[APPROVAL_MAC_LEN];
-    ngx_uint_t      i;
-    approval_buf_t  data;
-
-    approval_buf_init(&data);
-
-    for (i = 0; i < n; i++) {
-        approval_buf_printf(&data, "%zu:", parts[i].len);
-        approval_buf_add(&data, parts[i].data, parts[i].len);
-    }
-
-    rc = data.failed ? APPROVAL_ERROR
-                     : approval_mac(hold->mcf->keyring, purpose,
-                                    approval_buf_str(&data), mac);
-
-    approval_buf_free(&data);
-
-    if (rc != APPROVAL_OK) {
-        return NGX_ERROR;
-    }
-
-    approval_hex_encode(hex, mac, sizeof(mac));
-
-    return NGX_OK;
 }
 
 
@@ -532,6 +509,11 @@ ngx_http_approval_hold_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
     json_t  *facts;
+
+    if (ngx_http_approval_hold_frozen(reply)) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
+        return;
+    }
 
     ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
 

@@ -10,9 +10,6 @@
 #include "gate/gate.h"
 
 
-#define NGX_HTTP_APPROVAL_REASON_MAX  2000
-
-
 static ngx_uint_t ngx_http_approval_identified(approval_people_t *people,
     ngx_str_t *identity);
 
@@ -49,8 +46,6 @@ ngx_http_approval_identify(ngx_http_request_t *r,
         *refusal = NGX_HTTP_APPROVAL_REFUSE_REASON;
         return NGX_DECLINED;
     }
-
-    reason->len = ngx_min(reason->len, NGX_HTTP_APPROVAL_REASON_MAX);
 
     return NGX_OK;
 }

@@ -11,6 +11,9 @@
 #include "core/path.h"
 
 
+#define NGX_HTTP_APPROVAL_SHOWN_MATCH  512
+
+
 typedef struct {
     ngx_http_request_t          *r;
     ngx_http_approval_policy_t  *policy;
@@ -605,12 +608,10 @@ ngx_http_approval_evidence_visit(void *data, approval_str_t name,
         ngx_str_set(&text, APPROVAL_REDACTED);
     }
 
-    if (text.len > 512) {
-        text.len = 512;
-    }
-
-    rc = key.failed ? -1 : json_object_set_new(ctx->found, (char *) key.data,
-                                        ngx_http_approval_json_str(&text));
+    rc = key.failed ? -1
+                    : json_object_set_new(ctx->found, (char *) key.data,
+                                 ngx_http_approval_json_cut(&text,
+                                           NGX_HTTP_APPROVAL_SHOWN_MATCH));
 
     approval_buf_free(&key);
 

@@ -170,7 +170,7 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 
     /* stored, and nobody was told of it yet */
 
-    if (!hold->joined
+    if (!hold->joined && hold->rule->notify
         && (hold->state == NGX_HTTP_APPROVAL_HOLD_STORED
             || hold->state == NGX_HTTP_APPROVAL_HOLD_RECORDED
             || (hold->state == NGX_HTTP_APPROVAL_HOLD_SYNC

@@ -84,6 +84,10 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
       "before the time that Retry-After gives: ask for something else, or ask "
       "the approver." },
 
+    { 403, 0, "frozen", "The requester or the policy is frozen",
+      "It was not forwarded, and nobody is asked: an operator has stopped "
+      "everything that needs an approval here. Ask the operator." },
+
     { 413, 0, "body-too-large", "The body is too large to be judged",
       "A rule needs to read the body, and it is larger than the policy's "
       "body_limit." },
@@ -199,6 +203,7 @@ ngx_http_approval_refuse_told(ngx_http_approval_refusal_e which)
     case NGX_HTTP_APPROVAL_REFUSE_CONSUMED:
     case NGX_HTTP_APPROVAL_REFUSE_PENDING:
     case NGX_HTTP_APPROVAL_REFUSE_COOLING:
+    case NGX_HTTP_APPROVAL_REFUSE_FROZEN:
     case NGX_HTTP_APPROVAL_REFUSE_REASON:
         return 1;
 

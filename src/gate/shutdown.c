@@ -106,8 +106,9 @@ ngx_http_approval_shutdown_tick(ngx_event_t *ev)
         left = 3 * ngx_http_approval_shutdown_interval;
 
         if (ngx_http_approval_shutdown_timeout <= left
-            || ngx_current_msec - ngx_http_approval_shutdown_since
-               >= ngx_http_approval_shutdown_timeout - left)
+            || (ngx_msec_int_t) (ngx_current_msec
+                                 - ngx_http_approval_shutdown_since)
+               >= (ngx_msec_int_t) (ngx_http_approval_shutdown_timeout - left))
         {
             ngx_http_approval_shutdown_release();
         }

@@ -80,6 +80,37 @@ ngx_http_approval_json_str(ngx_str_t *s)
 }
 
 
+json_t *
+ngx_http_approval_json_cut(ngx_str_t *s, size_t max)
+{
+    size_t           hidden;
+    json_t          *value;
+    ngx_str_t        text;
+    approval_buf_t   buf;
+    approval_str_t   cut;
+
+    cut = ngx_http_approval_core_str(s);
+    hidden = approval_cut(&cut, max);
+
+    if (hidden == 0) {
+        return ngx_http_approval_json_str(s);
+    }
+
+    approval_buf_init(&buf);
+    approval_buf_add(&buf, cut.data, cut.len);
+    approval_buf_printf(&buf, "\xe2\x80\xa6 (%zu bytes hidden)", hidden);
+
+    text.data = buf.data;
+    text.len = buf.len;
+
+    value = buf.failed ? NULL : ngx_http_approval_json_str(&text);
+
+    approval_buf_free(&buf);
+
+    return value;
+}
+
+
 ngx_str_t
 ngx_http_approval_json_get(json_t *doc, const char *name)
 {
@@ -253,6 +284,14 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         {
             goto failed;
         }
+    }
+
+    /* cancelled by an operator, not by its requester */
+
+    if (json_is_true(json_object_get(doc, "frozen"))
+        && json_object_set_new(claims, "frz", json_true()) != 0)
+    {
+        goto failed;
     }
 
     /* of a use of a grant: which one, and which use of it */

@@ -57,6 +57,9 @@ approval_str_t ngx_http_approval_core_str(ngx_str_t *s);
 json_t *ngx_http_approval_json_str(ngx_str_t *s);   /* invalid UTF-8: made
                                                         visible, never NULL
                                                         but for memory */
+/* The same, of at most max bytes and how many more there are. */
+json_t *ngx_http_approval_json_cut(ngx_str_t *s, size_t max);
+
 /* A member's text; "" where it is absent or no string. */
 ngx_str_t ngx_http_approval_json_get(json_t *doc, const char *name);
 

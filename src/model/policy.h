@@ -206,6 +206,8 @@ typedef struct {
     approval_signer_t             *signer;      /* derived where not given    */
     ngx_http_complex_value_t      *base_url;
     approval_people_t             *people;
+    ngx_array_t                   *operators;   /* of ngx_int_t: groups that
+                                                   may freeze, or NULL       */
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
     ngx_uint_t                     enabled;     /* some rule requires         */

@@ -149,6 +149,26 @@ ngx_http_approval_letter_of(ngx_queue_t *q)
 }
 
 
+ngx_uint_t
+ngx_http_approval_letter_count(ngx_http_approval_sender_t *sender,
+    ngx_http_approval_channel_t *channel)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&sender->letters);
+         q != ngx_queue_sentinel(&sender->letters);
+         q = ngx_queue_next(q))
+    {
+        n += (ngx_http_approval_letter_of(q)->told.channel == channel);
+    }
+
+    return n;
+}
+
+
 void
 ngx_http_approval_letter_free(ngx_http_approval_letter_t *letter)
 {

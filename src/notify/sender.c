@@ -118,14 +118,14 @@ ngx_http_approval_sender_poll(ngx_event_t *ev)
     ngx_add_timer(ev, delay);
 
     if (sender->asking || ngx_exiting
-        || sender->active >= NGX_HTTP_APPROVAL_SENDER_MAX
+        || sender->active >= NGX_HTTP_APPROVAL_SENDER_QUEUE
         || sender->mcf->store == NULL
         || !ngx_http_approval_store_ready(sender->mcf->store))
     {
         return;
     }
 
-    room = NGX_HTTP_APPROVAL_SENDER_MAX - sender->active;
+    room = NGX_HTTP_APPROVAL_SENDER_QUEUE - sender->active;
 
     if (ngx_http_approval_queue_claim(sender->mcf->store,
                                       ngx_min(room,
@@ -367,8 +367,8 @@ ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
         return;
     }
 
-    room = (sender->active < NGX_HTTP_APPROVAL_SENDER_MAX)
-           ? NGX_HTTP_APPROVAL_SENDER_MAX - sender->active : 0;
+    room = (sender->active < NGX_HTTP_APPROVAL_SENDER_QUEUE)
+           ? NGX_HTTP_APPROVAL_SENDER_QUEUE - sender->active : 0;
 
     approval_buf_init(&text);
 

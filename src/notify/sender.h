@@ -17,7 +17,14 @@
 #include "store/queue.h"
 
 
-#define NGX_HTTP_APPROVAL_SENDER_MAX    64     /* messages at a time    */
+/*
+ * Messages at a time; of them to one channel at once, and taken from the
+ * queue: one channel that is silent does not keep others waiting.
+ */
+#define NGX_HTTP_APPROVAL_SENDER_MAX    256
+#define NGX_HTTP_APPROVAL_SENDER_ONE    64
+#define NGX_HTTP_APPROVAL_SENDER_QUEUE  128
+
 #define NGX_HTTP_APPROVAL_SENDER_GRACE  3000   /* ms, of every lease    */
 
 /* The kinds of messages: the first letters of their names. */
@@ -84,6 +91,10 @@ ngx_http_approval_letter_t *ngx_http_approval_letter_create(
     ngx_msec_t interval, ngx_msec_int_t left);
 void ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter);
 void ngx_http_approval_letter_free(ngx_http_approval_letter_t *letter);
+
+/* How many of them are to one channel. */
+ngx_uint_t ngx_http_approval_letter_count(ngx_http_approval_sender_t *sender,
+    ngx_http_approval_channel_t *channel);
 
 /* To free all of a sender's. */
 ngx_http_approval_letter_t *ngx_http_approval_letter_of(ngx_queue_t *q);

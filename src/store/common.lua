@@ -33,6 +33,9 @@
 -- r recent, k and f: nk and nf, w why it was refused,
 -- G a grant, u how often it was used.
 --
+-- Who and what is frozen, PREFIXfrozen: hashes, and "UNTIL DOCUMENT" of each, 0
+-- is for ever.
+--
 -- A grant, PREFIXgrant:{HASH}: a the approved action, b the sealed document,
 -- m how often it may be used (0: any number), u how often it was.
 
@@ -43,7 +46,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local DECISION, VOTES = ':decision', ':votes'
 local PENDING, ACTIONS = prefix .. 'pending', prefix .. 'actions'
-local GRANTS = prefix .. 'grants'
+local GRANTS, FROZEN = prefix .. 'grants', prefix .. 'frozen'
 
 
 local function int(n)
@@ -134,6 +137,22 @@ end
 
 local function cool_key(hash)
     return prefix .. 'cool:{' .. hash .. '}'
+end
+
+
+local function frozen(...)
+    for _, hash in ipairs({...}) do
+        local f = hash ~= '' and redis.call('HGET', FROZEN, hash)
+        local till = f and tonumber(string.match(f, '^(%d+) '))
+
+        if f and till and till > 0 and now >= till then
+            redis.call('HDEL', FROZEN, hash)
+        elseif f then
+            return true
+        end
+    end
+
+    return false
 end
 
 

@@ -4,14 +4,15 @@
 -- still hold it.  In a pending action it was put there by somebody else than
 -- vote.lua, which the caller may accept.
 --
--- ARGV[3..]  decision, lease, retention, and for a grant: its hash, time,
---            uses, document
+-- ARGV[3..]  decision, lease, retention, requester, policy, and for a grant:
+--            its hash, time, uses, document
 -- ok         taken
--- no         taken before, lapsed, or the decision key holds something else
+-- no         taken before, lapsed, or the decision key holds something else;
+--            w frozen: the requester or the policy is
 
 local decision = ARGV[3]
 local lease, retention = tonumber(ARGV[4]), tonumber(ARGV[5])
-local grant = ARGV[6] or ''
+local grant = ARGV[8] or ''
 
 local a = read(key)
 
@@ -26,6 +27,10 @@ end
 
 if decision == '' or redis.call('GET', key .. DECISION) ~= decision then
     return refuse(a)
+end
+
+if frozen(ARGV[6] or '', ARGV[7] or '') then
+    return answer('no', a, 'w', 'frozen')
 end
 
 if a.s == 'pending' then
@@ -46,10 +51,10 @@ keep(PENDING, lease + retention)
 keep(ACTIONS, lease + retention)
 
 if grant ~= '' then
-    local name, time = grant_key(grant), tonumber(ARGV[7])
+    local name, time = grant_key(grant), tonumber(ARGV[9])
 
     redis.call('DEL', name)
-    redis.call('HSET', name, 'a', id, 'm', ARGV[8], 'b', ARGV[9])
+    redis.call('HSET', name, 'a', id, 'm', ARGV[10], 'b', ARGV[11])
     redis.call('PEXPIRE', name, int(time))
 
     redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', int(now))

@@ -3,10 +3,11 @@
 -- A new action, or the open one under the same join hash.
 --
 -- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
---            execute_within, retention, cool_down, grant; join, per and
---            grant may be empty
+--            execute_within, retention, cool_down, grant, policy; join,
+--            per, grant and policy may be empty
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
+-- no         w frozen: the requester or the policy is
 -- no         w cooling: i was denied, and is not asked for again until x
 -- busy       per has max_pending open actions
 
@@ -14,7 +15,7 @@ local join, requester, per = ARGV[3], ARGV[4], ARGV[5]
 local max, digest, doc = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local timeout, within = tonumber(ARGV[9]), tonumber(ARGV[10])
 local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
-local grant = ARGV[13] or ''
+local grant, policy = ARGV[13] or '', ARGV[14] or ''
 
 
 -- Requests in the last ten minutes are counted by the minute: what it costs
@@ -103,6 +104,11 @@ local function granted()
                   'i', f[1], 'b', f[2], 'G', grant, 'u', used)
 end
 
+
+if frozen(requester, policy) then
+    return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 },
+                  'w', 'frozen')
+end
 
 local a = read(key)
 

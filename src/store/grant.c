@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Grants: approvals that are remembered.
+ * Grants: approvals that are remembered; and what is frozen.
  */
 
 
@@ -73,6 +73,83 @@ ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
 }
 
 
+ngx_http_approval_op_t *
+ngx_http_approval_store_freeze(ngx_http_approval_store_t *store, u_char *hash,
+    int64_t until, ngx_str_t *doc, ngx_http_approval_store_pt handler,
+    void *data)
+{
+    u_char                   end[NGX_INT64_LEN];
+    ngx_str_t                args[3];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    args[0].data = hash;
+    args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
+    ngx_http_approval_number(&args[1], end, until);
+    args[2] = *doc;
+
+    if (ngx_http_approval_op_send(op, "frozen", 3, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_thaw(ngx_http_approval_store_t *store, u_char *hash,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                args[1];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    args[0].data = hash;
+    args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
+
+    if (ngx_http_approval_op_send(op, "frozen", 1, args) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_grants_reply;
+
+    if (ngx_http_approval_op_send(op, "frozen", 0, NULL) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
 static void
 ngx_http_approval_grants_reply(ngx_http_approval_op_t *op, redisReply *reply)
 {
@@ -102,7 +179,9 @@ ngx_http_approval_grants_each(ngx_http_approval_op_t *op, redisReply *reply)
         || reply->element[1]->type != REDIS_REPLY_INTEGER)
     {
         if (reply->type == REDIS_REPLY_ERROR) {
-            ngx_http_approval_reply_error(op->store, "grants", reply);
+            ngx_http_approval_reply_error(op->store,
+                                          op->store->scripts[op->script].name,
+                                          reply);
         }
 
         return NGX_ERROR;
@@ -111,7 +190,8 @@ ngx_http_approval_grants_each(ngx_http_approval_op_t *op, redisReply *reply)
     now = reply->element[1]->integer;
 
     for (i = 2; i < reply->elements && op->handler; i++) {
-        if (ngx_http_approval_reply_entry(op->store, "grants",
+        if (ngx_http_approval_reply_entry(op->store,
+                                          op->store->scripts[op->script].name,
                                           reply->element[i], now, &r)
             == NGX_OK)
         {

@@ -27,6 +27,9 @@
 #include "approval/leave.lua.h"
 #include "approval/grants.lua.h"
 #include "approval/revoke.lua.h"
+#include "approval/freeze.lua.h"
+#include "approval/thaw.lua.h"
+#include "approval/frozen.lua.h"
 #include "approval/queue_add.lua.h"
 #include "approval/queue_claim.lua.h"
 #include "approval/queue_keep.lua.h"
@@ -60,6 +63,9 @@ static struct {
     { "leave", ngx_http_approval_leave_lua },
     { "grants", ngx_http_approval_grants_lua },
     { "revoke", ngx_http_approval_revoke_lua },
+    { "freeze", ngx_http_approval_freeze_lua },
+    { "thaw", ngx_http_approval_thaw_lua },
+    { "frozen", ngx_http_approval_frozen_lua },
     { "queue_add", ngx_http_approval_queue_add_lua },
     { "queue_claim", ngx_http_approval_queue_claim_lua },
     { "queue_keep", ngx_http_approval_queue_keep_lua },

@@ -162,7 +162,7 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
                              within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
     u_char                   cool[NGX_INT64_LEN];
-    ngx_str_t                args[11];
+    ngx_str_t                args[12];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
@@ -182,8 +182,9 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     ngx_http_approval_number(&args[8], retention, store->conf->retention);
     ngx_http_approval_number(&args[9], cool, action->cool_down);
     ngx_http_approval_store_hash(&args[10], (ngx_str_t *) &action->grant);
+    ngx_http_approval_store_hash(&args[11], (ngx_str_t *) &action->policy);
 
-    return ngx_http_approval_store_run(op, 11, args);
+    return ngx_http_approval_store_run(op, 12, args);
 }
 
 
@@ -253,12 +254,13 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
-    ngx_str_t *decision, const ngx_http_approval_grant_t *grant,
-    ngx_http_approval_store_pt handler, void *data)
+    ngx_str_t *decision, ngx_str_t *requester, ngx_str_t *policy,
+    const ngx_http_approval_grant_t *grant, ngx_http_approval_store_pt handler,
+    void *data)
 {
     u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN],
                              time[NGX_INT64_LEN], uses[NGX_INT64_LEN];
-    ngx_str_t                args[7];
+    ngx_str_t                args[9];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
@@ -273,16 +275,19 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_number(&args[1], lease, NGX_HTTP_APPROVAL_LEASE);
     ngx_http_approval_number(&args[2], retention, store->conf->retention);
 
+    ngx_http_approval_store_hash(&args[3], requester);
+    ngx_http_approval_store_hash(&args[4], policy);
+
     if (grant == NULL) {
-        return ngx_http_approval_store_run(op, 3, args);
+        return ngx_http_approval_store_run(op, 5, args);
     }
 
-    ngx_http_approval_store_hash(&args[3], (ngx_str_t *) &grant->hash);
-    ngx_http_approval_number(&args[4], time, grant->time);
-    ngx_http_approval_number(&args[5], uses, grant->uses);
-    args[6] = grant->doc;
+    ngx_http_approval_store_hash(&args[5], (ngx_str_t *) &grant->hash);
+    ngx_http_approval_number(&args[6], time, grant->time);
+    ngx_http_approval_number(&args[7], uses, grant->uses);
+    args[8] = grant->doc;
 
-    return ngx_http_approval_store_run(op, 7, args);
+    return ngx_http_approval_store_run(op, 9, args);
 }
 
 

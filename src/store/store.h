@@ -115,7 +115,7 @@ void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
  * under the same join hash.  NGX_OK: id, state, created, expires, recent,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
  * NGX_DECLINED, why "cooling": the action "id" was denied, and no other is made
- * under its join hash until "expires".
+ * under its join hash until "expires".  why "frozen": requester or policy is.
  * grant.len != 0: that grant was used, once; id is the action whose approval
  * made it, and doc is the grant's.
  * All hashes are hex of a MAC; Redis never sees who or what.
@@ -133,6 +133,7 @@ typedef struct {
     ngx_msec_t                      execute_within;
     ngx_msec_t                      cool_down;   /* after a denial       */
     ngx_str_t                       grant;       /* hash, len 0: none    */
+    ngx_str_t                       policy;      /* hash, for "frozen"   */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -181,6 +182,7 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
  * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
  * The lease is renewed by the store until finish() for the same id is called
  * by this worker.  In the same step a grant is made, where it is not NULL.
+ * NGX_DECLINED, why "frozen": requester or policy (hashes) is.
  */
 
 typedef struct {
@@ -192,7 +194,24 @@ typedef struct {
 
 ngx_http_approval_op_t *ngx_http_approval_store_consume(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
+    ngx_str_t *requester, ngx_str_t *policy,
     const ngx_http_approval_grant_t *grant, ngx_http_approval_store_pt handler,
+    void *data);
+
+
+/*
+ * Freezes what has this hash (of a requester, or of a policy), until then in
+ * ms, or for ever (0); the reply's state means nothing.  thaw: NGX_DECLINED, it
+ * was not frozen.  frozen: as grants (id the hash, expires, doc).
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_freeze(
+    ngx_http_approval_store_t *store, u_char *hash, int64_t until,
+    ngx_str_t *doc, ngx_http_approval_store_pt handler, void *data);
+ngx_http_approval_op_t *ngx_http_approval_store_thaw(
+    ngx_http_approval_store_t *store, u_char *hash,
+    ngx_http_approval_store_pt handler, void *data);
+ngx_http_approval_op_t *ngx_http_approval_store_frozen(
+    ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
     void *data);
 
 

@@ -746,6 +746,17 @@ test_captures(void)
     set_compile(&s);
 
     memset(&seen, 0, sizeof(seen_t));
+    is_int(approval_match_written(s.m, 0, seen_visit, &seen), APPROVAL_OK,
+           "a rule as it is written");
+    is_str(approval_str(seen.text),
+           "json:/users/*/name=~^adm(?<who>.*)$;"
+           "$uri=~^/v1/(?<db>\\w+)(?:/(?<table>\\w+))?$;"
+           "$uri=~^/v2/(?<other>\\w+);$env=!~(?<never>x);",
+           "each pattern of each condition, in order");
+    is_int(approval_match_written(s.m, 1, seen_visit, &seen), APPROVAL_ERROR,
+           "of no other rule");
+
+    memset(&seen, 0, sizeof(seen_t));
     is_int(approval_match_capture_names(s.m, seen_visit, &seen), APPROVAL_OK,
            "the names of captures");
     is_str(approval_str(seen.text), "who=;db=;table=;other=;never=;",

@@ -67,6 +67,9 @@ main(void)
                 "x&lt;U+000A&gt;y&lt;U+202E&gt;");
     is_rendered("{{a|text}}", "{\"a\":\"x\\ny\\u202e\"}",
                 "x\ny&lt;U+202E&gt;");
+    is_rendered("{{a|time}} {{b|time}}",
+                "{\"a\":\"2026-11-21T03:30:57.735Z\",\"b\":\"<soon>\"}",
+                "2026-11-21 03:30:57 UTC &lt;soon&gt;");
     is_rendered("{{a}}", "{\"a\":\"{{b}}\",\"b\":\"x\"}", "{{b}}");
 
     is_rendered("{{#a}}x{{/a}}{{^a}}y{{/a}}", "{}", "y");

@@ -56,7 +56,8 @@ sub new {
         ref $up eq 'CODE' ? (code => $up) : $up ? (answers => $up) : ());
 
     $self->{ngx} = Approval::Nginx->new(
-        http => $self->conf($http // '', $server // '', $defaults, $audit), %arg);
+        http => $self->conf($http // '', $server // '', $defaults, $audit),
+        %arg);
 
     return $self;
 }

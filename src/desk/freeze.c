@@ -1,0 +1,695 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include "desk/freeze.h"
+#include "audit/audit.h"
+#include "desk/approver.h"
+#include "desk/view.h"
+#include "model/counters.h"
+#include "model/hash.h"
+#include "notify/notify.h"
+
+
+#define NGX_HTTP_APPROVAL_FREEZE_SCAN  1000000
+
+
+/* d->work.  What is named, and the actions that end with it. */
+
+typedef struct {
+    json_t      *doc;                   /* as posted, with who and when */
+    json_t      *list;
+    ngx_str_t    policy;                /* len 0: a requester           */
+    ngx_str_t    requester;
+    ngx_str_t    person;
+    int64_t      until;
+    ngx_uint_t   ended;
+    u_char       hash[NGX_HTTP_APPROVAL_HASH_HEX];
+} ngx_http_approval_freeze_t;
+
+
+/* An action that is being ended: outlives the request. */
+
+typedef struct {
+    ngx_http_approval_main_conf_t  *mcf;
+    json_t                         *doc;
+    u_char                          id[APPROVAL_ID_LEN];
+} ngx_http_approval_frozen_t;
+
+
+static ngx_int_t ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d,
+    ngx_int_t *rc);
+static void ngx_http_approval_freeze_cleanup(void *data);
+static void ngx_http_approval_freeze_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d);
+static const char *ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d,
+    json_t *json);
+static const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d,
+    const char *what);
+static ngx_int_t ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_freeze_end(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_freeze_ended(void *data,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_freeze_list(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_thaw(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d,
+    const char *err);
+
+
+ngx_int_t
+ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = d->request;
+    d->html = 0;
+
+    if (ngx_http_approval_freeze_may(d, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    if (r->method == NGX_HTTP_DELETE) {
+        return ngx_http_approval_thaw(d);
+    }
+
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_http_approval_desk_wait(d,
+                   ngx_http_approval_store_frozen(d->mcf->store,
+                                                ngx_http_approval_desk_answer,
+                                                d),
+                   ngx_http_approval_freeze_list);
+    }
+
+    if (r->headers_in.content_length_n > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
+        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_approval_freeze_body);
+
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+
+/* An operator, signed in, and not another site's page. */
+
+static ngx_int_t
+ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
+{
+    ngx_int_t                   *groups;
+    ngx_uint_t                   i;
+    ngx_array_t                 *operators;
+    ngx_pool_cleanup_t          *cln;
+    ngx_http_approval_freeze_t  *work;
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+    operators = d->mcf->operators;
+
+    if (operators == NULL) {
+        *rc = ngx_http_approval_desk_not_found(d);
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_approval_approver_claims(d) == NGX_ERROR
+        || ngx_http_approval_approver_idp(d, rc) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    groups = operators->elts;
+
+    for (i = 0; i < operators->nelts; i++) {
+        if (approval_people_in_group(d->mcf->people, groups[i],
+                                     ngx_http_approval_core_str(&d->who)))
+        {
+            break;
+        }
+    }
+
+    if (i == operators->nelts) {
+        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "not-an-operator", "Not an operator",
+                  "You are in none of the groups of approval_operators.",
+                  NULL);
+        return NGX_DECLINED;
+    }
+
+    if (d->request->method != NGX_HTTP_GET
+        && ngx_http_approval_approver_foreign(d))
+    {
+        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "cross-site", "Sent by another site",
+                  "Freezing is done by a client that is not another site's "
+                  "page.", NULL);
+        return NGX_DECLINED;
+    }
+
+    cln = ngx_pool_cleanup_add(d->request->pool,
+                               sizeof(ngx_http_approval_freeze_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    work = cln->data;
+    ngx_memzero(work, sizeof(ngx_http_approval_freeze_t));
+
+    cln->handler = ngx_http_approval_freeze_cleanup;
+    d->work = work;
+
+    work->list = json_array();
+
+    return work->list ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_approval_freeze_cleanup(void *data)
+{
+    ngx_http_approval_freeze_t *work = data;
+
+    json_decref(work->doc);
+    json_decref(work->list);
+}
+
+
+static void
+ngx_http_approval_freeze_body(ngx_http_request_t *r)
+{
+    ngx_int_t                  rc;
+    ngx_http_approval_desk_t  *d;
+
+    d = ngx_http_approval_desk_find(r);
+
+    /* from here on a client that leaves does not matter */
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    rc = d ? ngx_http_approval_freeze_start(d)
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    body, value;
+    const char                  *err;
+    approval_buf_t               sealed;
+    ngx_http_approval_op_t      *op;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    rc = ngx_http_approval_desk_body(d->request,
+                                     NGX_HTTP_APPROVAL_DESK_BODY_MAX, &body);
+
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+                                    : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    err = "The body is not JSON.";
+    work->doc = approval_json_parse(ngx_http_approval_core_str(&body), &err);
+
+    if (work->doc) {
+        err = ngx_http_approval_freeze_parse(d, work->doc);
+    }
+
+    if (err == NULL) {
+        err = ngx_http_approval_freeze_name(d);
+    }
+
+    if (err) {
+        return ngx_http_approval_freeze_bad(d, err);
+    }
+
+    value.data = work->hash;
+    value.len = APPROVAL_ID_LEN;
+
+    json_object_set_new(work->doc, "v", json_integer(1));
+    json_object_set_new(work->doc, "kind", json_string("frozen"));
+    json_object_set_new(work->doc, "id", ngx_http_approval_json_str(&value));
+    json_object_set_new(work->doc, "by", ngx_http_approval_json_str(&d->who));
+
+    approval_buf_init(&sealed);
+
+    if (ngx_http_approval_action_seal(d->mcf, work->doc, &sealed) != NGX_OK) {
+        approval_buf_free(&sealed);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_approval_freeze_record(d, "frozen") != NGX_OK) {
+
+        /* what has to stop is stopped all the same */
+
+        ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+                      "a freeze by \"%V\" is not in the audit trail", &d->who);
+    }
+
+    value.data = sealed.data;
+    value.len = sealed.len;
+
+    op = ngx_http_approval_store_freeze(d->mcf->store, work->hash, work->until,
+                                        &value, ngx_http_approval_desk_answer,
+                                        d);
+    approval_buf_free(&sealed);
+
+    return ngx_http_approval_desk_wait(d, op, ngx_http_approval_freeze_done);
+}
+
+
+static const char *
+ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d, json_t *json)
+{
+    void                        *iter;
+    ngx_str_t                    until;
+    const char                  *name;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    if (!json_is_object(json)) {
+        return "The body is not a JSON object.";
+    }
+
+    for (iter = json_object_iter(json); iter;
+         iter = json_object_iter_next(json, iter))
+    {
+        name = json_object_iter_key(iter);
+
+        if (ngx_strcmp(name, "requester") != 0
+            && ngx_strcmp(name, "policy") != 0
+            && ngx_strcmp(name, "until") != 0
+            && ngx_strcmp(name, "comment") != 0)
+        {
+            return "The body has a member other than \"requester\", "
+                   "\"policy\", \"until\" and \"comment\".";
+        }
+
+        if (!json_is_string(json_object_iter_value(iter))) {
+            return "\"requester\", \"policy\", \"until\" and \"comment\" are "
+                   "strings.";
+        }
+    }
+
+    work->policy = ngx_http_approval_json_get(json, "policy");
+    work->requester = ngx_http_approval_json_get(json, "requester");
+    until = ngx_http_approval_json_get(json, "until");
+
+    if (until.len == 0) {
+        return NULL;
+    }
+
+    if (approval_time_parse(ngx_http_approval_core_str(&until), &work->until)
+        != APPROVAL_OK
+        || work->until <= (int64_t) ngx_time() * 1000)
+    {
+        return "\"until\" is a time to come, as \"2026-01-02T03:04:05Z\".";
+    }
+
+    return NULL;
+}
+
+
+/* What is named becomes the hash that the gates ask with. */
+
+static const char *
+ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
+{
+    ngx_uint_t                    i;
+    const char                   *err;
+    approval_buf_t                person;
+    ngx_http_approval_freeze_t   *work = d->work;
+    ngx_http_approval_policy_t  **policies;
+
+    if ((work->policy.len != 0) == (work->requester.len != 0)) {
+        return "Name either a \"requester\" or a \"policy\".";
+    }
+
+    if (work->policy.len) {
+
+        policies = d->mcf->policies.elts;
+
+        for (i = 0; i < d->mcf->policies.nelts; i++) {
+            if (policies[i]->name.len == work->policy.len
+                && ngx_memcmp(policies[i]->name.data, work->policy.data,
+                              work->policy.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (i == d->mcf->policies.nelts) {
+            return "This gateway has no such policy.";
+        }
+
+        return ngx_http_approval_hash(d->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                      &work->policy, 1, work->hash)
+               == NGX_OK ? NULL : "The gateway has no memory left.";
+    }
+
+    approval_buf_init(&person);
+
+    err = "no memory";
+
+    if (approval_people_person(d->mcf->people,
+                               ngx_http_approval_core_str(&work->requester),
+                               &person, &err)
+        != APPROVAL_OK
+        || ngx_http_approval_desk_copy(d->request->pool,
+                                       approval_buf_str(&person),
+                                       &work->person)
+           != NGX_OK
+        || ngx_http_approval_hash(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                  &work->person, 1, work->hash)
+           != NGX_OK)
+    {
+        err = "The \"requester\" is no identity.";
+
+    } else {
+        err = NULL;
+    }
+
+    approval_buf_free(&person);
+
+    return err;
+}
+
+
+static ngx_int_t
+ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d, const char *what)
+{
+    json_t                      *facts;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    facts = json_pack("{s:s, s:o, s:o, s:o, s:s}", "what", what,
+                      work->policy.len ? "policy" : "requester",
+                      ngx_http_approval_json_str(work->policy.len
+                                                 ? &work->policy
+                                                 : &work->requester),
+                      "identity", ngx_http_approval_json_str(&d->who),
+                      "person", ngx_http_approval_json_str(&d->person),
+                      "how", ngx_http_approval_approver_how(d));
+
+    if (facts && work->doc) {
+        json_object_set(facts, "comment",
+                        json_object_get(work->doc, "comment"));
+        json_object_set(facts, "until", json_object_get(work->doc, "until"));
+    }
+
+    return facts ? ngx_http_approval_audit(d->mcf, "config", NULL, facts)
+                 : NGX_ERROR;
+}
+
+
+/* New ones are refused from here on; those that wait are ended one by one. */
+
+static ngx_int_t
+ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (reply->rc != NGX_OK) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_list(d->mcf->store, 1, 0, NULL,
+                                            NGX_HTTP_APPROVAL_FREEZE_SCAN,
+                                            ngx_http_approval_desk_answer, d),
+               ngx_http_approval_freeze_step);
+}
+
+
+static ngx_int_t
+ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                      *answer;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    if (reply->rc == NGX_OK) {
+        ngx_http_approval_freeze_end(d, reply);
+        return NGX_BUSY;
+    }
+
+    if (reply->rc != NGX_DONE) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    answer = json_copy(work->doc);
+
+    json_object_del(answer, "v");
+    json_object_del(answer, "kind");
+    json_object_set_new(answer, "cancelled", json_integer(work->ended));
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json", answer);
+}
+
+
+static void
+ngx_http_approval_freeze_end(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    time_t                       now;
+    ngx_str_t                    value, sealed;
+    approval_buf_t               decision;
+    ngx_http_approval_op_t      *op;
+    ngx_http_approval_frozen_t  *end;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    if (reply->state != NGX_HTTP_APPROVAL_PENDING) {
+        return;
+    }
+
+    end = ngx_calloc(sizeof(ngx_http_approval_frozen_t), ngx_cycle->log);
+    if (end == NULL) {
+        return;
+    }
+
+    ngx_memcpy(end->id, reply->id, APPROVAL_ID_LEN);
+
+    sealed = reply->doc;
+
+    end->mcf = d->mcf;
+    end->doc = ngx_http_approval_action_open(d->mcf, end->id, &sealed);
+
+    value = ngx_http_approval_json_get(end->doc, work->policy.len ? "policy"
+                                                                  : "person");
+    sealed = work->policy.len ? work->policy : work->person;
+
+    if (value.len != sealed.len
+        || ngx_memcmp(value.data, sealed.data, value.len) != 0
+        || json_object_set_new(end->doc, "frozen", json_true()) != 0)
+    {
+        json_decref(end->doc);
+        ngx_free(end);
+        return;
+    }
+
+    now = (time_t) (reply->now / 1000);
+    op = NULL;
+
+    approval_buf_init(&decision);
+
+    if (ngx_http_approval_decision_make(d->mcf, end->doc,
+                                    NGX_HTTP_APPROVAL_CANCELLED, NULL, now,
+                                    now + d->mcf->store_conf->retention / 1000,
+                                    &decision)
+        == NGX_OK)
+    {
+        value.data = decision.data;
+        value.len = decision.len;
+
+        op = ngx_http_approval_store_settle(d->mcf->store, end->id,
+                                            NGX_HTTP_APPROVAL_CANCELLED,
+                                            &value,
+                                            ngx_http_approval_freeze_ended,
+                                            end);
+    }
+
+    approval_buf_free(&decision);
+
+    if (op) {
+        work->ended++;
+        return;
+    }
+
+    json_decref(end->doc);
+    ngx_free(end);
+}
+
+
+static void
+ngx_http_approval_freeze_ended(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_frozen_t *end = data;
+
+    ngx_str_t  policy, rule;
+
+    if (reply->rc == NGX_OK) {
+
+        policy = ngx_http_approval_json_get(end->doc, "policy");
+        rule = ngx_http_approval_json_get(end->doc, "rule");
+
+        ngx_http_approval_count_action(end->mcf, &policy, &rule,
+                                       NGX_HTTP_APPROVAL_COUNT_CANCELLED);
+
+        json_object_set_new(end->doc, "why", json_string("frozen"));
+
+        ngx_http_approval_notify_outcome(end->mcf, end->id,
+                                         NGX_HTTP_APPROVAL_CANCELLED,
+                                         end->doc);
+
+        (void) ngx_http_approval_audit(end->mcf, "cancelled", end->id,
+                                       json_incref(end->doc));
+    }
+
+    json_decref(end->doc);
+    ngx_free(end);
+}
+
+
+static ngx_int_t
+ngx_http_approval_freeze_list(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    u_char                       id[APPROVAL_ID_LEN];
+    json_t                      *doc;
+    ngx_str_t                    sealed, kind;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    if (reply->rc == NGX_DONE) {
+        return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                           "application/json",
+                                           json_pack("{s:O}", "frozen",
+                                                     work->list));
+    }
+
+    if (reply->rc != NGX_OK) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    sealed = reply->doc;
+    ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
+
+    doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
+    kind = ngx_http_approval_json_get(doc, "kind");
+
+    /* in force, whether or not it can be read */
+
+    if (kind.len != 6 || ngx_memcmp(kind.data, "frozen", 6) != 0) {
+        json_decref(doc);
+        doc = json_pack("{s:s#, s:s}", "id", id, APPROVAL_ID_LEN,
+                        "comment", "(sealed by another approval_key)");
+    }
+
+    json_object_del(doc, "v");
+    json_object_del(doc, "kind");
+    json_array_append_new(work->list, doc);
+
+    return NGX_BUSY;
+}
+
+
+/* DELETE /freeze?requester=NAME, or ?policy=NAME */
+
+static ngx_int_t
+ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
+{
+    u_char                      *dst, *src;
+    ngx_str_t                    value;
+    ngx_uint_t                   i;
+    const char                  *err;
+    ngx_http_request_t          *r;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    static ngx_str_t  names[] = {
+        ngx_string("requester"), ngx_string("policy")
+    };
+
+    r = d->request;
+
+    for (i = 0; i < 2; i++) {
+
+        if (ngx_http_arg(r, names[i].data, names[i].len, &value) != NGX_OK
+            || value.len == 0)
+        {
+            continue;
+        }
+
+        dst = ngx_pnalloc(r->pool, value.len);
+        if (dst == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        src = value.data;
+        i ? (work->policy.data = dst) : (work->requester.data = dst);
+
+        ngx_unescape_uri(&dst, &src, value.len, 0);
+
+        if (i) {
+            work->policy.len = dst - work->policy.data;
+
+        } else {
+            work->requester.len = dst - work->requester.data;
+        }
+    }
+
+    err = ngx_http_approval_freeze_name(d);
+
+    if (err) {
+        return ngx_http_approval_freeze_bad(d, err);
+    }
+
+    if (ngx_http_approval_freeze_record(d, "thawed") != NGX_OK) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "audit-unavailable", "Audit unavailable",
+                   "It could not be put on record, so it stays frozen.", NULL);
+    }
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_thaw(d->mcf->store, work->hash,
+                                            ngx_http_approval_desk_answer, d),
+               ngx_http_approval_thaw_done);
+}
+
+
+static ngx_int_t
+ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (reply->rc == NGX_DECLINED) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    if (reply->rc != NGX_OK) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json",
+                                       json_pack("{s:b}", "frozen", 0));
+}
+
+
+static ngx_int_t
+ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d, const char *err)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
+               "body-unreadable", "Not understood", err, NULL);
+}

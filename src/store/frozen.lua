@@ -1,0 +1,20 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- All that is frozen.
+--
+-- KEYS[1]  PREFIXfrozen
+-- ok       a list: i the hash, s, x until, b the document
+
+local out = { 'ok', now }
+local list = redis.call('HGETALL', FROZEN)
+
+for n = 1, #list, 2 do
+    local till, doc = string.match(list[n + 1], '^(%d+) (.*)$')
+
+    if till and (till == '0' or now < tonumber(till)) then
+        out[#out + 1] = { 'i', list[n], 's', 'cancelled',
+                          'x', tonumber(till), 'b', doc }
+    end
+end
+
+return out

@@ -6,7 +6,7 @@
 # verifier of t/verifier, which was written from docs/audit.md alone, both find
 # each change, and say the same.
 #
-#     APPROVAL_FULL=1        10,000 changes instead of 400
+#     APPROVAL_FULL=1        10,000 changes instead of 300
 #     APPROVAL_SEED=N        the changes of another run
 
 use lib 't/lib', 't/verifier';
@@ -26,7 +26,7 @@ need('openssl');
 need_module();
 
 my $tool = build_dir() . '/approval-audit';
-my $count = $ENV{APPROVAL_FULL} ? 10_000 : slow() > 1 ? 60 : 400;
+my $count = $ENV{APPROVAL_FULL} ? 10_000 : slow() > 1 ? 60 : 300;
 my $seed = $ENV{APPROVAL_SEED} // 20261121;
 my $dir = tempdir();
 
@@ -39,6 +39,9 @@ my $gw = Approval::Gateway->new(workers => 3, http => <<'EOF',
     approval_policy p {
         rule two { match $uri ^/two; require 2 of admins; timeout 60s; }
         rule one { match $uri ^/one; require admins; timeout 60s; }
+        rule rem { match $uri ^/rem; require admins; timeout 60s;
+                   remember 60s per $http_x_agent uses=3; }
+        rule dry { match $uri ^/dry; require admins; mode shadow; }
     }
 EOF
     server => 'approval p; location / { proxy_pass %%UP%%; }');
@@ -58,6 +61,15 @@ sub act {
 
 
 act($_) for 1 .. 12;
+
+my ($client, $id) = $gw->hold(GET => '/rem/1');
+$gw->vote($id, 'approve');
+$client->read;
+is($gw->send(GET => "/rem/$_")->read->status, 200, 'remembered') for 2, 3;
+is($gw->send(GET => '/dry')->read->status, 200, 'in shadow mode');
+($client) = $gw->hold(GET => "/one/left");
+$client->close;
+
 wait_for(sub { (my @seen = $gw->audit('checkpoint')) >= 2 });
 $gw->ngx->kill_worker;
 act($_) for 13 .. 18;
@@ -427,7 +439,8 @@ sub first_of {
 sub voted { return first_of(sub { $_[0]{type} eq 'voted' }, @_) }
 
 
-my $two = first_of(sub { $_[0]{type} eq 'approved' && $_[0]{rule} eq 'two' },
+my $two = first_of(sub { $_[0]{type} eq 'approved'
+                          && ($_[0]{rule} // '') eq 'two' },
                    @records);
 my $action = $records[$two]{action_id};
 
@@ -494,6 +507,22 @@ forged('consumed twice', 1, sub {
     return @new;
 });
 
+my $grant = first_of(sub { $_[0]{type} eq 'approved' && $_[0]{grant} },
+                     @records);
+
+forged('a grant that was not given', 1, sub {
+    return grep { !($_->{type} eq 'approved' && !$_->{grant}
+                    && ($_->{action_id} // '') eq $records[$grant]{action_id}) }
+           @_;
+});
+
+forged('used without a decision', 1, sub {
+    my (@new) = @_;
+
+    splice(@new, $grant, 1);
+    return @new;
+});
+
 forged('executed twice', 1, sub {
     my (@new) = @_;
     my $i = first_of(sub { $_[0]{type} eq 'executed' }, @new);
@@ -504,7 +533,7 @@ forged('executed twice', 1, sub {
 
 forged('an approval without its request', 1, sub {
     return grep { !($_->{type} eq 'requested'
-                    && $_->{action_id} eq $action) } @_;
+                    && ($_->{action_id} // '') eq $action) } @_;
 });
 
 forged('the approval of another request', 1, sub {

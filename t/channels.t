@@ -49,6 +49,9 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
 
     client_max_body_size 4m;
 
+    approval_channel silent { url @{[ $broken->url ]}/silent; retries 1;
+                              timeout 3s; backoff 50ms 100ms; }
+
     approval_policy test {
         strict_path off;
         body_limit 4m;
@@ -72,6 +75,10 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
                       notify web; remind 1s; escalate 2s later; }
         rule broken { match \$uri /broken; action b; require admins;
                       notify broken; escalate 50s later; }
+        rule hole   { match \$uri ^/hole; action h; require admins;
+                      timeout 60s; notify silent; }
+        rule later  { match \$uri /later; action l; require admins;
+                      escalate 1s later; }
         rule lost   { match \$uri /lost; action l; require admins;
                       notify broken; }
     }
@@ -90,7 +97,9 @@ expired();
 per_approver();
 remind();
 escalated();
+later();
 unreached();
+silent();
 retries();
 outlives();
 secrets();
@@ -396,6 +405,21 @@ sub escalated {
 }
 
 
+# nobody is told at first
+
+sub later {
+    my ($client, $id) = $gw->hold(POST => '/later');
+
+    ok($later->wait_count(1), 'told later');
+    is(types($later), 'escalated', 'for the first time');
+
+    $gw->vote($id, 'deny');
+    $client->read;
+    ok(wait_for(sub { types($later) eq 'escalated denied' }), 'and the end');
+    $later->clear;
+}
+
+
 sub unreached {
     $broken->script({ status => 403 });
 
@@ -416,6 +440,34 @@ sub unreached {
     $gw->vote($id, 'deny');
     $client->read;
     $broken->clear;
+}
+
+
+# one that swallows all and says nothing keeps no other waiting
+
+sub silent {
+    $broken->script({ hang => 1 });
+
+    my @held = map { $gw->send(POST => "/hole/$_") } 1 .. 80;
+
+    ok($broken->wait_count(20), 'many messages get no answer');
+
+    my $start = time();
+    my ($client, $id) = $gw->hold(POST => '/web');
+
+    ok($web->wait_count(1, 3), 'another channel is told');
+    cmp_ok(time() - $start, '<', 1 * slow(), 'at once');
+    cmp_ok($gw->ngx->workers + 0, '==', 2, 'by workers that live');
+
+    $gw->vote($id, 'deny');
+    $client->read;
+    ok($web->wait_count(2), 'of the outcome, too');
+
+    $broken->script({ status => 204 });
+    $gw->vote($_, 'deny') for $gw->pending;
+    $_->read for @held;
+    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }, 20);
+    $_->clear for $web, $broken;
 }
 
 

@@ -114,7 +114,8 @@ sub prelude {
     push @lines, 'approval_zone zone 1m;' unless has($text, 'approval_zone');
     push @lines, 'resolver 127.0.0.1;' unless has($text, 'resolver');
 
-    my %group = map { $_ => 1 } map { split } $text =~ /^\s*require\s+([^;]+);/mg;
+    my %group = map { $_ => 1 } map { split }
+        $text =~ /^\s*(?:require|break_glass)\s+([^;]+);/mg;
     delete @group{ 'of', grep { /^\d+$/ } keys %group };
 
     push @lines, map { "approval_group $_ stub1 stub2 stub3;" }

@@ -42,6 +42,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
     }
 END
         approval test;
+        location = /login/slack { approval_api; }
+        location /login/ { approval_api; return 403; }
         location / { proxy_pass %%UP%%; }
 END
 
@@ -162,6 +164,9 @@ sub denied {
     my ($message) = told(1);
 
     is($message->json->{text}, 'Denied: o', 'the message says so');
+
+    is(http_post($gw->port, '/login/slack', 'x')->status, 401,
+       'it may have a location of its own');
 
     # again, by another one: decided
 

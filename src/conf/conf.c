@@ -360,6 +360,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       0,
       NULL },
 
+    { ngx_string("break_glass"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_break_glass,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("deny_after"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,

@@ -142,6 +142,8 @@ char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* conf_operators.c */
+char *ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_operators(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_check_operators(ngx_conf_t *cf,

@@ -98,6 +98,22 @@ ngx_http_approval_check_groups(ngx_conf_t *cf,
     approval_str_t                s;
     ngx_http_approval_require_t  *requires;
 
+    if (rule->break_glass != NGX_ERROR
+        && approval_people_group_size(mcf->people, rule->break_glass) == 0)
+    {
+        s = approval_people_group_name(mcf->people, rule->break_glass);
+        name.len = s.len;
+        name.data = (u_char *) s.data;
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "group \"%V\" in \"break_glass\" of rule \"%V\" has no "
+                      "members: declare them with \"approval_group %V "
+                      "identity...\" in %s:%ui",
+                      &name, &rule->name, &name, rule->conf_file,
+                      rule->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
     requires = rule->requires->elts;
 
     for (i = 0; i < rule->requires->nelts; i++) {
@@ -365,14 +381,6 @@ ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     if (rule->escalate == NULL) {
         return NGX_CONF_OK;
-    }
-
-    if (rule->notify == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "rule \"%V\" escalates what nobody was told of: add "
-                      "\"notify CHANNEL\" to it in %s:%ui",
-                      &rule->name, rule->conf_file, rule->conf_line);
-        return NGX_CONF_ERROR;
     }
 
     escalate = rule->escalate->elts;

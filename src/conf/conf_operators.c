@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval_operators: who may freeze.
+ * approval_operators and break_glass: who may act alone.
  */
 
 
@@ -50,6 +50,38 @@ ngx_http_approval_conf_operators(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/* break_glass GROUP; */
+
+char *
+ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_str_t                      *value;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    if (rule->break_glass != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ngx_http_approval_conf_text(cf, rule->policy);
+
+    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    rule->break_glass = approval_people_group(mcf->people,
+                                      ngx_http_approval_core_str(&value[1]));
+
+    return (rule->break_glass < 0) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
 
 

@@ -327,6 +327,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->reason = NGX_CONF_UNSET_UINT;
     rule->mode = NGX_CONF_UNSET_UINT;
     rule->deny_after = NGX_CONF_UNSET;
+    rule->break_glass = NGX_CONF_UNSET;
     rule->timeout = NGX_CONF_UNSET_MSEC;
     rule->hold = NGX_CONF_UNSET_MSEC;
     rule->execute_within = NGX_CONF_UNSET_MSEC;
@@ -382,6 +383,7 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
            : (rule->reason != NGX_CONF_UNSET_UINT) ? "reason"
            : (rule->bound != NULL) ? "digest_headers"
            : (rule->remember != 0) ? "remember"
+           : (rule->break_glass != NGX_CONF_UNSET) ? "break_glass"
            : (rule->escalate != NULL) ? "escalate"
            : (rule->remind != 0) ? "remind"
            : (rule->notify != NULL) ? "notify" : NULL;
@@ -525,6 +527,7 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     ngx_conf_init_uint_value(rule->reason, 0);
     ngx_conf_init_uint_value(rule->mode, NGX_HTTP_APPROVAL_ENFORCE);
     ngx_conf_init_value(rule->deny_after, 1);
+    ngx_conf_init_value(rule->break_glass, NGX_ERROR);
     ngx_conf_init_msec_value(rule->timeout, 15 * 60 * 1000);
     ngx_conf_init_msec_value(rule->hold, rule->timeout);
     ngx_conf_init_msec_value(rule->execute_within, 5 * 60 * 1000);

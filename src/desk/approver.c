@@ -378,6 +378,26 @@ ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
 }
 
 
+ngx_uint_t
+ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, approval_str_t who)
+{
+    int         group;
+    ngx_str_t   name;
+
+    name = ngx_http_approval_json_get(doc, "break_glass");
+
+    if (name.len == 0) {
+        return 0;
+    }
+
+    group = approval_people_group_find(mcf->people,
+                                       ngx_http_approval_core_str(&name));
+
+    return group >= 0 && approval_people_in_group(mcf->people, group, who);
+}
+
+
 ngx_int_t
 ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
 {

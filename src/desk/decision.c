@@ -206,6 +206,14 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
         vote = ngx_http_approval_votes_of(votes, &d->person);
     }
 
+    /* one who has approved may still find that it cannot wait */
+
+    if (vote && dec->glass && !vote->glass
+        && ngx_http_approval_vote_is(vote, "approve"))
+    {
+        vote = NULL;
+    }
+
     if (vote && vote->act.len == dec->act.len
         && ngx_memcmp(vote->act.data, dec->act.data, vote->act.len) == 0)
     {
@@ -239,7 +247,9 @@ static ngx_int_t
 ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_int_t *rc)
 {
-    approval_str_t  who;
+    ngx_uint_t                     glass;
+    approval_str_t                 who;
+    ngx_http_approval_decision_t  *dec = d->work;
 
     who = ngx_http_approval_core_str(&d->who);
 
@@ -251,7 +261,21 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0) {
+    glass = ngx_http_approval_approver_glass(d->mcf, doc, who);
+
+    if (dec->glass && !glass) {
+        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "not-an-approver", "You may not break the glass",
+                  "You are not in the group that may approve this action "
+                  "alone.", NULL);
+        return NGX_DECLINED;
+    }
+
+    /* who is in that group only may look, comment and break it */
+
+    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
+        && !(glass && (dec->glass || dec->act.data[0] == 'c')))
+    {
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-approver", "Not an approver",
                   "You are in none of the groups that may decide on this "

@@ -150,11 +150,19 @@ ngx_http_approval_decision_json(ngx_http_approval_desk_t *d,
         value = json_object_iter_value(iter);
         text = approval_str(json_object_iter_key(iter));
 
+        if (approval_str_eq(text, approval_str("break_glass"))
+            && json_is_boolean(value))
+        {
+            dec->glass = json_is_true(value);
+            continue;
+        }
+
         member = ngx_http_approval_decision_member(dec, text, 0);
 
         if (member == NULL) {
             err = "The body has a member other than \"decision\", "
-                  "\"comment\" and \"code\".";
+                  "\"comment\", \"code\" and \"break_glass\" (true or "
+                  "false).";
             break;
         }
 
@@ -216,6 +224,13 @@ ngx_http_approval_decision_field(void *data, approval_str_t name,
 
     ngx_str_t  *member;
 
+    if (approval_str_eq(name, approval_str("break_glass"))
+        && approval_str_eq(value, approval_str("1")))
+    {
+        form->dec->glass = 1;
+        return APPROVAL_OK;
+    }
+
     member = ngx_http_approval_decision_member(form->dec, name, 1);
 
     if (member == NULL) {
@@ -264,6 +279,10 @@ ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
 
     if (act->data[0] == 'c' && dec->comment.len == 0) {
         return "A \"comment\" has a \"comment\" that is not empty.";
+    }
+
+    if (dec->glass && (act->data[0] != 'a' || dec->comment.len == 0)) {
+        return "\"break_glass\" approves, with a \"comment\" that says why.";
     }
 
     return NULL;

@@ -318,7 +318,8 @@ ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
 
     who = ngx_http_approval_core_str(&d->who);
 
-    return ngx_http_approval_approver_lines(d->mcf, doc, who) != 0
+    return (ngx_http_approval_approver_lines(d->mcf, doc, who) != 0
+            || ngx_http_approval_approver_glass(d->mcf, doc, who))
            && !ngx_http_approval_approver_self(d->mcf, doc, who);
 }
 

@@ -323,13 +323,18 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
 {
     json_t                    *nonce;
     ngx_str_t                  risk;
-    ngx_uint_t                 self, pending;
+    ngx_uint_t                 self, pending, lines, glass, denied;
     approval_buf_t             text;
+    approval_str_t             who;
     ngx_http_approval_vote_t  *vote;
 
-    self = ngx_http_approval_approver_self(d->mcf, doc,
-                                       ngx_http_approval_core_str(&d->who));
+    who = ngx_http_approval_core_str(&d->who);
+
+    self = ngx_http_approval_approver_self(d->mcf, doc, who);
+    lines = (ngx_http_approval_approver_lines(d->mcf, doc, who) != 0);
+    glass = ngx_http_approval_approver_glass(d->mcf, doc, who);
     vote = ngx_http_approval_votes_of(votes, &d->person);
+    denied = (vote && ngx_http_approval_vote_is(vote, "deny"));
     pending = json_is_true(json_object_get(data, "pending"));
 
     if ((self && json_object_set_new(data, "self", json_true()) != 0)
@@ -356,7 +361,9 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
     if (json_object_set_new(data, "nonce", nonce) != 0
         || json_object_set_new(data, "may_comment", json_true()) != 0
         || json_object_set_new(data, "may_decide",
-                               json_boolean(vote == NULL)) != 0
+                               json_boolean(vote == NULL && lines)) != 0
+        || json_object_set_new(data, "may_glass",
+                               json_boolean(glass && !denied)) != 0
         || json_object_set_new(data, "critical",
                                json_boolean(risk.len == 8
                                    && ngx_strncmp(risk.data, "critical", 8)

@@ -46,7 +46,9 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
 
     who = ngx_http_approval_core_str(&d->who);
 
-    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0) {
+    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
+        && !ngx_http_approval_approver_glass(d->mcf, doc, who))
+    {
         rc = ngx_http_approval_approver_refuse(d);
         goto done;
     }
@@ -253,7 +255,14 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
                               ? ngx_http_approval_json_str(&vote->comment)
                               : json_null(),
                    "time", ngx_http_approval_view_time(vote->time),
-                   "counts", json_boolean(vote->lines != 0));
+                   "counts", json_boolean(vote->lines != 0 || vote->glass));
+
+        if (vote->glass
+            && json_object_set_new(item, "break_glass", json_true()) != 0)
+        {
+            json_decref(item);
+            item = NULL;
+        }
 
         if (json_array_append_new(list, item) != 0) {
             json_decref(list);

@@ -62,6 +62,7 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     vote->person = d->person;
     vote->act = dec->act;
     vote->comment = dec->comment;
+    vote->glass = dec->glass;
 
     if (ngx_http_approval_votes_count(d, doc, votes) != NGX_OK
         || ngx_http_approval_vote_decide(d, doc, reply, votes) != NGX_OK)
@@ -199,7 +200,8 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
         || (dec->comment.len
             && json_object_set_new(claims, "cmt",
                                ngx_http_approval_json_str(&dec->comment))
-               != 0))
+               != 0)
+        || (dec->glass && json_object_set_new(claims, "bg", json_true()) != 0))
     {
         json_decref(claims);
         return NGX_ERROR;
@@ -297,6 +299,15 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
                                      ? NGX_HTTP_APPROVAL_COUNT_DENIED
                                      : NGX_HTTP_APPROVAL_COUNT_APPROVED,
                                      reply->now - reply->created);
+        }
+
+        if (dec->glass && dec->state == NGX_HTTP_APPROVAL_APPROVED) {
+            ngx_http_approval_count(dec->rule,
+                                    NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS);
+
+            ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+                          "action %*s was approved alone, by break_glass: "
+                          "\"%V\"", (size_t) APPROVAL_ID_LEN, d->id, &d->who);
         }
 
         /*
@@ -460,7 +471,9 @@ ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d)
         return NULL;
     }
 
-    if ((dec->comment.len
+    if ((dec->glass
+         && json_object_set_new(fields, "break_glass", json_true()) != 0)
+        || (dec->comment.len
          && json_object_set_new(fields, "comment",
                                 ngx_http_approval_json_str(&dec->comment))
             != 0)

@@ -93,6 +93,7 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     vote->time = json_integer_value(json_object_get(claims, "iatms"));
+    vote->glass = json_is_true(json_object_get(claims, "bg"));
 
     rc = NGX_ERROR;
 
@@ -183,7 +184,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     size_t                     n;
     json_t                    *lines;
     unsigned                   deny_after;
-    ngx_uint_t                 i;
+    ngx_uint_t                 i, glass;
     approval_str_t             identity;
     approval_vote_t           *ballot;
     ngx_http_approval_vote_t  *vote;
@@ -217,6 +218,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     n = 0;
+    glass = 0;
 
     for (i = 0; i < votes->nvotes && n < APPROVAL_QUORUM_VOTES; i++) {
         vote = &votes->votes[i];
@@ -226,6 +228,14 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
                       ? 0
                       : ngx_http_approval_approver_lines(d->mcf, doc,
                                                          identity);
+
+        vote->glass = vote->glass
+                      && ngx_http_approval_vote_is(vote, "approve")
+                      && ngx_http_approval_approver_glass(d->mcf, doc,
+                                                          identity)
+                      && !ngx_http_approval_approver_self(d->mcf, doc,
+                                                          identity);
+        glass |= vote->glass;
 
         if (vote->lines == 0
             || (!ngx_http_approval_vote_is(vote, "approve")
@@ -243,6 +253,12 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     votes->quorum = approval_quorum(votes->need, votes->nlines,
                                     ngx_max(deny_after, 1), ballot, n,
                                     votes->missing);
+
+    /* one is enough, unless it was denied */
+
+    if (glass && votes->quorum == APPROVAL_QUORUM_OPEN) {
+        votes->quorum = APPROVAL_QUORUM_APPROVED;
+    }
 
     return NGX_OK;
 }
@@ -285,7 +301,8 @@ ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes, const char *act)
     for (i = 0; i < votes->nvotes; i++) {
         vote = &votes->votes[i];
 
-        if (vote->lines && ngx_http_approval_vote_is(vote, act)
+        if ((vote->lines || vote->glass)
+            && ngx_http_approval_vote_is(vote, act)
             && json_array_append_new(by,
                               ngx_http_approval_json_str(&vote->identity))
                != 0)

@@ -23,6 +23,7 @@ typedef struct {
     ngx_str_t           comment;
     int64_t             time;        /* ms                     */
     uint32_t            lines;       /* 0: counts for nothing  */
+    unsigned            glass:1;     /* ... but break_glass    */
 } ngx_http_approval_vote_t;
 
 

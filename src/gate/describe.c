@@ -88,6 +88,7 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
 {
     json_t                        *list;
     ngx_str_t                      summary;
+    approval_str_t                 glass;
     ngx_uint_t                     i;
     ngx_http_approval_rule_t      *rule;
     ngx_http_approval_channel_t  **channels;
@@ -133,6 +134,18 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
            != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (rule->break_glass != NGX_ERROR) {
+        glass = approval_people_group_name(hold->mcf->people,
+                                           rule->break_glass);
+
+        if (ngx_http_approval_set(doc, "break_glass",
+                                  json_stringn((char *) glass.data, glass.len))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     if (hold->remember.len

@@ -781,7 +781,7 @@ ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold)
 {
     ngx_http_approval_message_t  message;
 
-    if (!hold->joined && hold->rule->notify) {
+    if (!hold->joined && (hold->rule->notify || hold->rule->escalate)) {
         message.rule = hold->rule;
         message.doc = hold->doc;
         message.id = hold->id;

@@ -170,7 +170,7 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 
     /* stored, and nobody was told of it yet */
 
-    if (!hold->joined && hold->rule->notify
+    if (!hold->joined && (hold->rule->notify || hold->rule->escalate)
         && (hold->state == NGX_HTTP_APPROVAL_HOLD_STORED
             || hold->state == NGX_HTTP_APPROVAL_HOLD_RECORDED
             || (hold->state == NGX_HTTP_APPROVAL_HOLD_SYNC
@@ -228,7 +228,8 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
         young = 1;
     }
 
-    left->untold = (young && !hold->joined && hold->rule->notify);
+    left->untold = (young && !hold->joined
+                    && (hold->rule->notify || hold->rule->escalate));
     left->facts = ngx_http_approval_facts(hold);
 
     ngx_memcpy(left->id, hold->id, APPROVAL_ID_LEN);

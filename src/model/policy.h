@@ -105,6 +105,7 @@ struct ngx_http_approval_rule_s {
     ngx_msec_t                     remember;    /* an approval, 0: not        */
     ngx_http_complex_value_t      *remember_per;
     ngx_uint_t                     remember_uses;   /* 0: any number          */
+    ngx_int_t                      break_glass; /* a group, or NGX_ERROR      */
     ngx_array_t                   *notify;      /* of ..._channel_t *; while
                                                    parsing: of ngx_str_t      */
     ngx_array_t                   *escalate;    /* of ..._escalate_t, or NULL */

@@ -354,7 +354,15 @@ sub chain {
         && $why eq 'the audit trail could not be written'
         && ref $r->{torn} eq 'SCALAR';
 
-    $self->action($where, $r, $type) if defined $r->{action_id};
+    if (defined $r->{action_id}) {
+        $self->action($where, $r, $type);
+
+    } elsif ($type =~ /^(?:requested|voted|approved|executed|denied|failed
+                         |expired|cancelled)\z/x
+             && !($type eq 'requested' && ($r->{mode} // '') eq 'shadow'))
+    {
+        $self->tampered($where, "$type without an action");
+    }
 }
 
 
@@ -563,6 +571,11 @@ sub action {
         push @{ $a->{votes} }, [ $where, $r,
                                  $self->jws('approval-vote+jwt', $r->{vote}) ];
 
+    } elsif (($type eq 'approved' || $type eq 'executed')
+             && exists $r->{grant})
+    {
+        push @{ $a->{"granted_$type"} }, [ $where, $r ];
+
     } elsif ($type eq 'approved' || $type eq 'executed') {
         $self->tampered($where, "$id $type twice") if $a->{$type};
         $a->{$type} //= [ $where, $r ];
@@ -585,6 +598,8 @@ sub judge {
                  "$a->{id} executed without a decision")
         if $a->{executed} && !$a->{approved};
 
+    $self->granted($a, $level);
+
     my ($where, $r) = @{ $a->{approved} // return };
 
     my $d = $self->jws('approval-decision+jwt', $r->{decision});
@@ -603,7 +618,7 @@ sub judge {
 
     $self->tampered($where, "$a->{id} denied, too") if $a->{denied};
 
-    return if !$d || exists $r->{grant} || "@{ $d->{by} }" eq 'unsigned';
+    return if !$d || "@{ $d->{by} }" eq 'unsigned';
 
     my %persons;
 
@@ -624,6 +639,30 @@ sub judge {
     $need += ${ $_->{count} } for @{ $request->{require} };
 
     $self->tampered($where, "$a->{id}: short quorum") if keys %persons < $need;
+}
+
+
+sub granted {
+    my ($self, $a, $level) = @_;
+
+    my @approved = @{ $a->{granted_approved} // [] };
+    my @executed = @{ $a->{granted_executed} // [] };
+
+    for my $use (@approved) {
+        my ($where, $r) = @$use;
+        my $d = $self->jws('approval-decision+jwt', $r->{decision});
+
+        $self->tampered($where, "the decision under the grant of $a->{id}")
+            if ($d->{jti} // '') ne $a->{id}
+            || ($d->{sta} // '') ne 'approved'
+            || $d->{dig} ne ($r->{digest} // '');
+    }
+
+    $self->tampered($executed[-1][0], "$a->{id}: a grant without a decision")
+        if @executed > @approved;
+    $self->found($level, (@approved, @executed)[0][0],
+                 "$a->{id}: a grant, and no approval")
+        if (@approved || @executed) && !$a->{approved};
 }
 
 

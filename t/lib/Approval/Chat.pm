@@ -26,7 +26,8 @@ use parent -norequire, 'Approval::Receiver';
 use Approval::Receiver;
 
 my %CHECK = (slack => \&slack_fault, teams => \&teams_fault);
-my %GOOD = (slack => { status => 200, body => 'ok' }, teams => { status => 202 });
+my %GOOD = (slack => { status => 200, body => 'ok' },
+            teams => { status => 202 });
 
 
 sub new {
@@ -37,7 +38,9 @@ sub new {
     my $self = $class->SUPER::new(
         code => sub {
             my $fault = $check->($_[0]->body);
-            return $fault ? { status => 400, body => Encode::encode_utf8($fault) } : undef;
+
+            return undef unless $fault;
+            return { status => 400, body => Encode::encode_utf8($fault) };
         }, %arg, default => $GOOD{$kind});
 
     $self->{check} = $check;

@@ -13,7 +13,8 @@ package Approval::Gateway;
 #     audit    => PARAMETERS of approval_audit
 #     defaults => 0   without "approval_requester $http_x_agent" in the server
 #     all else is for Approval::Nginx
-#   %%UP%% and %%HOOK%% are the URLs of the upstream and of the receiver.
+#   %%UP%%, %%HOOK%% and %%REDIS%% are the URLs of the upstream, the receiver
+#   and, over TCP, the Redis.
 #
 #   ->redis ->up ->hook ->ngx ->port
 #   ->pending                ids of the open actions, oldest first
@@ -89,6 +90,7 @@ EOF
 
     $text =~ s/%%UP%%/$self->up->url/ge;
     $text =~ s/%%HOOK%%/$self->hook->url/ge;
+    $text =~ s/%%REDIS%%/$self->redis->tcp_url/ge;
 
     return $text;
 }

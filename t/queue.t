@@ -1,0 +1,310 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# The scripts of the queue of messages, run by Redis itself: leases, who holds
+# one, what is due, what is told of an outcome, and that nothing stays.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Approval::Test;
+
+use Time::HiRes qw(sleep);
+
+need('redis-server');
+
+my $prefix = 'approval:';
+my $redis = Approval::Redis->new(tcp => 0);
+my @conn = map { $redis->client } 1 .. 2;
+my $dir = root_dir() . '/src/store';
+
+my %script = map { $_ => slurp("$dir/common.lua") . slurp("$dir/$_.lua") }
+             qw(create settle queue_add queue_claim queue_keep queue_done
+                queue_outcome once);
+
+my $count = 0;
+
+added();
+claimed();
+kept();
+done_with();
+given_up();
+repeated();
+outcomes();
+closed();
+taken_once();
+seen_once();
+
+is(scalar $redis->keys_without_ttl, 0, 'every key has a TTL');
+
+done_testing();
+
+
+sub cmd { $conn[0]->cmd(@_) }
+
+sub key { "$prefix\{$_[0]\}" . ($_[1] // '') }
+
+
+sub words {
+    my ($op, $id, @args) = @_;
+
+    return (EVAL => $script{$op}, 1,
+            $op eq 'queue_claim' ? "${prefix}deliver" : key($id),
+            $prefix, $op eq 'queue_claim' ? '' : $id, @args);
+}
+
+
+sub run { cmd(words(@_)) }
+
+sub code { run(@_)->[0] }
+
+
+# a pending action, and messages of it
+
+sub action {
+    my ($timeout) = @_;
+
+    my $id = sprintf('%032x', ++$count);
+
+    run(create => $id, '', '', '', 0, 'sha256:' . '0' x 64, 'doc',
+        $timeout // 60000, 20000, 40000);
+
+    return $id;
+}
+
+
+sub add {
+    my ($id, @messages) = @_;
+
+    return code(queue_add => $id, 300, map { ($_->[0], "p-$_->[0]", $_->[1],
+                                              $_->[2]) } @messages);
+}
+
+
+# names that are due, of one action
+
+sub claim {
+    my ($id, $lease) = @_;
+
+    my (undef, undef, @items) = @{ run(queue_claim => '', 100,
+                                       $lease // 300) };
+    my @mine;
+
+    for my $item (@items) {
+        my %action = @{ $item->[5] };
+        push @mine, $item if $action{i} eq $id;
+    }
+
+    return @mine;
+}
+
+sub names { join(' ', sort map { $_->[0] } claim(@_)) }
+
+sub due { cmd(ZSCORE => "${prefix}deliver", "$_[0]:$_[1]") }
+
+
+sub added {
+    my $id = action();
+
+    is(add($id, [ 'm0', 0, 1 ], [ 'm1', 0, 0 ], [ 'e0', 60000, 0 ]), 'ok',
+       'added');
+    is(names($id), 'm1', 'what is nobody\'s and due, is given out');
+    is(names($id), '', 'once');
+
+    sleep(0.35);
+    is(names($id), 'm0 m1', 'and again when the leases are over');
+    cmp_ok(cmd(PTTL => key($id, ':deliver')), '>', 60000, 'TTL');
+
+    is(add(sprintf('%032x', 99999), [ 'm0', 0, 1 ]), 'no', 'no such action');
+    is(cmd(EXISTS => key(sprintf('%032x', 99999), ':deliver')), 0,
+       'and nothing stays of it');
+}
+
+
+sub claimed {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 0 ]);
+
+    my ($item) = claim($id);
+    my %action = @{ $item->[5] };
+
+    is($item->[1], 'p-m0', 'the payload');
+    is($item->[3], 1, 'the first attempt');
+    is($item->[4], 0, 'never before');
+    is($action{b}, 'doc', 'the document');
+    is($action{s}, 'pending', 'the state');
+}
+
+
+sub kept {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 1 ]);
+
+    is(code(queue_keep => $id, 'm0', 1, 200, 0), 'ok', 'kept until it is due');
+    is(code(queue_keep => $id, 'm0', 2, 200, 1), 'no', 'not by another one');
+    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'ok', 'the next attempt');
+    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'no', 'is not the first');
+
+    sleep(0.25);
+    is((claim($id))[0][3], 3, 'taken over: the third attempt');
+    is(code(queue_keep => $id, 'm0', 2, 200, 1), 'no', 'by somebody else');
+    is(code(queue_done => $id, 'm0', 2, 1, 0), 'no', 'whose word counts');
+    is(code(queue_done => $id, 'm0', 3, 1, 0), 'ok', 'and no other\'s');
+    is(code(queue_keep => $id, 'm0', 3, 200, 1), 'no', 'nothing to keep');
+}
+
+
+sub done_with {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 1 ], [ 'm1', 0, 1 ]);
+
+    is(code(queue_done => $id, 'm0', 1, 1, 0), 'ok', 'sent');
+    is(due($id, 'm0'), undef, 'and not again');
+    is(cmd(HGET => key($id), 'nk'), 1, 'counted');
+    is(code(queue_done => $id, '', 0, 1, 0), 'ok', 'one without the queue');
+    is(cmd(HGET => key($id), 'nk'), 2, 'counts, too');
+    is(code(queue_done => sprintf('%032x', 99998), '', 0, 1, 0), 'no',
+       'of no action');
+    is(cmd(EXISTS => key(sprintf('%032x', 99998))), 0, 'makes none');
+}
+
+
+sub given_up {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 1 ], [ 'e0', 60000, 0 ], [ 'r0', 60000, 0 ]);
+
+    is(code(queue_done => $id, 'm0', 1, 0, 0), 'ok', 'given up');
+    is(cmd(HGET => key($id), 'nf'), 1, 'counted');
+    is(names($id), 'e0', 'the escalation is due, the reminder is not');
+
+    code(queue_done => $id, 'e0', 1, 1, 0);
+
+    is(names($id), '', 'once');
+}
+
+
+sub repeated {
+    my $id = action();
+
+    add($id, [ 'r0', 0, 0 ]);
+    claim($id);
+
+    is(code(queue_done => $id, 'r0', 1, 1, 100), 'ok', 'reminded');
+    is(names($id), '', 'not at once');
+
+    sleep(0.15);
+
+    my ($item) = claim($id);
+
+    is($item->[0], 'r0', 'and again');
+    is($item->[3], 1, 'a first attempt');
+    is($item->[4], 1, 'for the second time');
+    is(cmd(HGET => key($id), 'nk'), undef, 'which counts for nothing');
+}
+
+
+sub settle {
+    my ($id, $state) = @_;
+
+    return code(settle => $id, $state, 'decision', 40000);
+}
+
+
+sub outcomes {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 1 ], [ 'm1', 0, 1 ], [ 'e0', 60000, 0 ],
+        [ 'r0', 60000, 0 ]);
+    code(queue_done => $id, 'm0', 1, 1, 0);
+    code(queue_done => $id, 'm1', 1, 0, 0);
+
+    is(code(queue_outcome => $id, 'denied', 'facts', 300, 8), 'no',
+       'not before it is');
+    is(settle($id, 'denied'), 'ok', 'denied');
+
+    my ($code, undef, @items) = @{ run(queue_outcome => $id, 'denied',
+                                       'facts', 300, 8) };
+
+    is($code, 'ok', 'now it is told');
+    is(join(' ', map { $_->[0] } @items), 'o:denied:m0',
+       'to whom it was sent, and nobody else');
+    is($items[0][1], 'p-m0', 'as the message was');
+    is($items[0][2], 'facts', 'with the facts');
+    is(code(queue_outcome => $id, 'denied', 'facts', 300, 8), 'no', 'once');
+    is(names($id), '', 'the caller has it');
+
+    sleep(0.35);
+    is((claim($id))[0][2], 'facts', 'until its lease is over');
+    is(code(queue_done => $id, 'o:denied:m0', 2, 1, 0), 'ok', 'sent');
+    is(cmd(HGET => key($id), 'nk'), 1, 'an outcome does not count');
+
+    my $other = action();
+
+    add($other, [ 'm0', 0, 1 ], [ 'm1', 0, 1 ]);
+    settle($other, 'cancelled');
+    (undef, undef, @items) = @{ run(queue_outcome => $other, 'cancelled',
+                                    'f', 300, 1) };
+
+    is(scalar @items, 1, 'not more than the caller can take');
+    is(scalar(my @rest = claim($other)), 1, 'the others are for all');
+
+    is(code(queue_outcome => action(), 'approved', 'f', 300, 1), 'no',
+       'nobody was told, so nobody is');
+}
+
+
+sub closed {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 0 ], [ 'e0', 0, 0 ], [ 'r0', 0, 0 ]);
+    settle($id, 'cancelled');
+
+    is(names($id), '', 'nothing is sent about what is over');
+    is(due($id, $_), undef, "$_ is gone") for qw(m0 e0 r0);
+    is(add($id, [ 'm1', 0, 0 ]), 'no', 'nor is anything added');
+
+    $id = action(50);
+    add($id, [ 'm0', 0, 1 ]);
+    sleep(0.1);
+
+    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'no', 'nor past the end');
+}
+
+
+# of many that ask at once, one gets it
+
+sub taken_once {
+    my $id = action();
+
+    add($id, map { [ "m$_", 0, 0 ] } 0 .. 9);
+
+    my %got;
+
+    for (1 .. 5) {
+        $_->send(words('queue_claim', '', 3, 60000)) for @conn;
+
+        for my $conn (@conn) {
+            my (undef, undef, @items) = @{ $conn->read };
+            $got{ $_->[0] }++ for @items;
+        }
+    }
+
+    is(join(' ', sort keys %got), join(' ', map { "m$_" } 0 .. 9), 'all');
+    is((grep { $_ > 1 } values %got) + 0, 0, 'each once');
+}
+
+
+sub seen_once {
+    my $mark = 'a' x 32;
+
+    is(code(once => $mark, 200), 'ok', 'never seen');
+    is(code(once => $mark, 200), 'no', 'seen');
+    is(code(once => 'b' x 32, 200), 'ok', 'another one');
+    sleep(0.25);
+    is(code(once => $mark, 200), 'ok', 'forgotten');
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# Redis away, back, wrong, empty: what is new is refused within a second, what
+# is held waits and is read again, what is gone is refused, and requests of no
+# concern never notice.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Approval::Test;
+use Approval::Gateway;
+use Time::HiRes qw(time);
+
+need_module();
+
+my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
+    approval_policy p {
+        rule r { match $uri ^/held/; require admins; timeout 60s; }
+        rule s { match $uri ^/soon/; require admins; timeout 2s; }
+    }
+EOF
+    server => <<'EOF');
+    approval p;
+    approval_unsigned_decisions on;
+    location / { proxy_pass %%UP%%; }
+    location /held/open/ { approval_store_failure allow;
+                           proxy_pass %%UP%%; }
+EOF
+
+my $redis = $gw->redis;
+my $n = 0;
+
+
+sub is_refused {
+    my ($r, $type, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    is($r->status, 503, "$name: 503");
+    is($r->json->{type}, "urn:approval:$type", "$name: $type");
+    like($r->header('Retry-After'), qr/^\d+$/, "$name: Retry-After");
+}
+
+
+# What is new, and of no concern, while the store cannot be used
+
+sub is_away {
+    my ($name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $begin = time;
+    is_refused($gw->send(GET => '/held/new' . ++$n)->read, 'store-unavailable',
+               $name);
+    cmp_ok(time - $begin, '<', 1.5 * slow(), "$name: within a second");
+
+    is(http_get($gw->port, '/other')->status, 200, "$name: others pass");
+
+    my $target = '/held/open/' . ++$n;
+    is($gw->send(GET => $target)->read->status, 200,
+       "$name: approval_store_failure allow");
+    ok((grep { $_->{why} =~ /approval_store_failure/ } $gw->audit('fault')),
+       "$name: which is on record");
+}
+
+
+sub is_back {
+    my ($name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my ($client, $id);
+
+    ok(wait_for(sub {
+        my $c = $gw->send(GET => '/held/back' . ++$n);
+        my $r = $c->try_read(0.3 * slow());
+        ($client) = ($c) if !$r;
+        return !$r;
+    }, 20), "$name: the next is held again");
+
+    ok(wait_for(sub { ($id) = grep { ($gw->action($_)->{target} // '')
+                                     eq "/held/back$n" } $gw->pending; $id }),
+       "$name: as an action");
+    $gw->vote($id, 'approve');
+    is($client->read->status, 200, "$name: and approved");
+}
+
+
+# Stalled: held requests wait on, a decision made meanwhile is found
+
+my ($held, $id) = $gw->hold(GET => '/held/stalled');
+$redis->pause;
+is_away('stopped');
+ok($held->quiet(0.2), 'the held one waits on');
+$redis->resume;
+is_back('continued');
+$gw->vote($id, 'deny', 'no');
+is($held->read->status, 403, 'the held one gets its decision');
+
+# The connections are cut, and the decision falls between
+
+for my $kind (qw(normal pubsub)) {
+    ($held, $id) = $gw->hold(GET => "/held/cut-$kind");
+    $redis->cmd(CLIENT => KILL => TYPE => $kind, SKIPME => 'yes');
+    $gw->set($id, 'approve');
+    is($held->read->status, 200, "cut ($kind): the key was read again");
+}
+
+# A restart without data: what is pending is gone, and refused
+
+($held, $id) = $gw->hold(GET => '/held/restarted');
+$redis->stop;
+is_away('down');
+ok($held->quiet(0.2), 'the held one waits on');
+$redis->start;
+is_refused($held->read(20), 'action-lost', 'the action is gone');
+is($gw->hits('/held/restarted'), 0, 'and was not forwarded');
+is_back('restarted');
+
+($held, $id) = $gw->hold(GET => '/held/flushed');
+$redis->cmd('FLUSHALL');
+is_refused($held->read(20), 'action-lost', 'flushed');
+
+$redis->cmd(SCRIPT => 'FLUSH');
+is_back('scripts flushed');
+
+# The deadline passes while Redis is away: neither approved nor denied
+
+($held, $id) = $gw->hold(GET => '/soon/1');
+$redis->pause;
+is_refused($held->read(20), 'store-unavailable', 'over while it was away');
+$redis->resume;
+is_back('after that');
+ok(wait_for(sub { $gw->state($id) eq 'expired' }, 20),
+   'the action expires, by whoever looks first');
+
+# Redis refuses: errors of its own kinds
+
+for ([ 'OOM', [ CONFIG => SET => 'maxmemory', 1 ],
+       [ CONFIG => SET => 'maxmemory', 0 ] ],
+     [ 'NOREPLICAS', [ CONFIG => SET => 'min-replicas-to-write', 1 ],
+       [ CONFIG => SET => 'min-replicas-to-write', 0 ] ],
+     [ 'READONLY', [ REPLICAOF => '127.0.0.1', 1 ],
+       [ REPLICAOF => 'NO', 'ONE' ] ])
+{
+    my ($name, $on, $off) = @$_;
+
+    my $mark = $gw->ngx->mark;
+    $redis->cmd(@$on);
+    is_refused($gw->send(GET => '/held/' . lc $name)->read,
+               'store-unavailable', $name);
+    $gw->ngx->log_like(qr/$name|replica/i, "$name: logged with its name",
+                       since => $mark);
+    is(http_get($gw->port, '/other')->status, 200, "$name: others pass");
+    $redis->cmd(@$off);
+    is_back($name);
+}
+
+$gw->clean('redis');
+
+# Never there
+
+my $dir = tempdir();
+my $keys = make_keys($dir);
+
+my $none = Approval::Nginx->new(http => <<"EOF");
+    approval_redis unix:$dir/none.sock;
+    approval_key $keys->{secret};
+    approval_group admins alice;
+    approval_policy p { rule r { match \$uri ^/held; require admins; } }
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        approval p; approval_requester \$http_x_agent;
+        location / { empty_gif; }
+    }
+EOF
+
+is(http_get($none->port, '/other')->status, 200, 'never there: others pass');
+is_refused(http_get($none->port, '/held',
+                    headers => [ 'X-Agent' => 'a', Host => 'x' ]),
+           'store-unavailable', 'never there');
+
+done_testing;

@@ -1,0 +1,270 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# How "url" gets there: nginx' resolver, TLS and its certificates; and what
+# nginx -t says of a channel that could not work.
+
+use lib 't/lib';
+use Approval::Test;
+
+use IO::Socket::INET;
+use Socket qw(inet_aton);
+
+use Approval::Gateway;
+use Approval::Process;
+
+need_module();
+need('redis-server', 'openssl');
+
+my $dir = tempdir();
+
+authority();
+
+my $up = Approval::Receiver->new;
+my $dns = dns_server('hook.test' => '127.0.0.1', 'slow.test' => undef);
+
+my $tls = Approval::Nginx->new(module => 0, http => <<"END");
+    ssl_certificate     $dir/server.crt;
+    ssl_certificate_key $dir/server.key;
+
+    server {
+        listen 127.0.0.1:%%PORT%% ssl;
+        location / { proxy_pass @{[ $up->url ]}; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT1%% ssl;
+        ssl_client_certificate $dir/ca.crt;
+        ssl_verify_client on;
+        location / { proxy_set_header X-Client \$ssl_client_s_dn;
+                     proxy_pass @{[ $up->url ]}; }
+    }
+END
+
+my ($port, $port1) = ($tls->port, $tls->port(1));
+my $common = 'retries 0; timeout 2s; backoff 50ms 100ms;';
+
+my %channel = (
+    named   => "url http://hook.test:@{[ $up->port ]}/named;",
+    nobody  => "url http://nobody.test:@{[ $up->port ]}/nobody;",
+    slow    => "url http://slow.test:@{[ $up->port ]}/slow;",
+    local   => "url http://localhost:@{[ $up->port ]}/local;",
+    trusted => "url https://hook.test:$port/trusted;"
+               . " trusted_certificate $dir/ca.crt;",
+    unknown => "url https://hook.test:$port/unknown;",
+    other   => "url https://127.0.0.1:$port/other;"
+               . " trusted_certificate $dir/ca.crt;",
+    nocert  => "url https://hook.test:$port1/nocert;"
+               . " trusted_certificate $dir/ca.crt;",
+    client  => "url https://hook.test:$port1/client;"
+               . " trusted_certificate $dir/ca.crt;"
+               . " certificate $dir/client.crt;"
+               . " certificate_key $dir/client.key;",
+);
+
+my $channels = join('', map { "approval_channel $_ { $channel{$_} $common }\n" }
+                        sort keys %channel);
+my $rules = join('', map { "rule $_ { match \$uri /$_; action a; require admins;"
+                           . " timeout 60s; notify $_; }\n" }
+                     sort keys %channel);
+
+my $gw = Approval::Gateway->new(log_level => 'info', http => <<"END",
+    resolver 127.0.0.1:$dns ipv6=off valid=1s;
+    resolver_timeout 1s;
+    $channels
+    approval_policy test { $rules }
+END
+    server => 'approval test; location / { proxy_pass %%UP%%; }');
+
+reached($_) for qw(named local trusted client);
+
+is($up->last->header('X-Client'), 'CN=gateway', 'with its own certificate');
+
+missed(nobody => qr/its host was not found/);
+missed(slow => qr/the resolver did not answer/);
+missed(unknown => qr/certificate/);
+missed(other => qr/certificate/);
+missed(nocert => qr/status 400/);
+
+refusals();
+
+$gw->clean;
+
+done_testing();
+
+
+sub reached {
+    my ($name) = @_;
+
+    my ($client, $id) = $gw->hold(POST => "/$name");
+
+    ok(wait_for(sub { grep { $_->target eq "/$name" } $up->requests }),
+       "$name: told") or diag($gw->ngx->log_lines(qr/channel/));
+
+    $gw->vote($id, 'deny');
+    $client->read;
+    wait_for(sub { 2 == grep { $_->target eq "/$name" } $up->requests });
+}
+
+
+sub missed {
+    my ($name, $why) = @_;
+
+    my $mark = $gw->ngx->mark;
+    my ($client, $id) = $gw->hold(POST => "/$name");
+
+    $gw->ngx->log_like(qr/channel "$name" \(url\) was not told .*$why/,
+                       "$name: not told", since => $mark);
+    is(scalar(grep { $_->target eq "/$name" } $up->requests), 0,
+       'nothing arrived');
+
+    $gw->vote($id, 'deny');
+    $client->read;
+}
+
+
+sub refusals {
+    my @case = (
+        [ 'pass /x; url http://127.0.0.1/' => 'has "pass" and "url"' ],
+        [ 'type json' => 'has no "pass" and no "url"' ],
+        [ 'url ftp://127.0.0.1/' => 'neither with "https://"' ],
+        [ 'url http://user:p@127.0.0.1/' => 'names a user' ],
+        [ 'url http://127.0.0.1:0/' => 'port is invalid' ],
+        [ 'url "http://a b/"' => 'no URL may have' ],
+        [ 'url http://hook.test/' => 'there is no "resolver"' ],
+        [ 'url file:/nowhere/at/all' => 'failed' ],
+        [ 'url http://127.0.0.1/; certificate x.crt' => 'no meaning' ],
+        [ 'url https://127.0.0.1/; certificate x.crt' => 'only one of' ],
+        [ "url https://127.0.0.1/; trusted_certificate $dir/ca.key"
+              => 'has no CERTIFICATE' ],
+        [ 'url http://127.0.0.1/; signing_secret 0123456789abcdef0'
+              => 'no meaning without "type slack"' ],
+        [ 'type slack; url http://127.0.0.1/; signing_secret short'
+              => 'shorter than 16' ],
+        [ 'type teams; url http://127.0.0.1/; secret whsec_'
+          . 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' => 'without "type json"' ],
+    );
+
+    for my $case (@case) {
+        refused("approval_channel c { $case->[0]; }", $case->[1], $case->[0]);
+    }
+
+    my $secret = 'hidden-in-the-url';
+    my (undef, $out) = conf("approval_channel c { url ftp://$secret/; }");
+
+    unlike($out, qr/$secret/, 'a URL is not quoted');
+
+    my $ok = 'approval_channel w { url http://127.0.0.1/; }'
+             . ' approval_channel p { pass /p; }';
+
+    for my $case ([ 'notify p; remind 5m' => 'reminds nobody' ],
+                  [ 'notify w; escalate 5m p' => 'cannot be used later' ],
+                  [ 'notify w; escalate 5m x' => 'unknown channel "x"' ],
+                  [ 'notify w; escalate 0 w' => 'use a time' ],
+                  [ 'notify w; remind x' => 'use a time' ])
+    {
+        refused("$ok approval_policy t { rule r { match \$uri /x; action a;"
+                . " require g; $case->[0]; } }", $case->[1], $case->[0]);
+    }
+
+    my ($status) = conf("$ok approval_policy t { rule r { match \$uri /x;"
+                        . ' action a; require g; notify w p; remind 5m;'
+                        . ' escalate 10m w; escalate 20m w; } }');
+
+    is($status, 0, 'and what can work is accepted');
+}
+
+
+sub conf {
+    my ($text) = @_;
+
+    return Approval::Nginx->test_conf(http => <<"END");
+        approval_redis unix:/nowhere;
+        approval_key $gw->{keys}{secret};
+        approval_base_url http://127.0.0.1/a;
+        approval_group g ann;
+        $text
+        server { listen 127.0.0.1:%%PORT%%; }
+END
+}
+
+
+sub refused {
+    my ($text, $why, $name) = @_;
+
+    my ($status, $out) = conf($text);
+
+    isnt($status, 0, "refused: $name");
+    like($out, qr/\[emerg\].*\Q$why\E/, 'with the reason');
+}
+
+
+# a CA, a server's certificate for hook.test, and a client's
+
+sub authority {
+    my @key = qw(req -newkey rsa:2048 -nodes -days 2 -sha256);
+
+    openssl(@key, '-x509', '-subj', '/CN=ca', '-keyout', "$dir/ca.key",
+            '-out', "$dir/ca.crt");
+
+    for my $name ([ 'server', 'hook.test' ], [ 'client', 'gateway' ]) {
+        my ($file, $cn) = @$name;
+
+        spew("$dir/$file.ext", "subjectAltName=DNS:$cn\n");
+        openssl(@key, '-subj', "/CN=$cn", '-keyout', "$dir/$file.key",
+                '-out', "$dir/$file.csr");
+        openssl(qw(x509 -req -days 2 -sha256 -CAcreateserial), '-in',
+                "$dir/$file.csr", '-CA', "$dir/ca.crt", '-CAkey',
+                "$dir/ca.key", '-extfile', "$dir/$file.ext", '-out',
+                "$dir/$file.crt");
+    }
+}
+
+
+sub openssl {
+    my $child = Approval::Process->start(cmd => [ 'openssl', @_ ],
+                                         stderr => '/dev/null',
+                                         stdout => '/dev/null');
+
+    $child->wait_exit(60) or die 'openssl hangs';
+    $child->status == 0 or die "openssl @_";
+}
+
+
+# answers A questions: an address, silence (undef), or NXDOMAIN
+
+sub dns_server {
+    my (%names) = @_;
+
+    my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'udp')
+        or die "udp: $!";
+
+    Approval::Process->start(keep => [ $sock ], code => sub {
+        while (defined(my $from = $sock->recv(my $query, 512))) {
+            my ($id, undef, $count) = unpack('n3', $query);
+            my ($name, $at) = ('', 12);
+
+            while (my $len = ord substr($query, $at, 1)) {
+                $name .= ($name eq '' ? '' : '.') . substr($query, $at + 1,
+                                                           $len);
+                $at += $len + 1;
+            }
+
+            my $question = substr($query, 12, $at + 5 - 12);
+
+            next if exists $names{$name} && !defined $names{$name};
+
+            my $found = $names{$name};
+            my $reply = pack('n6', $id, $found ? 0x8180 : 0x8183, 1,
+                             $found ? 1 : 0, 0, 0) . $question;
+
+            $reply .= pack('n3Nna4', 0xc00c, 1, 1, 1, 4, inet_aton($found))
+                if $found;
+
+            $sock->send($reply, 0, $from);
+        }
+    });
+
+    return $sock->sockport;
+}

@@ -36,92 +36,115 @@ static ngx_int_t ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     const ngx_http_approval_refusal_t *refusal);
 
 
-/* By ngx_http_approval_refusal_e. */
+/* By ngx_http_approval_refusal_e: named, so that no row can slip. */
 
 static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
 
+    [NGX_HTTP_APPROVAL_REFUSE_DENIED] =
     { 403, 0, "denied", "An approver denied this request",
       "It was not forwarded. Do not repeat it unchanged: read the comment, "
       "and ask for something else or ask the approver." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_POLICY] =
     { 403, 0, "denied", "The gateway's policy denies this request",
       "It was not forwarded, and no approver can allow it: a rule denies "
       "it." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_EXPIRED] =
     { 403, 0, "expired", "Nobody decided in time",
       "It was neither approved nor denied, and was not forwarded. Send it "
       "again to ask again." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_CANCELLED] =
     { 403, 0, "cancelled", "This request was cancelled",
       "It was not forwarded. Send it again to ask again." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_CONSUMED] =
     { 409, 0, "already-executed", "The approval has been used",
       "An approval is good for one execution, and another connection with the "
       "same request took it. Look up the action's outcome instead of "
       "repeating it." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_LOST] =
     { 503, 1, "action-lost", "The pending action is gone from the store",
       "It was not forwarded. Send the request again to ask again." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_SHUTDOWN] =
     { 503, 1, "restarting", "The gateway is restarting",
       "The action stays open. Send the same request again to go on waiting "
       "for its decision." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_STORE] =
     { 503, 1, "store-unavailable", "The approval store is unavailable",
       "The request needs an approval, which cannot be asked for or checked "
       "now. It was not forwarded. Try again later." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_AUDIT] =
     { 503, 1, "audit-unavailable", "The audit trail cannot be written",
       "The request needs an approval that cannot be recorded now. It was not "
       "forwarded. Try again later." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_PENDING] =
     { 429, 30, "too-many-pending", "Too many requests wait for approval",
       "It was not forwarded, and nobody was asked. Wait until some are "
       "decided." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_COOLING] =
     { 403, 0, "denied", "An approver denied this request before",
       "It was not forwarded, and nobody was asked again. Do not repeat it "
       "before the time that Retry-After gives: ask for something else, or ask "
       "the approver." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_FROZEN] =
     { 403, 0, "frozen", "The requester or the policy is frozen",
       "It was not forwarded, and nobody is asked: an operator has stopped "
       "everything that needs an approval here. Ask the operator." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE] =
     { 413, 0, "body-too-large", "The body is too large to be judged",
       "A rule needs to read the body, and it is larger than the policy's "
       "body_limit." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_BODY] =
     { 400, 0, "body-unreadable", "The body cannot be judged",
       "A rule needs to read the body, and it is not valid." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_ENCODING] =
     { 415, 0, "body-unreadable", "An encoded body cannot be judged",
       "A rule needs to read the body. Send it without Content-Encoding." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_PATH] =
     { 400, 0, "ambiguous-path", "The request's path can be read in two ways",
       "Send the path in its plain, normalized form." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_OVERRIDE] =
     { 400, 0, "override-header", "A header asks for another method or path",
       "Send the request with the method and path that it means, without "
       "the header." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_REASON] =
     { 400, 0, "reason-required", "A reason is required",
       "Say why the request is needed, for example in the X-Approval-Reason "
       "header." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_IDENTITY] =
     { 403, 0, "identity-required", "The requester is not identified",
       "A request that needs an approval needs a verified identity." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_LIMIT] =
     { 400, 0, "match-limit", "The request is too expensive to judge",
       "A rule's pattern reached its limit on this request. It was not "
       "forwarded." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_BATCH] =
     { 400, 0, "mixed-batch", "The batch falls under several rules",
       "Send its elements one by one." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_HEADERS] =
     { 400, 0, "header-mismatch", "The MCP headers and the body disagree",
       "Mcp-Method and Mcp-Name must be the body's method and tool." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_INTERNAL] =
     { 500, 0, "internal", "The gateway failed to judge this request",
       "It was not forwarded. The gateway's error log says more." }
 };

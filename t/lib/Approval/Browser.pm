@@ -176,8 +176,8 @@ sub size {
 sub dark {
     my ($self, $on) = @_;
 
-    $self->cdp('Emulation.setEmulatedMedia', { features => [
-        { name => 'prefers-color-scheme', value => $on ? 'dark' : 'light' } ] });
+    $self->cdp('Emulation.setEmulatedMedia', { features => [ {
+        name => 'prefers-color-scheme', value => $on ? 'dark' : 'light' } ] });
 }
 
 
@@ -264,14 +264,33 @@ sub alert { eval { $_[0]->get('/alert/text') } }
 sub forget { $_[0]->cdp('Network.clearBrowserCookies') }
 
 
+# of a page that is very long, its beginning and its end
+
 sub shot {
     my ($self, $name) = @_;
 
     my $dir = $ENV{APPROVAL_SCREENSHOTS} or return;
-    my $png = $self->cdp('Page.captureScreenshot', {
-        format => 'png', captureBeyondViewport => JSON::PP::true });
+    my ($width, $height) = @{ $self->js(
+        'const e = document.documentElement;
+         return [e.clientWidth, e.scrollHeight]') };
+    my $most = 2400;
 
-    Approval::Test::spew("$dir/$name.png", decode_base64($png->{data}));
+    $self->shot_part("$dir/$name.png", 0, $width,
+                     $height > $most ? $most : $height);
+    $self->shot_part("$dir/$name-end.png", $height - $most, $width, $most)
+        if $height > 2 * $most;
+}
+
+
+sub shot_part {
+    my ($self, $file, $top, $width, $height) = @_;
+
+    my $png = $self->cdp('Page.captureScreenshot', {
+        format => 'png', captureBeyondViewport => JSON::PP::true,
+        clip => { x => 0, y => $top, width => $width, height => $height,
+                  scale => 1 } });
+
+    Approval::Test::spew($file, decode_base64($png->{data}));
 }
 
 

@@ -451,7 +451,7 @@ forged('a vote by the requester', 1, sub {
     my (@new) = @_;
     my $vote = $new[ voted(@new) ];
     my ($request) = grep { $_->{type} eq 'requested'
-                           && $_->{action_id} eq $vote->{action_id} } @new;
+                           && ($_->{action_id} // '') eq $vote->{action_id} } @new;
 
     $vote->{person} = $request->{person};
     $vote->{vote} = jws($key, $vote->{vote}, sub => $request->{person});

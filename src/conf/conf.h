@@ -29,6 +29,13 @@
 #define NGX_HTTP_APPROVAL_ARG           "approval_arg_"
 
 
+/* Does the string begin with this literal? */
+
+#define ngx_http_approval_starts(s, lit)                                      \
+    ((s)->len >= sizeof(lit) - 1                                              \
+     && ngx_strncmp((s)->data, lit, sizeof(lit) - 1) == 0)
+
+
 extern ngx_command_t  ngx_http_approval_commands[];
 
 

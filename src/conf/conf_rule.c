@@ -23,11 +23,6 @@ static ngx_int_t ngx_http_approval_conf_outcome(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_http_approval_outcome_e outcome);
 
 
-#define ngx_http_approval_prefix(s, lit)                                      \
-    ((s)->len >= sizeof(lit) - 1                                              \
-     && ngx_strncmp((s)->data, lit, sizeof(lit) - 1) == 0)
-
-
 /* match SUBJECT PATTERN...; */
 
 char *
@@ -127,12 +122,12 @@ ngx_http_approval_conf_subject(ngx_conf_t *cf,
     new.index = NGX_ERROR;
     name = *text;
 
-    if (ngx_http_approval_prefix(text, "json:")) {
+    if (ngx_http_approval_starts(text, "json:")) {
         new.kind = APPROVAL_SUBJECT_JSON;
         name.data += 5;
         name.len -= 5;
 
-    } else if (ngx_http_approval_prefix(text, "form:")) {
+    } else if (ngx_http_approval_starts(text, "form:")) {
         new.kind = APPROVAL_SUBJECT_FORM;
         name.data += 5;
         name.len -= 5;
@@ -359,7 +354,7 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_memzero(show, sizeof(ngx_http_approval_show_t));
     show->name = value[1];
 
-    if (ngx_http_approval_prefix(&value[2], "json:")) {
+    if (ngx_http_approval_starts(&value[2], "json:")) {
         pointer.data = value[2].data + 5;
         pointer.len = value[2].len - 5;
 

@@ -29,11 +29,6 @@ static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis, ngx_str_t *trusted);
 
 
-#define ngx_http_approval_starts(s, lit)                                      \
-    ((s)->len >= sizeof(lit) - 1                                              \
-     && ngx_strncmp((s)->data, lit, sizeof(lit) - 1) == 0)
-
-
 /*
  * approval_redis URL [prefix=] [timeout=] [retention=] [password_file=]
  *                    [trusted_certificate=];

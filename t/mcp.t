@@ -20,6 +20,7 @@ my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
         rule grant  { mcp_tool iam.grant; require admins; timeout 20s; }
         rule short  { mcp_tool short; require admins; timeout 1s; }
         rule reason { mcp_tool why; require admins; reason required; }
+        rule shadow { mcp_tool shadowed; deny; mode shadow; }
         rule never  { mcp_tool rm; deny "never in production"; }
     }
 EOF
@@ -185,6 +186,23 @@ for ('{"jsonrpc":"2.0","id":1,"method":"tools/call","method":"x"}', '{', '[1',
     is($r->status, 400, "refused: $_");
     is($r->json->{type}, 'urn:approval:body-unreadable', 'its type');
 }
+
+# A rule in shadow hides no other: neither before nor behind it
+
+for my $tools ([ qw(shadowed db.drop) ], [ qw(db.drop shadowed) ]) {
+    my $i = 0;
+    my @batch = map { call($_, id => ++$i) } @$tools;
+
+    ($c, $id) = $gw->hold(post(\@batch));
+    ok($id, "@$tools: held");
+    $gw->vote($id, 'deny');
+    ok($c->read->json->[0]{result}{isError}, "@$tools: and denied");
+}
+
+is($gw->send(post([ call('shadowed') ]))->read->status, 200,
+   'alone it stops nothing');
+is($gw->send(post([ call('shadowed'), call('rm', id => 8) ]))->read->json->[1]
+   {result}{isError}, JSON::PP::true(), 'nor hides a denial');
 
 $gw->clean('mcp');
 done_testing;

@@ -16,6 +16,8 @@
 
 static void ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_uint_t approve);
+static ngx_uint_t ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
+    json_t *claims);
 static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold,
@@ -155,6 +157,17 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
         return;
     }
 
+    /*
+     * A decision of somebody else's action: the store led us there, and it is
+     * no authority. The decision stays, for its own.
+     */
+
+    if (!ngx_http_approval_hold_owns(hold, claims)) {
+        json_decref(claims);
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
+        return;
+    }
+
     rc = ngx_http_approval_hold_approvers(hold, claims);
 
     hold->frozen = json_is_true(json_object_get(claims, "frz"));
@@ -169,6 +182,27 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     hold->receipt = hold->decision;
 
     ngx_http_approval_hold_verified(hold, state);
+}
+
+
+/* Is it for this requester, by this policy and rule? */
+
+static ngx_uint_t
+ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold, json_t *claims)
+{
+    ngx_str_t  requester, policy, rule;
+
+    requester = ngx_http_approval_json_get(claims, "sub");
+    policy = ngx_http_approval_json_get(claims, "pol");
+    rule = ngx_http_approval_json_get(claims, "rul");
+
+    return approval_people_same(hold->mcf->people,
+                               ngx_http_approval_core_str(&requester),
+                               ngx_http_approval_core_str(&hold->requester))
+           && approval_str_eq(ngx_http_approval_core_str(&policy),
+                   ngx_http_approval_core_str(&hold->rule->policy->name))
+           && approval_str_eq(ngx_http_approval_core_str(&rule),
+                              ngx_http_approval_core_str(&hold->rule->name));
 }
 
 

@@ -652,7 +652,7 @@ ngx_http_approval_describe_bound(json_t *doc, approval_buf_t *out)
     ngx_uint_t    i;
 
     static const char  *names[] = {
-        "show", "summary", "matched", "on_behalf_of", NULL
+        "show", "summary", "matched", "on_behalf_of", "policy_digest", NULL
     };
 
     bound = json_object();

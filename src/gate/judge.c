@@ -199,6 +199,18 @@ ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
             break;
         }
 
+        /* in shadow it stops nothing: it stands where no other rule does */
+
+        if (one.rule && one.rule->mode == NGX_HTTP_APPROVAL_SHADOW
+            && one.outcome != NGX_HTTP_APPROVAL_ALLOW)
+        {
+            if (worst.rule == NULL) {
+                worst = one;
+            }
+
+            continue;
+        }
+
         if (one.outcome == NGX_HTTP_APPROVAL_DENY) {
             worst = one;
             break;
@@ -206,7 +218,9 @@ ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
 
         if (one.outcome == NGX_HTTP_APPROVAL_REQUIRE) {
 
-            if (worst.rule && worst.rule != one.rule) {
+            if (worst.rule && worst.rule != one.rule
+                && worst.rule->mode != NGX_HTTP_APPROVAL_SHADOW)
+            {
                 worst.match = APPROVAL_MATCH_UNREADABLE;
                 worst.batch = 1;
                 worst.err = "elements of the JSON-RPC batch fall under "

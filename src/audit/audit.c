@@ -273,7 +273,8 @@ ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 
 /*
  * nginx is about to reopen the file: this one ends with a checkpoint, and the
- * next one begins with where it ended.  nginx flushes at exit, too.
+ * next one begins with where it ended.  So it is for a worker that quits and
+ * still holds requests; when that is over, audit_destroy() has unset the hook.
  */
 
 static void
@@ -281,7 +282,7 @@ ngx_http_approval_audit_flush(ngx_open_file_t *file, ngx_log_t *log)
 {
     ngx_http_approval_audit_t *audit = file->data;
 
-    if (ngx_exiting || ngx_terminate || ngx_quit) {
+    if (ngx_terminate) {
         return;
     }
 

@@ -638,9 +638,9 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
     }
 
     if (left > 0) {
-        if (!ev->timer_set) {
-            ngx_add_timer(ev, left);
-        }
+        /* a command of a reply's handler may have set it, later than this */
+
+        ngx_add_timer(ev, left);
 
         return;
     }

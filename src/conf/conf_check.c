@@ -52,8 +52,6 @@ ngx_http_approval_check_policy(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    mcf->enabled = 1;
-
     missing = (mcf->store_conf == NULL) ? "approval_redis URL"
               : (mcf->keyring == NULL) ? "approval_key FILE" : NULL;
 

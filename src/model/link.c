@@ -49,25 +49,6 @@ ngx_http_approval_link_at(ngx_str_t *base, ngx_http_approval_link_e kind,
 
 
 ngx_int_t
-ngx_http_approval_link_personal(ngx_http_request_t *r,
-    ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
-    approval_str_t approver, time_t expires, approval_buf_t *out)
-{
-    ngx_int_t  rc;
-    ngx_str_t  base;
-
-    rc = ngx_http_approval_link_base(r, mcf, &base);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    return ngx_http_approval_link_personal_at(&base, mcf, id, digest,
-                                              approver, expires, out);
-}
-
-
-ngx_int_t
 ngx_http_approval_link_personal_at(ngx_str_t *base,
     ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
     approval_str_t approver, time_t expires, approval_buf_t *out)

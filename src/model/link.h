@@ -32,14 +32,10 @@ ngx_int_t ngx_http_approval_link(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_link_e kind,
     u_char *id, approval_buf_t *out);
 
-/* expires: seconds since the epoch, the action's deadline at the latest. */
-ngx_int_t ngx_http_approval_link_personal(ngx_http_request_t *r,
-    ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
-    approval_str_t approver, time_t expires, approval_buf_t *out);
-
 /*
  * The same in two steps: the base is from r's pool, and what outlives r keeps
- * a copy of it.
+ * a copy of it.  expires: seconds since the epoch, the action's deadline at
+ * the latest.
  */
 ngx_int_t ngx_http_approval_link_base(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *base);

@@ -211,7 +211,6 @@ typedef struct {
                                                    may freeze, or NULL       */
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
-    ngx_uint_t                     enabled;     /* some rule requires         */
 } ngx_http_approval_main_conf_t;
 
 

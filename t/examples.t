@@ -4,65 +4,14 @@
 # for the addresses and the places of files; three of them are driven.
 
 use Approval::Test;
+use Approval::Chat;
+use Approval::Example;
 
 need('redis-server', 'openssl');
 need_module();
 
 my $examples = root_dir() . '/conf/examples';
-my $keys = make_keys(tempdir());
-my $webhook = 'whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=';
-
-my $tls = tempdir();
-
-system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-       . "-keyout $tls/key -out $tls/pem -subj /CN=localhost -days 2 "
-       . "2>/dev/null") == 0 or die 'openssl req failed';
-
-my %files = (
-    'approval/secret'      => slurp($keys->{secret}),
-    'approval/signing.pem' => slurp($keys->{signing}),
-    'approval/webhook'     => "$webhook\n",
-    'approval/redis'       => "unused\n",
-    'approval/passwords'   => 'alice:' . crypt('alice', '$6$salt')
-                              . "\ncarol\@example.com:"
-                              . crypt('carol', '$6$salt') . "\n",
-    'approval/agents'      => qq{"Bearer 7" agent-7;\n"Bearer a" Alice;\n},
-    'approval/pipelines'   => qq{"Bearer 7" shop-main;\n},
-    'approval/oncall'      => "# this week\nalice\@example.com\n",
-    'approval/owners'      => "alice\@example.com\nbob\@example.com\n",
-    'approval/sre'         => "alice\@example.com\nbob\@example.com\n",
-    map { $_ => slurp("$tls/" . (/\.key$/ ? 'key' : 'pem')) }
-        map { "tls/$_" } qw(server.pem server.key clients-ca.pem cluster-ca.pem
-                            gateway.pem gateway.key ca.pem),
-);
-
-
-# the example on this machine; with %how (redis, up, hook) also without TLS
-
-sub fit {
-    my ($name, %how) = @_;
-
-    my $text = slurp("$examples/$name");
-    my $redis = $how{redis} ? $how{redis}->url : 'unix:/nowhere/redis.sock';
-    my $listen = 'listen 127.0.0.1:%%PORT%%';
-
-    $text =~ s{/etc/nginx/(approval|tls)/}{%%PREFIX%%/$1/}g;
-    $text =~ s{/etc/ssl/certs/ca-certificates\.crt}{%%PREFIX%%/tls/ca.pem}g;
-    $text =~ s{/var/log/nginx/}{%%PREFIX%%/}g;
-    $text =~ s{listen 443}{$listen}g;
-
-    return $text unless %how;
-
-    $text =~ s{^approval_redis .*$}{approval_redis $redis;}m;
-    $text =~ s{\Q$listen\E[^;]*}{$listen}g;
-    $text =~ s{127\.0\.0\.1:9000}{'127.0.0.1:' . $how{up}->port}ge;
-    $text =~ s{^\s+resolver .*$}{}m;
-    $text =~ s{https://hooks\.example\.com}{$how{hook}->url}ge;
-    $text =~ s{https://\w+\.example\.com/_approval}
-              {http://127.0.0.1:%%PORT%%/_approval}x;
-
-    return $text;
-}
+my %files = Approval::Example::files();
 
 
 my @names = map { s{.*/}{}r } sort glob("$examples/*.conf");
@@ -74,8 +23,8 @@ for my $name (@names) {
 
     like($text, qr/\A# Copyright .*\n#\n# [A-Z]/, "$name says what it is for");
 
-    my ($rc, $out) = Approval::Nginx->test_conf(http => fit($name),
-                                                files => { %files });
+    my ($rc, $out) = Approval::Nginx->test_conf(
+        http => Approval::Example::fit($name), files => { %files });
 
     is($rc, 0, "nginx takes $name") or diag($out);
     unlike($out, qr/\[(?:warn|error|emerg)\]/, 'without a warning')
@@ -111,46 +60,11 @@ for my $name (@names) {
 }
 
 
-sub gateway {
-    my ($name) = @_;
-
-    my %how = (redis => Approval::Redis->new, up => Approval::Upstream->new,
-               hook => Approval::Receiver->new);
-
-    $how{ngx} = Approval::Nginx->new(http => fit($name, %how),
-                                     files => { %files });
-
-    return \%how;
-}
-
-
 sub agent {
     my ($g, $key) = @_;
 
     return (headers => [ Authorization => "Bearer $key",
                          'X-Approval-Reason' => 'invoice 7' ]);
-}
-
-
-sub records {
-    my ($g) = @_;
-
-    return map { decode_json($_) }
-           split /^/, slurp($g->{ngx}->path('approval.jsonl'));
-}
-
-
-sub pending {
-    my ($g) = @_;
-
-    my $ids;
-
-    wait_for(sub {
-        $ids = $g->{redis}->cmd(ZRANGE => 'approval:pending', 0, -1);
-        return @$ids;
-    });
-
-    return $ids->[0];
 }
 
 
@@ -196,14 +110,14 @@ sub vote {
 # two-person: two of one group
 
 {
-    my $g = gateway('two-person.conf');
+    my $g = Approval::Example->start('two-person.conf');
     my $port = $g->{ngx}->port;
 
     my $held = Approval::Client->new($port);
     $held->send(POST => '/users/7/roles', json => { roles => ['admin'] },
                 agent($g, 'a'));
 
-    my $id = pending($g);
+    my $id = $g->pending;
     my $links = links($g, $id, 2);
 
     is_deeply([ sort keys %$links ],
@@ -244,9 +158,9 @@ sub vote {
     $held->send(POST => '/payouts', json => { to => 'x', amount => 10000 },
                 agent($g, 7));
 
-    ok(wait_for(sub { $id ne pending($g) }), 'a large one waits');
+    ok(wait_for(sub { $id ne $g->pending }), 'a large one waits');
 
-    $id = pending($g);
+    $id = $g->pending;
     $links = links($g, $id, 4);
 
     is(scalar keys %$links, 4, 'four are asked');
@@ -277,7 +191,7 @@ sub vote {
 # shadow: nothing waits, and the trail has it
 
 {
-    my $g = gateway('shadow.conf');
+    my $g = Approval::Example->start('shadow.conf');
     my $port = $g->{ngx}->port;
 
     is(Approval::Client->new($port)->request(DELETE => '/v1/orders/7',
@@ -288,7 +202,7 @@ sub vote {
     is(http_get($port, '/v1/orders', agent($g, 7))->status, 200,
        'and one that is of no concern');
 
-    my @shadow = grep { ($_->{mode} // '') eq 'shadow' } records($g);
+    my @shadow = grep { ($_->{mode} // '') eq 'shadow' } $g->records;
 
     is_deeply([ map { [ @$_{qw(type rule requester)} ] } @shadow ],
               [ [ 'requested', 'delete', 'agent-7' ],
@@ -312,7 +226,7 @@ sub vote {
 # mcp-gateway: what its comments say
 
 {
-    my $g = gateway('mcp-gateway.conf');
+    my $g = Approval::Example->start('mcp-gateway.conf');
     my $port = $g->{ngx}->port;
 
     my $call = sub {
@@ -366,6 +280,84 @@ sub vote {
     ok(wait_for(sub {
         !@{ $g->{redis}->cmd(ZRANGE => 'approval:pending', 0, -1) }
     }), 'who hangs up has withdrawn');
+}
+
+
+# slack and teams: the message, the click, the page
+
+sub basic { (Authorization => 'Basic Ym9iQGV4YW1wbGUuY29tOmJvYg==') }
+
+{
+    my $slack = Approval::Chat->new('slack');
+    my $g = Approval::Example->start('slack.conf', hook => $slack);
+    my ($held, $id) = $g->hold(DELETE => '/v1/orders/7', '7');
+
+    ok($slack->wait_count(1), 'Slack is told');
+    is(join('', $slack->faults), '', 'what it takes');
+    is($slack->last->target, '/services/T0/B0/x', 'by the hook of the file');
+
+    my ($buttons) = grep { $_->{type} eq 'actions' }
+                    @{ $slack->last->json->{blocks} };
+    my ($approve) = grep { $_->{action_id} eq 'approval_approve' }
+                    @{ $buttons->{elements} };
+    my $press = sub {
+        my ($who) = @_;
+
+        return Approval::Chat::press($g->port,
+            Approval::Chat::button(approve => split(/ /, $approve->{value}),
+                $who, response_url => $slack->url . '/respond'),
+            secret => '8f742231b10e8888abcd99yyyzzz85a5');
+    };
+
+    is($press->('T01ABCDEF:U03CAROL')->status, 200, 'carol clicks');
+    ok($slack->wait_count(2), 'and hears');
+    like($slack->last->json->{text}, qr/^Not an approver/,
+         'that she is not on call');
+    is($press->('T01ABCDEF:U01ALICE')->status, 200, 'alice clicks');
+    is($held->read->status, 200, 'and it is executed');
+    ok(wait_for(sub { grep { $_->target eq '/respond'
+                             && $_->body =~ /Approved: api.delete/ }
+                      $slack->messages }), 'the message is updated');
+
+    ($held, $id) = $g->hold(POST => '/v1/purge', '7');
+
+    ok(wait_for(sub { grep { $_->target eq '/services/T0/B1/y' }
+                      $slack->messages }), 'leads have a channel of their own');
+    is(http_get($g->port, "/_approval/actions/$id")->status, 401,
+       'pages are for those who sign in');
+    is(http_post($g->port, "/_approval/actions/$id/decision",
+                 '{"decision":"deny"}', headers => [ basic(),
+                     'Content-Type' => 'application/json' ])->status, 200,
+       'as bob does');
+    is($held->read->status, 403, 'denied');
+    is(join('', $slack->faults), '', 'Slack took all messages')
+        if wait_for(sub { !$g->redis->cmd(ZCARD => 'approval:deliver') });
+}
+
+{
+    my $teams = Approval::Chat->new('teams');
+    my $g = Approval::Example->start('teams.conf', hook => $teams);
+    my ($held, $id) = $g->hold(DELETE => '/v1/orders/7', '7');
+
+    ok($teams->wait_count(1), 'Teams is told');
+
+    my ($link) = $teams->last->json->{attachments}[0]{content}{actions}[0]{url}
+                 =~ m{^http://127\.0\.0\.1:\d+(/_approval/actions/$id)$};
+    my $page = http_get($g->port, $link, headers => [ basic(),
+                                                      Accept => 'text/html' ]);
+
+    like($page->body, qr/DELETE \/v1\/orders\/7/, 'the link leads to the page');
+
+    my ($nonce) = $page->body =~ /name="nonce" value="([^"]+)"/;
+
+    is(http_post($g->port, "$link/decision", "nonce=$nonce&decision=approve",
+                 headers => [ basic(), 'Content-Type' =>
+                              'application/x-www-form-urlencoded' ])->status,
+       200, 'where bob approves');
+    is($held->read->status, 200, 'and it is executed');
+    ok(wait_for(sub { grep { $_->body =~ /Executed/ } $teams->messages }),
+       'of which Teams hears');
+    is(join('', $teams->faults), '', 'and takes all messages');
 }
 
 done_testing();

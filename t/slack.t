@@ -8,7 +8,6 @@
 use lib 't/lib';
 use Approval::Test;
 
-use Digest::SHA qw(hmac_sha256_hex);
 use Time::HiRes qw(time);
 
 use Approval::Chat;
@@ -80,32 +79,15 @@ sub held {
 sub payload {
     my ($act, $id, $digest, $user, %more) = @_;
 
-    return { type => 'block_actions', team => { id => 'T01' },
-             user => { id => $user, team_id => 'T01', name => 'alice' },
-             response_url => "$url/respond/1", message => { text => 'x' },
-             actions => [ { action_id => "approval_$act", type => 'button',
-                            value => "$id $digest" } ], %more };
+    return Approval::Chat::button($act, $id, $digest, "T01:$user",
+                                  response_url => "$url/respond/1", %more);
 }
 
 
 sub press {
     my ($payload, %how) = @_;
 
-    my $json = encode_json($payload);
-
-    $json =~ s/([^A-Za-z0-9])/sprintf('%%%02X', ord $1)/ge;
-
-    my $body = "payload=$json";
-    my $when = $how{when} // int(time());
-    my $sign = $how{sign}
-               // 'v0=' . hmac_sha256_hex("v0:$when:$body",
-                                          $how{secret} // $secret);
-
-    $body .= 'x' if $how{tamper};
-
-    return http_post($gw->port, '/_approval/slack', $body, headers => [
-        'Content-Type' => 'application/x-www-form-urlencoded',
-        'X-Slack-Request-Timestamp' => $when, 'X-Slack-Signature' => $sign ]);
+    return Approval::Chat::press($gw->port, $payload, secret => $secret, %how);
 }
 
 

@@ -35,6 +35,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d);
+static void ngx_http_approval_desk_own(ngx_http_approval_desk_t *d,
+    ngx_str_t *name, const char *path);
 static ngx_http_approval_desk_route_t *ngx_http_approval_desk_route(
     ngx_http_approval_desk_t *d);
 static ngx_uint_t ngx_http_approval_desk_id(ngx_http_approval_desk_t *d,
@@ -177,17 +179,38 @@ ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
     d->route.data = uri->data + name.len;
     d->route.len = uri->len - name.len;
 
-    /* what Slack posts is signed: it may have a location without a login */
+    /*
+     * Slack's posts are signed, and requesters are not approvers: both may
+     * have a location without the approvers' login.
+     */
 
-    if (d->route.len == 0 && d->request->method == NGX_HTTP_POST
-        && name.len >= 6
-        && ngx_strncmp(name.data + name.len - 6, "/slack", 6) == 0)
-    {
-        d->route.data -= 6;
-        d->route.len = 6;
+    if (d->route.len == 0 && d->request->method == NGX_HTTP_POST) {
+        ngx_http_approval_desk_own(d, &name, "/slack");
+
+    } else if (d->route.len == 1 + APPROVAL_ID_LEN) {
+        ngx_http_approval_desk_own(d, &name, "/status");
     }
 
     return NGX_OK;
+}
+
+
+/* A location that is named as the path itself: what follows is below it. */
+
+static void
+ngx_http_approval_desk_own(ngx_http_approval_desk_t *d, ngx_str_t *name,
+    const char *path)
+{
+    size_t  len;
+
+    len = ngx_strlen(path);
+
+    if (name->len >= len
+        && ngx_strncmp(name->data + name->len - len, path, len) == 0)
+    {
+        d->route.data -= len;
+        d->route.len += len;
+    }
 }
 
 

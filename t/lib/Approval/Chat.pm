@@ -12,12 +12,18 @@ package Approval::Chat;
 #
 #   ->faults            what was wrong with each message that was refused
 #
+#   Approval::Chat::button(ACT, ID, DIGEST, 'TEAM:USER', %more)
+#                       what Slack posts when one is pressed
+#   Approval::Chat::press(PORT, PAYLOAD, secret => SECRET, %how)   posts it,
+#                       signed; when => TIME, sign => SIGNATURE, tamper => 1
+#
 #   Approval::Chat::slack_fault(BODY)   '' or why Slack would refuse it
 #   Approval::Chat::teams_fault(BODY)   the same of Teams
 
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256_hex);
 use Encode ();
 use JSON::PP ();
 
@@ -60,6 +66,40 @@ sub parse {
     my ($body) = @_;
 
     return eval { JSON::PP->new->utf8->decode($body) };
+}
+
+
+sub button {
+    my ($act, $id, $digest, $who, %more) = @_;
+
+    my ($team, $user) = split /:/, $who;
+
+    return { type => 'block_actions', team => { id => $team },
+             user => { id => $user, team_id => $team, name => 'alice' },
+             message => { text => 'x' },
+             actions => [ { action_id => "approval_$act", type => 'button',
+                            value => "$id $digest" } ], %more };
+}
+
+
+sub press {
+    my ($port, $payload, %how) = @_;
+
+    my $json = Approval::Test::encode_json($payload);
+
+    $json =~ s/([^A-Za-z0-9])/sprintf('%%%02X', ord $1)/ge;
+
+    my $body = "payload=$json";
+    my $when = $how{when} // time;
+    my $sign = $how{sign} // 'v0=' . hmac_sha256_hex("v0:$when:$body",
+                                                     $how{secret});
+
+    $body .= 'x' if $how{tamper};
+
+    return Approval::Test::http_post($port, '/_approval/slack', $body,
+        headers => [ 'Content-Type' => 'application/x-www-form-urlencoded',
+                     'X-Slack-Request-Timestamp' => $when,
+                     'X-Slack-Signature' => $sign ]);
 }
 
 

@@ -8,8 +8,28 @@
 #include "audit/audit.h"
 #include "desk/approver.h"
 #include "desk/page.h"
+#include "model/hash.h"
 
 
+/* d->work while the store is asked for more: ends with the request. */
+
+typedef struct {
+    json_t                     *doc;
+    json_t                     *view;
+    ngx_http_approval_votes_t  *votes;
+    ngx_http_approval_reply_t   reply;       /* its times */
+} ngx_http_approval_view_work_t;
+
+
+static ngx_int_t ngx_http_approval_view_ask(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes);
+static void ngx_http_approval_view_cleanup(void *data);
+static ngx_int_t ngx_http_approval_view_recent(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_view_show(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes, json_t *view);
 static ngx_int_t ngx_http_approval_view_store(json_t *view, json_t *doc,
     const ngx_http_approval_reply_t *reply);
 static json_t *ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes);
@@ -70,13 +90,97 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
                              "how", ngx_http_approval_approver_how(d)));
     }
 
-    rc = ngx_http_approval_view_send(d, doc, reply, votes);
+    rc = ngx_http_approval_view_ask(d, doc, reply, votes);
 
 done:
 
     json_decref(doc);
 
     return rc;
+}
+
+
+/* How much the requester asks for is told where the store can tell it. */
+
+static ngx_int_t
+ngx_http_approval_view_ask(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
+{
+    u_char                          hash[NGX_HTTP_APPROVAL_HASH_HEX];
+    ngx_str_t                       person;
+    ngx_pool_cleanup_t             *cln;
+    ngx_http_approval_op_t         *op;
+    ngx_http_approval_view_work_t  *work;
+
+    cln = ngx_pool_cleanup_add(d->request->pool,
+                               sizeof(ngx_http_approval_view_work_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    work = cln->data;
+    ngx_memzero(work, sizeof(ngx_http_approval_view_work_t));
+
+    cln->handler = ngx_http_approval_view_cleanup;
+    d->work = work;
+
+    work->doc = json_incref(doc);
+    work->view = ngx_http_approval_view(doc, reply, votes,
+                                        NGX_HTTP_APPROVAL_VIEW_WHOLE);
+    work->votes = votes;
+    work->reply.now = reply->now;
+    work->reply.expires = reply->expires;
+
+    if (work->view == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    person = ngx_http_approval_json_get(doc, "person");
+
+    if (ngx_http_approval_hash(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                               &person, 1, hash)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    op = ngx_http_approval_store_recent(d->mcf->store, hash,
+                                        ngx_http_approval_desk_answer, d);
+    if (op == NULL) {
+        return ngx_http_approval_view_show(d, work->doc, &work->reply, votes,
+                                           json_incref(work->view));
+    }
+
+    return ngx_http_approval_desk_wait(d, op, ngx_http_approval_view_recent);
+}
+
+
+static void
+ngx_http_approval_view_cleanup(void *data)
+{
+    ngx_http_approval_view_work_t *work = data;
+
+    json_decref(work->view);
+    json_decref(work->doc);
+}
+
+
+static ngx_int_t
+ngx_http_approval_view_recent(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_view_work_t *work = d->work;
+
+    if (reply->rc == NGX_OK
+        && json_object_set_new(work->view, "recent",
+                               json_integer(reply->recent))
+           != 0)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_view_show(d, work->doc, &work->reply, work->votes,
+                                       json_incref(work->view));
 }
 
 
@@ -92,6 +196,15 @@ ngx_http_approval_view_send(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    return ngx_http_approval_view_show(d, doc, reply, votes, view);
+}
+
+
+static ngx_int_t
+ngx_http_approval_view_show(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes,
+    json_t *view)
+{
     if (d->html) {
         return ngx_http_approval_page_action(d, doc, reply, votes, view);
     }

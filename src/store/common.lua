@@ -59,6 +59,34 @@ local function action_key(action)
 end
 
 
+local function recent_key(requester)
+    return prefix .. 'recent:{' .. requester .. '}'
+end
+
+
+-- Requests in the last ten minutes are counted by the minute: what it costs
+-- does not grow with their number.
+
+local function recent(requester, trim)
+    if requester == '' then
+        return 0
+    end
+
+    local name, first = recent_key(requester), math.floor(now / 60000) - 10
+    local counts, sum = redis.call('HGETALL', name), 0
+
+    for n = 1, #counts, 2 do
+        if tonumber(counts[n]) > first then
+            sum = sum + tonumber(counts[n + 1])
+        elseif trim then
+            redis.call('HDEL', name, counts[n])
+        end
+    end
+
+    return sum
+end
+
+
 -- a key that several actions share lives as long as the last of them
 
 local function keep(name, ms)

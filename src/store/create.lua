@@ -18,39 +18,20 @@ local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
 local grant, policy = ARGV[13] or '', ARGV[14] or ''
 
 
--- Requests in the last ten minutes are counted by the minute: what it costs
--- does not grow with their number.
-
-local function recent(add)
-    if requester == '' then
-        return 0
+local function count()
+    if requester ~= '' then
+        redis.call('HINCRBY', recent_key(requester),
+                   int(math.floor(now / 60000)), 1)
+        redis.call('PEXPIRE', recent_key(requester), 660000)
     end
 
-    local name = prefix .. 'recent:{' .. requester .. '}'
-    local minute = math.floor(now / 60000)
-
-    if add then
-        redis.call('HINCRBY', name, int(minute), 1)
-        redis.call('PEXPIRE', name, 660000)
-    end
-
-    local counts, sum = redis.call('HGETALL', name), 0
-
-    for n = 1, #counts, 2 do
-        if tonumber(counts[n]) > minute - 10 then
-            sum = sum + tonumber(counts[n + 1])
-        else
-            redis.call('HDEL', name, counts[n])
-        end
-    end
-
-    return sum
+    return recent(requester, true)
 end
 
 
 local function joined(other, a)
     local decision = redis.call('GET', action_key(other) .. DECISION)
-    local out = answer('ok', a, 'i', other, 'r', recent(false),
+    local out = answer('ok', a, 'i', other, 'r', recent(requester),
                        'j', other == id and 0 or 1)
 
     if other ~= id then
@@ -173,4 +154,4 @@ if per ~= '' then
     keep(per_key(per), whole)
 end
 
-return answer('ok', a, 'i', id, 'r', recent(true), 'j', 0)
+return answer('ok', a, 'i', id, 'r', count(), 'j', 0)

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Grants: approvals that are remembered; and what is frozen.
+ * What is no action's own: grants (approvals that are remembered), what is
+ * frozen, and how much a requester asks for.
  */
 
 
@@ -15,6 +16,10 @@
 #define NGX_HTTP_APPROVAL_GRANTS_LIMIT  1000
 
 
+static ngx_http_approval_op_t *ngx_http_approval_grants_run(
+    ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
+    const char *shared, ngx_uint_t nargs, ngx_str_t *args,
+    ngx_http_approval_store_pt handler, void *data);
 static void ngx_http_approval_grants_reply(ngx_http_approval_op_t *op,
     redisReply *reply);
 static ngx_int_t ngx_http_approval_grants_each(ngx_http_approval_op_t *op,
@@ -25,26 +30,14 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_grants(ngx_http_approval_store_t *store,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   limit[NGX_INT64_LEN];
-    ngx_str_t                args[1];
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GRANTS,
-                                     NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
-
-    op->done = ngx_http_approval_grants_reply;
+    u_char     limit[NGX_INT64_LEN];
+    ngx_str_t  args[1];
 
     ngx_http_approval_number(&args[0], limit, NGX_HTTP_APPROVAL_GRANTS_LIMIT);
 
-    if (ngx_http_approval_op_send(op, "grants", 1, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_grants_run(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_GRANTS,
+                                        "grants", 1, args, handler, data);
 }
 
 
@@ -52,24 +45,14 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                args[1];
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
-                                     NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
+    ngx_str_t  args[1];
 
     args[0].data = grant;
     args[0].len = APPROVAL_ID_LEN;
 
-    if (ngx_http_approval_op_send(op, "grants", 1, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_grants_run(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
+                                        "grants", 1, args, handler, data);
 }
 
 
@@ -78,27 +61,17 @@ ngx_http_approval_store_freeze(ngx_http_approval_store_t *store, u_char *hash,
     int64_t until, ngx_str_t *doc, ngx_http_approval_store_pt handler,
     void *data)
 {
-    u_char                   end[NGX_INT64_LEN];
-    ngx_str_t                args[3];
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
-                                     NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
+    u_char     end[NGX_INT64_LEN];
+    ngx_str_t  args[3];
 
     args[0].data = hash;
     args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
     ngx_http_approval_number(&args[1], end, until);
     args[2] = *doc;
 
-    if (ngx_http_approval_op_send(op, "frozen", 3, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_grants_run(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
+                                        "frozen", 3, args, handler, data);
 }
 
 
@@ -106,24 +79,13 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_thaw(ngx_http_approval_store_t *store, u_char *hash,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                args[1];
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
-                                     NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
+    ngx_str_t  args[1];
 
     args[0].data = hash;
     args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
 
-    if (ngx_http_approval_op_send(op, "frozen", 1, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_grants_run(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
+                                        "frozen", 1, args, handler, data);
 }
 
 
@@ -131,17 +93,46 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
     ngx_http_approval_store_pt handler, void *data)
 {
+    return ngx_http_approval_grants_run(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
+                                        "frozen", 0, NULL, handler, data);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_recent(ngx_http_approval_store_t *store, u_char *hash,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t  args[1];
+
+    args[0].data = hash;
+    args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
+
+    return ngx_http_approval_grants_run(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_RECENT,
+                                        "recent", 1, args, handler, data);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_grants_run(ngx_http_approval_store_t *store,
+    ngx_http_approval_script_e script, const char *shared, ngx_uint_t nargs,
+    ngx_str_t *args, ngx_http_approval_store_pt handler, void *data)
+{
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
-                                     NULL, handler, data);
+    op = ngx_http_approval_op_create(store, script, NULL, handler, data);
     if (op == NULL) {
         return NULL;
     }
 
-    op->done = ngx_http_approval_grants_reply;
+    if (script == NGX_HTTP_APPROVAL_SCRIPT_GRANTS
+        || script == NGX_HTTP_APPROVAL_SCRIPT_FROZEN)
+    {
+        op->done = ngx_http_approval_grants_reply;
+    }
 
-    if (ngx_http_approval_op_send(op, "frozen", 0, NULL) != NGX_OK) {
+    if (ngx_http_approval_op_send(op, shared, nargs, args) != NGX_OK) {
         ngx_http_approval_op_free(op);
         return NULL;
     }

@@ -15,6 +15,7 @@
 #include "approval/common.lua.h"
 #include "approval/create.lua.h"
 #include "approval/load.lua.h"
+#include "approval/recent.lua.h"
 #include "approval/vote.lua.h"
 #include "approval/settle.lua.h"
 #include "approval/consume.lua.h"
@@ -51,6 +52,7 @@ static struct {
 } ngx_http_approval_scripts[] = {
     { "create", ngx_http_approval_create_lua },
     { "load", ngx_http_approval_load_lua },
+    { "recent", ngx_http_approval_recent_lua },
     { "vote", ngx_http_approval_vote_lua },
     { "settle", ngx_http_approval_settle_lua },
     { "consume", ngx_http_approval_consume_lua },

@@ -57,7 +57,7 @@ typedef struct {
     ngx_uint_t                      used;        /* ... so many times    */
     ngx_str_t                      *votes;       /* JWS each             */
     ngx_uint_t                      nvotes;
-    ngx_uint_t                      recent;      /* create: requests by this
+    ngx_uint_t                      recent;      /* requests by the
                                                     requester, 10 min    */
     ngx_uint_t                      told;        /* messages sent        */
     ngx_uint_t                      untold;      /* given up             */
@@ -144,6 +144,12 @@ ngx_http_approval_op_t *ngx_http_approval_store_new(
 /* NGX_OK: everything but recent; NGX_DECLINED: unknown. */
 ngx_http_approval_op_t *ngx_http_approval_store_load(
     ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/* NGX_OK: recent, of the requester with this hash; no action is concerned. */
+ngx_http_approval_op_t *ngx_http_approval_store_recent(
+    ngx_http_approval_store_t *store, u_char *hash,
     ngx_http_approval_store_pt handler, void *data);
 
 

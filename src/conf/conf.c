@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 
 #include "audit/audit.h"
+#include "gate/gate.h"
 #include "store/store.h"
 
 
@@ -647,6 +648,12 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
         rv = ngx_http_approval_check_policy(cf, mcf, policies[i]);
         if (rv != NGX_CONF_OK) {
             return rv;
+        }
+
+        if (policies[i]->requires && mcf->spent == NULL
+            && ngx_http_approval_spent_zone(cf, mcf) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
         }
     }
 

@@ -29,6 +29,7 @@ static ngx_int_t ngx_http_approval_hold_approvers(
 static void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_consumed(void *data,
     const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
@@ -440,6 +441,13 @@ ngx_http_approval_hold_consumed(void *data,
     if (reply->rc == NGX_OK) {
         hold->consumed = 1;
 
+        if (hold->grant.len == 0
+            && ngx_http_approval_spend(hold->mcf, hold->id) != NGX_OK)
+        {
+            ngx_http_approval_hold_spent(hold);
+            return;
+        }
+
         if (hold->bare) {
             ngx_http_approval_count_decision(hold->rule,
                                              NGX_HTTP_APPROVAL_COUNT_APPROVED,
@@ -463,6 +471,32 @@ ngx_http_approval_hold_consumed(void *data,
     }
 
     ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+}
+
+
+/* Redis gave the approval away that it had given away before. */
+
+static void
+ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
+{
+    json_t  *facts;
+
+    ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+                  "action %*s was executed before: Redis had lost that, and "
+                  "the request is refused",
+                  (size_t) APPROVAL_ID_LEN, hold->id);
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "why",
+                            json_string("executed before: the store had lost "
+                                        "that, refused"));
+        (void) ngx_http_approval_audit(hold->mcf, "fault", hold->id, facts);
+    }
+
+    ngx_http_approval_forward_close(hold, "executed before: refused");
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
 }
 
 

@@ -110,26 +110,10 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 void
 ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold)
 {
-    json_t                  *facts;
-    ngx_str_t                outcome;
-    ngx_http_approval_op_t  *op;
+    json_t  *facts;
 
-    ngx_str_set(&outcome, "{\"why\":\"the audit trail failed: not executed\"}");
-
-    /* the action of a grant ended long ago */
-
-    op = hold->mcf->store && hold->grant.len == 0
-         ? ngx_http_approval_store_finish(hold->mcf->store, hold->id,
-                                          NGX_HTTP_APPROVAL_FAILED, &outcome,
-                                          NULL, NULL)
-         : NULL;
-
-    if (op) {
-        ngx_http_approval_store_forget(op);
-    }
-
-    hold->consumed = 0;
-    hold->action_state = NGX_HTTP_APPROVAL_FAILED;
+    ngx_http_approval_forward_close(hold,
+                                    "the audit trail failed: not executed");
 
     facts = ngx_http_approval_facts(hold);
 
@@ -149,6 +133,37 @@ ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold)
     } else {
         json_decref(facts);
     }
+}
+
+
+/* Ends the action as failed in Redis; "why" needs no escaping in JSON. */
+
+void
+ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
+    const char *why)
+{
+    u_char                   buf[128];
+    ngx_str_t                outcome;
+    ngx_http_approval_op_t  *op;
+
+    outcome.data = buf;
+    outcome.len = ngx_snprintf(buf, sizeof(buf), "{\"why\":\"%s\"}", why)
+                  - buf;
+
+    /* the action of a grant ended long ago */
+
+    op = hold->mcf->store && hold->grant.len == 0
+         ? ngx_http_approval_store_finish(hold->mcf->store, hold->id,
+                                          NGX_HTTP_APPROVAL_FAILED, &outcome,
+                                          NULL, NULL)
+         : NULL;
+
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+    hold->consumed = 0;
+    hold->action_state = NGX_HTTP_APPROVAL_FAILED;
 }
 
 

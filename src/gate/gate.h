@@ -286,10 +286,21 @@ void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
 ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
+    const char *why);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
+
+/*
+ * spent.c: which approvals were used on this host, whatever Redis says.
+ * NGX_DECLINED: this one was.  The zone has no name in nginx.conf.
+ */
+ngx_int_t ngx_http_approval_spent_zone(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
+ngx_int_t ngx_http_approval_spend(ngx_http_approval_main_conf_t *mcf,
+    u_char id[APPROVAL_ID_LEN]);
 
 /* shutdown.c */
 void ngx_http_approval_shutdown_init(ngx_cycle_t *cycle);

@@ -202,6 +202,8 @@ typedef struct {
     struct ngx_http_approval_sender_s      *sender;      /* the worker's, or
                                                             NULL: no "url"   */
     struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
+    ngx_shm_zone_t                         *spent;       /* NULL: no policy
+                                                            requires         */
 
     approval_keyring_t            *keyring;     /* NULL: no approval_key      */
     approval_signer_t             *signer;      /* derived where not given    */

@@ -1,0 +1,98 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# Redis forgets that an approval was used: a failover with a lost write, an old
+# snapshot, somebody who puts the keys back.  The host does not.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Approval::Test;
+use Approval::Gateway;
+
+need_module();
+
+my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
+    approval_policy p {
+        rule r { match $uri ^/; require admins; timeout 60s;
+                 execute_within 60s; }
+    }
+EOF
+    server => <<'EOF');
+    approval p;
+    location / { proxy_pass %%UP%%; }
+EOF
+
+my $redis = $gw->redis;
+
+
+# all that Redis knows, and the same again
+
+sub snapshot {
+    return { map { $_ => [ $redis->cmd(PTTL => $_), $redis->cmd(DUMP => $_) ] }
+             grep { !/:audit$/ } @{ $redis->cmd(KEYS => 'approval:*') } };
+}
+
+
+sub restore {
+    my ($keys) = @_;
+
+    $redis->cmd(RESTORE => $_, @{ $keys->{$_} }, 'REPLACE') for keys %$keys;
+}
+
+
+sub ticket {
+    my ($target) = @_;
+
+    my $r = $gw->send(GET => $target, headers => [ Prefer => 'respond-async' ])
+               ->read;
+    my $id = $r->header('Approval-Id');
+
+    is($gw->vote($id, 'approve')->status, 200, "$target: approved");
+
+    return $id;
+}
+
+
+my $id = ticket('/once');
+my $before = snapshot();
+
+is($gw->send(GET => '/once')->read->status, 200, 'used');
+ok(wait_for(sub { $gw->state($id) eq 'executed' }), 'and executed');
+
+for my $way ('at once', 'by whichever worker', 'after a reload') {
+    $gw->ngx->reload if $way =~ /reload/;
+
+    restore($before);
+    is($gw->state($id), 'approved', "$way: Redis says that it was not");
+
+    my $r = $gw->send(GET => '/once')->read;
+
+    is($r->status, 409, "$way: refused");
+    is($r->json->{type}, 'urn:approval:already-executed', "$way: and why");
+    is($r->header('Approval-Id'), $id, "$way: it is that action");
+    is($gw->hits('/once'), 1, "$way: and not executed again");
+    ok(wait_for(sub { $gw->state($id) eq 'failed' }),
+       "$way: Redis is told");
+}
+
+ok(scalar(grep { ($_->{action_id} // '') eq $id
+                 && $_->{why} =~ /executed before/ } $gw->audit('fault')),
+   'the trail says so');
+is(scalar(grep { ($_->{action_id} // '') eq $id } $gw->audit('approved')), 1,
+   'and has one approval of it');
+
+$gw->ngx->log_like(qr/\[error\].*action $id was executed before/,
+                   'so does the error log');
+
+
+# Others are not concerned.
+
+ticket('/other');
+is($gw->send(GET => '/other')->read->status, 200, 'another action passes');
+is($gw->hits('/other'), 1, 'once');
+
+$gw->clean('nothing is left');
+
+done_testing();

@@ -174,11 +174,11 @@ $gw->vote($id, 'deny', '', 'bob');
 $r = $c->read;
 is($r->json->{state}, 'denied', 'a decision ends it');
 is($r->header('Retry-After'), undef, 'there is nothing to wait for');
-cmp_ok(time - $start, '<', 3, 'at once');
+cmp_ok(time - $start, '<', 15, 'at once');
 
 $start = time;
 is(status($id, '?wait=20')->json->{state}, 'denied', 'what is decided');
-cmp_ok(time - $start, '<', 3, 'is told at once');
+cmp_ok(time - $start, '<', 15, 'is told at once');
 
 $id = ticket('/tables/wait-2');
 
@@ -215,7 +215,7 @@ $gw->redis->cmd(ZREM => 'approval:pending', $id);
 is(status($id, '?wait=20')->status, 404, 'an action that vanished');
 
 $id = ticket('/tables/wait-3');
-$c->send(GET => "/_approval/status/$id?wait=3", @me);
+$c->send(GET => "/_approval/status/$id?wait=20", @me);
 ok($c->quiet(0.2), 'waiting');
 $gw->ngx->reload;
 approve($id);

@@ -254,7 +254,7 @@ subtest 'load' => sub {
         my @held = map { $gw->send(GET => '/held/' . ++$n,
                                    agent => "agent-$n") } 1 .. 12;
 
-        wait_for(sub { (my @all = $gw->pending) >= 10 }, 3);
+        wait_for(sub { (my @all = $gw->pending) >= 10 }, 10);
 
         my @ids = $gw->pending;
         my $half = @ids / 2;
@@ -330,6 +330,7 @@ subtest 'full' => sub {
 
     $gw->ngx->reload(http => $gw->ngx->{http}
                      =~ s/%%PREFIX%%\/audit\.jsonl/$file/r);
+    $gw->{audit_file} = $file;
 
     my ($client, $id) = $gw->hold(GET => '/held/1');
     is((approve_one($gw, '/held/0'))[0]->status, 200, 'while there is room');
@@ -349,8 +350,14 @@ subtest 'full' => sub {
 
     for my $n (1 .. 40) {
         push @clients, $gw->send(GET => "/held/full-$n");
-        $refused = $clients[-1]->try_read(0.3) // next;
-        last if $refused->status == 503;
+
+        wait_for(sub {
+            $refused = $clients[-1]->try_read(0.01)
+                or grep { $_->{target} eq "/held/full-$n" }
+                        $gw->audit('requested');
+        });
+
+        last if $refused;
     }
 
     is($refused && $refused->status, 503, 'full: gated requests are refused');

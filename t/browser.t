@@ -369,7 +369,7 @@ sub good_keyboard {
 # --- the checks find what they are made for
 
 $on->go("$base/raw");
-wait_for(sub { defined $on->alert }, 5);
+wait_for(sub { defined $on->alert }, 20);
 is($on->alert, '1', 'a page that escapes nothing runs the corpus');
 $on->post('/alert/accept') while defined $on->alert;
 like($on->js($ACTIVE), qr/a script ran.*<SCRIPT>.*onerror/s,

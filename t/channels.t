@@ -39,13 +39,13 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
     approval_channel teams { type teams; url @{[ $teams->url ]}/workflows;
                              backoff 50ms 100ms; }
     approval_channel web { url @{[ $web->url ]}/web?x=1; secret $secret;
-                           timeout 1s; retries 3; backoff 50ms 100ms; }
+                           timeout 4s; retries 3; backoff 50ms 100ms; }
     approval_channel people { url @{[ $web->url ]}/people; per_approver on;
                               backoff 50ms 100ms; }
     approval_channel later { url @{[ $later->url ]}/later;
                              backoff 50ms 100ms; }
     approval_channel broken { url @{[ $broken->url ]}/broken; retries 1;
-                              timeout 500ms; backoff 50ms 100ms; }
+                              timeout 5s; backoff 50ms 100ms; }
 
     client_max_body_size 4m;
 
@@ -68,7 +68,7 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
         rule web    { match \$uri ^/web; action w; require admins;
                       timeout 60s; notify web; }
         rule short  { match \$uri /short; action w; require admins;
-                      timeout 2s; notify web; }
+                      timeout 4s; notify web; }
         rule people { match \$uri /people; action p; require admins;
                       notify people; }
         rule remind { match \$uri /remind; action r; require admins;
@@ -328,7 +328,7 @@ sub expired {
     my ($client, $id) = $gw->hold(POST => '/short');
 
     $web->wait_count(1);
-    is($client->read(10)->status, 403, 'expired');
+    is($client->read->status, 403, 'expired');
     ok($web->wait_count(2), 'told');
     is(types($web), 'requested expired', 'that nobody decided');
     $web->clear;
@@ -355,7 +355,7 @@ sub per_approver {
 sub remind {
     my ($client, $id) = $gw->hold(POST => '/remind');
 
-    ok($web->wait_count(3, 15), 'reminded, and again');
+    ok($web->wait_count(3), 'reminded, and again');
     ok($later->wait_count(1), 'and escalated');
 
     is((split / /, types($web))[$_], 'reminder', 'a reminder') for 1, 2;
@@ -452,11 +452,12 @@ sub silent {
 
     ok($broken->wait_count(20), 'many messages get no answer');
 
-    my $start = time();
+    my $failed = $gw->audit('notify_failed');
     my ($client, $id) = $gw->hold(POST => '/web');
 
-    ok($web->wait_count(1, 3), 'another channel is told');
-    cmp_ok(time() - $start, '<', 1 * slow(), 'at once');
+    ok($web->wait_count(1), 'another channel is told');
+    is($gw->audit('notify_failed') - $failed, 0,
+       'before any of these is given up');
     cmp_ok($gw->ngx->workers + 0, '==', 2, 'by workers that live');
 
     $gw->vote($id, 'deny');
@@ -466,7 +467,7 @@ sub silent {
     $broken->script({ status => 204 });
     $gw->vote($_, 'deny') for $gw->pending;
     $_->read for @held;
-    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }, 20);
+    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 });
     $_->clear for $web, $broken;
 }
 
@@ -547,7 +548,7 @@ sub takeover {
     $gw->ngx->kill_worker($_) for $gw->ngx->workers;
     $web->script({ status => 204 });
 
-    ok($web->wait_count(2, 20), 'sent by another worker');
+    ok($web->wait_count(2), 'sent by another worker');
 
     my @m = $web->messages;
 

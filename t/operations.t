@@ -111,7 +111,7 @@ my $ngx = Approval::Nginx->new(
         rule short {
             match \$uri ^/short;
             require admins;
-            timeout 1s;
+            timeout 3s;
         }
         rule held {
             match \$uri ^/held;
@@ -204,7 +204,7 @@ sub denied {
     ok(wait_for(sub { !pending() }), 'a withdrawal is stored');
 
     ($held) = hold('/short');
-    is($held->read(10)->json->{type}, 'urn:approval:expired',
+    is($held->read->json->{type}, 'urn:approval:expired',
        'an expiry is stored');
 
     my $list = http_get($port, '/_approval/actions?limit=200',

@@ -194,7 +194,7 @@ sub walk {
         }
 
         $response = $client->try_read(0.02);
-    }, 15);
+    });
 
     return ($response, "@rules");
 }

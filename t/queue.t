@@ -10,7 +10,6 @@ use lib "$FindBin::Bin/lib";
 
 use Approval::Test;
 
-use Time::HiRes qw(sleep);
 
 need('redis-server');
 
@@ -20,7 +19,7 @@ my @conn = map { $redis->client } 1 .. 2;
 my $dir = root_dir() . '/src/store';
 
 my %script = map { $_ => slurp("$dir/common.lua") . slurp("$dir/$_.lua") }
-             qw(create settle queue_add queue_claim queue_keep queue_done
+             qw(create load settle queue_add queue_claim queue_keep queue_done
                 queue_outcome once);
 
 my $count = 0;
@@ -77,7 +76,7 @@ sub action {
 sub add {
     my ($id, @messages) = @_;
 
-    return code(queue_add => $id, 300, map { ($_->[0], "p-$_->[0]", $_->[1],
+    return code(queue_add => $id, 30000, map { ($_->[0], "p-$_->[0]", $_->[1],
                                               $_->[2]) } @messages);
 }
 
@@ -88,7 +87,7 @@ sub claim {
     my ($id, $lease) = @_;
 
     my (undef, undef, @items) = @{ run(queue_claim => '', 100,
-                                       $lease // 300) };
+                                       $lease // 30000) };
     my @mine;
 
     for my $item (@items) {
@@ -97,6 +96,16 @@ sub claim {
     }
 
     return @mine;
+}
+
+# as if it were so much later, for the queue
+
+sub elapse {
+    my ($ms) = @_;
+
+    my %due = @{ cmd(ZRANGE => "${prefix}deliver", 0, -1, 'WITHSCORES') };
+
+    cmd(ZADD => "${prefix}deliver", $due{$_} - $ms, $_) for keys %due;
 }
 
 sub names { join(' ', sort map { $_->[0] } claim(@_)) }
@@ -112,7 +121,7 @@ sub added {
     is(names($id), 'm1', 'what is nobody\'s and due, is given out');
     is(names($id), '', 'once');
 
-    sleep(0.35);
+    elapse(35000);
     is(names($id), 'm0 m1', 'and again when the leases are over');
     cmp_ok(cmd(PTTL => key($id, ':deliver')), '>', 60000, 'TTL');
 
@@ -143,17 +152,17 @@ sub kept {
 
     add($id, [ 'm0', 0, 1 ]);
 
-    is(code(queue_keep => $id, 'm0', 1, 200, 0), 'ok', 'kept until it is due');
-    is(code(queue_keep => $id, 'm0', 2, 200, 1), 'no', 'not by another one');
-    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'ok', 'the next attempt');
-    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'no', 'is not the first');
+    is(code(queue_keep => $id, 'm0', 1, 20000, 0), 'ok', 'kept until it is due');
+    is(code(queue_keep => $id, 'm0', 2, 20000, 1), 'no', 'not by another one');
+    is(code(queue_keep => $id, 'm0', 1, 20000, 1), 'ok', 'the next attempt');
+    is(code(queue_keep => $id, 'm0', 1, 20000, 1), 'no', 'is not the first');
 
-    sleep(0.25);
+    elapse(25000);
     is((claim($id))[0][3], 3, 'taken over: the third attempt');
-    is(code(queue_keep => $id, 'm0', 2, 200, 1), 'no', 'by somebody else');
+    is(code(queue_keep => $id, 'm0', 2, 20000, 1), 'no', 'by somebody else');
     is(code(queue_done => $id, 'm0', 2, 1, 0), 'no', 'whose word counts');
     is(code(queue_done => $id, 'm0', 3, 1, 0), 'ok', 'and no other\'s');
-    is(code(queue_keep => $id, 'm0', 3, 200, 1), 'no', 'nothing to keep');
+    is(code(queue_keep => $id, 'm0', 3, 20000, 1), 'no', 'nothing to keep');
 }
 
 
@@ -194,10 +203,10 @@ sub repeated {
     add($id, [ 'r0', 0, 0 ]);
     claim($id);
 
-    is(code(queue_done => $id, 'r0', 1, 1, 100), 'ok', 'reminded');
+    is(code(queue_done => $id, 'r0', 1, 1, 10000), 'ok', 'reminded');
     is(names($id), '', 'not at once');
 
-    sleep(0.15);
+    elapse(15000);
 
     my ($item) = claim($id);
 
@@ -223,22 +232,22 @@ sub outcomes {
     code(queue_done => $id, 'm0', 1, 1, 0);
     code(queue_done => $id, 'm1', 1, 0, 0);
 
-    is(code(queue_outcome => $id, 'denied', 'facts', 300, 8), 'no',
+    is(code(queue_outcome => $id, 'denied', 'facts', 30000, 8), 'no',
        'not before it is');
     is(settle($id, 'denied'), 'ok', 'denied');
 
     my ($code, undef, @items) = @{ run(queue_outcome => $id, 'denied',
-                                       'facts', 300, 8) };
+                                       'facts', 30000, 8) };
 
     is($code, 'ok', 'now it is told');
     is(join(' ', map { $_->[0] } @items), 'o:denied:m0',
        'to whom it was sent, and nobody else');
     is($items[0][1], 'p-m0', 'as the message was');
     is($items[0][2], 'facts', 'with the facts');
-    is(code(queue_outcome => $id, 'denied', 'facts', 300, 8), 'no', 'once');
+    is(code(queue_outcome => $id, 'denied', 'facts', 30000, 8), 'no', 'once');
     is(names($id), '', 'the caller has it');
 
-    sleep(0.35);
+    elapse(35000);
     is((claim($id))[0][2], 'facts', 'until its lease is over');
     is(code(queue_done => $id, 'o:denied:m0', 2, 1, 0), 'ok', 'sent');
     is(cmd(HGET => key($id), 'nk'), 1, 'an outcome does not count');
@@ -248,12 +257,12 @@ sub outcomes {
     add($other, [ 'm0', 0, 1 ], [ 'm1', 0, 1 ]);
     settle($other, 'cancelled');
     (undef, undef, @items) = @{ run(queue_outcome => $other, 'cancelled',
-                                    'f', 300, 1) };
+                                    'f', 30000, 1) };
 
     is(scalar @items, 1, 'not more than the caller can take');
     is(scalar(my @rest = claim($other)), 1, 'the others are for all');
 
-    is(code(queue_outcome => action(), 'approved', 'f', 300, 1), 'no',
+    is(code(queue_outcome => action(), 'approved', 'f', 30000, 1), 'no',
        'nobody was told, so nobody is');
 }
 
@@ -268,11 +277,11 @@ sub closed {
     is(due($id, $_), undef, "$_ is gone") for qw(m0 e0 r0);
     is(add($id, [ 'm1', 0, 0 ]), 'no', 'nor is anything added');
 
-    $id = action(50);
+    $id = action(500);
     add($id, [ 'm0', 0, 1 ]);
-    sleep(0.1);
+    wait_for(sub { run(load => $id)->[1] > cmd(HGET => key($id), 'x') });
 
-    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'no', 'nor past the end');
+    is(code(queue_keep => $id, 'm0', 1, 20000, 1), 'no', 'nor past the end');
 }
 
 
@@ -302,9 +311,14 @@ sub taken_once {
 sub seen_once {
     my $mark = 'a' x 32;
 
-    is(code(once => $mark, 200), 'ok', 'never seen');
-    is(code(once => $mark, 200), 'no', 'seen');
-    is(code(once => 'b' x 32, 200), 'ok', 'another one');
-    sleep(0.25);
-    is(code(once => $mark, 200), 'ok', 'forgotten');
+    is(code(once => $mark, 60000), 'ok', 'never seen');
+    is(code(once => $mark, 60000), 'no', 'seen');
+    is(code(once => 'b' x 32, 60000), 'ok', 'another one');
+
+    for my $key ($redis->keys("${prefix}once*")) {
+        cmp_ok(cmd(PTTL => $key), '>', 1000, 'for a while');
+        cmd(DEL => $key);
+    }
+
+    is(code(once => $mark, 60000), 'ok', 'forgotten');
 }

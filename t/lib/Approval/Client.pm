@@ -5,7 +5,7 @@ package Approval::Client;
 # A raw HTTP/1.1 client; nothing is hidden, nothing is sent by itself but Host,
 # Content-Length and Transfer-Encoding (give the header, undef to leave it out).
 #
-#   my $c = Approval::Client->new(PORT [, timeout => SECONDS, default 15]);
+#   my $c = Approval::Client->new(PORT [, timeout => SECONDS, default 60]);
 #   $c->request(METHOD => TARGET, %how)   send, then read
 #   $c->send(METHOD => TARGET, %how)      only send: several pipeline
 #     headers => [ NAME => VALUE, ... ]
@@ -21,6 +21,8 @@ package Approval::Client;
 #                               there is none in time or the connection ends
 #   $c->try_read([SECONDS])     the same, or undef
 #   $c->quiet(SECONDS)          true if nothing arrives for so long
+#   $c->answered                true if a response, or the end, has arrived; it
+#                               is still to be read
 #   $c->read_bytes(N [, SECONDS])   raw, after an upgrade
 #   $c->closed([SECONDS])       true when the server has closed the connection
 #   $c->close ->half_close ->reset    FIN; shutdown of writing; RST
@@ -44,11 +46,11 @@ use Approval::Process;
 sub new {
     my ($class, $port, %arg) = @_;
 
-    my $self = bless { port => $port, timeout => 15, %arg, buffer => '',
+    my $self = bless { port => $port, timeout => 60, %arg, buffer => '',
                        sent => [] }, $class;
 
     $self->{sock} = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
+        PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 60)
         or die "connect to port $port: $@\n";
 
     return $self;
@@ -262,6 +264,15 @@ sub quiet {
 }
 
 
+sub answered {
+    my ($self) = @_;
+
+    $self->fill(time());
+
+    return $self->{eof} || $self->{buffer} =~ m{^HTTP/1\.\d [2-5]}m;
+}
+
+
 sub read_bytes {
     my ($self, $n, $seconds) = @_;
 
@@ -356,7 +367,7 @@ sub read {
 
     my $process = $self->{process};
 
-    $process->wait_exit(($seconds // 30) * Approval::Test::slow())
+    $process->wait_exit(($seconds // 120) * Approval::Test::slow())
         or die "curl has not ended\n";
 
     my $text = Approval::Test::slurp($self->{out});

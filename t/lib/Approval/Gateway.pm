@@ -11,6 +11,8 @@ package Approval::Gateway;
 #     server   in the server that listens on %%PORT%%
 #     up       => ANSWERS or CODE of the upstream, default 200 "ok\n"
 #     audit    => PARAMETERS of approval_audit
+#     redis    => PARAMETERS of approval_redis; a slow machine is no fault of
+#                 Redis, so it may take longer to answer than by default
 #     defaults => 0   without "approval_requester $http_x_agent" in the server
 #     all else is for Approval::Nginx
 #   %%UP%%, %%HOOK%% and %%REDIS%% are the URLs of the upstream, the receiver
@@ -24,7 +26,8 @@ package Approval::Gateway;
 #   ->set(ID, VALUE)         writes the decision key, as redis-cli would
 #   ->action(ID)             the action as the API has it
 #   ->state(ID)              its state, as Redis has it
-#   ->audit([TYPE])          the records; ->wait_audit(TYPE, N) waits for N
+#   ->audit([TYPE])          the records; ->wait_audit(TYPE, N) waits for N;
+#                            {audit_file} is where they are, if elsewhere
 #   ->hits(TARGET)           how many requests for it the upstream has seen
 #   ->lost(N)                N requests died with a worker: nginx counts on
 #   ->clean(NAME)            a test: nothing is held, and nothing will stay
@@ -50,6 +53,8 @@ sub new {
     my $defaults = delete $arg{defaults} // 1;
     my $audit = delete $arg{audit} // '';
 
+    $self->{redis_is} = delete $arg{redis} // 'timeout=10s';
+
     $self->{keys} = make_keys($self->{dir});
     $self->{redis} = Approval::Redis->new;
     $self->{hook} = Approval::Receiver->new;
@@ -70,7 +75,7 @@ sub conf {
     my $requester = $defaults ? 'approval_requester $http_x_agent;' : '';
 
     my $text = <<"EOF";
-    approval_redis @{[ $self->redis->url ]};
+    approval_redis @{[ $self->redis->url ]} $self->{redis_is};
     approval_key $self->{keys}{secret};
     approval_signing_key $self->{keys}{signing};
     approval_base_url http://127.0.0.1:%%PORT%%/_approval;
@@ -135,15 +140,21 @@ sub hold {
     my %before = map { $_ => 1 } $self->pending;
     my $client = $self->send($method, $target, %how);
 
-    my $id = wait_for(sub { (grep { !$before{$_} } $self->pending)[0] });
+    my ($id, $answered);
+
+    wait_for(sub {
+        $answered = $client->answered;
+        ($id) = grep { !$before{$_} } $self->pending;
+        return $id || $answered;
+    });
 
     # on record, so that somebody is told of it
 
     wait_for(sub { grep { ($_->{action_id} // '') eq $id }
-                        $self->audit('requested') }, 3) if $id;
+                        $self->audit('requested') }) if $id;
 
     if (!$id) {
-        my $answer = $client->try_read(0.5);
+        my $answer = $client->try_read(0);
         diag("$method $target was not held: ",
              $answer ? $answer->raw : 'no answer');
     }
@@ -190,7 +201,9 @@ sub state {
 sub audit {
     my ($self, $type) = @_;
 
-    if (open(my $fh, '<:raw', $self->ngx->path('audit.jsonl'))) {
+    my $file = $self->{audit_file} // $self->ngx->path('audit.jsonl');
+
+    if (open(my $fh, '<:raw', $file)) {
         my ($inode, $size) = (stat $fh)[1, 7];
         my $seen = $self->{audit};
 

@@ -17,7 +17,7 @@ package Approval::Nginx;
 #     files    => { NAME => TEXT }   written below the prefix
 #     allow    => [qr/.../]  alert, emerg and crit lines that are expected
 #     start    => 0          only prepare; ->start does it
-#     stop_timeout => N      seconds QUIT may take, default 15
+#     stop_timeout => N      seconds QUIT may take, default 60
 #
 #   In http, conf, raw and files: %%PORT%% %%PORT1%% ... are free ports,
 #   %%PREFIX%% is the prefix, %%MODULE%% the module's file.
@@ -69,7 +69,7 @@ sub new {
     my $self = bless {
         workers => 1, connections => 512, log_level => 'debug', http => '',
         conf => '', module => 1, files => {}, modules_before => [],
-        modules_after => [], start => 1, stop_timeout => 15, %arg,
+        modules_after => [], start => 1, stop_timeout => 60, %arg,
     }, $class;
 
     $self->{allow} = [ @{ $arg{allow} // [] } ];
@@ -174,7 +174,7 @@ sub wait_ready {
         return 'gone' unless $self->{process}->alive;
         return 0 unless -s $self->path('nginx.pid');
         return $self->workers >= $self->{workers};
-    }, 20);
+    });
 
     return $ready && $ready ne 'gone';
 }
@@ -338,7 +338,7 @@ sub reload {
 
         my @now = $self->workers;
         return @now >= $self->{workers} && !grep { $old{$_} } @now;
-    }, 20);
+    });
 
     die "reload refused: @refused" if @refused;
     die 'reload: no new workers' unless $done;
@@ -358,7 +358,7 @@ sub reload_fails {
 
     Approval::Test::wait_for(sub {
         @line = $self->log_lines(qr/\[emerg\]/, since => $mark);
-    }, 20) or die 'reload was not refused';
+    }) or die 'reload was not refused';
 
     $self->allow(qr/\Q$line[0]\E/);
 
@@ -394,7 +394,7 @@ sub kill_worker {
     Approval::Test::wait_for(sub {
         my @now = $self->workers;
         return @now >= $self->{workers} && !grep { $_ == $pid } @now;
-    }, 20) or die "no successor for worker $pid";
+    }) or die "no successor for worker $pid";
 
     return $pid;
 }
@@ -415,7 +415,7 @@ sub test_conf {
                  '-c', $self->path('nginx.conf') ],
         env => sanitizer_env(), stdout => $out, stderr => $out);
 
-    $nginx->wait_exit(20 * Approval::Test::slow()) or die 'nginx -t hangs';
+    $nginx->wait_exit(60 * Approval::Test::slow()) or die 'nginx -t hangs';
 
     return ($nginx->status >> 8 || $nginx->status, Approval::Test::slurp($out));
 }

@@ -103,7 +103,7 @@ sub kill_group {
 
     kill('KILL', -$self->{pid});
 
-    return $self->wait_exit(10);
+    return $self->wait_exit(60);
 }
 
 

@@ -126,7 +126,7 @@ sub wait_ready {
 
         my $pong = eval { $self->try('PING') } // return 0;
         return !ref $pong || $$pong !~ /^LOADING/;
-    }, 10);
+    });
 
     return $ready && $ready ne 'gone';
 }
@@ -201,7 +201,7 @@ sub stop {
 
     $self->resume;
     $self->{process}->signal('TERM');
-    $self->{process}->wait_exit(10) or $self->{process}->kill_group;
+    $self->{process}->wait_exit(60) or $self->{process}->kill_group;
 }
 
 
@@ -240,7 +240,7 @@ sub new {
 
     my $sock = IO::Socket::UNIX->new(Peer => $path) or die "$path: $!\n";
     my $self = bless { sock => $sock, buffer => '',
-                       timeout => $how{timeout} // 5 }, $class;
+                       timeout => $how{timeout} // 60 }, $class;
 
     $self->cmd(AUTH => $how{password}) if defined $how{password};
 

@@ -27,11 +27,16 @@ package Approval::Test;
 #
 # Exports all of Test::More, and:
 #
-#   wait_for(CODE [, SECONDS])   its first true value, or undef; default 10 s
+#   wait_for(CODE [, SECONDS])   its first true value, or undef.  A condition
+#                                that comes true costs no more for a generous
+#                                limit: the default is 60 s, and less is for
+#                                what may well not happen
 #   http_get(PORT, TARGET, %how) http_post(PORT, TARGET, BODY, %how)
 #                                one request on a connection of its own
 #   tempdir()                    a directory that vanishes with the test
 #   free_port()                  a TCP port of 127.0.0.1 nobody listens on
+#   listener(%how)               a listening socket on such a port, by
+#                                IO::Socket::INET with these arguments
 #   slurp(FILE) spew(FILE, TEXT) encode_json decode_json
 #   make_keys(DIR)               { secret, signing, public }: new key files
 #   need(PROGRAM...)             skip_all unless they are all installed
@@ -41,7 +46,7 @@ package Approval::Test;
 #
 # Environment: APPROVAL_BUILD (directory of the module, .build),
 # APPROVAL_SANITIZE=1, APPROVAL_VALGRIND=1, APPROVAL_KEEP=1 (keep temporary
-# directories), APPROVAL_TEST_TIMEOUT (seconds a test file may take, 240).
+# directories), APPROVAL_TEST_TIMEOUT (seconds a test file may take, 480).
 
 use strict;
 use warnings;
@@ -51,13 +56,14 @@ use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
 use JSON::PP ();
+use Socket ();
 use Test::More import => [qw(diag plan)];
 use Time::HiRes qw(sleep time);
 
 use Approval::Process;
 
-our @EXPORT = qw(wait_for http_get http_post tempdir free_port slurp spew
-                 encode_json decode_json make_keys need need_module root_dir
+our @EXPORT = qw(wait_for http_get http_post tempdir free_port listener slurp
+                 spew encode_json decode_json make_keys need need_module root_dir
                  build_dir module_path slow done_testing);
 
 my $root = Cwd::abs_path(dirname(__FILE__) . '/../../..');
@@ -99,7 +105,7 @@ sub module_path { build_dir() . '/ngx_http_approval_module.so' }
 sub wait_for {
     my ($code, $seconds) = @_;
 
-    my $end = time() + ($seconds // 10) * slow();
+    my $end = time() + ($seconds // 60) * slow();
 
     for ( ;; ) {
         my $value = $code->();
@@ -151,6 +157,19 @@ sub free_port {
     }
 
     die 'no free port';
+}
+
+
+# With LocalPort it is this one, as soon as nobody else has it.
+
+sub listener {
+    my (%how) = @_;
+
+    return wait_for(sub {
+        IO::Socket::INET->new(
+            LocalAddr => '127.0.0.1', Listen => Socket::SOMAXCONN(),
+            ReuseAddr => 1, LocalPort => free_port(), %how);
+    }) // die "listen: $@";
 }
 
 
@@ -249,7 +268,7 @@ sub done_testing {
 
 
 sub watch_clock {
-    my $seconds = ($ENV{APPROVAL_TEST_TIMEOUT} // 240) * slow();
+    my $seconds = ($ENV{APPROVAL_TEST_TIMEOUT} // 480) * slow();
 
     $SIG{ALRM} = sub {
         diag("the test took longer than $seconds s");

@@ -36,8 +36,6 @@ use warnings;
 
 use Digest::SHA qw(sha1_base64);
 use IO::Select;
-use IO::Socket::INET;
-use Socket qw(SOMAXCONN);
 use Storable qw(nfreeze thaw);
 use Time::HiRes qw(time);
 
@@ -88,9 +86,8 @@ sub answers_file { "$_[0]{dir}/answers" }
 sub start {
     my ($self) = @_;
 
-    my $listen = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $self->{port} // 0,
-        Listen => SOMAXCONN, ReuseAddr => 1) or die "listen: $!";
+    my $listen = Approval::Test::listener(
+        defined $self->{port} ? (LocalPort => $self->{port}) : ());
 
     $self->{port} = $listen->sockport;
     $self->{process} = Approval::Process->start(

@@ -52,6 +52,9 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
     approval_channel silent { url @{[ $broken->url ]}/silent; retries 1;
                               timeout 3s; backoff 50ms 100ms; }
 
+    approval_channel lasting { url @{[ $broken->url ]}/lasting;
+                               backoff 20ms 200ms; }
+
     approval_policy test {
         strict_path off;
         body_limit 4m;
@@ -75,6 +78,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
                       notify web; remind 1s; escalate 2s later; }
         rule broken { match \$uri /broken; action b; require admins;
                       notify broken; escalate 50s later; }
+        rule outage { match \$uri /outage; action o; require admins;
+                      notify lasting; escalate 50s later; }
         rule hole   { match \$uri ^/hole; action h; require admins;
                       timeout 60s; notify silent; }
         rule later  { match \$uri /later; action l; require admins;
@@ -102,6 +107,7 @@ unreached();
 silent();
 retries();
 outlives();
+outage();
 secrets();
 
 # killed workers take nginx' own count of requests with them
@@ -529,6 +535,66 @@ sub outlives {
     $gw->vote($id, 'deny');
     ok($web->wait_count(2), 'and its outcome');
     $web->clear;
+}
+
+
+# without "retries" a receiver may come back at any time before the deadline
+
+sub outage {
+    $broken->script({ status => 503 });
+
+    my ($client, $id) = $gw->hold(POST => '/outage');
+    my $notified = sub { $gw->action($id)->{notified} };
+
+    ok($later->wait_count(1, 20), 'after five retries the next are told');
+    is_deeply($notified->(), { sent => 1, failed => 1 }, 'the action says so')
+        if wait_for(sub { $notified->()->{sent} });
+
+    my $count = $broken->count;
+
+    cmp_ok($count, '>=', 6, 'the first one had its retries');
+    ok($broken->wait_count($count + 3), 'and is not given up');
+    is($notified->()->{failed}, 1, 'which counts once');
+
+    $broken->script({ status => 204 });
+
+    ok(wait_for(sub { $notified->()->{sent} == 2 }), 'until it is back');
+    is_deeply($notified->(), { sent => 2, failed => 0 }, 'all have been told');
+
+    $count = $broken->count;
+
+    my %ids = map { $_->header('webhook-id') => 1 } $broken->messages;
+
+    is(scalar keys %ids, 1, 'of one message');
+
+    my @told = grep { $_->{action_id} eq $id && $_->{channel} eq 'lasting' }
+               $gw->audit('notified');
+
+    is(scalar @told, 1, 'which was taken once');
+
+    $gw->vote($id, 'deny');
+    $client->read;
+    ok($broken->wait_count($count + 1), 'it is told of the outcome');
+    ok(wait_for(sub { types($later) eq 'escalated denied' }), 'as the other');
+
+    # nor longer than the action is open
+
+    $broken->script({ status => 503 });
+    ($client, $id) = $gw->hold(POST => '/outage');
+    ok($later->wait_count(3, 20), 'another one');
+    $gw->vote($id, 'deny');
+    $client->read;
+    wait_for(sub { $later->count == 4 });
+    $broken->script({ status => 204 });
+    ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }),
+       'ends with its action');
+
+    my @types = map { $_->json->{type} } grep { id_of($_) eq $id }
+                                          $broken->messages;
+
+    is((grep { $_ ne 'approval.requested' } @types)[-1], 'approval.denied',
+       'and hears how');
+    $_->clear for $later, $broken;
 }
 
 

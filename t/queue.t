@@ -29,6 +29,7 @@ claimed();
 kept();
 done_with();
 given_up();
+late();
 repeated();
 outcomes();
 closed();
@@ -194,6 +195,37 @@ sub given_up {
     code(queue_done => $id, 'e0', 1, 1, 0);
 
     is(names($id), '', 'once');
+}
+
+
+# its retries are used up, and it goes on
+
+sub late {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 1 ], [ 'e0', 60000, 0 ], [ 'r0', 60000, 0 ]);
+
+    is(code(queue_keep => $id, 'm0', 1, 200, 2), 'ok', 'late');
+    is(cmd(HGET => key($id), 'nf'), 1, 'counts as not sent');
+    is(names($id), 'e0', 'and the escalation is due');
+    is(code(queue_keep => $id, 'm0', 1, 200, 1), 'ok', 'another attempt');
+    is(code(queue_keep => $id, 'm0', 2, 200, 2), 'ok', 'late again');
+    is(cmd(HGET => key($id), 'nf'), 1, 'is counted once');
+    is(code(queue_done => $id, 'm0', 2, 1, 0), 'ok', 'sent after all');
+    is(cmd(HGET => key($id), 'nf'), 0, 'which takes it back');
+    is(cmd(HGET => key($id), 'nk'), 1, 'and counts');
+
+    $id = action();
+    add($id, [ 'm0', 0, 1 ]);
+    code(queue_keep => $id, 'm0', 1, 200, 2);
+    is(code(queue_done => $id, 'm0', 1, 0, 0), 'ok', 'given up at last');
+    is(cmd(HGET => key($id), 'nf'), 1, 'still counted once');
+    is(cmd(HKEYS => key($id, ':deliver'))->[0], 'a:m0', 'and not kept');
+
+    $id = action();
+    add($id, [ 'r0', 0, 1 ]);
+    code(queue_keep => $id, 'r0', 1, 200, 2);
+    is(cmd(HGET => key($id), 'nf'), undef, 'a reminder counts for nothing');
 }
 
 

@@ -8,9 +8,7 @@
 use lib 't/lib';
 use Approval::Test;
 
-use IO::Socket::INET;
-use Socket qw(inet_aton);
-
+use Approval::Dns;
 use Approval::Gateway;
 use Approval::Process;
 
@@ -22,7 +20,8 @@ my $dir = tempdir();
 authority();
 
 my $up = Approval::Receiver->new;
-my $dns = dns_server('hook.test' => '127.0.0.1', 'slow.test' => undef);
+my $dns = Approval::Dns->new('hook.test' => '127.0.0.1',
+                             'slow.test' => undef)->port;
 
 my $tls = Approval::Nginx->new(module => 0, http => <<"END");
     ssl_certificate     $dir/server.crt;
@@ -229,42 +228,4 @@ sub openssl {
 
     $child->wait_exit(60) or die 'openssl hangs';
     $child->status == 0 or die "openssl @_";
-}
-
-
-# answers A questions: an address, silence (undef), or NXDOMAIN
-
-sub dns_server {
-    my (%names) = @_;
-
-    my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'udp')
-        or die "udp: $!";
-
-    Approval::Process->start(keep => [ $sock ], code => sub {
-        while (defined(my $from = $sock->recv(my $query, 512))) {
-            my ($id, undef, $count) = unpack('n3', $query);
-            my ($name, $at) = ('', 12);
-
-            while (my $len = ord substr($query, $at, 1)) {
-                $name .= ($name eq '' ? '' : '.') . substr($query, $at + 1,
-                                                           $len);
-                $at += $len + 1;
-            }
-
-            my $question = substr($query, 12, $at + 5 - 12);
-
-            next if exists $names{$name} && !defined $names{$name};
-
-            my $found = $names{$name};
-            my $reply = pack('n6', $id, $found ? 0x8180 : 0x8183, 1,
-                             $found ? 1 : 0, 0, 0) . $question;
-
-            $reply .= pack('n3Nna4', 0xc00c, 1, 1, 1, 4, inet_aton($found))
-                if $found;
-
-            $sock->send($reply, 0, $from);
-        }
-    });
-
-    return $sock->sockport;
 }

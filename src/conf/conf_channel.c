@@ -105,6 +105,12 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
 
     ngx_conf_init_uint_value(channel->type, NGX_HTTP_APPROVAL_CHANNEL_JSON);
     ngx_conf_init_msec_value(channel->timeout, 5000);
+
+    /* what outlives its request has all the time until the deadline */
+
+    channel->persistent = (channel->url
+                           && channel->retries == NGX_CONF_UNSET);
+
     ngx_conf_init_value(channel->retries, 5);
     ngx_conf_init_msec_value(channel->backoff_min, 1000);
     ngx_conf_init_msec_value(channel->backoff_max, 60000);

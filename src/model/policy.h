@@ -174,6 +174,8 @@ struct ngx_http_approval_channel_s {
     ngx_str_t                      certificate_key;
     ngx_msec_t                     timeout;
     ngx_int_t                      retries;
+    ngx_uint_t                     persistent;  /* goes on after these, up to
+                                                   the deadline               */
     ngx_msec_t                     backoff_min;
     ngx_msec_t                     backoff_max;
     ngx_flag_t                     per_approver;

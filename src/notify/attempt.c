@@ -17,6 +17,14 @@ ngx_http_approval_attempt_good(const ngx_http_approval_attempt_t *a)
 }
 
 
+ngx_uint_t
+ngx_http_approval_attempt_late(ngx_http_approval_channel_t *channel,
+    ngx_uint_t attempt)
+{
+    return attempt > (ngx_uint_t) channel->retries;
+}
+
+
 ngx_msec_t
 ngx_http_approval_attempt_delay(ngx_http_approval_channel_t *channel,
     ngx_uint_t attempt, const ngx_http_approval_attempt_t *a,
@@ -25,11 +33,16 @@ ngx_http_approval_attempt_delay(ngx_http_approval_channel_t *channel,
     ngx_uint_t  i;
     ngx_msec_t  delay;
 
-    if (attempt > (ngx_uint_t) channel->retries) {
+    if (attempt > (ngx_uint_t) channel->retries && !channel->persistent) {
         return 0;
     }
 
-    delay = channel->backoff_min;
+    if (ngx_http_approval_attempt_late(channel, attempt)) {
+        delay = channel->backoff_max;
+
+    } else {
+        delay = channel->backoff_min;
+    }
 
     for (i = 0; i < attempt && delay < channel->backoff_max; i++) {
         delay *= 2;

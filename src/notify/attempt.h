@@ -25,9 +25,14 @@ typedef struct {
 ngx_uint_t ngx_http_approval_attempt_good(
     const ngx_http_approval_attempt_t *a);
 
+/* The retries are used up. */
+ngx_uint_t ngx_http_approval_attempt_late(
+    ngx_http_approval_channel_t *channel, ngx_uint_t attempt);
+
 /*
- * Until the next attempt after "attempt" of them, or 0: there is none, as the
- * retries, or what is left of the time, are used up.
+ * Until the next attempt after "attempt" of them, or 0: there is none, as what
+ * is left of the time is used up, or the retries of a channel that is not
+ * persistent.
  */
 ngx_msec_t ngx_http_approval_attempt_delay(
     ngx_http_approval_channel_t *channel, ngx_uint_t attempt,

@@ -51,7 +51,8 @@ static void ngx_http_approval_letter_settle(
     ngx_http_approval_letter_t *letter,
     const ngx_http_approval_attempt_t *a);
 static void ngx_http_approval_letter_later(
-    ngx_http_approval_letter_t *letter, ngx_msec_t delay);
+    ngx_http_approval_letter_t *letter, ngx_msec_t delay,
+    ngx_http_approval_keep_e why);
 static void ngx_http_approval_letter_timer(ngx_event_t *ev);
 static void ngx_http_approval_letter_kept(void *data,
     const ngx_http_approval_reply_t *reply);
@@ -381,7 +382,11 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
                                     letter->attempt, a, delay == 0);
 
     if (delay) {
-        ngx_http_approval_letter_later(letter, delay);
+        ngx_http_approval_letter_later(letter, delay,
+                     ngx_http_approval_attempt_late(told->channel,
+                                                    letter->attempt)
+                     ? NGX_HTTP_APPROVAL_KEEP_LATE
+                     : NGX_HTTP_APPROVAL_KEEP_WAIT);
         return;
     }
 
@@ -398,7 +403,7 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
 
 static void
 ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
-    ngx_msec_t delay)
+    ngx_msec_t delay, ngx_http_approval_keep_e why)
 {
     ngx_uint_t                  quit;
     ngx_http_approval_op_t     *op;
@@ -412,7 +417,7 @@ ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
                                           letter->attempt,
                                           quit ? delay
                                    : delay + NGX_HTTP_APPROVAL_SENDER_GRACE,
-                                          0, NULL, NULL);
+                                          why, NULL, NULL);
         if (op) {
             ngx_http_approval_store_forget(op);
         }
@@ -441,7 +446,8 @@ ngx_http_approval_letter_timer(ngx_event_t *ev)
     if (store) {
         letter->op = ngx_http_approval_queue_keep(store, letter->id,
                                                   &letter->name,
-                                                  letter->attempt, lease, 1,
+                                                  letter->attempt, lease,
+                                                NGX_HTTP_APPROVAL_KEEP_BEGIN,
                                                 ngx_http_approval_letter_kept,
                                                   letter);
     }
@@ -508,7 +514,9 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
     p = ngx_sprintf(status, "status %ui", a->status);
     *p = '\0';
 
-    level = delay ? NGX_LOG_WARN : NGX_LOG_ERR;
+    level = (delay && !ngx_http_approval_attempt_late(told->channel,
+                                                      letter->attempt))
+            ? NGX_LOG_WARN : NGX_LOG_ERR;
 
     ngx_log_error(level, log, 0,
                   "approval: channel \"%V\" (url) was not told of action "

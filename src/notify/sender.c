@@ -13,10 +13,14 @@
 #define NGX_HTTP_APPROVAL_SENDER_MORE     20      /* there may be more      */
 #define NGX_HTTP_APPROVAL_SENDER_BATCH    16
 #define NGX_HTTP_APPROVAL_SENDER_OUTCOME  600000  /* an outcome is of use   */
+#define NGX_HTTP_APPROVAL_SENDER_STRANGE  10      /* attempts left to others */
 
 
 static void ngx_http_approval_sender_poll(ngx_event_t *ev);
 static void ngx_http_approval_sender_polled(void *data,
+    const ngx_http_approval_claim_t *claim);
+static void ngx_http_approval_sender_strange(
+    ngx_http_approval_sender_t *sender,
     const ngx_http_approval_claim_t *claim);
 static ngx_int_t ngx_http_approval_sender_take(
     ngx_http_approval_sender_t *sender,
@@ -166,7 +170,7 @@ ngx_http_approval_sender_claimed(void *data,
     ngx_http_approval_sender_t *sender = data;
 
     json_t                    *payload;
-    ngx_str_t                  name, doc;
+    ngx_str_t                  doc;
     ngx_http_approval_told_t   told;
 
     if (claim == NULL) {
@@ -175,7 +179,6 @@ ngx_http_approval_sender_claimed(void *data,
 
     ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
 
-    name = claim->name;
     doc = claim->action->doc;
     told.id = (u_char *) claim->action->id;
 
@@ -191,19 +194,45 @@ ngx_http_approval_sender_claimed(void *data,
         || ngx_http_approval_sender_take(sender, claim, payload, &told)
            != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, sender->log, 0,
-                      "approval: message \"%V\" of action %*s is not sent: "
-                      "its channel is not configured any more, or it was "
-                      "sealed by another approval_key",
-                      &name, (size_t) APPROVAL_ID_LEN, told.id);
-
-        ngx_http_approval_queue_done(sender->mcf->store, told.id, &name,
-                                     claim->attempt, 0, 0);
+        ngx_http_approval_sender_strange(sender, claim);
     }
 
     json_decref(payload);
     json_decref(told.doc);
     json_decref(told.facts);
+}
+
+
+/*
+ * What another gateway may know how to send, one that has been reloaded before
+ * this one, is taken by it when the lease is over.
+ */
+
+static void
+ngx_http_approval_sender_strange(ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_claim_t *claim)
+{
+    u_char      *id;
+    ngx_str_t    name;
+    ngx_uint_t   last, level;
+
+    id = (u_char *) claim->action->id;
+    name = claim->name;
+    last = (claim->attempt >= NGX_HTTP_APPROVAL_SENDER_STRANGE);
+
+    level = last ? NGX_LOG_ERR : NGX_LOG_WARN;
+
+    ngx_log_error(level, sender->log, 0,
+                  "approval: message \"%V\" of action %*s is not sent by this "
+                  "gateway%s: its channel is not configured here, or it was "
+                  "sealed by another approval_key",
+                  &name, (size_t) APPROVAL_ID_LEN, id,
+                  last ? ", and given up" : "");
+
+    if (last) {
+        ngx_http_approval_queue_done(sender->mcf->store, id, &name,
+                                     claim->attempt, 0, 0);
+    }
 }
 
 

@@ -140,6 +140,22 @@ local function decided(name)
 end
 
 
+-- who should have been told of an action was not: the next ones are told now
+
+local function untold(queue)
+    redis.call('HINCRBY', key, 'nf', 1)
+
+    for _, other in ipairs(redis.call('HKEYS', queue)) do
+        if string.match(other, '^e%d+$')
+           and redis.call('HEXISTS', queue, 'a:' .. other) == 0
+        then
+            redis.call('ZADD', prefix .. 'deliver', 'XX', int(now),
+                       id .. ':' .. other)
+        end
+    end
+end
+
+
 -- done, or refused: a refusal shows what was decided
 
 local function ok(a)

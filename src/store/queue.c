@@ -110,10 +110,12 @@ ngx_http_approval_queue_claim(ngx_http_approval_store_t *store,
 
 ngx_http_approval_op_t *
 ngx_http_approval_queue_keep(ngx_http_approval_store_t *store, u_char *id,
-    ngx_str_t *name, ngx_uint_t attempt, ngx_msec_t ms, ngx_uint_t begin,
-    ngx_http_approval_store_pt handler, void *data)
+    ngx_str_t *name, ngx_uint_t attempt, ngx_msec_t ms,
+    ngx_http_approval_keep_e why, ngx_http_approval_store_pt handler,
+    void *data)
 {
     u_char                   n[NGX_INT64_LEN], time[NGX_INT64_LEN];
+    u_char                   reason[NGX_INT64_LEN];
     ngx_str_t                args[4];
     ngx_http_approval_op_t  *op;
 
@@ -127,13 +129,7 @@ ngx_http_approval_queue_keep(ngx_http_approval_store_t *store, u_char *id,
     args[0] = *name;
     ngx_http_approval_number(&args[1], n, attempt);
     ngx_http_approval_number(&args[2], time, ms);
-
-    if (begin) {
-        ngx_str_set(&args[3], "1");
-
-    } else {
-        ngx_str_set(&args[3], "0");
-    }
+    ngx_http_approval_number(&args[3], reason, why);
 
     if (ngx_http_approval_op_send(op, NULL, 4, args) != NGX_OK) {
         ngx_http_approval_op_free(op);

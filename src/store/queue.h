@@ -40,6 +40,15 @@ typedef struct {
 } ngx_http_approval_claim_t;
 
 
+/* Why a message is kept: see queue_keep.lua. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_KEEP_WAIT = 0,
+    NGX_HTTP_APPROVAL_KEEP_BEGIN,
+    NGX_HTTP_APPROVAL_KEEP_LATE
+} ngx_http_approval_keep_e;
+
+
 /* Once for each message, and at last with NULL. */
 typedef void (*ngx_http_approval_claim_pt)(void *data,
     const ngx_http_approval_claim_t *claim);
@@ -58,7 +67,7 @@ ngx_int_t ngx_http_approval_queue_claim(ngx_http_approval_store_t *store,
 /* NGX_DECLINED: it is not ours to send (any more). */
 ngx_http_approval_op_t *ngx_http_approval_queue_keep(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *name,
-    ngx_uint_t attempt, ngx_msec_t ms, ngx_uint_t begin,
+    ngx_uint_t attempt, ngx_msec_t ms, ngx_http_approval_keep_e why,
     ngx_http_approval_store_pt handler, void *data);
 
 /* name may be empty: of a message that was sent without the queue. */

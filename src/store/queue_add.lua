@@ -6,7 +6,8 @@
 -- worker sends it, by when its lease is over and another one may.
 -- PREFIX{ID}:deliver holds of each message: NAME its sealed payload, a:NAME
 -- the attempts (who knows the number holds the lease), s:NAME how often it
--- was sent again; and f:STATE what is told of an outcome.
+-- was sent again, x:NAME that it is late; and f:STATE what is told of an
+-- outcome.
 --
 -- NAMEs: m0 the request, e0 an escalation, r0 a reminder: only of a pending
 -- action; o:STATE:NAME the outcome, to whom NAME was sent.

@@ -1,7 +1,8 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
 -- A message was sent, or was given up.  How many were is counted in the
--- action: nk and nf.  What is given up makes the action's escalations due.
+-- action: nk and nf.  What is given up makes the action's escalations due; what
+-- was late (see queue_keep.lua) has done so already.
 --
 -- ARGV[3..]  name ('': of a message that never was in the queue), attempts so
 --            far, 1 if it was sent, ms until it is due again (0: it is not)
@@ -33,18 +34,19 @@ if name ~= '' then
 end
 
 if kind == 'm' or kind == 'e' then
-    redis.call('HINCRBY', key, sent and 'nk' or 'nf', 1)
+    local late = redis.call('HDEL', queue, 'x:' .. name) == 1
 
-    if not sent then
+    if sent then
+        redis.call('HINCRBY', key, 'nk', 1)
+
+        if late then
+            redis.call('HINCRBY', key, 'nf', -1)
+        end
+    else
         redis.call('HDEL', queue, name)
 
-        for _, other in ipairs(redis.call('HKEYS', queue)) do
-            if string.match(other, '^e%d+$')
-               and redis.call('HEXISTS', queue, 'a:' .. other) == 0
-            then
-                redis.call('ZADD', deliver, 'XX', int(now),
-                           id .. ':' .. other)
-            end
+        if not late then
+            untold(queue)
         end
     end
 end

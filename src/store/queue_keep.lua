@@ -2,7 +2,9 @@
 --
 -- Who sends a message keeps it: for the next attempt, or until it is due.
 --
--- ARGV[3..]  name, attempts so far, ms, 1 if an attempt begins
+-- ARGV[3..]  name, attempts so far, ms, and why: 0 it waits until it is due, 1
+--            an attempt begins, 2 it waits, and its retries are used up: from
+--            now on it is late, and counts as not sent
 -- ok         kept
 -- no         another worker has it, or it is not to be sent any more
 
@@ -25,6 +27,10 @@ end
 
 if ARGV[6] == '1' then
     redis.call('HINCRBY', queue, 'a:' .. name, 1)
+elseif ARGV[6] == '2' and string.match(name, '^[me]')
+       and redis.call('HSETNX', queue, 'x:' .. name, 1) == 1
+then
+    untold(queue)
 end
 
 redis.call('ZADD', deliver, int(now + ms), member)

@@ -31,6 +31,7 @@ package Approval::Nginx;
 #   ->reopen                   USR1; waits until all have reopened
 #   ->kill_worker [(PID)]      SIGKILL, by default to the first; waits for its
 #                              successor
+#   ->kill                     SIGKILL to the master and all workers
 #   ->signal(NAME)             to the master
 #   ->test_conf(%new)          nginx -t; also as Approval::Nginx->test_conf;
 #                              returns (exit code, output)
@@ -389,7 +390,7 @@ sub kill_worker {
     $pid //= ($self->workers)[0];
 
     $self->allow(qr/worker process $pid exited on signal 9/);
-    kill('KILL', $pid);
+    CORE::kill('KILL', $pid);
 
     Approval::Test::wait_for(sub {
         my @now = $self->workers;
@@ -397,6 +398,18 @@ sub kill_worker {
     }) or die "no successor for worker $pid";
 
     return $pid;
+}
+
+
+# as when the machine has gone; the log is looked at nevertheless
+
+sub kill {
+    my ($self) = @_;
+
+    $self->{finished} = 1;
+    $self->{process}->kill_group;
+
+    return $self->check_log;
 }
 
 

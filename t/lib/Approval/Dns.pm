@@ -1,0 +1,118 @@
+package Approval::Dns;
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# A name server on loopback, for nginx' resolver: A records.
+#
+#   my $dns = Approval::Dns->new('hook.test' => '127.0.0.1', ...);
+#                       an address, or undef: silence; other names: NXDOMAIN
+#   ->port
+#   ->set(NAME => ADDRESS)    from the next question on
+#   ->asked(NAME)             how often
+#   ->wait_asked(NAME, N)
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use Socket qw(inet_aton);
+
+use Approval::Process;
+
+
+sub new {
+    my ($class, %names) = @_;
+
+    my $self = bless { names => \%names, dir => Approval::Test::tempdir() },
+                     $class;
+
+    my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'udp')
+        or die "udp: $!";
+
+    $self->{port} = $sock->sockport;
+    Approval::Test::spew("$self->{dir}/asked", '');
+    $self->publish;
+
+    Approval::Process->start(keep => [ $sock ],
+                             code => sub { $self->serve($sock) });
+
+    return $self;
+}
+
+
+sub port { $_[0]{port} }
+
+
+sub set {
+    my ($self, $name, $address) = @_;
+
+    $self->{names}{$name} = $address;
+    $self->publish;
+}
+
+
+sub publish {
+    my ($self) = @_;
+
+    my $file = "$self->{dir}/names";
+
+    Approval::Test::spew("$file.new",
+                         Approval::Test::encode_json($self->{names}));
+    rename("$file.new", $file) or die "$file: $!";
+}
+
+
+sub asked {
+    my ($self, $name) = @_;
+
+    return scalar grep { $_ eq "$name\n" }
+                  split(/^/, Approval::Test::slurp("$self->{dir}/asked"));
+}
+
+
+sub wait_asked {
+    my ($self, $name, $n) = @_;
+
+    return Approval::Test::wait_for(sub { $self->asked($name) >= $n });
+}
+
+
+sub serve {
+    my ($self, $sock) = @_;
+
+    while (defined(my $from = $sock->recv(my $query, 512))) {
+        my ($name, $reply) = $self->reply($query);
+
+        open(my $fh, '>>:raw', "$self->{dir}/asked") or die $!;
+        syswrite($fh, "$name\n");
+
+        $sock->send($reply, 0, $from) if defined $reply;
+    }
+}
+
+
+sub reply {
+    my ($self, $query) = @_;
+
+    my $names = Approval::Test::decode_json(
+        Approval::Test::slurp("$self->{dir}/names"));
+    my ($id, $name, $at) = (unpack('n', $query), '', 12);
+
+    while (my $len = ord substr($query, $at, 1)) {
+        $name .= ($name eq '' ? '' : '.') . substr($query, $at + 1, $len);
+        $at += $len + 1;
+    }
+
+    return $name if exists $names->{$name} && !defined $names->{$name};
+
+    my $found = $names->{$name};
+    my $reply = pack('n6', $id, $found ? 0x8180 : 0x8183, 1, $found ? 1 : 0,
+                     0, 0) . substr($query, 12, $at + 5 - 12);
+
+    $reply .= pack('n3Nna4', 0xc00c, 1, 1, 1, 4, inet_aton($found)) if $found;
+
+    return ($name, $reply);
+}
+
+
+1;

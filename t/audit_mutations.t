@@ -544,4 +544,185 @@ forged('the approval of another request', 1, sub {
     return @new;
 });
 
+
+# the same told in another order, or under another name
+
+sub at {
+    my ($type, $id, @list) = @_;
+
+    return first_of(sub { $_[0]{type} eq $type && !$_[0]{grant}
+                          && ($_[0]{action_id} // '') eq $id }, @list);
+}
+
+
+sub plain_of { return at($_[0], $records[$grant]{action_id}, @records) }
+
+
+forged('the vote of the requester, told of before the request', 1, sub {
+    my (@new) = @_;
+    my $vote = $new[ at('voted', $action, @new) ];
+    my $request = $new[ at('requested', $action, @new) ];
+
+    $vote->{person} = $request->{person};
+    $vote->{vote} = jws($key, $vote->{vote}, sub => $request->{person});
+
+    @new = grep { $_ != $vote } @new;
+    splice(@new, 1 + first_of(sub { $_[0]{type} eq 'open'
+                                    && $_[0]{writer} eq $vote->{writer} },
+                              @new), 0, $vote);
+    return @new;
+});
+
+forged('the vote on another request, told of before the request', 1, sub {
+    my (@new) = @_;
+    my $vote = $new[ at('voted', $action, @new) ];
+    my $other = 'sha256:' . '0' x 64;
+
+    $vote->{digest} = $other;
+    $vote->{vote} = jws($key, $vote->{vote}, dig => $other);
+
+    @new = grep { $_ != $vote } @new;
+    splice(@new, 1 + first_of(sub { $_[0]{type} eq 'open'
+                                    && $_[0]{writer} eq $vote->{writer} },
+                              @new), 0, $vote);
+    return @new;
+});
+
+for my $member (qw(identity person how comment)) {
+    forged("a vote with another $member than was signed", 1, sub {
+        my (@new) = @_;
+
+        $new[ at('voted', $action, @new) ]{$member} = 'mallory';
+        return @new;
+    });
+}
+
+forged('a comment that nobody signed', 1, sub {
+    my (@new) = @_;
+    my ($vote) = grep { $_->{type} eq 'voted' && !exists $_->{comment} } @new;
+
+    $vote->{comment} = 'checked with legal';
+    return @new;
+});
+
+forged('an approval by nobody, of what asks for nobody', 1, sub {
+    my (@new) = @_;
+
+    $new[ at('requested', $action, @new) ]{require} = [];
+    $new[$two]{decision} = jws($key, $new[$two]{decision}, by => []);
+    return @new;
+});
+
+forged('an approval of what asks for nobody', 1, sub {
+    my (@new) = @_;
+
+    delete $new[ at('requested', $action, @new) ]{require};
+    return @new;
+});
+
+forged('an approval that names nobody', 1, sub {
+    my (@new) = @_;
+
+    $new[$two]{decision} = jws($key, $new[$two]{decision}, by => 'alice');
+    return @new;
+});
+
+for my $claim (qw(sub pol rul act)) {
+    forged("a decision with another $claim", 1, sub {
+        my (@new) = @_;
+
+        $new[$two]{decision} = jws($key, $new[$two]{decision},
+                                   $claim => 'other');
+        return @new;
+    });
+}
+
+forged('the decision of another request, told as its own', 1, sub {
+    my (@new) = @_;
+    my $other = 'sha256:' . '0' x 64;
+
+    $new[$two]{digest} = $other;
+    $new[$two]{decision} = jws($key, $new[$two]{decision}, dig => $other);
+    return @new;
+});
+
+forged('a second execution, told as the use of a grant', 1, sub {
+    my (@new) = @_;
+
+    @{ $new[$grant] }{qw(decision digest)}
+        = @{ $new[ plain_of('approved') ] }{qw(decision digest)};
+    return @new;
+});
+
+forged('the approval of a use, told as that of the action', 1, sub {
+    my (@new) = @_;
+
+    @{ $new[ plain_of('approved') ] }{qw(decision digest)}
+        = @{ $new[$grant] }{qw(decision digest)};
+    return @new;
+});
+
+forged('one use of a grant, twice', 1, sub {
+    my (@new) = @_;
+    my ($done) = grep { $_->{type} eq 'executed' && $_->{grant} } @new;
+
+    return map { $_ == $new[$grant] || $_ == $done ? ($_, copy($_)) : $_ }
+           @new;
+});
+
+forged('more uses than the grant allows', 1, sub {
+    my (@new) = @_;
+
+    $new[$grant]{decision} = jws($key, $new[$grant]{decision}, use => \'4');
+    return @new;
+});
+
+forged('a glass that is not there to be broken', 1, sub {
+    my (@new) = @_;
+    my $vote = $new[ at('voted', $action, @new) ];
+
+    $vote->{break_glass} = \\1;
+    $vote->{vote} = jws($key, $vote->{vote}, bg => \\1);
+    $new[$two]{decision} = jws($key, $new[$two]{decision},
+                               by => [ $vote->{identity} ]);
+    return @new;
+});
+
+forged('executed before it was approved', 1, sub {
+    my (@new) = @_;
+    my $done = splice(@new, at('executed', $action, @new), 1);
+
+    splice(@new, $two, 0, $done);
+    return @new;
+});
+
+for my $end (qw(expired cancelled)) {
+    forged("$end, and executed", 1, sub {
+        my (@new) = @_;
+        my $over = copy($new[$two]);
+
+        delete $over->{decision};
+        $over->{type} = $end;
+        splice(@new, $two, 0, $over);
+        return @new;
+    });
+}
+
+forged('a chain that begins twice', 1, sub {
+    my (@new) = @_;
+    my $open = first_of(sub { $_[0]{type} eq 'open' }, @new);
+
+    splice(@new, $open + 1, 0, copy($new[$open]));
+    return @new;
+});
+
+for my $time ('yesterday', '2026-02-30T00:00:00.000Z') {
+    forged("a record of $time", 1, sub {
+        my (@new) = @_;
+
+        $new[ at('requested', $action, @new) ]{time} = $time;
+        return @new;
+    });
+}
+
 done_testing;

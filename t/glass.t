@@ -124,4 +124,13 @@ for my $row (
 }
 
 $gw->clean;
+$gw->ngx->stop;
+
+my $audit = build_dir() . '/approval-audit';
+my $log = $gw->ngx->path('audit.jsonl');
+my $told = `$audit verify $log --key $gw->{keys}{public} 2>&1`;
+
+is($?, 0, 'what was approved alone is no short quorum') or diag $told;
+like($told, qr/approved alone, by break_glass/, 'but is told of');
+
 done_testing;

@@ -204,23 +204,31 @@ int
 approval_verify_record(approval_verify_t *v, const approval_place_t *place,
     json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN])
 {
-    int          rc;
-    json_t      *torn;
-    const char  *type, *why;
+    int              rc;
+    int64_t          ms;
+    json_t          *torn;
+    const char      *type, *why;
+    approval_str_t   time;
 
     v->stats.records++;
 
     type = json_string_value(json_object_get(event, "type"));
 
+    time.data = (const unsigned char *)
+                    json_string_value(json_object_get(event, "time"));
+    time.len = json_string_length(json_object_get(event, "time"));
+
     if (type == NULL
-        || !json_is_string(json_object_get(event, "time"))
+        || time.len != APPROVAL_TIME_LEN
+        || approval_time_parse(time, &ms) != APPROVAL_OK
         || (!json_is_null(json_object_get(event, "action_id"))
             && json_string_length(json_object_get(event, "action_id"))
                != APPROVAL_ID_LEN))
     {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "the record lacks \"type\", \"time\" or "
-                              "\"action_id\"");
+                              "\"action_id\", or has others than these can "
+                              "be");
         type = "";
     }
 

@@ -14,6 +14,9 @@
 #include <string.h>
 
 
+#define APPROVAL_ACT_NAMES  5
+
+
 static approval_act_t *approval_verify_act(approval_verify_t *v,
     const char *id);
 static approval_act_t *approval_verify_act_get(approval_verify_t *v,
@@ -29,18 +32,16 @@ static void approval_acts_add(approval_acts_t *list, approval_act_t *a);
 static void approval_acts_del(approval_acts_t *list, approval_act_t *a);
 static int approval_verify_requested(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
-static int approval_verify_voted(approval_verify_t *v,
-    const approval_place_t *place, approval_act_t *a, json_t *event);
 static int approval_verify_approved(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
+static const char *approval_verify_decision(approval_act_t *a, json_t *event,
+    json_t *claims);
+static const char *approval_verify_grant(approval_act_t *a, json_t *event,
+    json_t *claims);
+static int approval_verify_bound(json_t *from, const char *names[APPROVAL_ACT_NAMES],
+    unsigned char md[APPROVAL_SHA256_LEN]);
 static void approval_verify_executed(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
-static json_t *approval_verify_jws(approval_verify_t *v, const char *typ,
-    json_t *token, const char **err);
-static int approval_verify_claim(json_t *claims, const char *name,
-    const char *value);
-static char *approval_verify_copy(approval_verify_t *v, json_t *value);
-static const char *approval_verify_by(approval_act_t *a, size_t *persons);
 static size_t approval_verify_act_bucket(const char *id);
 
 
@@ -51,6 +52,7 @@ typedef enum {
     APPROVAL_ACT_APPROVED,
     APPROVAL_ACT_EXECUTED,
     APPROVAL_ACT_DENIED,
+    APPROVAL_ACT_OVER,
     APPROVAL_ACT_ENDED
 } approval_act_e;
 
@@ -65,8 +67,8 @@ static const struct {
     { "executed", APPROVAL_ACT_EXECUTED },
     { "denied", APPROVAL_ACT_DENIED },
     { "failed", APPROVAL_ACT_ENDED },
-    { "expired", APPROVAL_ACT_ENDED },
-    { "cancelled", APPROVAL_ACT_ENDED },
+    { "expired", APPROVAL_ACT_OVER },
+    { "cancelled", APPROVAL_ACT_OVER },
     { NULL, APPROVAL_ACT_OTHER }
 };
 
@@ -109,8 +111,8 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
 
     /* what ends an action that is forgotten is of no interest any more */
 
-    a = (kind == APPROVAL_ACT_ENDED) ? approval_verify_act(v, id)
-                                     : approval_verify_act_get(v, id);
+    a = (kind >= APPROVAL_ACT_OVER) ? approval_verify_act(v, id)
+                                    : approval_verify_act_get(v, id);
     if (a == NULL) {
         return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
@@ -141,6 +143,11 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         approval_verify_act_ended(v, a);
         break;
 
+    case APPROVAL_ACT_OVER:
+        a->over = 1;
+        approval_verify_act_ended(v, a);
+        break;
+
     default:
         approval_verify_act_ended(v, a);
         break;
@@ -154,8 +161,10 @@ static int
 approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
-    size_t   i;
-    json_t  *line;
+    size_t       i;
+    json_t      *line;
+    const char  *names[] = { "digest", "requester", "policy", "rule",
+                             "action" };
 
     if (a->requested) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
@@ -168,6 +177,13 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
     a->behalf = approval_verify_copy(v, json_object_get(event,
                                                         "on_behalf_person"));
     a->digest = approval_verify_copy(v, json_object_get(event, "digest"));
+    a->glass = json_is_string(json_object_get(event, "break_glass"));
+    a->most = (uint64_t) json_integer_value(json_object_get(
+                              json_object_get(event, "remember"), "uses"));
+
+    if (approval_verify_bound(event, names, a->asked) != APPROVAL_OK) {
+        v->failed = 1;
+    }
 
     json_array_foreach(json_object_get(event, "require"), i, line) {
         a->need += (unsigned) json_integer_value(json_object_get(line,
@@ -179,83 +195,16 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
 
 
 static int
-approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
-    approval_act_t *a, json_t *event)
-{
-    json_t             *claims;
-    const char         *err, *act, *said;
-    approval_ballot_t  *b;
-
-    claims = approval_verify_jws(v, "approval-vote+jwt",
-                                 json_object_get(event, "vote"), &err);
-    if (claims == NULL) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the vote on action %s does not verify: %s",
-                              a->id, err);
-        return APPROVAL_OK;
-    }
-
-    act = json_string_value(json_object_get(claims, "act"));
-    said = json_string_value(json_object_get(event, "decision"));
-
-    if (act == NULL || said == NULL || strcmp(act, said) != 0
-        || !approval_verify_claim(claims, "jti", a->id)
-        || (a->digest && !approval_verify_claim(claims, "dig", a->digest))
-        || !json_is_string(json_object_get(claims, "sub"))
-        || !json_is_string(json_object_get(claims, "idn")))
-    {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the vote is not one on action %s as it was "
-                              "requested", a->id);
-        json_decref(claims);
-        return APPROVAL_OK;
-    }
-
-    if (strcmp(act, "comment") != 0) {
-
-        if ((a->person && approval_verify_claim(claims, "sub", a->person))
-            || (a->behalf && approval_verify_claim(claims, "sub", a->behalf)))
-        {
-            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                                  "the requester of action %s voted on it",
-                                  a->id);
-        }
-
-        b = realloc(a->ballots, (a->nballots + 1) * sizeof(*b));
-
-        if (b == NULL) {
-            v->failed = 1;
-            json_decref(claims);
-            return APPROVAL_ERROR;
-        }
-
-        a->ballots = b;
-        b += a->nballots++;
-
-        b->person = approval_verify_copy(v, json_object_get(claims, "sub"));
-        b->identity = approval_verify_copy(v, json_object_get(claims, "idn"));
-        b->approve = strcmp(act, "approve") == 0;
-    }
-
-    json_decref(claims);
-
-    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
-}
-
-
-static int
 approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
-    json_t      *claims, *digest, *grant;
-    const char  *err, *dig;
+    json_t             *claims, *grant;
+    const char         *err, *why;
+    approval_writer_t  *w;
 
     grant = json_object_get(event, "grant");
-    dig = a->digest;
 
     if (grant) {
-        digest = json_object_get(event, "digest");
-        dig = json_is_string(digest) ? json_string_value(digest) : "";
         a->granted++;
         a->granted_at = *place;
 
@@ -267,8 +216,12 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_OK;
 
     } else {
+        w = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+
         a->approved = 1;
         a->approved_at = *place;
+        a->early = (a->executed && a->executed_by == w);
     }
 
     claims = approval_verify_jws(v, "approval-decision+jwt",
@@ -280,22 +233,120 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_OK;
     }
 
-    if (!approval_verify_claim(claims, "jti", a->id)
-        || !approval_verify_claim(claims, "sta", "approved")
-        || (dig && !approval_verify_claim(claims, "dig", dig)))
-    {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the decision does not approve action %s as it "
-                              "was requested", a->id);
+    why = grant ? approval_verify_grant(a, event, claims)
+                : approval_verify_decision(a, event, claims);
 
-    } else if (grant == NULL) {
-        json_decref(a->by);
-        a->by = json_incref(json_object_get(claims, "by"));
+    if (why) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the decision on action %s: %s", a->id, why);
     }
 
     json_decref(claims);
 
     return APPROVAL_OK;
+}
+
+
+static const char *
+approval_verify_decision(approval_act_t *a, json_t *event, json_t *claims)
+{
+    json_t      *by;
+    const char  *names[] = { "dig", "sub", "pol", "rul", "act" };
+
+    if (!approval_verify_claim(claims, "jti", a->id)
+        || !approval_verify_claim(claims, "sta", "approved")
+        || !approval_verify_same(claims, "dig", event, "digest"))
+    {
+        return "it does not approve what is on record here";
+    }
+
+    by = json_object_get(claims, "by");
+
+    if (json_array_size(by) == 0) {
+        return "it was taken by nobody";
+    }
+
+    if (json_object_get(claims, "grt") || json_object_get(claims, "use")) {
+        return "it is for a request under a grant";
+    }
+
+    if (approval_verify_bound(claims, names, a->decided) != APPROVAL_OK) {
+        return "there is no memory to look at it";
+    }
+
+    a->by = json_incref(by);
+
+    return NULL;
+}
+
+
+static const char *
+approval_verify_grant(approval_act_t *a, json_t *event, json_t *claims)
+{
+    uint64_t  use, bit;
+
+    if (!approval_verify_claim(claims, "jti", a->id)
+        || !approval_verify_claim(claims, "sta", "approved")
+        || !approval_verify_same(claims, "dig", event, "digest"))
+    {
+        return "it does not approve what is on record here";
+    }
+
+    if (!approval_verify_same(claims, "grt", event, "grant")
+        || json_integer_value(json_object_get(claims, "use")) < 1)
+    {
+        return "it is not for this use of the grant";
+    }
+
+    use = (uint64_t) json_integer_value(json_object_get(claims, "use"));
+
+    if (use > a->last) {
+        a->last = use;
+    }
+
+    if (use > 64) {
+        return NULL;
+    }
+
+    bit = (uint64_t) 1 << (use - 1);
+
+    if (a->uses & bit) {
+        return "it is for a use of the grant that another request had";
+    }
+
+    a->uses |= bit;
+
+    return NULL;
+}
+
+
+/* What a request is, as one hash. */
+
+static int
+approval_verify_bound(json_t *from, const char *names[APPROVAL_ACT_NAMES],
+    unsigned char md[APPROVAL_SHA256_LEN])
+{
+    int              rc;
+    size_t           i;
+    json_t          *value;
+    approval_buf_t   text;
+
+    approval_buf_init(&text);
+
+    for (i = 0; i < APPROVAL_ACT_NAMES; i++) {
+        value = json_object_get(from, names[i]);
+
+        approval_buf_printf(&text, "%zu:", json_string_length(value));
+        approval_buf_add(&text, json_string_value(value),
+                         json_string_length(value));
+    }
+
+    rc = text.failed ? APPROVAL_ERROR
+                     : approval_sha256(approval_buf_str(&text), md);
+
+    approval_buf_free(&text);
+
+    return rc;
 }
 
 
@@ -319,6 +370,8 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
 
     a->executed = 1;
     a->executed_at = *place;
+    a->executed_by = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
 }
 
 
@@ -330,12 +383,12 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
 static void
 approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 {
-    size_t             persons;
-    const char        *missing;
-    approval_found_e   level;
+    approval_found_e  level;
 
     level = (v->partial || v->forgot) ? APPROVAL_FOUND_INCOMPLETE
                                       : APPROVAL_FOUND_TAMPERED;
+
+    approval_verify_ballots(v, a);
 
     if (a->executed && !a->approved) {
         approval_verify_found(v, a->requested ? APPROVAL_FOUND_TAMPERED
@@ -360,9 +413,16 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
         return;
     }
 
-    if (a->denied) {
+    if (a->denied || a->over) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
-                              "action %s is approved, and denied", a->id);
+                              "action %s is approved, and %s", a->id,
+                              a->denied ? "denied" : "expired or cancelled");
+    }
+
+    if (a->early) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->executed_at,
+                              "action %s is executed before it was approved",
+                              a->id);
     }
 
     if (!a->ended) {
@@ -371,34 +431,8 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
                               "record", a->id);
     }
 
-    if (a->by == NULL) {
-        return;
-    }
-
-    if (json_array_size(a->by) == 1
-        && json_is_string(json_array_get(a->by, 0))
-        && strcmp(json_string_value(json_array_get(a->by, 0)), "unsigned")
-           == 0)
-    {
-        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
-                              "action %s is approved by an unsigned decision",
-                              a->id);
-        return;
-    }
-
-    missing = approval_verify_by(a, &persons);
-
-    if (missing) {
-        approval_verify_found(v, v->partial ? APPROVAL_FOUND_INCOMPLETE
-                                            : APPROVAL_FOUND_TAMPERED,
-                              &a->approved_at,
-                              "action %s is approved by \"%s\", whose vote is "
-                              "not on record", a->id, missing);
-
-    } else if (persons < a->need) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
-                              "action %s is approved by %lu of %u persons",
-                              a->id, (unsigned long) persons, a->need);
+    if (a->by) {
+        approval_verify_quorum(v, a);
     }
 }
 
@@ -417,6 +451,12 @@ approval_verify_act_granted(approval_verify_t *v, approval_act_t *a)
                               "executed without a decision", a->id);
     }
 
+    if (a->requested && a->most && a->last > a->most) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
+                              "the grant of action %s is used more often than "
+                              "it allows", a->id);
+    }
+
     if (!a->approved && !v->dropped) {
         approval_verify_found(v, (v->partial || v->forgot)
                                  ? APPROVAL_FOUND_INCOMPLETE
@@ -428,51 +468,7 @@ approval_verify_act_granted(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/*
- * The distinct persons among those whom the decision names; or whom it names,
- * and who did not vote so.
- */
-
-static const char *
-approval_verify_by(approval_act_t *a, size_t *persons)
-{
-    size_t       i, k, n;
-    json_t      *name;
-    const char  *s, *seen[256];
-
-    n = 0;
-
-    json_array_foreach(a->by, i, name) {
-        s = json_string_value(name);
-
-        for (k = 0; s && k < a->nballots; k++) {
-            if (a->ballots[k].approve
-                && strcmp(a->ballots[k].identity, s) == 0)
-            {
-                break;
-            }
-        }
-
-        if (s == NULL || k == a->nballots) {
-            return s ? s : "";
-        }
-
-        s = a->ballots[k].person;
-
-        for (k = 0; k < n && strcmp(seen[k], s) != 0; k++) { /* void */ }
-
-        if (k == n && n < 256) {
-            seen[n++] = s;
-        }
-    }
-
-    *persons = n;
-
-    return NULL;
-}
-
-
-static json_t *
+json_t *
 approval_verify_jws(approval_verify_t *v, const char *typ, json_t *token,
     const char **err)
 {
@@ -501,7 +497,24 @@ approval_verify_jws(approval_verify_t *v, const char *typ, json_t *token,
 }
 
 
-static int
+/* The claim and the record's member: the same string, or neither is there. */
+
+int
+approval_verify_same(json_t *claims, const char *name, json_t *event,
+    const char *member)
+{
+    json_t  *claim, *value;
+
+    claim = json_object_get(claims, name);
+    value = json_object_get(event, member);
+
+    return (claim == NULL && value == NULL)
+           || (json_is_string(claim) && json_is_string(value)
+               && json_equal(claim, value));
+}
+
+
+int
 approval_verify_claim(json_t *claims, const char *name, const char *value)
 {
     const char  *s;
@@ -512,7 +525,7 @@ approval_verify_claim(json_t *claims, const char *name, const char *value)
 }
 
 
-static char *
+char *
 approval_verify_copy(approval_verify_t *v, json_t *value)
 {
     char  *s;
@@ -621,7 +634,6 @@ approval_verify_act_ended(approval_verify_t *v, approval_act_t *a)
 static void
 approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
 {
-    size_t            i;
     approval_act_t  **p;
 
     approval_verify_act_judge(v, a);
@@ -636,12 +648,8 @@ approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
 
     *p = a->next;
 
-    for (i = 0; i < a->nballots; i++) {
-        free(a->ballots[i].person);
-        free(a->ballots[i].identity);
-    }
+    approval_verify_ballots_free(a);
 
-    free(a->ballots);
     free(a->person);
     free(a->behalf);
     free(a->digest);

@@ -272,6 +272,11 @@ approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
                               (unsigned long long) seq, w->id);
     }
 
+    if (w->seq && strcmp(type, "open") == 0) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "writer %s begins a second time", w->id);
+    }
+
     if (w->closed && strcmp(type, "checkpoint") != 0) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "writer %s goes on after its \"close\" record",
@@ -414,23 +419,26 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
             continue;
         }
 
-        if (w->anchored < peer->seq) {
-            w->anchored = peer->seq;
-        }
-
         p = &w->recent[peer->seq % APPROVAL_VERIFY_RECENT];
 
         for (k = 0; p->seq != peer->seq && k < APPROVAL_VERIFY_POINTS; k++) {
             p = &w->points[k];
         }
 
-        if (p->seq == peer->seq
-            && memcmp(p->hash, peer->hash, APPROVAL_SHA256_LEN) != 0)
-        {
+        if (p->seq != peer->seq) {
+            continue;
+        }
+
+        if (memcmp(p->hash, peer->hash, APPROVAL_SHA256_LEN) != 0) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                                   "this checkpoint knows another record %llu "
                                   "of writer %s",
                                   (unsigned long long) peer->seq, w->id);
+            continue;
+        }
+
+        if (w->anchored < peer->seq) {
+            w->anchored = peer->seq;
         }
     }
 

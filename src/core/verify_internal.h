@@ -66,8 +66,12 @@ typedef struct approval_act_s  approval_act_t;
 typedef struct {
     char                        *person;
     char                        *identity;
-    unsigned                     approve;
+    char                        *digest;
+    approval_place_t             place;
+    char                         act;     /* of approve, deny, comment */
+    unsigned                     glass:1;
 } approval_ballot_t;
+
 
 /* One action, from its request until its end is old. */
 
@@ -83,16 +87,25 @@ struct approval_act_s {
     approval_ballot_t           *ballots;
     size_t                       nballots;
     json_t                      *by;      /* of the decision       */
+    unsigned char                asked[APPROVAL_SHA256_LEN];
+    unsigned char                decided[APPROVAL_SHA256_LEN];
     approval_place_t             approved_at;
     approval_place_t             executed_at;
     approval_place_t             granted_at;
+    approval_writer_t           *executed_by;
     uint64_t                     granted;     /* approvals under a grant  */
     uint64_t                     used;        /* ... executed             */
+    uint64_t                     uses;        /* bits: the first 64       */
+    uint64_t                     last;        /* the use with most        */
+    uint64_t                     most;        /* 0: any number            */
 
     unsigned                     requested:1;
+    unsigned                     glass:1;     /* one may approve alone    */
     unsigned                     approved:1;
     unsigned                     denied:1;
+    unsigned                     over:1;      /* expired, or cancelled    */
     unsigned                     executed:1;
+    unsigned                     early:1;     /* before it was approved   */
     unsigned                     ended:1;
 };
 
@@ -149,6 +162,19 @@ void approval_verify_chains_end(approval_verify_t *v);
 int approval_verify_action(approval_verify_t *v,
     const approval_place_t *place, json_t *event, const char *type);
 void approval_verify_actions_end(approval_verify_t *v);
+json_t *approval_verify_jws(approval_verify_t *v, const char *typ,
+    json_t *token, const char **err);
+int approval_verify_same(json_t *claims, const char *name, json_t *event,
+    const char *member);
+int approval_verify_claim(json_t *claims, const char *name, const char *value);
+char *approval_verify_copy(approval_verify_t *v, json_t *value);
+
+/* verify_vote.c */
+int approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, json_t *event);
+void approval_verify_ballots(approval_verify_t *v, approval_act_t *a);
+void approval_verify_quorum(approval_verify_t *v, approval_act_t *a);
+void approval_verify_ballots_free(approval_act_t *a);
 
 
 #endif /* APPROVAL_VERIFY_INTERNAL_H */

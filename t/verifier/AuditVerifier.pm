@@ -63,7 +63,7 @@ sub verify {
 
     $self->{$_} = {} for qw(writers actions known);
     $self->{findings} = [];
-    $self->{$_} = 0 for qw(torn torn_told partial);
+    $self->{$_} = 0 for qw(torn torn_told partial n);
 
     $self->heads($_) for @{ $arg{heads} // [] };
 
@@ -294,6 +294,19 @@ sub writer {
 }
 
 
+sub is_time {
+    my ($y, $m, $d, $hour, $min, $sec)
+        = $_[0] =~ /\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.\d{3}Z\z/
+        or return 0;
+
+    my $leap = $y % 4 == 0 && $y % 100 || $y % 400 == 0;
+    my @days = (31, $leap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31);
+
+    return $m >= 1 && $m <= 12 && $d >= 1 && $d <= $days[$m - 1]
+        && $hour < 24 && $min < 60 && $sec < 60;
+}
+
+
 sub chain {
     my ($self, $where, $r) = @_;
 
@@ -302,6 +315,7 @@ sub chain {
     my $type = $r->{type};
 
     if (ref $type || !defined $type || ref $r->{time} || !defined $r->{time}
+        || !is_time($r->{time})
         || !exists $r->{action_id}
         || (defined $r->{action_id}
             && (ref $r->{action_id} || length $r->{action_id} != 32)))
@@ -328,6 +342,8 @@ sub chain {
     }
 
     $self->tampered($where, 'not "open"') if $seq == 1 && $type ne 'open';
+    $self->tampered($where, "$w->{id} begins again")
+        if $w->{seq} && $follows && $type eq 'open';
     $self->tampered($where, "$seq of $w->{id}: prev")
         if $follows && $r->{prev} ne $w->{prev};
     $self->tampered($where, 'after "close"')
@@ -578,10 +594,10 @@ sub action {
 
     } elsif ($type eq 'approved' || $type eq 'executed') {
         $self->tampered($where, "$id $type twice") if $a->{$type};
-        $a->{$type} //= [ $where, $r ];
+        $a->{$type} //= [ $where, $r, $self->{n}++ ];
 
-    } elsif ($type eq 'denied') {
-        $a->{denied} = 1;
+    } elsif ($type =~ /^(?:denied|expired|cancelled)\z/) {
+        $a->{over} = 1;
     }
 }
 
@@ -604,8 +620,10 @@ sub judge {
 
     my $d = $self->jws('approval-decision+jwt', $r->{decision});
 
-    if (($d->{jti} // '') ne $a->{id} || ($d->{sta} // '') ne 'approved'
-        || ($request && $d->{dig} ne $request->{digest}))
+    if (!text($d, 'jti', $a->{id}) || !text($d, 'sta', 'approved')
+        || !same($d, 'dig', $r, 'digest')
+        || exists $d->{grt} || exists $d->{use}
+        || ref $d->{by} ne 'ARRAY' || !@{ $d->{by} })
     {
         $self->tampered($where, "the decision on $a->{id}");
         $d = undef;
@@ -616,14 +634,24 @@ sub judge {
         return;
     }
 
-    $self->tampered($where, "$a->{id} denied, too") if $a->{denied};
+    $self->tampered($where, "$a->{id} is over") if $a->{over};
+    $self->tampered($a->{executed}[0], "$a->{id} executed before")
+        if $a->{executed} && $a->{executed}[2] < $a->{approved}[2]
+           && $a->{executed}[1]{writer} eq $r->{writer};
 
     return if !$d || "@{ $d->{by} }" eq 'unsigned';
 
-    my %persons;
+    $self->tampered($where, "$a->{id}: the decision on another request")
+        if !same($d, 'dig', $request, 'digest')
+           || grep { ($d->{ $_->[0] } // '') ne ($request->{ $_->[1] } // '') }
+              [qw(sub requester)], [qw(pol policy)], [qw(rul rule)],
+              [qw(act action)];
+
+    my (%persons, $glass);
 
     for my $name (@{ $d->{by} }) {
-        my ($vote) = grep { ($_->{idn} // '') eq $name
+        my ($vote) = sort { is_true($b->{bg}) <=> is_true($a->{bg}) }
+                     grep { ($_->{idn} // '') eq $name
                             && $_->{act} eq 'approve' }
                      map { $_->[2] } @{ $a->{votes} // [] };
 
@@ -633,13 +661,38 @@ sub judge {
         }
 
         $persons{ $vote->{sub} } = 1;
+        $glass ||= is_true($vote->{bg}) && defined $request->{break_glass};
     }
 
     my $need = 0;
     $need += ${ $_->{count} } for @{ $request->{require} };
 
-    $self->tampered($where, "$a->{id}: short quorum") if keys %persons < $need;
+    $self->tampered($where, "$a->{id}: short quorum")
+        if (keys %persons < $need || !$need) && !$glass;
 }
+
+
+# of a claim, and of a claim and a record's member
+
+sub text {
+    my ($claims, $name, $value) = @_;
+
+    return defined $claims->{$name} && !ref $claims->{$name}
+        && $claims->{$name} eq $value;
+}
+
+
+sub same {
+    my ($claims, $name, $record, $member) = @_;
+
+    return 1 if !exists $claims->{$name} && !exists $record->{$member};
+
+    return defined $record->{$member} && !ref $record->{$member}
+        && text($claims, $name, $record->{$member});
+}
+
+
+sub is_true { return ref $_[0] eq 'REF' && ${ ${ $_[0] } } ? 1 : 0 }
 
 
 sub granted {
@@ -648,14 +701,21 @@ sub granted {
     my @approved = @{ $a->{granted_approved} // [] };
     my @executed = @{ $a->{granted_executed} // [] };
 
+    my $most = ($a->{requested} // {})->{remember};
+    my %uses;
+
+    $most = ref $most eq 'HASH' && ref $most->{uses} eq 'SCALAR'
+            ? ${ $most->{uses} } : 0;
+
     for my $use (@approved) {
         my ($where, $r) = @$use;
         my $d = $self->jws('approval-decision+jwt', $r->{decision});
+        my $n = ref $d->{use} eq 'SCALAR' ? ${ $d->{use} } : 0;
 
         $self->tampered($where, "the decision under the grant of $a->{id}")
-            if ($d->{jti} // '') ne $a->{id}
-            || ($d->{sta} // '') ne 'approved'
-            || $d->{dig} ne ($r->{digest} // '');
+            if !text($d, 'jti', $a->{id}) || !text($d, 'sta', 'approved')
+            || !same($d, 'dig', $r, 'digest') || !same($d, 'grt', $r, 'grant')
+            || $n < 1 || $uses{$n}++ || ($most && $n > $most);
     }
 
     $self->tampered($executed[-1][0], "$a->{id}: a grant without a decision")
@@ -671,16 +731,25 @@ sub vote {
 
     my $request = $a->{requested};
 
-    if (!defined $claims->{act} || ($claims->{jti} // '') ne $a->{id}
-        || $claims->{act} ne ($r->{decision} // '')
-        || ($request && $claims->{dig} ne $request->{digest}))
+    if (!text($claims, 'jti', $a->{id})
+        || ($claims->{act} // '') !~ /^(?:approve|deny|comment)\z/
+        || grep({ !same($claims, $_->[0], $r, $_->[1]) }
+                [qw(act decision)], [qw(sub person)], [qw(idn identity)],
+                [qw(how how)], [qw(cmt comment)], [qw(dig digest)])
+        || is_true($claims->{bg}) != is_true($r->{break_glass})
+        || grep({ !defined $claims->{$_} } qw(sub idn dig)))
     {
         $self->tampered($where, "the vote on $a->{id}");
         %$claims = ();
         return;
     }
 
-    return unless $request && $claims->{act} ne 'comment';
+    return unless $request;
+
+    $self->tampered($where, "the vote on another request than $a->{id}")
+        if $claims->{dig} ne ($request->{digest} // '');
+
+    return if $claims->{act} eq 'comment';
 
     for my $name (grep { defined } @{$request}{qw(person on_behalf_person)}) {
         $self->tampered($where, "$a->{id}: the requester votes")

@@ -241,29 +241,44 @@ ngx_int_t ngx_http_approval_identify(ngx_http_request_t *r,
 /* hold.c */
 ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
-ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_state_e state);
 void ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
+void ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_hold_state_e next);
 
 int64_t ngx_http_approval_now(void);
+
+/* ask.c */
+ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold);
 
 /* decide.c */
 void ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left);
 void ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
 void ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
 
+/* consume.c */
+void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+ngx_uint_t ngx_http_approval_hold_frozen(
+    const ngx_http_approval_reply_t *reply);
+ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
+
+/* settle.c */
+void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state);
 void ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, approval_buf_t *out);
-
-ngx_uint_t ngx_http_approval_hold_frozen(
-    const ngx_http_approval_reply_t *reply);
-ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
 
 /* grant.c */
 ngx_int_t ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,

@@ -1,0 +1,185 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The approval is taken, once.
+ */
+
+
+#include "gate/gate.h"
+
+
+static void ngx_http_approval_hold_consumed(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold);
+
+
+void
+ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
+{
+    /* nothing is executed for a requester that is not there */
+
+    if (ngx_http_approval_hold_gone(hold)) {
+        ngx_http_finalize_request(hold->request,
+                                  NGX_HTTP_CLIENT_CLOSED_REQUEST);
+        return;
+    }
+
+    hold->state = NGX_HTTP_APPROVAL_HOLD_CONSUME;
+
+    hold->op = ngx_http_approval_grant_consume(hold,
+                                             ngx_http_approval_hold_consumed);
+    if (hold->op == NULL) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+    }
+}
+
+
+/*
+ * The client's end may have arrived in the same turn as the decision, and wait
+ * behind it in the event queue. HTTP/2 streams say so by their own frames.
+ */
+
+ngx_uint_t
+ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold)
+{
+    u_char             byte;
+    ngx_connection_t  *c;
+
+    c = hold->request->connection;
+
+    if (c->error || c->read->eof || c->read->pending_eof) {
+        return 1;
+    }
+
+#if (NGX_HTTP_V2)
+    if (hold->request->stream) {
+        return 0;
+    }
+#endif
+
+    return recv(c->fd, (char *) &byte, 1, MSG_PEEK) == 0;
+}
+
+
+static void
+ngx_http_approval_hold_consumed(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_hold_t *hold = data;
+
+    hold->op = NULL;
+
+    if (reply->rc == NGX_OK) {
+        hold->consumed = 1;
+
+        if (hold->grant.len == 0
+            && ngx_http_approval_spend(hold->mcf, hold->id) != NGX_OK)
+        {
+            ngx_http_approval_hold_spent(hold);
+            return;
+        }
+
+        if (hold->bare) {
+            ngx_http_approval_count_decision(hold->rule,
+                                             NGX_HTTP_APPROVAL_COUNT_APPROVED,
+                                             reply->now - hold->created);
+        }
+
+        hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);
+        return;
+    }
+
+    if (reply->rc == NGX_DECLINED && ngx_http_approval_hold_frozen(reply)) {
+        hold->action_state = reply->state;
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
+        return;
+    }
+
+    if (reply->rc == NGX_DECLINED) {
+        ngx_http_approval_hold_elsewhere(hold, reply);
+        return;
+    }
+
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+}
+
+
+/* Redis gave the approval away that it had given away before. */
+
+static void
+ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
+{
+    json_t  *facts;
+
+    ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+                  "action %*s was executed before: Redis had lost that, and "
+                  "the request is refused",
+                  (size_t) APPROVAL_ID_LEN, hold->id);
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "why",
+                            json_string("executed before: the store had lost "
+                                        "that, refused"));
+        (void) ngx_http_approval_audit(hold->mcf, "fault", hold->id, facts);
+    }
+
+    ngx_http_approval_forward_close(hold, "executed before: refused");
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
+}
+
+
+ngx_uint_t
+ngx_http_approval_hold_frozen(const ngx_http_approval_reply_t *reply)
+{
+    return reply->why.len == 6
+           && ngx_memcmp(reply->why.data, "frozen", 6) == 0;
+}
+
+
+/* The action is not where we thought it was: say so, or look again. */
+
+void
+ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    hold->action_state = reply->state;
+
+    switch (reply->state) {
+
+    case NGX_HTTP_APPROVAL_EXPIRED:
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
+        return;
+
+    case NGX_HTTP_APPROVAL_CANCELLED:
+        ngx_http_approval_hold_refuse(hold,
+                                      NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
+        return;
+
+    case NGX_HTTP_APPROVAL_DENIED:
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
+        return;
+
+    case NGX_HTTP_APPROVAL_UNKNOWN:
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
+        return;
+
+    case NGX_HTTP_APPROVAL_PENDING:
+    case NGX_HTTP_APPROVAL_APPROVED:
+
+        /* decided in this very moment: the watch reads the key anew */
+
+        ngx_http_approval_hold_wait(hold, 1000);
+
+        ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+        ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
+        return;
+
+    default:
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
+        return;
+    }
+}

@@ -1,0 +1,241 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The ends of a hold without an execution.
+ */
+
+
+#include "gate/gate.h"
+
+#include "notify/notify.h"
+
+
+static void ngx_http_approval_hold_settled(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_explain(void *data,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_hold_comment(
+    ngx_http_approval_hold_t *hold, json_t *vote);
+
+
+/*
+ * The client's patience is over, or by our clock the action is; Redis' clock
+ * decides.
+ */
+
+void
+ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold)
+{
+    if (hold->action_state == NGX_HTTP_APPROVAL_PENDING
+        && hold->patience < hold->rule->timeout
+        && ngx_http_approval_now() + hold->clock < hold->expires)
+    {
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
+        return;
+    }
+
+    ngx_http_approval_hold_settle(hold, NGX_HTTP_APPROVAL_EXPIRED);
+}
+
+
+void
+ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state)
+{
+    ngx_str_t       value;
+    approval_buf_t  decision;
+
+    hold->state = NGX_HTTP_APPROVAL_HOLD_SETTLE;
+    hold->op = NULL;
+
+    approval_buf_init(&decision);
+
+    if (ngx_http_approval_hold_decision(hold, state, &decision) == NGX_OK) {
+        value.len = decision.len;
+        value.data = decision.data;
+
+        hold->settling = state;
+        hold->op = ngx_http_approval_store_settle(hold->mcf->store, hold->id,
+                                                state, &value,
+                                                ngx_http_approval_hold_settled,
+                                                hold);
+    }
+
+    approval_buf_free(&decision);
+
+    if (hold->op == NULL) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+    }
+}
+
+
+static void
+ngx_http_approval_hold_settled(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_hold_t *hold = data;
+
+    json_t  *facts;
+
+    hold->op = NULL;
+
+    switch (reply->rc) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_AGAIN:
+        ngx_http_approval_hold_wait(hold, reply->expires - reply->now);
+        return;
+
+    case NGX_DECLINED:
+        ngx_http_approval_hold_elsewhere(hold, reply);
+        return;
+
+    default:
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+        return;
+    }
+
+    hold->action_state = hold->settling;
+
+    if (hold->settling == NGX_HTTP_APPROVAL_DENIED) {
+        ngx_http_approval_count_decision(hold->rule,
+                                         NGX_HTTP_APPROVAL_COUNT_DENIED,
+                                         reply->now - hold->created);
+
+    } else {
+        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_EXPIRED);
+    }
+
+    facts = ngx_http_approval_facts(hold);
+
+    ngx_http_approval_notify_outcome(hold->mcf, hold->id, hold->settling,
+                                     facts);
+
+    if (facts == NULL
+        || ngx_http_approval_audit(hold->mcf,
+                                   hold->settling == NGX_HTTP_APPROVAL_DENIED
+                                   ? "denied" : "expired",
+                                   hold->id, facts)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+                      "the end of action %*s is not in the audit trail",
+                      (size_t) APPROVAL_ID_LEN, hold->id);
+    }
+
+    ngx_http_approval_hold_refuse(hold,
+                                  hold->settling == NGX_HTTP_APPROVAL_DENIED
+                                  ? NGX_HTTP_APPROVAL_REFUSE_DENIED
+                                  : NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
+}
+
+
+ngx_int_t
+ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state, approval_buf_t *out)
+{
+    time_t      now, end;
+    json_t     *facts, *by;
+    ngx_int_t   rc;
+
+    now = (ngx_http_approval_now() + hold->clock) / 1000;
+
+    end = now + (state == NGX_HTTP_APPROVAL_APPROVED
+                 ? hold->rule->execute_within
+                 : ((ngx_http_approval_store_conf_t *)
+                    hold->mcf->store_conf)->retention)
+                / 1000;
+
+    by = NULL;
+
+    if (hold->approvers.len) {
+        by = json_pack("[o]", ngx_http_approval_json_str(&hold->approvers));
+    }
+
+    facts = ngx_http_approval_facts(hold);
+
+    rc = facts ? ngx_http_approval_decision_make(hold->mcf, facts, state, by,
+                                                 now, end, out)
+               : NGX_ERROR;
+
+    json_decref(facts);
+    json_decref(by);
+
+    return rc;
+}
+
+
+/* Who denied it, and why: the votes say. */
+
+void
+ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal)
+{
+    hold->state = NGX_HTTP_APPROVAL_HOLD_EXPLAIN;
+    hold->refusal = refusal;
+
+    hold->op = ngx_http_approval_store_load(hold->mcf->store, hold->id,
+                                            ngx_http_approval_hold_explain,
+                                            hold);
+    if (hold->op == NULL) {
+        ngx_http_approval_hold_refuse(hold, refusal);
+    }
+}
+
+
+static void
+ngx_http_approval_hold_explain(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_hold_t *hold = data;
+
+    json_t          *vote;
+    const char      *err;
+    ngx_uint_t       i;
+    approval_str_t   token;
+
+    hold->op = NULL;
+
+    for (i = 0; reply->rc == NGX_OK && i < reply->nvotes; i++) {
+
+        token = ngx_http_approval_core_str(&reply->votes[i]);
+
+        vote = approval_jws_verify(hold->mcf->signer,
+                                   NGX_HTTP_APPROVAL_VOTE_TYP, token, &err);
+
+        if (vote && ngx_http_approval_hold_comment(hold, vote) != NGX_OK) {
+            hold->detail.len = 0;
+        }
+
+        json_decref(vote);
+    }
+
+    ngx_http_approval_hold_refuse(hold, hold->refusal);
+}
+
+
+static ngx_int_t
+ngx_http_approval_hold_comment(ngx_http_approval_hold_t *hold, json_t *vote)
+{
+    ngx_str_t  act, id, comment;
+
+    act = ngx_http_approval_json_get(vote, "act");
+    id = ngx_http_approval_json_get(vote, "jti");
+    comment = ngx_http_approval_json_get(vote, "cmt");
+
+    if (act.len != 4 || ngx_strncmp(act.data, "deny", 4) != 0
+        || id.len != APPROVAL_ID_LEN
+        || ngx_memcmp(id.data, hold->id, APPROVAL_ID_LEN) != 0
+        || comment.len == 0)
+    {
+        return NGX_OK;
+    }
+
+    hold->detail.data = ngx_pstrdup(hold->request->pool, &comment);
+    hold->detail.len = hold->detail.data ? comment.len : 0;
+
+    return hold->detail.data ? NGX_OK : NGX_ERROR;
+}

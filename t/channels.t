@@ -20,12 +20,27 @@ need('redis-server');
 my $slack = Approval::Chat->new('slack');
 my $buttons = Approval::Chat->new('slack');
 my $teams = Approval::Chat->new('teams');
+my %compatible = map { $_ => Approval::Chat->new($_) }
+                     qw(mattermost discord ntfy);
 my $web = Approval::Receiver->new;
 my $later = Approval::Receiver->new;
 my $broken = Approval::Receiver->new;
 
 my $secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 my $dir = tempdir();
+
+# as docs/channels.md has them
+
+my %address = (
+    mattermost => '/hooks/xxx-generatedkey-xxx',
+    discord => '/api/webhooks/223704706495545344/3d89bb7572e0fb30/slack',
+    ntfy => '/approvals?tpl=1&t=%7B%7B.data.action%7D%7D&m='
+            . '%7B%7B.data.state%7D%7D%20%7B%7B.data.links.action%7D%7D',
+);
+my $others = join "\n", map {
+    "approval_channel $_ { " . ($_ eq 'ntfy' ? '' : 'type slack; ')
+    . 'url "' . $compatible{$_}->url . $address{$_}
+    . '"; backoff 50ms 100ms; }' } sort keys %compatible;
 
 spew("$dir/slack.url", $slack->url . "/services/T0/B0/canary-url\n");
 
@@ -47,6 +62,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
     approval_channel broken { url @{[ $broken->url ]}/broken; retries 1;
                               timeout 5s; backoff 50ms 100ms; }
 
+    $others
+
     client_max_body_size 4m;
 
     approval_channel silent { url @{[ $broken->url ]}/silent; retries 1;
@@ -66,6 +83,10 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
             match json:/op ~.*;
             require admins; timeout 60s; notify slack buttons teams;
         }
+        rule other { match \$uri ^/other; action other.one; risk high;
+                     summary "\$arg_table"; match json:/op ~.*;
+                     show claim json:/claim; require admins; timeout 60s;
+                     notify mattermost discord ntfy; }
         rule critical { match \$uri /critical; action a; risk critical;
                         require admins; notify slack buttons teams web; }
         rule web    { match \$uri ^/web; action w; require admins;
@@ -94,6 +115,7 @@ END
 END
 
 corpus();
+others();
 message();
 critical();
 outcome();
@@ -171,6 +193,42 @@ sub corpus {
     }
 
     $_->clear for $slack, $buttons, $teams;
+}
+
+
+# who takes a part of these messages: a link, and nothing of the requester's
+
+sub others {
+    my $n = 0;
+
+    for my $text ('<!channel> @all @everyone [Approve](http://evil.example)',
+                  "\x{202e}*bold*\n# x\n> y", 'x' x 200_000)
+    {
+        my ($client, $id) = $gw->hold(POST => '/other?table=' . uri($text),
+            json => { op => $text, claim => $text });
+        my $link = "http://127.0.0.1:@{[ $gw->port ]}/_approval/actions/$id";
+
+        $n++;
+        $_->wait_count(2 * $n - 1) for values %compatible;
+
+        for my $name (sort keys %compatible) {
+            like(($compatible{$name}->shown)[-1],
+                 qr/other\.one.*\Q$link\E$/s, "$name: what, and where");
+        }
+
+        $gw->vote($id, 'deny');
+        $client->read;
+        $_->wait_count(2 * $n) for values %compatible;
+    }
+
+    for my $name (sort keys %compatible) {
+        my $chat = $compatible{$name};
+
+        is(join('; ', $chat->faults), '', "$name takes all messages");
+        like(($chat->shown)[-1], qr/denied/i, 'also of the outcome');
+        unlike(join(' ', $chat->shown), qr/evil|channel|bold|xxx/,
+               'and shows nothing of the requester\'s');
+    }
 }
 
 

@@ -30,6 +30,7 @@
 #define SLACK_NAME     120
 #define SLACK_PAIR     600
 #define SLACK_URL      3000
+#define SLACK_TEXT_URL 1500
 #define SLACK_VALUE    2000
 
 
@@ -512,6 +513,11 @@ slack_section(json_t *blocks, approval_buf_t *text)
 
 /* What notifications and screen readers say. */
 
+/*
+ * What notifications show, and all that Mattermost and Discord take of it, as
+ * Markdown: nothing of the requester's is in it.
+ */
+
 static int
 slack_fallback(const approval_message_t *m, json_t *message)
 {
@@ -524,6 +530,13 @@ slack_fallback(const approval_message_t *m, json_t *message)
     approval_message_title(m, &title);
     approval_message_fit(approval_buf_str(&title), APPROVAL_VISIBLE_LINE,
                          approval_escape_slack, SLACK_HEADER, 0, &text);
+
+    if (approval_event_open(m->event) && m->url.len
+        && m->url.len <= SLACK_TEXT_URL)
+    {
+        approval_buf_addc(&text, ' ');
+        approval_buf_add(&text, m->url.data, m->url.len);
+    }
 
     rc = (title.failed || text.failed
           || json_object_set_new(message, "text",

@@ -2,13 +2,14 @@ package Approval::Chat;
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# A fake Slack and a fake Teams: receivers (Approval::Receiver, see there) that
-# refuse, as the vendors' documentation says, whole messages for a wrong size,
-# field, type or character.
+# Fake chats: receivers (Approval::Receiver, see there) that refuse, as the
+# vendors' documentation says, whole messages for a wrong size, field, type or
+# character.
 #
 #   my $slack = Approval::Chat->new('slack', %how);
-#   my $teams = Approval::Chat->new('teams', %how);
+#     or 'teams', 'mattermost', 'discord' (.../slack), 'ntfy' (templates)
 #     answers of the script come after the checks: what is wrong gets 400
+#   ->shown             of Mattermost, Discord, ntfy: what people would read
 #
 #   ->faults            what was wrong with each message that was refused
 #
@@ -31,9 +32,16 @@ use parent -norequire, 'Approval::Receiver';
 
 use Approval::Receiver;
 
-my %CHECK = (slack => \&slack_fault, teams => \&teams_fault);
+my %CHECK = (slack => \&slack_fault, teams => \&teams_fault,
+             mattermost => \&mattermost_fault, discord => \&discord_fault,
+             ntfy => \&ntfy_fault);
+my %SHOWN = (mattermost => \&text_of, discord => \&text_of,
+             ntfy => \&ntfy_text);
 my %GOOD = (slack => { status => 200, body => 'ok' },
-            teams => { status => 202 });
+            teams => { status => 202 },
+            mattermost => { status => 200, body => 'ok' },
+            discord => { status => 200, body => 'ok' },
+            ntfy => { status => 200, body => '{"event":"message"}' });
 
 
 sub new {
@@ -43,13 +51,14 @@ sub new {
 
     my $self = $class->SUPER::new(
         code => sub {
-            my $fault = $check->($_[0]->body);
+            my $fault = $check->($_[0]->body, $_[0]);
 
             return undef unless $fault;
             return { status => 400, body => Encode::encode_utf8($fault) };
         }, %arg, default => $GOOD{$kind});
 
     $self->{check} = $check;
+    $self->{shown} = $SHOWN{$kind};
 
     return $self;
 }
@@ -58,7 +67,14 @@ sub new {
 sub faults {
     my ($self) = @_;
 
-    return grep { $_ } map { $self->{check}->($_->body) } $self->messages;
+    return grep { $_ } map { $self->{check}->($_->body, $_) } $self->messages;
+}
+
+
+sub shown {
+    my ($self) = @_;
+
+    return map { $self->{shown}->($_->body, $_) } $self->messages;
 }
 
 
@@ -252,6 +268,97 @@ sub only {
 
     return (map { "unknown member $_" } grep { !$known{$_} }
             sort keys %$hash)[0] // '';
+}
+
+
+# Mattermost and Discord take "text" of what Slack takes, ignore blocks, and
+# render Markdown: where there is no text there is no message
+
+sub text_of {
+    my $m = parse($_[0]);
+
+    return ref $m eq 'HASH' ? $m->{text} // '' : '';
+}
+
+
+sub mattermost_fault {
+    my ($body, $request) = @_;
+
+    return 'Content-Type' unless $request->header('Content-Type')
+                                 =~ m{^application/json\b};
+    return 'no JSON' unless ref parse($body) eq 'HASH';
+
+    return markdown_fault(text_of($body), 16383);
+}
+
+
+sub discord_fault {
+    my ($body, $request) = @_;
+
+    return 'not the endpoint for Slack\'s messages'
+        unless $request->target =~ m{^/api/webhooks/\d+/[\w-]+/slack$};
+
+    return markdown_fault(text_of($body), 2000);
+}
+
+
+sub markdown_fault {
+    my ($text, $max) = @_;
+
+    return 'empty' unless length $text;
+    return length($text) . ' characters' if length $text > $max;
+
+    my $bare = $text =~ s{https?://[\w.:/~-]+(?:\?t=[\w.~-]+)?$}{}r;
+
+    return "Markdown or a mention: $bare" if $bare =~ /[\[\]<>*_`!{}~|#@\n]/;
+    return "another link: $bare" if $bare =~ m{://|www\.};
+
+    return '';
+}
+
+
+# ntfy with templates: "t" and "m" of the query, filled from the JSON body
+
+sub ntfy_text {
+    my ($body, $request) = @_;
+
+    my %arg = map { s/%([0-9A-F]{2})/chr hex $1/ger }
+              map { split /=/, $_, 2 }
+              split /&/, ($request->target =~ /\?(.*)/ ? $1 : '');
+    my $data = parse($body);
+
+    return '' unless ($arg{tpl} // '') eq '1' && ref $data eq 'HASH';
+
+    for my $text (@arg{qw(t m)}) {
+        $text =~ s/\{\{\.([\w.]+)\}\}/member($data, split m{\.}, $1)/ge;
+    }
+
+    return "$arg{t}\n$arg{m}";
+}
+
+
+sub member {
+    my ($data, @names) = @_;
+
+    $data = ref $data eq 'HASH' ? $data->{$_} : undef for @names;
+
+    return $data // '<no value>';
+}
+
+
+sub ntfy_fault {
+    my ($body, $request) = @_;
+
+    return 'the body is larger than 128 KB' if length $body > 131072;
+
+    my $text = ntfy_text($body, $request);
+
+    return 'no template, or no JSON' unless $text =~ /^[^\n]+\n./;
+    return 'a value is missing' if $text =~ /<no value>/;
+    return length($text) . ' bytes'
+        if length(Encode::encode_utf8($text)) > 4096;
+
+    return '';
 }
 
 

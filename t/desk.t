@@ -304,6 +304,8 @@ is_problem(get("/actions/$id", 'agent-7'), 403, 'not-an-approver',
 is(get("/actions/$id", ' ALICE@example.com ')->status, 200, 'other case');
 is_problem(get("/actions/$id", "alice\@example.com\xe2\x80\x8b"), 401,
            'identity-required', 'an invisible character');
+is_problem(get("/actions/$id", "\xef\xbd\x81lice\@example.com"), 401,
+           'identity-required', 'a second spelling');
 
 is(scalar(audit('viewed', $id)), 2, 'both views are on record');
 

@@ -8,6 +8,7 @@
 
 #include "core/fold.h"
 #include "core/identity.h"
+#include "core/nfkc.h"
 
 #include <string.h>
 
@@ -80,7 +81,7 @@ const char *
 approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
 {
     size_t                n;
-    uint32_t              ch;
+    uint32_t              ch, before;
     unsigned char         utf8[4];
     const unsigned char  *p, *last;
 
@@ -99,6 +100,7 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
     }
 
     c->len = 0;
+    before = 0;
 
     p = identity.data;
     last = p + identity.len;
@@ -111,7 +113,22 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
                    "invisible character";
         }
 
-        n = approval_identity_put(utf8, approval_fold(ch));
+        ch = approval_fold(ch);
+
+        if (ch >= 0x80 && !approval_nfkc_follows(before, ch)) {
+            return "the identity is not in NFKC: it holds a character that "
+                   "stands for others, or an accent that belongs into the "
+                   "letter before it";
+        }
+
+        /* a directory sees no difference between one space and two */
+
+        if (ch == ' ' && before == ' ') {
+            continue;
+        }
+
+        before = ch;
+        n = approval_identity_put(utf8, ch);
 
         /* Folding may take more bytes than it was given. */
 

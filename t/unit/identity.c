@@ -46,6 +46,7 @@ test_canonical(void)
            "alice@example.com", "outer white space, case");
     is_str(canonical("CN=Alice Smith,O=Example"), "cn=alice smith,o=example",
            "inner spaces stay");
+    is_str(canonical("alice   smith"), "alice smith", "but not two");
     is_str(canonical("\xc3\x89ric"), "\xc3\xa9ric", "beyond ASCII");
     is_str(canonical("\xe2\x84\xaa" "elvin"), "kelvin", "U+212A is k");
     is_str(canonical("\xc5\xbf" "am"), "sam", "U+017F is s");
@@ -58,13 +59,61 @@ test_canonical(void)
            "micro and mu");
     is_str(canonical("\xe1\xba\x9e\xc3\x9f"), "\xc3\x9f\xc3\x9f",
            "both sharp s");
-    is_str(canonical("\xc7\x84\xc7\x85\xc7\x86"),
-           "\xc7\x86\xc7\x86\xc7\x86", "title case");
+    is_str(canonical("\xc7\xb4\xc7\xb5"), "\xc7\xb5\xc7\xb5",
+           "Latin of later blocks");
     is_str(canonical("\xf0\x90\x90\x80"), "\xf0\x90\x90\xa8",
            "beyond the BMP");
 
     is_str(canonical(""), "the identity is empty", "empty");
     is_str(canonical(" \n \xe2\x80\x83"), "the identity is empty", "blank");
+}
+
+
+/* What a directory takes for another spelling of the same name. */
+
+static void
+test_spelling(void)
+{
+    size_t  i;
+
+    static const char  *one[] = {
+        "\xe1\xbb\x8dl\xe1\xbb\x8d\xcc\x81run",  /* Yoruba: no such letter */
+        "\xc9\x9b\xcc\x81",                       /* Ewe                   */
+        "\xed\x95\x9c\xea\xb8\x80",               /* Hangul syllables      */
+        "\xe0\xb8\x99\xe0\xb9\x89\xe0\xb8\xb3",   /* Thai, with SARA AM    */
+        "\xe0\xa6\x95\xe0\xa6\xbe",               /* Bengali               */
+        "\xe3\x82\xac",                           /* Katakana, voiced      */
+        "\xd9\x85\xd8\xad\xd9\x85\xd9\x91\xd8\xaf"  /* Arabic, shadda     */
+    };
+
+    static const char  *other[] = {
+        "jose\xcc\x81",                    /* a letter and its accent */
+        "JOSE\xcc\x81",
+        "\xef\xbd\x81lice",                /* full width              */
+        "\xef\xbc\xa1LICE",
+        "\xf0\x9d\x90\x9a",                /* mathematical bold       */
+        "\xef\xac\x81ona",                 /* a ligature              */
+        "alice\xc2\xb2",                   /* superscript             */
+        "\xe2\x93\x90",                    /* circled                 */
+        "i\xcc\x87van",                    /* U+0130 in full folding  */
+        "\xc3\xa2\xcc\xa3",                /* marks in another order  */
+        "o\xcc\x81\xcc\xa3",
+        "\xe1\x84\x92\xe1\x85\xa1",       /* Hangul, taken apart     */
+        "\xe3\x82\xab\xe3\x82\x99",       /* Katakana, taken apart   */
+        "\xe0\xa7\x87\xe0\xa6\xbe",       /* Bengali, taken apart    */
+        "\xef\xb9\xa6",
+        "\xe2\x84\xa1"
+    };
+
+    for (i = 0; i < sizeof(one) / sizeof(one[0]); i++) {
+        is_str(canonical(one[i]), one[i], "the only spelling");
+    }
+
+    for (i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+        ok(strncmp((const char *) canonical(other[i]).data,
+                   "the identity is not in NFKC", 27)
+           == 0, "another spelling");
+    }
 }
 
 
@@ -419,6 +468,7 @@ main(void)
     approval_buf_init(&out);
 
     test_canonical();
+    test_spelling();
     test_refused();
     test_fold();
     test_people();

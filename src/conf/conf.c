@@ -215,6 +215,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       offsetof(ngx_http_approval_loc_conf_t, disconnect),
       ngx_http_approval_disconnects },
 
+    { ngx_string("approval_progress"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_progress,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("approval_digest_ignore"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_digest_ignore,

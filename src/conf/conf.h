@@ -29,6 +29,11 @@
 #define NGX_HTTP_APPROVAL_ARG           "approval_arg_"
 
 
+/* The longest gap between two progress notifications, ms. */
+
+#define NGX_HTTP_APPROVAL_PROGRESS      15000
+
+
 /* Does the string begin with this literal? */
 
 #define ngx_http_approval_starts(s, lit)                                      \
@@ -160,6 +165,8 @@ char *ngx_http_approval_check_operators(ngx_conf_t *cf,
 char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_progress(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

@@ -54,6 +54,7 @@ ngx_http_approval_create_loc_conf(ngx_conf_t *cf)
     conf->max_pending = NGX_CONF_UNSET_UINT;
     conf->max_pending_per = NGX_CONF_UNSET_PTR;
     conf->disconnect = NGX_CONF_UNSET_UINT;
+    conf->progress = NGX_CONF_UNSET_MSEC;
     conf->ignore = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -112,6 +113,8 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->max_pending, prev->max_pending, 0);
     ngx_conf_merge_uint_value(conf->disconnect, prev->disconnect,
                               NGX_HTTP_APPROVAL_KEEP);
+    ngx_conf_merge_msec_value(conf->progress, prev->progress,
+                              NGX_HTTP_APPROVAL_PROGRESS);
     ngx_conf_merge_ptr_value(conf->ignore, prev->ignore, NULL);
 
     /* The approvers' side is never gated: a vote must not wait for a vote. */
@@ -294,6 +297,39 @@ ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
     lcf->max_pending_per = ngx_http_approval_conf_complex(cf, &per);
 
     return lcf->max_pending_per ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* approval_progress TIME | off; */
+
+char *
+ngx_http_approval_conf_progress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    ngx_int_t   ms;
+    ngx_str_t  *value;
+
+    if (lcf->progress != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+        lcf->progress = 0;
+        return NGX_CONF_OK;
+    }
+
+    ms = ngx_parse_time(&value[1], 0);
+
+    if (ms == NGX_ERROR || ms == 0) {
+        return "invalid time: use \"off\", or for example \"15s\"";
+    }
+
+    lcf->progress = ms;
+
+    return NGX_CONF_OK;
 }
 
 

@@ -186,6 +186,8 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
         }
 
         policy->mcp |= rules[i]->mcp;
+        policy->reads_json |= approval_match_rule_reads_json(policy->match,
+                                                             (int) i);
 
         if (!rules[i]->matches && i + 1 < policy->rules.nelts) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,

@@ -158,7 +158,8 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     if (hold->doc == NULL
         || ngx_http_approval_ask_hash(hold, &hashes, &new) != NGX_OK
         || ngx_http_approval_ask_max(hold, &hashes, &new) != NGX_OK
-        || ngx_http_approval_mcp_ids(hold) != NGX_OK)
+        || ngx_http_approval_mcp_ids(hold) != NGX_OK
+        || ngx_http_approval_progress_wanted(hold) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -507,6 +508,7 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     hold->doc = NULL;
 
     ngx_http_approval_prefer(hold);
+    ngx_http_approval_progress_start(hold);
 
     ngx_http_approval_hold_wait(hold, hold->expires - hold->clock
                                       - ngx_http_approval_now());

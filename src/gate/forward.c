@@ -47,7 +47,8 @@ ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
            != NGX_OK
         || ngx_http_approval_header(r, "Approval-Status",
                                     approval_str("approved"))
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_approval_progress_resume(hold) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -176,6 +177,14 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
 ngx_int_t
 ngx_http_approval_strip(ngx_http_request_t *r)
 {
+    return ngx_http_approval_headers_drop(r, ngx_http_approval_header_ours);
+}
+
+
+ngx_int_t
+ngx_http_approval_headers_drop(ngx_http_request_t *r,
+    ngx_uint_t (*drop)(ngx_str_t *name))
+{
     ngx_list_t        list;
     ngx_uint_t        i, found;
     ngx_list_part_t  *part;
@@ -187,7 +196,7 @@ ngx_http_approval_strip(ngx_http_request_t *r)
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            found |= ngx_http_approval_header_ours(&h[i].key);
+            found |= drop(&h[i].key);
         }
     }
 
@@ -204,7 +213,7 @@ ngx_http_approval_strip(ngx_http_request_t *r)
 
         for (i = 0; i < part->nelts; i++) {
 
-            if (ngx_http_approval_header_ours(&h[i].key)) {
+            if (drop(&h[i].key)) {
                 continue;
             }
 
@@ -237,6 +246,18 @@ ngx_http_approval_header_ours(ngx_str_t *name)
     return name->len > 9
            && (name->data[8] == '-' || name->data[8] == '_')
            && ngx_strncasecmp(name->data, (u_char *) "approval", 8) == 0;
+}
+
+
+/* Of an answer that goes into a stream whose header was sent. */
+
+ngx_uint_t
+ngx_http_approval_header_encoding(ngx_str_t *name)
+{
+    return name->len == sizeof("accept-encoding") - 1
+           && ngx_strncasecmp(name->data, (u_char *) "accept-encoding",
+                              name->len)
+              == 0;
 }
 
 

@@ -75,7 +75,8 @@ typedef enum {
 } ngx_http_approval_refusal_e;
 
 
-typedef struct ngx_http_approval_hold_s  ngx_http_approval_hold_t;
+typedef struct ngx_http_approval_hold_s    ngx_http_approval_hold_t;
+typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
 
 
 /* The body as rules and approvers read it; malloc'ed parts, owned by a hold. */
@@ -145,6 +146,7 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        grant;      /* that was used: its id     */
     ngx_uint_t                       used;
     ngx_str_t                        mcp_ids;    /* JSON; len 0: no tools/call*/
+    ngx_http_approval_stream_t      *stream;     /* NULL: it asks for none    */
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
@@ -303,8 +305,11 @@ ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
+ngx_int_t ngx_http_approval_headers_drop(ngx_http_request_t *r,
+    ngx_uint_t (*drop)(ngx_str_t *name));
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
+ngx_uint_t ngx_http_approval_header_encoding(ngx_str_t *name);
 ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 
@@ -327,9 +332,22 @@ void ngx_http_approval_prefer(ngx_http_approval_hold_t *hold);
 
 /* mcp.c */
 ngx_int_t ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_mcp_call(json_t *message);
+ngx_uint_t ngx_http_approval_mcp_accepts(ngx_http_request_t *r,
+    const char *type);
 ngx_int_t ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const char *text, json_t *meta);
+
+/* progress.c: a held call whose client is kept waiting with events */
+ngx_int_t ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_progress_inherit(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_progress_start(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_progress_resume(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_progress_stop(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_progress_cleanup(ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_progress_opened(ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_progress_status(ngx_http_approval_hold_t *hold);
 
 /* reply.c: sends the refusal; the rc to finalize the request with */
 ngx_int_t ngx_http_approval_refuse(ngx_http_request_t *r,
@@ -337,6 +355,10 @@ ngx_int_t ngx_http_approval_refuse(ngx_http_request_t *r,
     const char *detail);
 
 ngx_int_t ngx_http_approval_accept(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
+
+/* Approval-Id and Approval-Status, where there is an action */
+ngx_int_t ngx_http_approval_hold_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
 /* outcome.c */

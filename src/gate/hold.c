@@ -57,6 +57,8 @@ ngx_http_approval_hold_create(ngx_http_request_t *r,
     pool_cln->handler = ngx_http_approval_hold_pool_cleanup;
     pool_cln->data = hold;
 
+    ngx_http_approval_progress_inherit(hold);
+
     ngx_http_set_ctx(r, hold, ngx_http_approval_module);
 
     return hold;
@@ -133,6 +135,7 @@ ngx_http_approval_hold_cleanup(void *data)
         ngx_http_approval_hold_left(hold);
     }
 
+    ngx_http_approval_progress_cleanup(hold);
     ngx_http_approval_body_free(hold);
     json_decref(hold->doc);
     hold->doc = NULL;

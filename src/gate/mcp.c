@@ -8,15 +8,13 @@
  */
 
 
-#include "gate/gate.h"
+#include "gate/stream.h"
 
 #include "model/problem.h"
 
 
-static ngx_int_t ngx_http_approval_mcp_call(json_t *message);
 static json_t *ngx_http_approval_mcp_result(json_t *id, const char *text,
     json_t *meta);
-static ngx_uint_t ngx_http_approval_mcp_events_only(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_mcp_same(ngx_http_request_t *r,
     const char *header, json_t *value);
 
@@ -86,7 +84,7 @@ ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
 
 /* A request, not a notification: it has an id, and waits for a result. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_mcp_call(json_t *message)
 {
     json_t      *id;
@@ -148,7 +146,10 @@ ngx_http_approval_mcp_same(ngx_http_request_t *r, const char *header,
 }
 
 
-/* Sends the refusal as the result of every call that waits for one. */
+/*
+ * Sends the refusal as the result of every call that waits for one. Clients
+ * accept both forms: JSON is sent unless only events will do.
+ */
 
 ngx_int_t
 ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
@@ -177,27 +178,23 @@ ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
     json_decref(ids);
     json_decref(meta);
 
-    if (!ngx_http_approval_mcp_events_only(r)) {
+    if (ngx_http_approval_progress_opened(hold)
+        || !ngx_http_approval_mcp_accepts(r, "text/event-stream")
+        || ngx_http_approval_mcp_accepts(r, "application/json")
+        || ngx_http_approval_mcp_accepts(r, "*/*"))
+    {
         return ngx_http_approval_send_json(r, NGX_HTTP_OK, "application/json",
                                            answer);
     }
 
     approval_buf_init(&buf);
-    approval_buf_adds(&buf, "event: message\ndata: ");
-
-    if (answer == NULL || approval_json_canonical(answer, &buf) != APPROVAL_OK)
-    {
-        buf.failed = 1;
-    }
-
-    approval_buf_adds(&buf, "\n\n");
+    ngx_http_approval_stream_event(&buf, answer);
 
     rc = buf.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
                     : ngx_http_approval_send(r, NGX_HTTP_OK,
                                              "text/event-stream",
                                              approval_buf_str(&buf));
     approval_buf_free(&buf);
-    json_decref(answer);
 
     return rc;
 }
@@ -214,26 +211,15 @@ ngx_http_approval_mcp_result(json_t *id, const char *text, json_t *meta)
 }
 
 
-/* MCP clients accept both forms; JSON is sent unless only events will do. */
+/* Is it named in the Accept header? */
 
-static ngx_uint_t
-ngx_http_approval_mcp_events_only(ngx_http_request_t *r)
+ngx_uint_t
+ngx_http_approval_mcp_accepts(ngx_http_request_t *r, const char *type)
 {
     ngx_str_t  accept;
 
-    if (ngx_http_approval_header_in(r, "accept", &accept) != NGX_OK) {
-        return 0;
-    }
-
-    return ngx_strlcasestrn(accept.data, accept.data + accept.len,
-                            (u_char *) "text/event-stream",
-                            sizeof("text/event-stream") - 2)
-           != NULL
+    return ngx_http_approval_header_in(r, "accept", &accept) == NGX_OK
            && ngx_strlcasestrn(accept.data, accept.data + accept.len,
-                               (u_char *) "application/json",
-                               sizeof("application/json") - 2)
-              == NULL
-           && ngx_strlcasestrn(accept.data, accept.data + accept.len,
-                               (u_char *) "*/*", 2)
-              == NULL;
+                               (u_char *) type, ngx_strlen(type) - 1)
+              != NULL;
 }

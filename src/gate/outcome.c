@@ -14,7 +14,8 @@ static ngx_int_t ngx_http_approval_log_holds(ngx_http_request_t *r)
     __attribute__((noinline));
 static void ngx_http_approval_outcome(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
-static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
@@ -65,8 +66,8 @@ ngx_http_approval_outcome(ngx_http_request_t *r,
     ngx_http_approval_op_t     *op;
     ngx_http_approval_state_e   state;
 
-    state = ngx_http_approval_answered(r) ? NGX_HTTP_APPROVAL_EXECUTED
-                                          : NGX_HTTP_APPROVAL_FAILED;
+    state = ngx_http_approval_answered(r, hold) ? NGX_HTTP_APPROVAL_EXECUTED
+                                                : NGX_HTTP_APPROVAL_FAILED;
 
     hold->action_state = state;
 
@@ -133,14 +134,18 @@ ngx_http_approval_outcome(ngx_http_request_t *r,
 /* Without the upstream's own answer nobody knows what it did. */
 
 static ngx_uint_t
-ngx_http_approval_answered(ngx_http_request_t *r)
+ngx_http_approval_answered(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
 {
+    ngx_uint_t  status;
+
     if (r->upstream) {
         return r->upstream->headers_in.status_n != 0;
     }
 
-    return r->headers_out.status != 0
-           && r->headers_out.status != NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    status = ngx_http_approval_progress_status(hold);
+
+    return status != 0 && status != NGX_HTTP_CLIENT_CLOSED_REQUEST;
 }
 
 
@@ -152,7 +157,7 @@ ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_msec_int_t              ms;
     ngx_http_upstream_state_t  *state;
 
-    status = r->headers_out.status;
+    status = ngx_http_approval_progress_status(hold);
     ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - hold->resumed), 0);
 
     if (r->upstream && r->upstream->headers_in.status_n) {

@@ -311,6 +311,15 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
 
     ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
 
+    if (ngx_http_approval_progress_opened(hold)) {
+        return ngx_http_approval_mcp_refuse(r, hold,
+                   "Nobody has decided yet, and the call was not executed. "
+                   "Make the same call again to go on waiting.",
+                   ngx_http_approval_status_document(hold->id,
+                                         hold->action_state, hold->created,
+                                         hold->expires));
+    }
+
     approval_buf_init(&buf);
 
     rc = ngx_http_approval_link(r, hold->mcf, NGX_HTTP_APPROVAL_LINK_STATUS,
@@ -395,8 +404,7 @@ static ngx_int_t
 ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal)
 {
-    int64_t         after;
-    approval_str_t  id;
+    int64_t  after;
 
     after = hold->retry_after ? (int64_t) hold->retry_after
             : refusal ? (int64_t) refusal->retry_after : 0;
@@ -406,6 +414,16 @@ ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     {
         return NGX_ERROR;
     }
+
+    return ngx_http_approval_hold_headers(r, hold);
+}
+
+
+ngx_int_t
+ngx_http_approval_hold_headers(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    approval_str_t  id;
 
     if (!hold->stored) {
         return NGX_OK;

@@ -46,6 +46,8 @@ ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold)
         hold->waiting = 0;
         ngx_queue_remove(&hold->queue);
 
+        ngx_http_approval_progress_stop(hold);
+
         ngx_http_approval_count_held(hold->mcf, hold->rule, -1);
     }
 }

@@ -140,6 +140,7 @@ struct ngx_http_approval_policy_s {
                                                        the path               */
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
+    unsigned                       reads_json:1;    /* a rule reads a body    */
     unsigned                       used:1;      /* some location names it     */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
@@ -231,6 +232,7 @@ typedef struct {
     ngx_uint_t                     max_pending; /* 0: no cap                  */
     ngx_http_complex_value_t      *max_pending_per;
     ngx_uint_t                     disconnect;
+    ngx_msec_t                     progress;    /* 0: off                     */
     approval_ignore_t             *ignore;      /* NULL: all is bound         */
     ngx_uint_t                     api;
     ngx_http_complex_value_t      *approver;

@@ -20,6 +20,8 @@ package Approval::Client;
 #   $c->read([SECONDS])         the next response, an Approval::Message; dies if
 #                               there is none in time or the connection ends
 #   $c->try_read([SECONDS])     the same, or undef
+#   $c->arrived(qr/.../ [, SECONDS])   waits until what is not read yet is like
+#                               that; true, or false when the time is over
 #   $c->quiet(SECONDS)          true if nothing arrives for so long
 #   $c->answered                true if a response, or the end, has arrived; it
 #                               is still to be read
@@ -270,6 +272,19 @@ sub answered {
     $self->fill(time());
 
     return $self->{eof} || $self->{buffer} =~ m{^HTTP/1\.\d [2-5]}m;
+}
+
+
+sub arrived {
+    my ($self, $like, $seconds) = @_;
+
+    my $end = $self->deadline($seconds);
+
+    while ($self->{buffer} !~ $like) {
+        $self->fill($end) or last;
+    }
+
+    return $self->{buffer} =~ $like;
 }
 
 

@@ -1,0 +1,235 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What stands in the stream of a held MCP call, as server-sent events.
+ */
+
+
+#include "gate/stream.h"
+
+#include "core/keys.h"
+
+
+#define NGX_HTTP_APPROVAL_JSONRPC_INTERNAL  (-32603)
+#define NGX_HTTP_APPROVAL_PROGRESS_SCALE    1e9
+
+
+static json_t *ngx_http_approval_stream_message(
+    ngx_http_approval_hold_t *hold);
+static json_t *ngx_http_approval_stream_meta(ngx_http_approval_hold_t *hold);
+static ngx_uint_t ngx_http_approval_stream_answers(json_t *body, json_t *ids);
+static json_t *ngx_http_approval_stream_failure(
+    ngx_http_approval_stream_t *stream, json_t *body);
+static json_t *ngx_http_approval_stream_reason(
+    ngx_http_approval_stream_t *stream, json_t *body);
+
+
+/* Canonical JSON is one line; the reference is taken. */
+
+void
+ngx_http_approval_stream_event(approval_buf_t *out, json_t *message)
+{
+    approval_buf_adds(out, "event: message\ndata: ");
+
+    if (message == NULL
+        || approval_json_canonical(message, out) != APPROVAL_OK)
+    {
+        out->failed = 1;
+    }
+
+    approval_buf_adds(out, "\n\n");
+
+    json_decref(message);
+}
+
+
+/*
+ * A notification for every call that asked. "progress" has to rise, also
+ * when the upstream goes on under the same token, which counts steps: so the
+ * time held is told in a very large unit.
+ */
+
+ngx_int_t
+ngx_http_approval_stream_progress(ngx_http_approval_stream_t *stream,
+    approval_buf_t *out)
+{
+    double                     progress;
+    size_t                     i;
+    json_t                    *tokens, *token;
+    ngx_http_approval_hold_t  *hold;
+
+    hold = stream->hold;
+
+    progress = (double) (ngx_current_msec - hold->started)
+               / NGX_HTTP_APPROVAL_PROGRESS_SCALE;
+
+    tokens = json_loadb((char *) stream->tokens.data, stream->tokens.len, 0,
+                        NULL);
+    if (tokens == NULL) {
+        return NGX_ERROR;
+    }
+
+    json_array_foreach(tokens, i, token) {
+        ngx_http_approval_stream_event(out,
+            json_pack("{s:s, s:s, s:{s:O, s:f, s:o, s:{s:o}}}",
+                      "jsonrpc", "2.0",
+                      "method", "notifications/progress",
+                      "params", "progressToken", token,
+                      "progress", progress,
+                      "message", ngx_http_approval_stream_message(hold),
+                      "_meta",
+                      "approval", ngx_http_approval_stream_meta(hold)));
+    }
+
+    json_decref(tokens);
+
+    return out->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+static json_t *
+ngx_http_approval_stream_message(ngx_http_approval_hold_t *hold)
+{
+    if (hold->action_state == NGX_HTTP_APPROVAL_EXECUTING) {
+        return json_sprintf("Approved (%.*s): the call was forwarded",
+                            (int) hold->approvers.len, hold->approvers.data);
+    }
+
+    return json_sprintf("Waiting for approval of %.*s for %lu seconds",
+                        (int) hold->rule->action.len, hold->rule->action.data,
+                        (unsigned long) (ngx_current_msec - hold->started)
+                        / 1000);
+}
+
+
+static json_t *
+ngx_http_approval_stream_meta(ngx_http_approval_hold_t *hold)
+{
+    char        time[APPROVAL_TIME_LEN + 1];
+    ngx_str_t  *state;
+
+    state = ngx_http_approval_state_name(hold->action_state);
+
+    approval_time_format(time, hold->expires);
+
+    return json_pack("{s:o, s:o, s:s}",
+                     "id", json_stringn((char *) hold->id, APPROVAL_ID_LEN),
+                     "state", ngx_http_approval_json_str(state),
+                     "expires_at", time);
+}
+
+
+/*
+ * The answer is no MCP answer: an error page, a problem document. Every call
+ * gets a JSON-RPC error that says so, since a client waits for its id; the
+ * call's own JSON-RPC error is taken as it is.
+ */
+
+ngx_int_t
+ngx_http_approval_stream_error(ngx_http_approval_stream_t *stream,
+    approval_buf_t *out)
+{
+    size_t   i;
+    json_t  *ids, *id, *body, *failure;
+
+    ids = json_loadb((char *) stream->ids.data, stream->ids.len,
+                     JSON_DECODE_ANY, NULL);
+    body = NULL;
+
+    if (stream->json && stream->body.len && !stream->body.failed) {
+        body = json_loadb((char *) stream->body.data, stream->body.len,
+                          JSON_REJECT_DUPLICATES, NULL);
+    }
+
+    if (ids == NULL) {
+        json_decref(body);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_stream_answers(body, ids)) {
+        ngx_http_approval_stream_event(out, body);
+        json_decref(ids);
+        return out->failed ? NGX_ERROR : NGX_OK;
+    }
+
+    failure = ngx_http_approval_stream_failure(stream, body);
+
+    if (!json_is_array(ids)) {
+        ids = json_pack("[o]", ids);
+    }
+
+    json_array_foreach(ids, i, id) {
+        ngx_http_approval_stream_event(out,
+                                       json_pack("{s:s, s:O, s:O}",
+                                                 "jsonrpc", "2.0", "id", id,
+                                                 "error", failure));
+    }
+
+    json_decref(failure);
+    json_decref(ids);
+
+    return (out->failed || failure == NULL) ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_stream_answers(json_t *body, json_t *ids)
+{
+    return json_object_get(body, "jsonrpc") != NULL
+           && json_is_object(json_object_get(body, "error"))
+           && json_equal(json_object_get(body, "id"), ids);
+}
+
+
+/* Takes the body's reference. */
+
+static json_t *
+ngx_http_approval_stream_failure(ngx_http_approval_stream_t *stream,
+    json_t *body)
+{
+    json_t  *failure, *data;
+
+    data = json_pack("{s:i}", "status", (int) stream->status);
+
+    failure = json_pack("{s:i, s:o, s:o}",
+                        "code", NGX_HTTP_APPROVAL_JSONRPC_INTERNAL,
+                        "message",
+                        ngx_http_approval_stream_reason(stream, body),
+                        "data", data);
+
+    if (body && failure) {
+        json_object_set(data, "body", body);
+    }
+
+    json_decref(body);
+
+    return failure;
+}
+
+
+/* A problem document (RFC 9457) says it itself: ours, or the upstream's. */
+
+static json_t *
+ngx_http_approval_stream_reason(ngx_http_approval_stream_t *stream,
+    json_t *body)
+{
+    const char  *title, *detail;
+
+    title = json_string_value(json_object_get(body, "title"));
+    detail = json_string_value(json_object_get(body, "detail"));
+
+    if (title) {
+        return json_sprintf("%s%s%s", title, detail ? ". " : "",
+                            detail ? detail : "");
+    }
+
+    if (stream->status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return json_sprintf("The call ended with HTTP status %d",
+                            (int) stream->status);
+    }
+
+    return json_sprintf("The call was answered with HTTP status %d, and "
+                        "neither plain JSON nor events",
+                        (int) stream->status);
+}

@@ -4,8 +4,9 @@
 #
 # The Debian packages, listed here and nowhere else; installs what is missing:
 #
-#     sh conf/packages.sh [build] [run] [test] [memcheck]
+#     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp]
 #
+# mcp: what t/mcp_sdk.t runs the official SDK with, where there is no npm yet.
 # No service is started by it.  --list only prints the names.
 
 set -e
@@ -15,6 +16,13 @@ build="nginx nginx-dev gcc libc6-dev make dpkg-dev libcurl4-openssl-dev
 run="nginx redis-server openssl curl perl"
 test="chromium chromium-driver libnginx-mod-nchan"
 memcheck="valgrind"
+mcp="nodejs npm"
+
+# another node brings an npm of its own, and Debian's does not fit to it
+
+if command -v npm > /dev/null; then
+    mcp=
+fi
 
 only_list=no
 names=
@@ -26,6 +34,7 @@ for group in "${@:-build}"; do
         run)       names="$names $run" ;;
         test)      names="$names $run $test" ;;
         memcheck)  names="$names $memcheck" ;;
+        mcp)       names="$names $mcp" ;;
         *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
     esac
 done

@@ -1,0 +1,52 @@
+// Copyright (C) ngx_http_approval_module contributors
+//
+// One tool call by the official SDK's client, told as a line of JSON; before
+// that, a line on stderr for each progress notification:
+//
+//     node client.mjs URL '{"name": ..., "arguments": ..., "options": ...}'
+//
+// "progress": false asks for none; "options" are the SDK's request options.
+
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport }
+    from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+
+const [url, text] = process.argv.slice(2);
+const call = JSON.parse(text);
+
+const client = new Client({ name: 'agent-7', version: '1.0.0' });
+const told = { progress: [], errors: [] };
+
+client.onerror = (error) => told.errors.push(String(error));
+
+await client.connect(new StreamableHTTPClientTransport(new URL(url), {
+    requestInit: { headers: { 'X-Agent': 'agent-7' } },
+}));
+
+told.tools = (await client.listTools()).tools.length;
+
+const options = { ...call.options };
+
+if (call.progress !== false) {
+    options.onprogress = (progress) => {
+        told.progress.push(progress);
+        console.error('progress');
+    };
+}
+
+const start = Date.now();
+
+try {
+    told.result = await client.callTool(
+        { name: call.name, arguments: call.arguments }, undefined, options);
+
+} catch (error) {
+    told.error = { code: error.code, message: error.message,
+                   data: error.data };
+}
+
+told.ms = Date.now() - start;
+
+console.log(JSON.stringify(told));
+
+await client.close();

@@ -23,8 +23,16 @@ my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
         rule shadow { mcp_tool shadowed; deny; mode shadow; }
         rule never  { mcp_tool rm; deny "never in production"; }
     }
+    approval_policy bulk {
+        rule tool { mcp_tool db.drop; deny; }
+        rule bulk { match json:/*/op drop; deny; }
+        rule not  { match json:/method !~.; deny; }
+    }
+    approval_policy plain { rule rm { match json:/method rm; deny; } }
 EOF
     location /mcp { approval mcp; proxy_pass %%UP%%; }
+    location /bulk { approval bulk; proxy_pass %%UP%%; }
+    location /plain { approval plain; proxy_pass %%UP%%; }
 EOF
 
 
@@ -134,6 +142,18 @@ ok(!(grep { !$_->{result}{isError} } @{ $r->json }), 'all are refused');
 is($gw->send(post([ call('db.read'), call('rm') ]))->read->json->[1]{result}
    {isError}, JSON::PP::true(), 'one denied element denies all');
 
+# A batch is an array, too: what looks at it as such still does
+
+is($gw->send(POST => '/bulk', json => [ { op => 'drop' } ])->read->status, 403,
+   'a rule on the elements of an array');
+is($gw->send(POST => '/bulk',
+             json => [ { op => 'drop', method => 'x' } ])->read->status, 403,
+   'also where one looks like a call');
+is($gw->send(POST => '/bulk', json => [ call('db.read'), call('db.list') ])
+   ->read->status, 200, 'others pass');
+is($gw->send(POST => '/plain', json => [ call('x', method => 'rm') ])
+   ->read->status, 403, 'batches without any mcp_tool are judged as well');
+
 $r = $gw->send(post([ call('db.drop'), call('iam.grant') ]))->read;
 is($r->status, 400, 'two rules in one batch');
 is($r->json->{type}, 'urn:approval:mixed-batch', 'its type');
@@ -152,6 +172,17 @@ for ([ 'Mcp-Method' => 'tools/call', 1 ], [ 'Mcp-Method' => 'tools/list', 0 ],
     $r = $gw->send(post(call('db.read'), headers => [ $name => $value ]))->read;
     is($r->status, $good ? 200 : 400, "$name: $value");
     is($r->json->{type}, 'urn:approval:header-mismatch', 'its type') if !$good;
+}
+
+for ([ 'two copies', call('db.read'),
+       [ 'Mcp-Name' => 'db.read', 'mcp-name' => 'db.drop' ] ],
+     [ 'a batch', [ call('db.read') ], [ 'Mcp-Method' => 'tools/call' ] ])
+{
+    my ($name, $json, $headers) = @$_;
+
+    $r = $gw->send(post($json, headers => $headers))->read;
+    is($r->status, 400, "headers that repeat the call: $name");
+    is($r->json->{type}, 'urn:approval:header-mismatch', 'its type');
 }
 
 # The form that the client accepts

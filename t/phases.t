@@ -466,6 +466,8 @@ my @strict = (
       'override-header' ],
     [ 'the same, by try_files', '/tryp/a', [ 'X-Original-URL' => '/never' ],
       'override-header' ],
+    [ 'the same, as CGI reads it', '/none/a', [ 'X_HTTP_Method-Override' => 'x' ],
+      'override-header' ],
 );
 
 for my $row (@strict) {

@@ -391,6 +391,75 @@ push @tables,
             grep { !/^a\/%2e%2e/ } @ambiguous ] }
         $loose, $other, $allows;
 
+# what a client may send two of, and a rule sees one
+
+my $QUERY = '400 ambiguous-query';
+my $HEADER = '400 ambiguous-header';
+
+table('an argument that stands twice', 'match $arg_force 1;',
+      [{ target => '?force=1' }, 1], [{ target => '?force=0' }, 0],
+      [{ target => '?force=0&force=1' }, $QUERY],
+      [{ target => '?FORCE=0&force=1' }, $QUERY],
+      [{ target => '?force=0;force=1' }, $QUERY],
+      [{ target => '?force=0&force[]=1' }, $QUERY],
+      [{ target => '?a=0&a=1&force=0' }, 0]);
+table('an argument in disguise', 'match $arg_force true;',
+      [{ target => '?force=%74rue' }, $QUERY],
+      [{ target => '?%66orce=true' }, $QUERY],
+      [{ target => '?force=a%20b%2Fc+d%7e' }, 0],
+      [{ target => '?force=%e2%82%ac' }, 0]);
+table('a query in disguise', 'match "$host?$args" ~force;',
+      [{ target => '?%66orce=true' }, $QUERY], [{ target => '?x=y' }, 0]);
+table('a header that stands twice', 'match $http_x_env prod;',
+      [{ headers => ['X-Env' => 'prod'] }, 1],
+      [{ headers => ['X-Env' => 'dev', 'X-Env' => 'prod'] }, $HEADER],
+      [{ headers => ['x-env' => 'dev', 'X-ENV' => 'dev'] }, $HEADER],
+      [{ headers => ['X-Env' => 'dev', 'X-Enw' => 'prod'] }, 0]);
+table('addresses are one list', 'match $http_x_forwarded_for ~1.2.3.4;',
+      [{ headers => ['X-Forwarded-For' => '9.9.9.9',
+                     'X-Forwarded-For' => '1.2.3.4'] }, 1]);
+
+push @tables, [ 'two of what no rule reads', $other,
+    [{ target => '?a=1&a=%61', headers => ['X-Env' => 'a', 'X-Env' => 'b'] },
+     0] ];
+
+my $loosely = place('strict_path off; rule a { match $arg_f 1; '
+                    . 'match $http_x_env ^; deny; }');
+
+push @tables, [ 'and where strict_path is off', $loosely,
+    [{ target => '?f=0&f=1', headers => ['X-Env' => 'a', 'X-Env' => 'b'] },
+     0] ];
+
+
+# a body that another reader takes for the same fields
+
+my $typed = sub { [ { method => 'POST', body => $_[0],
+                      headers => [ 'Content-Type' => $_[1] ] }, $_[2] ] };
+
+table('no form', 'match form:op drop;',
+      $typed->('op=drop', 'application/x-www-form-urlencoded', 1),
+      $typed->("--x\r\nContent-Disposition: form-data; name=\"op\"\r\n\r\n"
+               . "drop\r\n--x--\r\n", 'multipart/form-data; boundary=x', $BAD),
+      $typed->('{"op":"drop"}', 'application/json', $BAD),
+      $typed->('  {"op":"drop"}', 'application/json', $BAD),
+      $typed->("\xef\xbb\xbf{\"op\":\"drop\"}", 'application/json', $BAD),
+      $typed->('<op>drop</op>', 'text/xml', $BAD),
+      $typed->("op=drop\n", 'application/x-www-form-urlencoded', $BAD),
+      $typed->('text=a {b} [c] "d" e', 'text/plain', 0));
+
+json('members in another case', 'match json:/params/op drop;',
+     ['{"params":{"op":"drop"}}', 1],
+     ['{"params":{"Op":"drop"}}', $BAD],
+     ['{"PARAMS":{"op":"drop"}}', $BAD],
+     ['{"params":{"op":"read","oP":"drop"}}', $BAD],
+     ['{"params":{"opp":"drop","o":1},"param":{"OP":1}}', 0],
+     ['{"params":{"other":{"OP":"drop"}}}', 0]);
+json('members in another case, below any', 'match json:/*/key drop;',
+     ['[{"x":1},{"key":"drop"}]', 1], ['{"a":{"KEY":"drop"}}', $BAD],
+     ["[{\"x\":1},{\"\xe2\x84\xaaey\":\"drop\"}]", $BAD],
+     ['[{"x":1},{"kex":"drop"}]', 0]);
+
+
 my @override = qw(X-HTTP-Method-Override X-HTTP-Method X-Method-Override
                   X-Original-URL X-Rewrite-URL);
 

@@ -206,6 +206,12 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
 
     policy->judges = judges;
     policy->judges_path &= judges;
+    policy->judges_query &= judges;
+
+    if (!judges) {
+        policy->judged_headers = NULL;
+        policy->judged_args = NULL;
+    }
 
     return ngx_http_approval_policy_digest(cf, policy);
 }

@@ -14,6 +14,12 @@ static ngx_int_t ngx_http_approval_conf_subject(ngx_conf_t *cf,
 static ngx_int_t ngx_http_approval_conf_variable(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy, ngx_str_t *text,
     ngx_http_approval_subject_t *subject);
+static ngx_int_t ngx_http_approval_conf_reads(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy, ngx_str_t *text);
+static ngx_int_t ngx_http_approval_conf_read(ngx_conf_t *cf,
+    ngx_array_t **list, ngx_str_t *name, u_char dash);
+static ngx_uint_t ngx_http_approval_conf_next_name(ngx_str_t *text,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_approval_conf_names(ngx_str_t *text,
     const char *name);
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
@@ -199,6 +205,10 @@ ngx_http_approval_conf_variable(ngx_conf_t *cf,
         policy->judges_path = 1;
     }
 
+    if (ngx_http_approval_conf_reads(cf, policy, text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     subject->kind = APPROVAL_SUBJECT_VARIABLE;
 
     name.data = text->data + 1;
@@ -239,15 +249,126 @@ ngx_http_approval_conf_variable(ngx_conf_t *cf,
 }
 
 
-/* Does the text have "$name" or "${name}"? */
+/* Of what a client may send two, and nginx shows one. */
+
+static ngx_int_t
+ngx_http_approval_conf_reads(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy, ngx_str_t *text)
+{
+    ngx_str_t  name, rest;
+
+    rest = *text;
+
+    if (ngx_http_approval_conf_names(text, "args")
+        || ngx_http_approval_conf_names(text, "query_string")
+        || ngx_http_approval_conf_names(text, "request_uri")
+        || ngx_http_approval_conf_names(text, "request"))
+    {
+        policy->judges_query = 1;
+    }
+
+    while (ngx_http_approval_conf_next_name(&rest, &name)) {
+
+        if (name.len > 4
+            && ngx_strncasecmp(name.data, (u_char *) "arg_", 4) == 0)
+        {
+            name.data += 4;
+            name.len -= 4;
+
+            policy->judges_query = 1;
+
+            if (ngx_http_approval_conf_read(cf, &policy->judged_args, &name,
+                                            '_')
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+
+        if (name.len > 5
+            && ngx_strncasecmp(name.data, (u_char *) "http_", 5) == 0)
+        {
+            name.data += 5;
+            name.len -= 5;
+
+            if (ngx_http_approval_conf_read(cf, &policy->judged_headers, &name,
+                                            '-')
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* In lower case, once; of two headers nginx shows all values. */
+
+static ngx_int_t
+ngx_http_approval_conf_read(ngx_conf_t *cf, ngx_array_t **list,
+    ngx_str_t *name, u_char dash)
+{
+    u_char      *p;
+    ngx_str_t   *names;
+    ngx_uint_t   i;
+
+    p = ngx_pnalloc(cf->pool, name->len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_strlow(p, name->data, name->len);
+    p[name->len] = '\0';
+
+    for (i = 0; i < name->len; i++) {
+        if (p[i] == '_') {
+            p[i] = dash;
+        }
+    }
+
+    if (ngx_strcmp(p, "cookie") == 0 || ngx_strcmp(p, "x-forwarded-for") == 0)
+    {
+        return NGX_OK;
+    }
+
+    if (*list == NULL) {
+        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+        if (*list == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    names = (*list)->elts;
+
+    for (i = 0; i < (*list)->nelts; i++) {
+        if (names[i].len == name->len
+            && ngx_memcmp(names[i].data, p, name->len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    names = ngx_array_push(*list);
+    if (names == NULL) {
+        return NGX_ERROR;
+    }
+
+    names->len = name->len;
+    names->data = p;
+
+    return NGX_OK;
+}
+
+
+/* The next "$name" or "${name}" of the text, which goes on behind it. */
 
 static ngx_uint_t
-ngx_http_approval_conf_names(ngx_str_t *text, const char *name)
+ngx_http_approval_conf_next_name(ngx_str_t *text, ngx_str_t *name)
 {
-    size_t   len;
     u_char  *p, *last;
 
-    len = ngx_strlen(name);
     last = text->data + text->len;
 
     for (p = text->data; p < last; p++) {
@@ -256,14 +377,40 @@ ngx_http_approval_conf_names(ngx_str_t *text, const char *name)
             continue;
         }
 
-        if (p + 1 < last && p[1] == '{') {
+        p++;
+
+        if (p < last && *p == '{') {
             p++;
         }
 
-        if ((size_t) (last - p - 1) >= len
-            && ngx_strncasecmp(p + 1, (u_char *) name, len) == 0
-            && (p + 1 + len == last
-                || !ngx_http_approval_conf_name_char(p[1 + len])))
+        name->data = p;
+
+        while (p < last && ngx_http_approval_conf_name_char(*p)) {
+            p++;
+        }
+
+        name->len = p - name->data;
+
+        text->data = p;
+        text->len = last - p;
+
+        return 1;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_conf_names(ngx_str_t *text, const char *name)
+{
+    ngx_str_t  rest, found;
+
+    rest = *text;
+
+    while (ngx_http_approval_conf_next_name(&rest, &found)) {
+        if (found.len == ngx_strlen(name)
+            && ngx_strncasecmp(found.data, (u_char *) name, found.len) == 0)
         {
             return 1;
         }

@@ -24,6 +24,7 @@ typedef enum {
 } form_name_e;
 
 
+static const char *form_foreign(approval_str_t body);
 static int form_next(approval_str_t *s);
 static int form_hex(unsigned char c);
 static approval_str_t form_split(approval_str_t *s, unsigned char c);
@@ -48,6 +49,12 @@ approval_form_get(approval_str_t body, approval_str_t name,
 
     start = out->len;
     found = 0;
+
+    *err = form_foreign(body);
+
+    if (*err) {
+        goto failed;
+    }
 
     while (body.len) {
         field = form_split(&body, '&');
@@ -149,6 +156,45 @@ approval_form_each(approval_str_t body, approval_form_visit_pt visit,
     approval_buf_wipe(&value);
 
     return rc;
+}
+
+
+/*
+ * A server that goes by the Content-Type finds the same fields in a multipart
+ * or JSON body, where we would call them absent.
+ */
+
+static const char *
+form_foreign(approval_str_t body)
+{
+    size_t  i;
+
+    i = 0;
+
+    if (body.len >= 3 && body.data[0] == 0xef && body.data[1] == 0xbb
+        && body.data[2] == 0xbf)
+    {
+        return "byte order mark before form";
+    }
+
+    while (i < body.len && body.data[i] == ' ') {
+        i++;
+    }
+
+    if (i < body.len
+        && (body.data[i] == '{' || body.data[i] == '['
+            || body.data[i] == '<' || body.data[i] == '"'))
+    {
+        return "JSON or XML where a form is read";
+    }
+
+    for ( /* void */ ; i < body.len; i++) {
+        if (body.data[i] && (body.data[i] < 0x20 || body.data[i] == 0x7f)) {
+            return "line or control character in form: is it multipart?";
+        }
+    }
+
+    return NULL;
 }
 
 

@@ -20,8 +20,9 @@
  *   APPROVAL_DECLINED  absent
  *   APPROVAL_ERROR     malformed escape, NUL, or the field stands twice, also
  *                      as a server would see it that takes "name[]", " name"
- *                      or (for name_x) "name.x" for it, or ";" for "&": *err
- *                      says which
+ *                      or (for name_x) "name.x" for it, or ";" for "&"; no
+ *                      form at all, but JSON, XML or multipart: *err says
+ *                      which
  */
 int approval_form_get(approval_str_t body, approval_str_t name,
     approval_buf_t *out, const char **err);

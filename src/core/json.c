@@ -7,24 +7,10 @@
  */
 
 
-#include "core/json.h"
+#include "core/json_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-
-typedef struct {
-    char                     *key;     /* NUL-terminated, unescaped     */
-    size_t                    index;
-    unsigned                  any;     /* "*"                           */
-    unsigned                  number;  /* names an array's element, too */
-} json_segment_t;
-
-
-struct approval_json_pointer_s {
-    size_t                    n;
-    json_segment_t            segments[];
-};
 
 
 /* What is done at a pointer's end: visit, mask or remove. */

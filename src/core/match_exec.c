@@ -599,6 +599,12 @@ approval_match_body_json(approval_match_subject_t *s,
         return APPROVAL_MATCH_RULE;
     }
 
+    if (approval_json_pointer_respelled(s->pointer, in->json)) {
+        *err = "JSON has a member whose name differs from the rule's in case "
+               "only";
+        return APPROVAL_MATCH_UNREADABLE;
+    }
+
     if (s->atexts > APPROVAL_MATCH_KEEP / sizeof(approval_match_text_t)) {
         free(s->texts);
         s->texts = NULL;

@@ -333,6 +333,35 @@ path_query(const unsigned char *p, const unsigned char *last)
 }
 
 
+/* "~" is left out: there are honest clients that escape it. */
+
+const char *
+approval_path_query_escapes(approval_str_t query)
+{
+    int                   c;
+    const unsigned char  *p, *last;
+
+    last = query.data + query.len;
+
+    for (p = query.data; p < last; p++) {
+
+        if (*p != '%') {
+            continue;
+        }
+
+        c = path_hex(p, last);
+
+        if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+            || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')
+        {
+            return "encoded unreserved character in query";
+        }
+    }
+
+    return NULL;
+}
+
+
 static int
 path_hex(const unsigned char *p, const unsigned char *last)
 {

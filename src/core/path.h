@@ -31,5 +31,11 @@ const char *approval_path_ambiguous(approval_str_t target);
  */
 int approval_path_plain(approval_str_t target);
 
+/*
+ * Why two readers could read the query differently: one that decodes it, and
+ * a rule, which does not.  NULL: they could not.
+ */
+const char *approval_path_query_escapes(approval_str_t query);
+
 
 #endif /* APPROVAL_PATH_H */

@@ -117,6 +117,9 @@ static const ngx_http_approval_meaning_t  ngx_http_approval_meanings[] = {
                               "415 if it is encoded" },
     { "body-too-large", 413, "a rule reads the body, and it is too large" },
     { "ambiguous-path", 400, "send the path in its plain form" },
+    { "ambiguous-query", 400, "send each argument once, and escape only what "
+                              "has to be" },
+    { "ambiguous-header", 400, "send that header once" },
     { "override-header", 400, "send the request without that header" },
     { "mixed-batch", 400, "send the elements one by one" },
     { "header-mismatch", 400, "the MCP headers and the body disagree" },

@@ -238,13 +238,23 @@ ngx_http_approval_headers_drop(ngx_http_request_t *r,
 }
 
 
-/* With an underscore it is the same to whatever reads it as HTTP_APPROVAL_. */
+/*
+ * With an underscore, or anything else that is no letter, it is the same to
+ * whatever reads it as HTTP_APPROVAL_.
+ */
 
 ngx_uint_t
 ngx_http_approval_header_ours(ngx_str_t *name)
 {
-    return name->len > 9
-           && (name->data[8] == '-' || name->data[8] == '_')
+    u_char  c;
+
+    if (name->len < 10) {
+        return 0;
+    }
+
+    c = ngx_tolower(name->data[8]);
+
+    return !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9')
            && ngx_strncasecmp(name->data, (u_char *) "approval", 8) == 0;
 }
 
@@ -285,6 +295,30 @@ ngx_http_approval_header_push(ngx_http_request_t *r, const char *name,
     h->value = *value;
 
     return NGX_OK;
+}
+
+
+/* Is it of that (lower-case) name, also to those who see dashes as "_"? */
+
+ngx_uint_t
+ngx_http_approval_header_is(ngx_table_elt_t *h, ngx_str_t *name)
+{
+    u_char      c;
+    ngx_uint_t  i;
+
+    if (h->key.len != name->len) {
+        return 0;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        c = h->lowcase_key[i];
+
+        if (c != name->data[i] && (c != '_' || name->data[i] != '-')) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 

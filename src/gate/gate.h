@@ -65,6 +65,8 @@ typedef enum {
     NGX_HTTP_APPROVAL_REFUSE_BODY,
     NGX_HTTP_APPROVAL_REFUSE_ENCODING,
     NGX_HTTP_APPROVAL_REFUSE_PATH,
+    NGX_HTTP_APPROVAL_REFUSE_QUERY,
+    NGX_HTTP_APPROVAL_REFUSE_HEADER,
     NGX_HTTP_APPROVAL_REFUSE_OVERRIDE,
     NGX_HTTP_APPROVAL_REFUSE_REASON,
     NGX_HTTP_APPROVAL_REFUSE_IDENTITY,
@@ -195,14 +197,16 @@ ngx_uint_t ngx_http_approval_unconcerned(ngx_http_request_t *r,
 void ngx_http_approval_judge(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,
     ngx_http_approval_verdict_t *verdict);
-ngx_int_t ngx_http_approval_strict(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy, ngx_http_approval_refusal_e *refusal,
-    const char **detail);
 json_t *ngx_http_approval_judged(ngx_http_approval_hold_t *hold,
     json_t *masked);
 ngx_int_t ngx_http_approval_captures(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_evidence(ngx_http_approval_hold_t *hold,
     json_t *masked);
+
+/* strict.c: NGX_DECLINED: *refusal, and *detail if not NULL, say why. */
+ngx_int_t ngx_http_approval_strict(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_refusal_e *refusal,
+    const char **detail);
 
 /* body.c */
 ngx_uint_t ngx_http_approval_encoded(ngx_http_request_t *r);
@@ -310,6 +314,7 @@ ngx_int_t ngx_http_approval_headers_drop(ngx_http_request_t *r,
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 ngx_uint_t ngx_http_approval_header_encoding(ngx_str_t *name);
+ngx_uint_t ngx_http_approval_header_is(ngx_table_elt_t *h, ngx_str_t *name);
 ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 

@@ -8,8 +8,6 @@
 
 #include "gate/gate.h"
 
-#include "core/path.h"
-
 
 #define NGX_HTTP_APPROVAL_SHOWN_MATCH  512
 
@@ -31,6 +29,13 @@ static void ngx_http_approval_judge_one(ngx_http_approval_policy_t *policy,
     approval_match_input_t *in, ngx_http_approval_verdict_t *verdict);
 static void ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
     approval_match_input_t *in, ngx_http_approval_verdict_t *verdict);
+static ngx_uint_t ngx_http_approval_judge_worse(
+    ngx_http_approval_verdict_t *worst, ngx_http_approval_verdict_t *one);
+static ngx_uint_t ngx_http_approval_judge_whole(
+    ngx_http_approval_policy_t *policy, approval_match_input_t *in,
+    ngx_http_approval_verdict_t *verdict);
+static int ngx_http_approval_judge_found(void *data, approval_str_t name,
+    approval_str_t value);
 static ngx_uint_t ngx_http_approval_is_batch(json_t *json);
 static int ngx_http_approval_judge_value(void *data, unsigned subject,
     approval_str_t *value);
@@ -48,21 +53,6 @@ static int ngx_http_approval_evidence_visit(void *data, approval_str_t name,
 static int ngx_http_approval_evidence_shown(void *data, json_t *value);
 
 
-/*
- * Headers that make an upstream read another method or path than nginx did,
- * by length and lower-case name.
- */
-
-static ngx_str_t  ngx_http_approval_overrides[] = {
-    ngx_string("x-http-method-override"),
-    ngx_string("x-http-method"),
-    ngx_string("x-method-override"),
-    ngx_string("x-original-url"),
-    ngx_string("x-rewrite-url"),
-    ngx_null_string
-};
-
-
 void
 ngx_http_approval_judge(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,
@@ -73,7 +63,7 @@ ngx_http_approval_judge(ngx_http_request_t *r,
 
     ngx_http_approval_judge_input(&ctx, r, policy, body, &in);
 
-    if (body && policy->mcp && ngx_http_approval_is_batch(body->json)) {
+    if (body && ngx_http_approval_is_batch(body->json)) {
         ngx_http_approval_judge_batch(policy, &in, verdict);
         return;
     }
@@ -180,6 +170,13 @@ ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
     worst.match = APPROVAL_MATCH_NONE;
     worst.outcome = NGX_HTTP_APPROVAL_ALLOW;
 
+    if (ngx_http_approval_judge_whole(policy, in, &one)
+        && ngx_http_approval_judge_worse(&worst, &one))
+    {
+        *verdict = worst;
+        return;
+    }
+
     for (i = 0; i < json_array_size(batch); i++) {
 
         in->json = json_array_get(batch, i);
@@ -192,48 +189,102 @@ ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
 
         ngx_http_approval_judge_one(policy, in, &one);
 
-        if (one.match != APPROVAL_MATCH_NONE
-            && one.match != APPROVAL_MATCH_RULE)
-        {
-            worst = one;
+        if (ngx_http_approval_judge_worse(&worst, &one)) {
             break;
-        }
-
-        /* in shadow it stops nothing: it stands where no other rule does */
-
-        if (one.rule && one.rule->mode == NGX_HTTP_APPROVAL_SHADOW
-            && one.outcome != NGX_HTTP_APPROVAL_ALLOW)
-        {
-            if (worst.rule == NULL) {
-                worst = one;
-            }
-
-            continue;
-        }
-
-        if (one.outcome == NGX_HTTP_APPROVAL_DENY) {
-            worst = one;
-            break;
-        }
-
-        if (one.outcome == NGX_HTTP_APPROVAL_REQUIRE) {
-
-            if (worst.rule && worst.rule != one.rule
-                && worst.rule->mode != NGX_HTTP_APPROVAL_SHADOW)
-            {
-                worst.match = APPROVAL_MATCH_UNREADABLE;
-                worst.batch = 1;
-                worst.err = "elements of the JSON-RPC batch fall under "
-                            "different rules: send them one by one";
-                break;
-            }
-
-            worst = one;
         }
     }
 
     in->json = batch;
     *verdict = worst;
+}
+
+
+/* Is it as bad as can be? */
+
+static ngx_uint_t
+ngx_http_approval_judge_worse(ngx_http_approval_verdict_t *worst,
+    ngx_http_approval_verdict_t *one)
+{
+    if (one->match != APPROVAL_MATCH_NONE && one->match != APPROVAL_MATCH_RULE)
+    {
+        *worst = *one;
+        return 1;
+    }
+
+    /* in shadow it stops nothing: it stands where no other rule does */
+
+    if (one->rule && one->rule->mode == NGX_HTTP_APPROVAL_SHADOW
+        && one->outcome != NGX_HTTP_APPROVAL_ALLOW)
+    {
+        if (worst->rule == NULL) {
+            *worst = *one;
+        }
+
+        return 0;
+    }
+
+    if (one->outcome == NGX_HTTP_APPROVAL_DENY) {
+        *worst = *one;
+        return 1;
+    }
+
+    if (one->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
+        return 0;
+    }
+
+    if (worst->rule && worst->rule != one->rule
+        && worst->rule->mode != NGX_HTTP_APPROVAL_SHADOW)
+    {
+        worst->match = APPROVAL_MATCH_UNREADABLE;
+        worst->batch = 1;
+        worst->err = "elements of the JSON-RPC batch fall under different "
+                     "rules: send them one by one";
+        return 1;
+    }
+
+    *worst = *one;
+
+    return 0;
+}
+
+
+/*
+ * Rules may look at the array itself, say at "json:/0/op": an element that looks
+ * like a call must not put them out of action.  What they do not find in an
+ * array says nothing.
+ */
+
+static ngx_uint_t
+ngx_http_approval_judge_whole(ngx_http_approval_policy_t *policy,
+    approval_match_input_t *in, ngx_http_approval_verdict_t *verdict)
+{
+    ngx_uint_t  found;
+
+    ngx_http_approval_judge_one(policy, in, verdict);
+
+    if (verdict->match != APPROVAL_MATCH_RULE) {
+        return verdict->match != APPROVAL_MATCH_NONE;
+    }
+
+    found = 0;
+
+    (void) approval_match_evidence(policy->match, verdict->rule->number, in,
+                                   ngx_http_approval_judge_found, &found);
+    return found;
+}
+
+
+static int
+ngx_http_approval_judge_found(void *data, approval_str_t name,
+    approval_str_t value)
+{
+    ngx_uint_t *found = data;
+
+    if (value.len && name.len >= 5 && ngx_strncmp(name.data, "json:", 5) == 0) {
+        *found = 1;
+    }
+
+    return APPROVAL_OK;
 }
 
 
@@ -317,93 +368,6 @@ ngx_http_approval_judge_variable(ngx_http_request_t *r,
 
 
 /*
- * What two readers could read differently is refused before it is judged, in
- * policies that judge the path. Copies of our own headers are removed.
- */
-
-ngx_int_t
-ngx_http_approval_strict(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy, ngx_http_approval_refusal_e *refusal,
-    const char **detail)
-{
-    ngx_str_t        *name;
-    ngx_uint_t        i, copies;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    copies = 0;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].lowcase_key[0] == 'a') {
-                copies |= ngx_http_approval_header_ours(&h[i].key);
-                continue;
-            }
-
-            if (h[i].lowcase_key[0] != 'x' || h[i].key.len < 13
-                || !policy->judges || !policy->strict_path)
-            {
-                continue;
-            }
-
-            for (name = ngx_http_approval_overrides; name->len; name++) {
-                if (h[i].key.len == name->len
-                    && ngx_memcmp(h[i].lowcase_key, name->data, name->len)
-                       == 0)
-                {
-                    *refusal = NGX_HTTP_APPROVAL_REFUSE_OVERRIDE;
-                    *detail = (char *) name->data;
-                    return NGX_DECLINED;
-                }
-            }
-        }
-    }
-
-    /* after a hold they are ours */
-
-    if (copies && ngx_http_approval_hold_of(r) == NULL
-        && ngx_http_approval_strip(r) != NGX_OK)
-    {
-        *refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
-        *detail = NULL;
-        return NGX_DECLINED;
-    }
-
-    /* nginx took the target's host, approvers would see the header's */
-
-    if (r->schema_start && !r->internal && policy->judges
-        && policy->strict_path)
-    {
-        *refusal = NGX_HTTP_APPROVAL_REFUSE_PATH;
-        *detail = "absolute form of the request target";
-        return NGX_DECLINED;
-    }
-
-    /* of the raw path a redirect to another URI leaves nothing */
-
-    if (policy->judges_path && policy->strict_path
-        && (!r->internal || r->valid_unparsed_uri)
-        && (r->complex_uri || r->quoted_uri
-            || !approval_path_plain(
-                             ngx_http_approval_core_str(&r->unparsed_uri))))
-    {
-        *detail = approval_path_ambiguous(
-                               ngx_http_approval_core_str(&r->unparsed_uri));
-        if (*detail) {
-            *refusal = NGX_HTTP_APPROVAL_REFUSE_PATH;
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/*
  * For what follows a verdict: in a batch, "the body" is the first element that
  * the rule holds.
  */
@@ -418,7 +382,7 @@ ngx_http_approval_judge_element(ngx_http_approval_hold_t *hold,
 
     batch = in->json;
 
-    if (!hold->rule->policy->mcp || !ngx_http_approval_is_batch(batch)) {
+    if (!ngx_http_approval_is_batch(batch)) {
         return batch;
     }
 

@@ -16,7 +16,7 @@
 static json_t *ngx_http_approval_mcp_result(json_t *id, const char *text,
     json_t *meta);
 static ngx_int_t ngx_http_approval_mcp_same(ngx_http_request_t *r,
-    const char *header, json_t *value);
+    ngx_str_t *header, json_t *value);
 
 
 /*
@@ -110,39 +110,59 @@ ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold)
 {
     json_t  *json;
 
+    static ngx_str_t  method = ngx_string("mcp-method");
+    static ngx_str_t  name = ngx_string("mcp-name");
+
     json = hold->body->json;
 
-    if (!hold->lcf->policy->mcp || !json_is_object(json)) {
+    if (!hold->lcf->policy->mcp || json == NULL) {
         return NGX_OK;
     }
 
-    if (ngx_http_approval_mcp_same(hold->request, "mcp-method",
+    if (ngx_http_approval_mcp_same(hold->request, &method,
                                    json_object_get(json, "method"))
         != NGX_OK)
     {
         return NGX_DECLINED;
     }
 
-    return ngx_http_approval_mcp_same(hold->request, "mcp-name",
+    return ngx_http_approval_mcp_same(hold->request, &name,
                           json_object_get(json_object_get(json, "params"),
                                           "name"));
 }
 
 
+/* Each copy of the header; a batch has no one method that it could repeat. */
+
 static ngx_int_t
-ngx_http_approval_mcp_same(ngx_http_request_t *r, const char *header,
+ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
     json_t *value)
 {
-    ngx_str_t  s;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
 
-    if (ngx_http_approval_header_in(r, header, &s) != NGX_OK) {
-        return NGX_OK;
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (!ngx_http_approval_header_is(&h[i], header)) {
+                continue;
+            }
+
+            if (!json_is_string(value)
+                || json_string_length(value) != h[i].value.len
+                || ngx_memcmp(json_string_value(value), h[i].value.data,
+                              h[i].value.len)
+                   != 0)
+            {
+                return NGX_DECLINED;
+            }
+        }
     }
 
-    return (json_is_string(value)
-            && json_string_length(value) == s.len
-            && ngx_memcmp(json_string_value(value), s.data, s.len) == 0)
-           ? NGX_OK : NGX_DECLINED;
+    return NGX_OK;
 }
 
 

@@ -117,6 +117,14 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
     { 400, 0, "ambiguous-path", "The request's path can be read in two ways",
       "Send the path in its plain, normalized form." },
 
+    [NGX_HTTP_APPROVAL_REFUSE_QUERY] =
+    { 400, 0, "ambiguous-query", "The request's query can be read in two ways",
+      "Send each argument once, and escape only what has to be." },
+
+    [NGX_HTTP_APPROVAL_REFUSE_HEADER] =
+    { 400, 0, "ambiguous-header", "A header that a rule reads stands twice",
+      "Send it once." },
+
     [NGX_HTTP_APPROVAL_REFUSE_OVERRIDE] =
     { 400, 0, "override-header", "A header asks for another method or path",
       "Send the request with the method and path that it means, without "

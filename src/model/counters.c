@@ -82,7 +82,8 @@ static const char  *ngx_http_approval_types[] = {
     "denied", "policy", "expired", "cancelled", "already-executed",
     "action-lost", "restarting", "store-unavailable", "audit-unavailable",
     "too-many-pending", "body-too-large", "body-unreadable",
-    "ambiguous-path", "override-header", "reason-required",
+    "ambiguous-path", "ambiguous-query", "ambiguous-header",
+    "override-header", "reason-required",
     "identity-required", "match-limit", "mixed-batch", "header-mismatch",
     "requester-left", "frozen", "requester-frozen", "policy-frozen",
     "cooling-down", "cool-down", "internal", "other", NULL

@@ -135,9 +135,14 @@ struct ngx_http_approval_policy_s {
                                                    matcher's subject numbers  */
     ngx_str_t                      digest;      /* "sha256:...", of the text  */
     approval_buf_t                 text;        /* while parsing only         */
+    ngx_array_t                   *judged_headers;  /* of ngx_str_t: those
+                                                   that a rule reads by
+                                                   $http_NAME, or NULL        */
+    ngx_array_t                   *judged_args; /* the same, by $arg_NAME     */
     unsigned                       judges:1;    /* something is not allowed   */
     unsigned                       judges_path:1;   /* ... and a rule is on
                                                        the path               */
+    unsigned                       judges_query:1;  /* ... on the query       */
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
     unsigned                       reads_json:1;    /* a rule reads a body    */

@@ -67,6 +67,9 @@ test_get(void)
 
     static const char  twice[] = "form field stands twice";
     static const char  escape[] = "malformed escape in form";
+    static const char  foreign[] = "JSON or XML where a form is read";
+    static const char  control[] =
+        "line or control character in form: is it multipart?";
     static const char  spelling[] =
         "form field stands under a second spelling of its name";
     static const char  hidden[] =
@@ -116,6 +119,18 @@ test_get(void)
     get("a=1;a=2", "a", APPROVAL_ERROR, hidden);
     get("b=1;%61=2", "a", APPROVAL_ERROR, hidden);
     get("b=1%3Ba=2", "a", APPROVAL_DECLINED, "");
+
+    get("  {\"a\":1}", "a", APPROVAL_ERROR, foreign);
+    get("[1]", "a", APPROVAL_ERROR, foreign);
+    get("\"a\"", "a", APPROVAL_ERROR, foreign);
+    get("<a>1</a>", "a", APPROVAL_ERROR, foreign);
+    get("b={}&a=<\"[", "a", APPROVAL_OK, "<\"[");
+    get("\xef\xbb\xbf" "a=1", "a", APPROVAL_ERROR,
+        "byte order mark before form");
+    get("a=1\n", "a", APPROVAL_ERROR, control);
+    get("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
+        "--b--", "a", APPROVAL_ERROR, control);
+    get("b=\x7f", "a", APPROVAL_ERROR, control);
 
     approval_buf_init(&out);
     rc = approval_form_get(nul, approval_str("a"), &out, &err);

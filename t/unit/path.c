@@ -98,6 +98,16 @@ main(void)
         { "/a%u002f", "malformed escape in path" }
     };
 
+    static const struct {
+        const char  *query;
+        int          refused;
+    } queries[] = {
+        { "", 0 }, { "a=1&b", 0 }, { "a=%20%2f%2F%7e%e2%82%ac%00", 0 },
+        { "a=%", 0 }, { "a=%4", 0 }, { "a=%zz", 0 }, { "%", 0 },
+        { "a=%41", 1 }, { "%7a", 1 }, { "a=1&%5f=2", 1 }, { "a=%2e", 1 },
+        { "a=%2D", 1 }, { "a=%30", 1 }, { "%%39", 1 }
+    };
+
     for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         reason = approval_path_ambiguous(approval_str(good[i]));
         ok(reason == NULL, "not ambiguous: target %zu%s%s", i,
@@ -113,6 +123,11 @@ main(void)
            "control character in path", "NUL in path");
     is_str(approval_str(approval_path_ambiguous((approval_str_t) { 0, NULL })),
            "empty target", "no target");
+
+    for (i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        reason = approval_path_query_escapes(approval_str(queries[i].query));
+        is_int(reason != NULL, queries[i].refused, queries[i].query);
+    }
 
     return test_done();
 }

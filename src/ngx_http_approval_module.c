@@ -7,6 +7,7 @@
 
 
 #include "conf/conf.h"
+#include "desk/freeze.h"
 #include "desk/metrics.h"
 #include "gate/gate.h"
 #include "notify/sender.h"
@@ -279,6 +280,10 @@ ngx_http_approval_link_event(void *data, ngx_uint_t ready)
                                    json_pack("{s:s}", "why",
                                              ready ? "the store is available"
                                                  : "the store is unavailable"));
+
+    if (ready) {
+        ngx_http_approval_freeze_carry(mcf);
+    }
 }
 
 

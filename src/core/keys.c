@@ -495,14 +495,33 @@ int
 approval_mac(approval_keyring_t *k, const char *purpose, approval_str_t data,
     unsigned char mac[APPROVAL_MAC_LEN])
 {
+    return approval_mac_by(k, 0, purpose, data, mac);
+}
+
+
+int
+approval_mac_by(approval_keyring_t *k, size_t n, const char *purpose,
+    approval_str_t data, unsigned char mac[APPROVAL_MAC_LEN])
+{
     approval_purpose_t  *p;
+
+    if (n >= k->n) {
+        return APPROVAL_DECLINED;
+    }
 
     p = approval_purpose(k, APPROVAL_USE_MAC, purpose);
     if (p == NULL) {
         return APPROVAL_ERROR;
     }
 
-    return approval_hmac(k, p->keys[0], data, mac);
+    return approval_hmac(k, p->keys[n], data, mac);
+}
+
+
+size_t
+approval_keyring_size(const approval_keyring_t *k)
+{
+    return k->n;
 }
 
 

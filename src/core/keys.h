@@ -45,6 +45,12 @@ int approval_mac(approval_keyring_t *k, const char *purpose,
 int approval_mac_verify(approval_keyring_t *k, const char *purpose,
     approval_str_t data, approval_str_t mac);
 
+/* By the n-th key, from 0; APPROVAL_DECLINED where there are fewer. */
+int approval_mac_by(approval_keyring_t *k, size_t n, const char *purpose,
+    approval_str_t data, unsigned char mac[APPROVAL_MAC_LEN]);
+
+size_t approval_keyring_size(const approval_keyring_t *k);
+
 /*
  * AES-256-GCM under a derived key: appended to out are a version byte, the
  * key's id (4 bytes), the iv (12 random bytes), the ciphertext and the tag.

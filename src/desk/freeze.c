@@ -26,7 +26,8 @@ typedef struct {
     ngx_str_t    person;
     int64_t      until;
     ngx_uint_t   ended;
-    u_char       hash[NGX_HTTP_APPROVAL_HASH_HEX];
+    ngx_str_t    hashes;
+    u_char       buf[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_freeze_t;
 
 
@@ -237,8 +238,10 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d)
         return ngx_http_approval_freeze_bad(d, err);
     }
 
-    value.data = work->hash;
-    value.len = APPROVAL_ID_LEN;
+    /* sealed for the place where it is stored */
+
+    value.data = work->hashes.data;
+    value.len = NGX_HTTP_APPROVAL_HASH_LEN;
 
     json_object_set_new(work->doc, "v", json_integer(1));
     json_object_set_new(work->doc, "kind", json_string("frozen"));
@@ -263,9 +266,10 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d)
     value.data = sealed.data;
     value.len = sealed.len;
 
-    op = ngx_http_approval_store_freeze(d->mcf->store, work->hash, work->until,
-                                        &value, ngx_http_approval_desk_answer,
-                                        d);
+    op = ngx_http_approval_store_freeze(d->mcf->store, &work->hashes,
+                                        NGX_HTTP_APPROVAL_FREEZE_NEW,
+                                        work->until, &value,
+                                        ngx_http_approval_desk_answer, d);
     approval_buf_free(&sealed);
 
     return ngx_http_approval_desk_wait(d, op, ngx_http_approval_freeze_done);
@@ -323,7 +327,7 @@ ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d, json_t *json)
 }
 
 
-/* What is named becomes the hash that the gates ask with. */
+/* What is named becomes the hashes that the gates ask with. */
 
 static const char *
 ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
@@ -356,8 +360,9 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
             return "This gateway has no such policy.";
         }
 
-        return ngx_http_approval_hash(d->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
-                                      &work->policy, 1, work->hash)
+        return ngx_http_approval_hashes(d->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                        &work->policy, 1, work->buf,
+                                        &work->hashes)
                == NGX_OK ? NULL : "The gateway has no memory left.";
     }
 
@@ -373,8 +378,9 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
                                        approval_buf_str(&person),
                                        &work->person)
            != NGX_OK
-        || ngx_http_approval_hash(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
-                                  &work->person, 1, work->hash)
+        || ngx_http_approval_hashes(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                    &work->person, 1, work->buf,
+                                    &work->hashes)
            != NGX_OK)
     {
         err = "The \"requester\" is no identity.";
@@ -663,7 +669,7 @@ ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
     }
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_thaw(d->mcf->store, work->hash,
+               ngx_http_approval_store_thaw(d->mcf->store, &work->hashes,
                                             ngx_http_approval_desk_answer, d),
                ngx_http_approval_thaw_done);
 }

@@ -106,8 +106,8 @@ static ngx_int_t
 ngx_http_approval_view_ask(ngx_http_approval_desk_t *d, json_t *doc,
     const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
 {
-    u_char                          hash[NGX_HTTP_APPROVAL_HASH_HEX];
-    ngx_str_t                       person;
+    u_char                          buf[NGX_HTTP_APPROVAL_HASHES];
+    ngx_str_t                       person, hashes;
     ngx_pool_cleanup_t             *cln;
     ngx_http_approval_op_t         *op;
     ngx_http_approval_view_work_t  *work;
@@ -137,14 +137,14 @@ ngx_http_approval_view_ask(ngx_http_approval_desk_t *d, json_t *doc,
 
     person = ngx_http_approval_json_get(doc, "person");
 
-    if (ngx_http_approval_hash(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
-                               &person, 1, hash)
+    if (ngx_http_approval_hashes(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                 &person, 1, buf, &hashes)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    op = ngx_http_approval_store_recent(d->mcf->store, hash,
+    op = ngx_http_approval_store_recent(d->mcf->store, &hashes,
                                         ngx_http_approval_desk_answer, d);
     if (op == NULL) {
         return ngx_http_approval_view_show(d, work->doc, &work->reply, votes,

@@ -14,11 +14,11 @@
 /* By what the store finds things; kept until it was asked. */
 
 typedef struct {
-    u_char  join[NGX_HTTP_APPROVAL_HASH_HEX];
-    u_char  requester[NGX_HTTP_APPROVAL_HASH_HEX];
-    u_char  policy[NGX_HTTP_APPROVAL_HASH_HEX];
-    u_char  per[NGX_HTTP_APPROVAL_HASH_HEX];
-    u_char  grant[NGX_HTTP_APPROVAL_HASH_HEX];
+    u_char  join[NGX_HTTP_APPROVAL_HASHES];
+    u_char  requester[NGX_HTTP_APPROVAL_HASHES];
+    u_char  policy[NGX_HTTP_APPROVAL_HASHES];
+    u_char  per[NGX_HTTP_APPROVAL_HASHES];
+    u_char  grant[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_ask_hashes_t;
 
 
@@ -146,6 +146,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     }
 
     ngx_memzero(&new, sizeof(ngx_http_approval_new_t));
+    ngx_str_null(&hold->remember);
 
     if (hold->rule->remember
         && ngx_http_approval_ask_grant(hold, &hashes, &new) != NGX_OK)
@@ -203,12 +204,15 @@ static ngx_int_t
 ngx_http_approval_ask_grant(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new)
 {
-    if (ngx_http_approval_grant_hash(hold, hashes->grant) != NGX_OK) {
+    if (ngx_http_approval_grant_hashes(hold, hashes->grant, &new->grant)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    new->grant.data = hashes->grant;
-    new->grant.len = hold->remember.len ? sizeof(hashes->grant) : 0;
+    if (hold->remember.len == 0) {
+        new->grant.len = 0;
+    }
 
     return NGX_OK;
 }
@@ -248,28 +252,23 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
         parts[4].data = shown.data;
         parts[4].len = shown.len;
 
-        rc = ngx_http_approval_hash(mcf, "join", parts, 5, hashes->join);
+        rc = ngx_http_approval_hashes(mcf, "join", parts, 5, hashes->join,
+                                      &new->join);
     }
 
     approval_buf_free(&shown);
 
     if (rc != NGX_OK
-        || ngx_http_approval_hash(mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
-                                  &parts[0], 1, hashes->requester)
+        || ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                    &parts[0], 1, hashes->requester,
+                                    &new->requester)
            != NGX_OK
-        || ngx_http_approval_hash(mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
-                                  &parts[1], 1, hashes->policy)
+        || ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                    &parts[1], 1, hashes->policy, &new->policy)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
-
-    new->join.data = hashes->join;
-    new->join.len = sizeof(hashes->join);
-    new->requester.data = hashes->requester;
-    new->requester.len = sizeof(hashes->requester);
-    new->policy.data = hashes->policy;
-    new->policy.len = sizeof(hashes->policy);
 
     return NGX_OK;
 }
@@ -299,14 +298,13 @@ ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
         return NGX_ERROR;
     }
 
-    if (ngx_http_approval_hash(hold->mcf, "per", parts, 2, hashes->per)
+    if (ngx_http_approval_hashes(hold->mcf, "per", parts, 2, hashes->per,
+                                 &new->per)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    new->per.data = hashes->per;
-    new->per.len = sizeof(hashes->per);
     new->max_pending = lcf->max_pending;
 
     return NGX_OK;

@@ -287,11 +287,11 @@ ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, approval_buf_t *out);
 
 /* grant.c */
-ngx_int_t ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
-    u_char hex[NGX_HTTP_APPROVAL_HASH_HEX]);
+ngx_int_t ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 ngx_int_t ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
-    u_char who[NGX_HTTP_APPROVAL_HASH_HEX],
-    u_char which[NGX_HTTP_APPROVAL_HASH_HEX]);
+    u_char who[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *requester,
+    u_char which[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *policy);
 ngx_http_approval_op_t *ngx_http_approval_grant_consume(
     ngx_http_approval_hold_t *hold, ngx_http_approval_store_pt handler);
 void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,

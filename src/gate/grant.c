@@ -26,8 +26,8 @@ static ngx_int_t ngx_http_approval_grant_receipt(
 /* hold->remember is the VALUE; an empty one is remembered by nobody. */
 
 ngx_int_t
-ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
-    u_char hex[NGX_HTTP_APPROVAL_HASH_HEX])
+ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
     ngx_int_t                  rc;
     ngx_str_t                  parts[6];
@@ -36,9 +36,10 @@ ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
 
     rule = hold->rule;
 
-    if (ngx_http_complex_value(hold->request, rule->remember_per,
-                               &hold->remember)
-        != NGX_OK)
+    if (hold->remember.data == NULL
+        && ngx_http_complex_value(hold->request, rule->remember_per,
+                                  &hold->remember)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -54,7 +55,8 @@ ngx_http_approval_grant_hash(ngx_http_approval_hold_t *hold,
         parts[4] = rule->policy->digest;
         parts[5] = hold->remember;
 
-        rc = ngx_http_approval_hash(hold->mcf, "grant", parts, 6, hex);
+        rc = ngx_http_approval_hashes(hold->mcf, "grant", parts, 6, buf,
+                                      hashes);
     }
 
     approval_buf_free(&persons[0]);
@@ -104,36 +106,34 @@ ngx_http_approval_op_t *
 ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     ngx_http_approval_store_pt handler)
 {
-    u_char                      hash[NGX_HTTP_APPROVAL_HASH_HEX];
-    u_char                      who[NGX_HTTP_APPROVAL_HASH_HEX];
-    u_char                      which[NGX_HTTP_APPROVAL_HASH_HEX];
+    u_char                      hash[NGX_HTTP_APPROVAL_HASHES];
+    u_char                      who[NGX_HTTP_APPROVAL_HASHES];
+    u_char                      which[NGX_HTTP_APPROVAL_HASHES];
     json_t                     *doc;
     ngx_str_t                   id, requester, policy;
     approval_buf_t              sealed;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_grant_t   grant;
 
-    requester.data = who;
-    requester.len = sizeof(who);
-    policy.data = which;
-    policy.len = sizeof(which);
-
-    if (ngx_http_approval_grant_freezer(hold, who, which) != NGX_OK) {
+    if (ngx_http_approval_grant_freezer(hold, who, &requester, which, &policy)
+        != NGX_OK)
+    {
         return NULL;
     }
 
     /* an unsigned decision is good for one request */
 
     if (hold->remember.len == 0 || hold->bare
-        || ngx_http_approval_grant_hash(hold, hash) != NGX_OK)
+        || ngx_http_approval_grant_hashes(hold, hash, &id) != NGX_OK)
     {
         return ngx_http_approval_store_consume(hold->mcf->store, hold->id,
                                                &hold->decision, &requester,
                                                &policy, NULL, handler, hold);
     }
 
-    id.data = hash;
-    id.len = APPROVAL_ID_LEN;
+    /* a new one is named by the first key */
+
+    id.len = NGX_HTTP_APPROVAL_HASH_LEN;
 
     approval_buf_init(&sealed);
 
@@ -143,8 +143,7 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     if (doc && ngx_http_approval_action_seal(hold->mcf, doc, &sealed)
                == NGX_OK)
     {
-        grant.hash.data = hash;
-        grant.hash.len = sizeof(hash);
+        grant.hash = id;
         grant.time = hold->rule->remember;
         grant.uses = hold->rule->remember_uses;
         grant.doc.data = sealed.data;
@@ -170,8 +169,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
 
 ngx_int_t
 ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
-    u_char who[NGX_HTTP_APPROVAL_HASH_HEX],
-    u_char which[NGX_HTTP_APPROVAL_HASH_HEX])
+    u_char who[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *requester,
+    u_char which[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *policy)
 {
     ngx_int_t        rc;
     ngx_str_t        part;
@@ -190,9 +189,9 @@ ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
         part.data = person.data;
         part.len = person.len;
 
-        rc = ngx_http_approval_hash(hold->mcf,
-                                    NGX_HTTP_APPROVAL_HASH_REQUESTER, &part, 1,
-                                    who);
+        rc = ngx_http_approval_hashes(hold->mcf,
+                                      NGX_HTTP_APPROVAL_HASH_REQUESTER, &part,
+                                      1, who, requester);
     }
 
     approval_buf_free(&person);
@@ -201,8 +200,9 @@ ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
         return NGX_ERROR;
     }
 
-    return ngx_http_approval_hash(hold->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
-                                  &hold->rule->policy->name, 1, which);
+    return ngx_http_approval_hashes(hold->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                    &hold->rule->policy->name, 1, which,
+                                    policy);
 }
 
 
@@ -252,12 +252,30 @@ void
 ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
+    u_char                   buf[NGX_HTTP_APPROVAL_HASHES];
     json_t                  *doc;
-    ngx_str_t                sealed;
+    ngx_str_t                sealed, asked;
     const char              *err;
     ngx_http_approval_op_t  *op;
 
     hold->clock = reply->now - ngx_http_approval_now();
+
+    if (ngx_http_approval_grant_hashes(hold, buf, &asked) != NGX_OK) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
+        return;
+    }
+
+    if (!ngx_http_approval_hash_among(&asked, (ngx_str_t *) &reply->grant)) {
+
+        /* another one's: it is left to whom it belongs */
+
+        ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+                      "redis answers with grant %V, which this request has not "
+                      "asked for: it is refused", &reply->grant);
+
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
+        return;
+    }
 
     sealed = reply->doc;
     doc = ngx_http_approval_action_open(hold->mcf, reply->grant.data, &sealed);

@@ -8,12 +8,13 @@
 
 
 ngx_int_t
-ngx_http_approval_hash(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_hashes(ngx_http_approval_main_conf_t *mcf,
     const char *purpose, ngx_str_t *parts, ngx_uint_t n,
-    u_char hex[NGX_HTTP_APPROVAL_HASH_HEX])
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
     int             rc;
-    u_char          mac[APPROVAL_MAC_LEN];
+    size_t          key;
+    u_char          mac[APPROVAL_MAC_LEN], *p;
     ngx_uint_t      i;
     approval_buf_t  data;
 
@@ -24,17 +25,46 @@ ngx_http_approval_hash(ngx_http_approval_main_conf_t *mcf,
         approval_buf_add(&data, parts[i].data, parts[i].len);
     }
 
-    rc = data.failed ? APPROVAL_ERROR
-                     : approval_mac(mcf->keyring, purpose,
-                                    approval_buf_str(&data), mac);
+    p = buf;
+    rc = data.failed ? APPROVAL_ERROR : APPROVAL_OK;
+
+    for (key = 0; rc == APPROVAL_OK; key++) {
+        rc = approval_mac_by(mcf->keyring, key, purpose,
+                             approval_buf_str(&data), mac);
+
+        if (rc == APPROVAL_OK) {
+            if (key) {
+                *p++ = ' ';
+            }
+
+            approval_hex_encode(p, mac, NGX_HTTP_APPROVAL_HASH_LEN / 2);
+            p += NGX_HTTP_APPROVAL_HASH_LEN;
+        }
+    }
 
     approval_buf_free(&data);
 
-    if (rc != APPROVAL_OK) {
-        return NGX_ERROR;
+    hashes->data = buf;
+    hashes->len = p - buf;
+
+    return rc == APPROVAL_DECLINED ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_http_approval_hash_among(ngx_str_t *hashes, ngx_str_t *hash)
+{
+    size_t  i;
+
+    if (hash->len != NGX_HTTP_APPROVAL_HASH_LEN) {
+        return 0;
     }
 
-    approval_hex_encode(hex, mac, sizeof(mac));
+    for (i = 0; i < hashes->len; i += NGX_HTTP_APPROVAL_HASH_LEN + 1) {
+        if (ngx_memcmp(hashes->data + i, hash->data, hash->len) == 0) {
+            return 1;
+        }
+    }
 
-    return NGX_OK;
+    return 0;
 }

@@ -33,8 +33,11 @@
 -- r recent, k and f: nk and nf, w why it was refused,
 -- G a grant, u how often it was used.
 --
+-- Hashes come as a list, by spaces: what is made is stored under the first one,
+-- what is looked for may be under any (see model/hash.h).
+--
 -- Who and what is frozen, PREFIXfrozen: hashes, and "UNTIL DOCUMENT" of each, 0
--- is for ever.
+-- is for ever.  Under all hashes but the first the document is "@" and the first.
 --
 -- A grant, PREFIXgrant:{HASH}: a the approved action, b the sealed document,
 -- m how often it may be used (0: any number), u how often it was.
@@ -54,6 +57,16 @@ local function int(n)
 end
 
 
+local function each(hashes)
+    return string.gmatch(hashes, '%S+')
+end
+
+
+local function first(hashes)
+    return string.match(hashes, '^%S*')
+end
+
+
 local function action_key(action)
     return prefix .. '{' .. action .. '}'
 end
@@ -68,18 +81,17 @@ end
 -- does not grow with their number.
 
 local function recent(requester, trim)
-    if requester == '' then
-        return 0
-    end
+    local begin, sum = math.floor(now / 60000) - 10, 0
 
-    local name, first = recent_key(requester), math.floor(now / 60000) - 10
-    local counts, sum = redis.call('HGETALL', name), 0
+    for hash in each(requester) do
+        local counts = redis.call('HGETALL', recent_key(hash))
 
-    for n = 1, #counts, 2 do
-        if tonumber(counts[n]) > first then
-            sum = sum + tonumber(counts[n + 1])
-        elseif trim then
-            redis.call('HDEL', name, counts[n])
+        for n = 1, #counts, 2 do
+            if tonumber(counts[n]) > begin then
+                sum = sum + tonumber(counts[n + 1])
+            elseif trim then
+                redis.call('HDEL', recent_key(hash), counts[n])
+            end
         end
     end
 
@@ -184,9 +196,9 @@ local function cool_key(hash)
 end
 
 
-local function frozen(...)
-    for _, hash in ipairs({...}) do
-        local f = hash ~= '' and redis.call('HGET', FROZEN, hash)
+local function frozen(requester, policy)
+    for hash in each(requester .. ' ' .. policy) do
+        local f = redis.call('HGET', FROZEN, hash)
         local till = f and tonumber(string.match(f, '^(%d+) '))
 
         if f and till and till > 0 and now >= till then

@@ -3,8 +3,8 @@
 -- A new action, or the open one under the same join hash.
 --
 -- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
---            execute_within, retention, cool_down, grant, policy; join,
---            per, grant and policy may be empty
+--            execute_within, retention, cool_down, grant, policy: hashes in
+--            join, requester, per, grant, policy, which may be empty
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- no         w frozen: the requester or the policy is
@@ -20,9 +20,10 @@ local grant, policy = ARGV[13] or '', ARGV[14] or ''
 
 local function count()
     if requester ~= '' then
-        redis.call('HINCRBY', recent_key(requester),
-                   int(math.floor(now / 60000)), 1)
-        redis.call('PEXPIRE', recent_key(requester), 660000)
+        local name = recent_key(first(requester))
+
+        redis.call('HINCRBY', name, int(math.floor(now / 60000)), 1)
+        redis.call('PEXPIRE', name, 660000)
     end
 
     return recent(requester, true)
@@ -61,7 +62,7 @@ local function trim()
 end
 
 
-local function granted()
+local function granted(grant)
     local name = grant_key(grant)
     local f = redis.call('HMGET', name, 'a', 'b', 'm')
 
@@ -98,36 +99,50 @@ if a then
 end
 
 if join ~= '' then
-    local left = redis.call('PTTL', cool_key(join))
+    for hash in each(join) do
+        local left = redis.call('PTTL', cool_key(hash))
 
-    if left > 0 then
-        return answer('no', { s = 'denied', c = 0, x = now + left, d = 0 },
-                      'i', redis.call('GET', cool_key(join)), 'w', 'cooling')
+        if left > 0 then
+            return answer('no', { s = 'denied', c = 0, x = now + left, d = 0 },
+                          'i', redis.call('GET', cool_key(hash)),
+                          'w', 'cooling')
+        end
     end
 
-    local pass = grant ~= '' and granted()
+    for hash in each(grant) do
+        local pass = granted(hash)
 
-    if pass then
-        return pass
+        if pass then
+            return pass
+        end
     end
 
-    local other = redis.call('GET', join_key(join))
-    a = other and read(action_key(other))
+    for hash in each(join) do
+        local other = redis.call('GET', join_key(hash))
+        a = other and read(action_key(other))
 
-    if a and (a.s == 'pending' or a.s == 'approved') and now < a.x then
-        return joined(other, a)
+        if a and (a.s == 'pending' or a.s == 'approved') and now < a.x then
+            return joined(other, a)
+        end
     end
 end
 
 local whole = timeout + within
 
 if per ~= '' and max > 0 then
-    redis.call('ZREMRANGEBYSCORE', per_key(per), '-inf', int(now))
+    local open = 0
 
-    if redis.call('ZCARD', per_key(per)) >= max then
+    for hash in each(per) do
+        redis.call('ZREMRANGEBYSCORE', per_key(hash), '-inf', int(now))
+        open = open + redis.call('ZCARD', per_key(hash))
+    end
+
+    if open >= max then
         return answer('busy', nil)
     end
 end
+
+join, per = first(join), first(per)
 
 a = { s = 'pending', c = now, x = now + timeout, d = 0 }
 

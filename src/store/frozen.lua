@@ -11,7 +11,9 @@ local list = redis.call('HGETALL', FROZEN)
 for n = 1, #list, 2 do
     local till, doc = string.match(list[n + 1], '^(%d+) (.*)$')
 
-    if till and (till == '0' or now < tonumber(till)) then
+    if till and string.sub(doc, 1, 1) ~= '@'
+       and (till == '0' or now < tonumber(till))
+    then
         out[#out + 1] = { 'i', list[n], 's', 'cancelled',
                           'x', tonumber(till), 'b', doc }
     end

@@ -57,35 +57,31 @@ ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
 
 
 ngx_http_approval_op_t *
-ngx_http_approval_store_freeze(ngx_http_approval_store_t *store, u_char *hash,
-    int64_t until, ngx_str_t *doc, ngx_http_approval_store_pt handler,
-    void *data)
+ngx_http_approval_store_freeze(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_freeze_e how, int64_t until,
+    ngx_str_t *doc, ngx_http_approval_store_pt handler, void *data)
 {
     u_char     end[NGX_INT64_LEN];
-    ngx_str_t  args[3];
+    ngx_str_t  args[4];
 
-    args[0].data = hash;
-    args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
+    args[0] = *hashes;
     ngx_http_approval_number(&args[1], end, until);
     args[2] = *doc;
+    ngx_str_set(&args[3], "carry");
 
     return ngx_http_approval_grants_run(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
-                                        "frozen", 3, args, handler, data);
+                              NGX_HTTP_APPROVAL_SCRIPT_FREEZE, "frozen",
+                              how == NGX_HTTP_APPROVAL_FREEZE_CARRY ? 4 : 3,
+                              args, handler, data);
 }
 
 
 ngx_http_approval_op_t *
-ngx_http_approval_store_thaw(ngx_http_approval_store_t *store, u_char *hash,
-    ngx_http_approval_store_pt handler, void *data)
+ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t  args[1];
-
-    args[0].data = hash;
-    args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
-
     return ngx_http_approval_grants_run(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
-                                        "frozen", 1, args, handler, data);
+                                        "frozen", 1, hashes, handler, data);
 }
 
 
@@ -100,17 +96,12 @@ ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
 
 
 ngx_http_approval_op_t *
-ngx_http_approval_store_recent(ngx_http_approval_store_t *store, u_char *hash,
-    ngx_http_approval_store_pt handler, void *data)
+ngx_http_approval_store_recent(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t  args[1];
-
-    args[0].data = hash;
-    args[0].len = NGX_HTTP_APPROVAL_HASH_LEN;
-
     return ngx_http_approval_grants_run(store,
                                         NGX_HTTP_APPROVAL_SCRIPT_RECENT,
-                                        "recent", 1, args, handler, data);
+                                        "recent", 1, hashes, handler, data);
 }
 
 

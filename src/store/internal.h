@@ -16,7 +16,6 @@
 
 
 #define NGX_HTTP_APPROVAL_LEASE        60000
-#define NGX_HTTP_APPROVAL_HASH_LEN     32     /* as much of a MAC is kept  */
 #define NGX_HTTP_APPROVAL_WATCH_BATCH  100    /* keys of one MGET          */
 #define NGX_HTTP_APPROVAL_STORE_KINDS  16     /* of errors                 */
 

@@ -3,7 +3,7 @@
 -- How many actions a requester has made lately: looked at, not counted.
 --
 -- KEYS[1]  PREFIXrecent
--- ARGV[3]  the requester's hash
+-- ARGV[3]  the requester's hashes
 -- ok       r
 
 return { 'ok', now, 's', 'pending', 'r', recent(ARGV[3]) }

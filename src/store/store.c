@@ -34,7 +34,6 @@ static void ngx_http_approval_store_link(void *data);
 static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
 static ngx_http_approval_op_t *ngx_http_approval_store_run(
     ngx_http_approval_op_t *op, ngx_uint_t nargs, ngx_str_t *args);
-static void ngx_http_approval_store_hash(ngx_str_t *dst, ngx_str_t *hash);
 static void ngx_http_approval_store_consumed(ngx_http_approval_op_t *op,
     redisReply *reply);
 
@@ -171,9 +170,9 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
         return NULL;
     }
 
-    ngx_http_approval_store_hash(&args[0], (ngx_str_t *) &action->join);
-    ngx_http_approval_store_hash(&args[1], (ngx_str_t *) &action->requester);
-    ngx_http_approval_store_hash(&args[2], (ngx_str_t *) &action->per);
+    args[0] = action->join;
+    args[1] = action->requester;
+    args[2] = action->per;
     ngx_http_approval_number(&args[3], max, action->max_pending);
     args[4] = action->digest;
     args[5] = action->doc;
@@ -181,8 +180,8 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     ngx_http_approval_number(&args[7], within, action->execute_within);
     ngx_http_approval_number(&args[8], retention, store->conf->retention);
     ngx_http_approval_number(&args[9], cool, action->cool_down);
-    ngx_http_approval_store_hash(&args[10], (ngx_str_t *) &action->grant);
-    ngx_http_approval_store_hash(&args[11], (ngx_str_t *) &action->policy);
+    args[10] = action->grant;
+    args[11] = action->policy;
 
     return ngx_http_approval_store_run(op, 12, args);
 }
@@ -275,14 +274,14 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_number(&args[1], lease, NGX_HTTP_APPROVAL_LEASE);
     ngx_http_approval_number(&args[2], retention, store->conf->retention);
 
-    ngx_http_approval_store_hash(&args[3], requester);
-    ngx_http_approval_store_hash(&args[4], policy);
+    args[3] = *requester;
+    args[4] = *policy;
 
     if (grant == NULL) {
         return ngx_http_approval_store_run(op, 5, args);
     }
 
-    ngx_http_approval_store_hash(&args[5], (ngx_str_t *) &grant->hash);
+    args[5] = grant->hash;
     ngx_http_approval_number(&args[6], time, grant->time);
     ngx_http_approval_number(&args[7], uses, grant->uses);
     args[8] = grant->doc;
@@ -360,14 +359,4 @@ ngx_http_approval_store_run(ngx_http_approval_op_t *op, ngx_uint_t nargs,
     }
 
     return op;
-}
-
-
-/* 128 bits of a MAC cannot be guessed, and need half the memory. */
-
-static void
-ngx_http_approval_store_hash(ngx_str_t *dst, ngx_str_t *hash)
-{
-    dst->data = hash->data;
-    dst->len = ngx_min(hash->len, NGX_HTTP_APPROVAL_HASH_LEN);
 }

@@ -118,22 +118,24 @@ void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
  * under its join hash until "expires".  why "frozen": requester or policy is.
  * grant.len != 0: that grant was used, once; id is the action whose approval
  * made it, and doc is the grant's.
- * All hashes are hex of a MAC; Redis never sees who or what.
+ * Redis never sees who or what.  Instead there are hashes, hex of a MAC: by the
+ * first of the gateway's keys, under which it is stored, and after a space each
+ * by those of the others, under which it may have been.
  */
 
 typedef struct {
     u_char                         *id;          /* APPROVAL_ID_LEN      */
-    ngx_str_t                       join;        /* hash                 */
-    ngx_str_t                       requester;   /* hash, for "recent"   */
-    ngx_str_t                       per;         /* hash, len 0: no cap  */
+    ngx_str_t                       join;        /* hashes               */
+    ngx_str_t                       requester;   /* hashes, for "recent" */
+    ngx_str_t                       per;         /* hashes, 0: no cap    */
     ngx_uint_t                      max_pending;
     ngx_str_t                       digest;
     ngx_str_t                       doc;         /* sealed               */
     ngx_msec_t                      timeout;
     ngx_msec_t                      execute_within;
     ngx_msec_t                      cool_down;   /* after a denial       */
-    ngx_str_t                       grant;       /* hash, len 0: none    */
-    ngx_str_t                       policy;      /* hash, for "frozen"   */
+    ngx_str_t                       grant;       /* hashes, len 0: none  */
+    ngx_str_t                       policy;      /* hashes, for "frozen" */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -147,9 +149,9 @@ ngx_http_approval_op_t *ngx_http_approval_store_load(
     ngx_http_approval_store_pt handler, void *data);
 
 
-/* NGX_OK: recent, of the requester with this hash; no action is concerned. */
+/* NGX_OK: recent, of the requester with these hashes; of no action. */
 ngx_http_approval_op_t *ngx_http_approval_store_recent(
-    ngx_http_approval_store_t *store, u_char *hash,
+    ngx_http_approval_store_t *store, ngx_str_t *hashes,
     ngx_http_approval_store_pt handler, void *data);
 
 
@@ -192,7 +194,7 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
  */
 
 typedef struct {
-    ngx_str_t                       hash;        /* its id: the first 32 */
+    ngx_str_t                       hash;        /* its id               */
     ngx_msec_t                      time;
     ngx_uint_t                      uses;        /* 0: any number        */
     ngx_str_t                       doc;         /* sealed               */
@@ -206,15 +208,24 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
 
 
 /*
- * Freezes what has this hash (of a requester, or of a policy), until then in
- * ms, or for ever (0); the reply's state means nothing.  thaw: NGX_DECLINED, it
- * was not frozen.  frozen: as grants (id the hash, expires, doc).
+ * Freezes what has these hashes (a requester, or a policy), until then in ms,
+ * or for ever (0); the reply's state means nothing.  carry: what was frozen by
+ * one of the other keys is stored under the first one's hash, too;
+ * NGX_DECLINED, there is nothing to carry.  thaw: NGX_DECLINED, it was not
+ * frozen.  frozen: as grants (id the hash, expires, doc).
  */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_FREEZE_NEW = 0,
+    NGX_HTTP_APPROVAL_FREEZE_CARRY
+} ngx_http_approval_freeze_e;
+
 ngx_http_approval_op_t *ngx_http_approval_store_freeze(
-    ngx_http_approval_store_t *store, u_char *hash, int64_t until,
-    ngx_str_t *doc, ngx_http_approval_store_pt handler, void *data);
+    ngx_http_approval_store_t *store, ngx_str_t *hashes,
+    ngx_http_approval_freeze_e how, int64_t until, ngx_str_t *doc,
+    ngx_http_approval_store_pt handler, void *data);
 ngx_http_approval_op_t *ngx_http_approval_store_thaw(
-    ngx_http_approval_store_t *store, u_char *hash,
+    ngx_http_approval_store_t *store, ngx_str_t *hashes,
     ngx_http_approval_store_pt handler, void *data);
 ngx_http_approval_op_t *ngx_http_approval_store_frozen(
     ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,

@@ -1,11 +1,37 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
+-- Ends a freeze, with all hashes under which it stands: also those of keys that
+-- were removed meanwhile, which nobody can name any more.
+--
 -- KEYS[1]  PREFIXfrozen
--- ARGV[3]  hash
+-- ARGV[3]  hashes
 -- ok       it is frozen no more;  no  it was not
 
-if redis.call('HDEL', FROZEN, ARGV[3]) == 0 then
+local function meant(hash, value)
+    return string.match(value or '', '^%d+ @(%x+)$') or hash
+end
+
+
+local ends = {}
+
+for hash in each(ARGV[3]) do
+    local value = redis.call('HGET', FROZEN, hash)
+
+    if value then
+        ends[meant(hash, value)] = true
+    end
+end
+
+if not next(ends) then
     return answer('no', nil)
+end
+
+local list = redis.call('HGETALL', FROZEN)
+
+for n = 1, #list, 2 do
+    if ends[meant(list[n], list[n + 1])] then
+        redis.call('HDEL', FROZEN, list[n])
+    end
 end
 
 return answer('ok', { s = 'cancelled', c = 0, x = 0, d = 0 })

@@ -215,6 +215,17 @@ test_parse(void)
     ok(k && k2 && approval_mac(k, "p", data, m1) == APPROVAL_OK
        && approval_mac(k2, "p", data, m2) == APPROVAL_OK
        && memcmp(m1, m2, 32) == 0, "the same keys");
+    ok(k && approval_mac_by(k, 0, "p", data, m2) == APPROVAL_OK
+       && memcmp(m1, m2, 32) == 0, "the first key by its number");
+
+    approval_keyring_destroy(k2);
+    k2 = ring(SECRET_B "\n");
+
+    ok(k && k2 && approval_mac_by(k, 1, "p", data, m1) == APPROVAL_OK
+       && approval_mac(k2, "p", data, m2) == APPROVAL_OK
+       && memcmp(m1, m2, 32) == 0, "the second");
+    ok(k && approval_mac_by(k, 2, "p", data, m1) == APPROVAL_DECLINED
+       && approval_keyring_size(k) == 2, "there is no third");
 
     approval_keyring_destroy(k);
     approval_keyring_destroy(k2);

@@ -1,0 +1,143 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * After a rotation of approval_key: what is frozen is stored under the first
+ * key as well, so that it stays frozen when the old key is removed.  What else
+ * is found by a key (open actions, cool-downs, grants) ends before that.
+ */
+
+
+#include "desk/freeze.h"
+#include "model/action.h"
+#include "model/hash.h"
+
+
+static void ngx_http_approval_carry_one(void *data,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_carry_hashes(
+    ngx_http_approval_main_conf_t *mcf, json_t *doc,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+
+
+/* One worker of each gateway, when its link is ready. */
+
+void
+ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf)
+{
+    ngx_http_approval_op_t  *op;
+
+    if (ngx_worker != 0 || approval_keyring_size(mcf->keyring) < 2) {
+        return;
+    }
+
+    op = ngx_http_approval_store_frozen(mcf->store,
+                                        ngx_http_approval_carry_one, mcf);
+
+    if (op == NULL) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "what is frozen could not be stored under the first "
+                      "approval_key: keep the others until the next reload");
+    }
+}
+
+
+static void
+ngx_http_approval_carry_one(void *data, const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_main_conf_t *mcf = data;
+
+    u_char                   id[NGX_HTTP_APPROVAL_HASH_LEN],
+                             buf[NGX_HTTP_APPROVAL_HASHES];
+    json_t                  *doc;
+    ngx_str_t                sealed, hashes, first;
+    approval_buf_t           again;
+    ngx_http_approval_op_t  *op;
+
+    if (reply->rc != NGX_OK) {
+        return;
+    }
+
+    sealed = reply->doc;
+    ngx_memcpy(id, reply->id, sizeof(id));
+
+    doc = ngx_http_approval_action_open(mcf, id, &sealed);
+
+    approval_buf_init(&again);
+
+    if (doc == NULL
+        || ngx_http_approval_carry_hashes(mcf, doc, buf, &hashes) != NGX_OK
+        || ngx_memcmp(hashes.data, id, sizeof(id)) == 0)
+    {
+        goto done;
+    }
+
+    first.data = hashes.data;
+    first.len = NGX_HTTP_APPROVAL_HASH_LEN;
+
+    json_object_set_new(doc, "id", ngx_http_approval_json_str(&first));
+
+    if (ngx_http_approval_action_seal(mcf, doc, &again) != NGX_OK) {
+        goto done;
+    }
+
+    sealed.data = again.data;
+    sealed.len = again.len;
+
+    op = ngx_http_approval_store_freeze(mcf->store, &hashes,
+                                        NGX_HTTP_APPROVAL_FREEZE_CARRY,
+                                        reply->expires, &sealed, NULL, NULL);
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+done:
+
+    approval_buf_free(&again);
+    json_decref(doc);
+}
+
+
+static ngx_int_t
+ngx_http_approval_carry_hashes(ngx_http_approval_main_conf_t *mcf, json_t *doc,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
+{
+    ngx_int_t        rc;
+    ngx_str_t        name, kind;
+    const char      *err;
+    approval_buf_t   person;
+
+    kind = ngx_http_approval_json_get(doc, "kind");
+
+    if (kind.len != 6 || ngx_memcmp(kind.data, "frozen", 6) != 0) {
+        return NGX_DECLINED;
+    }
+
+    name = ngx_http_approval_json_get(doc, "policy");
+
+    if (name.len) {
+        return ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                        &name, 1, buf, hashes);
+    }
+
+    name = ngx_http_approval_json_get(doc, "requester");
+
+    approval_buf_init(&person);
+
+    rc = NGX_ERROR;
+
+    if (approval_people_person(mcf->people, ngx_http_approval_core_str(&name),
+                               &person, &err)
+        == APPROVAL_OK)
+    {
+        name.data = person.data;
+        name.len = person.len;
+
+        rc = ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                      &name, 1, buf, hashes);
+    }
+
+    approval_buf_free(&person);
+
+    return rc;
+}

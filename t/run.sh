@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.."
 
 mode=plain
 install=yes
-groups="build test"
+groups="build test mcp"
 factor=1
 
 while [ $# -gt 0 ]; do

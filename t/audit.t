@@ -168,12 +168,16 @@ subtest 'records' => sub {
     is($rc, 0, 'export');
     spew($excerpt, $out);
 
+    my $proofs = $out;
     ($rc, $out) = run('check', $excerpt, $key);
     is($rc, 0, 'its proofs hold') or diag($out);
 
     spew($excerpt, slurp($excerpt) =~ s/"fine"/"good"/r);
     ($rc, $out) = run('check', $excerpt, $key);
     is($rc, 1, 'and not for another comment');
+
+    spew($excerpt, $proofs =~ s/"tree_size":\d+/"tree_size":99999/r);
+    is((run('check', $excerpt, $key))[0], 1, 'nor for another tree');
 
     ($rc, $out) = run('export', $file, $key, '--format', 'csv',
                       '--since', '2001-01-01', '--until', '2001-01-02');

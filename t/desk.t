@@ -620,6 +620,10 @@ is_problem(vote($other, '', { decision => 'approve' }, @cookie), 401,
 is_problem(get("/actions/$id?$t", $alice), 403, 'identity-mismatch',
            'a link of another than who is signed in');
 is(get("/actions/$id?$t", 'BOB')->status, 200, 'the same person by alias');
+like(page("/actions/$id", $alice, @cookie)->body,
+     qr/You are <strong>alice/, 'a cookie that another left is not asked');
+is(http_get($port, $link)->header('X-Content-Type-Options'), 'nosniff',
+   'JSON is JSON');
 is_problem(get("/actions/$id?t=" . ($cookie =~ s/.*?=//r)), 401,
            'identity-required', 'a session is no link');
 

@@ -14,7 +14,7 @@ use POSIX qw(strftime);
 need_module();
 
 my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
-    approval_group ops olga;
+    approval_group ops olga oscar;
     approval_operators ops;
     approval_alias agent-7 robot@example.com;
     approval_policy p {
@@ -162,6 +162,28 @@ is(api(GET => '', 'alice')->status, 403, 'nor may one look');
 is(api(POST => { requester => 'x' }, 'olga',
        headers => [ 'Sec-Fetch-Site' => 'cross-site' ])->status, 403,
    'not from another site');
+
+# the JSON of another site's form is text/plain
+
+for my $type ('text/plain', 'application/x-www-form-urlencoded',
+              'multipart/form-data; boundary=x', undef)
+{
+    my $r = http_post($gw->port, '/_approval/freeze', '{"requester":"x"}',
+                      headers => [ 'X-User' => 'olga',
+                                   $type ? ('Content-Type' => $type) : () ]);
+    is($r->status, 415, $type // 'no type');
+    is($r->json->{type}, 'urn:approval:unsupported-media-type', 'says why');
+}
+
+{
+    my $r = api(POST => { requester => 'x', comment => 'x' x 20000 });
+    is($r->status, 413, 'too large');
+    is($r->json->{type}, 'urn:approval:body-too-large', 'says why');
+}
+
+is(api(POST => { requester => 'OLGA' })->status, 200, 'an operator is frozen');
+is(api(DELETE => '?requester=olga')->status, 403, 'and does not end it');
+is(api(DELETE => '?requester=olga', 'oscar')->status, 200, 'another one does');
 
 for my $row ([ { } ], [ { requester => 'a', policy => 'q' } ],
              [ { policy => 'nope' } ], [ { requester => 1 } ],

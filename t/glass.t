@@ -58,6 +58,8 @@ sub page {
        'an ordinary vote of theirs is none');
     is($gw->vote($id, 'deny', 'x', 'olga')->status, 403, 'nor is a denial');
     is(glass($id, 'olga', comment => '')->status, 400, 'not without a comment');
+    is(glass($id, 'olga', comment => " \n\x{a0}\x{200b}")->status, 400,
+       'nor with one that says nothing');
     is(glass($id, 'olga', decision => 'deny')->status, 400, 'not to deny');
     is(glass($id, 'olga', break_glass => 'yes')->status, 400, 'not as text');
     is(glass($id, 'bob')->status, 403, 'not by other approvers');

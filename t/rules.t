@@ -350,6 +350,9 @@ push @tables, [ 'who and why', $require,
      '403 identity-required'],
     [{ headers => ['X-Agent' => 'a' x 257] }, '403 identity-required'],
     [{ target => '?why=1', headers => [@agent] }, '400 reason-required'],
+    [{ target => '?why=1',
+       headers => [@agent, 'X-Approval-Reason' => "\xc2\xa0"] },
+     '400 reason-required'],
     [{ target => '?why=1', headers => [@agent, 'X-Approval-Reason' => ''] },
      '400 reason-required'] ];
 

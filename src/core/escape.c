@@ -106,6 +106,35 @@ approval_escape_visible(approval_str_t s, approval_visible_e mode,
 }
 
 
+int
+approval_blank(approval_str_t s)
+{
+    uint32_t              cp;
+    const unsigned char  *p, *last;
+
+    if (s.len == 0) {
+        return 1;
+    }
+
+    p = s.data;
+    last = s.data + s.len;
+
+    while (p < last) {
+        cp = approval_utf8_next(&p, last);
+
+        if (cp == 0xffffffff
+            || (cp > 0x20 && cp != 0x7f && cp != 0xa0 && cp != 0x1680
+                && (cp < 0x2000 || cp > 0x200a) && cp != 0x202f
+                && cp != 0x205f && cp != 0x3000 && !invisible(cp)))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 void
 approval_escape_html(approval_str_t s, approval_buf_t *out)
 {

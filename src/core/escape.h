@@ -27,6 +27,9 @@ typedef enum {
 void approval_escape_visible(approval_str_t s, approval_visible_e mode,
     approval_buf_t *out);
 
+/* Is there nothing in it that somebody could read? */
+int approval_blank(approval_str_t s);
+
 /* For element content and quoted attribute values: & < > " ' */
 void approval_escape_html(approval_str_t s, approval_buf_t *out);
 

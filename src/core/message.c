@@ -24,6 +24,7 @@ static void message_note(approval_buf_t *out, size_t hidden);
 static int message_fact(approval_message_fact_pt visit, void *data,
     const char *name, approval_buf_t *buf);
 static void message_require(const approval_message_t *m, approval_buf_t *buf);
+static void message_quote(approval_str_t text, approval_buf_t *out);
 static void message_by(json_t *facts, approval_buf_t *out);
 
 
@@ -345,7 +346,7 @@ approval_message_outcome(const approval_message_t *m, approval_buf_t *out)
 
     if (text.len) {
         approval_buf_adds(out, "Comment: ");
-        approval_buf_add(out, text.data, text.len);
+        message_quote(text, out);
         approval_buf_addc(out, '\n');
     }
 
@@ -370,6 +371,23 @@ approval_message_outcome(const approval_message_t *m, approval_buf_t *out)
 
     if (out->len && out->data[out->len - 1] == '\n') {
         out->len--;
+    }
+}
+
+
+/* Further lines of what somebody wrote do not look like ours. */
+
+static void
+message_quote(approval_str_t text, approval_buf_t *out)
+{
+    size_t  i;
+
+    for (i = 0; i < text.len; i++) {
+        approval_buf_addc(out, text.data[i]);
+
+        if (text.data[i] == '\n') {
+            approval_buf_adds(out, "> ");
+        }
     }
 }
 

@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_approval_approver_token(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_approver_person(
     ngx_http_approval_desk_t *d, ngx_str_t *who,
     ngx_http_approval_desk_how_e how, ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_approver_unusable(
+    ngx_http_approval_desk_t *d, const char *err);
 static ngx_int_t ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_uint_t ngx_http_approval_approver_secure(
@@ -155,6 +157,7 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
     int64_t      now, expires;
     ngx_str_t    who;
     ngx_int_t    valid;
+    ngx_uint_t   linked;
 
     now = reply->now / 1000;
     valid = NGX_DECLINED;
@@ -168,6 +171,8 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
         valid = ngx_http_approval_approver_token(d, "link", &d->link, doc,
                                                  now, &who, &expires);
     }
+
+    linked = (valid == NGX_OK);
 
     if (valid == NGX_DECLINED && d->session.len) {
         valid = ngx_http_approval_approver_token(d, "session", &d->session,
@@ -193,7 +198,9 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_DECLINED;
     }
 
-    if (valid == NGX_OK
+    /* a cookie that another one left in the browser says nothing */
+
+    if (valid == NGX_OK && linked
         && !approval_people_same(d->mcf->people,
                                  ngx_http_approval_core_str(&who),
                                  ngx_http_approval_core_str(&d->idp)))
@@ -201,7 +208,8 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "identity-mismatch", "Two identities",
                   "The personal link is another person's than the one who is "
-                  "signed in.", NULL);
+                  "signed in. Open the link of your own message, or sign out "
+                  "and open this one again.", NULL);
         return NGX_DECLINED;
     }
 
@@ -276,9 +284,7 @@ ngx_http_approval_approver_person(ngx_http_approval_desk_t *d, ngx_str_t *who,
 
     if (found == APPROVAL_DECLINED) {
         ok = NGX_DECLINED;
-        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
-                  "identity-required", "Unusable identity",
-                  err ? err : "The identity cannot be used.", NULL);
+        *rc = ngx_http_approval_approver_unusable(d, err);
 
     } else if (found == APPROVAL_OK && !person.failed) {
         ok = ngx_http_approval_desk_copy(d->request->pool,
@@ -294,6 +300,23 @@ ngx_http_approval_approver_person(ngx_http_approval_desk_t *d, ngx_str_t *who,
 }
 
 
+static ngx_int_t
+ngx_http_approval_approver_unusable(ngx_http_approval_desk_t *d,
+    const char *err)
+{
+    u_char  detail[512];
+
+    (void) ngx_snprintf(detail, sizeof(detail),
+                        "You cannot be told from others: %s. Have your name "
+                        "mended where you sign in.%Z",
+                        err ? err : "the identity cannot be used");
+
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
+               "identity-required", "Unusable identity",
+               (const char *) detail, NULL);
+}
+
+
 /* A link lives as long as its action waits. */
 
 static ngx_int_t
@@ -306,7 +329,8 @@ ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
     {
         return ngx_http_approval_desk_refuse(d, 410, "expired", "Expired",
                    "Nobody decided in time. The request was not forwarded, "
-                   "and nothing can be decided any more.", NULL);
+                   "and nothing can be decided any more; the requester can "
+                   "ask anew.", NULL);
     }
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,

@@ -28,7 +28,6 @@ static ngx_int_t ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_decision_refuse(
     ngx_http_approval_desk_t *d, ngx_uint_t status, const char *type,
     const char *title, const char *detail, json_t *extra);
-static ngx_int_t ngx_http_approval_decision_large(ngx_http_approval_desk_t *d);
 
 
 /*
@@ -59,11 +58,7 @@ ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
     }
 
     if (type != NGX_OK) {
-        return ngx_http_approval_desk_refuse(d,
-                   NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
-                   "Unsupported media type",
-                   "Send one Content-Type, application/json, without "
-                   "Content-Encoding.", NULL);
+        return ngx_http_approval_desk_unread(d);
     }
 
     if (ngx_http_approval_approver_foreign(d)) {
@@ -74,7 +69,7 @@ ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
-        return ngx_http_approval_decision_large(d);
+        return ngx_http_approval_desk_large(d);
     }
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_approval_decision_t));
@@ -133,7 +128,7 @@ ngx_http_approval_decision_start(ngx_http_approval_desk_t *d)
                                      NGX_HTTP_APPROVAL_DESK_BODY_MAX, &body);
 
     if (rc == NGX_DECLINED) {
-        return ngx_http_approval_decision_large(d);
+        return ngx_http_approval_desk_large(d);
     }
 
     if (rc != NGX_OK) {
@@ -236,7 +231,8 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
     if (reply->nvotes >= APPROVAL_QUORUM_VOTES) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "too-many-votes", "Too many votes",
-                   "The action holds no more votes and comments.", NULL);
+                   "The action holds no more votes and comments. It ends at its "
+                   "deadline; the requester can ask anew.", NULL);
     }
 
     return ngx_http_approval_vote_cast(d, doc, reply, votes);
@@ -279,7 +275,8 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-approver", "Not an approver",
                   "You are in none of the groups that may decide on this "
-                  "action.", NULL);
+                  "action. Leave it to those who are, or have yourself added "
+                  "to one.", NULL);
         return NGX_DECLINED;
     }
 
@@ -307,7 +304,8 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
                   reply->state == NGX_HTTP_APPROVAL_APPROVED
                   ? "The action was approved, and not used in time."
                   : "Nobody decided in time. The request was not forwarded, "
-                    "and nothing can be decided any more.",
+                    "and nothing can be decided any more; the requester can "
+                    "ask anew.",
                   json_pack("{s:o}", "expires_at",
                             ngx_http_approval_view_time(reply->expires)));
         return NGX_DECLINED;
@@ -331,7 +329,8 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
     if (state == NGX_HTTP_APPROVAL_CANCELLED) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "cancelled", "Cancelled",
-                   "The requester gave up before anybody decided.",
+                   "The requester gave up, or an operator stopped it, before "
+                   "anybody decided. There is nothing left to do.",
                    json_pack("{s:s}", "state", "cancelled"));
     }
 
@@ -481,13 +480,4 @@ ngx_http_approval_decision_refuse(ngx_http_approval_desk_t *d,
 
     return ngx_http_approval_desk_refuse(d, status, type, title, detail,
                                          extra);
-}
-
-
-static ngx_int_t
-ngx_http_approval_decision_large(ngx_http_approval_desk_t *d)
-{
-    return ngx_http_approval_desk_refuse(d, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-               "body-too-large", "Too large",
-               "A decision has at most 16 KiB.", NULL);
 }

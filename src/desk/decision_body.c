@@ -5,6 +5,7 @@
 
 
 #include "desk/decision.h"
+#include "core/escape.h"
 #include "core/form.h"
 
 
@@ -28,52 +29,25 @@ static int ngx_http_approval_decision_field(void *data, approval_str_t name,
 static const char *ngx_http_approval_decision_check(
     ngx_http_approval_decision_t *dec);
 static void ngx_http_approval_decision_lines(ngx_str_t *s);
-static ngx_uint_t ngx_http_approval_decision_media(ngx_str_t *type,
-    const char *name);
 
 
 ngx_int_t
 ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
 {
-    ngx_str_t           *type, *encoding;
-    ngx_http_request_t  *r;
-
-    r = d->request;
-    type = ngx_http_approval_desk_header(r, "content-type", 0);
-    encoding = ngx_http_approval_desk_header(r, "content-encoding", 0);
-
-    if (type && encoding == NULL
-        && ngx_http_approval_desk_header(r, "content-type", 1) == NULL)
+    if (ngx_http_approval_desk_type(d->request,
+                                    "application/x-www-form-urlencoded"))
     {
-        if (ngx_http_approval_decision_media(type,
-                                       "application/x-www-form-urlencoded"))
-        {
-            d->form = 1;
-            d->html = 1;
-            return NGX_OK;
-        }
+        d->form = 1;
+        d->html = 1;
+        return NGX_OK;
+    }
 
-        if (ngx_http_approval_decision_media(type, "application/json")) {
-            d->html = 0;
-            return NGX_OK;
-        }
+    if (ngx_http_approval_desk_type(d->request, "application/json")) {
+        d->html = 0;
+        return NGX_OK;
     }
 
     return NGX_DECLINED;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_decision_media(ngx_str_t *type, const char *name)
-{
-    size_t  len;
-
-    len = ngx_strlen(name);
-
-    return type->len >= len
-           && ngx_strncasecmp(type->data, (u_char *) name, len) == 0
-           && (type->len == len || type->data[len] == ';'
-               || type->data[len] == ' ');
 }
 
 
@@ -262,6 +236,7 @@ ngx_http_approval_decision_field(void *data, approval_str_t name,
 static const char *
 ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
 {
+    int         blank;
     ngx_str_t  *act;
 
     act = &dec->act;
@@ -277,11 +252,13 @@ ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
         return "The comment is longer than 2000 bytes.";
     }
 
-    if (act->data[0] == 'c' && dec->comment.len == 0) {
+    blank = approval_blank(ngx_http_approval_core_str(&dec->comment));
+
+    if (act->data[0] == 'c' && blank) {
         return "A \"comment\" has a \"comment\" that is not empty.";
     }
 
-    if (dec->glass && (act->data[0] != 'a' || dec->comment.len == 0)) {
+    if (dec->glass && (act->data[0] != 'a' || blank)) {
         return "\"break_glass\" approves, with a \"comment\" that says why.";
     }
 

@@ -92,8 +92,14 @@ ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
                    ngx_http_approval_freeze_list);
     }
 
+    /* what another site's form can send is no JSON */
+
+    if (!ngx_http_approval_desk_type(r, "application/json")) {
+        return ngx_http_approval_desk_unread(d);
+    }
+
     if (r->headers_in.content_length_n > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
-        return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+        return ngx_http_approval_desk_large(d);
     }
 
     rc = ngx_http_read_client_request_body(r, ngx_http_approval_freeze_body);
@@ -219,7 +225,7 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d)
                                      NGX_HTTP_APPROVAL_DESK_BODY_MAX, &body);
 
     if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_HTTP_REQUEST_ENTITY_TOO_LARGE
+        return (rc == NGX_DECLINED) ? ngx_http_approval_desk_large(d)
                                     : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -660,6 +666,17 @@ ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
 
     if (err) {
         return ngx_http_approval_freeze_bad(d, err);
+    }
+
+    if (work->requester.len
+        && approval_people_same(d->mcf->people,
+                                ngx_http_approval_core_str(&work->requester),
+                                ngx_http_approval_core_str(&d->who)))
+    {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                   "self-approval", "Your own requests",
+                   "You are the one who is frozen: another operator ends it.",
+                   NULL);
     }
 
     if (ngx_http_approval_freeze_record(d, "thawed") != NGX_OK) {

@@ -195,8 +195,6 @@ ngx_http_approval_page_headers(ngx_http_request_t *r)
     if (rc != NGX_OK
         || ngx_http_approval_header(r, "Referrer-Policy",
                                     approval_str("no-referrer")) != NGX_OK
-        || ngx_http_approval_header(r, "X-Content-Type-Options",
-                                    approval_str("nosniff")) != NGX_OK
         || ngx_http_approval_header(r, "X-Frame-Options",
                                     approval_str("DENY")) != NGX_OK)
     {

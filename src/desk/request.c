@@ -290,6 +290,25 @@ ngx_http_approval_desk_quality(u_char *p, u_char *last, const char *type)
 }
 
 
+ngx_uint_t
+ngx_http_approval_desk_type(ngx_http_request_t *r, const char *name)
+{
+    size_t      len;
+    ngx_str_t  *type;
+
+    len = ngx_strlen(name);
+    type = ngx_http_approval_desk_header(r, "content-type", 0);
+
+    return type
+           && ngx_http_approval_desk_header(r, "content-type", 1) == NULL
+           && ngx_http_approval_desk_header(r, "content-encoding", 0) == NULL
+           && type->len >= len
+           && ngx_strncasecmp(type->data, (u_char *) name, len) == 0
+           && (type->len == len || type->data[len] == ';'
+               || type->data[len] == ' ');
+}
+
+
 ngx_int_t
 ngx_http_approval_desk_body(ngx_http_request_t *r, off_t max,
     ngx_str_t *body)
@@ -425,6 +444,25 @@ ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d)
                "store-unavailable", "Store unavailable",
                "The gateway cannot reach its store of actions. Nothing was "
                "changed; try again shortly.", NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_large(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+               "body-too-large", "Too large",
+               "At most 16 KiB are read here.", NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_unread(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+               "unsupported-media-type", "Unsupported media type",
+               "Send one Content-Type, application/json, without "
+               "Content-Encoding.", NULL);
 }
 
 

@@ -107,6 +107,10 @@ ngx_str_t *ngx_http_approval_desk_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_approval_desk_likes(ngx_http_request_t *r,
     const char *type);
 
+/* Is the body of this one type, and not encoded? */
+ngx_uint_t ngx_http_approval_desk_type(ngx_http_request_t *r,
+    const char *name);
+
 /* The whole body; NGX_DECLINED: more than the limit. */
 ngx_int_t ngx_http_approval_desk_body(ngx_http_request_t *r, off_t max,
     ngx_str_t *body);
@@ -122,6 +126,8 @@ ngx_int_t ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d,
     const char *detail, json_t *extra);
 ngx_int_t ngx_http_approval_desk_not_found(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_desk_large(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_desk_unread(ngx_http_approval_desk_t *d);
 
 
 /*

@@ -194,7 +194,7 @@ ngx_http_approval_shadow_step(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_unavailable(d);
     }
 
-    for (i = 0; i < reply->nvotes; i += 2) {
+    for (i = 0; i + 1 < reply->nvotes; i += 2) {
         if (reply->votes[i].len == NGX_HTTP_APPROVAL_SHADOW_HASH
             && ngx_http_approval_shadow_names(d, &reply->votes[i],
                                               &reply->votes[i + 1])
@@ -204,7 +204,7 @@ ngx_http_approval_shadow_step(ngx_http_approval_desk_t *d,
         }
     }
 
-    for (i = 0; i < reply->nvotes; i += 2) {
+    for (i = 0; i + 1 < reply->nvotes; i += 2) {
         if (reply->votes[i].len != NGX_HTTP_APPROVAL_SHADOW_HASH
             && ngx_http_approval_shadow_count(shadow, &reply->votes[i],
                                               &reply->votes[i + 1])

@@ -8,6 +8,7 @@
 
 
 #include "gate/gate.h"
+#include "core/escape.h"
 
 
 static ngx_uint_t ngx_http_approval_identified(approval_people_t *people,
@@ -42,7 +43,9 @@ ngx_http_approval_identify(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (reason->len == 0 && rule->reason) {
+    if (rule->reason
+        && approval_blank(ngx_http_approval_core_str(reason)))
+    {
         *refusal = NGX_HTTP_APPROVAL_REFUSE_REASON;
         return NGX_DECLINED;
     }

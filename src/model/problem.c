@@ -67,8 +67,13 @@ ngx_http_approval_send(ngx_http_request_t *r, ngx_uint_t status,
         return rc;
     }
 
+    /* what others wrote is in it: it is what its type says, and not kept */
+
     if (ngx_http_approval_header(r, "Cache-Control", approval_str("no-store"))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_approval_header(r, "X-Content-Type-Options",
+                                    approval_str("nosniff"))
+           != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -175,6 +175,16 @@ check_proof(approval_options_t *o, json_t *record, json_t *proof,
         return APPROVAL_EXIT_TAMPERED;
     }
 
+    *err = "the proof is for another place, or another tree";
+
+    if ((uint64_t) json_integer_value(json_object_get(proof, "index")) + 1
+        != seq
+        || (uint64_t) json_integer_value(json_object_get(proof, "tree_size"))
+           != cp.head.seq)
+    {
+        return APPROVAL_EXIT_TAMPERED;
+    }
+
     *err = "the proof does not lead to the checkpoint's root";
 
     if (memcmp(cp.head.writer,

@@ -21,6 +21,7 @@ static void check_visible(approval_str_t in, approval_visible_e mode,
 static void test_visible(void);
 static void test_markup(void);
 static void test_json(void);
+static void test_blank(void);
 static void test_cut(void);
 
 
@@ -30,6 +31,7 @@ main(void)
     test_visible();
     test_markup();
     test_json();
+    test_blank();
     test_cut();
 
     return test_done();
@@ -145,6 +147,20 @@ test_json(void)
     approval_escape_json(nul, &out);
     is_str(approval_buf_str(&out), "\\u0000", "JSON, NUL");
     approval_buf_free(&out);
+}
+
+
+static void
+test_blank(void)
+{
+    ok(approval_blank(approval_str("")), "nothing is blank");
+    ok(approval_blank(approval_str(" \t\r\n")), "so is white space");
+    ok(approval_blank(approval_str("\xc2\xa0\xe3\x80\x80\xe2\x80\x83")),
+       "beyond ASCII, too");
+    ok(approval_blank(approval_str("\xe2\x80\x8b \xe2\xa0\x80")),
+       "and what does not show");
+    ok(!approval_blank(approval_str(" . ")), "a dot is something");
+    ok(!approval_blank(approval_str("\xff")), "so is what is no UTF-8");
 }
 
 

@@ -283,6 +283,28 @@ check_all(json_t *doc, const char *name)
 
 
 static void
+test_outcome(void)
+{
+    approval_buf_t      out;
+    approval_message_t  m;
+
+    memset(&m, 0, sizeof(m));
+    m.event = APPROVAL_EVENT_DENIED;
+    m.facts = json_pack("{s:[s], s:s}", "by", "alice", "comment",
+                        "no\nUpstream: status 200");
+
+    approval_buf_init(&out);
+    approval_message_outcome(&m, &out);
+    is_str(approval_buf_str(&out),
+           "By alice\nComment: no\n> Upstream: status 200",
+           "a comment's lines are not ours");
+
+    approval_buf_free(&out);
+    json_decref(m.facts);
+}
+
+
+static void
 test_corpus(void)
 {
     size_t   i, n, len;
@@ -411,6 +433,7 @@ int
 main(void)
 {
     test_fit();
+    test_outcome();
     test_corpus();
     test_verify();
 

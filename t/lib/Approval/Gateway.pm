@@ -30,7 +30,8 @@ package Approval::Gateway;
 #                            {audit_file} is where they are, if elsewhere
 #   ->hits(TARGET)           how many requests for it the upstream has seen
 #   ->lost(N)                N requests died with a worker: nginx counts on
-#   ->clean(NAME)            a test: nothing is held, and nothing will stay
+#   ->clean(NAME)            a test: nothing is held, nothing will stay, and
+#                            approval-audit finds no tampering in the trail
 
 use strict;
 use warnings;
@@ -266,7 +267,17 @@ sub clean {
 
     diag($status, "open: @ids\nwithout TTL: @keys") unless $good;
 
-    return $good;
+    # its end may not be covered yet
+
+    my $tool = build_dir() . '/approval-audit';
+    my $file = $self->ngx->path('audit.jsonl');
+    my $found = `$tool verify -q --key $self->{keys}{public} $file 2>&1`;
+
+    my $holds = ok($? >> 8 == 0 || $? >> 8 == 2, 'the trail holds');
+
+    diag($found) unless $holds;
+
+    return $good && $holds;
 }
 
 

@@ -9,6 +9,8 @@
 #include "audit/internal.h"
 
 
+static json_t *ngx_http_approval_append_continue(
+    ngx_http_approval_audit_t *audit);
 static ngx_int_t ngx_http_approval_append_note(
     ngx_http_approval_audit_t *audit, json_t *event);
 
@@ -45,7 +47,6 @@ ngx_int_t
 ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
 {
     json_t  *event;
-    u_char   head[APPROVAL_HEAD_LEN + 1];
 
     if (audit->chain.seq == 1) {
         audit->reopened = 0;
@@ -59,11 +60,7 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
     }
 
     if (audit->reopened) {
-        (void) ngx_http_approval_audit_head(audit, head);
-
-        event = ngx_http_approval_audit_event("continue", NULL,
-                     json_pack("{s:i, s:s}", "pid", (int) ngx_pid,
-                               "previous", head));
+        event = ngx_http_approval_append_continue(audit);
 
         if (ngx_http_approval_append_note(audit, event) != NGX_OK) {
             return NGX_ERROR;
@@ -93,6 +90,38 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * With the tree of the chain so far, so that proofs can be made from the new
+ * file alone.
+ */
+
+static json_t *
+ngx_http_approval_append_continue(ngx_http_approval_audit_t *audit)
+{
+    u_char          head[APPROVAL_HEAD_LEN + 1];
+    json_t         *fields;
+    approval_buf_t  tree;
+
+    (void) ngx_http_approval_audit_head(audit, head);
+
+    approval_buf_init(&tree);
+
+    if (!audit->unrooted) {
+        approval_merkle_text(&audit->tree, &tree);
+    }
+
+    fields = tree.failed ? NULL
+             : json_pack("{s:i, s:s, s:s%}", "pid", (int) ngx_pid,
+                         "previous", head,
+                         "tree", tree.len ? (char *) tree.data : "", tree.len);
+
+    approval_buf_free(&tree);
+
+    return fields ? ngx_http_approval_audit_event("continue", NULL, fields)
+                  : NULL;
 }
 
 

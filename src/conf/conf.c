@@ -124,9 +124,16 @@ ngx_command_t  ngx_http_approval_commands[] = {
 
     { ngx_string("approval_operators"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
-      ngx_http_approval_conf_operators,
+      ngx_http_approval_conf_groups,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
+      offsetof(ngx_http_approval_main_conf_t, operators),
+      NULL },
+
+    { ngx_string("approval_auditors"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_groups,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_approval_main_conf_t, auditors),
       NULL },
 
     { ngx_string("approval_audit"),
@@ -644,9 +651,14 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
         }
     }
 
-    rv = ngx_http_approval_check_operators(cf, mcf);
-    if (rv != NGX_CONF_OK) {
-        return rv;
+    if (ngx_http_approval_check_members(cf, mcf, "approval_operators",
+                                        mcf->operators)
+        != NGX_OK
+        || ngx_http_approval_check_members(cf, mcf, "approval_auditors",
+                                           mcf->auditors)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     policies = mcf->policies.elts;

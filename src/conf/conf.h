@@ -156,10 +156,11 @@ char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
 /* conf_operators.c */
 char *ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_approval_conf_operators(ngx_conf_t *cf, ngx_command_t *cmd,
+char *ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-char *ngx_http_approval_check_operators(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, const char *directive,
+    ngx_array_t *groups);
 
 /* conf_location.c */
 char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -26,6 +26,8 @@ static char *ngx_http_approval_conf_checks(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
     ngx_http_approval_audit_conf_t *acf);
+static ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
 static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
     ngx_http_complex_value_t **value, ngx_str_t *text);
 
@@ -88,6 +90,10 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                       "\"approval %V\" cannot stand beside \"approval_api\": a "
                       "vote never waits for a vote, remove one of them in "
                       "%s:%ui", &conf->name, conf->conf_file, conf->conf_line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->api && ngx_http_approval_conf_threads(cf, mcf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -492,4 +498,24 @@ ngx_http_approval_conf_sync(ngx_conf_t *cf,
     return NGX_OK;
 
 #endif
+}
+
+
+/* The trail is read for those who ask for it by a thread, however synced. */
+
+static ngx_int_t
+ngx_http_approval_conf_threads(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf)
+{
+#if (NGX_THREADS)
+
+    if (mcf->audit_conf && mcf->audit_conf->threads == NULL) {
+        mcf->audit_conf->threads = ngx_thread_pool_add(cf, NULL);
+
+        return mcf->audit_conf->threads ? NGX_OK : NGX_ERROR;
+    }
+
+#endif
+
+    return NGX_OK;
 }

@@ -2,33 +2,38 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval_operators and break_glass: who may act alone.
+ * approval_operators, approval_auditors and break_glass: who may more than
+ * their vote.
  */
 
 
 #include "conf/conf.h"
 
 
-/* approval_operators GROUP...; */
+/* approval_operators GROUP...;  approval_auditors GROUP...; */
 
 char *
-ngx_http_approval_conf_operators(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf)
+ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_main_conf_t *mcf = conf;
 
-    ngx_int_t   group, *slot;
-    ngx_str_t  *value;
-    ngx_uint_t  i;
+    ngx_int_t     group, *slot;
+    ngx_str_t    *value;
+    ngx_uint_t    i;
+    ngx_array_t  *groups, **named;
 
-    if (mcf->operators) {
+    named = (ngx_array_t **) ((char *) conf + cmd->offset);
+
+    if (*named) {
         return "is duplicate: name all groups in one line";
     }
 
-    mcf->operators = ngx_array_create(cf->pool, 2, sizeof(ngx_int_t));
-    if (mcf->operators == NULL) {
+    groups = ngx_array_create(cf->pool, 2, sizeof(ngx_int_t));
+    if (groups == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    *named = groups;
 
     value = cf->args->elts;
 
@@ -40,7 +45,7 @@ ngx_http_approval_conf_operators(ngx_conf_t *cf, ngx_command_t *cmd,
 
         group = approval_people_group(mcf->people,
                                       ngx_http_approval_core_str(&value[i]));
-        slot = ngx_array_push(mcf->operators);
+        slot = ngx_array_push(groups);
 
         if (group < 0 || slot == NULL) {
             return NGX_CONF_ERROR;
@@ -87,37 +92,38 @@ ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* A switch that nobody can reach is found when it is needed. */
 
-char *
-ngx_http_approval_check_operators(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+ngx_int_t
+ngx_http_approval_check_members(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, const char *directive,
+    ngx_array_t *groups)
 {
-    ngx_int_t       *groups;
+    ngx_int_t       *group;
     ngx_str_t        name;
     ngx_uint_t       i;
     approval_str_t   s;
 
-    if (mcf->operators == NULL) {
-        return NGX_CONF_OK;
+    if (groups == NULL) {
+        return NGX_OK;
     }
 
-    groups = mcf->operators->elts;
+    group = groups->elts;
 
-    for (i = 0; i < mcf->operators->nelts; i++) {
+    for (i = 0; i < groups->nelts; i++) {
 
-        if (approval_people_group_size(mcf->people, groups[i])) {
+        if (approval_people_group_size(mcf->people, group[i])) {
             continue;
         }
 
-        s = approval_people_group_name(mcf->people, groups[i]);
+        s = approval_people_group_name(mcf->people, group[i]);
         name.len = s.len;
         name.data = (u_char *) s.data;
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "group \"%V\" in \"approval_operators\" has no members: "
-                      "declare them with \"approval_group %V identity...\"",
-                      &name, &name);
-        return NGX_CONF_ERROR;
+                      "group \"%V\" in \"%s\" has no members: declare them "
+                      "with \"approval_group %V identity...\"",
+                      &name, directive, &name);
+        return NGX_ERROR;
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
 }

@@ -11,11 +11,9 @@
 #include <string.h>
 
 
-static uint64_t approval_merkle_split(uint64_t n);
-static int approval_leaves_root(const approval_leaves_t *l, uint64_t start,
-    uint64_t n, unsigned char root[APPROVAL_SHA256_LEN]);
-static int approval_leaves_walk(const approval_leaves_t *l, uint64_t index,
-    uint64_t start, uint64_t n, approval_buf_t *out);
+static int approval_merkle_climb(approval_proof_t *proofs, size_t n,
+    uint64_t start, uint64_t middle, const unsigned char *left,
+    const unsigned char *right);
 
 
 void
@@ -29,21 +27,181 @@ int
 approval_merkle_add(approval_merkle_t *m,
     const unsigned char record[APPROVAL_SHA256_LEN])
 {
+    return approval_merkle_follow(m, record, NULL, 0);
+}
+
+
+/* The subtree that ends with the new leaf grows while it meets its equal. */
+
+int
+approval_merkle_follow(approval_merkle_t *m,
+    const unsigned char record[APPROVAL_SHA256_LEN], approval_proof_t *proofs,
+    size_t n)
+{
     unsigned       level;
+    uint64_t       end, leaves;
     unsigned char  node[APPROVAL_SHA256_LEN];
 
     if (approval_merkle_leaf(record, node) != APPROVAL_OK) {
         return APPROVAL_ERROR;
     }
 
+    end = m->size + 1;
+
     for (level = 0; m->size & ((uint64_t) 1 << level); level++) {
+
+        leaves = (uint64_t) 1 << level;
+
+        if (n && approval_merkle_climb(proofs, n, end - 2 * leaves,
+                                       end - leaves, m->node[level], node)
+                 != APPROVAL_OK)
+        {
+            return APPROVAL_ERROR;
+        }
+
         if (approval_merkle_node(m->node[level], node, node) != APPROVAL_OK) {
             return APPROVAL_ERROR;
         }
     }
 
     memcpy(m->node[level], node, APPROVAL_SHA256_LEN);
-    m->size++;
+    m->size = end;
+
+    return APPROVAL_OK;
+}
+
+
+/* Each leaf from start on has the other half beside its own. */
+
+static int
+approval_merkle_climb(approval_proof_t *proofs, size_t n, uint64_t start,
+    uint64_t middle, const unsigned char *left, const unsigned char *right)
+{
+    for ( /* void */ ; n && proofs[n - 1].index >= start; n--) {
+        approval_buf_add(&proofs[n - 1].path,
+                         proofs[n - 1].index >= middle ? left : right,
+                         APPROVAL_SHA256_LEN);
+
+        if (proofs[n - 1].path.failed) {
+            return APPROVAL_ERROR;
+        }
+    }
+
+    return APPROVAL_OK;
+}
+
+
+/*
+ * As many hashes as were appended, so high is the subtree of the leaf: on its
+ * right are the smaller ones, together, and then those on its left.
+ */
+
+int
+approval_merkle_path(const approval_merkle_t *m, const approval_proof_t *p,
+    approval_buf_t *out)
+{
+    unsigned       i, level, some;
+    unsigned char  right[APPROVAL_SHA256_LEN];
+
+    level = (unsigned) (p->path.len / APPROVAL_SHA256_LEN);
+
+    if (p->index >= m->size) {
+        return APPROVAL_ERROR;
+    }
+
+    approval_buf_add(out, p->path.data, p->path.len);
+
+    some = 0;
+
+    for (i = 0; i < APPROVAL_MERKLE_LEVELS; i++) {
+
+        if (i == level) {
+            if (some) {
+                approval_buf_add(out, right, APPROVAL_SHA256_LEN);
+            }
+
+            continue;
+        }
+
+        if ((m->size & ((uint64_t) 1 << i)) == 0) {
+            continue;
+        }
+
+        if (i > level) {
+            approval_buf_add(out, m->node[i], APPROVAL_SHA256_LEN);
+
+        } else if (!some) {
+            memcpy(right, m->node[i], APPROVAL_SHA256_LEN);
+            some = 1;
+
+        } else if (approval_merkle_node(m->node[i], right, right)
+                   != APPROVAL_OK)
+        {
+            return APPROVAL_ERROR;
+        }
+    }
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+void
+approval_merkle_text(const approval_merkle_t *m, approval_buf_t *out)
+{
+    unsigned       i, some;
+    unsigned char  hex[2 * APPROVAL_SHA256_LEN];
+
+    some = 0;
+
+    for (i = 0; i < APPROVAL_MERKLE_LEVELS; i++) {
+
+        if ((m->size & ((uint64_t) 1 << i)) == 0) {
+            continue;
+        }
+
+        if (some++) {
+            approval_buf_addc(out, ' ');
+        }
+
+        (void) approval_hex_encode(hex, m->node[i], APPROVAL_SHA256_LEN);
+        approval_buf_add(out, hex, sizeof(hex));
+    }
+}
+
+
+int
+approval_merkle_read(approval_merkle_t *m, uint64_t size, approval_str_t text)
+{
+    size_t          want;
+    unsigned        i;
+    approval_str_t  hex;
+
+    want = 0;
+
+    for (i = 0; i < APPROVAL_MERKLE_LEVELS; i++) {
+
+        if ((size & ((uint64_t) 1 << i)) == 0) {
+            continue;
+        }
+
+        hex.data = text.data + want;
+        hex.len = 2 * APPROVAL_SHA256_LEN;
+
+        if (text.len < want + hex.len
+            || approval_hex_decode(m->node[i], hex) != APPROVAL_SHA256_LEN
+            || (want && text.data[want - 1] != ' '))
+        {
+            return APPROVAL_DECLINED;
+        }
+
+        want += hex.len + 1;
+    }
+
+    if (size == 0 || text.len != want - 1) {
+        return APPROVAL_DECLINED;
+    }
+
+    m->size = size;
 
     return APPROVAL_OK;
 }
@@ -119,162 +277,6 @@ approval_merkle_node(const unsigned char left[APPROVAL_SHA256_LEN],
     s.len = sizeof(text);
 
     return approval_sha256(s, node);
-}
-
-
-void
-approval_leaves_init(approval_leaves_t *l)
-{
-    size_t  i;
-
-    for (i = 0; i < APPROVAL_MERKLE_LEVELS; i++) {
-        approval_buf_init(&l->level[i]);
-    }
-}
-
-
-void
-approval_leaves_free(approval_leaves_t *l)
-{
-    size_t  i;
-
-    for (i = 0; i < APPROVAL_MERKLE_LEVELS; i++) {
-        approval_buf_free(&l->level[i]);
-    }
-}
-
-
-int
-approval_leaves_add(approval_leaves_t *l,
-    const unsigned char record[APPROVAL_SHA256_LEN])
-{
-    size_t           i;
-    unsigned char    node[APPROVAL_SHA256_LEN];
-    approval_buf_t  *level;
-
-    if (approval_merkle_leaf(record, node) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
-
-    for (i = 0; i < APPROVAL_MERKLE_LEVELS; i++) {
-        level = &l->level[i];
-
-        approval_buf_add(level, node, APPROVAL_SHA256_LEN);
-
-        if (level->failed) {
-            return APPROVAL_ERROR;
-        }
-
-        if (level->len / APPROVAL_SHA256_LEN % 2) {
-            break;
-        }
-
-        if (approval_merkle_node(level->data + level->len
-                                 - 2 * APPROVAL_SHA256_LEN, node, node)
-            != APPROVAL_OK)
-        {
-            return APPROVAL_ERROR;
-        }
-    }
-
-    return APPROVAL_OK;
-}
-
-
-/* The largest power of two below n > 1. */
-
-static uint64_t
-approval_merkle_split(uint64_t n)
-{
-    uint64_t  k;
-
-    for (k = 1; k < n - k; k *= 2) { /* void */ }
-
-    return k;
-}
-
-
-/* The root of n > 0 leaves from "start", which splits as its tree does. */
-
-static int
-approval_leaves_root(const approval_leaves_t *l, uint64_t start, uint64_t n,
-    unsigned char root[APPROVAL_SHA256_LEN])
-{
-    uint64_t       k;
-    unsigned       level;
-    unsigned char  right[APPROVAL_SHA256_LEN];
-
-    if ((n & (n - 1)) == 0) {
-        for (level = 0; ((uint64_t) 1 << level) < n; level++) { /* void */ }
-
-        start = (start >> level) * APPROVAL_SHA256_LEN;
-
-        if (start >= l->level[level].len) {
-            return APPROVAL_ERROR;
-        }
-
-        memcpy(root, l->level[level].data + start, APPROVAL_SHA256_LEN);
-        return APPROVAL_OK;
-    }
-
-    k = approval_merkle_split(n);
-
-    if (approval_leaves_root(l, start, k, root) != APPROVAL_OK
-        || approval_leaves_root(l, start + k, n - k, right) != APPROVAL_OK)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    return approval_merkle_node(root, right, root);
-}
-
-
-static int
-approval_leaves_walk(const approval_leaves_t *l, uint64_t index,
-    uint64_t start, uint64_t n, approval_buf_t *out)
-{
-    int            rc;
-    uint64_t       k;
-    unsigned char  node[APPROVAL_SHA256_LEN];
-
-    if (n == 1) {
-        return APPROVAL_OK;
-    }
-
-    k = approval_merkle_split(n);
-
-    if (index < k) {
-        rc = approval_leaves_walk(l, index, start, k, out);
-
-        if (rc == APPROVAL_OK) {
-            rc = approval_leaves_root(l, start + k, n - k, node);
-        }
-
-    } else {
-        rc = approval_leaves_walk(l, index - k, start + k, n - k, out);
-
-        if (rc == APPROVAL_OK) {
-            rc = approval_leaves_root(l, start, k, node);
-        }
-    }
-
-    if (rc == APPROVAL_OK) {
-        approval_buf_add(out, node, APPROVAL_SHA256_LEN);
-    }
-
-    return out->failed ? APPROVAL_ERROR : rc;
-}
-
-
-int
-approval_leaves_path(const approval_leaves_t *l, uint64_t index,
-    uint64_t size, approval_buf_t *out)
-{
-    if (index >= size || size > l->level[0].len / APPROVAL_SHA256_LEN) {
-        return APPROVAL_ERROR;
-    }
-
-    return approval_leaves_walk(l, index, 0, size, out);
 }
 
 

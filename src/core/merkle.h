@@ -41,25 +41,35 @@ int approval_merkle_node(const unsigned char left[APPROVAL_SHA256_LEN],
     unsigned char node[APPROVAL_SHA256_LEN]);
 
 /*
- * A tree whose leaves are all kept, for audit paths: level[i] has the hashes
- * of the complete subtrees of 2^i leaves, one after the other.
+ * The audit path of leaf "index" (from 0), as the tree grows: hashes of
+ * APPROVAL_SHA256_LEN bytes each, from the leaf up.
  */
 
 typedef struct {
-    approval_buf_t  level[APPROVAL_MERKLE_LEVELS];
-} approval_leaves_t;
-
-void approval_leaves_init(approval_leaves_t *l);
-void approval_leaves_free(approval_leaves_t *l);
-int approval_leaves_add(approval_leaves_t *l,
-    const unsigned char record[APPROVAL_SHA256_LEN]);
+    uint64_t        index;
+    approval_buf_t  path;
+} approval_proof_t;
 
 /*
- * Appends the audit path of leaf "index" (from 0) in the tree of the first
- * "size" leaves: hashes of APPROVAL_SHA256_LEN bytes each, from the leaf up.
+ * approval_merkle_add(), with those leaves whose paths are wanted, in the
+ * order of their indexes; the new one is among them or not.
  */
-int approval_leaves_path(const approval_leaves_t *l, uint64_t index,
-    uint64_t size, approval_buf_t *out);
+int approval_merkle_follow(approval_merkle_t *m,
+    const unsigned char record[APPROVAL_SHA256_LEN], approval_proof_t *proofs,
+    size_t n);
+
+/* Appends to out the whole path of p's leaf in the tree as it is. */
+int approval_merkle_path(const approval_merkle_t *m,
+    const approval_proof_t *p, approval_buf_t *out);
+
+/*
+ * A tree to go on with: its nodes in hex, separated by blanks, the smallest
+ * subtree first.  Reading gives APPROVAL_DECLINED where they are not those of
+ * a tree of so many leaves.
+ */
+void approval_merkle_text(const approval_merkle_t *m, approval_buf_t *out);
+int approval_merkle_read(approval_merkle_t *m, uint64_t size,
+    approval_str_t text);
 
 /* APPROVAL_OK: path leads from the record at index to root. */
 int approval_merkle_verify(const unsigned char record[APPROVAL_SHA256_LEN],

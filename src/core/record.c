@@ -13,6 +13,7 @@
 
 
 #define APPROVAL_RECORD_DOMAIN  "approval-record-v1\n"
+#define APPROVAL_RECORD_TRIES   1000
 #define APPROVAL_HASH_HEX       (2 * APPROVAL_SHA256_LEN)
 
 /* {"hash":"..."} without its braces; members that follow it always exist. */
@@ -311,6 +312,67 @@ approval_record_read(approval_str_t line, json_t **event,
     *err = NULL;
 
     return APPROVAL_OK;
+}
+
+
+int
+approval_record_line(approval_str_t *line, json_t **event,
+    unsigned char hash[APPROVAL_SHA256_LEN], unsigned *torn, const char **err)
+{
+    int              rc;
+    size_t           i, tries;
+    const char      *why;
+    approval_str_t   rest;
+
+    *torn = 0;
+    *event = NULL;
+    *err = NULL;
+
+    if (line->len == 0) {
+        *torn = 1;
+        return APPROVAL_DECLINED;
+    }
+
+    rc = approval_record_read(*line, event, hash, err);
+
+    if (rc != APPROVAL_DECLINED) {
+        return rc;
+    }
+
+    tries = 0;
+
+    for (i = 1; i + 1 < line->len && tries < APPROVAL_RECORD_TRIES; i++) {
+
+        if (line->data[i] != '{' || line->data[i + 1] != '"') {
+            continue;
+        }
+
+        tries++;
+
+        rest.data = line->data + i;
+        rest.len = line->len - i;
+
+        rc = approval_record_read(rest, event, hash, &why);
+
+        if (rc == APPROVAL_DECLINED) {
+            continue;
+        }
+
+        if (rc == APPROVAL_OK) {
+            *torn = (line->data[0] == '{' && line->data[i - 1] != '}');
+            *err = *torn ? NULL : "there are bytes before the record";
+            *line = rest;
+        }
+
+        return rc;
+    }
+
+    if (line->data[0] == '{' && line->data[line->len - 1] != '}') {
+        *torn = 1;
+        *err = NULL;
+    }
+
+    return APPROVAL_DECLINED;
 }
 
 

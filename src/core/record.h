@@ -53,5 +53,19 @@ void approval_chain_commit(approval_chain_t *c,
 int approval_record_read(approval_str_t line, json_t **event,
     unsigned char hash[APPROVAL_SHA256_LEN], const char **err);
 
+/*
+ * A line of a file, without its line feed.  A writer that was killed, or found
+ * the disk full, may leave part of a line, and the next record of another
+ * writer then stands right behind it.
+ *
+ * APPROVAL_OK: there is a record, and *line is what of the line it takes;
+ * *torn: after part of another.  APPROVAL_DECLINED: there is none, since the
+ * line is torn, or, with *err, for another reason.  Both: bytes that are no
+ * part of a record stand before it where *err is set.
+ */
+int approval_record_line(approval_str_t *line, json_t **event,
+    unsigned char hash[APPROVAL_SHA256_LEN], unsigned *torn,
+    const char **err);
+
 
 #endif /* APPROVAL_RECORD_H */

@@ -151,6 +151,54 @@ ngx_http_approval_approver_idp(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 
 
 ngx_int_t
+ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
+    ngx_array_t *groups, ngx_int_t *rc)
+{
+    int              g;
+    ngx_int_t       *named;
+    ngx_uint_t       i;
+    approval_str_t   who;
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_approver_idp(d, rc) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    who = ngx_http_approval_core_str(&d->who);
+
+    for (g = 0; approval_people_group_name(d->mcf->people, g).len; g++) {
+
+        named = groups ? groups->elts : NULL;
+
+        for (i = 0; groups && i < groups->nelts && named[i] != g; i++) {
+            /* void */
+        }
+
+        if ((groups == NULL || i < groups->nelts)
+            && approval_people_in_group(d->mcf->people, g, who))
+        {
+            return NGX_OK;
+        }
+    }
+
+    *rc = groups
+          ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                "not-an-auditor", "Not an auditor",
+                "You are in none of the groups of approval_auditors.", NULL)
+          : ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                "not-an-approver", "Not an approver",
+                "You are in no group of approvers.", NULL);
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
 ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
     const ngx_http_approval_reply_t *reply, ngx_int_t *rc)
 {

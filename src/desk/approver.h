@@ -24,6 +24,13 @@ ngx_int_t ngx_http_approval_approver_idp(ngx_http_approval_desk_t *d,
     ngx_int_t *rc);
 
 /*
+ * The same, who must be in one of these groups (of ngx_int_t; NULL: in any):
+ * for what is of no action in particular.
+ */
+ngx_int_t ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
+    ngx_array_t *groups, ngx_int_t *rc);
+
+/*
  * The person, checked against an action: d->who, person and how.  Other than
  * NGX_OK: answered, *rc is what the request is to be finalized with.
  */

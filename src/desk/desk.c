@@ -6,6 +6,7 @@
 
 #include "desk/desk.h"
 #include "desk/approver.h"
+#include "desk/audit.h"
 #include "desk/decision.h"
 #include "desk/freeze.h"
 #include "desk/grants.h"
@@ -68,6 +69,10 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/actions/"), ngx_string("/decision"), 1,
       NGX_HTTP_POST, "POST", "../../",
       ngx_http_approval_decision_read_body },
+
+    { ngx_string("/audit"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
+      ngx_http_approval_export },
 
     { ngx_string("/slack"), ngx_null_string, 0,
       NGX_HTTP_POST, "POST", "",

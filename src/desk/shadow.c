@@ -26,8 +26,6 @@ typedef struct {
 } ngx_http_approval_shadow_t;
 
 
-static ngx_int_t ngx_http_approval_shadow_may(ngx_http_approval_desk_t *d,
-    ngx_int_t *rc);
 static ngx_int_t ngx_http_approval_shadow_argument(
     ngx_http_approval_desk_t *d, ngx_uint_t *days);
 static void ngx_http_approval_shadow_cleanup(void *data);
@@ -60,7 +58,7 @@ ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d)
 
     d->html = 0;
 
-    if (ngx_http_approval_shadow_may(d, &rc) != NGX_OK) {
+    if (ngx_http_approval_approver_member(d, NULL, &rc) != NGX_OK) {
         return rc;
     }
 
@@ -93,40 +91,6 @@ ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d)
     }
 
     return ngx_http_approval_shadow_ask(d);
-}
-
-
-/* Of no action in particular: for members of any group. */
-
-static ngx_int_t
-ngx_http_approval_shadow_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
-{
-    int             g;
-    approval_str_t  who;
-
-    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_approval_approver_idp(d, rc) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    who = ngx_http_approval_core_str(&d->who);
-
-    for (g = 0; approval_people_group_name(d->mcf->people, g).len; g++) {
-        if (approval_people_in_group(d->mcf->people, g, who)) {
-            return NGX_OK;
-        }
-    }
-
-    *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-              "not-an-approver", "Not an approver",
-              "You are in no group of approvers.", NULL);
-
-    return NGX_DECLINED;
 }
 
 

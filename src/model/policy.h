@@ -219,6 +219,8 @@ typedef struct {
     approval_people_t             *people;
     ngx_array_t                   *operators;   /* of ngx_int_t: groups that
                                                    may freeze, or NULL       */
+    ngx_array_t                   *auditors;    /* ... that may read the trail,
+                                                   or NULL: any group        */
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
 } ngx_http_approval_main_conf_t;

@@ -16,7 +16,8 @@ static const char  usage[] =
 "usage: approval-audit verify FILE... --key PUB.pem [--heads FILE] [-q]\n"
 "       approval-audit show ACTION FILE... [--key PUB.pem] [--heads FILE]\n"
 "       approval-audit export FILE... --key PUB.pem [--since TIME]\n"
-"                      [--until TIME] [--action ID] [--format jsonl|csv]\n"
+"                      [--until TIME] [--action ID] [--limit N]\n"
+"                      [--format jsonl|csv]\n"
 "       approval-audit check EXCERPT... --key PUB.pem\n"
 "\n"
 "  verify   do the files hold? names file, line and reason of each finding\n"
@@ -28,7 +29,9 @@ static const char  usage[] =
 "  --heads FILE   heads known from elsewhere: WRITER/SEQ/HASH a line, or\n"
 "                 checkpoints, as a JSON string a line, or as\n"
 "                 redis-cli --raw prints the stream approval:audit; repeated\n"
-"  --since, --until TIME   2026-01-02 or 2026-01-02T03:04:05Z\n"
+"  --since, --until TIME   from, and before: 2026-01-02 (its beginning) or\n"
+"                 2026-01-02T03:04:05Z\n"
+"  --limit N      no more records than that\n"
 "  -q             tamperings and gaps only, no notes\n"
 "\n"
 "Files in any order, rotated ones and those of several hosts together. The\n"
@@ -41,7 +44,8 @@ static const char  usage[] =
 
 static int parse(int argc, char **argv, approval_options_t *o);
 static int add_key(approval_options_t *o, const char *file);
-static const char *parse_time(const char *text);
+static int parse_wanted(approval_options_t *o, const char *name,
+    const char *value);
 static int read_file(const char *file, approval_buf_t *text);
 
 
@@ -101,8 +105,6 @@ main(int argc, char **argv)
         approval_signer_destroy(o.keys[i]);
     }
 
-    free((char *) o.since);
-    free((char *) o.until);
     free(o.files);
     free(o.heads);
 
@@ -150,29 +152,14 @@ parse(int argc, char **argv, approval_options_t *o)
         } else if (strcmp(name, "--heads") == 0) {
             o->heads[o->nheads++] = argv[i];
 
-        } else if (strcmp(name, "--format") == 0) {
-            o->format = value;
-
-        } else if (strcmp(name, "--action") == 0) {
-            o->action = value;
-
-        } else if (strcmp(name, "--since") == 0
+        } else if (strcmp(name, "--format") == 0
+                   || strcmp(name, "--action") == 0
+                   || strcmp(name, "--limit") == 0
+                   || strcmp(name, "--since") == 0
                    || strcmp(name, "--until") == 0)
         {
-            value = parse_time(value);
-            if (value == NULL) {
-                fprintf(stderr, "approval-audit: \"%s\" is no time: use "
-                        "2026-01-02 or 2026-01-02T03:04:05Z\n", argv[i]);
+            if (parse_wanted(o, name, value) != 0) {
                 return -1;
-            }
-
-            if (name[2] == 's') {
-                free((char *) o->since);
-                o->since = value;
-
-            } else {
-                free((char *) o->until);
-                o->until = value;
             }
 
         } else {
@@ -220,30 +207,63 @@ add_key(approval_options_t *o, const char *file)
 }
 
 
-/* A day is its beginning. */
-
-static const char *
-parse_time(const char *text)
+static int
+parse_wanted(approval_options_t *o, const char *name, const char *value)
 {
-    char      full[64], *time;
-    int64_t   ms;
+    char                *end;
+    const char          *want;
+    approval_str_t       text;
+    approval_wanted_t   *w;
 
-    if (strlen(text) == 10) {
-        snprintf(full, sizeof(full), "%sT00:00:00Z", text);
-        text = full;
+    w = &o->wanted;
+    text = approval_str(value);
+
+    switch (name[2]) {
+
+    case 's':
+    case 'u':
+        want = "a time: use 2026-01-02 or 2026-01-02T03:04:05Z";
+
+        if (approval_wanted_time(text, name[2] == 's' ? w->since : w->until)
+            == APPROVAL_OK)
+        {
+            return 0;
+        }
+
+        break;
+
+    case 'f':
+        want = "a format: use jsonl or csv";
+
+        if (approval_wanted_format(text, &w->format) == APPROVAL_OK) {
+            return 0;
+        }
+
+        break;
+
+    case 'a':
+        want = "the 32 hex digits of an action's id";
+
+        if (approval_id_valid(text)) {
+            memcpy(w->action, value, APPROVAL_ID_LEN);
+            return 0;
+        }
+
+        break;
+
+    default:
+        want = "a number of records from 1";
+        w->limit = strtoull(value, &end, 10);
+
+        if (value[0] >= '1' && value[0] <= '9' && *end == '\0') {
+            return 0;
+        }
     }
 
-    if (approval_time_parse(approval_str(text), &ms) != APPROVAL_OK) {
-        return NULL;
-    }
+    fprintf(stderr, "approval-audit: \"%s\" of %s is not %s\n", value, name,
+            want);
 
-    time = malloc(APPROVAL_TIME_LEN + 1);
-
-    if (time) {
-        approval_time_format(time, ms);
-    }
-
-    return time;
+    return -1;
 }
 
 

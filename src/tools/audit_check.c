@@ -21,6 +21,10 @@ static int check_line(approval_options_t *o, approval_str_t text,
     const char **err);
 static int check_proof(approval_options_t *o, json_t *record, json_t *proof,
     const unsigned char hash[APPROVAL_SHA256_LEN], const char **err);
+static int check_alone(approval_options_t *o, json_t *record,
+    const char **err);
+static int check_note(approval_options_t *o, json_t *note,
+    approval_checkpoint_t *cp, const char **err);
 static int check_path(json_t *value, approval_buf_t *path);
 
 
@@ -134,8 +138,7 @@ check_line(approval_options_t *o, approval_str_t text, const char **err)
             rc = check_proof(o, record, proof, hash, err);
 
         } else {
-            *err = "the record was not covered by a checkpoint yet";
-            rc = APPROVAL_EXIT_INCOMPLETE;
+            rc = check_alone(o, record, err);
         }
     }
 
@@ -146,20 +149,54 @@ check_line(approval_options_t *o, approval_str_t text, const char **err)
 }
 
 
+/* A checkpoint is signed itself. */
+
 static int
-check_proof(approval_options_t *o, json_t *record, json_t *proof,
-    const unsigned char hash[APPROVAL_SHA256_LEN], const char **err)
+check_alone(approval_options_t *o, json_t *record, const char **err)
 {
     int                            rc;
-    size_t                         i;
     json_t                        *note;
-    uint64_t                       seq;
-    approval_buf_t                 path;
-    approval_str_t                 text;
+    unsigned char                  prev[APPROVAL_SHA256_LEN];
     static approval_checkpoint_t   cp;
 
-    note = json_object_get(proof, "checkpoint");
-    seq = (uint64_t) json_integer_value(json_object_get(record, "seq"));
+    note = json_object_get(record, "checkpoint");
+
+    if (note == NULL) {
+        *err = "the record was not covered by a checkpoint yet";
+        return APPROVAL_EXIT_INCOMPLETE;
+    }
+
+    rc = check_note(o, note, &cp, err);
+
+    if (rc != APPROVAL_OK) {
+        return APPROVAL_EXIT_TAMPERED;
+    }
+
+    *err = "the checkpoint stands in a record that it was not made for";
+
+    (void) approval_hex_decode(prev,
+               approval_str(json_string_value(json_object_get(record,
+                                                              "prev"))));
+
+    return json_object_size(record) == 8
+           && memcmp(cp.head.writer,
+                     json_string_value(json_object_get(record, "writer")),
+                     APPROVAL_WRITER_LEN)
+              == 0
+           && memcmp(cp.head.hash, prev, sizeof(prev)) == 0
+           && cp.head.seq + 1
+              == (uint64_t) json_integer_value(json_object_get(record, "seq"))
+           ? APPROVAL_EXIT_OK : APPROVAL_EXIT_TAMPERED;
+}
+
+
+static int
+check_note(approval_options_t *o, json_t *note, approval_checkpoint_t *cp,
+    const char **err)
+{
+    int             rc;
+    size_t          i;
+    approval_str_t  text;
 
     text.data = (const unsigned char *) json_string_value(note);
     text.len = json_string_length(note);
@@ -168,8 +205,25 @@ check_proof(approval_options_t *o, json_t *record, json_t *proof,
     *err = "there is no checkpoint";
 
     for (i = 0; text.data && i < o->nkeys && rc != APPROVAL_OK; i++) {
-        rc = approval_checkpoint_read(o->keys[i], text, &cp, err);
+        rc = approval_checkpoint_read(o->keys[i], text, cp, err);
     }
+
+    return rc;
+}
+
+
+static int
+check_proof(approval_options_t *o, json_t *record, json_t *proof,
+    const unsigned char hash[APPROVAL_SHA256_LEN], const char **err)
+{
+    int                            rc;
+    uint64_t                       seq;
+    approval_buf_t                 path;
+    static approval_checkpoint_t   cp;
+
+    seq = (uint64_t) json_integer_value(json_object_get(record, "seq"));
+
+    rc = check_note(o, json_object_get(proof, "checkpoint"), &cp, err);
 
     if (rc != APPROVAL_OK) {
         return APPROVAL_EXIT_TAMPERED;

@@ -17,7 +17,6 @@
 
 
 #define LINE_MAX_BYTES  (16 * 1024 * 1024)
-#define TRIES           1000
 
 
 typedef struct {
@@ -41,8 +40,6 @@ struct approval_input_s {
 
 static int source_next(approval_input_t *in, source_t *s);
 static int source_line(approval_input_t *in, source_t *s, size_t len);
-static int source_suffix(approval_input_t *in, source_t *s,
-    approval_str_t line, const char *err);
 static const char *source_time(source_t *s);
 
 
@@ -229,86 +226,25 @@ static int
 source_line(approval_input_t *in, source_t *s, size_t len)
 {
     int               rc;
+    unsigned          torn;
     const char       *err;
-    approval_str_t    line;
     approval_place_t  place;
 
-    line.data = (unsigned char *) s->buf;
-    line.len = len;
+    s->text.data = (unsigned char *) s->buf;
+    s->text.len = len;
 
     place.file = s->name;
     place.line = s->line;
 
-    if (len == 0) {
+    rc = approval_record_line(&s->text, &s->event, s->hash, &torn, &err);
+
+    if (torn) {
         approval_verify_torn(in->verify, &place);
-        return 0;
+
+    } else if (err) {
+        approval_verify_broken(in->verify, &place, APPROVAL_FOUND_TAMPERED,
+                               err);
     }
 
-    rc = approval_record_read(line, &s->event, s->hash, &err);
-
-    if (rc == APPROVAL_OK) {
-        s->text = line;
-        return 1;
-    }
-
-    return source_suffix(in, s, line, err);
-}
-
-
-/*
- * A writer that was killed, or found the disk full, may leave part of a line,
- * and the next record of another writer then stands right behind it.
- */
-
-static int
-source_suffix(approval_input_t *in, source_t *s, approval_str_t line,
-    const char *err)
-{
-    size_t            i, tries;
-    const char       *why;
-    approval_str_t    rest;
-    approval_place_t  place;
-
-    place.file = s->name;
-    place.line = s->line;
-
-    tries = 0;
-
-    for (i = 1; i + 1 < line.len && tries < TRIES; i++) {
-
-        if (line.data[i] != '{' || line.data[i + 1] != '"') {
-            continue;
-        }
-
-        tries++;
-
-        rest.data = line.data + i;
-        rest.len = line.len - i;
-
-        if (approval_record_read(rest, &s->event, s->hash, &why)
-            == APPROVAL_OK)
-        {
-            s->text = rest;
-
-            if (line.data[0] == '{' && line.data[i - 1] != '}') {
-                approval_verify_torn(in->verify, &place);
-
-            } else {
-                approval_verify_broken(in->verify, &place,
-                                       APPROVAL_FOUND_TAMPERED,
-                                       "there are bytes before the record");
-            }
-
-            return 1;
-        }
-    }
-
-    if (line.data[0] == '{' && line.data[line.len - 1] != '}') {
-        approval_verify_torn(in->verify, &place);
-        return 0;
-    }
-
-    approval_verify_broken(in->verify, &place, APPROVAL_FOUND_TAMPERED, err);
-
-    return 0;
+    return rc == APPROVAL_OK;
 }

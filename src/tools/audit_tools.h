@@ -10,6 +10,7 @@
 #define APPROVAL_AUDIT_TOOLS_H
 
 
+#include "core/export.h"
 #include "core/verify.h"
 
 #include <stdio.h>
@@ -28,10 +29,7 @@ typedef struct {
     size_t               nheads;
     char               **files;
     size_t               nfiles;
-    const char          *since;      /* canonical times */
-    const char          *until;
-    const char          *format;
-    const char          *action;
+    approval_wanted_t    wanted;     /* of export */
     unsigned             quiet;
 } approval_options_t;
 

@@ -82,24 +82,28 @@ test_paths(void)
     unsigned char       root[32];
     approval_buf_t      path;
     approval_str_t      s;
-    approval_leaves_t   l;
+    approval_proof_t    proofs[LEAVES];
+    approval_merkle_t   m;
 
-    approval_leaves_init(&l);
+    approval_merkle_init(&m);
     approval_buf_init(&path);
-
-    for (i = 0; i < LEAVES; i++) {
-        (void) approval_leaves_add(&l, records[i]);
-    }
 
     good = refused = 1;
 
     for (n = 1; n <= LEAVES; n++) {
+        proofs[n - 1].index = n - 1;
+        approval_buf_init(&proofs[n - 1].path);
+
+        good &= approval_merkle_follow(&m, records[n - 1], proofs, n)
+                == APPROVAL_OK;
+
         definition(0, n, root);
 
         for (i = 0; i < n; i++) {
             approval_buf_reset(&path);
 
-            good &= approval_leaves_path(&l, i, n, &path) == APPROVAL_OK;
+            good &= approval_merkle_path(&m, &proofs[i], &path)
+                    == APPROVAL_OK;
             s = approval_buf_str(&path);
             good &= approval_merkle_verify(records[i], i, n, s, root)
                     == APPROVAL_OK;
@@ -128,12 +132,75 @@ test_paths(void)
     ok(good, "a path for each leaf of each tree");
     ok(refused, "which proves nothing else");
 
-    ok(approval_leaves_path(&l, 5, 5, &path) == APPROVAL_ERROR
-       && approval_leaves_path(&l, 0, LEAVES + 1, &path) == APPROVAL_ERROR,
+    proofs[0].index = LEAVES;
+
+    ok(approval_merkle_path(&m, &proofs[0], &path) == APPROVAL_ERROR,
        "no path to what is not there");
 
-    approval_leaves_free(&l);
+    for (i = 0; i < LEAVES; i++) {
+        approval_buf_free(&proofs[i].path);
+    }
+
     approval_buf_free(&path);
+}
+
+
+/* A tree that is written down and read goes on as itself. */
+
+static void
+test_text(void)
+{
+    int                 good, refused;
+    size_t              i, n;
+    unsigned char       one[32], two[32];
+    approval_buf_t      text;
+    approval_str_t      s;
+    approval_merkle_t   m, again;
+
+    approval_merkle_init(&m);
+    approval_buf_init(&text);
+
+    good = refused = 1;
+
+    for (n = 1; n <= LEAVES; n++) {
+        (void) approval_merkle_add(&m, records[n - 1]);
+
+        approval_buf_reset(&text);
+        approval_merkle_text(&m, &text);
+        s = approval_buf_str(&text);
+
+        good &= approval_merkle_read(&again, n, s) == APPROVAL_OK;
+
+        for (i = 0; i < 5; i++) {
+            (void) approval_merkle_add(&again, records[i]);
+        }
+
+        (void) approval_merkle_root(&again, one);
+
+        again = m;
+
+        for (i = 0; i < 5; i++) {
+            (void) approval_merkle_add(&again, records[i]);
+        }
+
+        (void) approval_merkle_root(&again, two);
+
+        good &= memcmp(one, two, 32) == 0;
+
+        refused &= approval_merkle_read(&again, 2 * n + 1, s)
+                   == APPROVAL_DECLINED;
+        s.len--;
+        refused &= approval_merkle_read(&again, n, s) == APPROVAL_DECLINED;
+        text.data[s.len / 2] = 'x';
+        s.len++;
+        refused &= approval_merkle_read(&again, n, s) == APPROVAL_DECLINED;
+    }
+
+    ok(good, "a tree written down goes on");
+    ok(refused && approval_merkle_read(&m, 0, approval_str(""))
+                  == APPROVAL_DECLINED, "and nothing else is a tree");
+
+    approval_buf_free(&text);
 }
 
 
@@ -246,6 +313,7 @@ main(void)
 
     test_roots();
     test_paths();
+    test_text();
     test_checkpoints();
 
     return test_done();

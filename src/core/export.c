@@ -1,0 +1,633 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Excerpts and their proofs.
+ */
+
+
+#include "core/export.h"
+
+#include "core/keys.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+/* A writer signs every 100 records; one without a key never does. */
+
+#define APPROVAL_EXPORT_WAITING  256
+
+
+typedef struct export_writer_s  export_writer_t;
+
+struct export_writer_s {
+    export_writer_t       *next;
+    char                   id[APPROVAL_WRITER_LEN];
+    uint64_t               seq;
+    approval_merkle_t      tree;
+
+    approval_proof_t       proofs[APPROVAL_EXPORT_WAITING];
+    approval_buf_t         texts[APPROVAL_EXPORT_WAITING];
+    size_t                 waiting;
+
+    unsigned               rooted:1;     /* the tree is whole */
+    unsigned               closed:1;
+};
+
+
+struct approval_export_s {
+    approval_wanted_t      wanted;
+    export_writer_t       *writers;
+    uint64_t               taken;
+    size_t                 waiting;      /* of all writers */
+    approval_checkpoint_t  checkpoint;   /* scratch        */
+};
+
+
+static export_writer_t *export_writer(approval_export_t *e, json_t *event);
+static void export_writer_free(approval_export_t *e, export_writer_t *w);
+static int export_follows(approval_export_t *e, export_writer_t *w,
+    json_t *event, uint64_t seq, approval_buf_t *out);
+static int export_wanted(approval_export_t *e, json_t *event);
+static int export_wait(approval_export_t *e, export_writer_t *w,
+    uint64_t seq, approval_buf_t *text, approval_buf_t *out);
+static int export_checkpoint(approval_export_t *e, export_writer_t *w,
+    json_t *event, approval_buf_t *out);
+static int export_flush(approval_export_t *e, export_writer_t *w,
+    json_t *note, approval_buf_t *out);
+static void export_shift(approval_export_t *e, export_writer_t *w, size_t n);
+static void export_text(approval_export_t *e, approval_str_t line,
+    json_t *event, approval_buf_t *text);
+static void export_cell(json_t *event, const char *name,
+    approval_buf_t *text);
+static int export_formula(approval_str_t text);
+static int export_line(approval_export_t *e, const approval_buf_t *text,
+    const approval_merkle_t *tree, const approval_proof_t *p, json_t *note,
+    approval_buf_t *out);
+static int export_jsonl(const approval_buf_t *text, uint64_t index,
+    uint64_t size, const approval_buf_t *path, json_t *note,
+    approval_buf_t *out);
+
+
+static const char  *export_columns[] = {
+    "time", "type", "action_id", "requester", "identity", "method", "host",
+    "target", "digest", "policy", "rule", "decision", "approvers", "comment",
+    "why", "outcome", "writer", "seq", "hash", NULL
+};
+
+
+/* What a spreadsheet takes for the begin of a formula, also in full width. */
+
+static const char  *export_formulas[] = {
+    "=", "+", "-", "@", "\t", "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b",
+    "\xef\xbc\x8d", "\xef\xbc\xa0", NULL
+};
+
+
+int
+approval_wanted_time(approval_str_t text, char time[APPROVAL_TIME_LEN + 1])
+{
+    int             rc;
+    int64_t         ms;
+    approval_buf_t  full;
+
+    approval_buf_init(&full);
+    approval_buf_add(&full, text.data, text.len);
+
+    if (text.len == sizeof("2026-01-02") - 1) {
+        approval_buf_adds(&full, "T00:00:00Z");
+    }
+
+    rc = full.failed ? APPROVAL_ERROR
+                     : approval_time_parse(approval_buf_str(&full), &ms);
+
+    approval_buf_free(&full);
+
+    if (rc == APPROVAL_OK) {
+        approval_time_format(time, ms);
+    }
+
+    return rc;
+}
+
+
+int
+approval_wanted_format(approval_str_t text, approval_export_e *format)
+{
+    if (approval_str_eq(text, approval_str("jsonl"))) {
+        *format = APPROVAL_EXPORT_JSONL;
+        return APPROVAL_OK;
+    }
+
+    if (approval_str_eq(text, approval_str("csv"))) {
+        *format = APPROVAL_EXPORT_CSV;
+        return APPROVAL_OK;
+    }
+
+    return APPROVAL_DECLINED;
+}
+
+
+approval_export_t *
+approval_export_create(const approval_wanted_t *wanted)
+{
+    approval_export_t  *e;
+
+    e = calloc(1, sizeof(approval_export_t));
+
+    if (e) {
+        e->wanted = *wanted;
+    }
+
+    return e;
+}
+
+
+void
+approval_export_destroy(approval_export_t *e)
+{
+    if (e == NULL) {
+        return;
+    }
+
+    while (e->writers) {
+        export_writer_free(e, e->writers);
+    }
+
+    free(e);
+}
+
+
+void
+approval_export_begin(approval_export_t *e, approval_buf_t *out)
+{
+    size_t  i;
+
+    if (e->wanted.format != APPROVAL_EXPORT_CSV) {
+        return;
+    }
+
+    for (i = 0; export_columns[i]; i++) {
+        approval_buf_adds(out, export_columns[i]);
+        approval_buf_addc(out, ',');
+    }
+
+    approval_buf_adds(out, "tree_size,audit_path\n");
+}
+
+
+int
+approval_export_record(approval_export_t *e, approval_str_t line,
+    json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
+    approval_buf_t *out)
+{
+    int               rc, follows;
+    uint64_t          seq;
+    const char       *type;
+    approval_buf_t    text;
+    export_writer_t  *w;
+
+    w = export_writer(e, event);
+    if (w == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    seq = (uint64_t) json_integer_value(json_object_get(event, "seq"));
+    type = json_string_value(json_object_get(event, "type"));
+    type = type ? type : "";
+
+    follows = export_follows(e, w, event, seq, out);
+
+    if (follows && strcmp(type, "checkpoint") == 0
+        && export_checkpoint(e, w, event, out) != APPROVAL_OK)
+    {
+        return APPROVAL_ERROR;
+    }
+
+    rc = APPROVAL_OK;
+
+    if (export_wanted(e, event)) {
+        e->taken++;
+
+        approval_buf_init(&text);
+        export_text(e, line, event, &text);
+
+        rc = follows ? export_wait(e, w, seq, &text, out)
+                     : export_line(e, &text, NULL, NULL, NULL, out);
+
+        approval_buf_free(&text);
+    }
+
+    if (rc != APPROVAL_OK
+        || (follows && approval_merkle_follow(&w->tree, hash, w->proofs,
+                                              w->waiting)
+                       != APPROVAL_OK))
+    {
+        return APPROVAL_ERROR;
+    }
+
+    if (strcmp(type, "close") == 0) {
+        w->closed = 1;
+
+    } else if (w->closed && strcmp(type, "checkpoint") == 0) {
+        rc = export_flush(e, w, NULL, out);
+        export_writer_free(e, w);
+    }
+
+    return out->failed ? APPROVAL_ERROR : rc;
+}
+
+
+static export_writer_t *
+export_writer(approval_export_t *e, json_t *event)
+{
+    const char       *id;
+    export_writer_t  *w;
+
+    id = json_string_value(json_object_get(event, "writer"));
+
+    for (w = e->writers; w; w = w->next) {
+        if (memcmp(w->id, id, APPROVAL_WRITER_LEN) == 0) {
+            return w;
+        }
+    }
+
+    w = calloc(1, sizeof(export_writer_t));
+    if (w == NULL) {
+        return NULL;
+    }
+
+    memcpy(w->id, id, APPROVAL_WRITER_LEN);
+    approval_merkle_init(&w->tree);
+
+    w->next = e->writers;
+    e->writers = w;
+
+    return w;
+}
+
+
+static void
+export_writer_free(approval_export_t *e, export_writer_t *w)
+{
+    export_writer_t  **p;
+
+    export_shift(e, w, w->waiting);
+
+    for (p = &e->writers; *p != w; p = &(*p)->next) { /* void */ }
+
+    *p = w->next;
+
+    free(w);
+}
+
+
+/*
+ * Only in a whole tree there are proofs.  After a rotation the chain goes on
+ * with a record that says which tree it goes on with; that this is true shows
+ * when a checkpoint has its root.
+ */
+
+static int
+export_follows(approval_export_t *e, export_writer_t *w, json_t *event,
+    uint64_t seq, approval_buf_t *out)
+{
+    json_t          *tree;
+    approval_str_t   text;
+
+    if (w->seq && seq <= w->seq) {
+        return 0;
+    }
+
+    if (seq == w->seq + 1) {
+        w->rooted |= (seq == 1);
+
+    } else {
+        (void) export_flush(e, w, NULL, out);
+
+        tree = json_object_get(event, "tree");
+        text.data = (const unsigned char *) json_string_value(tree);
+        text.len = json_string_length(tree);
+
+        w->rooted = text.data
+                    && approval_merkle_read(&w->tree, seq - 1, text)
+                       == APPROVAL_OK;
+    }
+
+    w->seq = seq;
+
+    return w->rooted;
+}
+
+
+static int
+export_wanted(approval_export_t *e, json_t *event)
+{
+    const char         *time, *id;
+    approval_wanted_t  *wanted;
+
+    wanted = &e->wanted;
+
+    time = json_string_value(json_object_get(event, "time"));
+    id = json_string_value(json_object_get(event, "action_id"));
+
+    time = time ? time : "";
+
+    return (wanted->limit == 0 || e->taken < wanted->limit)
+           && (wanted->action[0] == '\0'
+               || (id && strcmp(id, wanted->action) == 0))
+           && strcmp(time, wanted->since) >= 0
+           && (wanted->until[0] == '\0' || strcmp(time, wanted->until) < 0);
+}
+
+
+int
+approval_export_full(approval_export_t *e)
+{
+    return e->wanted.limit && e->taken >= e->wanted.limit && e->waiting == 0;
+}
+
+
+/* Takes the text. */
+
+static int
+export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq,
+    approval_buf_t *text, approval_buf_t *out)
+{
+    int  rc;
+
+    if (text->failed) {
+        return APPROVAL_ERROR;
+    }
+
+    rc = APPROVAL_OK;
+
+    if (w->waiting == APPROVAL_EXPORT_WAITING) {
+        rc = export_line(e, &w->texts[0], NULL, NULL, NULL, out);
+        export_shift(e, w, 1);
+    }
+
+    w->texts[w->waiting] = *text;
+    w->proofs[w->waiting].index = seq - 1;
+    approval_buf_init(&w->proofs[w->waiting].path);
+
+    w->waiting++;
+    e->waiting++;
+
+    approval_buf_init(text);
+
+    return rc;
+}
+
+
+/* Forgets the first n. */
+
+static void
+export_shift(approval_export_t *e, export_writer_t *w, size_t n)
+{
+    size_t  i;
+
+    for (i = 0; i < n; i++) {
+        approval_buf_free(&w->texts[i]);
+        approval_buf_free(&w->proofs[i].path);
+    }
+
+    w->waiting -= n;
+    e->waiting -= n;
+
+    memmove(w->texts, w->texts + n, w->waiting * sizeof(w->texts[0]));
+    memmove(w->proofs, w->proofs + n, w->waiting * sizeof(w->proofs[0]));
+}
+
+
+/* Who signed it is for those to see who check the excerpt. */
+
+static int
+export_checkpoint(approval_export_t *e, export_writer_t *w, json_t *event,
+    approval_buf_t *out)
+{
+    json_t                 *note;
+    const char             *err;
+    unsigned char           root[APPROVAL_SHA256_LEN];
+    approval_str_t          text;
+    approval_checkpoint_t  *cp;
+
+    cp = &e->checkpoint;
+    note = json_object_get(event, "checkpoint");
+
+    text.data = (const unsigned char *) json_string_value(note);
+    text.len = json_string_length(note);
+
+    if (w->waiting == 0 || text.data == NULL
+        || approval_checkpoint_read(NULL, text, cp, &err) != APPROVAL_OK
+        || memcmp(cp->head.writer, w->id, APPROVAL_WRITER_LEN) != 0
+        || cp->head.seq != w->tree.size)
+    {
+        return APPROVAL_OK;
+    }
+
+    if (approval_merkle_root(&w->tree, root) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
+
+    return memcmp(root, cp->root, APPROVAL_SHA256_LEN) == 0
+           ? export_flush(e, w, note, out) : APPROVAL_OK;
+}
+
+
+static int
+export_flush(approval_export_t *e, export_writer_t *w, json_t *note,
+    approval_buf_t *out)
+{
+    int     rc;
+    size_t  i;
+
+    rc = APPROVAL_OK;
+
+    for (i = 0; rc == APPROVAL_OK && i < w->waiting; i++) {
+        rc = export_line(e, &w->texts[i], &w->tree, &w->proofs[i], note, out);
+    }
+
+    export_shift(e, w, w->waiting);
+
+    return rc;
+}
+
+
+int
+approval_export_end(approval_export_t *e, approval_buf_t *out)
+{
+    while (e->writers) {
+        if (export_flush(e, e->writers, NULL, out) != APPROVAL_OK) {
+            return APPROVAL_ERROR;
+        }
+
+        export_writer_free(e, e->writers);
+    }
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+/* What is known of the line before there is a proof. */
+
+static void
+export_text(approval_export_t *e, approval_str_t line, json_t *event,
+    approval_buf_t *text)
+{
+    size_t  i;
+
+    if (e->wanted.format == APPROVAL_EXPORT_JSONL) {
+        approval_buf_add(text, line.data, line.len);
+        return;
+    }
+
+    for (i = 0; export_columns[i]; i++) {
+        export_cell(event, export_columns[i], text);
+    }
+}
+
+
+/* RFC 4180; a formula of a spreadsheet stays text. */
+
+static void
+export_cell(json_t *event, const char *name, approval_buf_t *text)
+{
+    size_t           i;
+    json_t          *value;
+    approval_buf_t   cell;
+
+    value = json_object_get(event, name);
+
+    approval_buf_init(&cell);
+
+    if (value && !json_is_null(value)
+        && approval_json_text(value, &cell) != APPROVAL_OK)
+    {
+        text->failed = 1;
+    }
+
+    approval_buf_addc(text, '"');
+
+    if (export_formula(approval_buf_str(&cell))) {
+        approval_buf_addc(text, '\'');
+    }
+
+    for (i = 0; i < cell.len; i++) {
+        if (cell.data[i] == '"') {
+            approval_buf_addc(text, '"');
+        }
+
+        approval_buf_addc(text, cell.data[i]);
+    }
+
+    approval_buf_adds(text, "\",");
+
+    text->failed |= cell.failed;
+
+    approval_buf_free(&cell);
+}
+
+
+static int
+export_formula(approval_str_t text)
+{
+    size_t  i, len;
+
+    for (i = 0; export_formulas[i]; i++) {
+        len = strlen(export_formulas[i]);
+
+        if (text.len >= len
+            && memcmp(text.data, export_formulas[i], len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+export_line(approval_export_t *e, const approval_buf_t *text,
+    const approval_merkle_t *tree, const approval_proof_t *p, json_t *note,
+    approval_buf_t *out)
+{
+    int             rc;
+    size_t          i;
+    unsigned char   hex[2 * APPROVAL_SHA256_LEN];
+    approval_buf_t  path, names;
+
+    approval_buf_init(&path);
+    approval_buf_init(&names);
+
+    rc = note ? approval_merkle_path(tree, p, &path) : APPROVAL_OK;
+
+    for (i = 0; i < path.len; i += APPROVAL_SHA256_LEN) {
+        (void) approval_hex_encode(hex, path.data + i, APPROVAL_SHA256_LEN);
+
+        if (i) {
+            approval_buf_addc(&names, ' ');
+        }
+
+        approval_buf_add(&names, hex, sizeof(hex));
+    }
+
+    if (rc != APPROVAL_OK || path.failed || names.failed || text->failed) {
+        rc = APPROVAL_ERROR;
+
+    } else if (e->wanted.format == APPROVAL_EXPORT_JSONL) {
+        rc = export_jsonl(text, note ? p->index : 0, note ? tree->size : 0,
+                          &names, note, out);
+
+    } else {
+        approval_buf_add(out, text->data, text->len);
+
+        if (note) {
+            approval_buf_printf(out, "%llu,", (unsigned long long) tree->size);
+            approval_buf_add(out, names.data, names.len);
+
+        } else {
+            approval_buf_addc(out, ',');
+        }
+
+        approval_buf_addc(out, '\n');
+    }
+
+    approval_buf_free(&path);
+    approval_buf_free(&names);
+
+    return out->failed ? APPROVAL_ERROR : rc;
+}
+
+
+/* The record's line is canonical, and so is the whole. */
+
+static int
+export_jsonl(const approval_buf_t *text, uint64_t index, uint64_t size,
+    const approval_buf_t *path, json_t *note, approval_buf_t *out)
+{
+    int      rc;
+    json_t  *proof;
+
+    proof = note ? json_pack("{s:I, s:I, s:s%, s:O}",
+                             "index", (json_int_t) index,
+                             "tree_size", (json_int_t) size,
+                             "audit_path",
+                             path->len ? (char *) path->data : "", path->len,
+                             "checkpoint", note)
+                 : json_null();
+
+    approval_buf_adds(out, "{\"proof\":");
+
+    rc = proof ? approval_json_canonical(proof, out) : APPROVAL_ERROR;
+
+    approval_buf_adds(out, ",\"record\":");
+    approval_buf_add(out, text->data, text->len);
+    approval_buf_adds(out, "}\n");
+
+    json_decref(proof);
+
+    return rc;
+}

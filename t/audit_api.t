@@ -1,0 +1,376 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# GET /audit: what approval-audit export says, over HTTP; who may read it, and
+# that nobody else waits for it.
+
+use lib 't/lib';
+use Approval::Test;
+use Approval::Gateway;
+use Time::HiRes ();
+
+need('openssl');
+need_module();
+
+my $tool = build_dir() . '/approval-audit';
+
+my $policy = <<'EOF';
+    approval_policy p {
+        rule held { match $uri ^/held; require admins; timeout 60s; }
+    }
+EOF
+my $server = 'approval p; location / { proxy_pass %%UP%%; }';
+
+my $gw = Approval::Gateway->new(workers => 2, http => $policy,
+                                server => $server);
+my $file = $gw->ngx->path('audit.jsonl');
+my $excerpt = $gw->ngx->path('excerpt');
+my $key = "--key $gw->{keys}{public}";
+
+
+sub run {
+    my (@arg) = @_;
+
+    my $out = `$tool @arg 2>&1`;
+
+    return ($? >> 8, $out);
+}
+
+
+sub get {
+    my ($query, %how) = @_;
+
+    my $user = $how{user} // 'alice';
+
+    return Approval::Client->new($how{port} // $gw->port)->request(
+        $how{method} // 'GET', "/_approval/audit$query",
+        headers => [ $user eq '' ? () : ('X-User' => $user) ]);
+}
+
+
+sub now {
+    my ($s, $us) = Time::HiRes::gettimeofday();
+    my @t = gmtime($s);
+
+    return sprintf('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', $t[5] + 1900,
+                   $t[4] + 1, @t[3, 2, 1, 0], $us / 1000);
+}
+
+
+# a moment, when all that was recorded before it is covered
+
+sub settled {
+    my $mark = now();
+
+    return wait_for(sub {
+        my (%last, %covered);
+
+        for my $r ($gw->audit) {
+            my $to = $r->{type} eq 'checkpoint' ? \%covered : \%last;
+
+            $to->{ $r->{writer} } = $r->{seq}
+                if $r->{type} eq 'checkpoint' || $r->{time} lt $mark;
+        }
+
+        return !grep { $last{$_} > ($covered{$_} // 0) } keys %last;
+    }) && $mark;
+}
+
+
+sub act {
+    my ($n, $comment) = @_;
+
+    my ($client, $id) = $gw->hold(GET => "/held/$n");
+
+    $gw->vote($id, 'approve', $comment);
+    $client->read;
+
+    return $id;
+}
+
+
+my @ids = map { act($_, $_ == 3 ? '=HYPERLINK("http://x","y")' : "fine, $_") }
+          1 .. 6;
+my $mark = settled();
+
+
+subtest 'the same as the tool' => sub {
+    for my $row ([ '', '' ],
+                 [ '&format=jsonl', '' ],
+                 [ '&format=csv', '--format csv' ],
+                 [ "&action=$ids[1]", "--action $ids[1]" ],
+                 [ "&action=$ids[1]&format=csv",
+                   "--action $ids[1] --format csv" ],
+                 [ '&limit=3', '--limit 3' ],
+                 [ '&since=2001-01-01', '--since 2001-01-01' ],
+                 [ '&since=2999-01-01T00:00:00.000Z', '--since 2999-01-01' ])
+    {
+        my ($query, $options) = @$row;
+        my $r = get("?until=$mark$query");
+        my $out = `$tool export $file $key --until $mark $options 2>/dev/null`;
+
+        is($r->status, 200, "$query: 200");
+        is($r->body, $out, 'what the tool says');
+    }
+
+    my $r = get("?until=$mark");
+    spew($excerpt, $r->body);
+
+    my ($rc, $out) = run('check', $excerpt, $key);
+    is($rc, 0, 'each proof holds') or diag($out);
+    cmp_ok($r->body =~ tr/\n//, '>', 24, 'of them all');
+
+    my ($first) = map { decode_json($_) } split(/\n/, $r->body);
+    ok($first->{record}{time} lt $mark, 'before "until"');
+    like($first->{proof}{checkpoint}, qr/^approval-audit\//, 'with a proof');
+
+    spew($excerpt, $r->body =~ s/"fine, 2"/"fine, 1"/r);
+    ($rc) = run('check', $excerpt, $key);
+    is($rc, 1, 'and of nothing else');
+
+    my ($middle) = map { $_->{time} }
+                   grep { ($_->{action_id} // '') eq $ids[3] }
+                   $gw->audit('requested');
+    my $since = get("?since=$middle&until=$mark")->body;
+    my $until = get("?until=$middle")->body;
+
+    is(($since =~ tr/\n//) + ($until =~ tr/\n//), $r->body =~ tr/\n//,
+       'from "since" on, before "until": none twice, and none left out');
+};
+
+
+subtest 'headers' => sub {
+    my $r = get('?limit=1');
+
+    is($r->header('Content-Type'), 'application/x-ndjson', 'jsonl');
+    is($r->header('Cache-Control'), 'no-store', 'not kept');
+    is($r->header('X-Content-Type-Options'), 'nosniff', 'not guessed');
+    is($r->header('Content-Disposition'),
+       'attachment; filename="audit.jsonl"', 'a file');
+
+    $r = get('?limit=1&format=csv');
+    is($r->header('Content-Type'), 'text/csv; charset=utf-8', 'csv');
+    is($r->header('Content-Disposition'),
+       'attachment; filename="audit.csv"', 'a file');
+
+    my @before = $gw->audit('viewed');
+    $r = get('?format=csv', method => 'HEAD');
+    is($r->status, 200, 'HEAD');
+    is($r->body, '', 'without a body');
+    is(scalar(my @viewed = $gw->audit('viewed')), scalar @before,
+       'changes nothing');
+
+    $r = get('', method => 'POST');
+    is($r->status, 405, 'POST');
+    is($r->header('Allow'), 'GET, HEAD', 'what is allowed');
+};
+
+
+subtest 'csv' => sub {
+    my ($head, @rows) = split(/\n/,
+                              get("?action=$ids[2]&format=csv")->body);
+
+    like($head, qr/^time,type,action_id,.*,tree_size,audit_path$/, 'a head');
+    is(scalar(grep { /"'=HYPERLINK\(""http:/ } @rows), 1,
+       'a formula is text');
+    is(scalar(grep { /,"=|^"=/ } @rows), 0, 'and only text');
+};
+
+
+subtest 'who may' => sub {
+    my $r = get('', user => '');
+    is($r->status, 401, 'nobody is signed in');
+    is($r->json->{type}, 'urn:approval:identity-required', 'and why');
+
+    is(get('?t=1.2.3.4', user => '')->status, 401,
+       'a link opens its action only');
+
+    $r = get('', user => 'mallory');
+    is($r->status, 403, 'in no group');
+    is($r->json->{type}, 'urn:approval:not-an-approver', 'and why');
+
+    get('?limit=1&action=' . $ids[0], user => 'bob');
+
+    my ($viewed) = grep { $_->{export} && $_->{identity} eq 'bob' }
+                   $gw->audit('viewed');
+    is($viewed->{export}{action}, $ids[0], 'who took a copy is on record');
+    is($viewed->{action_id}, undef, 'of no action in particular');
+};
+
+
+subtest 'not understood' => sub {
+    for my $row ([ 'since', 'yesterday' ], [ 'until', '2026-13-01' ],
+                 [ 'until', '2026-01-02T25:00:00Z' ], [ 'format', 'xml' ],
+                 [ 'action', 'ABC' ], [ 'limit', '0' ], [ 'limit', '1x' ],
+                 [ 'limit', '-1' ], [ 'since', '2026-01-01&since=2026-01-02' ])
+    {
+        my ($name, $value) = @$row;
+        my $r = get("?$name=$value");
+
+        is($r->status, 400, "$name=$value");
+        is($r->json->{type}, 'urn:approval:bad-argument', 'its type');
+        is($r->json->{argument}, $name, 'names the argument');
+    }
+
+    is(get('?colour=red')->status, 400, 'an unknown argument');
+    is(get('?since=&until=&limit=&format=')->status, 200,
+       'an empty value asks for nothing');
+};
+
+
+# a line that is no record, and one that is not written to its end
+
+subtest 'torn' => sub {
+    my $whole = get("?until=$mark")->body;
+
+    open(my $fh, '>>', $file) or die $!;
+    syswrite($fh, "{\"action_id\":\"torn\n{\"half");
+
+    is(get("?until=$mark")->body, $whole, 'are passed over');
+    $gw->ngx->log_like(qr/\d lines of the audit trail .* are no records/,
+                       'and told of');
+};
+
+
+subtest 'rotated' => sub {
+    rename($file, "$file.1") or die $!;
+    $gw->ngx->reopen;
+
+    my $id = act(7, 'after');
+
+    settled();
+    spew($excerpt, get("?action=$id")->body);
+
+    my ($rc, $out) = run('check', $excerpt, $key);
+    is($rc, 0, 'the new file alone has proofs') or diag($out);
+
+    $out = `$tool export $file $key --action $id 2>/dev/null`;
+    is($out, slurp($excerpt), 'so says the tool');
+
+    ($rc, $out) = run('verify', "$file.1", $file, $key, '-q');
+    is($rc, 2, 'the whole verifies, but for the torn lines') || diag($out);
+};
+
+
+# an excerpt that is larger than the client takes at once
+
+subtest 'slow' => sub {
+    my $big = Approval::Gateway->new(workers => 1, http => $policy,
+                                     server => $server);
+    my $trail = $big->ngx->path('audit.jsonl');
+    my ($client, $id) = $big->hold(GET => '/held/1');
+
+    $big->vote($id, 'approve');
+    $client->read;
+    $big->wait_audit('checkpoint', 1);
+
+    # many times over: what stands twice has no proof, and is told
+
+    my $text = slurp($trail);
+    my $size = 24e6 * ($text =~ tr/\n// ? 1 : 0);
+    my $ask = sub {
+        my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                         PeerPort => $big->port) or die $!;
+
+        print $sock "GET /_approval/audit HTTP/1.1\r\nHost: x\r\n"
+                    . "X-User: alice\r\nConnection: close\r\n\r\n";
+        sysread($sock, my $some, 1) == 1 or die 'no answer';
+
+        return $sock;
+    };
+    my $rest = sub {
+        my ($sock) = @_;
+        my ($n, $some) = (0);
+
+        while (my $got = sysread($sock, $some, 1 << 20)) { $n += $got }
+
+        return $n;
+    };
+    my $rss = sub {
+        my ($pid) = $big->ngx->workers;
+
+        return (slurp("/proc/$pid/statm") =~ /^\d+ (\d+)/)[0] * 4096;
+    };
+
+    open(my $fh, '>>', $trail) or die $!;
+    print $fh $text for 1 .. $size / length $text;
+    close($fh) or die $!;
+
+    my $before = $rss->();
+    my $sock = $ask->();
+
+    is(http_get($big->port, '/_status')->status, 200, 'others are served');
+    cmp_ok($rest->($sock), '>', 20e6, 'the slow client gets it all');
+    cmp_ok($rss->() - $before, '<', 8e6, 'in the memory of a piece')
+        if slow() == 1;
+
+    my @readers = map { $ask->() } 1, 2;
+    my $r = get('', port => $big->port);
+
+    is($r->status, 503, 'two read: a third is told');
+    is($r->json->{type}, 'urn:approval:export-busy', 'so');
+    is($r->header('Retry-After'), 5, 'and when to try again');
+
+    close($_) for @readers;
+
+    ok(wait_for(sub { get('?limit=1', port => $big->port)->status == 200 }),
+       'they left: it can be read again');
+
+    $sock = $ask->();
+    $big->ngx->reload;
+    cmp_ok($rest->($sock), '>', 20e6, 'a worker that quits sends it all');
+    $big->ngx->stop;
+};
+
+
+subtest 'by conf' => sub {
+    my $http = $gw->ngx->{http};
+    my $groups = 'approval_group audit eve; approval_auditors audit;';
+
+    $gw->ngx->reload(http => "$groups $http");
+
+    is(get('?limit=1', user => 'eve')->status, 200, 'approval_auditors');
+
+    my $r = get('');
+    is($r->status, 403, 'and no others');
+    is($r->json->{type}, 'urn:approval:not-an-auditor', 'and why');
+
+    for my $sync (qw(off always)) {
+        $gw->ngx->reload(http => $http =~ s/audit\.jsonl/$& sync=$sync/r);
+        is(get('?limit=1')->status, 200, "sync=$sync");
+    }
+
+    $gw->ngx->reload(http => $http =~ s/approval_audit .*;//r);
+    $r = get('');
+    is($r->status, 404, 'without approval_audit');
+    is($r->json->{type}, 'urn:approval:no-audit', 'and why');
+
+    my ($rc, $out) = Approval::Nginx->test_conf(
+        http => 'approval_auditors nobody;');
+    isnt($rc, 0, 'a group without members');
+    like($out, qr/group "nobody" in "approval_auditors" has no members/,
+         'and what to do');
+
+    $gw->ngx->reload(http => $http);
+
+    my ($pid) = $gw->ngx->workers;
+
+    SKIP: {
+        skip('workers are root: no file is out of their reach', 3)
+            if slurp("/proc/$pid/status") =~ /^Uid:\s+0/m;
+
+        chmod(0, $file);
+        $r = get('');
+        chmod(0644, $file);
+
+        is($r->status, 500, 'a file that workers may not read');
+        is($r->json->{type}, 'urn:approval:audit-unreadable', 'and why');
+        like($r->json->{detail}, qr/may not read the file .*chgrp/,
+             'and the mend');
+    }
+};
+
+
+$gw->clean;
+done_testing;

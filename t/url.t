@@ -139,8 +139,8 @@ sub refusals {
               => 'has no CERTIFICATE' ],
         [ 'url http://127.0.0.1/; signing_secret 0123456789abcdef0'
               => 'no meaning without "type slack"' ],
-        [ 'type slack; url http://127.0.0.1/; signing_secret short'
-              => 'shorter than 16' ],
+        [ 'type slack; url http://127.0.0.1/; signing_secret ""'
+              => 'is empty' ],
         [ 'type teams; url http://127.0.0.1/; secret whsec_'
           . 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw' => 'without "type json"' ],
     );

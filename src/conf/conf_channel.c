@@ -212,7 +212,7 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* A secret is never quoted in a message. */
+/* As elsewhere the prefix is optional.  A secret is never quoted in a message. */
 
 static ngx_int_t
 ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
@@ -222,20 +222,17 @@ ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
     ngx_str_t       *slot;
     approval_str_t   text;
 
-    if (secret->len <= 6 || ngx_strncmp(secret->data, "whsec_", 6) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the secret of channel \"%V\" does not start with "
-                           "\"whsec_\"", &channel->name);
-        return NGX_ERROR;
-    }
-
     slot = ngx_array_push(channel->secrets);
     if (slot == NULL) {
         return NGX_ERROR;
     }
 
-    text.data = secret->data + 6;
-    text.len = secret->len - 6;
+    text = ngx_http_approval_core_str(secret);
+
+    if (ngx_http_approval_starts(secret, "whsec_")) {
+        text.data += 6;
+        text.len -= 6;
+    }
 
     slot->data = ngx_pnalloc(cf->pool, text.len);
     if (slot->data == NULL) {

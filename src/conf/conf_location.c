@@ -22,7 +22,7 @@ static void ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
-static char *ngx_http_approval_conf_checks(ngx_conf_t *cf,
+static void ngx_http_approval_conf_nameless(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
     ngx_http_approval_audit_conf_t *acf);
@@ -147,7 +147,9 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    return ngx_http_approval_conf_checks(cf, conf);
+    ngx_http_approval_conf_nameless(cf, conf);
+
+    return NGX_CONF_OK;
 }
 
 
@@ -222,21 +224,29 @@ ngx_http_approval_conf_resolve(ngx_conf_t *cf,
 }
 
 
-static char *
-ngx_http_approval_conf_checks(ngx_conf_t *cf,
+/*
+ * Nobody is a requester by default: $remote_user is what the client says where
+ * nginx does not check it.  Once for each policy: levels that only pass the
+ * policy on to locations are as nameless as one that forgot it.
+ */
+
+static void
+ngx_http_approval_conf_nameless(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf)
 {
-    if (conf->requester == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "policy \"%V\" requires approvals, but there is no "
-                      "\"approval_requester\" where it applies: name the "
-                      "verified identity, for example "
-                      "\"approval_requester $remote_user;\" in %s:%ui",
-                      &conf->name, conf->conf_file, conf->conf_line);
-        return NGX_CONF_ERROR;
+    if (conf->requester || conf->policy->nameless) {
+        return;
     }
 
-    return NGX_CONF_OK;
+    conf->policy->nameless = 1;
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "policy \"%V\" requires approvals, but there is no "
+                  "\"approval_requester\" where it applies: what needs an "
+                  "approval there is refused, until you name the verified "
+                  "identity, for example \"approval_requester "
+                  "$remote_user;\" behind \"auth_basic\", in %s:%ui",
+                  &conf->name, conf->conf_file, conf->conf_line);
 }
 
 

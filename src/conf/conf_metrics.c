@@ -12,6 +12,16 @@
 #include "model/counters.h"
 
 
+#define NGX_HTTP_APPROVAL_ZONE_SIZE  (1024 * 1024)
+
+
+static char *ngx_http_approval_conf_counters(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name, size_t size);
+
+
+static ngx_str_t  ngx_http_approval_conf_zone_name = ngx_string("approval");
+
+
 /* approval_zone NAME SIZE; */
 
 char *
@@ -19,9 +29,8 @@ ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_main_conf_t *mcf = conf;
 
-    ssize_t                        size;
-    ngx_str_t                     *value;
-    ngx_http_approval_counters_t  *counters;
+    ssize_t     size;
+    ngx_str_t  *value;
 
     if (mcf->counters) {
         return "is duplicate";
@@ -45,13 +54,23 @@ ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    return ngx_http_approval_conf_counters(cf, mcf, &value[1], size);
+}
+
+
+static char *
+ngx_http_approval_conf_counters(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name, size_t size)
+{
+    ngx_http_approval_counters_t  *counters;
+
     counters = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_counters_t));
     if (counters == NULL) {
         return NGX_CONF_ERROR;
     }
 
     counters->mcf = mcf;
-    counters->zone = ngx_shared_memory_add(cf, &value[1], size,
+    counters->zone = ngx_shared_memory_add(cf, name, size,
                                            &ngx_http_approval_module);
     if (counters->zone == NULL) {
         return NGX_CONF_ERROR;
@@ -105,12 +124,12 @@ ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (mcf->counters == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"approval_metrics\" needs shared memory for its "
-                      "counters: add \"approval_zone approval 1m;\" to the "
-                      "http block in %s:%ui",
-                      conf->conf_file, conf->conf_line);
+    if (mcf->counters == NULL
+        && ngx_http_approval_conf_counters(cf, mcf,
+                                           &ngx_http_approval_conf_zone_name,
+                                           NGX_HTTP_APPROVAL_ZONE_SIZE)
+           != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

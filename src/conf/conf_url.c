@@ -86,12 +86,16 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
+    if (secret->len == 0) {
+        return "is empty";
+    }
+
     if (secret->len < 16) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
                            "\"signing_secret\" of channel \"%V\" is shorter "
-                           "than 16 characters: take it from the Slack app's "
-                           "\"Basic Information\"", &channel->name);
-        return NGX_CONF_ERROR;
+                           "than 16 characters and can be guessed: take it "
+                           "from the Slack app's \"Basic Information\"",
+                           &channel->name);
     }
 
     return NGX_CONF_OK;

@@ -22,7 +22,7 @@ static int approval_match_condition_check(const approval_match_t *m,
 static int approval_match_condition_names(const approval_match_t *m,
     const approval_match_condition_t *c, char *errstr, size_t errlen);
 static const approval_match_pattern_t *approval_match_name_find(
-    const approval_match_condition_t *c, size_t n, approval_str_t name);
+    const approval_match_condition_t *c, approval_str_t name);
 static void approval_match_condition_note(approval_match_t *m,
     const approval_match_condition_t *c);
 static void approval_match_methods(approval_match_t *m,
@@ -282,18 +282,14 @@ approval_match_capture_subject(const approval_match_t *m, int rule,
 {
     size_t                             i;
     const approval_match_rule_t       *r;
-    const approval_match_pattern_t    *p;
     const approval_match_condition_t  *c;
 
     r = &m->rules[rule];
 
     for (i = 0; i < r->n; i++) {
         c = &m->conditions[r->first + i];
-        p = approval_match_name_find(c, c->npatterns, name);
 
-        /* what did not match captured nothing */
-
-        if (p && !p->negated) {
+        if (approval_match_name_find(c, name)) {
             subject->data = m->subjects[c->subject].name;
             subject->len = m->subjects[c->subject].len;
             return APPROVAL_OK;
@@ -458,7 +454,10 @@ approval_match_condition_check(const approval_match_t *m, int subject,
 }
 
 
-/* One name, one value: no rule may name two groups alike. */
+/*
+ * One name, one value: no rule may name two groups alike, but in patterns of
+ * one condition, of which one holds.
+ */
 
 static int
 approval_match_condition_names(const approval_match_t *m,
@@ -477,19 +476,19 @@ approval_match_condition_names(const approval_match_t *m,
 
         for (j = 0; j < p->nnames; j++) {
             name = p->names[j].name;
-
-            other = approval_match_name_find(c, i, name);
+            other = NULL;
 
             for (k = 0; k < r->n && other == NULL; k++) {
                 known = &m->conditions[r->first + k];
-                other = approval_match_name_find(known, known->npatterns,
-                                                 name);
+                other = approval_match_name_find(known, name);
             }
 
-            /* with (?J) a regex may name its own groups alike */
+            /* with (?J), or but for case */
 
-            if (j > 0 && approval_str_eq(p->names[j - 1].name, name)) {
-                other = p;
+            for (k = 0; k < j && other == NULL; k++) {
+                if (approval_str_eq(p->names[k].name, name)) {
+                    other = p;
+                }
             }
 
             if (other) {
@@ -507,15 +506,22 @@ approval_match_condition_names(const approval_match_t *m,
 
 
 static const approval_match_pattern_t *
-approval_match_name_find(const approval_match_condition_t *c, size_t n,
+approval_match_name_find(const approval_match_condition_t *c,
     approval_str_t name)
 {
     size_t  i, j;
 
-    for (i = 0; i < n; i++) {
+    for (i = 0; i < c->npatterns; i++) {
+
+        /* what did not match captured nothing */
+
+        if (c->patterns[i].negated) {
+            continue;
+        }
+
         for (j = 0; j < c->patterns[i].nnames; j++) {
 
-            if (approval_str_eq(c->patterns[i].names[j].name, name)) {
+            if (approval_str_eq_nocase(c->patterns[i].names[j].name, name)) {
                 return &c->patterns[i];
             }
         }

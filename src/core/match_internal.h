@@ -60,7 +60,7 @@ typedef enum {
 
 
 typedef struct {
-    approval_str_t         name;           /* inside the regex's own table */
+    approval_str_t         name;           /* in lower case, in names' block */
     uint32_t               group;
 } approval_match_name_t;
 

@@ -23,7 +23,7 @@ static int approval_pattern_regex(approval_match_pattern_t *p,
     uint32_t options, char *errstr, size_t errlen);
 static int approval_pattern_names(approval_match_pattern_t *p, char *errstr,
     size_t errlen);
-static int approval_pattern_name_valid(const unsigned char *name);
+static void approval_pattern_name(unsigned char *dst, PCRE2_SPTR name);
 static int approval_pattern_key(approval_match_pattern_t *p);
 static size_t approval_pattern_literal(approval_str_t s, unsigned char *dst,
     unsigned *exact);
@@ -259,24 +259,22 @@ approval_pattern_names(approval_match_pattern_t *p, char *errstr,
         return APPROVAL_OK;
     }
 
-    p->names = calloc(n, sizeof(approval_match_name_t));
+    /* each entry of the table is two bytes of number, the name and a NUL */
+
+    p->names = calloc(n, sizeof(approval_match_name_t) + size);
     if (p->names == NULL) {
         snprintf(errstr, errlen, "out of memory");
         return APPROVAL_ERROR;
     }
 
-    for (i = 0; i < n; i++) {
-        name = (unsigned char *) table + i * size;
+    name = (unsigned char *) (p->names + n);
 
-        if (!approval_pattern_name_valid(name + 2)) {
-            snprintf(errstr, errlen, "regex \"%s\" names a group \"%s\": use "
-                     "lower-case letters, digits and \"_\" only",
-                     (char *) p->written, (char *) name + 2);
-            return APPROVAL_ERROR;
-        }
+    for (i = 0; i < n; i++, table += size, name += size) {
 
-        p->names[i].group = (uint32_t) name[0] << 8 | name[1];
-        p->names[i].name = approval_str((char *) name + 2);
+        approval_pattern_name(name, table + 2);
+
+        p->names[i].group = (uint32_t) table[0] << 8 | table[1];
+        p->names[i].name = approval_str((char *) name);
     }
 
     p->nnames = n;
@@ -285,19 +283,16 @@ approval_pattern_names(approval_match_pattern_t *p, char *errstr,
 }
 
 
-static int
-approval_pattern_name_valid(const unsigned char *name)
-{
-    for ( /* void */ ; *name; name++) {
+/* Names of nginx's variables have no case, and are kept in lower case. */
 
-        if (!((*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9')
-              || *name == '_'))
-        {
-            return 0;
-        }
+static void
+approval_pattern_name(unsigned char *dst, PCRE2_SPTR name)
+{
+    for ( /* void */ ; *name; name++, dst++) {
+        *dst = (*name >= 'A' && *name <= 'Z') ? (*name | 0x20) : *name;
     }
 
-    return 1;
+    *dst = '\0';
 }
 
 

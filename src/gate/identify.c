@@ -26,7 +26,10 @@ ngx_http_approval_identify(ngx_http_request_t *r,
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
 
-    if (ngx_http_complex_value(r, lcf->requester, requester) != NGX_OK
+    ngx_str_null(requester);
+
+    if ((lcf->requester
+         && ngx_http_complex_value(r, lcf->requester, requester) != NGX_OK)
         || ngx_http_complex_value(r, lcf->on_behalf, &on_behalf) != NGX_OK
         || ngx_http_complex_value(r, lcf->reason, reason) != NGX_OK)
     {

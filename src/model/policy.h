@@ -146,6 +146,7 @@ struct ngx_http_approval_policy_s {
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
     unsigned                       reads_json:1;    /* a rule reads a body    */
+    unsigned                       nameless:1;  /* somewhere no requester     */
     unsigned                       used:1;      /* some location names it     */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;

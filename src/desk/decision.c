@@ -4,11 +4,15 @@
  */
 
 
+#include "audit/audit.h"
 #include "desk/decision.h"
 #include "desk/approver.h"
 #include "desk/page.h"
 #include "desk/view.h"
 #include "model/code.h"
+
+
+#define NGX_HTTP_APPROVAL_DECISION_DROPS  3
 
 
 static void ngx_http_approval_decision_cleanup(void *data);
@@ -20,6 +24,10 @@ static ngx_int_t ngx_http_approval_decision_may(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_int_t *rc);
 static ngx_int_t ngx_http_approval_decision_open(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_decision_dropped(
+    ngx_http_approval_desk_t *d, const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_decision_over(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_state_e state);
@@ -293,6 +301,13 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
 
     state = ngx_http_approval_view_state(doc, reply);
 
+    if (state == NGX_HTTP_APPROVAL_PENDING && reply->decision.len
+        && dec->drops++ < NGX_HTTP_APPROVAL_DECISION_DROPS)
+    {
+        *rc = ngx_http_approval_decision_drop(d, reply);
+        return NGX_DECLINED;
+    }
+
     if (state == NGX_HTTP_APPROVAL_PENDING && !dec->settled) {
         return NGX_OK;
     }
@@ -314,6 +329,45 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
     *rc = ngx_http_approval_decision_over(d, doc, reply, state);
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * Something stands in the decision key, and the action is not decided: nobody
+ * may keep votes away by writing there.  As the gate does where a request is
+ * held, it is recorded and removed; then the vote is judged again.
+ */
+
+static ngx_int_t
+ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_str_t                      decision;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    dec->settled = 0;
+    decision = reply->decision;
+
+    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+                  "decision of action %*s ignored: it is not the gateway's",
+                  (size_t) APPROVAL_ID_LEN, d->id);
+
+    (void) ngx_http_approval_audit(d->mcf, "fault", d->id,
+               json_pack("{s:s}", "why",
+                         "decision ignored: it is not the gateway's"));
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_drop(d->mcf->store, d->id, &decision,
+                                            ngx_http_approval_desk_answer, d),
+               ngx_http_approval_decision_dropped);
+}
+
+
+static ngx_int_t
+ngx_http_approval_decision_dropped(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    return ngx_http_approval_desk_load(d, ngx_http_approval_decision_step);
 }
 
 
@@ -341,7 +395,12 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     act = (state == NGX_HTTP_APPROVAL_DENIED) ? "deny" : "approve";
-    by = ngx_http_approval_votes_by(votes, act);
+
+    by = (votes->quorum == APPROVAL_QUORUM_OPEN
+          && json_object_get(doc, "unsigned_decisions"))
+         ? json_pack("[s]", "unsigned")
+         : ngx_http_approval_votes_by(votes, act);
+
     name = ngx_http_approval_state_name(state);
 
     extra = json_pack("{s:o, s:{s:s, s:o, s:o}}",

@@ -30,6 +30,7 @@ typedef struct {
     json_t                     *by;        /* who decided             */
     ngx_http_approval_rule_t   *rule;      /* to count it; or NULL    */
     ngx_uint_t                  tries;
+    ngx_uint_t                  drops;     /* foreign decisions       */
     ngx_uint_t                  seen;      /* votes, when it was judged */
     unsigned                    glass:1;   /* break_glass is asked for */
     unsigned                    audited:1; /* "voted" is in the trail */

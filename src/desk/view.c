@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_approval_view_recent(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_view_show(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes, json_t *view);
+static ngx_uint_t ngx_http_approval_view_bare(json_t *doc,
+    const ngx_str_t *decision, ngx_http_approval_state_e *state);
 static ngx_int_t ngx_http_approval_view_store(json_t *view, json_t *doc,
     const ngx_http_approval_reply_t *reply);
 static json_t *ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes);
@@ -218,7 +220,8 @@ ngx_http_approval_state_e
 ngx_http_approval_view_state(json_t *doc,
     const ngx_http_approval_reply_t *reply)
 {
-    int64_t  within;
+    int64_t                    within;
+    ngx_http_approval_state_e  state;
 
     if (reply->state == NGX_HTTP_APPROVAL_PENDING
         && reply->now >= reply->expires)
@@ -234,7 +237,31 @@ ngx_http_approval_view_state(json_t *doc,
         return NGX_HTTP_APPROVAL_EXPIRED;
     }
 
+    if (reply->state == NGX_HTTP_APPROVAL_PENDING
+        && ngx_http_approval_view_bare(doc, &reply->decision, &state))
+    {
+        return state;
+    }
+
     return reply->state;
+}
+
+
+/*
+ * What was set by hand stands in the key until a request takes it, or ends by
+ * it: the gate has said whether it will.
+ */
+
+static ngx_uint_t
+ngx_http_approval_view_bare(json_t *doc, const ngx_str_t *decision,
+    ngx_http_approval_state_e *state)
+{
+    ngx_str_t  text;
+
+    text = *decision;
+
+    return json_is_true(json_object_get(doc, "unsigned_decisions"))
+           && ngx_http_approval_decision_bare(&text, state) == NGX_OK;
 }
 
 

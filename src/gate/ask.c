@@ -178,6 +178,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         new.timeout = hold->rule->timeout;
         new.execute_within = hold->rule->execute_within;
         new.cool_down = hold->rule->cool_down;
+        new.ticket = ngx_http_approval_ticket(hold->request);
 
         ngx_http_approval_body_free(hold);
 
@@ -420,7 +421,7 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
 }
 
 
-/* No action is made: the one that was denied stands for it. */
+/* No action is made: the one that was denied, or named, stands for it. */
 
 static void
 ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
@@ -428,7 +429,7 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 {
     json_t  *facts;
 
-    if (ngx_http_approval_hold_frozen(reply)) {
+    if (ngx_http_approval_reply_why(reply, "frozen")) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
         return;
     }
@@ -438,6 +439,12 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     hold->stored = 1;
     hold->joined = 1;
     hold->action_state = reply->state;
+
+    if (ngx_http_approval_reply_why(reply, "ended")) {
+        ngx_http_approval_ticket_ended(hold);
+        return;
+    }
+
     hold->retry_after = (time_t) ((reply->expires - reply->now + 999) / 1000);
 
     facts = ngx_http_approval_facts(hold);

@@ -91,7 +91,9 @@ ngx_http_approval_hold_consumed(void *data,
         return;
     }
 
-    if (reply->rc == NGX_DECLINED && ngx_http_approval_hold_frozen(reply)) {
+    if (reply->rc == NGX_DECLINED
+        && ngx_http_approval_reply_why(reply, "frozen"))
+    {
         hold->action_state = reply->state;
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
         return;
@@ -133,10 +135,12 @@ ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
 
 
 ngx_uint_t
-ngx_http_approval_hold_frozen(const ngx_http_approval_reply_t *reply)
+ngx_http_approval_reply_why(const ngx_http_approval_reply_t *reply,
+    const char *why)
 {
-    return reply->why.len == 6
-           && ngx_memcmp(reply->why.data, "frozen", 6) == 0;
+    return approval_str_eq((approval_str_t) { reply->why.len,
+                                              reply->why.data },
+                           approval_str(why));
 }
 
 

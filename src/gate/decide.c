@@ -18,14 +18,11 @@ static ngx_uint_t ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
 static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
-    ngx_uint_t approve);
+    ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold,
     const char *why);
 static void ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
     ngx_str_t *decision);
-static ngx_int_t ngx_http_approval_hold_approvers(
-    ngx_http_approval_hold_t *hold, json_t *claims);
-
 
 
 /* The key was read: what stands in it is judged by the wake event. */
@@ -114,17 +111,8 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    if (hold->decision.len == sizeof("approve") - 1
-        && ngx_strncmp(hold->decision.data, "approve", 7) == 0)
-    {
-        ngx_http_approval_hold_bare(hold, 1);
-        return;
-    }
-
-    if (hold->decision.len == sizeof("deny") - 1
-        && ngx_strncmp(hold->decision.data, "deny", 4) == 0)
-    {
-        ngx_http_approval_hold_bare(hold, 0);
+    if (ngx_http_approval_decision_bare(&hold->decision, &state) == NGX_OK) {
+        ngx_http_approval_hold_bare(hold, state);
         return;
     }
 
@@ -230,7 +218,7 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
 
 static void
 ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
-    ngx_uint_t approve)
+    ngx_http_approval_state_e state)
 {
     ngx_int_t       rc;
     approval_buf_t  receipt;
@@ -245,15 +233,14 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_str_set(&hold->approvers, "unsigned");
     hold->bare = 1;
 
-    if (!approve) {
-        ngx_http_approval_hold_settle(hold, NGX_HTTP_APPROVAL_DENIED);
+    if (state == NGX_HTTP_APPROVAL_DENIED) {
+        ngx_http_approval_hold_settle(hold, state);
         return;
     }
 
     approval_buf_init(&receipt);
 
-    rc = ngx_http_approval_hold_decision(hold, NGX_HTTP_APPROVAL_APPROVED,
-                                         &receipt);
+    rc = ngx_http_approval_hold_decision(hold, state, &receipt);
 
     if (rc == NGX_OK) {
         hold->receipt.len = receipt.len;
@@ -274,7 +261,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    hold->action_state = NGX_HTTP_APPROVAL_APPROVED;
+    hold->action_state = state;
 
     ngx_http_approval_hold_consume(hold);
 }
@@ -327,7 +314,7 @@ ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
 
 /* "alice, bob": for the upstream, the access log and the trail. */
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
     json_t *claims)
 {

@@ -148,6 +148,13 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         }
     }
 
+    if (hold->lcf->unsigned_decisions
+        && ngx_http_approval_set(doc, "unsigned_decisions", json_true())
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (hold->remember.len
         && ngx_http_approval_set(doc, "remember",
                                  ngx_http_approval_describe_remember(hold))

@@ -177,6 +177,10 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
 ngx_int_t
 ngx_http_approval_strip(ngx_http_request_t *r)
 {
+    if (ngx_http_approval_ticket_keep(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_approval_headers_drop(r, ngx_http_approval_header_ours);
 }
 

@@ -268,13 +268,15 @@ void ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left);
 void ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
 void ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
+    json_t *claims);
 
 /* consume.c */
 void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
-ngx_uint_t ngx_http_approval_hold_frozen(
-    const ngx_http_approval_reply_t *reply);
+ngx_uint_t ngx_http_approval_reply_why(
+    const ngx_http_approval_reply_t *reply, const char *why);
 ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
 
 /* settle.c */
@@ -331,6 +333,11 @@ ngx_int_t ngx_http_approval_spend(ngx_http_approval_main_conf_t *mcf,
 void ngx_http_approval_shutdown_init(ngx_cycle_t *cycle);
 void ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold);
+
+/* ticket.c */
+ngx_int_t ngx_http_approval_ticket_keep(ngx_http_request_t *r);
+ngx_str_t ngx_http_approval_ticket(ngx_http_request_t *r);
+void ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold);
 
 /* prefer.c */
 void ngx_http_approval_prefer(ngx_http_approval_hold_t *hold);

@@ -15,6 +15,8 @@ static void ngx_http_approval_hold_settled(void *data,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_explain(void *data,
     const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_hold_comment(
     ngx_http_approval_hold_t *hold, json_t *vote);
 
@@ -199,6 +201,10 @@ ngx_http_approval_hold_explain(void *data,
 
     hold->op = NULL;
 
+    if (reply->rc == NGX_OK && hold->approvers.len == 0) {
+        ngx_http_approval_hold_deciders(hold, reply);
+    }
+
     for (i = 0; reply->rc == NGX_OK && i < reply->nvotes; i++) {
 
         token = ngx_http_approval_core_str(&reply->votes[i]);
@@ -214,6 +220,37 @@ ngx_http_approval_hold_explain(void *data,
     }
 
     ngx_http_approval_hold_refuse(hold, hold->refusal);
+}
+
+
+/* An action that had ended before: nobody has read its decision yet. */
+
+static void
+ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t                     *claims;
+    ngx_str_t                   digest, decision;
+    const char                 *err;
+    ngx_http_approval_state_e   state;
+
+    digest.len = APPROVAL_DIGEST_LEN;
+    digest.data = (u_char *) hold->digest;
+    decision = reply->decision;
+
+    if (ngx_http_approval_decision_read(hold->mcf, hold->id, &digest,
+                                        &decision, reply->now / 1000, &state,
+                                        &claims, &err)
+        != NGX_OK)
+    {
+        return;
+    }
+
+    if (ngx_http_approval_hold_approvers(hold, claims) != NGX_OK) {
+        hold->approvers.len = 0;
+    }
+
+    json_decref(claims);
 }
 
 

@@ -331,6 +331,34 @@ failed:
 
 
 ngx_int_t
+ngx_http_approval_decision_bare(ngx_str_t *decision,
+    ngx_http_approval_state_e *state)
+{
+    approval_str_t  word;
+
+    word = ngx_http_approval_core_str(decision);
+
+    while (word.len && (word.data[word.len - 1] == LF
+                        || word.data[word.len - 1] == CR))
+    {
+        word.len--;
+    }
+
+    if (approval_str_eq(word, approval_str("approve"))) {
+        *state = NGX_HTTP_APPROVAL_APPROVED;
+        return NGX_OK;
+    }
+
+    if (approval_str_eq(word, approval_str("deny"))) {
+        *state = NGX_HTTP_APPROVAL_DENIED;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
 ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_str_t *digest, ngx_str_t *decision, time_t now,
     ngx_http_approval_state_e *state, json_t **claims, const char **err)

@@ -15,7 +15,8 @@
  *   [body] (redacted text), body_bytes, body_hidden (bytes of the shown text
  *   that were left out), [content_type], show {name: value},
  *   matched {subject: value} (redacted), require [{count, groups:[name]}],
- *   deny_after, execute_within (s), timeout (s), notify [channel name]
+ *   deny_after, execute_within (s), timeout (s), notify [channel name],
+ *   [unsigned_decisions true]: a bare decision counts
  *
  * Times, state and votes are not in it: they are the store's.
  */
@@ -76,6 +77,13 @@ json_t *ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf,
 ngx_int_t ngx_http_approval_decision_make(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, ngx_http_approval_state_e state, json_t *by, time_t now, time_t exp,
     approval_buf_t *out);
+
+/*
+ * A bare "approve" or "deny", as people set it by hand, a line end after it
+ * perhaps; NGX_DECLINED: something else.  Whether it counts is the caller's.
+ */
+ngx_int_t ngx_http_approval_decision_bare(ngx_str_t *decision,
+    ngx_http_approval_state_e *state);
 
 /*
  * Verifies a decision for this action and digest; NGX_DECLINED with *err:

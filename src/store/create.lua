@@ -3,12 +3,14 @@
 -- A new action, or the open one under the same join hash.
 --
 -- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
---            execute_within, retention, cool_down, grant, policy: hashes in
---            join, requester, per, grant, policy, which may be empty
+--            execute_within, retention, cool_down, grant, policy, ticket:
+--            hashes in join, requester, per, grant, policy; these, and ticket,
+--            may be empty
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- no         w frozen: the requester or the policy is
 -- no         w cooling: i was denied, and is not asked for again until x
+-- no         w ended: i is the ticket, an action under join that is not open
 -- busy       per has max_pending open actions
 
 local join, requester, per = ARGV[3], ARGV[4], ARGV[5]
@@ -16,6 +18,7 @@ local max, digest, doc = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local timeout, within = tonumber(ARGV[9]), tonumber(ARGV[10])
 local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
 local grant, policy = ARGV[13] or '', ARGV[14] or ''
+local ticket = ARGV[15] or ''
 
 
 local function count()
@@ -27,6 +30,11 @@ local function count()
     end
 
     return recent(requester, true)
+end
+
+
+local function open(a)
+    return a and (a.s == 'pending' or a.s == 'approved') and now < a.x
 end
 
 
@@ -117,11 +125,23 @@ if join ~= '' then
         end
     end
 
+    a = ticket ~= '' and read(action_key(ticket))
+
+    for hash in each(join) do
+        if a and a.join == hash and not open(a) then
+            if a.s == 'pending' or a.s == 'approved' then
+                a.s = 'expired'
+            end
+
+            return answer('no', a, 'i', ticket, 'w', 'ended')
+        end
+    end
+
     for hash in each(join) do
         local other = redis.call('GET', join_key(hash))
         a = other and read(action_key(other))
 
-        if a and (a.s == 'pending' or a.s == 'approved') and now < a.x then
+        if open(a) then
             return joined(other, a)
         end
     end

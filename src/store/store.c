@@ -161,7 +161,7 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
                              within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
     u_char                   cool[NGX_INT64_LEN];
-    ngx_str_t                args[12];
+    ngx_str_t                args[13];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
@@ -182,8 +182,9 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     ngx_http_approval_number(&args[9], cool, action->cool_down);
     args[10] = action->grant;
     args[11] = action->policy;
+    args[12] = action->ticket;
 
-    return ngx_http_approval_store_run(op, 12, args);
+    return ngx_http_approval_store_run(op, 13, args);
 }
 
 

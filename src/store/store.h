@@ -116,6 +116,7 @@ void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
  * NGX_DECLINED, why "cooling": the action "id" was denied, and no other is made
  * under its join hash until "expires".  why "frozen": requester or policy is.
+ * why "ended": the ticket is an action under this join hash, and not open.
  * grant.len != 0: that grant was used, once; id is the action whose approval
  * made it, and doc is the grant's.
  * Redis never sees who or what.  Instead there are hashes, hex of a MAC: by the
@@ -136,6 +137,7 @@ typedef struct {
     ngx_msec_t                      cool_down;   /* after a denial       */
     ngx_str_t                       grant;       /* hashes, len 0: none  */
     ngx_str_t                       policy;      /* hashes, for "frozen" */
+    ngx_str_t                       ticket;      /* id, len 0: none      */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(

@@ -23,7 +23,9 @@ if redis.call('LINDEX', key .. VOTES, seen) == vote then
     return ok(a)
 end
 
-if a.s ~= 'pending' or redis.call('EXISTS', key .. DECISION) == 1 then
+-- an empty key is no decision, nor does the caller see one
+
+if a.s ~= 'pending' or (redis.call('GET', key .. DECISION) or '') ~= '' then
     return refuse(a)
 end
 

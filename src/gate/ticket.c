@@ -1,0 +1,140 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The ticket that a client names: "Approval-Id".
+ */
+
+
+#include "gate/gate.h"
+
+#include "audit/audit.h"
+
+
+static void ngx_http_approval_ticket_cleanup(void *data);
+static ngx_uint_t ngx_http_approval_ticket_valid(ngx_str_t *id);
+
+
+/*
+ * The header is removed before a rule is found, and the request may lose its
+ * context: the pool keeps the value, as it keeps holds.
+ */
+
+ngx_int_t
+ngx_http_approval_ticket_keep(ngx_http_request_t *r)
+{
+    ngx_str_t            id;
+    ngx_pool_cleanup_t  *cln;
+
+    if (ngx_http_approval_ticket(r).len
+        || ngx_http_approval_header_in(r, "approval-id", &id) != NGX_OK
+        || !ngx_http_approval_ticket_valid(&id))
+    {
+        return NGX_OK;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_str_t));
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_approval_ticket_cleanup;
+    *(ngx_str_t *) cln->data = id;
+
+    return NGX_OK;
+}
+
+
+/* Only there to be found. */
+
+static void
+ngx_http_approval_ticket_cleanup(void *data)
+{
+}
+
+
+static ngx_uint_t
+ngx_http_approval_ticket_valid(ngx_str_t *id)
+{
+    u_char      *p;
+    ngx_uint_t   i;
+
+    p = id->data;
+
+    if (id->len != APPROVAL_ID_LEN) {
+        return 0;
+    }
+
+    for (i = 0; i < APPROVAL_ID_LEN; i++) {
+        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f'))) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* len 0: the client names none. */
+
+ngx_str_t
+ngx_http_approval_ticket(ngx_http_request_t *r)
+{
+    ngx_str_t            none = ngx_null_string;
+    ngx_pool_cleanup_t  *cln;
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_approval_ticket_cleanup) {
+            return *(ngx_str_t *) cln->data;
+        }
+    }
+
+    return none;
+}
+
+
+/*
+ * It is this requester's, for exactly this request, and has ended: who names
+ * it asks what became of it, not for another one.
+ */
+
+void
+ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
+{
+    json_t                       *facts;
+    ngx_http_approval_refusal_e   refusal;
+
+    switch (hold->action_state) {
+
+    case NGX_HTTP_APPROVAL_DENIED:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_DENIED;
+        break;
+
+    case NGX_HTTP_APPROVAL_EXPIRED:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_EXPIRED;
+        break;
+
+    case NGX_HTTP_APPROVAL_CANCELLED:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_CANCELLED;
+        break;
+
+    default:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
+        break;
+    }
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "why",
+                            json_string("the named action has ended"));
+        (void) ngx_http_approval_audit(hold->mcf, "refused", hold->id, facts);
+    }
+
+    if (refusal == NGX_HTTP_APPROVAL_REFUSE_DENIED) {
+        ngx_http_approval_hold_denied(hold, refusal);
+        return;
+    }
+
+    ngx_http_approval_hold_refuse(hold, refusal);
+}

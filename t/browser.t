@@ -57,6 +57,9 @@ my $gw = Approval::Gateway->new(
     approval_channel personal { type json; pass /_notify; per_approver on; }
     client_max_body_size 2m;
 
+    approval_group operators olga;
+    approval_operators operators;
+
     approval_policy hostile {
         strict_path off;
         rule hostile {
@@ -89,6 +92,13 @@ my $gw = Approval::Gateway->new(
             summary "Delete the database $arg_db";
             require admins;
             notify personal;
+        }
+        rule again {
+            match $uri ^/again;
+            action svc.restart;
+            summary "Restart $arg_what";
+            require admins;
+            remember 1h per $request_method$uri uses=5;
         }
         rule short {
             match $uri ^/short;
@@ -181,7 +191,7 @@ my $ACTIVE = <<'EOJ';
     if (window.pwned || document.title == 'pwned') bad.push('a script ran');
 
     for (const e of document.querySelectorAll('*')) {
-        if (!/^(html|head|meta|title|style|body|header|nav|main|footer|section|article|h1|h2|p|a|br|strong|span|code|pre|dl|dt|dd|ul|ol|li|q|blockquote|time|form|input|textarea|label|button|select|option|details|summary|div)$/i
+        if (!/^(html|head|meta|title|style|body|header|nav|main|footer|section|article|h1|h2|h3|p|a|br|strong|span|code|pre|dl|dt|dd|ul|ol|li|q|blockquote|time|form|input|textarea|label|button|select|option|details|summary|div)$/i
              .test(e.tagName)) bad.push('<' + e.tagName + '>');
 
         for (const a of e.attributes) {
@@ -562,6 +572,65 @@ is($late->read->status, 403, 'nobody decided in time');
 $on->submit('form.approve button');
 page_is($on, qr/Expired/, 'expired');
 good_page($on, 'expired');
+
+# --- what is remembered, and what is stopped
+
+for my $browser ($off, $on) {
+    my ($asks, $grant) = $gw->hold(POST => '/again?what=web', agent => 'robot');
+    $gw->vote($grant, 'approve', '', 'bob');
+    is($asks->read->status, 200, 'approved, and remembered');
+    is($gw->send(POST => '/again?what=web', agent => 'robot')->read->status,
+       200, 'it passes');
+
+    $browser->forget;
+    $browser->phone;
+    sign_in($browser, 'alice');
+    $browser->go("$base/idp/");
+    $browser->submit('a[href="grants"]');
+    page_is($browser, qr/svc\.restart.*robot.*1 of 5 times.*by.*bob/si,
+            'the grants that are in force');
+
+    if ($browser == $on) {
+        good_page($on, 'grants');
+        good_keyboard($on, 'grants');
+    }
+
+    $browser->submit('form.deny button');
+    page_is($browser, qr/Revoked/, 'revoked');
+    $browser->submit('a.button');
+    page_is($browser, qr/No grant is in force/, 'none is left');
+
+    ($asks, $grant) = $gw->hold(POST => '/again?what=web', agent => 'robot');
+    ok($grant, 'and one is asked again');
+
+    unlike($browser->source, qr/href="[^"]*freeze"/, 'she is no operator');
+    $browser->forget;
+    sign_in($browser, 'olga');
+    $browser->go("$base/idp/");
+    $browser->submit('a[href="freeze"]');
+    page_is($browser, qr/Nothing is frozen/, 'what is frozen');
+    $browser->type('#requester', 'robot');
+    $browser->type('#requester-comment', 'runs <b>wild</b>');
+    $browser->submit('form:has(#requester) button');
+    page_is($browser, qr/Frozen.*1 ended/s, 'a requester is stopped');
+    is($asks->read->json->{type}, 'urn:approval:frozen', 'what waited ends');
+    $browser->submit('a.button');
+    page_is($browser, qr/Requester robot.*by olga, until it is thawed.*<b>/s,
+            'who, by whom and why');
+
+    if ($browser == $on) {
+        good_page($on, 'freeze');
+        good_keyboard($on, 'freeze');
+    }
+
+    $browser->submit('.actions form button');
+    page_is($browser, qr/Thawed/, 'thawed');
+
+    ($asks, $grant) = $gw->hold(POST => '/again?what=db', agent => 'robot');
+    ok($grant, 'and it may ask again');
+    $gw->vote($grant, 'deny', '', 'bob');
+    $asks->read;
+}
 
 # --- hostile requests: one field after the other, then 1 MB of it
 

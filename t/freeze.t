@@ -165,8 +165,7 @@ is(api(POST => { requester => 'x' }, 'olga',
 
 # the JSON of another site's form is text/plain
 
-for my $type ('text/plain', 'application/x-www-form-urlencoded',
-              'multipart/form-data; boundary=x', undef)
+for my $type ('text/plain', 'multipart/form-data; boundary=x', undef)
 {
     my $r = http_post($gw->port, '/_approval/freeze', '{"requester":"x"}',
                       headers => [ 'X-User' => 'olga',
@@ -199,6 +198,56 @@ for my $row ([ { } ], [ { requester => 'a', policy => 'q' } ],
 
 is(api(DELETE => '')->status, 400, 'nothing is named');
 is(scalar @{ api('GET')->json->{frozen} }, 0, 'nothing is frozen');
+
+
+# the page, and its forms
+
+{
+    my $page = sub {
+        return http_get($gw->port, '/_approval/freeze', headers => [
+            'X-User' => $_[0], Accept => 'text/html' ]);
+    };
+    my $post = sub {
+        my ($body, $user, @headers) = @_;
+
+        return http_post($gw->port, '/_approval/freeze', $body, headers => [
+            'X-User' => $user // 'olga', @headers, 'Content-Type' =>
+            'application/x-www-form-urlencoded' ]);
+    };
+
+    my $html = $page->('olga')->body;
+    my ($nonce) = $html =~ /name="nonce" value="([^"]+)"/;
+
+    like($html, qr/<option>p<.*<option>q</, 'the policies stand there');
+    is($page->('alice')->status, 403, 'for operators');
+    is($post->("nonce=$nonce&requester=x", 'alice')->status, 403,
+       'nor may others send it');
+    is($post->('requester=x')->status, 403, 'a form without a nonce');
+    is($post->('{"requester":"x"}')->status, 403, 'nor JSON as a form');
+    is($post->('nonce=' . ($nonce =~ s/.$//r) . '&requester=x')->status, 403,
+       'or with one that lacks a byte');
+    is($post->("nonce=$nonce&requester=x", 'olga',
+               'Sec-Fetch-Site' => 'cross-site')->status, 403,
+       'or from another site');
+    is($post->("nonce=$nonce&requester=x&policy=q")->status, 400, 'both');
+    is($post->("nonce=$nonce&requester=x&minutes=-1")->status, 400,
+       'a time that is none');
+    is(scalar @{ api('GET')->json->{frozen} }, 0, 'nothing is frozen');
+
+    like($post->("nonce=$nonce&requester=agent%2d5&minutes=60&comment=a%3Cb"
+                 . "&policy=")->body, qr/<h1>Frozen/, 'frozen for an hour');
+    frozen('the requester', GET => '/r/page', agent => 'agent-5');
+
+    my ($entry) = @{ api('GET')->json->{frozen} };
+
+    is($entry->{requester}, 'agent-5', 'who');
+    like($entry->{until}, qr/^20\d\d-.*Z$/, 'until when');
+    like($page->('olga')->body, qr/Requester agent-5.*a&lt;b/s, 'on the page');
+    like($post->("nonce=$nonce&thaw=1&requester=Agent-5")->body,
+         qr/<h1>Thawed/, 'thawed');
+    is($post->("nonce=$nonce&thaw=1&requester=agent-5")->status, 404, 'once');
+    is(scalar @{ api('GET')->json->{frozen} }, 0, 'nothing is frozen');
+}
 
 
 # nginx -t

@@ -246,6 +246,57 @@ asks('without remember', GET => '/plain');
 }
 
 
+# the page, and its form
+
+{
+    my ($client, $id) = $gw->hold(GET => '/r/page');
+    $gw->vote($id, 'approve');
+    $client->read;
+
+    my ($grant) = grep { $_->{action_id} eq $id } grants();
+    my $page = sub {
+        return http_get($gw->port, '/_approval/grants', headers => [
+            'X-User' => $_[0], Accept => 'text/html' ])->body;
+    };
+    my $post = sub {
+        my ($nonce, $user, @headers) = @_;
+
+        return http_post($gw->port, "/_approval/grants/$grant->{id}",
+            defined $nonce ? "nonce=$nonce" : '', headers => [
+                'X-User' => $user, @headers, 'Content-Type' =>
+                'application/x-www-form-urlencoded' ]);
+    };
+
+    my $html = $page->('alice');
+    my ($nonce) = $html =~ /name="nonce" value="([^"]+)"/;
+    my ($other) = $page->('bob') =~ /name="nonce" value="([^"]+)"/;
+
+    like($html, qr{action="grants/$grant->{id}"}, 'the page has the grant');
+    unlike($page->('mallory'), qr/$grant->{id}/, 'not for everyone');
+    like($page->('agent-7'), qr/It is yours: others may revoke it/,
+         'its requester sees it');
+
+    is($post->(undef, 'alice')->status, 403, 'a form without a nonce');
+    is($post->($other, 'alice')->status, 403, 'with somebody else\'s');
+    is($post->("$nonce&x=1&x=2", 'alice')->status, 400, 'a field twice');
+    is($post->($nonce, 'alice', 'Sec-Fetch-Site' => 'cross-site')->status,
+       403, 'from another site');
+    is($post->($nonce, 'agent-7')->status, 403, 'by its requester');
+    is(http_post($gw->port, "/_approval/grants/$grant->{id}", '{}',
+                 headers => [ 'X-User' => 'alice', 'Content-Type' =>
+                              'application/json' ])->status, 415,
+       'programs send DELETE');
+    ok((grep { $_->{id} eq $grant->{id} } grants()), 'it is in force');
+
+    like($post->($nonce, 'alice')->body, qr/<h1>Revoked/, 'alice revokes it');
+    ok(!(grep { $_->{id} eq $grant->{id} } grants()), 'it is not');
+    is($post->($nonce, 'alice')->status, 404, 'once');
+    ok((grep { ($_->{what} // '') eq 'grant revoked'
+               && $_->{grant} eq $grant->{id} } $gw->audit('config')),
+       'on record');
+}
+
+
 # nginx -t
 
 for my $row (

@@ -470,6 +470,33 @@ ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
 }
 
 
+ngx_uint_t
+ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t    *groups;
+    ngx_uint_t    i;
+    ngx_array_t  *operators;
+
+    operators = d->mcf->operators;
+
+    if (operators == NULL) {
+        return 0;
+    }
+
+    groups = operators->elts;
+
+    for (i = 0; i < operators->nelts; i++) {
+        if (approval_people_in_group(d->mcf->people, groups[i],
+                                     ngx_http_approval_core_str(&d->who)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
 {

@@ -48,6 +48,10 @@ uint32_t ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
 /* May "who" approve alone (break_glass), by the present group? */
 ngx_uint_t ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who);
+
+/* Is the person in a group of approval_operators? */
+ngx_uint_t ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d);
+
 ngx_int_t ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d);
 
 /* The link's token becomes a cookie; the browser goes to the clean URL. */

@@ -92,7 +92,7 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
       ngx_http_approval_grants },
 
     { ngx_string("/grants/"), ngx_string(""), 1,
-      NGX_HTTP_DELETE, "DELETE", "../",
+      NGX_HTTP_POST|NGX_HTTP_DELETE, "POST, DELETE", "../",
       ngx_http_approval_grants_revoke },
 
     { ngx_string("/shadow"), ngx_null_string, 0,

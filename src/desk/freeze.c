@@ -7,28 +7,14 @@
 #include "desk/freeze.h"
 #include "audit/audit.h"
 #include "desk/approver.h"
+#include "desk/form.h"
+#include "desk/page.h"
 #include "desk/view.h"
 #include "model/counters.h"
-#include "model/hash.h"
 #include "notify/notify.h"
 
 
 #define NGX_HTTP_APPROVAL_FREEZE_SCAN  1000000
-
-
-/* d->work.  What is named, and the actions that end with it. */
-
-typedef struct {
-    json_t      *doc;                   /* as posted, with who and when */
-    json_t      *list;
-    ngx_str_t    policy;                /* len 0: a requester           */
-    ngx_str_t    requester;
-    ngx_str_t    person;
-    int64_t      until;
-    ngx_uint_t   ended;
-    ngx_str_t    hashes;
-    u_char       buf[NGX_HTTP_APPROVAL_HASHES];
-} ngx_http_approval_freeze_t;
 
 
 /* An action that is being ended: outlives the request. */
@@ -43,13 +29,11 @@ typedef struct {
 static ngx_int_t ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d,
     ngx_int_t *rc);
 static void ngx_http_approval_freeze_cleanup(void *data);
-static void ngx_http_approval_freeze_body(ngx_http_request_t *r);
-static ngx_int_t ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d,
+    ngx_str_t *body);
+static const char *ngx_http_approval_freeze_form(ngx_http_approval_desk_t *d);
 static const char *ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d,
     json_t *json);
-static const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
-static ngx_int_t ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d,
-    const char *what);
 static ngx_int_t ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
@@ -58,53 +42,46 @@ static void ngx_http_approval_freeze_end(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_freeze_ended(void *data,
     const ngx_http_approval_reply_t *reply);
-static ngx_int_t ngx_http_approval_freeze_list(ngx_http_approval_desk_t *d,
-    const ngx_http_approval_reply_t *reply);
-static ngx_int_t ngx_http_approval_thaw(ngx_http_approval_desk_t *d);
-static ngx_int_t ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
-    const ngx_http_approval_reply_t *reply);
-static ngx_int_t ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d,
-    const char *err);
 
 
 ngx_int_t
 ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
 {
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
-    r = d->request;
-    d->html = 0;
+    /* of what is posted, only a form is answered with a page */
+
+    if (d->request->method & (NGX_HTTP_POST|NGX_HTTP_DELETE)
+        && !ngx_http_approval_form_posted(d))
+    {
+        d->html = 0;
+        d->form = 0;
+    }
 
     if (ngx_http_approval_freeze_may(d, &rc) != NGX_OK) {
         return rc;
     }
 
-    if (r->method == NGX_HTTP_DELETE) {
+    switch (d->request->method) {
+
+    case NGX_HTTP_DELETE:
         return ngx_http_approval_thaw(d);
+
+    case NGX_HTTP_POST:
+
+        /* what another site's form can send is no JSON, and has no nonce */
+
+        if (!d->form
+            && !ngx_http_approval_desk_type(d->request, "application/json"))
+        {
+            return ngx_http_approval_desk_unread(d);
+        }
+
+        return ngx_http_approval_form_body(d, ngx_http_approval_freeze_start);
+
+    default:
+        return ngx_http_approval_frozen(d);
     }
-
-    if (r->method != NGX_HTTP_POST) {
-        return ngx_http_approval_desk_wait(d,
-                   ngx_http_approval_store_frozen(d->mcf->store,
-                                                ngx_http_approval_desk_answer,
-                                                d),
-                   ngx_http_approval_freeze_list);
-    }
-
-    /* what another site's form can send is no JSON */
-
-    if (!ngx_http_approval_desk_type(r, "application/json")) {
-        return ngx_http_approval_desk_unread(d);
-    }
-
-    if (r->headers_in.content_length_n > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
-        return ngx_http_approval_desk_large(d);
-    }
-
-    rc = ngx_http_read_client_request_body(r, ngx_http_approval_freeze_body);
-
-    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
 
@@ -113,16 +90,12 @@ ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 {
-    ngx_int_t                   *groups;
-    ngx_uint_t                   i;
-    ngx_array_t                 *operators;
     ngx_pool_cleanup_t          *cln;
     ngx_http_approval_freeze_t  *work;
 
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-    operators = d->mcf->operators;
 
-    if (operators == NULL) {
+    if (d->mcf->operators == NULL) {
         *rc = ngx_http_approval_desk_not_found(d);
         return NGX_DECLINED;
     }
@@ -133,17 +106,7 @@ ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
         return NGX_DECLINED;
     }
 
-    groups = operators->elts;
-
-    for (i = 0; i < operators->nelts; i++) {
-        if (approval_people_in_group(d->mcf->people, groups[i],
-                                     ngx_http_approval_core_str(&d->who)))
-        {
-            break;
-        }
-    }
-
-    if (i == operators->nelts) {
+    if (!ngx_http_approval_approver_operator(d)) {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-operator", "Not an operator",
                   "You are in none of the groups of approval_operators.",
@@ -189,48 +152,42 @@ ngx_http_approval_freeze_cleanup(void *data)
 }
 
 
-static void
-ngx_http_approval_freeze_body(ngx_http_request_t *r)
-{
-    ngx_int_t                  rc;
-    ngx_http_approval_desk_t  *d;
-
-    d = ngx_http_approval_desk_find(r);
-
-    /* from here on a client that leaves does not matter */
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    rc = d ? ngx_http_approval_freeze_start(d)
-           : NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    if (rc != NGX_AGAIN) {
-        ngx_http_finalize_request(r, rc);
-    }
-}
-
-
 static ngx_int_t
-ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d)
+ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
 {
     ngx_int_t                    rc;
-    ngx_str_t                    body, value;
+    ngx_str_t                    value;
     const char                  *err;
     approval_buf_t               sealed;
     ngx_http_approval_op_t      *op;
     ngx_http_approval_freeze_t  *work = d->work;
 
-    rc = ngx_http_approval_desk_body(d->request,
-                                     NGX_HTTP_APPROVAL_DESK_BODY_MAX, &body);
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? ngx_http_approval_desk_large(d)
-                                    : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     err = "The body is not JSON.";
-    work->doc = approval_json_parse(ngx_http_approval_core_str(&body), &err);
+
+    if (d->form) {
+        work->doc = ngx_http_approval_form_read(d, "freeze", body, &rc);
+
+        if (work->doc == NULL) {
+            return rc;
+        }
+
+        err = ngx_http_approval_freeze_form(d);
+
+        if (err) {
+            return ngx_http_approval_freeze_bad(d, err);
+        }
+
+        if (json_object_del(work->doc, "thaw") == 0) {
+            err = ngx_http_approval_freeze_parse(d, work->doc);
+
+            return err ? ngx_http_approval_freeze_bad(d, err)
+                       : ngx_http_approval_thaw_named(d);
+        }
+
+    } else {
+        work->doc = approval_json_parse(ngx_http_approval_core_str(body),
+                                        &err);
+    }
 
     if (work->doc) {
         err = ngx_http_approval_freeze_parse(d, work->doc);
@@ -279,6 +236,38 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d)
     approval_buf_free(&sealed);
 
     return ngx_http_approval_desk_wait(d, op, ngx_http_approval_freeze_done);
+}
+
+
+/* For how long, of the form, becomes until when. */
+
+static const char *
+ngx_http_approval_freeze_form(ngx_http_approval_desk_t *d)
+{
+    json_t                      *until;
+    ngx_int_t                    minutes;
+    ngx_str_t                    text;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    text = ngx_http_approval_json_get(work->doc, "minutes");
+
+    if (text.len == 0) {
+        return NULL;
+    }
+
+    minutes = ngx_atoi(text.data, text.len);
+
+    if (minutes < 1 || minutes > 525600) {
+        return "\"minutes\" is a whole number, up to a year.";
+    }
+
+    until = ngx_http_approval_view_time(((int64_t) ngx_time() + minutes * 60)
+                                        * 1000);
+
+    json_object_del(work->doc, "minutes");
+
+    return json_object_set_new(work->doc, "until", until) == 0
+           ? NULL : "The gateway has no memory left.";
 }
 
 
@@ -333,9 +322,7 @@ ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d, json_t *json)
 }
 
 
-/* What is named becomes the hashes that the gates ask with. */
-
-static const char *
+const char *
 ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
 {
     ngx_uint_t                    i;
@@ -401,7 +388,7 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d, const char *what)
 {
     json_t                      *facts;
@@ -459,6 +446,13 @@ ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
 
     if (reply->rc != NGX_DONE) {
         return ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (d->form) {
+        return ngx_http_approval_freeze_page(d, "Frozen",
+                   json_sprintf("From now on all is refused that this "
+                                "concerns. Of what waited, %u ended.",
+                                (unsigned) work->ended));
     }
 
     answer = json_copy(work->doc);
@@ -576,143 +570,21 @@ ngx_http_approval_freeze_ended(void *data,
 }
 
 
-static ngx_int_t
-ngx_http_approval_freeze_list(ngx_http_approval_desk_t *d,
-    const ngx_http_approval_reply_t *reply)
-{
-    u_char                       id[APPROVAL_ID_LEN];
-    json_t                      *doc;
-    ngx_str_t                    sealed, kind;
-    ngx_http_approval_freeze_t  *work = d->work;
-
-    if (reply->rc == NGX_DONE) {
-        return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
-                                           "application/json",
-                                           json_pack("{s:O}", "frozen",
-                                                     work->list));
-    }
-
-    if (reply->rc != NGX_OK) {
-        return ngx_http_approval_desk_unavailable(d);
-    }
-
-    sealed = reply->doc;
-    ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
-
-    doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
-    kind = ngx_http_approval_json_get(doc, "kind");
-
-    /* in force, whether or not it can be read */
-
-    if (kind.len != 6 || ngx_memcmp(kind.data, "frozen", 6) != 0) {
-        json_decref(doc);
-        doc = json_pack("{s:s#, s:s}", "id", id, APPROVAL_ID_LEN,
-                        "comment", "(sealed by another approval_key)");
-    }
-
-    json_object_del(doc, "v");
-    json_object_del(doc, "kind");
-    json_array_append_new(work->list, doc);
-
-    return NGX_BUSY;
-}
-
-
-/* DELETE /freeze?requester=NAME, or ?policy=NAME */
-
-static ngx_int_t
-ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
-{
-    u_char                      *dst, *src;
-    ngx_str_t                    value;
-    ngx_uint_t                   i;
-    const char                  *err;
-    ngx_http_request_t          *r;
-    ngx_http_approval_freeze_t  *work = d->work;
-
-    static ngx_str_t  names[] = {
-        ngx_string("requester"), ngx_string("policy")
-    };
-
-    r = d->request;
-
-    for (i = 0; i < 2; i++) {
-
-        if (ngx_http_arg(r, names[i].data, names[i].len, &value) != NGX_OK
-            || value.len == 0)
-        {
-            continue;
-        }
-
-        dst = ngx_pnalloc(r->pool, value.len);
-        if (dst == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        src = value.data;
-        i ? (work->policy.data = dst) : (work->requester.data = dst);
-
-        ngx_unescape_uri(&dst, &src, value.len, 0);
-
-        if (i) {
-            work->policy.len = dst - work->policy.data;
-
-        } else {
-            work->requester.len = dst - work->requester.data;
-        }
-    }
-
-    err = ngx_http_approval_freeze_name(d);
-
-    if (err) {
-        return ngx_http_approval_freeze_bad(d, err);
-    }
-
-    if (work->requester.len
-        && approval_people_same(d->mcf->people,
-                                ngx_http_approval_core_str(&work->requester),
-                                ngx_http_approval_core_str(&d->who)))
-    {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-                   "self-approval", "Your own requests",
-                   "You are the one who is frozen: another operator ends it.",
-                   NULL);
-    }
-
-    if (ngx_http_approval_freeze_record(d, "thawed") != NGX_OK) {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-                   "audit-unavailable", "Audit unavailable",
-                   "It could not be put on record, so it stays frozen.", NULL);
-    }
-
-    return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_thaw(d->mcf->store, &work->hashes,
-                                            ngx_http_approval_desk_answer, d),
-               ngx_http_approval_thaw_done);
-}
-
-
-static ngx_int_t
-ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
-    const ngx_http_approval_reply_t *reply)
-{
-    if (reply->rc == NGX_DECLINED) {
-        return ngx_http_approval_desk_not_found(d);
-    }
-
-    if (reply->rc != NGX_OK) {
-        return ngx_http_approval_desk_unavailable(d);
-    }
-
-    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
-                                       "application/json",
-                                       json_pack("{s:b}", "frozen", 0));
-}
-
-
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d, const char *err)
 {
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
                "body-unreadable", "Not understood", err, NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_freeze_page(ngx_http_approval_desk_t *d, const char *title,
+    json_t *detail)
+{
+    return ngx_http_approval_page_result(d, NGX_HTTP_OK,
+                                         json_pack("{s:s, s:o, s:b}",
+                                                   "title", title,
+                                                   "detail", detail,
+                                                   "freezes", 1));
 }

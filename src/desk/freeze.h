@@ -11,12 +11,46 @@
 
 
 #include "desk/request.h"
+#include "model/hash.h"
 
 
-/* For the content handler. */
+/* d->work.  What is named, and the actions that end with it. */
+
+typedef struct {
+    json_t      *doc;                   /* as posted, with who and when */
+    json_t      *list;
+    ngx_str_t    policy;                /* len 0: a requester           */
+    ngx_str_t    requester;
+    ngx_str_t    person;
+    int64_t      until;
+    ngx_uint_t   ended;
+    ngx_str_t    hashes;
+    u_char       buf[NGX_HTTP_APPROVAL_HASHES];
+} ngx_http_approval_freeze_t;
+
+
+/* freeze.c: for the content handler. */
 ngx_int_t ngx_http_approval_freeze(ngx_http_approval_desk_t *d);
 
-/* After a rotation of approval_key, when the store's link is ready. */
+/* What is named becomes the hashes that the gates ask with; or why not. */
+const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d,
+    const char *what);
+ngx_int_t ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d,
+    const char *err);
+
+/* A page that says what was done. */
+ngx_int_t ngx_http_approval_freeze_page(ngx_http_approval_desk_t *d,
+    const char *title, json_t *detail);
+
+
+/* thaw.c: what is frozen, and its end; named by the query, or in d->work. */
+ngx_int_t ngx_http_approval_frozen(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_thaw(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d);
+
+
+/* carry.c: after a rotation of approval_key, when the store's link is ready. */
 void ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf);
 
 

@@ -7,18 +7,25 @@
 #include "desk/grants.h"
 #include "audit/audit.h"
 #include "desk/approver.h"
+#include "desk/form.h"
+#include "desk/page.h"
 #include "desk/view.h"
 
 
 typedef struct {
     json_t      *list;
     json_t      *found;                      /* the one to be revoked */
+    u_char       id[APPROVAL_ID_LEN];
     unsigned     failed:1;
 } ngx_http_approval_grants_t;
 
 
+static ngx_int_t ngx_http_approval_grants_posted(ngx_http_approval_desk_t *d,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_approval_grants_search(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_grants_start(ngx_http_approval_desk_t *d,
     ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_grants_page(ngx_http_approval_desk_t *d);
 static void ngx_http_approval_grants_cleanup(void *data);
 static ngx_int_t ngx_http_approval_grants_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
@@ -49,12 +56,18 @@ ngx_http_approval_grants(ngx_http_approval_desk_t *d)
 }
 
 
-/* Only who may see a grant may end it: it is looked for among those. */
+/* By DELETE, or by the page's form. */
 
 ngx_int_t
 ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d)
 {
-    ngx_int_t  rc;
+    ngx_int_t                    rc;
+    ngx_http_approval_grants_t  *work;
+
+    if (!ngx_http_approval_form_posted(d)) {
+        d->html = 0;
+        d->form = 0;
+    }
 
     if (ngx_http_approval_grants_start(d, &rc) != NGX_OK) {
         return rc;
@@ -71,6 +84,50 @@ ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d)
         return ngx_http_approval_desk_not_found(d);
     }
 
+    /* of a grant, not of an action */
+
+    work = d->work;
+    ngx_memcpy(work->id, d->id, APPROVAL_ID_LEN);
+    d->id_valid = 0;
+
+    if (d->form) {
+        return ngx_http_approval_form_body(d, ngx_http_approval_grants_posted);
+    }
+
+    if (d->request->method == NGX_HTTP_POST) {
+        return ngx_http_approval_desk_refuse(d,
+                   NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
+                   "Unsupported media type",
+                   "Programs send DELETE; POST is the page's form.", NULL);
+    }
+
+    return ngx_http_approval_grants_search(d);
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_posted(ngx_http_approval_desk_t *d, ngx_str_t *body)
+{
+    json_t     *fields;
+    ngx_int_t   rc;
+
+    fields = ngx_http_approval_form_read(d, "grants", body, &rc);
+
+    if (fields == NULL) {
+        return rc;
+    }
+
+    json_decref(fields);
+
+    return ngx_http_approval_grants_search(d);
+}
+
+
+/* Only who may see a grant may end it: it is looked for among those. */
+
+static ngx_int_t
+ngx_http_approval_grants_search(ngx_http_approval_desk_t *d)
+{
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_grants(d->mcf->store,
                                               ngx_http_approval_desk_answer,
@@ -85,7 +142,6 @@ ngx_http_approval_grants_start(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     ngx_pool_cleanup_t          *cln;
     ngx_http_approval_grants_t  *work;
 
-    d->html = 0;
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
@@ -151,10 +207,33 @@ ngx_http_approval_grants_step(ngx_http_approval_desk_t *d,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (d->html) {
+        return ngx_http_approval_grants_page(d);
+    }
+
     return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
                                        "application/json",
                                        json_pack("{s:O}", "grants",
                                                  work->list));
+}
+
+
+static ngx_int_t
+ngx_http_approval_grants_page(ngx_http_approval_desk_t *d)
+{
+    json_t                      *data;
+    ngx_http_approval_grants_t  *work = d->work;
+
+    data = json_pack("{s:O, s:b}", "grants", work->list, "at_grants", 1);
+
+    if (data == NULL
+        || ngx_http_approval_form_nonce(d, "grants", data) != NGX_OK)
+    {
+        json_decref(data);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_page_grants(d, data);
 }
 
 
@@ -202,6 +281,13 @@ ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
               json_integer_value(json_object_get(doc, "granted"))));
         json_object_set_new(view, "expires_at", ngx_http_approval_view_time(
               json_integer_value(json_object_get(doc, "ends"))));
+
+        if (d->html) {
+            json_object_set_new(view, "left",
+                  ngx_http_approval_page_left(reply->now,
+                        json_integer_value(json_object_get(doc, "ends"))));
+        }
+
         json_object_set_new(view, "revocable", json_boolean(
               ngx_http_approval_approver_lines(d->mcf, doc, who) != 0));
     }
@@ -221,7 +307,7 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
     ngx_http_approval_grants_t  *work = d->work;
 
     if (reply->rc == NGX_OK) {
-        if (ngx_memcmp(reply->grant.data, d->id, APPROVAL_ID_LEN) == 0) {
+        if (ngx_memcmp(reply->grant.data, work->id, APPROVAL_ID_LEN) == 0) {
             json_decref(work->found);
             work->found = ngx_http_approval_grants_view(d, reply);
         }
@@ -251,7 +337,7 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
                    "The end of the grant could not be put on record.", NULL);
     }
 
-    op = ngx_http_approval_store_revoke(d->mcf->store, d->id,
+    op = ngx_http_approval_store_revoke(d->mcf->store, work->id,
                                         ngx_http_approval_desk_answer, d);
 
     return ngx_http_approval_desk_wait(d, op,
@@ -282,6 +368,13 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
 
     if (reply->rc == NGX_ERROR) {
         return ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (d->form) {
+        return ngx_http_approval_page_result(d, NGX_HTTP_OK,
+                   json_pack("{s:s, s:s, s:b}", "title", "Revoked", "detail",
+                             "The grant has ended: such requests are asked for "
+                             "again.", "remembers", 1));
     }
 
     json_object_set_new(work->found, "revoked", json_true());

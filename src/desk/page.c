@@ -11,8 +11,11 @@
 
 #include "approval/action.html.h"
 #include "approval/foot.html.h"
+#include "approval/freeze.html.h"
+#include "approval/grants.html.h"
 #include "approval/head.html.h"
 #include "approval/inbox.html.h"
+#include "approval/nav.html.h"
 #include "approval/result.html.h"
 #include "approval/style.css.h"
 
@@ -56,6 +59,7 @@ static int ngx_http_approval_page_person(void *data, approval_str_t person);
 static ngx_http_approval_page_part_t  ngx_http_approval_page_parts[] = {
     { "head.html", ngx_http_approval_head_html },
     { "foot.html", ngx_http_approval_foot_html },
+    { "nav.html", ngx_http_approval_nav_html },
     { "style.css", ngx_http_approval_style_css },
     { NULL, NULL }
 };
@@ -92,7 +96,9 @@ ngx_http_approval_page_inbox(ngx_http_approval_desk_t *d, json_t *data)
     list = json_object_get(data, "actions");
 
     if (json_object_set_new(data, "count",
-                            json_integer(json_array_size(list))) != 0)
+                            json_integer(json_array_size(list))) != 0
+        || json_object_set_new(data, "at_inbox",
+                    json_boolean(!json_object_get(data, "history"))) != 0)
     {
         json_decref(data);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -100,6 +106,22 @@ ngx_http_approval_page_inbox(ngx_http_approval_desk_t *d, json_t *data)
 
     return ngx_http_approval_page_send(d, NGX_HTTP_OK,
                                        ngx_http_approval_inbox_html, data);
+}
+
+
+ngx_int_t
+ngx_http_approval_page_grants(ngx_http_approval_desk_t *d, json_t *data)
+{
+    return ngx_http_approval_page_send(d, NGX_HTTP_OK,
+                                       ngx_http_approval_grants_html, data);
+}
+
+
+ngx_int_t
+ngx_http_approval_page_freeze(ngx_http_approval_desk_t *d, json_t *data)
+{
+    return ngx_http_approval_page_send(d, NGX_HTTP_OK,
+                                       ngx_http_approval_freeze_html, data);
 }
 
 
@@ -141,6 +163,8 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
                                    ngx_http_approval_json_str(&d->who)) != 0)
         || (d->how == NGX_HTTP_APPROVAL_DESK_IDP
             && json_object_set_new(data, "idp", json_true()) != 0)
+        || json_object_set_new(data, "operator",
+                    json_boolean(ngx_http_approval_approver_operator(d))) != 0
         || ngx_http_approval_template(template, data,
                                       ngx_http_approval_page_part, &html)
            != APPROVAL_OK

@@ -23,6 +23,12 @@ ngx_int_t ngx_http_approval_page_action(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_page_inbox(ngx_http_approval_desk_t *d,
     json_t *data);
 
+/* "data" is {"grants": [...]}, {"frozen": [...], "policies": [...]} */
+ngx_int_t ngx_http_approval_page_grants(ngx_http_approval_desk_t *d,
+    json_t *data);
+ngx_int_t ngx_http_approval_page_freeze(ngx_http_approval_desk_t *d,
+    json_t *data);
+
 /* "problem" is a refusal, or says in title and detail what was done. */
 ngx_int_t ngx_http_approval_page_result(ngx_http_approval_desk_t *d,
     ngx_uint_t status, json_t *problem);

@@ -29,6 +29,10 @@ typedef ngx_int_t (*ngx_http_approval_desk_step_pt)(
     ngx_http_approval_desk_t *d, const ngx_http_approval_reply_t *reply);
 
 
+typedef ngx_int_t (*ngx_http_approval_desk_body_pt)(
+    ngx_http_approval_desk_t *d, ngx_str_t *body);
+
+
 /* Answers in another way than with a page or JSON; extra may be NULL. */
 
 typedef ngx_int_t (*ngx_http_approval_desk_reply_pt)(
@@ -72,6 +76,7 @@ struct ngx_http_approval_desk_s {
 
     void                               *work;    /* the step's own      */
     ngx_http_approval_desk_reply_pt     reply;   /* or NULL: as asked   */
+    ngx_http_approval_desk_body_pt      posted;  /* gets the body       */
 
     unsigned                            id_valid:1;
     unsigned                            html:1;  /* a page is wanted    */

@@ -1,0 +1,210 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What is frozen, and its end.
+ */
+
+
+#include "desk/freeze.h"
+#include "desk/form.h"
+#include "desk/page.h"
+
+
+static ngx_int_t ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_frozen_page(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+
+
+ngx_int_t
+ngx_http_approval_frozen(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_frozen(d->mcf->store,
+                                              ngx_http_approval_desk_answer,
+                                              d),
+               ngx_http_approval_frozen_step);
+}
+
+
+static ngx_int_t
+ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    u_char                       id[APPROVAL_ID_LEN];
+    json_t                      *doc;
+    ngx_str_t                    sealed, kind;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    if (reply->rc == NGX_DONE) {
+        return d->html ? ngx_http_approval_frozen_page(d)
+                       : ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                                     "application/json",
+                                                     json_pack("{s:O}",
+                                                               "frozen",
+                                                               work->list));
+    }
+
+    if (reply->rc != NGX_OK) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    sealed = reply->doc;
+    ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
+
+    doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
+    kind = ngx_http_approval_json_get(doc, "kind");
+
+    /* in force, whether or not it can be read */
+
+    if (kind.len != 6 || ngx_memcmp(kind.data, "frozen", 6) != 0) {
+        json_decref(doc);
+        doc = json_pack("{s:s#, s:s}", "id", id, APPROVAL_ID_LEN,
+                        "comment", "(sealed by another approval_key)");
+    }
+
+    json_object_del(doc, "v");
+    json_object_del(doc, "kind");
+    json_array_append_new(work->list, doc);
+
+    return NGX_BUSY;
+}
+
+
+static ngx_int_t
+ngx_http_approval_frozen_page(ngx_http_approval_desk_t *d)
+{
+    json_t                       *data, *names;
+    ngx_uint_t                    i;
+    ngx_http_approval_freeze_t   *work = d->work;
+    ngx_http_approval_policy_t  **policies;
+
+    names = json_array();
+    data = json_pack("{s:O, s:o, s:b}", "frozen", work->list,
+                     "policies", names, "at_freeze", 1);
+    if (data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    policies = d->mcf->policies.elts;
+
+    for (i = 0; i < d->mcf->policies.nelts; i++) {
+        json_array_append_new(names,
+                              ngx_http_approval_json_str(&policies[i]->name));
+    }
+
+    if (ngx_http_approval_form_nonce(d, "freeze", data) != NGX_OK) {
+        json_decref(data);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_page_freeze(d, data);
+}
+
+
+/* DELETE /freeze?requester=NAME, or ?policy=NAME */
+
+ngx_int_t
+ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
+{
+    u_char                      *dst, *src;
+    ngx_str_t                    value;
+    ngx_uint_t                   i;
+    ngx_http_request_t          *r;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    static ngx_str_t  names[] = {
+        ngx_string("requester"), ngx_string("policy")
+    };
+
+    r = d->request;
+
+    for (i = 0; i < 2; i++) {
+
+        if (ngx_http_arg(r, names[i].data, names[i].len, &value) != NGX_OK
+            || value.len == 0)
+        {
+            continue;
+        }
+
+        dst = ngx_pnalloc(r->pool, value.len);
+        if (dst == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        src = value.data;
+        i ? (work->policy.data = dst) : (work->requester.data = dst);
+
+        ngx_unescape_uri(&dst, &src, value.len, 0);
+
+        if (i) {
+            work->policy.len = dst - work->policy.data;
+
+        } else {
+            work->requester.len = dst - work->requester.data;
+        }
+    }
+
+    return ngx_http_approval_thaw_named(d);
+}
+
+
+ngx_int_t
+ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
+{
+    const char                  *err;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    err = ngx_http_approval_freeze_name(d);
+
+    if (err) {
+        return ngx_http_approval_freeze_bad(d, err);
+    }
+
+    if (work->requester.len
+        && approval_people_same(d->mcf->people,
+                                ngx_http_approval_core_str(&work->requester),
+                                ngx_http_approval_core_str(&d->who)))
+    {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                   "self-approval", "Your own requests",
+                   "You are the one who is frozen: another operator ends it.",
+                   NULL);
+    }
+
+    if (ngx_http_approval_freeze_record(d, "thawed") != NGX_OK) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "audit-unavailable", "Audit unavailable",
+                   "It could not be put on record, so it stays frozen.", NULL);
+    }
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_thaw(d->mcf->store, &work->hashes,
+                                            ngx_http_approval_desk_answer, d),
+               ngx_http_approval_thaw_done);
+}
+
+
+static ngx_int_t
+ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (reply->rc == NGX_DECLINED) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    if (reply->rc != NGX_OK) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (d->form) {
+        return ngx_http_approval_freeze_page(d, "Thawed",
+                   json_string("What this concerns is asked for again."));
+    }
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json",
+                                       json_pack("{s:b}", "frozen", 0));
+}

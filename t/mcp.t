@@ -128,7 +128,9 @@ is($gw->send(post($quiet))->read->status, 403, 'a notification: 403');
 
 ($c, $id) = $gw->hold(post([ call('db.read', id => 1),
                              call('db.drop', id => 'x'),
-                             { jsonrpc => '2.0', method => 'ping' } ]));
+                             { jsonrpc => '2.0', method => 'ping' },
+                             { jsonrpc => '2.0', id => 2,
+                               method => 'tools/list' } ]));
 is($gw->action($id)->{show}{table}, 'users',
    'shown is the element that is held');
 is($gw->action($id)->{matched}{'json:/params/name'}, 'db.drop',
@@ -136,8 +138,11 @@ is($gw->action($id)->{matched}{'json:/params/name'}, 'db.drop',
 $gw->vote($id, 'deny', 'no');
 $r = $c->read;
 is($r->status, 200, 'batch: results');
-is_deeply([ map { $_->{id} } @{ $r->json } ], [ 1, 'x' ], 'one for each call');
-ok(!(grep { !$_->{result}{isError} } @{ $r->json }), 'all are refused');
+is_deeply([ map { $_->{id} } @{ $r->json } ], [ 1, 'x', 2 ],
+          'one for each that waits for one');
+is_deeply([ map { $_->{result}{isError} ? 'result' : $_->{error}{code} }
+                @{ $r->json } ], [ 'result', 'result', -32000 ],
+          'all are refused, each in its form');
 
 is($gw->send(post([ call('db.read'), call('rm') ]))->read->json->[1]{result}
    {isError}, JSON::PP::true(), 'one denied element denies all');

@@ -16,6 +16,8 @@ typedef struct {
 } ngx_http_approval_decision_form_t;
 
 
+static ngx_uint_t ngx_http_approval_decision_script(
+    ngx_http_approval_desk_t *d);
 static ngx_str_t *ngx_http_approval_decision_member(
     ngx_http_approval_decision_t *dec, approval_str_t name, ngx_uint_t form);
 static const char *ngx_http_approval_decision_json(
@@ -31,14 +33,30 @@ static const char *ngx_http_approval_decision_check(
 static void ngx_http_approval_decision_lines(ngx_str_t *s);
 
 
+/*
+ * A form is answered with a page, but for those who take anything else: a
+ * browser always names text/html.  Scripts may leave the type of their JSON
+ * away, or to their client, which calls it a form: no browser may.
+ */
+
 ngx_int_t
 ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
 {
+    if (ngx_http_approval_desk_header(d->request, "content-type", 0) == NULL
+        && ngx_http_approval_desk_header(d->request, "content-encoding", 0)
+           == NULL
+        && ngx_http_approval_decision_script(d))
+    {
+        d->html = 0;
+        return NGX_OK;
+    }
+
     if (ngx_http_approval_desk_type(d->request,
                                     "application/x-www-form-urlencoded"))
     {
         d->form = 1;
-        d->html = 1;
+        d->html |= (ngx_http_approval_desk_header(d->request, "accept", 0)
+                    == NULL);
         return NGX_OK;
     }
 
@@ -51,11 +69,42 @@ ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
 }
 
 
+/*
+ * Nothing in the request is a browser's: pages of other sites can make one send
+ * any text under a form's type, or under none, and with it what identifies its
+ * user.
+ */
+
+static ngx_uint_t
+ngx_http_approval_decision_script(ngx_http_approval_desk_t *d)
+{
+    const char         **name;
+    static const char   *names[] = {
+        "origin", "referer", "cookie", "sec-fetch-site", "sec-fetch-mode", NULL
+    };
+
+    for (name = names; *name; name++) {
+        if (ngx_http_approval_desk_header(d->request, *name, 0)) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
 ngx_int_t
 ngx_http_approval_decision_parse(ngx_http_approval_desk_t *d,
     ngx_http_approval_decision_t *dec, ngx_str_t *body, ngx_int_t *rc)
 {
     const char  *err;
+
+    if (d->form && body->len && body->data[0] == '{'
+        && ngx_http_approval_decision_script(d))
+    {
+        d->form = 0;
+        d->html = 0;
+    }
 
     err = d->form ? ngx_http_approval_decision_form(d, dec, body)
                   : ngx_http_approval_decision_json(d, dec, body);

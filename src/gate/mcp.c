@@ -13,7 +13,11 @@
 #include "model/problem.h"
 
 
+static ngx_uint_t ngx_http_approval_mcp_request(json_t *message,
+    const char *name);
 static json_t *ngx_http_approval_mcp_result(json_t *id, const char *text,
+    json_t *meta);
+static json_t *ngx_http_approval_mcp_error(json_t *request, const char *text,
     json_t *meta);
 static ngx_int_t ngx_http_approval_mcp_same(ngx_http_request_t *r,
     ngx_str_t *header, json_t *value);
@@ -21,14 +25,15 @@ static ngx_int_t ngx_http_approval_mcp_same(ngx_http_request_t *r,
 
 /*
  * Keeps the ids of the tools/call requests in the body, as JSON text: a single
- * id, or an array of them for a batch. Nothing is kept for other bodies.
+ * id, or an array of them for a batch, in which the ids of other requests are
+ * in objects. Nothing is kept for other bodies.
  */
 
 ngx_int_t
 ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
 {
     char    *text;
-    size_t   i;
+    size_t   i, calls;
     json_t  *json, *ids, *message;
 
     if (hold->mcp_ids.len || hold->body == NULL || hold->body->json == NULL) {
@@ -36,6 +41,7 @@ ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
     }
 
     json = hold->body->json;
+    calls = 0;
 
     if (json_is_array(json)) {
         ids = json_array();
@@ -43,10 +49,15 @@ ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
         json_array_foreach(json, i, message) {
             if (ngx_http_approval_mcp_call(message)) {
                 json_array_append(ids, json_object_get(message, "id"));
+                calls++;
+
+            } else if (ngx_http_approval_mcp_request(message, NULL)) {
+                json_array_append_new(ids, json_pack("{s:O}", "id",
+                                           json_object_get(message, "id")));
             }
         }
 
-        if (json_array_size(ids) == 0) {
+        if (calls == 0) {
             json_decref(ids);
             return NGX_OK;
         }
@@ -82,10 +93,17 @@ ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
 }
 
 
-/* A request, not a notification: it has an id, and waits for a result. */
-
 ngx_int_t
 ngx_http_approval_mcp_call(json_t *message)
+{
+    return ngx_http_approval_mcp_request(message, "tools/call");
+}
+
+
+/* A request, not a notification: it has an id, and waits for a result. */
+
+static ngx_uint_t
+ngx_http_approval_mcp_request(json_t *message, const char *name)
 {
     json_t      *id;
     const char  *version, *method;
@@ -96,7 +114,7 @@ ngx_http_approval_mcp_call(json_t *message)
 
     return (json_is_string(id) || json_is_number(id))
            && version && ngx_strcmp(version, "2.0") == 0
-           && method && ngx_strcmp(method, "tools/call") == 0;
+           && method && (name == NULL || ngx_strcmp(method, name) == 0);
 }
 
 
@@ -187,8 +205,9 @@ ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
         answer = json_array();
 
         json_array_foreach(ids, i, id) {
-            json_array_append_new(answer,
-                              ngx_http_approval_mcp_result(id, text, meta));
+            json_array_append_new(answer, json_is_object(id)
+                          ? ngx_http_approval_mcp_error(id, text, meta)
+                          : ngx_http_approval_mcp_result(id, text, meta));
         }
 
     } else {
@@ -228,6 +247,18 @@ ngx_http_approval_mcp_result(json_t *id, const char *text, json_t *meta)
                      "result", "isError", 1,
                      "content", "type", "text", "text", text,
                      "_meta", "approval", meta);
+}
+
+
+/* What was in the batch beside them waits for an answer, too. */
+
+static json_t *
+ngx_http_approval_mcp_error(json_t *request, const char *text, json_t *meta)
+{
+    return json_pack("{s:s, s:O, s:{s:i, s:s, s:{s:O}}}",
+                     "jsonrpc", "2.0", "id", json_object_get(request, "id"),
+                     "error", "code", -32000, "message", text,
+                     "data", "approval", meta);
 }
 
 

@@ -154,52 +154,51 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
     unsigned                      need[APPROVAL_QUORUM_LINES];
     ngx_int_t                    *groups;
     ngx_uint_t                    i, j;
-    ngx_http_approval_roster_t   *roster;
+    ngx_http_approval_roster_t    roster;
     ngx_http_approval_require_t  *requires;
 
-    roster = ngx_pcalloc(cf->temp_pool, sizeof(ngx_http_approval_roster_t));
-    if (roster == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    /* some KiB for a moment, not for each of thousands of rules */
+
+    ngx_memzero(&roster, sizeof(ngx_http_approval_roster_t));
 
     requires = rule->requires->elts;
 
     for (i = 0; i < rule->requires->nelts; i++) {
         need[i] = requires[i].count;
-        roster->enough += need[i];
+        roster.enough += need[i];
     }
 
     for (i = 0; i < rule->requires->nelts; i++) {
 
         groups = requires[i].groups.elts;
-        roster->line = i;
-        roster->found = 0;
+        roster.line = i;
+        roster.found = 0;
 
         for (j = 0; j < requires[i].groups.nelts; j++) {
             if (approval_people_each(mcf->people, groups[j],
-                                     ngx_http_approval_check_member, roster)
+                                     ngx_http_approval_check_member, &roster)
                 == APPROVAL_ERROR)
             {
                 return NGX_CONF_ERROR;
             }
         }
 
-        if (roster->full) {
+        if (roster.full) {
             return NGX_CONF_OK;
         }
 
-        if (roster->found < need[i]) {
+        if (roster.found < need[i]) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "rule \"%V\" requires %ui approvers of groups that "
                           "have %uz members in %s:%ui",
-                          &rule->name, (ngx_uint_t) need[i], roster->found,
+                          &rule->name, (ngx_uint_t) need[i], roster.found,
                           rule->conf_file, rule->conf_line);
             return NGX_CONF_ERROR;
         }
     }
 
-    if (approval_quorum(need, rule->requires->nelts, 1, roster->votes,
-                        roster->n, NULL)
+    if (approval_quorum(need, rule->requires->nelts, 1, roster.votes,
+                        roster.n, NULL)
         != APPROVAL_QUORUM_APPROVED)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

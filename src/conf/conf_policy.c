@@ -13,6 +13,8 @@
 
 static ngx_int_t ngx_http_approval_policy_finish(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);
+static void ngx_http_approval_policy_letters(
+    ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_policy_digest(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_rule_finish(ngx_conf_t *cf,
@@ -204,6 +206,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
      * count where something in the policy is not simply allowed.
      */
 
+    policy->by_uri = approval_match_by_uri(policy->match);
     policy->judges = judges;
     policy->judges_path &= judges;
     policy->judges_query &= judges;
@@ -213,7 +216,37 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
         policy->judged_args = NULL;
     }
 
+    ngx_http_approval_policy_letters(policy);
+
     return ngx_http_approval_policy_digest(cf, policy);
+}
+
+
+/* "approval-...", "x-http-method-override", and what the rules look at. */
+
+static void
+ngx_http_approval_policy_letters(ngx_http_approval_policy_t *policy)
+{
+    ngx_str_t   *names;
+    ngx_uint_t   i;
+
+    policy->letters = (uint32_t) 1 << ('a' & 31) | (uint32_t) 1 << ('x' & 31);
+
+    if (policy->judged_headers == NULL) {
+        return;
+    }
+
+    names = policy->judged_headers->elts;
+
+    for (i = 0; i < policy->judged_headers->nelts; i++) {
+        policy->letters |= (uint32_t) 1 << (names[i].data[0] & 31);
+
+        /* the same header to some, see ngx_http_approval_header_is() */
+
+        if (names[i].data[0] == '-') {
+            policy->letters |= (uint32_t) 1 << ('_' & 31);
+        }
+    }
 }
 
 

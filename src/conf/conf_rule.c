@@ -222,11 +222,16 @@ ngx_http_approval_conf_variable(ngx_conf_t *cf,
 
     if (text->data[0] == '$' && name.len && p == name.data + name.len) {
 
+        /* read from the request itself: an index costs every request */
+
         if (ngx_strcmp(text->data, "$request_method") == 0) {
             subject->kind = APPROVAL_SUBJECT_METHOD;
+            return NGX_OK;
+        }
 
-        } else if (ngx_strcmp(text->data, "$uri") == 0) {
+        if (ngx_strcmp(text->data, "$uri") == 0) {
             subject->kind = APPROVAL_SUBJECT_URI;
+            return NGX_OK;
         }
 
         subject->index = ngx_http_get_variable_index(cf, &name);

@@ -244,6 +244,10 @@ approval_match_compile(approval_match_t *m)
 
     m->compiled = 1;
 
+    if (approval_match_by_uri(m)) {
+        m->uris = &m->indexed[0]->trie.nodes[1];
+    }
+
     return APPROVAL_OK;
 }
 

@@ -125,6 +125,14 @@ int approval_match_capture_subject(const approval_match_t *m, int rule,
 approval_match_e approval_match_exec(approval_match_t *m,
     const approval_match_input_t *in, int *rule, const char **err);
 
+/*
+ * Of a set whose rules all hang on the URI (approval_match_by_uri()): can none
+ * of them hold, whatever else they ask?  0: one may.
+ */
+int approval_match_by_uri(const approval_match_t *m);
+int approval_match_none(const approval_match_t *m, approval_str_t method,
+    approval_str_t uri);
+
 /* Is rule "rule" one that holds?  (NONE or RULE; otherwise as above.) */
 approval_match_e approval_match_test(approval_match_t *m, int rule,
     const approval_match_input_t *in, const char **err);

@@ -29,7 +29,12 @@ typedef struct {
 
 static inline size_t approval_match_walk(const approval_match_trie_t *t,
     approval_str_t value, const uint32_t **cursors, size_t n);
+static approval_match_noinline int approval_match_none_of(
+    const approval_match_t *m, approval_str_t method, approval_str_t uri);
+static inline int approval_match_walk_none(const approval_match_node_t *node,
+    approval_str_t value);
 static inline uint64_t approval_match_load(const unsigned char *p);
+static inline uint64_t approval_match_load_half(const unsigned char *p);
 static inline uint64_t approval_match_load_tail(approval_str_t value,
     size_t i);
 static approval_match_noinline approval_match_e approval_match_candidates(
@@ -49,6 +54,8 @@ static inline int approval_match_ask(approval_match_t *m,
     approval_match_subject_t *s, const approval_match_input_t *in);
 static inline int approval_match_method(approval_match_t *m,
     const approval_match_input_t *in, uint64_t *bit);
+static inline uint64_t approval_match_method_bit(const approval_match_t *m,
+    approval_str_t name);
 static approval_match_noinline uint64_t approval_match_method_find(
     const approval_match_t *m, approval_str_t name);
 static approval_match_e approval_match_body(approval_match_t *m,
@@ -124,6 +131,85 @@ failed:
     *err = approval_match_no_value;
 
     return APPROVAL_MATCH_FAILED;
+}
+
+
+int
+approval_match_by_uri(const approval_match_t *m)
+{
+    return m->compiled && m->always_methods == 0 && m->nindexed == 1
+           && m->indexed[0]->kind == APPROVAL_SUBJECT_URI;
+}
+
+
+int
+approval_match_none(const approval_match_t *m, approval_str_t method,
+    approval_str_t uri)
+{
+    if (m->methods != APPROVAL_MATCH_METHOD_ANY) {
+        return approval_match_none_of(m, method, uri);
+    }
+
+    return approval_match_walk_none(m->uris, uri);
+}
+
+
+static approval_match_noinline int
+approval_match_none_of(const approval_match_t *m, approval_str_t method,
+    approval_str_t uri)
+{
+    return !(m->methods & approval_match_method_bit(m, method))
+           || approval_match_walk_none(m->uris, uri);
+}
+
+
+/* The same walk as below, up to the first list. */
+
+static inline int
+approval_match_walk_none(const approval_match_node_t *node,
+    approval_str_t value)
+{
+    size_t    i, end;
+    uint32_t  kid;
+    uint64_t  word;
+
+    i = 0;
+
+    for ( ;; ) {
+        end = i + node->len;
+
+        if (end > value.len) {
+            return 1;
+        }
+
+        if (i + 8 <= value.len) {
+            word = approval_match_load(value.data + i);
+
+        } else {
+            word = approval_match_load_tail(value, i);
+        }
+
+        if ((word ^ node->word) & node->mask) {
+            return 1;
+        }
+
+        if (node->prefix) {
+            return 0;
+        }
+
+        if (end == value.len) {
+            return node->exact == NULL;
+        }
+
+        i = end;
+        kid = value.data[i] - node->low;
+
+        if (kid >= node->nkids) {
+            return 1;
+        }
+
+        node = node->kids[kid];
+    }
 }
 
 
@@ -239,20 +325,49 @@ approval_match_load(const unsigned char *p)
 static inline uint64_t
 approval_match_load_tail(approval_str_t value, size_t i)
 {
-    size_t    last;
-    uint64_t  word;
+    size_t                n;
+    uint64_t              low, high;
+    const unsigned char  *p;
 
-    last = value.len;
-
-    if (last >= 8) {
-        return approval_match_load(value.data + last - 8) >> 8 * (i + 8 - last);
+    if (value.len >= 8) {
+        return approval_match_load(value.data + value.len - 8)
+               >> 8 * (i + 8 - value.len);
     }
 
-    for (word = 0; last > i; last--) {
-        word = word << 8 | value.data[last - 1];
+    p = value.data + i;
+    n = value.len - i;
+
+    if (n >= 4) {
+
+        /* two halves that overlap */
+
+        low = approval_match_load_half(p);
+        high = approval_match_load_half(p + n - 4);
+
+        return low | high << 8 * (n - 4);
     }
 
-    return word;
+    if (n == 0) {
+        return 0;
+    }
+
+    return p[0] | (uint64_t) p[n / 2] << 8 * (n / 2)
+           | (uint64_t) p[n - 1] << 8 * (n - 1);
+}
+
+
+static inline uint64_t
+approval_match_load_half(const unsigned char *p)
+{
+    uint32_t  half;
+
+    memcpy(&half, p, 4);
+
+#if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+    half = __builtin_bswap32(half);
+#endif
+
+    return half;
 }
 
 
@@ -473,18 +588,24 @@ approval_match_method(approval_match_t *m, const approval_match_input_t *in,
             return APPROVAL_ERROR;
         }
 
-        m->method_bit = APPROVAL_MATCH_METHOD_OTHER;
-
-        if (m->method_filter & approval_match_method_hash(s->value)) {
-            m->method_bit = approval_match_method_find(m, s->value);
-        }
-
+        m->method_bit = approval_match_method_bit(m, s->value);
         m->method_generation = m->generation;
     }
 
     *bit = m->method_bit;
 
     return APPROVAL_OK;
+}
+
+
+static inline uint64_t
+approval_match_method_bit(const approval_match_t *m, approval_str_t name)
+{
+    if (m->method_filter & approval_match_method_hash(name)) {
+        return approval_match_method_find(m, name);
+    }
+
+    return APPROVAL_MATCH_METHOD_OTHER;
 }
 
 

@@ -214,6 +214,7 @@ struct approval_match_s {
     uint32_t                    *always;
     approval_match_subject_t   **indexed;
     size_t                       nindexed;
+    const approval_match_node_t *uris;     /* root, where by_uri */
     uint32_t                    *order;
 
     /* scratch of an execution */

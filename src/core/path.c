@@ -77,57 +77,6 @@ approval_path_ambiguous(approval_str_t target)
 }
 
 
-/*
- * Eight bytes at a time: a byte of x is zero if, and in the lowest such byte
- * only if, its top bit is set in (x - 0x01..) & ~x & 0x80..; bytes outside
- * ASCII are caught by the same mask.
- */
-
-#define path_zero(x)  (((x) - 0x0101010101010101) & ~(x))
-
-
-int
-approval_path_plain(approval_str_t target)
-{
-    uint64_t              x;
-    const unsigned char  *p, *last;
-
-    p = target.data;
-    last = target.data + target.len;
-
-    if (target.len < 8) {
-        for ( /* void */ ; p < last; p++) {
-            if (*p == ';' || *p == '\\' || *p >= 0x80) {
-                return 0;
-            }
-        }
-
-        return 1;
-    }
-
-    for ( ;; ) {
-        memcpy(&x, p, 8);
-
-        if ((x | path_zero(x ^ 0x3b3b3b3b3b3b3b3b)
-             | path_zero(x ^ 0x5c5c5c5c5c5c5c5c))
-            & 0x8080808080808080)
-        {
-            return 0;
-        }
-
-        if (last - p <= 8) {
-            break;
-        }
-
-        /* the last word overlaps the one before it */
-
-        p = (last - p < 16) ? last - 8 : p + 8;
-    }
-
-    return 1;
-}
-
-
 static const char *
 path_segment(const unsigned char *p, const unsigned char *last)
 {

@@ -13,12 +13,14 @@
 #include "notify/notify.h"
 
 
-static ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
+static ngx_inline ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
 static ngx_int_t ngx_http_approval_guard(ngx_http_request_t *r)
     __attribute__((noinline));
+static ngx_int_t ngx_http_approval_gate_held(ngx_http_approval_hold_t *hold)
+    __attribute__((noinline));
 static ngx_int_t ngx_http_approval_gate_judge(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf);
+    ngx_http_approval_loc_conf_t *lcf) __attribute__((noinline));
 static ngx_int_t ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_verdict_t *verdict);
@@ -102,35 +104,17 @@ ngx_http_approval_guard(ngx_http_request_t *r)
 }
 
 
-static ngx_int_t
+static ngx_inline ngx_int_t
 ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf)
 {
-    const char                   *detail;
-    ngx_http_approval_hold_t     *hold;
-    ngx_http_approval_refusal_e   refusal;
+    ngx_http_approval_hold_t  *hold;
 
     hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
 
     if (hold) {
-
-        if (hold == &ngx_http_approval_passed
-            || hold->state == NGX_HTTP_APPROVAL_HOLD_PASSED)
-        {
-            return NGX_DECLINED;
-        }
-
-        if (hold->state == NGX_HTTP_APPROVAL_HOLD_READ) {
-            return ngx_http_approval_gate_body(hold);
-        }
-
-        return (hold->state == NGX_HTTP_APPROVAL_HOLD_REFUSED) ? NGX_DONE
-                                                               : NGX_AGAIN;
-    }
-
-    if (ngx_http_approval_strict(r, lcf->policy, &refusal, &detail) != NGX_OK) {
-        return ngx_http_approval_gate_refuse(r, lcf, NULL, NULL, refusal,
-                                             detail);
+        return (hold == &ngx_http_approval_passed)
+               ? NGX_DECLINED : ngx_http_approval_gate_held(hold);
     }
 
     if (ngx_http_approval_unconcerned(r, lcf->policy)) {
@@ -144,10 +128,37 @@ ngx_http_approval_gate(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_http_approval_gate_held(ngx_http_approval_hold_t *hold)
+{
+    switch (hold->state) {
+
+    case NGX_HTTP_APPROVAL_HOLD_PASSED:
+        return NGX_DECLINED;
+
+    case NGX_HTTP_APPROVAL_HOLD_READ:
+        return ngx_http_approval_gate_body(hold);
+
+    case NGX_HTTP_APPROVAL_HOLD_REFUSED:
+        return NGX_DONE;
+
+    default:
+        return NGX_AGAIN;
+    }
+}
+
+
+static ngx_int_t
 ngx_http_approval_gate_judge(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf)
 {
-    ngx_http_approval_verdict_t  verdict;
+    const char                   *detail;
+    ngx_http_approval_refusal_e   refusal;
+    ngx_http_approval_verdict_t   verdict;
+
+    if (ngx_http_approval_strict(r, lcf->policy, &refusal, &detail) != NGX_OK) {
+        return ngx_http_approval_gate_refuse(r, lcf, NULL, NULL, refusal,
+                                             detail);
+    }
 
     ngx_http_approval_judge(r, lcf->policy, NULL, &verdict);
 

@@ -77,6 +77,10 @@ typedef enum {
 } ngx_http_approval_refusal_e;
 
 
+/* The shortest of the headers that override method or path. */
+#define NGX_HTTP_APPROVAL_OVERRIDE_MIN  13
+
+
 typedef struct ngx_http_approval_hold_s    ngx_http_approval_hold_t;
 typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
 
@@ -183,6 +187,10 @@ ngx_http_approval_hold_t *ngx_http_approval_hold_of(ngx_http_request_t *r);
 /* The context of a request that was judged and that no rule holds. */
 extern ngx_http_approval_hold_t  ngx_http_approval_passed;
 
+/* unconcerned.c */
+ngx_uint_t ngx_http_approval_unconcerned(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy);
+
 /* judge.c */
 typedef struct {
     approval_match_e                 match;
@@ -192,7 +200,7 @@ typedef struct {
     unsigned                         batch:1;    /* its elements disagree     */
 } ngx_http_approval_verdict_t;
 
-ngx_uint_t ngx_http_approval_unconcerned(ngx_http_request_t *r,
+ngx_uint_t ngx_http_approval_judge_none(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy);
 void ngx_http_approval_judge(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,

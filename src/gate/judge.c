@@ -72,20 +72,16 @@ ngx_http_approval_judge(ngx_http_request_t *r,
 }
 
 
-/* What most requests are: of no rule's concern. All else is judged in full. */
+/* Does no rule hold, whatever is in the body? */
 
 ngx_uint_t
-ngx_http_approval_unconcerned(ngx_http_request_t *r,
+ngx_http_approval_judge_none(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy)
 {
     int                            rule;
     const char                    *err;
     approval_match_input_t         in;
     ngx_http_approval_judge_ctx_t  ctx;
-
-    if (policy->def != NGX_HTTP_APPROVAL_ALLOW) {
-        return 0;
-    }
 
     ctx.r = r;
     ctx.policy = policy;

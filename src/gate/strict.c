@@ -24,7 +24,10 @@ static const char *ngx_http_approval_strict_query(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy);
 
 
-/* Headers that make an upstream read another method or path than nginx did. */
+/*
+ * Headers that make an upstream read another method or path than nginx did;
+ * unconcerned.c knows how they begin.
+ */
 
 static ngx_str_t  ngx_http_approval_overrides[] = {
     ngx_string("x-http-method-override"),
@@ -110,7 +113,8 @@ ngx_http_approval_strict_headers(ngx_http_request_t *r,
                 continue;
             }
 
-            if (h[i].lowcase_key[0] != 'x' || h[i].key.len < 13
+            if (h[i].lowcase_key[0] != 'x'
+                || h[i].key.len < NGX_HTTP_APPROVAL_OVERRIDE_MIN
                 || !policy->judges || !policy->strict_path)
             {
                 continue;

@@ -38,18 +38,6 @@ ngx_http_approval_risk_name(ngx_uint_t risk)
 }
 
 
-approval_str_t
-ngx_http_approval_core_str(ngx_str_t *s)
-{
-    approval_str_t  str;
-
-    str.len = s->len;
-    str.data = s->data;
-
-    return str;
-}
-
-
 json_t *
 ngx_http_approval_json_str(ngx_str_t *s)
 {

@@ -139,10 +139,13 @@ struct ngx_http_approval_policy_s {
                                                    that a rule reads by
                                                    $http_NAME, or NULL        */
     ngx_array_t                   *judged_args; /* the same, by $arg_NAME     */
+    uint32_t                       letters;     /* that headers of interest
+                                                   begin with, & 31           */
     unsigned                       judges:1;    /* something is not allowed   */
     unsigned                       judges_path:1;   /* ... and a rule is on
                                                        the path               */
     unsigned                       judges_query:1;  /* ... on the query       */
+    unsigned                       by_uri:1;    /* the matcher's first step   */
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
     unsigned                       reads_json:1;    /* a rule reads a body    */

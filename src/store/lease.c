@@ -64,8 +64,6 @@ ngx_http_approval_lease_init(ngx_http_approval_store_t *store)
     store->renew.data = store;
     store->renew.log = store->log;
     store->renew.cancelable = 1;
-
-    ngx_add_timer(&store->renew, NGX_HTTP_APPROVAL_RENEW);
 }
 
 
@@ -113,6 +111,10 @@ ngx_http_approval_lease_add(ngx_http_approval_store_t *store, u_char *id)
     lease->sn.node.key = ngx_crc32_short(id, APPROVAL_ID_LEN);
 
     ngx_rbtree_insert(&store->leases, &lease->sn.node);
+
+    if (!store->renew.timer_set) {
+        ngx_add_timer(&store->renew, NGX_HTTP_APPROVAL_RENEW);
+    }
 }
 
 
@@ -284,11 +286,15 @@ ngx_http_approval_renew_handler(ngx_event_t *ev)
 
     store = ev->data;
 
+    /* an idle worker has no timer: each costs the requests of all */
+
+    if (store->leases.root == store->leases.sentinel) {
+        return;
+    }
+
     ngx_add_timer(ev, NGX_HTTP_APPROVAL_RENEW);
 
-    if (store->leases.root == store->leases.sentinel
-        || !ngx_http_approval_store_ready(store))
-    {
+    if (!ngx_http_approval_store_ready(store)) {
         return;
     }
 

@@ -62,6 +62,8 @@ static void ngx_http_approval_watch_exists_handler(void *data,
 static void ngx_http_approval_watch_visit(ngx_http_approval_store_t *store,
     u_char *id, ngx_str_t *decision);
 static void ngx_http_approval_watch_sweep_handler(ngx_event_t *ev);
+static void ngx_http_approval_watch_sweep_later(
+    ngx_http_approval_store_t *store);
 
 
 void
@@ -81,8 +83,6 @@ ngx_http_approval_watches_init(ngx_http_approval_store_t *store)
     ws->sweep.data = store;
     ws->sweep.log = store->log;
     ws->sweep.cancelable = 1;
-
-    ngx_add_timer(&ws->sweep, NGX_HTTP_APPROVAL_SWEEP);
 }
 
 
@@ -121,6 +121,10 @@ ngx_http_approval_watch_add(ngx_http_approval_store_t *store,
         ngx_queue_init(&watch->queue);
         ngx_rbtree_insert(&ws->tree, &watch->node);
         first = watch;
+    }
+
+    if (!ws->sweep.timer_set) {
+        ngx_http_approval_watch_sweep_later(store);
     }
 
     ngx_http_approval_watch_want(store, first, 0);
@@ -298,7 +302,9 @@ ngx_http_approval_watches_reread(ngx_http_approval_store_t *store)
         ngx_del_timer(&ws->sweep);
     }
 
-    ngx_add_timer(&ws->sweep, 0);
+    if (ws->tree.root != ws->tree.sentinel) {
+        ngx_add_timer(&ws->sweep, 0);
+    }
 }
 
 
@@ -680,7 +686,6 @@ static void
 ngx_http_approval_watch_sweep_handler(ngx_event_t *ev)
 {
     ngx_uint_t                    n;
-    ngx_msec_t                    delay;
     ngx_http_approval_store_t    *store;
     ngx_http_approval_watch_t    *watch;
     ngx_http_approval_watches_t  *ws;
@@ -717,6 +722,17 @@ ngx_http_approval_watch_sweep_handler(ngx_event_t *ev)
 
     ws->sweeping = 0;
 
+    if (ws->tree.root != ws->tree.sentinel) {
+        ngx_http_approval_watch_sweep_later(store);
+    }
+}
+
+
+static void
+ngx_http_approval_watch_sweep_later(ngx_http_approval_store_t *store)
+{
+    ngx_msec_t  delay;
+
     delay = NGX_HTTP_APPROVAL_SWEEP;
 
     if (ngx_http_approval_store_ready(store)
@@ -725,5 +741,6 @@ ngx_http_approval_watch_sweep_handler(ngx_event_t *ev)
         delay = NGX_HTTP_APPROVAL_SWEEP_POLL;
     }
 
-    ngx_add_timer(ev, delay * 3 / 4 + (ngx_msec_t) ngx_random() % (delay / 2));
+    ngx_add_timer(&store->watches.sweep,
+                  delay * 3 / 4 + (ngx_msec_t) ngx_random() % (delay / 2));
 }

@@ -2,9 +2,17 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# Instructions a keep-alive request costs under callgrind: plain nginx, the
-# module loaded and unused, 10 and 1,000 rules that do not match. The slope
-# between two numbers of requests leaves starting and stopping out.
+# Instructions that a keep-alive request of no rule's concern costs under
+# callgrind: plain nginx, the module loaded and unused, 10 and 1,000 rules that
+# do not match, for a proxied request, a file and empty_gif.  The slope between
+# two numbers of requests leaves starting and stopping out.
+#
+# Beside the total stands what is ours: the module's own instructions and what
+# nginx's phase engine spends on calling it.  The rest of a difference is
+# malloc, which finds another heap after another configuration: totals are the
+# median over LAYOUTS paddings of the same configurations (default 3).
+
+BEGIN { $ENV{APPROVAL_TEST_TIMEOUT} //= 3600 }
 
 use strict;
 use warnings;
@@ -12,12 +20,72 @@ use lib 't/lib';
 use Approval::Test;
 use IO::Socket::INET;
 
+my $layouts = $ENV{LAYOUTS} // 3;
+my ($few, $many) = (300, 1300);
+
 my $dir = tempdir();
 my $keys = make_keys($dir);
+my $redis = Approval::Redis->new;
 my $module = module_path();
 
+my $request = join("\r\n", 'GET /static/page/index.html HTTP/1.1',
+    'Host: gw.example.com', 'User-Agent: curl/7.88.1', 'Accept: */*',
+    'X-Request-Id: abc', 'Authorization: Bearer xyz') . "\r\n\r\n";
+
+mkdir "$dir/html";
+mkdir "$dir/html/static";
+mkdir "$dir/html/static/page";
+spew("$dir/html/static/page/index.html", 'x' x 1024);
+
+my $upstream = Approval::Nginx->new(http => <<'EOF');
+    access_log off; keepalive_requests 1000000000;
+    server { listen 127.0.0.1:%%PORT%%; location / { empty_gif; } }
+EOF
+
+my %content = (proxy => 'proxy_pass ' . $upstream->url . ';',
+               file => "root $dir/html;", gif => 'empty_gif;');
+
+my $load = "load_module $module;";
+my $http = "approval_redis @{[ $redis->url ]}; approval_key $keys->{secret};"
+           . " approval_group admins alice;";
+my $on = 'approval p; approval_requester $http_x_agent;';
+
+my @configurations = (
+    [ 'plain', '', '', '' ], [ 'unused', $load, '', '' ],
+    [ '10 rules', $load, $http . rules(10), $on ],
+    [ '1000 rules', $load, $http . rules(1000), $on ],
+    [ '1000 rules with variables', $load, $http . rules(1000, 'variables'),
+      $on ],
+);
+
+my $only = $ENV{ONLY} // '.';
+
+for my $workload (sort { $b cmp $a } grep { /$only/ } keys %content) {
+    my %plain;
+
+    for (@configurations) {
+        my ($name, @conf) = @$_;
+        my @runs = map { measure($workload, $_, @conf) } 0 .. $layouts - 1;
+        my %each = map { my $what = $_;
+                         $what => median(map { $_->{$what} } @runs) }
+                       qw(total module phases);
+
+        %plain = %each unless %plain;
+
+        my $own = $each{module} + $each{phases} - $plain{phases};
+
+        printf "ungated  %-5s  %-25s %7.0f instructions a request, %+6.2f %%; "
+               . "ours %5.0f, %+6.2f %%\n", $workload, $name, $each{total},
+               100 * ($each{total} / $plain{total} - 1), $own,
+               100 * $own / $plain{total};
+    }
+}
+
+done_testing();
+
+
 sub rules {
-    my ($n) = @_;
+    my ($n, $variables) = @_;
 
     my @shapes = (
         sub { "match \$request_method POST; match \$uri /api/v1/res$_[0];" },
@@ -28,78 +96,118 @@ sub rules {
         sub { "match \$uri ~^/ops/$_[0]/; match \$http_x_env prod;" },
     );
 
+    push @shapes, sub { "match \$http_x_tenant tenant$_[0];" },
+                  sub { "match \$arg_job ~^job-$_[0]-; match \$uri ~/run\$;" }
+        if $variables;
+
     return join '', "approval_policy p {\n",
-        (map { "rule r$_ { " . $shapes[$_ % 5]->($_) . " require admins; }\n" }
-             1 .. $n), "}\n";
+        (map { "rule r$_ { " . $shapes[$_ % @shapes]->($_)
+               . " require admins; }\n" } 1 .. $n), "}\n";
 }
 
-sub instructions {
-    my ($name, $load, $http, $server, $n) = @_;
+
+sub measure {
+    my ($workload, $layout, @conf) = @_;
+
+    my @counts = map { count($workload, $layout, @conf, $_) } $few, $many;
+
+    return { map { $_ => ($counts[1]{$_} - $counts[0]{$_}) / ($many - $few) }
+                 keys %{ $counts[0] } };
+}
+
+
+sub count {
+    my ($workload, $layout, $load, $http, $server, $n) = @_;
 
     my $port = free_port();
-    my $temp = join ' ', map { "${_}_temp_path $dir/$name;" }
+    my $out = "$dir/callgrind";
+    my $padding = join '', map { "map \$host \$pad$_ { a b; c$_ d; }\n" }
+                               1 .. 3 * $layout;
+    my $temp = join ' ', map { "${_}_temp_path $dir/temp;" }
                              qw(client_body proxy fastcgi scgi uwsgi);
 
-    mkdir "$dir/$name";
-    spew("$dir/$name.conf", <<"EOF");
+    spew("$dir/conf", <<"EOF");
 $load
-daemon off; master_process off; pid $dir/$name.pid;
-error_log $dir/$name.log error;
+daemon off; master_process off; pid $dir/pid; error_log $dir/log error;
 events { worker_connections 64; }
 http {
     access_log off; keepalive_requests 1000000; $temp
-    $http
-    server { listen 127.0.0.1:$port; $server location / { empty_gif; } }
+    $padding $http
+    server { listen 127.0.0.1:$port; $server
+             location / { $content{$workload} } }
 }
 EOF
 
     my $pid = fork // die "fork: $!";
 
     if (!$pid) {
-        open STDERR, '>', "$dir/$name.valgrind.$n";
+        open STDERR, '>', "$dir/valgrind";
         open STDOUT, '>', '/dev/null';
-        exec 'valgrind', '--tool=callgrind',
-             "--callgrind-out-file=$dir/$name.callgrind", '/usr/sbin/nginx',
-             '-p', $dir, '-c', "$dir/$name.conf" or die "exec: $!";
+        exec 'valgrind', '--tool=callgrind', "--callgrind-out-file=$out",
+             '/usr/sbin/nginx', '-p', $dir, '-c', "$dir/conf"
+            or die "exec: $!";
     }
 
     my $s = wait_for(sub { IO::Socket::INET->new("127.0.0.1:$port") }, 60)
-        or die "nginx under valgrind does not listen";
-
-    my $request = "GET /static/page/index.gif HTTP/1.1\r\n"
-        . "Host: gw.example.com\r\nUser-Agent: curl/7.88.1\r\n"
-        . "Accept: */*\r\nX-Request-Id: abc\r\n"
-        . "Authorization: Bearer xyz\r\n\r\n";
+        or die "nginx under valgrind does not listen: " . slurp("$dir/valgrind");
 
     for (1 .. $n) {
-        my $answer = '';
-
         syswrite $s, $request;
-        sysread $s, $answer, 65536, length $answer or die 'closed'
-            while $answer !~ /\r\n\r\n.{43}\z/s;
+        answer($s);
     }
 
     kill QUIT => $pid;
     waitpid $pid, 0;
 
-    return slurp("$dir/$name.valgrind.$n") =~ /Collected : (\d+)/ ? $1 : die;
+    return parse($out);
 }
 
-my $load = "load_module $module;";
-my $http = "approval_redis unix:$dir/none.sock; approval_key $keys->{secret};"
-           . " approval_group admins alice;";
-my $server = 'approval p; approval_requester $http_x_agent;';
-my $plain;
 
-for ([ 'plain', '', '', '' ], [ 'unused', $load, '', '' ],
-     [ 'rules-10', $load, $http . rules(10), $server ],
-     [ 'rules-1000', $load, $http . rules(1000), $server ])
-{
-    my ($name, @conf) = @$_;
-    my $each = (instructions($name, @conf, 3000)
-                - instructions($name, @conf, 1000)) / 2000;
+sub answer {
+    my ($s) = @_;
 
-    $plain //= $each;
-    printf "ungated  %-10s %8.0f instructions a request, %+.2f %%\n",
-           $name, $each, 100 * ($each / $plain - 1);
+    my $text = '';
+
+    for ( ;; ) {
+        sysread $s, $text, 65536, length $text or die "closed: $text";
+        next unless $text =~ /^Content-Length: (\d+)\r.*?\r\n\r\n(.*)/ms;
+        next if length $2 < $1;
+        die $text unless $text =~ /^HTTP.1.1 200/;
+        return;
+    }
+}
+
+
+# Self cost by object and function; the line after calls= is the callee's.
+
+sub parse {
+    my ($file) = @_;
+
+    my %sum = (total => 0, phases => 0);
+    my ($ob, $fn, $skip, %name) = ('', '');
+
+    for (split /\n/, slurp($file)) {
+        if (/^(c?)(ob|fn)=\((\d+)\)(?: (.*))?/) {
+            $name{"$2$3"} = $4 if defined $4;
+            next if $1;
+            $ob = $name{"ob$3"} if $2 eq 'ob';
+            $fn = $name{"fn$3"} if $2 eq 'fn';
+        } elsif (/^calls=/) {
+            $skip = 1;
+        } elsif (/^(?:[-+]?\d+|\*) (\d+)$/) {
+            my $cost = $skip ? 0 : $1;
+            $skip = 0;
+            $sum{total} += $cost;
+            $sum{module} += $cost if $ob =~ /approval_module/;
+            $sum{phases} += $cost if $fn =~ /^ngx_http_(?:core_\w+_phase(?:s)?
+                                             |core_run_phases|log_request)$/x;
+        }
+    }
+
+    return \%sum;
+}
+
+
+sub median {
+    return (sort { $a <=> $b } @_)[ $#_ / 2 ];
 }

@@ -726,10 +726,14 @@ sub list_all {
     cmd(DEL => key($newest[3]));
     is(scalar(list_all(0, 7, 1000)), 59, 'a vanished one is passed over');
 
-    # of the history that is too old nothing but what still exists is kept
+    # of the history that is too old nothing but what still exists is kept: one
+    # new action in sixteen looks
 
-    cmd(ZADD => "${prefix}actions", 1, "gone$_") for 1 .. 4;
-    create(new_id());
+    cmd(ZADD => "${prefix}actions", 1, "gone$_") for 1 .. 60;
+    create('a' x 31 . '1');
+    is(cmd(ZCOUNT => "${prefix}actions", 1, 1), 60, 'not by each new action');
+
+    create('a' x 31 . '0');
     is(cmd(ZCOUNT => "${prefix}actions", 1, 1), 0, 'old history is trimmed');
 }
 

@@ -10,10 +10,13 @@
 
 #include "audit/audit.h"
 #include "gate/gate.h"
+#include "model/hash.h"
 #include "store/store.h"
 
 
 static void ngx_http_approval_main_conf_cleanup(void *data);
+static ngx_int_t ngx_http_approval_conf_prepare(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
 
 
 static ngx_conf_enum_t  ngx_http_approval_outcomes[] = {
@@ -631,6 +634,40 @@ ngx_http_approval_main_conf_cleanup(void *data)
 }
 
 
+/* What would be the same for each action is made once. */
+
+static ngx_int_t
+ngx_http_approval_conf_prepare(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf)
+{
+    u_char                       *buf;
+    ngx_uint_t                    i;
+    ngx_http_approval_policy_t  **policies;
+
+    policies = mcf->policies.elts;
+
+    for (i = 0; i < mcf->policies.nelts; i++) {
+
+        if (!policies[i]->requires) {
+            continue;
+        }
+
+        buf = ngx_pnalloc(cf->pool, NGX_HTTP_APPROVAL_HASHES);
+
+        if (buf == NULL
+            || ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
+                                        &policies[i]->name, 1, buf,
+                                        &policies[i]->hashes)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 char *
 ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
 {
@@ -649,6 +686,10 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
                                "\"approval_key\"");
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (mcf->keyring && ngx_http_approval_conf_prepare(cf, mcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
     }
 
     if (ngx_http_approval_check_members(cf, mcf, "approval_operators",

@@ -17,6 +17,8 @@ typedef struct {
 } range_t;
 
 
+static const unsigned char *escape_json_plain(const unsigned char *p,
+    const unsigned char *last);
 static int invisible(uint32_t cp);
 
 
@@ -212,6 +214,40 @@ approval_escape_markdown(approval_str_t s, approval_buf_t *out)
 }
 
 
+/*
+ * Behind what stands for itself.  Eight bytes at a time: what is subtracted
+ * borrows into the top bit of a byte below 0x20, or equal to one of the two
+ * that are escaped.  What is found is looked at again byte by byte.
+ */
+
+static const unsigned char *
+escape_json_plain(const unsigned char *p, const unsigned char *last)
+{
+    uint64_t  x, quote, backslash;
+
+    for ( /* void */ ; last - p >= 8; p += 8) {
+        memcpy(&x, p, 8);
+
+        quote = x ^ 0x2222222222222222;
+        backslash = x ^ 0x5c5c5c5c5c5c5c5c;
+
+        if ((x | (x - 0x2020202020202020)
+             | (quote - 0x0101010101010101)
+             | (backslash - 0x0101010101010101))
+            & 0x8080808080808080)
+        {
+            break;
+        }
+    }
+
+    while (p < last && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') {
+        p++;
+    }
+
+    return p;
+}
+
+
 /* Exactly the escapes of RFC 8785, so that canonical JSON is made of it. */
 
 void
@@ -228,12 +264,7 @@ approval_escape_json(approval_str_t s, approval_buf_t *out)
 
     while (p < last) {
         start = p;
-
-        while (p < last && *p >= 0x20 && *p < 0x80 && *p != '"'
-               && *p != '\\')
-        {
-            p++;
-        }
+        p = escape_json_plain(p, last);
 
         if (p > start) {
             approval_buf_add(out, start, (size_t) (p - start));

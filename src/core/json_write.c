@@ -20,11 +20,20 @@
 /* Our own documents may wrap a parsed one, but nothing is deeper. */
 #define JSON_OUT_DEPTH  (2 * APPROVAL_JSON_MAX_DEPTH)
 
+/* Members of an object that are sorted on the stack. */
+#define JSON_FEW        32
+
 
 typedef struct {
     approval_buf_t           *out;
     unsigned                  pretty;
 } json_writer_t;
+
+
+typedef struct {
+    const char               *key;
+    json_t                   *value;
+} json_member_t;
 
 
 static int json_write(const json_writer_t *w, json_t *value, unsigned depth);
@@ -35,6 +44,7 @@ static int json_write_object(const json_writer_t *w, json_t *object,
 static int json_write_member(const json_writer_t *w, const char *key,
     json_t *value, unsigned depth);
 static void json_write_indent(const json_writer_t *w, unsigned depth);
+static void json_sort(json_member_t *members, size_t n);
 static int json_key_cmp(const void *one, const void *two);
 static int json_write_real(double d, approval_buf_t *out);
 static int json_digits(double d, int len, char digits[JSON_DIGITS + 1]);
@@ -107,8 +117,7 @@ json_write(const json_writer_t *w, json_t *value, unsigned depth)
         break;
 
     case JSON_INTEGER:
-        approval_buf_printf(w->out, "%" JSON_INTEGER_FORMAT,
-                            json_integer_value(value));
+        approval_buf_addi(w->out, json_integer_value(value));
         break;
 
     case JSON_REAL:
@@ -165,10 +174,10 @@ json_write_array(const json_writer_t *w, json_t *array, unsigned depth)
 static int
 json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
 {
-    int           rc;
-    void         *iter;
-    size_t        i, n;
-    const char  **keys;
+    int             rc;
+    void           *iter;
+    size_t          i, n;
+    json_member_t  *members, few[JSON_FEW];
 
     n = json_object_size(object);
 
@@ -177,8 +186,8 @@ json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
         return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
 
-    keys = malloc(n * sizeof(char *));
-    if (keys == NULL) {
+    members = (n > JSON_FEW) ? malloc(n * sizeof(json_member_t)) : few;
+    if (members == NULL) {
         w->out->failed = 1;
         return APPROVAL_ERROR;
     }
@@ -187,13 +196,14 @@ json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
          i < n && iter;
          i++, iter = json_object_iter_next(object, iter))
     {
-        keys[i] = json_object_iter_key(iter);
+        members[i].key = json_object_iter_key(iter);
+        members[i].value = json_object_iter_value(iter);
     }
 
     n = i;
 
     if (!w->pretty) {
-        qsort(keys, n, sizeof(char *), json_key_cmp);
+        json_sort(members, n);
     }
 
     rc = APPROVAL_OK;
@@ -205,14 +215,15 @@ json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
             approval_buf_addc(w->out, ',');
         }
 
-        rc = json_write_member(w, keys[i], json_object_get(object, keys[i]),
-                               depth);
+        rc = json_write_member(w, members[i].key, members[i].value, depth);
     }
 
     json_write_indent(w, depth - 1);
     approval_buf_addc(w->out, '}');
 
-    free(keys);
+    if (members != few) {
+        free(members);
+    }
 
     return w->out->failed ? APPROVAL_ERROR : rc;
 }
@@ -247,6 +258,31 @@ json_write_indent(const json_writer_t *w, unsigned depth)
 }
 
 
+/* Most objects have few members, and most of these stand in order. */
+
+static void
+json_sort(json_member_t *members, size_t n)
+{
+    size_t         i, j;
+    json_member_t  member;
+
+    if (n > JSON_FEW) {
+        qsort(members, n, sizeof(json_member_t), json_key_cmp);
+        return;
+    }
+
+    for (i = 1; i < n; i++) {
+        member = members[i];
+
+        for (j = i; j && json_key_cmp(&members[j - 1], &member) > 0; j--) {
+            members[j] = members[j - 1];
+        }
+
+        members[j] = member;
+    }
+}
+
+
 /*
  * The order of UTF-16 code units is that of UTF-8 bytes, but that characters
  * above U+FFFF (lead bytes from F0), which are surrogates in UTF-16, stand
@@ -258,8 +294,8 @@ json_key_cmp(const void *one, const void *two)
 {
     const unsigned char  *a, *b;
 
-    a = *(const unsigned char * const *) one;
-    b = *(const unsigned char * const *) two;
+    a = (const unsigned char *) ((const json_member_t *) one)->key;
+    b = (const unsigned char *) ((const json_member_t *) two)->key;
 
     while (*a && *a == *b) {
         a++;

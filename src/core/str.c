@@ -17,7 +17,7 @@
 #include <openssl/crypto.h>
 
 
-#define BUF_MIN        64
+#define BUF_MIN        256
 
 #define MS_A_DAY       86400000LL
 
@@ -26,7 +26,8 @@
 #define TIME_LAST      253402300799999LL
 
 
-static int buf_reserve(approval_buf_t *b, size_t len);
+static inline int buf_reserve(approval_buf_t *b, size_t len);
+static int buf_grow(approval_buf_t *b, size_t len);
 static size_t base64_encode(unsigned char *dst, const unsigned char *src,
     size_t len, const char *alphabet);
 static size_t base64_decode(unsigned char *dst, approval_str_t src,
@@ -148,18 +149,25 @@ approval_buf_reset(approval_buf_t *b)
 }
 
 
-static int
+static inline int
 buf_reserve(approval_buf_t *b, size_t len)
+{
+    if (len <= b->size - b->len && !b->failed) {
+        return APPROVAL_OK;
+    }
+
+    return buf_grow(b, len);
+}
+
+
+static int
+buf_grow(approval_buf_t *b, size_t len)
 {
     size_t          size;
     unsigned char  *data;
 
     if (b->failed) {
         return APPROVAL_ERROR;
-    }
-
-    if (len <= b->size - b->len) {
-        return APPROVAL_OK;
     }
 
     if (len > SIZE_MAX / 2 - b->len) {
@@ -221,6 +229,30 @@ approval_buf_addc(approval_buf_t *b, unsigned char c)
     }
 
     b->data[b->len++] = c;
+}
+
+
+void
+approval_buf_addi(approval_buf_t *b, long long n)
+{
+    char                 digits[20], *p;
+    unsigned long long   rest;
+
+    /* the lowest number has no positive counterpart */
+
+    rest = (n < 0) ? 0 - (unsigned long long) n : (unsigned long long) n;
+    p = digits + sizeof(digits);
+
+    do {
+        *--p = (char) ('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+
+    if (n < 0) {
+        approval_buf_addc(b, '-');
+    }
+
+    approval_buf_add(b, p, (size_t) (digits + sizeof(digits) - p));
 }
 
 

@@ -60,6 +60,7 @@ void approval_buf_reset(approval_buf_t *b);
 void approval_buf_add(approval_buf_t *b, const void *data, size_t len);
 void approval_buf_adds(approval_buf_t *b, const char *s);
 void approval_buf_addc(approval_buf_t *b, unsigned char c);
+void approval_buf_addi(approval_buf_t *b, long long n);
 void approval_buf_printf(approval_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 approval_str_t approval_buf_str(const approval_buf_t *b);

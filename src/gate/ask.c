@@ -16,7 +16,6 @@
 typedef struct {
     u_char  join[NGX_HTTP_APPROVAL_HASHES];
     u_char  requester[NGX_HTTP_APPROVAL_HASHES];
-    u_char  policy[NGX_HTTP_APPROVAL_HASHES];
     u_char  per[NGX_HTTP_APPROVAL_HASHES];
     u_char  grant[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_ask_hashes_t;
@@ -263,13 +262,12 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
         || ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
                                     &parts[0], 1, hashes->requester,
                                     &new->requester)
-           != NGX_OK
-        || ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
-                                    &parts[1], 1, hashes->policy, &new->policy)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    new->policy = rule->policy->hashes;
 
     return NGX_OK;
 }

@@ -8,9 +8,13 @@
 
 #include "core/escape.h"
 #include "core/jws.h"
+#include "core/pack.h"
 
 
 #define NGX_HTTP_APPROVAL_ACTION_PURPOSE  "action"
+
+/* No document of ours comes near it. */
+#define NGX_HTTP_APPROVAL_ACTION_MAX      (64 * 1024 * 1024)
 
 
 static json_t *ngx_http_approval_decision_claims(json_t *doc,
@@ -125,7 +129,7 @@ ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf, json_t *doc,
 {
     ngx_int_t       rc;
     ngx_str_t       id;
-    approval_buf_t  buf;
+    approval_buf_t  buf, packed;
 
     id = ngx_http_approval_json_get(doc, "id");
 
@@ -136,12 +140,15 @@ ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf, json_t *doc,
     rc = NGX_ERROR;
 
     approval_buf_init(&buf);
+    approval_buf_init(&packed);
 
     if (approval_json_canonical(doc, &buf) == APPROVAL_OK
         && !buf.failed
+        && approval_pack(approval_buf_str(&buf), &packed)
+           == APPROVAL_OK
         && approval_seal(mcf->keyring, NGX_HTTP_APPROVAL_ACTION_PURPOSE,
                          ngx_http_approval_core_str(&id),
-                         approval_buf_str(&buf), out)
+                         approval_buf_str(&packed), out)
            == APPROVAL_OK
         && !out->failed)
     {
@@ -149,6 +156,7 @@ ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf, json_t *doc,
     }
 
     approval_buf_wipe(&buf);
+    approval_buf_wipe(&packed);
 
     return rc;
 }
@@ -161,7 +169,7 @@ ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf, u_char *id,
     json_t          *doc;
     const char      *err;
     ngx_str_t        own;
-    approval_buf_t   buf;
+    approval_buf_t   buf, packed;
     approval_str_t   aad;
 
     if (mcf->keyring == NULL) {
@@ -174,16 +182,21 @@ ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf, u_char *id,
     doc = NULL;
 
     approval_buf_init(&buf);
+    approval_buf_init(&packed);
 
     if (approval_open(mcf->keyring, NGX_HTTP_APPROVAL_ACTION_PURPOSE, aad,
-                      ngx_http_approval_core_str(sealed), &buf)
+                      ngx_http_approval_core_str(sealed), &packed)
         == APPROVAL_OK
-        && !buf.failed)
+        && !packed.failed
+        && approval_unpack(approval_buf_str(&packed),
+                           NGX_HTTP_APPROVAL_ACTION_MAX, &buf)
+           == APPROVAL_OK)
     {
         doc = approval_json_parse(approval_buf_str(&buf), &err);
     }
 
     approval_buf_wipe(&buf);
+    approval_buf_wipe(&packed);
 
     if (doc == NULL) {
         return NULL;

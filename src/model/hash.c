@@ -21,7 +21,8 @@ ngx_http_approval_hashes(ngx_http_approval_main_conf_t *mcf,
     approval_buf_init(&data);
 
     for (i = 0; i < n; i++) {
-        approval_buf_printf(&data, "%zu:", parts[i].len);
+        approval_buf_addi(&data, (long long) parts[i].len);
+        approval_buf_addc(&data, ':');
         approval_buf_add(&data, parts[i].data, parts[i].len);
     }
 

@@ -141,6 +141,8 @@ struct ngx_http_approval_policy_s {
     ngx_array_t                   *judged_args; /* the same, by $arg_NAME     */
     uint32_t                       letters;     /* that headers of interest
                                                    begin with, & 31           */
+    ngx_str_t                      hashes;      /* of its name, in the store;
+                                                   where it requires          */
     unsigned                       judges:1;    /* something is not allowed   */
     unsigned                       judges_path:1;   /* ... and a rule is on
                                                        the path               */

@@ -24,7 +24,8 @@
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
 -- d decided, l end of the lease, b the sealed document, o outcome, h how many
 -- wait beside the first (-1: nobody does, absent: 0),
--- k "created execute_within join per digest cool": each field costs memory.
+-- k "created execute_within join per digest cool": each field costs memory, and
+-- the digest stands there without "sha256:".
 -- nk, nf messages that were sent, that were given up (see queue_done.lua).
 -- Times are ms of Redis' clock.
 --
@@ -117,6 +118,10 @@ local function read(name)
 
     local created, within, join, per, digest, cool =
         string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (%S*) ?(%d*)$')
+
+    if #(digest or '') == 64 then
+        digest = 'sha256:' .. digest
+    end
 
     return { s = f[1], x = tonumber(f[2]) or 0, d = tonumber(f[3]) or 0,
              l = tonumber(f[4]) or 0, c = tonumber(created or 0),

@@ -25,8 +25,9 @@ local function count()
     if requester ~= '' then
         local name = recent_key(first(requester))
 
-        redis.call('HINCRBY', name, int(math.floor(now / 60000)), 1)
-        redis.call('PEXPIRE', name, 660000)
+        if redis.call('HINCRBY', name, math.floor(now / 60000), 1) == 1 then
+            redis.call('PEXPIRE', name, 660000)
+        end
     end
 
     return recent(requester, true)
@@ -56,11 +57,16 @@ local function joined(other, a)
 end
 
 
--- what is older than all that is kept of it: a few at a time
+-- what is older than all that is kept of it: by one new action in sixteen,
+-- and more than that many
 
 local function trim()
+    if string.sub(id, -1) ~= '0' then
+        return
+    end
+
     local old = redis.call('ZRANGEBYSCORE', ACTIONS, '-inf',
-                           int(now - retention), 'LIMIT', 0, 4)
+                           int(now - retention), 'LIMIT', 0, 64)
 
     for _, action in ipairs(old) do
         if redis.call('EXISTS', action_key(action)) == 0 then
@@ -169,7 +175,8 @@ a = { s = 'pending', c = now, x = now + timeout, d = 0 }
 redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
            'k', table.concat({ int(a.c), int(within),
                                join ~= '' and join or '-',
-                               per ~= '' and per or '-', digest,
+                               per ~= '' and per or '-',
+                           (string.gsub(digest, '^sha256:', '')),
                                  cool > 0 and int(cool) or nil }, ' '))
 redis.call('PEXPIRE', key, int(whole + retention))
 

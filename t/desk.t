@@ -817,6 +817,30 @@ is(Approval::Client->curl(@h2, '-H', 'Content-Type: application/json',
    'POST by h2');
 $held{$id}->read;
 
+# --- no log has what votes
+
+$id = hold('/drop?table=logs');
+$t = link_of($id, 'bob@example.com') =~ s/.*\?t=//r;
+
+is(Approval::Client->curl('--http2-prior-knowledge', '-H', 'Accept: text/html',
+                          "$h2?t=$t" =~ s/actions\/\w+/actions\/$id/r)->status,
+   303, 'a link by h2');
+is(get("/actions/$id?x=t=1&%74=$t")->status, 200, 'another spelling');
+is(get("/actions/$id?u=1&t=$t&at=2&t=$t")->status, 401, 'twice');
+is(vote("$id", $alice, { decision => 'deny' })->status, 200, 'denied');
+$held{$id}->read;
+
+ok((() = $ngx->access_log(qr/x=t=1&%74=\*+ /)), 'the token is masked');
+ok((() = $ngx->access_log(qr/u=1&t=\*+&at=2&t=\*+ /)), 'and nothing else');
+ok((() = $ngx->access_log(qr/$id\?t=\*+ HTTP\/2/)), 'by h2, too');
+
+for my $name ('access.log', 'error.log') {
+    my @lines = grep { !/\[debug\]|^Set-Cookie:/ && /1\.[0-9a-f]+\.[\w-]+\.[\w-]{43}/ }
+                     split(/^/, slurp($ngx->path($name)));
+
+    is(scalar @lines, 0, "$name has no token") or diag(@lines);
+}
+
 # --- the trail cannot be written
 
 $id = hold('/drop?table=trail');

@@ -79,6 +79,8 @@ ngx_http_approval_approver_link(ngx_http_approval_desk_t *d)
 
     approval_buf_wipe(&value);
 
+    ngx_http_approval_desk_hide(d->request);
+
     return rc;
 }
 

@@ -9,6 +9,7 @@
 
 
 static void ngx_http_approval_desk_cleanup(void *data);
+static void ngx_http_approval_desk_mask(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_approval_desk_wants_page(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_desk_quality(u_char *p, u_char *last,
     const char *type);
@@ -180,6 +181,56 @@ ngx_http_approval_desk_header(ngx_http_request_t *r, const char *name,
     }
 
     return NULL;
+}
+
+
+/*
+ * In place, as nginx keeps them: of a request line of HTTP/1 the other two are
+ * parts, of HTTP/2 they are not.
+ */
+
+void
+ngx_http_approval_desk_hide(ngx_http_request_t *r)
+{
+    ngx_http_approval_desk_mask(r->args.data, r->args.data + r->args.len);
+    ngx_http_approval_desk_mask(r->unparsed_uri.data,
+                                r->unparsed_uri.data + r->unparsed_uri.len);
+    ngx_http_approval_desk_mask(r->request_line.data,
+                                r->request_line.data + r->request_line.len);
+}
+
+
+/* The value of each argument "t", also where its name is spelled "%74". */
+
+static void
+ngx_http_approval_desk_mask(u_char *p, u_char *last)
+{
+    ngx_uint_t  first, mask;
+
+    first = 1;
+    mask = 0;
+
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p == '?' || *p == '&' || *p == ' ') {
+            first = 1;
+            mask = 0;
+
+        } else if (mask) {
+            *p = '*';
+
+        } else if (first && last - p > 1 && p[0] == 't' && p[1] == '=') {
+            mask = 1;
+            p++;
+
+        } else if (first && last - p > 3 && ngx_strncmp(p, "%74=", 4) == 0) {
+            mask = 1;
+            p += 3;
+
+        } else {
+            first = 0;
+        }
+    }
 }
 
 

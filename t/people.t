@@ -241,6 +241,10 @@ sub groups {
                                                'dave')->{require} };
 
     is($missing[0] + $missing[1], 1, 'one more is missing');
+    is(see($action->{id}, 'bob')->{votes}[0]{groups}, 'dba sre',
+       'the vote says in which groups she is');
+    is((grep { $_->{action_id} eq $action->{id} }
+        $gw->audit('voted'))[0]{groups}, 'dba sre', 'as does the trail');
     is(vote($action, 'idp', 'carol'), '', 'carol for dba');
     executed($action, 'T01:U0ALICE, carol', 'alice counts for sre then');
 }

@@ -24,6 +24,7 @@ typedef struct {
     ngx_str_t                   code;
     ngx_str_t                   nonce;     /* a page's                */
 
+    ngx_str_t                   groups;    /* that let one vote       */
     ngx_str_t                   vote;      /* JWS                     */
     ngx_str_t                   decision;  /* JWS, len 0: undecided   */
     ngx_http_approval_state_e   state;     /* PENDING: undecided      */

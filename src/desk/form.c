@@ -147,8 +147,8 @@ ngx_http_approval_form_read(ngx_http_approval_desk_t *d, const char *page,
 
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "cross-site", "Not from our page",
-                  "The form is not one of this gateway's pages, or was open for "
-                  "longer than an hour. Open the page again.", NULL);
+                  "The form is not one of this gateway's pages, or was open "
+                  "for longer than an hour. Open the page again.", NULL);
 
     } else {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,

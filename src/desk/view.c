@@ -387,7 +387,7 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
     for (i = 0; list && i < votes->nvotes; i++) {
         vote = &votes->votes[i];
 
-        item = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
+        item = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                    "approver", ngx_http_approval_json_str(&vote->identity),
                    "how", ngx_http_approval_json_str(&vote->how),
                    "decision", ngx_http_approval_json_str(&vote->act),
@@ -395,6 +395,9 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
                               ? ngx_http_approval_json_str(&vote->comment)
                               : json_null(),
                    "time", ngx_http_approval_view_time(vote->time),
+                   "groups", vote->groups.len
+                             ? ngx_http_approval_json_str(&vote->groups)
+                             : json_null(),
                    "counts", json_boolean(vote->lines != 0 || vote->glass));
 
         if (vote->glass

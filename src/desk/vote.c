@@ -18,6 +18,8 @@
 
 static ngx_int_t ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d,
     json_t *doc, int64_t now);
+static ngx_int_t ngx_http_approval_vote_groups(ngx_http_approval_desk_t *d,
+    json_t *doc);
 static ngx_int_t ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes);
@@ -185,6 +187,10 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
 
     approval_hex_encode(vid, rnd, sizeof(rnd));
 
+    if (ngx_http_approval_vote_groups(d, doc) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     claims = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:o}",
                  "jti", json_stringn((char *) d->id, APPROVAL_ID_LEN),
                  "dig", ngx_http_approval_json_str(&digest),
@@ -200,6 +206,10 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
         || (dec->comment.len
             && json_object_set_new(claims, "cmt",
                                ngx_http_approval_json_str(&dec->comment))
+               != 0)
+        || (dec->groups.len
+            && json_object_set_new(claims, "grp",
+                               ngx_http_approval_json_str(&dec->groups))
                != 0)
         || (dec->glass && json_object_set_new(claims, "bg", json_true()) != 0))
     {
@@ -220,6 +230,27 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
 
     approval_buf_free(&jws);
     json_decref(claims);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_vote_groups(ngx_http_approval_desk_t *d, json_t *doc)
+{
+    ngx_int_t                      rc;
+    approval_buf_t                 names;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    approval_buf_init(&names);
+
+    ngx_http_approval_votes_groups(d, doc, &names);
+
+    rc = names.failed ? NGX_ERROR
+                      : ngx_http_approval_desk_copy(d->request->pool,
+                                                    approval_buf_str(&names),
+                                                    &dec->groups);
+    approval_buf_free(&names);
 
     return rc;
 }
@@ -473,6 +504,10 @@ ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d)
 
     if ((dec->glass
          && json_object_set_new(fields, "break_glass", json_true()) != 0)
+        || (dec->groups.len
+            && json_object_set_new(fields, "groups",
+                                   ngx_http_approval_json_str(&dec->groups))
+               != 0)
         || (dec->comment.len
          && json_object_set_new(fields, "comment",
                                 ngx_http_approval_json_str(&dec->comment))

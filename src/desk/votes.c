@@ -9,6 +9,8 @@
 #include "core/jws.h"
 
 
+static void ngx_http_approval_votes_group(ngx_http_approval_desk_t *d,
+    json_t *name, approval_buf_t *out);
 static ngx_int_t ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_str_t *jws, ngx_http_approval_vote_t *vote);
 static ngx_int_t ngx_http_approval_votes_person(ngx_http_approval_desk_t *d,
@@ -104,6 +106,8 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
         && ngx_http_approval_votes_text(pool, claims, "act", &vote->act)
            == NGX_OK
         && ngx_http_approval_votes_text(pool, claims, "cmt", &vote->comment)
+           == NGX_OK
+        && ngx_http_approval_votes_text(pool, claims, "grp", &vote->groups)
            == NGX_OK)
     {
         rc = ngx_http_approval_votes_person(d, &vote->identity,
@@ -126,6 +130,70 @@ foreign:
                   (size_t) APPROVAL_ID_LEN, d->id, err ? err : "not signed");
 
     return NGX_DECLINED;
+}
+
+
+void
+ngx_http_approval_votes_groups(ngx_http_approval_desk_t *d, json_t *doc,
+    approval_buf_t *out)
+{
+    size_t   i, j;
+    json_t  *lines, *groups;
+
+    lines = json_object_get(doc, "require");
+
+    for (i = 0; i < json_array_size(lines); i++) {
+        groups = json_object_get(json_array_get(lines, i), "groups");
+
+        for (j = 0; j < json_array_size(groups); j++) {
+            ngx_http_approval_votes_group(d, json_array_get(groups, j), out);
+        }
+    }
+
+    ngx_http_approval_votes_group(d, json_object_get(doc, "break_glass"), out);
+}
+
+
+/* Each once, as the lines of a rule may share one. */
+
+static void
+ngx_http_approval_votes_group(ngx_http_approval_desk_t *d, json_t *name,
+    approval_buf_t *out)
+{
+    int              group;
+    size_t           len;
+    unsigned char   *p;
+    approval_str_t   s;
+
+    if (!json_is_string(name)) {
+        return;
+    }
+
+    s = approval_str(json_string_value(name));
+    group = approval_people_group_find(d->mcf->people, s);
+
+    if (group < 0
+        || !approval_people_in_group(d->mcf->people, group,
+                                     ngx_http_approval_core_str(&d->who)))
+    {
+        return;
+    }
+
+    for (p = out->data, len = 0; p && p <= out->data + out->len; p += len + 1) {
+        for (len = 0; p + len < out->data + out->len && p[len] != ' '; len++) {
+            /* void */
+        }
+
+        if (len == s.len && ngx_memcmp(p, s.data, len) == 0) {
+            return;
+        }
+    }
+
+    if (out->len) {
+        approval_buf_addc(out, ' ');
+    }
+
+    approval_buf_add(out, s.data, s.len);
 }
 
 

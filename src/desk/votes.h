@@ -21,6 +21,7 @@ typedef struct {
     ngx_str_t           how;
     ngx_str_t           act;         /* approve, deny, comment */
     ngx_str_t           comment;
+    ngx_str_t           groups;      /* then, by spaces        */
     int64_t             time;        /* ms                     */
     uint32_t            lines;       /* 0: counts for nothing  */
     unsigned            glass:1;     /* ... but break_glass    */
@@ -52,6 +53,10 @@ ngx_int_t ngx_http_approval_votes_count(ngx_http_approval_desk_t *d,
 /* The person's vote to approve or to deny, or NULL. */
 ngx_http_approval_vote_t *ngx_http_approval_votes_of(
     ngx_http_approval_votes_t *votes, ngx_str_t *person);
+
+/* The groups that let this person vote, by spaces. */
+void ngx_http_approval_votes_groups(ngx_http_approval_desk_t *d, json_t *doc,
+    approval_buf_t *out);
 
 /* Whose votes decided: identities, as a new reference. */
 json_t *ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes,

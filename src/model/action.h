@@ -35,7 +35,8 @@
  * One verified vote, as the JWS in the store says (typ "approval-vote+jwt"):
  *   jti action id, dig digest, sub person, idn identity as authenticated,
  *   how "link" | "idp" | "slack", act "approve" | "deny" | "comment",
- *   [cmt] comment, iat seconds, iatms milliseconds
+ *   grp the groups that let this person vote, by spaces, [cmt] comment,
+ *   iat seconds, iatms milliseconds
  * Lines it counts for are judged anew, from the present groups.
  */
 

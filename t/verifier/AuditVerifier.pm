@@ -735,7 +735,8 @@ sub vote {
         || ($claims->{act} // '') !~ /^(?:approve|deny|comment)\z/
         || grep({ !same($claims, $_->[0], $r, $_->[1]) }
                 [qw(act decision)], [qw(sub person)], [qw(idn identity)],
-                [qw(how how)], [qw(cmt comment)], [qw(dig digest)])
+                [qw(how how)], [qw(grp groups)], [qw(cmt comment)],
+                [qw(dig digest)])
         || is_true($claims->{bg}) != is_true($r->{break_glass})
         || grep({ !defined $claims->{$_} } qw(sub idn dig)))
     {

@@ -67,8 +67,8 @@ sub files {
         'approval/sre'         => "alice\@example.com\nbob\@example.com\n",
         (map { +"approval/$_" => "$SECRET{$_}\n" } keys %SECRET),
         (map { +"tls/$_" => slurp("$tls/" . ($PEM{$_} // 'pem')) }
-             qw(server.pem server.key clients-ca.pem cluster-ca.pem people-ca.pem
-                gateway.pem gateway.key ca.pem)),
+             qw(server.pem server.key clients-ca.pem cluster-ca.pem
+                people-ca.pem gateway.pem gateway.key ca.pem)),
     );
 }
 

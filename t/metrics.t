@@ -153,6 +153,21 @@ sub told {
 }
 
 
+# held, and the receiver has heard of it: nothing of it is on its way there
+
+sub hold {
+    my ($target) = @_;
+
+    my $told = told('hook', 'delivered');
+    my @held = $gw->hold(GET => $target);
+
+    wait_for(sub { told('hook', 'delivered') > $told })
+        or fail("$target: nobody was told");
+
+    return @held;
+}
+
+
 my $told = told('hook', 'delivered');
 
 my ($c, $id) = $gw->hold(GET => '/wait/1');
@@ -177,7 +192,7 @@ is($before->{ of('approval_decision_seconds_bucket', 'wait', ',le="5"') },
 is($before->{ of('approval_decision_seconds_bucket', 'wait', ',le="+Inf"') },
    1, 'and within any time');
 
-($c, $id) = $gw->hold(GET => '/wait/2');
+($c, $id) = hold('/wait/2');
 $gw->vote($id, 'comment', 'hm');
 $gw->vote($id, 'deny');
 $gw->vote($id, 'approve', '', 'bob');
@@ -192,7 +207,7 @@ $c->read;
 grown('expired', of('approval_actions_created_total', 'short') => 1,
       refused('expired') => 1, ended('short', 'expired') => 1);
 
-($c) = $gw->hold(GET => '/wait/leave');
+($c) = hold('/wait/leave');
 $c->close;
 grown('cancelled', of('approval_actions_created_total', 'wait') => 1,
       ended('wait', 'cancelled') => 1);
@@ -203,7 +218,7 @@ for my $how ([ approve => of('approval_actions_approved_total', 'wait'),
 {
     my ($value, @more) = @$how;
 
-    ($c, $id) = $gw->hold(GET => '/wait/bare');
+    ($c, $id) = hold('/wait/bare');
     $gw->set($id, $value);
     $c->read;
     grown("a bare $value", of('approval_actions_created_total', 'wait') => 1,

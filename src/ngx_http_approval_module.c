@@ -27,6 +27,11 @@ static void ngx_http_approval_record_config(
     ngx_http_approval_main_conf_t *mcf);
 
 
+/* Of this process, from init_process to exit_process. */
+
+static ngx_http_approval_main_conf_t  *ngx_http_approval_started;
+
+
 static ngx_http_module_t  ngx_http_approval_module_ctx = {
     ngx_http_approval_add_variables,       /* preconfiguration */
     ngx_http_approval_init,                /* postconfiguration */
@@ -69,6 +74,18 @@ ngx_http_approval_init(ngx_conf_t *cf)
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    /*
+     * With "master_process off" nginx would take no more connections, call no
+     * init_process, and log into files that it has closed: what runs, runs on.
+     */
+
+    if (ngx_process == NGX_PROCESS_SINGLE && ngx_http_approval_started) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "nginx cannot be reloaded with \"master_process "
+                           "off\": restart it, or use a master process");
+        return NGX_ERROR;
+    }
 
     /* Loaded and not used: nobody's request pays for it. */
 
@@ -142,6 +159,7 @@ ngx_http_approval_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_approval_shutdown_init(cycle);
+    ngx_http_approval_started = mcf;
 
     return ngx_http_approval_start(cycle, mcf);
 }

@@ -256,6 +256,17 @@ sub gone {
        'master_process off: free');
     $single->clean;
 
+    # nginx itself cannot be reloaded so: it goes on as it is
+
+    ($one, $id1) = $single->hold(GET => '/held/reload');
+    like($single->ngx->reload_fails, qr/cannot be reloaded with "master_process off": restart/,
+         'master_process off: no reload, and it says so');
+    ($two, $id2) = $single->hold(GET => '/held/after');
+    $single->vote($_, 'approve') for $id1, $id2;
+    is($_->read->status, 200, 'master_process off: goes on all the same')
+        for $one, $two;
+    $single->clean;
+
     ($one, $id1) = $single->hold(GET => '/held/stop');
     $single->ngx->stop('TERM');
     is($single->state($id1), 'pending', 'master_process off: stopped');

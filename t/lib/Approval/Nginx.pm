@@ -17,6 +17,7 @@ package Approval::Nginx;
 #     files    => { NAME => TEXT }   written below the prefix
 #     allow    => [qr/.../]  alert, emerg and crit lines that are expected
 #     start    => 0          only prepare; ->start does it
+#     daemon   => 1          a daemon, as USR2 wants it
 #     stop_timeout => N      seconds QUIT may take, default 60
 #
 #   In http, conf, raw and files: %%PORT%% %%PORT1%% ... are free ports,
@@ -143,6 +144,25 @@ sub run {
 
     $self->{process} = Approval::Process->start(
         cmd => \@cmd, env => sanitizer_env(), stderr => $self->path('stderr'));
+
+    $self->find_daemon if $self->{daemon};
+}
+
+
+sub find_daemon {
+    my ($self) = @_;
+
+    Approval::Test::wait_for(sub { !$self->{process}->alive })
+        or die 'nginx does not leave the foreground';
+
+    return if $self->{process}->status != 0;
+
+    Approval::Test::wait_for(sub { -s $self->path('nginx.pid') })
+        or die 'no nginx.pid';
+
+    my ($pid) = Approval::Test::slurp($self->path('nginx.pid')) =~ /^(\d+)$/;
+
+    $self->{process} = Approval::Process->adopt($pid);
 }
 
 
@@ -217,6 +237,7 @@ sub conf_text {
     my $load = join '', map { "load_module $_;\n" } @modules;
     my $master = $self->{workers} ? 'on' : 'off';
     my $workers = $self->{workers} || 1;
+    my $daemon = $self->{daemon} ? 'on' : 'off';
     my $temp = join '', map { "    ${_}_temp_path %%PREFIX%%/${_}_temp;\n" }
                             qw(client_body proxy fastcgi uwsgi scgi);
 
@@ -225,7 +246,7 @@ sub conf_text {
     my $user = $ENV{APPROVAL_VALGRIND} && $> == 0 ? "user root;\n" : '';
 
     return <<"END";
-$load${user}daemon off;
+$load${user}daemon $daemon;
 master_process $master;
 worker_processes $workers;
 pid %%PREFIX%%/nginx.pid;

@@ -8,6 +8,8 @@ package Approval::Process;
 #                                    stdout => FILE, stderr => FILE);
 #   my $p = Approval::Process->start(code => sub { ... }, keep => [HANDLE...]);
 #                             a fork; other open files are closed in it
+#   my $p = Approval::Process->adopt(PID);    one that is no child: a daemon,
+#                             which leads its group; its status is always 0
 #   $p->pid
 #   $p->alive
 #   $p->signal('HUP')         to the process, not to its group
@@ -54,6 +56,18 @@ sub start {
 }
 
 
+sub adopt {
+    my ($class, $pid) = @_;
+
+    guard();
+
+    $live{$pid} = 1;
+    tell_guardian("+$pid");
+
+    return bless { pid => $pid, other => 1 }, $class;
+}
+
+
 sub pid { $_[0]{pid} }
 
 sub status { $_[0]{status} }
@@ -66,14 +80,32 @@ sub alive {
 
     local $?;
 
-    my $pid = waitpid($self->{pid}, WNOHANG);
-    return 1 if $pid == 0;
+    if ($self->{other}) {
+        return 1 if runs($self->{pid});
+        $self->{status} = 0;
 
-    $self->{status} = $pid == $self->{pid} ? $? : -1;
+    } else {
+        my $pid = waitpid($self->{pid}, WNOHANG);
+        return 1 if $pid == 0;
+
+        $self->{status} = $pid == $self->{pid} ? $? : -1;
+    }
+
     delete $live{$self->{pid}};
     tell_guardian("-$self->{pid}");
 
     return 0;
+}
+
+
+# who has ended, and is still to be waited for by somebody, does not
+
+sub runs {
+    my ($pid) = @_;
+
+    open(my $fh, '<', "/proc/$pid/stat") or return 0;
+
+    return (<$fh> // '') =~ /^\d+ \(.*\) [^ZX] /s;
 }
 
 

@@ -358,13 +358,16 @@ subtest 'channels' => sub {
     refused('no certificate in it', $channel->('url https://127.0.0.1/;'
             . " trusted_certificate $file{ca};") . '#!',
             qr/"\Q$file{ca}\E" has no CERTIFICATE in PEM/);
-    refused('escalate to pass', "$base approval_policy p { rule r { #!\n"
-            . "require admins;\nescalate 5m hook; } }",
-            qr/"escalate" of rule "r" names channel "hook", which has no "url"/);
+    accepted('escalate to pass', held('escalate 5m hook;'));
+    accepted('remind by pass', held('notify hook; remind 5m;'));
+    accepted('escalate after the hold', held('hold 1m; escalate 5m hook;'),
+             qr/"escalate" of rule "r" never reaches channel "hook", whose "pa/);
+    accepted('remind after the hold', held('hold 1m; notify hook; remind 1m;'),
+             qr/"remind" of rule "r" never reaches channel "hook", whose "pass"/);
     refused('escalate never', held('escalate 0 hook; #!'),
             qr/"escalate" directive invalid value: use a time and channels/);
     refused('remind nobody', "$base approval_policy p { rule r { #!\n"
-            . "require admins;\nnotify hook; remind 5m; } }",
+            . "require admins;\nremind 5m; } }",
             qr/"remind" of rule "r" reminds nobody: "notify" a channel/);
     refused('remind', held('remind 0; #!'), qr/"remind" directive invalid value/);
     refused('remind twice', held("remind 1m;\nremind 1m; #!"),

@@ -157,8 +157,7 @@ sub refusals {
     my $ok = 'approval_channel w { url http://127.0.0.1/; }'
              . ' approval_channel p { pass /p; }';
 
-    for my $case ([ 'notify p; remind 5m' => 'reminds nobody' ],
-                  [ 'notify w; escalate 5m p' => 'cannot be used later' ],
+    for my $case ([ 'escalate 5m p; remind 5m' => 'reminds nobody' ],
                   [ 'notify w; escalate 5m x' => 'unknown channel "x"' ],
                   [ 'notify w; escalate 0 w' => 'use a time' ],
                   [ 'notify w; remind x' => 'use a time' ])

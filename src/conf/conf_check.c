@@ -32,6 +32,9 @@ static char *ngx_http_approval_check_list(ngx_conf_t *cf,
     const char *directive, ngx_array_t **channel_names);
 static char *ngx_http_approval_check_later(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule);
+static void ngx_http_approval_check_carried(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, const char *directive, ngx_msec_t after,
+    ngx_array_t *list);
 static ngx_http_approval_channel_t *ngx_http_approval_check_channel(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
 static char *ngx_http_approval_check_base_url(ngx_conf_t *cf,
@@ -354,26 +357,20 @@ ngx_http_approval_check_list(ngx_conf_t *cf,
 static char *
 ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 {
-    ngx_uint_t                      i, j, n;
-    ngx_http_approval_channel_t   **channels;
-    ngx_http_approval_escalate_t   *escalate;
+    ngx_uint_t                     i;
+    ngx_http_approval_escalate_t  *escalate;
 
-    n = 0;
-
-    if (rule->notify) {
-        channels = rule->notify->elts;
-
-        for (i = 0; i < rule->notify->nelts; i++) {
-            n += (channels[i]->url != NULL);
-        }
-    }
-
-    if (rule->remind && n == 0) {
+    if (rule->remind && rule->notify == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"remind\" of rule \"%V\" reminds nobody: \"notify\" "
-                      "a channel that has \"url\" in %s:%ui",
+                      "a channel in %s:%ui",
                       &rule->name, rule->conf_file, rule->conf_line);
         return NGX_CONF_ERROR;
+    }
+
+    if (rule->remind) {
+        ngx_http_approval_check_carried(cf, rule, "remind", rule->remind,
+                                        rule->notify);
     }
 
     if (rule->escalate == NULL) {
@@ -383,22 +380,35 @@ ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     escalate = rule->escalate->elts;
 
     for (i = 0; i < rule->escalate->nelts; i++) {
-        channels = escalate[i].channels->elts;
-
-        for (j = 0; j < escalate[i].channels->nelts; j++) {
-            if (channels[j]->url == NULL) {
-                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                              "\"escalate\" of rule \"%V\" names channel "
-                              "\"%V\", which has no \"url\": \"pass\" "
-                              "cannot be used later in %s:%ui",
-                              &rule->name, &channels[j]->name,
-                              rule->conf_file, rule->conf_line);
-                return NGX_CONF_ERROR;
-            }
-        }
+        ngx_http_approval_check_carried(cf, rule, "escalate",
+                                        escalate[i].after,
+                                        escalate[i].channels);
     }
 
     return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_approval_check_carried(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    const char *directive, ngx_msec_t after, ngx_array_t *list)
+{
+    ngx_uint_t                     i;
+    ngx_http_approval_channel_t  **channels;
+
+    channels = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+        if (channels[i]->url == NULL && rule->hold <= after) {
+            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                          "\"%s\" of rule \"%V\" never reaches channel "
+                          "\"%V\", whose \"pass\" ends with the hold: give "
+                          "it a \"url\", or the rule a longer \"hold\" in "
+                          "%s:%ui", directive, &rule->name,
+                          &channels[i]->name, rule->conf_file,
+                          rule->conf_line);
+        }
+    }
 }
 
 

@@ -17,6 +17,10 @@
 
 static void ngx_http_approval_deliver_next(ngx_http_approval_outbox_t *outbox);
 static void ngx_http_approval_deliver_begin(ngx_http_approval_delivery_t *d);
+static void ngx_http_approval_deliver_later(ngx_http_approval_delivery_t *d,
+    ngx_msec_t after);
+static void ngx_http_approval_deliver_escalate(
+    ngx_http_approval_outbox_t *outbox);
 static ngx_int_t ngx_http_approval_deliver_render(
     ngx_http_approval_delivery_t *d);
 static void ngx_http_approval_deliver_timer(ngx_event_t *ev);
@@ -43,6 +47,8 @@ ngx_http_approval_deliver_start(ngx_http_approval_outbox_t *outbox)
         d[i].timer.data = &d[i];
         d[i].timer.log = outbox->request->connection->log;
         d[i].timer.cancelable = 1;
+
+        ngx_http_approval_deliver_later(&d[i], d[i].due);
     }
 
     ngx_http_approval_deliver_next(outbox);
@@ -61,7 +67,47 @@ ngx_http_approval_deliver_next(ngx_http_approval_outbox_t *outbox)
            && outbox->active < NGX_HTTP_APPROVAL_DELIVER_WINDOW
            && outbox->next < outbox->deliveries.nelts)
     {
-        ngx_http_approval_deliver_begin(&d[outbox->next++]);
+        if (d[outbox->next].due == 0) {
+            ngx_http_approval_deliver_begin(&d[outbox->next]);
+        }
+
+        outbox->next++;
+    }
+}
+
+
+/* A reminder, or an escalation, while the action is open. */
+
+static void
+ngx_http_approval_deliver_later(ngx_http_approval_delivery_t *d,
+    ngx_msec_t after)
+{
+    ngx_msec_int_t  left;
+
+    left = (ngx_msec_int_t) (d->outbox->deadline - ngx_current_msec);
+
+    if (after && (ngx_msec_int_t) after < left) {
+        ngx_add_timer(&d->timer, after);
+    }
+}
+
+
+/* Somebody could not be told: those who were to be told later are told now. */
+
+static void
+ngx_http_approval_deliver_escalate(ngx_http_approval_outbox_t *outbox)
+{
+    ngx_uint_t                     i;
+    ngx_http_approval_delivery_t  *d;
+
+    d = outbox->deliveries.elts;
+
+    for (i = 0; i < outbox->deliveries.nelts; i++) {
+        if (d[i].event == APPROVAL_EVENT_ESCALATED && d[i].attempt == 0
+            && d[i].timer.timer_set)
+        {
+            ngx_add_timer(&d[i].timer, 1);
+        }
     }
 }
 
@@ -115,7 +161,7 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 {
     ngx_int_t                     rc;
     ngx_pool_t                   *pool;
-    approval_buf_t                body;
+    approval_buf_t                body, name;
     approval_str_t                id;
     ngx_http_approval_told_t      told;
     ngx_http_approval_outbox_t   *outbox;
@@ -125,7 +171,7 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 
     ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
 
-    told.event = APPROVAL_EVENT_REQUESTED;
+    told.event = d->event;
     told.channel = d->channel;
     told.doc = outbox->doc;
     told.id = outbox->id;
@@ -138,6 +184,16 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
     rc = NGX_ERROR;
 
     approval_buf_init(&body);
+    approval_buf_init(&name);
+
+    /* the id is that of the first message, or of this round */
+
+    if (d->event != APPROVAL_EVENT_REQUESTED) {
+        approval_buf_printf(&name, "%s/%lu/", approval_event_name(d->event),
+                            (unsigned long) d->round);
+    }
+
+    approval_buf_add(&name, d->channel->name.data, d->channel->name.len);
 
     if (ngx_http_approval_render(outbox->mcf, &told, &body) != NGX_OK) {
         goto done;
@@ -151,9 +207,8 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 
     d->body.data = ngx_pnalloc(pool, body.len);
 
-    if (d->message_id.data == NULL || d->body.data == NULL
-        || approval_webhook_id(id, ngx_http_approval_core_str(
-                                                           &d->channel->name),
+    if (d->message_id.data == NULL || d->body.data == NULL || name.failed
+        || approval_webhook_id(id, approval_buf_str(&name),
                                ngx_http_approval_core_str(&d->approver),
                                d->message_id.data)
            != APPROVAL_OK)
@@ -169,6 +224,7 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 done:
 
     approval_buf_wipe(&body);
+    approval_buf_free(&name);
 
     return rc;
 }
@@ -212,7 +268,9 @@ ngx_http_approval_deliver_timer(ngx_event_t *ev)
 
     if (sr == NULL) {
 
-        if (outbox->stopped) {
+        /* an answered request is kept for what is under way, not for more */
+
+        if (outbox->stopped || (d->due && r->done)) {
             return;
         }
 
@@ -245,7 +303,7 @@ ngx_http_approval_deliver_settle(ngx_http_approval_delivery_t *d,
 
     ngx_http_approval_deliver_log(d, a, delay);
     ngx_http_approval_attempt_audit(d->outbox->mcf, d->outbox->id, d->channel,
-                                    APPROVAL_EVENT_REQUESTED, &d->approver,
+                                    d->event, &d->approver,
                                     d->attempt, a, delay == 0);
 
     if (delay) {
@@ -254,6 +312,22 @@ ngx_http_approval_deliver_settle(ngx_http_approval_delivery_t *d,
     }
 
     ngx_http_approval_deliver_count(d, a);
+
+    if (d->outbox->stopped) {
+        return;
+    }
+
+    if (!ngx_http_approval_attempt_good(a)) {
+        ngx_http_approval_deliver_escalate(d->outbox);
+    }
+
+    if (d->again) {
+        d->round++;
+        d->attempt = 0;
+        d->body.len = 0;
+
+        ngx_http_approval_deliver_later(d, d->again);
+    }
 }
 
 

@@ -22,7 +22,7 @@ typedef struct ngx_http_approval_delivery_s  ngx_http_approval_delivery_t;
 /*
  * One message to one receiver.  It is waiting for its turn (timer and sr
  * unset), or being attempted (sr, and the timer ends the attempt), or waiting
- * for the next attempt (the timer alone), or over.
+ * for its time or the next attempt (the timer alone), or over.
  */
 
 struct ngx_http_approval_delivery_s {
@@ -32,6 +32,10 @@ struct ngx_http_approval_delivery_s {
     ngx_http_approval_outbox_t    *outbox;
     ngx_http_approval_channel_t   *channel;
     ngx_str_t                      approver;    /* len 0: everyone's          */
+    approval_event_e               event;
+    ngx_msec_t                     due;         /* after the start, 0: now    */
+    ngx_msec_t                     again;       /* ... and each time; 0: once */
+    ngx_uint_t                     round;       /* of those, from 0           */
 
     ngx_http_request_t            *sr;
     ngx_uint_t                     attempt;     /* from 1                     */

@@ -198,14 +198,14 @@ ngx_http_approval_notify_all(ngx_http_approval_notify_t *ctx)
 
     rc = ngx_http_approval_notify_channels(ctx, rule->notify);
 
-    if (rc == NGX_OK && rule->remind && ctx->plan) {
+    if (rc == NGX_OK && rule->remind) {
         ctx->kind = NGX_HTTP_APPROVAL_KIND_REMIND;
         ctx->due = rule->remind;
 
         rc = ngx_http_approval_notify_channels(ctx, rule->notify);
     }
 
-    if (rc == NGX_OK && rule->escalate && ctx->plan) {
+    if (rc == NGX_OK && rule->escalate) {
         escalate = rule->escalate->elts;
         ctx->kind = NGX_HTTP_APPROVAL_KIND_ESCALATE;
 
@@ -238,12 +238,6 @@ ngx_http_approval_notify_channels(ngx_http_approval_notify_t *ctx,
     channel = channels->elts;
 
     for (i = 0; i < channels->nelts; i++) {
-
-        if (channel[i]->url == NULL
-            && ctx->kind != NGX_HTTP_APPROVAL_KIND_MESSAGE)
-        {
-            continue;
-        }
 
         if (channel[i]->per_approver && ctx->asked.pool == NULL
             && ngx_http_approval_notify_asked(ctx->outbox, ctx->rule,
@@ -323,6 +317,23 @@ ngx_http_approval_notify_add(ngx_http_approval_notify_t *ctx,
     d->outbox = ctx->outbox;
     d->channel = channel;
     d->approver = *approver;
+    d->due = ctx->due;
+
+    switch (ctx->kind) {
+
+    case NGX_HTTP_APPROVAL_KIND_REMIND:
+        d->event = APPROVAL_EVENT_REMINDER;
+        d->again = ctx->rule->remind;
+        break;
+
+    case NGX_HTTP_APPROVAL_KIND_ESCALATE:
+        d->event = APPROVAL_EVENT_ESCALATED;
+        break;
+
+    default:
+        d->event = APPROVAL_EVENT_REQUESTED;
+        break;
+    }
 
     return NGX_OK;
 }

@@ -835,7 +835,8 @@ ok((() = $ngx->access_log(qr/u=1&t=\*+&at=2&t=\*+ /)), 'and nothing else');
 ok((() = $ngx->access_log(qr/$id\?t=\*+ HTTP\/2/)), 'by h2, too');
 
 for my $name ('access.log', 'error.log') {
-    my @lines = grep { !/\[debug\]|^Set-Cookie:/ && /1\.[0-9a-f]+\.[\w-]+\.[\w-]{43}/ }
+    my @lines = grep { !/\[debug\]|^Set-Cookie:/
+                       && /1\.[0-9a-f]+\.[\w-]+\.[\w-]{43}/ }
                      split(/^/, slurp($ngx->path($name)));
 
     is(scalar @lines, 0, "$name has no token") or diag(@lines);

@@ -79,6 +79,7 @@ my $gw = Approval::Gateway->new(log_level => 'info', start => 0);
 
 my $http = <<'EOF_HTTP';
     approval_policy p {
+        strict_path off;                 # or an escaped name is refused
         body_limit 64k;
         rule shadow { match $uri ^/shadow; deny; mode shadow;
                       %REDACT% }

@@ -239,8 +239,8 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
     if (reply->nvotes >= APPROVAL_QUORUM_VOTES) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "too-many-votes", "Too many votes",
-                   "The action holds no more votes and comments. It ends at its "
-                   "deadline; the requester can ask anew.", NULL);
+                   "The action holds no more votes and comments. It ends at "
+                   "its deadline; the requester can ask anew.", NULL);
     }
 
     return ngx_http_approval_vote_cast(d, doc, reply, votes);

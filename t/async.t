@@ -12,12 +12,18 @@ use Approval::Gateway;
 
 need_module();
 
-my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
+my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF', server => <<'EOF');
     approval_policy p {
         rule short  { match $uri ^/short;  require admins; hold 300ms;
                       timeout 30s; notify hook; }
         rule wait   { match $uri ^/wait;   require admins; timeout 30s;
                       notify hook; }
+    }
+    server {
+        listen 127.0.0.1:%%PORT1%% reuseport;    # each worker has its share
+        approval_requester $http_x_agent;
+        approval p;
+        location / { proxy_pass %%UP%%; }
     }
 EOF
     approval p;
@@ -137,6 +143,105 @@ ok(wait_for(sub { grep { $_->{action_id} eq $r->header('Approval-Id') }
                        $gw->audit('notified') }),
    'the message outlives the 202');
 $gw->vote($r->header('Approval-Id'), 'deny');
+
+# One ticket, redeemed by 100 at once, over two workers: one execution, and
+# nobody is asked again
+
+{
+    my $target = '/wait/ticket';
+    my $r = $gw->send(GET => $target, headers => [ Prefer => 'respond-async' ])
+               ->read;
+    my $id = $r->header('Approval-Id');
+    my @ticket = (headers => [ 'Approval-Id' => $id ]);
+
+    $gw->vote($id, 'approve');
+
+    my @all = map { Approval::Client->new($gw->ngx->port(1)) } 1 .. 100;
+    $_->send(GET => $target, Approval::Gateway::who(@ticket)) for @all;
+
+    my %got;
+    $got{$_}++ for map { my $r = $_->read;
+                         $r->status . ' ' . $r->header('Approval-Id') } @all;
+
+    is_deeply(\%got, { "200 $id" => 1, "409 $id" => 99 },
+              '100 redemptions: one is executed, the others learn of it');
+    is($gw->hits($target), 1, 'as the upstream has seen');
+    is(scalar(my @open = $gw->pending), 0, 'no other action is made');
+    is(scalar(grep { $_->{action_id} eq $id } $gw->audit('executed')), 1,
+       'one execution is on record');
+    ok(wait_for(sub { $gw->state($id) eq 'executed' }), 'it is executed');
+
+    my %writers = map { $_->{writer} => 1 }
+                  grep { ($_->{action_id} // '') eq $id } $gw->audit;
+    is(scalar keys %writers, 2, 'both workers took part');
+
+    $r = $gw->send(GET => $target, @ticket)->read;
+    is($r->status, 409, 'long after: it was used');
+    is($r->json->{type}, 'urn:approval:already-executed', 'its type');
+    is($r->json->{state}, 'executed', 'its state');
+    is($r->json->{action_id}, $id, 'its id');
+    is(scalar(grep { $_->{type} eq 'requested' && $_->{target} eq $target }
+                   $gw->audit), 1, 'nobody was asked again');
+
+    # it is nobody else's, and no other request's
+
+    for ([ 'another requester', GET => $target, @ticket, agent => 'agent-8' ],
+         [ 'another target', GET => "$target?", @ticket ],
+         [ 'another id', GET => $target,
+           headers => [ 'Approval-Id' => 'f' x 32 ] ],
+         [ 'no id', GET => $target, headers => [ 'Approval-Id' => "$id'" ] ],
+         [ 'none', GET => $target ])
+    {
+        my ($name, @request) = @$_;
+
+        my ($c, $new) = $gw->hold(@request);
+        ok($new, "$name: asks anew");
+        $gw->vote($new, 'deny');
+        is($c->read->status, 403, "$name: and is answered for itself");
+    }
+}
+
+# Who times out and tries again, ten times: one action, one message
+
+for my $stays (0, 1) {
+    my $target = "/wait/retry-$stays";
+    my @all;
+
+    my ($c, $id) = $gw->hold(PUT => $target, body => 'the same');
+
+    # an action that its requester leaves before anybody was told of it ends
+
+    my $told = sub { scalar grep { $_->body =~ /$id/ } $gw->hook->messages };
+
+    ok(wait_for($told), 'approvers are told');
+    ok(wait_for(sub { grep { $_->{action_id} eq $id }
+                           $gw->audit('notified') }), 'which is on record');
+
+    for my $try (2 .. 10) {
+        if ($stays) {
+            push @all, $c;
+
+        } else {
+            $c->close;
+            ok(wait_for(sub { !$gw->action($id)->{requester_present} }),
+               "try $try: the one before has left");
+        }
+
+        $c = $gw->send(PUT => $target, body => 'the same');
+        ok(wait_for(sub {
+            my @joined = grep { $_->{action_id} eq $id } $gw->audit('joined');
+            return @joined == $try - 1;
+        }), "try $try: it joins");
+    }
+
+    is(scalar(my @open = $gw->pending), 1, 'one action');
+    is($told->(), 1, 'one message');
+    $gw->vote($id, 'approve');
+    push @all, $c;
+    my @status = sort map { $_->read->status } @all;
+    is_deeply(\@status, [ 200, (409) x (@all - 1) ], 'one is executed');
+    is($gw->hits($target), 1, 'once');
+}
 
 my ($code, $out) = Approval::Nginx->test_conf(http => <<'EOF');
     approval_policy p { rule r { require a; timeout 1s; hold 2s; } }

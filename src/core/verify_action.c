@@ -17,19 +17,8 @@
 #define APPROVAL_ACT_NAMES  5
 
 
-static approval_act_t *approval_verify_act(approval_verify_t *v,
-    const char *id);
-static approval_act_t *approval_verify_act_get(approval_verify_t *v,
-    const char *id);
-static void approval_verify_act_ended(approval_verify_t *v,
-    approval_act_t *a);
-static void approval_verify_act_judge(approval_verify_t *v,
-    approval_act_t *a);
 static void approval_verify_act_granted(approval_verify_t *v,
     approval_act_t *a);
-static void approval_verify_act_free(approval_verify_t *v, approval_act_t *a);
-static void approval_acts_add(approval_acts_t *list, approval_act_t *a);
-static void approval_acts_del(approval_acts_t *list, approval_act_t *a);
 static int approval_verify_requested(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
 static int approval_verify_approved(approval_verify_t *v,
@@ -42,7 +31,6 @@ static int approval_verify_bound(json_t *from, const char *names[APPROVAL_ACT_NA
     unsigned char md[APPROVAL_SHA256_LEN]);
 static void approval_verify_executed(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
-static size_t approval_verify_act_bucket(const char *id);
 
 
 typedef enum {
@@ -178,6 +166,7 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
                                                         "on_behalf_person"));
     a->digest = approval_verify_copy(v, json_object_get(event, "digest"));
     a->glass = json_is_string(json_object_get(event, "break_glass"));
+    a->remember = json_is_object(json_object_get(event, "remember"));
     a->most = (uint64_t) json_integer_value(json_object_get(
                               json_object_get(event, "remember"), "uses"));
 
@@ -255,7 +244,8 @@ approval_verify_decision(approval_act_t *a, json_t *event, json_t *claims)
 
     if (!approval_verify_claim(claims, "jti", a->id)
         || !approval_verify_claim(claims, "sta", "approved")
-        || !approval_verify_same(claims, "dig", event, "digest"))
+        || !approval_verify_same(claims, "dig", event, "digest")
+        || !approval_verify_names(event, claims))
     {
         return "it does not approve what is on record here";
     }
@@ -287,7 +277,8 @@ approval_verify_grant(approval_act_t *a, json_t *event, json_t *claims)
 
     if (!approval_verify_claim(claims, "jti", a->id)
         || !approval_verify_claim(claims, "sta", "approved")
-        || !approval_verify_same(claims, "dig", event, "digest"))
+        || !approval_verify_same(claims, "dig", event, "digest")
+        || !approval_verify_names(event, claims))
     {
         return "it does not approve what is on record here";
     }
@@ -380,7 +371,7 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
  * in another order than what they tell of.
  */
 
-static void
+void
 approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 {
     approval_found_e  level;
@@ -449,6 +440,12 @@ approval_verify_act_granted(approval_verify_t *v, approval_act_t *a)
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
                               "a request under the grant of action %s is "
                               "executed without a decision", a->id);
+    }
+
+    if (a->requested && !a->remember) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
+                              "a grant of action %s is used, whose approval "
+                              "was for one request", a->id);
     }
 
     if (a->requested && a->most && a->last > a->most) {
@@ -541,170 +538,4 @@ approval_verify_copy(approval_verify_t *v, json_t *value)
     }
 
     return s;
-}
-
-
-static size_t
-approval_verify_act_bucket(const char *id)
-{
-    size_t  i, n;
-
-    n = 0;
-
-    for (i = 0; i < 8; i++) {
-        n = n * 31 + (unsigned char) id[i];
-    }
-
-    return n % APPROVAL_VERIFY_BUCKETS;
-}
-
-
-static approval_act_t *
-approval_verify_act(approval_verify_t *v, const char *id)
-{
-    approval_act_t  *a;
-
-    for (a = v->acts[approval_verify_act_bucket(id)]; a; a = a->next) {
-        if (memcmp(a->id, id, APPROVAL_ID_LEN) == 0) {
-            return a;
-        }
-    }
-
-    return NULL;
-}
-
-
-static approval_act_t *
-approval_verify_act_get(approval_verify_t *v, const char *id)
-{
-    size_t           i;
-    approval_act_t  *a;
-
-    a = approval_verify_act(v, id);
-    if (a) {
-        return a;
-    }
-
-    a = calloc(1, sizeof(approval_act_t));
-    if (a == NULL) {
-        v->failed = 1;
-        return NULL;
-    }
-
-    memcpy(a->id, id, APPROVAL_ID_LEN);
-
-    i = approval_verify_act_bucket(id);
-    a->next = v->acts[i];
-    v->acts[i] = a;
-
-    v->stats.actions++;
-
-    approval_acts_add(&v->open, a);
-
-    if (v->open.n > APPROVAL_VERIFY_OPEN) {
-        v->forgot = 1;
-        approval_verify_act_free(v, v->open.first);
-    }
-
-    return a;
-}
-
-
-static void
-approval_verify_act_ended(approval_verify_t *v, approval_act_t *a)
-{
-    if (a->ended) {
-        return;
-    }
-
-    approval_acts_del(&v->open, a);
-
-    a->ended = 1;
-    approval_acts_add(&v->ended, a);
-
-    if (v->ended.n > APPROVAL_VERIFY_ENDED) {
-        v->dropped = 1;
-        approval_verify_act_free(v, v->ended.first);
-    }
-}
-
-
-/* Judges it, too. */
-
-static void
-approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
-{
-    approval_act_t  **p;
-
-    approval_verify_act_judge(v, a);
-
-    approval_acts_del(a->ended ? &v->ended : &v->open, a);
-
-    for (p = &v->acts[approval_verify_act_bucket(a->id)]; *p != a;
-         p = &(*p)->next)
-    {
-        /* void */
-    }
-
-    *p = a->next;
-
-    approval_verify_ballots_free(a);
-
-    free(a->person);
-    free(a->behalf);
-    free(a->digest);
-    json_decref(a->by);
-    free(a);
-}
-
-
-void
-approval_verify_actions_end(approval_verify_t *v)
-{
-    while (v->ended.first) {
-        approval_verify_act_free(v, v->ended.first);
-    }
-
-    while (v->open.first) {
-        approval_verify_act_free(v, v->open.first);
-    }
-}
-
-
-static void
-approval_acts_add(approval_acts_t *list, approval_act_t *a)
-{
-    a->after = NULL;
-    a->before = list->last;
-
-    if (list->last) {
-        list->last->after = a;
-
-    } else {
-        list->first = a;
-    }
-
-    list->last = a;
-    list->n++;
-}
-
-
-static void
-approval_acts_del(approval_acts_t *list, approval_act_t *a)
-{
-    if (a->before) {
-        a->before->after = a->after;
-
-    } else {
-        list->first = a->after;
-    }
-
-    if (a->after) {
-        a->after->before = a->before;
-
-    } else {
-        list->last = a->before;
-    }
-
-    list->n--;
 }

@@ -101,6 +101,7 @@ struct approval_act_s {
 
     unsigned                     requested:1;
     unsigned                     glass:1;     /* one may approve alone    */
+    unsigned                     remember:1;  /* the approval is a grant  */
     unsigned                     approved:1;
     unsigned                     denied:1;
     unsigned                     over:1;      /* expired, or cancelled    */
@@ -161,7 +162,7 @@ void approval_verify_chains_end(approval_verify_t *v);
 /* verify_action.c */
 int approval_verify_action(approval_verify_t *v,
     const approval_place_t *place, json_t *event, const char *type);
-void approval_verify_actions_end(approval_verify_t *v);
+void approval_verify_act_judge(approval_verify_t *v, approval_act_t *a);
 json_t *approval_verify_jws(approval_verify_t *v, const char *typ,
     json_t *token, const char **err);
 int approval_verify_same(json_t *claims, const char *name, json_t *event,
@@ -169,12 +170,19 @@ int approval_verify_same(json_t *claims, const char *name, json_t *event,
 int approval_verify_claim(json_t *claims, const char *name, const char *value);
 char *approval_verify_copy(approval_verify_t *v, json_t *value);
 
+/* verify_acts.c: NULL where it is not known; get() makes it. */
+approval_act_t *approval_verify_act(approval_verify_t *v, const char *id);
+approval_act_t *approval_verify_act_get(approval_verify_t *v, const char *id);
+void approval_verify_act_ended(approval_verify_t *v, approval_act_t *a);
+void approval_verify_actions_end(approval_verify_t *v);
+
 /* verify_vote.c */
 int approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event);
 void approval_verify_ballots(approval_verify_t *v, approval_act_t *a);
 void approval_verify_quorum(approval_verify_t *v, approval_act_t *a);
 void approval_verify_ballots_free(approval_act_t *a);
+int approval_verify_names(json_t *event, json_t *claims);
 
 
 #endif /* APPROVAL_VERIFY_INTERNAL_H */

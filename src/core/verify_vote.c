@@ -250,3 +250,35 @@ approval_verify_ballots_free(approval_act_t *a)
 
     free(a->ballots);
 }
+
+
+/* "approvers" of the record: those of "by", as the upstream is told. */
+
+int
+approval_verify_names(json_t *event, json_t *claims)
+{
+    int              rc;
+    size_t           i;
+    json_t          *name, *approvers;
+    approval_buf_t   buf;
+    approval_str_t   text;
+
+    approval_buf_init(&buf);
+
+    json_array_foreach(json_object_get(claims, "by"), i, name) {
+        approval_buf_adds(&buf, i ? ", " : "");
+        approval_buf_add(&buf, json_string_value(name),
+                         json_string_length(name));
+    }
+
+    approvers = json_object_get(event, "approvers");
+
+    text.data = (const unsigned char *) json_string_value(approvers);
+    text.len = json_string_length(approvers);
+
+    rc = !buf.failed && approval_str_eq(text, approval_buf_str(&buf));
+
+    approval_buf_free(&buf);
+
+    return rc;
+}

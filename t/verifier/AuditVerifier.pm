@@ -17,6 +17,8 @@ use Encode ();
 use File::Temp ();
 use MIME::Base64 qw(decode_base64 encode_base64 decode_base64url);
 
+use AuditJson qw(parse canonical);
+
 my $HEX32 = qr/[0-9a-f]{32}/;
 my $HEX64 = qr/[0-9a-f]{64}/;
 my $TIME = qr/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
@@ -162,124 +164,6 @@ sub record {
     }
 
     return $parsed{$line} = $record;
-}
-
-
-# JSON: strings are decoded, numbers are references to their text, null is
-# undef, true and false are references to references
-
-sub parse {
-    my ($text) = @_;
-
-    my $string = eval { Encode::decode('UTF-8', $text, Encode::FB_CROAK) };
-    die 'UTF-8' unless defined $string;
-
-    my $value = parse_value(\$string);
-    die 'trailing' unless $string =~ /\G\z/gc;
-
-    return $value;
-}
-
-
-sub parse_value {
-    my ($s) = @_;
-
-    return parse_string($s) if $$s =~ /\G"/gc;
-
-    if ($$s =~ /\G\{/gc) {
-        my %object;
-        return \%object if $$s =~ /\G\}/gc;
-
-        do {
-            $$s =~ /\G"/gc or die 'name';
-            my $name = parse_string($s);
-            die 'twice' if exists $object{$name};
-            $$s =~ /\G:/gc or die 'colon';
-            $object{$name} = parse_value($s);
-        } while ($$s =~ /\G,/gc);
-
-        $$s =~ /\G\}/gc or die 'object';
-        return \%object;
-    }
-
-    if ($$s =~ /\G\[/gc) {
-        my @array;
-        return \@array if $$s =~ /\G\]/gc;
-
-        do { push @array, parse_value($s) } while ($$s =~ /\G,/gc);
-
-        $$s =~ /\G\]/gc or die 'array';
-        return \@array;
-    }
-
-    if ($$s =~ /\G(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?)/gc) {
-        my $number = $1;
-        return \$number;
-    }
-
-    return undef if $$s =~ /\Gnull/gc;
-    return \\1 if $$s =~ /\Gtrue/gc;
-    return \\0 if $$s =~ /\Gfalse/gc;
-
-    die 'value';
-}
-
-
-my %UNESCAPE = (b => "\b", t => "\t", n => "\n", f => "\f", r => "\r",
-                '"' => '"', '\\' => '\\');
-my %ESCAPE = map { $UNESCAPE{$_} => "\\$_" } keys %UNESCAPE;
-
-
-sub parse_string {
-    my ($s) = @_;
-
-    $$s =~ /\G((?:[^"\\\x00-\x1f]|\\(?:[btnfr"\\]|u00[01][0-9a-f]))*)"/gc
-        or die 'string';
-
-    my $string = $1;
-    $string =~ s/\\(?:u(....)|(.))/defined $1 ? chr(hex $1) : $UNESCAPE{$2}/ge;
-
-    return $string;
-}
-
-
-sub canonical {
-    my ($value) = @_;
-
-    return Encode::encode('UTF-8', write_value($value));
-}
-
-
-sub utf16 { Encode::encode('UTF-16BE', $_[0]) }
-
-
-sub write_value {
-    my ($value) = @_;
-
-    return 'null' unless defined $value;
-
-    if (ref $value eq 'HASH') {
-        return '{' . join(',', map { write_string($_) . ':'
-                                     . write_value($value->{$_}) }
-                          sort { utf16($a) cmp utf16($b) } keys %$value) . '}';
-    }
-
-    return '[' . join(',', map { write_value($_) } @$value) . ']'
-        if ref $value eq 'ARRAY';
-    return $$value if ref $value eq 'SCALAR';
-    return $$$value ? 'true' : 'false' if ref $value;
-
-    return write_string($value);
-}
-
-
-sub write_string {
-    my ($string) = @_;
-
-    $string =~ s{([\x00-\x1f"\\])}
-                {$ESCAPE{$1} // sprintf('\\u%04x', ord $1)}ge;
-
-    return "\"$string\"";
 }
 
 
@@ -623,7 +507,7 @@ sub judge {
     if (!text($d, 'jti', $a->{id}) || !text($d, 'sta', 'approved')
         || !same($d, 'dig', $r, 'digest')
         || exists $d->{grt} || exists $d->{use}
-        || ref $d->{by} ne 'ARRAY' || !@{ $d->{by} })
+        || ref $d->{by} ne 'ARRAY' || !@{ $d->{by} } || !names($d, $r))
     {
         $self->tampered($where, "the decision on $a->{id}");
         $d = undef;
@@ -692,6 +576,14 @@ sub same {
 }
 
 
+sub names {
+    my ($claims, $record) = @_;
+
+    return ref $claims->{by} eq 'ARRAY'
+        && ($record->{approvers} // '') eq join(', ', @{ $claims->{by} });
+}
+
+
 sub is_true { return ref $_[0] eq 'REF' && ${ ${ $_[0] } } ? 1 : 0 }
 
 
@@ -704,6 +596,9 @@ sub granted {
     my $most = ($a->{requested} // {})->{remember};
     my %uses;
 
+    $self->tampered((@approved, @executed)[0][0], "$a->{id} is no grant")
+        if (@approved || @executed) && $a->{requested} && ref $most ne 'HASH';
+
     $most = ref $most eq 'HASH' && ref $most->{uses} eq 'SCALAR'
             ? ${ $most->{uses} } : 0;
 
@@ -715,6 +610,7 @@ sub granted {
         $self->tampered($where, "the decision under the grant of $a->{id}")
             if !text($d, 'jti', $a->{id}) || !text($d, 'sta', 'approved')
             || !same($d, 'dig', $r, 'digest') || !same($d, 'grt', $r, 'grant')
+            || !names($d, $r)
             || $n < 1 || $uses{$n}++ || ($most && $n > $most);
     }
 

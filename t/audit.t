@@ -311,6 +311,68 @@ subtest 'load' => sub {
 };
 
 
+# a disk that stores nothing for a while, and a file that is rotated meanwhile
+
+subtest 'slow' => sub {
+    plan(skip_all => 'another library is preloaded')
+        if $ENV{APPROVAL_SANITIZE} || $ENV{APPROVAL_VALGRIND};
+
+    my $dir = tempdir();
+
+    spew("$dir/slow.c", <<'EOF');
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int
+fdatasync(int fd)
+{
+    while (access(getenv("APPROVAL_SLOW"), F_OK) == 0) {
+        usleep(1000);
+    }
+
+    return (int) syscall(SYS_fdatasync, fd);
+}
+EOF
+    system("gcc -D_GNU_SOURCE -shared -fPIC -o $dir/slow.so $dir/slow.c") == 0
+        or die 'gcc';
+
+    my $slow = "$dir/slow";
+    local $ENV{LD_PRELOAD} = "$dir/slow.so";
+    local $ENV{APPROVAL_SLOW} = $slow;
+
+    my $gw = gateway(workers => 1, conf => 'env APPROVAL_SLOW;');
+    my $file = $gw->ngx->path('audit.jsonl');
+
+    is((approve_one($gw, '/held/1'))[0]->status, 200, 'a disk as usual');
+
+    spew($slow, '');
+
+    my $client = $gw->send(GET => '/held/2');
+    my @old;
+
+    ok($gw->wait_audit('requested', 2), 'written, and not stored');
+
+    for my $n (1 .. 3) {
+        push @old, "$file.$n";
+        rename($file, $old[-1]);
+        $gw->ngx->reopen;
+        is(http_get($gw->port, '/')->status, 200,
+           "rotation $n: others are served");
+    }
+
+    is($gw->hook->count, 1, 'nobody was told before it is stored');
+    unlink($slow);
+
+    ok(wait_for(sub { $gw->hook->count == 2 }), 'now approvers are');
+    $gw->vote($_, 'approve') for $gw->pending;
+    is($client->read->status, 200, 'and it is executed');
+
+    $gw->ngx->stop;
+    holds($gw, 'the chain is whole', @old, $file);
+};
+
+
 # a disk that is full, and is not any more
 
 my @mounts;

@@ -18,6 +18,7 @@
 #define NGX_HTTP_APPROVAL_CHECKPOINT_RECORDS  100
 #define NGX_HTTP_APPROVAL_CHECKPOINT_TIME     1000
 #define NGX_HTTP_APPROVAL_KEPT_MAX            10000
+#define NGX_HTTP_APPROVAL_SYNC_OLD            16
 #define NGX_HTTP_APPROVAL_TAIL                (1024 * 1024)
 
 
@@ -33,8 +34,10 @@ typedef struct {
     ngx_queue_t                      waits;      /* by seq                   */
     uint64_t                         synced;     /* up to this record        */
     uint64_t                         upto;       /* ... of the running task  */
-    ngx_fd_t                         old;        /* of before USR1, to sync,
-                                                    or NGX_INVALID_FILE      */
+    ngx_fd_t                         old[NGX_HTTP_APPROVAL_SYNC_OLD];
+                                                 /* of before USR1, to sync  */
+    ngx_uint_t                       nold;
+    uint64_t                         kept;       /* up to this record        */
     ngx_event_t                      start;
     ngx_event_t                      guard;      /* a worker that quits does
                                                     not leave who waits      */

@@ -21,7 +21,8 @@
 
 typedef struct {
     ngx_fd_t    fd;
-    ngx_fd_t    old;
+    ngx_fd_t    old[NGX_HTTP_APPROVAL_SYNC_OLD];
+    ngx_uint_t  nold;
     ngx_err_t   err;
 } ngx_http_approval_sync_ctx_t;
 
@@ -44,8 +45,6 @@ void
 ngx_http_approval_sync_init(ngx_http_approval_audit_t *audit)
 {
     ngx_queue_init(&audit->sync.waits);
-
-    audit->sync.old = NGX_INVALID_FILE;
 
     audit->sync.start.handler = ngx_http_approval_sync_start_handler;
     audit->sync.start.data = audit;
@@ -74,8 +73,9 @@ ngx_http_approval_sync_done(ngx_http_approval_audit_t *audit)
         (void) fdatasync(audit->conf->file->fd);
     }
 
-    if (audit->sync.old != NGX_INVALID_FILE) {
-        (void) ngx_close_file(audit->sync.old);
+    while (audit->sync.nold) {
+        (void) fdatasync(audit->sync.old[--audit->sync.nold]);
+        (void) ngx_close_file(audit->sync.old[audit->sync.nold]);
     }
 
     if (audit->sync.task) {
@@ -216,26 +216,38 @@ ngx_http_approval_sync_guard_handler(ngx_event_t *ev)
 }
 
 
-/* The old file is about to be closed, with records that are not synced yet. */
+/*
+ * The old file is about to be closed, with records that are not synced yet.
+ * It waits for the next task, beside those of rotations before; a file that
+ * nothing was written to since the last one is there already.
+ */
 
 void
 ngx_http_approval_sync_reopen(ngx_http_approval_audit_t *audit)
 {
+    ngx_fd_t  fd;
+
     if (audit->conf->sync != NGX_HTTP_APPROVAL_SYNC_GROUP
-        || audit->sync.synced == audit->chain.seq - 1)
+        || audit->sync.synced == audit->chain.seq - 1
+        || (audit->sync.nold && audit->sync.kept == audit->chain.seq - 1))
     {
         return;
     }
 
-    if (audit->sync.old != NGX_INVALID_FILE) {
-        (void) fdatasync(audit->sync.old);
-        (void) ngx_close_file(audit->sync.old);
-    }
+    fd = (audit->sync.nold < NGX_HTTP_APPROVAL_SYNC_OLD)
+         ? dup(audit->conf->file->fd) : NGX_INVALID_FILE;
 
-    audit->sync.old = dup(audit->conf->file->fd);
+    /* nobody waits for the disk here: what depends on it is refused */
 
-    if (audit->sync.old == NGX_INVALID_FILE) {
-        (void) fdatasync(audit->conf->file->fd);
+    if (fd == NGX_INVALID_FILE) {
+        (void) ngx_http_approval_audit_fail(audit, 0,
+                                            "it was reopened more often than "
+                                            "the disk could follow");
+        ngx_http_approval_sync_end(audit, audit->chain.seq - 1, NGX_ERROR);
+
+    } else {
+        audit->sync.old[audit->sync.nold++] = fd;
+        audit->sync.kept = audit->chain.seq - 1;
     }
 
     ngx_http_approval_sync_start(audit);
@@ -275,15 +287,15 @@ ngx_http_approval_sync_post(ngx_http_approval_audit_t *audit)
         return NGX_ERROR;
     }
 
-    ctx->old = audit->sync.old;
-    audit->sync.old = NGX_INVALID_FILE;
+    ctx->nold = audit->sync.nold;
+    ngx_memcpy(ctx->old, audit->sync.old, sizeof(ctx->old));
 
     if (ngx_thread_task_post(audit->conf->threads, task) != NGX_OK) {
         (void) ngx_close_file(ctx->fd);
-        audit->sync.old = ctx->old;
         return NGX_ERROR;
     }
 
+    audit->sync.nold = 0;
     audit->sync.running = 1;
 
     return NGX_OK;
@@ -295,15 +307,16 @@ ngx_http_approval_sync_thread(void *data, ngx_log_t *log)
 {
     ngx_http_approval_sync_ctx_t *ctx = data;
 
+    ngx_uint_t  i;
+
     ctx->err = 0;
 
-    if (ctx->old != NGX_INVALID_FILE) {
-        if (ngx_http_approval_sync_fd(ctx->old) != NGX_OK) {
+    for (i = 0; i < ctx->nold; i++) {
+        if (ngx_http_approval_sync_fd(ctx->old[i]) != NGX_OK) {
             ctx->err = ngx_errno;
         }
 
-        (void) close(ctx->old);
-        ctx->old = NGX_INVALID_FILE;
+        (void) close(ctx->old[i]);
     }
 
     if (ngx_http_approval_sync_fd(ctx->fd) != NGX_OK) {

@@ -5,9 +5,11 @@
 # The trail: what is in it, that it holds after crashes, rotation and a full
 # disk, and what approval-audit says of it.
 
-use lib 't/lib';
+use lib 't/lib', 't/verifier';
 use Approval::Test;
 use Approval::Gateway;
+use AuditForge;
+use AuditVerifier;
 
 need('openssl');
 need_module();
@@ -308,6 +310,59 @@ subtest 'load' => sub {
     is($rc, 2, 'the new one alone is incomplete');
 
     executed_all($gw, 'no executed request is missing', $old, $file);
+};
+
+
+# heads that were told to approvers are copies out of the host's reach
+
+subtest 'heads in messages' => sub {
+    my $gw = gateway(workers => 1, http => <<'EOF');
+    approval_channel chat { type slack; pass /_notify; }
+    approval_channel team { type teams; pass /_notify; }
+    approval_policy p {
+        rule held { match $uri ^/held; require admins; timeout 60s;
+                    notify hook chat team; }
+    }
+EOF
+    my $client = $gw->send(GET => '/held/1', agent => 'agent-1',
+                           headers => [ 'X-On-Behalf-Of' => 'carol' ]);
+
+    ok($gw->hook->wait_count(3), 'three messages');
+    $client->close;
+    $gw->ngx->stop;
+
+    my $file = $gw->ngx->path('audit.jsonl');
+    my $key = "--key $gw->{keys}{public}";
+    my @records = map { AuditVerifier::record(s/\n\z//r) }
+                  split(/^/, slurp($file));
+    my $forged = spew($gw->ngx->path('forged'), map { line($_) }
+        rechain($gw->{keys}{signing},
+                grep { $_->{type} ne 'config' } map { copy($_) } @records));
+    my $cut = spew($gw->ngx->path('cut'), map { line($_) } @records[0, 1]);
+
+    is((run('verify', $forged, $key))[0], 0,
+       'a log written anew with the key holds by itself');
+
+    for my $message ($gw->hook->requests) {
+        my $body = $message->body;
+        my $text = JSON::PP->new->pretty->encode(decode_json($body));
+        my ($head) = $body =~ /([0-9a-f]{32}\/\d+\/[0-9a-f]{32})/;
+        my ($name) = $body =~ /("type":"approval|"blocks"|"attachments")/;
+
+        like($head // '', qr/^$records[0]{writer}\//, "$name: a head");
+
+        for my $copied ($body, $text, "Audit head\n$head\n", "head: $head.") {
+            my $heads = spew($gw->ngx->path('told'), $copied);
+            my ($rc, $out) = run('verify', $file, $key, '--heads', $heads);
+            is($rc, 0, 'the log holds it') or diag($out);
+
+            is((run('verify', $forged, $key, '--heads', $heads))[0], 1,
+               'the forged one does not');
+
+            ($rc, $out) = run('verify', $cut, $key, '--heads', $heads);
+            like($out, qr/is missing/, 'nor one that was cut');
+        }
+    }
 };
 
 

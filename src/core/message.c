@@ -247,6 +247,10 @@ approval_message_facts(const approval_message_t *m,
     visit(data, "Digest", approval_message_get(m->doc, "digest"));
     visit(data, "Action id", m->id);
 
+    if (m->head.len) {
+        visit(data, "Audit head", m->head);
+    }
+
     approval_buf_free(&buf);
 
     return failed ? APPROVAL_ERROR : APPROVAL_OK;

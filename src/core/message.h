@@ -45,6 +45,7 @@ typedef struct {
     approval_str_t        url;         /* the approver's own, or the shared
                                           one; len 0: none                    */
     approval_str_t        code;
+    approval_str_t        head;        /* of the audit trail; len 0: none     */
     int64_t               created;     /* ms */
     int64_t               expires;     /* ms */
     int64_t               told;        /* ms, of a later event */

@@ -35,7 +35,8 @@
 
 
 typedef struct {
-    json_t          *list;        /* fields, or NULL */
+    json_t          *blocks;      /* that the fields' sections go to */
+    json_t          *list;        /* fields of the last one, or NULL */
     approval_buf_t   text;        /* lines */
     int              failed;
 } slack_lines_t;
@@ -188,27 +189,14 @@ slack_summary(const approval_message_t *m, json_t *blocks)
 static int
 slack_fields(const approval_message_t *m, json_t *blocks)
 {
-    int            rc;
-    json_t        *block;
     slack_lines_t  lines;
 
     lines.failed = 0;
-    lines.list = json_array();
+    lines.list = NULL;
+    lines.blocks = blocks;
 
-    block = json_pack("{s:s, s:o}", "type", "section", "fields", lines.list);
-    if (block == NULL) {
-        return APPROVAL_ERROR;
-    }
-
-    rc = approval_message_facts(m, slack_field, &lines);
-
-    if (lines.failed || rc != APPROVAL_OK) {
-        json_decref(block);
-        return APPROVAL_ERROR;
-    }
-
-    return json_array_append_new(blocks, block) == 0 ? APPROVAL_OK
-                                                     : APPROVAL_ERROR;
+    return approval_message_facts(m, slack_field, &lines) == APPROVAL_OK
+           && !lines.failed ? APPROVAL_OK : APPROVAL_ERROR;
 }
 
 
@@ -219,8 +207,18 @@ slack_field(void *data, const char *name, approval_str_t value)
 
     approval_buf_t  text;
 
-    if (json_array_size(lines->list) == SLACK_FIELDS) {
-        return;
+    if (lines->list == NULL || json_array_size(lines->list) == SLACK_FIELDS) {
+        lines->list = json_array();
+
+        if (json_array_append_new(lines->blocks,
+                                  json_pack("{s:s, s:o}", "type", "section",
+                                            "fields", lines->list))
+            != 0)
+        {
+            lines->list = NULL;
+            lines->failed = 1;
+            return;
+        }
     }
 
     approval_buf_init(&text);

@@ -6,6 +6,8 @@
 
 #include "notify/channel.h"
 
+#include "audit/audit.h"
+
 #include "model/code.h"
 #include "model/link.h"
 
@@ -57,6 +59,7 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_told_t *told, approval_buf_t *out)
 {
     u_char                             code[NGX_HTTP_APPROVAL_CODE_LEN];
+    u_char                             head[APPROVAL_HEAD_LEN + 1];
     ngx_int_t                          rc;
     approval_buf_t                     url;
     approval_message_t                *m;
@@ -85,6 +88,8 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     m->told = told->told;
     m->recent = told->recent;
     m->buttons = (told->channel->signing_secrets != NULL);
+    m->head.data = head;
+    m->head.len = ngx_http_approval_audit_head(mcf->audit, head);
 
     rc = NGX_ERROR;
 

@@ -128,6 +128,11 @@ ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
                                    json_stringn((char *) m->code.data,
                                                 m->code.len))
                != 0)
+        || (m->head.len
+            && json_object_set_new(data, "audit_head",
+                                   json_stringn((char *) m->head.data,
+                                                m->head.len))
+               != 0)
         || (m->facts && json_object_update_missing(data, m->facts) != 0))
     {
         goto failed;

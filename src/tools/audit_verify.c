@@ -10,6 +10,7 @@
 
 #include "tools/audit_tools.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -23,6 +24,8 @@ static void verify_found(void *data, approval_found_e what,
 static int verify_heads(approval_verify_t *v, const char *name);
 static int verify_heads_line(approval_verify_t *v, approval_buf_t *note,
     const approval_place_t *place, char *line, size_t len);
+static int verify_heads_tokens(approval_verify_t *v,
+    const approval_place_t *place, approval_str_t line, const char **err);
 
 
 static const char  *found_names[] = { "note", "incomplete", "tampered" };
@@ -161,9 +164,9 @@ verify_found(void *data, approval_found_e what, const approval_place_t *place,
 
 
 /*
- * One a line: a token, a note as a JSON string; or a note as it stands, from
- * its origin to its signature, among lines of no interest, as redis-cli prints
- * a stream.
+ * Tokens, wherever they stand in a line, as in a message that was copied; a
+ * note as a JSON string, or as it stands, from its origin to its signature,
+ * among lines of no interest, as redis-cli prints a stream.
  */
 
 static int
@@ -244,20 +247,11 @@ verify_heads_line(approval_verify_t *v, approval_buf_t *note,
             rc = approval_verify_head(v, place, text, &err);
 
         } else {
-            rc = APPROVAL_DECLINED;
-            err = "it is no JSON string";
+            rc = verify_heads_tokens(v, place, text, &err);
         }
 
-    } else if (len > APPROVAL_WRITER_LEN && line[APPROVAL_WRITER_LEN] == '/') {
-
-        while (text.len && (text.data[text.len - 1] == '\n'
-                            || text.data[text.len - 1] == '\r'
-                            || text.data[text.len - 1] == ' '))
-        {
-            text.len--;
-        }
-
-        rc = approval_verify_head(v, place, text, &err);
+    } else {
+        rc = verify_heads_tokens(v, place, text, &err);
     }
 
     json_decref(value);
@@ -270,4 +264,46 @@ verify_heads_line(approval_verify_t *v, approval_buf_t *note,
     }
 
     return 0;
+}
+
+
+/* What has the form of a token up to its second slash is meant to be one. */
+
+static int
+verify_heads_tokens(approval_verify_t *v, const approval_place_t *place,
+    approval_str_t line, const char **err)
+{
+    int             rc;
+    size_t          i, end;
+    approval_str_t  word;
+
+    rc = APPROVAL_OK;
+
+    for (i = 0; rc == APPROVAL_OK && i < line.len; i = end + 1) {
+
+        for (end = i; end < line.len
+                      && (isalnum(line.data[end]) || line.data[end] == '/');
+             end++)
+        {
+            /* void */
+        }
+
+        word.data = line.data + i;
+        word.len = end - i;
+
+        /* what follows a backslash in JSON is no part of a word */
+
+        if (end < line.len && line.data[end] == '\\') {
+            end++;
+        }
+
+        if (word.len > APPROVAL_WRITER_LEN + 2
+            && word.data[APPROVAL_WRITER_LEN] == '/'
+            && isdigit(word.data[APPROVAL_WRITER_LEN + 1]))
+        {
+            rc = approval_verify_head(v, place, word, err);
+        }
+    }
+
+    return rc;
 }

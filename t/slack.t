@@ -52,6 +52,7 @@ refused();
 signature();
 two_people();
 critical();
+stalled();
 other_hosts();
 
 $gw->clean;
@@ -276,6 +277,47 @@ sub critical {
     is($client->read->status, 403, 'but denied');
     told(2);
     $slack->clear;
+}
+
+
+# a store that says nothing keeps Slack waiting no longer than it does
+
+sub stalled {
+    my $own = Approval::Gateway->new(redis => 'timeout=1s',
+        http => <<"END", server => <<'END');
+        approval_channel slack { type slack; url $url/hook;
+                                 signing_secret $secret; }
+        approval_alias alice T01:U0ALICE;
+        approval_policy test { rule one { match \$uri /one; action o;
+                                          require admins; } }
+END
+        approval test;
+        location / { proxy_pass %%UP%%; }
+END
+
+    my ($client, $id) = $own->hold(POST => '/one');
+    my $button = Approval::Chat::button(approve => $id,
+        $own->action($id)->{digest}, 'T01:U0ALICE',
+        response_url => "$url/respond/2");
+
+    $own->redis->pause;
+
+    my $start = time();
+    my $answer = Approval::Chat::press($own->port, $button,
+                                       secret => $secret);
+
+    cmp_ok(time() - $start, '<', 3 * slow(), 'answered within three seconds');
+    is($answer->body, '', 'with nothing');
+    ok(wait_for(sub { grep { $_->target eq '/respond/2'
+                             && $_->json->{text} =~ /^Store unavailable/ }
+                      $slack->messages }), 'and told that nothing was done');
+
+    $own->redis->resume;
+
+    ok(wait_for(sub { $own->vote($id, 'approve')->status == 200 }),
+       'nothing was decided, and when it is back it is');
+    is($client->read->status, 200, 'executed');
+    $own->clean;
 }
 
 

@@ -17,6 +17,10 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
     approval_policy p {
         rule env   { match $uri ^/env; require admins; timeout 60s;
                      digest_headers X-Env X-Request-Id X-Api-Key; }
+        rule shown { match $uri ^/shown; match $http_x_cmd ^;
+                     show account $http_x_account;
+                     require admins; timeout 60s; }
+        rule moved { match $uri ^/to; require admins; timeout 60s; }
         rule plain { match $uri ^/plain; require admins; timeout 60s; }
         rule retry { match $uri ^/retry; require admins; timeout 60s;
                      digest_headers X-Try; }
@@ -30,6 +34,8 @@ EOF
             approval_digest_ignore $http_x_try;
             proxy_pass %%UP%%;
         }
+        location /moved { rewrite ^ /to/$http_x_tenant break;
+                          proxy_pass %%UP%%; }
         location /retry/all { approval_digest_ignore off; proxy_pass %%UP%%; }
 EOF
 
@@ -79,6 +85,59 @@ joins('the second of it', 0, env('X-Env' => 'a', 'X-Env' => 'b'),
       env('X-Env' => 'a', 'X-Env' => 'c'));
 joins('the same', 1, env('X-Env' => 'a'), env('x-env' => 'a'));
 joins('any other header', 1, env('X-Other' => 'a'), env('X-Other' => 'b'));
+# what approvers are shown is bound, whatever it comes from
+
+sub shown { [ POST => '/shown', headers => [ @_ ] ] }
+
+my $long = 'x' x 2000;
+
+joins('a shown header', 0, shown('X-Account' => 'a'), shown('X-Account' => 'b'));
+joins('the same of it', 1, shown('X-Account' => $long),
+      shown('X-Account' => $long));
+joins('what of it was cut', 0, shown('X-Account' => $long . 'a'),
+      shown('X-Account' => $long . 'b'));
+joins('what of a matched one was cut', 0, shown('X-Cmd' => $long . 'a'),
+      shown('X-Cmd' => $long . 'b'));
+joins('bytes that are shown escaped', 0, shown('X-Cmd' => "\xff"),
+      shown('X-Cmd' => "\xfe"));
+joins('where a header rewrites the path', 0,
+      [ GET => '/moved', headers => [ 'X-Tenant' => 'a' ] ],
+      [ GET => '/moved', headers => [ 'X-Tenant' => 'b' ] ]);
+
+# ... by the decision: who writes to Redis can lead a request to another's
+
+{
+    my @later = (Prefer => 'respond-async');
+    my %id;
+
+    for my $account ('a', 'b') {
+        $id{$account} = $gw->send(POST => '/shown', headers =>
+            [ 'X-Account' => $account, @later ])->read->header('Approval-Id');
+    }
+
+    isnt($id{b}, $id{a}, 'led away: two actions');
+    is($gw->vote($id{a}, 'approve')->status, 200, 'led away: one is approved');
+
+    for my $key (@{ $gw->redis->cmd(KEYS => 'approval:join:*') }) {
+        $gw->redis->cmd(SET => $key, $id{a}, 'KEEPTTL');
+    }
+
+    $gw->up->clear;
+
+    my $r = $gw->send(POST => '/shown', headers =>
+        [ 'X-Account' => 'b', @later ])->read;
+
+    is($r->status, 503, 'led away: refused');
+    like($r->body, qr/urn:approval:action-lost/, 'led away: its type');
+    is($gw->up->count, 0, 'led away: not forwarded');
+    is($gw->state($id{a}), 'approved', 'led away: the approval is unused');
+
+    is($gw->send(POST => '/shown', headers => [ 'X-Account' => 'a' ])->read
+       ->status, 200, 'led away: it is good for its own');
+
+    $gw->vote($id{b}, 'deny');
+}
+
 joins('an ignored header', 1, env('X-Request-Id' => 'a'),
       env('X-Request-Id' => 'b'));
 

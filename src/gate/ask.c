@@ -246,7 +246,7 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
 
     approval_buf_init(&shown);
 
-    rc = ngx_http_approval_describe_bound(hold->doc, &shown);
+    rc = ngx_http_approval_describe_bound(hold, &shown);
 
     if (rc == NGX_OK) {
         parts[4].data = shown.data;
@@ -268,6 +268,20 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     }
 
     new->policy = rule->policy->hashes;
+
+    /* the decision will say it, too: the store may lead us to another's */
+
+    hold->joins.data = ngx_pstrdup(hold->request->pool, &new->join);
+    hold->joins.len = new->join.len;
+
+    if (hold->joins.data == NULL
+        || json_object_set_new(hold->doc, "join",
+                               json_stringn((char *) hold->joins.data,
+                                            NGX_HTTP_APPROVAL_HASH_LEN))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }
@@ -405,7 +419,7 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
 
     hold->created = reply->created;
     hold->expires = reply->expires;
-    hold->clock = reply->now - ngx_http_approval_now();
+    ngx_http_approval_hold_clock(hold, reply);
     hold->recent = (uint16_t) ngx_min(reply->recent, 65535);
     hold->joined = reply->joined;
     hold->stored = 1;
@@ -513,8 +527,8 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     ngx_http_approval_prefer(hold);
     ngx_http_approval_progress_start(hold);
 
-    ngx_http_approval_hold_wait(hold, hold->expires - hold->clock
-                                      - ngx_http_approval_now());
+    ngx_http_approval_hold_wait(hold, hold->expires
+                                      - ngx_http_approval_hold_now(hold));
 
     ngx_memcpy(hold->watch.id, hold->id, APPROVAL_ID_LEN);
     hold->watch.handler = ngx_http_approval_hold_watch;

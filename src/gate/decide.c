@@ -14,7 +14,7 @@
 
 
 static ngx_uint_t ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
-    json_t *claims);
+    ngx_http_approval_state_e state, json_t *claims);
 static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
@@ -124,7 +124,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 
     rc = ngx_http_approval_decision_read(hold->mcf, hold->id, &digest,
                          &hold->decision,
-                         (ngx_http_approval_now() + hold->clock) / 1000,
+                         ngx_http_approval_hold_now(hold) / 1000,
                          &state, &claims, &err);
 
     if (rc != NGX_OK) {
@@ -137,7 +137,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
      * no authority. The decision stays, for its own.
      */
 
-    if (!ngx_http_approval_hold_owns(hold, claims)) {
+    if (!ngx_http_approval_hold_owns(hold, state, claims)) {
         json_decref(claims);
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
         return;
@@ -160,16 +160,21 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Is it for this requester, by this policy and rule? */
+/*
+ * Is it for this requester, by this policy and rule, and if it lets anything
+ * pass, after its approvers were shown what this request would show?
+ */
 
 static ngx_uint_t
-ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold, json_t *claims)
+ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state, json_t *claims)
 {
-    ngx_str_t  requester, policy, rule;
+    ngx_str_t  requester, policy, rule, shown;
 
     requester = ngx_http_approval_json_get(claims, "sub");
     policy = ngx_http_approval_json_get(claims, "pol");
     rule = ngx_http_approval_json_get(claims, "rul");
+    shown = ngx_http_approval_json_get(claims, "shw");
 
     return approval_people_same(hold->mcf->people,
                                ngx_http_approval_core_str(&requester),
@@ -177,7 +182,9 @@ ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold, json_t *claims)
            && approval_str_eq(ngx_http_approval_core_str(&policy),
                    ngx_http_approval_core_str(&hold->rule->policy->name))
            && approval_str_eq(ngx_http_approval_core_str(&rule),
-                              ngx_http_approval_core_str(&hold->rule->name));
+                              ngx_http_approval_core_str(&hold->rule->name))
+           && (state != NGX_HTTP_APPROVAL_APPROVED
+               || ngx_http_approval_hash_among(&hold->joins, &shown));
 }
 
 
@@ -293,8 +300,8 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
         ngx_http_approval_hold_drop(hold, &hold->decision);
     }
 
-    ngx_http_approval_hold_wait(hold, hold->expires - hold->clock
-                                      - ngx_http_approval_now());
+    ngx_http_approval_hold_wait(hold, hold->expires
+                                      - ngx_http_approval_hold_now(hold));
 }
 
 

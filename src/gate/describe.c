@@ -117,8 +117,8 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
                                      ngx_http_approval_risk_name(rule->risk))
            != NGX_OK
         || ngx_http_approval_set(doc, "summary",
-                                 ngx_http_approval_json_cut(&summary,
-                                           NGX_HTTP_APPROVAL_SHOWN_VALUE))
+                                 ngx_http_approval_describe_seen(hold,
+                                  &summary, NGX_HTTP_APPROVAL_SHOWN_VALUE))
            != NGX_OK
         || ngx_http_approval_set(doc, "require",
                                  ngx_http_approval_describe_require(hold))
@@ -607,7 +607,8 @@ ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
             return NULL;
         }
 
-        return ngx_http_approval_json_cut(&s, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+        return ngx_http_approval_describe_seen(hold, &s,
+                                               NGX_HTTP_APPROVAL_SHOWN_VALUE);
     }
 
     if (masked == NULL) {
@@ -649,32 +650,73 @@ ngx_http_approval_describe_value(void *data, json_t *value)
 }
 
 
-/* What an approver was shown and a retry must repeat, as canonical JSON. */
+/*
+ * A value that an approver is shown, cut where it is long: what does not fit,
+ * and bytes that can only be shown escaped, are bound by hold->seen.
+ */
+
+json_t *
+ngx_http_approval_describe_seen(ngx_http_approval_hold_t *hold,
+    ngx_str_t *value, size_t max)
+{
+    u_char          both[2 * APPROVAL_SHA256_LEN];
+    approval_str_t  text;
+
+    ngx_memcpy(both, hold->seen, APPROVAL_SHA256_LEN);
+
+    text.data = both;
+    text.len = sizeof(both);
+
+    if (approval_sha256(ngx_http_approval_core_str(value),
+                        both + APPROVAL_SHA256_LEN)
+        != APPROVAL_OK
+        || approval_sha256(text, hold->seen) != APPROVAL_OK)
+    {
+        return NULL;
+    }
+
+    return ngx_http_approval_json_cut(value, max);
+}
+
+
+/*
+ * What an approver was shown and a retry must repeat, as canonical JSON; where
+ * headers rewrite the path, it is none of the digest's parts.
+ */
 
 ngx_int_t
-ngx_http_approval_describe_bound(json_t *doc, approval_buf_t *out)
+ngx_http_approval_describe_bound(ngx_http_approval_hold_t *hold,
+    approval_buf_t *out)
 {
-    json_t       *bound;
-    ngx_int_t     rc;
-    ngx_uint_t    i;
+    u_char       seen[2 * APPROVAL_SHA256_LEN];
+    json_t      *bound, *value;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
 
     static const char  *names[] = {
-        "show", "summary", "matched", "on_behalf_of", "policy_digest", NULL
+        "show", "summary", "matched", "on_behalf_of", "policy_digest", "uri",
+        NULL
     };
 
     bound = json_object();
     rc = bound ? NGX_OK : NGX_ERROR;
 
     for (i = 0; rc == NGX_OK && names[i]; i++) {
-        if (json_object_get(doc, names[i])
-            && json_object_set(bound, names[i], json_object_get(doc, names[i]))
-               != 0)
-        {
+        value = json_object_get(hold->doc, names[i]);
+
+        if (value && json_object_set(bound, names[i], value) != 0) {
             rc = NGX_ERROR;
         }
     }
 
-    if (rc == NGX_OK && approval_json_canonical(bound, out) != APPROVAL_OK) {
+    approval_hex_encode(seen, hold->seen, APPROVAL_SHA256_LEN);
+
+    if (rc == NGX_OK
+        && (json_object_set_new(bound, "seen",
+                                json_stringn((char *) seen, sizeof(seen)))
+            != 0
+            || approval_json_canonical(bound, out) != APPROVAL_OK))
+    {
         rc = NGX_ERROR;
     }
 

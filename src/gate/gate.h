@@ -148,6 +148,7 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        requester;
     ngx_str_t                        reason;
     ngx_str_t                        detail;     /* the denier's comment      */
+    ngx_str_t                        joins;      /* MACs over what was shown  */
     ngx_str_t                        remember;   /* evaluated VALUE           */
     ngx_str_t                        grant;      /* that was used: its id     */
     ngx_uint_t                       used;
@@ -156,7 +157,8 @@ struct ngx_http_approval_hold_s {
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
-    int64_t                          clock;      /* Redis' minus ours, ms     */
+    int64_t                          clock;      /* Redis' clock minus
+                                                    ngx_current_msec          */
     ngx_msec_t                       patience;   /* how long to hold, ms      */
     ngx_int_t                        prefer_wait;    /* s; NGX_ERROR: none    */
     time_t                           retry_after;    /* s, 0: as usual        */
@@ -165,6 +167,7 @@ struct ngx_http_approval_hold_s {
 
     u_char                           id[APPROVAL_ID_LEN];
     char                             digest[APPROVAL_DIGEST_LEN];
+    u_char                           seen[APPROVAL_SHA256_LEN];
 
     uint16_t                         recent;
     unsigned                         stored:1;   /* id and times are known    */
@@ -235,7 +238,10 @@ ngx_str_t *ngx_http_approval_bind_name(ngx_http_approval_hold_t *hold,
 json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold);
-ngx_int_t ngx_http_approval_describe_bound(json_t *doc, approval_buf_t *out);
+ngx_int_t ngx_http_approval_describe_bound(ngx_http_approval_hold_t *hold,
+    approval_buf_t *out);
+json_t *ngx_http_approval_describe_seen(ngx_http_approval_hold_t *hold,
+    ngx_str_t *value, size_t max);
 json_t *ngx_http_approval_describe_masked(ngx_http_approval_hold_t *hold);
 
 /* secret.c */
@@ -264,6 +270,9 @@ void ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_state_e next);
 
 int64_t ngx_http_approval_now(void);
+int64_t ngx_http_approval_hold_now(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 
 /* ask.c */
 ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);

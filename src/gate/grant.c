@@ -212,7 +212,7 @@ ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold, ngx_str_t *id)
     json_t   *doc;
     int64_t   now;
 
-    now = ngx_http_approval_now() + hold->clock;
+    now = ngx_http_approval_hold_now(hold);
 
     doc = ngx_http_approval_facts(hold);
 
@@ -258,7 +258,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const char              *err;
     ngx_http_approval_op_t  *op;
 
-    hold->clock = reply->now - ngx_http_approval_now();
+    ngx_http_approval_hold_clock(hold, reply);
 
     if (ngx_http_approval_grant_hashes(hold, buf, &asked) != NGX_OK) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);

@@ -157,6 +157,12 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
         ngx_post_event(r->connection->read, &ngx_posted_events);
 
     } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+
+        /* nothing goes on behind the error that is sent now */
+
+        ngx_http_approval_hold_cleanup(hold);
+        hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
+
         return NGX_ERROR;
     }
 
@@ -183,6 +189,26 @@ ngx_http_approval_now(void)
     tp = ngx_timeofday();
 
     return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
+/*
+ * Redis' clock, by one that nobody sets: when ours is put forward, decisions
+ * are not past their end.
+ */
+
+int64_t
+ngx_http_approval_hold_now(ngx_http_approval_hold_t *hold)
+{
+    return hold->clock + (int64_t) ngx_current_msec;
+}
+
+
+void
+ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    hold->clock = reply->now - (int64_t) ngx_current_msec;
 }
 
 

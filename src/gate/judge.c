@@ -584,8 +584,8 @@ ngx_http_approval_evidence_visit(void *data, approval_str_t name,
 
     rc = key.failed ? -1
                     : json_object_set_new(ctx->found, (char *) key.data,
-                                 ngx_http_approval_json_cut(&text,
-                                           NGX_HTTP_APPROVAL_SHOWN_MATCH));
+                                 ngx_http_approval_describe_seen(ctx->hold,
+                                     &text, NGX_HTTP_APPROVAL_SHOWN_MATCH));
 
     approval_buf_free(&key);
 

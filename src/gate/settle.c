@@ -31,7 +31,7 @@ ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold)
 {
     if (hold->action_state == NGX_HTTP_APPROVAL_PENDING
         && hold->patience < hold->rule->timeout
-        && ngx_http_approval_now() + hold->clock < hold->expires)
+        && ngx_http_approval_hold_now(hold) < hold->expires)
     {
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
         return;
@@ -143,7 +143,7 @@ ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     json_t     *facts, *by;
     ngx_int_t   rc;
 
-    now = (ngx_http_approval_now() + hold->clock) / 1000;
+    now = ngx_http_approval_hold_now(hold) / 1000;
 
     end = now + (state == NGX_HTTP_APPROVAL_APPROVED
                  ? hold->rule->execute_within

@@ -295,6 +295,14 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
+    /* a MAC over all that its approvers were shown */
+
+    value = json_object_get(doc, "join");
+
+    if (json_is_string(value) && json_object_set(claims, "shw", value) != 0) {
+        goto failed;
+    }
+
     /* of a use of a grant: which one, and which use of it */
 
     value = json_object_get(doc, "grant");

@@ -19,6 +19,7 @@ package Approval::Nginx;
 #     start    => 0          only prepare; ->start does it
 #     daemon   => 1          a daemon, as USR2 wants it
 #     stop_timeout => N      seconds QUIT may take, default 60
+#     env      => { NAME => VALUE }   of its processes
 #
 #   In http, conf, raw and files: %%PORT%% %%PORT1%% ... are free ports,
 #   %%PREFIX%% is the prefix, %%MODULE%% the module's file.
@@ -71,7 +72,7 @@ sub new {
     my $self = bless {
         workers => 1, connections => 512, log_level => 'debug', http => '',
         conf => '', module => 1, files => {}, modules_before => [],
-        modules_after => [], start => 1, stop_timeout => 60, %arg,
+        modules_after => [], start => 1, env => {}, stop_timeout => 60, %arg,
     }, $class;
 
     $self->{allow} = [ @{ $arg{allow} // [] } ];
@@ -143,7 +144,8 @@ sub run {
     unshift @cmd, valgrind_cmd($self->prefix) if $ENV{APPROVAL_VALGRIND};
 
     $self->{process} = Approval::Process->start(
-        cmd => \@cmd, env => sanitizer_env(), stderr => $self->path('stderr'));
+        cmd => \@cmd, env => { %{ $self->{env} }, %{ sanitizer_env() } },
+        stderr => $self->path('stderr'));
 
     $self->find_daemon if $self->{daemon};
 }

@@ -325,6 +325,7 @@ void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
 /* forward.c */
 ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_once(ngx_http_request_t *r);
 void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);

@@ -117,6 +117,8 @@ check_pointer(approval_str_t text, json_t *json)
     rc = approval_json_pointer_each(p, json, count, &n);
     must(rc == (n ? APPROVAL_OK : APPROVAL_DECLINED));
 
+    must(!approval_json_pointer_respelled(p, json) || text.len);
+
     masked = approval_json_pointer_mask(p, json, "#");
     must(masked == (text.len ? n : 0));
 

@@ -23,6 +23,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned char  *once, *twice;
     approval_str_t  path;
 
+    (void) approval_path_query_escapes(fuzz_str(data, size));
+
     if (approval_path_ambiguous(fuzz_str(data, size)) != NULL) {
         return 0;
     }

@@ -14,7 +14,7 @@
 # The last line is prove's result, the exit code is prove's.
 #
 #     APPROVAL_BUILD=DIR         where the module is built
-#     APPROVAL_TEST_LIMIT=N      seconds for all tests together, 840; with
+#     APPROVAL_TEST_LIMIT=N      seconds for all tests together, 1200; with
 #                                --asan twice, with --valgrind six times that
 #     APPROVAL_TEST_JOBS=N       test files at once, 2
 
@@ -68,7 +68,7 @@ if [ $mode = valgrind ]; then
     export APPROVAL_VALGRIND=1
 fi
 
-limit=$((${APPROVAL_TEST_LIMIT:-840} * factor))
+limit=$((${APPROVAL_TEST_LIMIT:-1200} * factor))
 
 # in the foreground Ctrl-C still reaches the tests
 

@@ -78,6 +78,9 @@ my $secret = 'whsec_' . encode_base64(substr(canary('channel'), 0, 32), '');
 my $gw = Approval::Gateway->new(log_level => 'info', start => 0);
 
 my $http = <<'EOF_HTTP';
+    approval_policy strict { rule r { match $uri ^/strict/; deny; } }
+    approval_policy p {
+    approval_policy strict { rule r { match $uri ^/strict/; deny; } }
     approval_policy p {
         strict_path off;                 # or an escaped name is refused
         body_limit 64k;
@@ -155,7 +158,8 @@ spew($keys->{secret}, unpack('H*', substr(canary('key'), 0, 16) x 2), "\n");
 
 $gw->ngx->{http} = $gw->conf(
     "$http approval_channel signed { pass /_notify; secret $secret; }",
-    "approval p;\nlocation / { proxy_pass %%UP%%; }\n", 1, '');
+    "approval p;\nlocation / { proxy_pass %%UP%%; }\n"
+    . "location /strict/ { approval strict; proxy_pass %%UP%%; }\n", 1, '');
 $gw->ngx->start;
 
 my $monitor = $gw->redis->client(timeout => 20);
@@ -303,7 +307,7 @@ subtest 'other ends' => sub {
     $answers .= $gw->send(POST => "/brief$query", @how)->read->raw;
     $answers .= $gw->send(POST => "/deny$query", @how)->read->raw;
     $answers .= $gw->send(POST => "/shadow$query", @how)->read->raw;
-    $answers .= $gw->send(POST => "/x//y$query", @how)->read->raw;
+    $answers .= $gw->send(POST => "/strict//y$query", @how)->read->raw;
     $answers .= $gw->send(POST => "/reason$query", body => $json,
                           headers => [@type])->read->raw;
     $answers .= $gw->send(POST => "/x$query", agent => '', @how)->read->raw;

@@ -1,0 +1,166 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# Redis answers with each of its errors, with nothing, or with a lie: what is
+# new is refused, what is held waits, and it goes on when it is over.  And
+# thousands leave at once.
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+
+use Approval::Test;
+use Approval::Gateway;
+use Approval::Proxy;
+
+need_module();
+
+my $gw = Approval::Gateway->new(start => 0, connections => 3000,
+    redis => 'timeout=2s', http => <<'EOF',
+    approval_policy p {
+        rule r     { match $uri ^/held; require admins; timeout 300s; }
+        rule grant { match $uri ^/grant; require admins; timeout 300s;
+                     remember 300s per $uri; }
+    }
+EOF
+    server => 'approval p; location / { proxy_pass %%UP%%; }');
+
+my $ngx = $gw->ngx;
+my $proxy = Approval::Proxy->new($gw->redis->sock);
+
+$ngx->{http} =~ s/approval_redis \S+/'approval_redis ' . $proxy->url/e;
+$ngx->start;
+
+my $n = 0;
+
+
+sub refused {
+    my ($name, $r) = @_;
+
+    is($r->status, 503, "$name: refused");
+    is($r->json->{type}, 'urn:approval:store-unavailable', "$name: and why");
+}
+
+
+sub back {
+    my ($name) = @_;
+
+    my ($client, $id, $target);
+
+    ok(wait_for(sub {
+        if (!$client || $client->answered) {
+            $target = '/held/back' . ++$n;
+            $client = $gw->send(GET => $target);
+        }
+
+        ($id) = grep { ($gw->action($_)->{target} // '') eq $target }
+                $gw->pending;
+
+        return $id;
+    }), "$name: over, the next is held");
+
+    $gw->vote($id, 'deny');
+    is($client->read->status, 403, "$name: and decided");
+}
+
+
+my ($held, $held_id) = $gw->hold(GET => '/held/all');
+
+for my $text ('READONLY You can\'t write against a read only replica.',
+              'LOADING Redis is loading the dataset in memory',
+              'MASTERDOWN Link with MASTER is down',
+              'NOREPLICAS Not enough good replicas to write.',
+              'OOM command not allowed when used memory > maxmemory',
+              'NOAUTH Authentication required.',
+              'WRONGPASS invalid username-password pair',
+              'NOPERM this user has no permissions to run it',
+              'MISCONF Redis is configured to save RDB snapshots',
+              'NOSCRIPT No matching script.',
+              'BUSY Redis is busy running a script.',
+              'ERR unknown command', 'TRYAGAIN later', 'x')
+{
+    my ($name) = split / /, $text;
+    my $mark = $ngx->mark;
+
+    $proxy->error($text);
+    refused($name, $gw->send(GET => '/held/new' . ++$n)->read);
+    $ngx->log_like(qr/redis.*$name/i, "$name: logged with its name",
+                   since => $mark);
+    is(http_get($gw->port, '/free')->status, 200, "$name: others pass");
+    ok(!$held->answered, "$name: the held one waits");
+    $proxy->pass;
+    back($name);
+}
+
+$proxy->silent;
+refused('half open', $gw->send(GET => '/held/new' . ++$n)->read);
+is(http_get($gw->port, '/free')->status, 200, 'half open: others pass');
+ok(!$held->answered, 'half open: the held one waits');
+$proxy->pass;
+back('half open');
+
+$gw->vote($held_id, 'approve');
+is($held->read->status, 200, 'the held one is executed after all');
+is($gw->hits('/held/all'), 1, 'once');
+
+
+# a lie: a grant, but another one than was asked for
+
+{
+    my %grant;
+
+    for my $name (qw(one two)) {
+        my ($client, $id) = $gw->hold(GET => "/grant/$name");
+        $gw->vote($id, 'approve');
+        is($client->read->status, 200, "grant $name is made");
+
+        my $list = http_get($gw->port, '/_approval/grants',
+                            headers => [ 'X-User' => 'alice' ])->json;
+        ($grant{$name}) = map { $_->{id} }
+                          grep { $_->{action_id} eq $id } @{ $list->{grants} };
+    }
+
+    is($gw->send(GET => '/grant/one')->read->status, 200, 'and used');
+
+    my $hits = $gw->hits('/grant/one');
+
+    $proxy->replace($grant{one}, $grant{two});
+
+    my $r = $gw->send(GET => '/grant/one')->read;
+
+    is($r->status, 503, 'another grant than was asked for: refused');
+    is($gw->hits('/grant/one'), $hits, 'and nothing is forwarded');
+    $ngx->log_like(qr/grant $grant{two}, which this request has not asked/,
+                   'and logged');
+    $proxy->pass;
+    is($gw->send(GET => '/grant/two')->read->status, 200,
+       'whose that grant is may use it all the same');
+}
+
+
+# thousands leave at once: nothing is left in CLOSE_WAIT
+
+{
+    my @many = map { $gw->send(GET => "/held/many/$_") } 1 .. 1000;
+
+    ok(wait_for(sub { (my @open = $gw->pending) == 1000 }), 'a thousand wait');
+
+    $_ % 2 ? $many[$_]->close : $many[$_]->reset for 0 .. $#many;
+
+    ok(wait_for(sub {
+        http_get($gw->port, '/_status')->body =~ /Writing: 1 /
+    }), 'and leave at once');
+
+    my $port = sprintf(':%04X', $gw->port);
+    my @waiting = grep { /^\s*\d+: \S+$port \S+ 08 / }
+                  split /^/, slurp('/proc/net/tcp');
+
+    is(scalar @waiting, 0, 'no connection is left half closed');
+    is(http_get($gw->port, '/free')->status, 200, 'others are served');
+
+    my @open = $gw->pending;
+    is(scalar @open, 1000, 'their actions stay open');
+    $gw->redis->cmd('FLUSHALL');
+}
+
+done_testing;

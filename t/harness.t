@@ -399,6 +399,16 @@ ok($status, 'fails: a request hangs');
 like($output, qr/did not end; workers left: \d/, 'and says so');
 
 
+($status, $output) = run_test(<<'EOF');
+my $redis = Approval::Redis->new(all_end => 1);
+$redis->cmd(SET => 'ends', 1, EX => 60);
+$redis->cmd(SET => 'planted', 1);
+done_testing;
+EOF
+ok($status, 'fails: a key without TTL is left');
+like($output, qr/^# planted$/m, 'and says which');
+
+
 # nothing outlives a test, however it ends
 
 my $leave = <<'EOF';

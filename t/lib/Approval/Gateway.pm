@@ -57,7 +57,7 @@ sub new {
     $self->{redis_is} = delete $arg{redis} // 'timeout=10s';
 
     $self->{keys} = make_keys($self->{dir});
-    $self->{redis} = Approval::Redis->new;
+    $self->{redis} = Approval::Redis->new(all_end => 1);
     $self->{hook} = Approval::Receiver->new;
     $self->{up} = Approval::Upstream->new(
         ref $up eq 'CODE' ? (code => $up) : $up ? (answers => $up) : ());

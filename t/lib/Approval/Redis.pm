@@ -10,6 +10,7 @@ package Approval::Redis;
 #     conf => TEXT      more lines for redis.conf ("user bot on >x ~* +@all")
 #     persist => 1      keep the data over stop and start (not over kill)
 #     start => 0        only prepare
+#     all_end => 1      a test at the end: each key that is left has a TTL
 #
 #   ->url ->tcp_url     for approval_redis: unix:/path, redis://127.0.0.1:port
 #   ->sock ->port ->dir ->pid
@@ -26,6 +27,8 @@ package Approval::Redis;
 
 use strict;
 use warnings;
+
+use Test::More ();
 
 use Approval::Process;
 
@@ -220,7 +223,30 @@ sub restart {
 }
 
 
-sub finish { $_[0]->stop }
+sub finish {
+    my ($self) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 2;
+
+    $self->check_ends if $self->{all_end} && $self->{process}->alive;
+    $self->stop;
+}
+
+
+# what is frozen for ever is meant to stay
+
+sub check_ends {
+    my ($self) = @_;
+
+    $self->resume;
+
+    my @left = grep { $_ ne 'approval:frozen' } $self->keys_without_ttl;
+
+    Test::More::ok(!@left, 'each key that is left in Redis has a TTL')
+        or Test::More::diag("@left");
+}
+
+
 
 sub abandon { $_[0]->stop }
 

@@ -440,12 +440,12 @@ ngx_http_approval_check_base_url(ngx_conf_t *cf,
     ngx_str_t  *url;
 
     if (mcf->base_url == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "rule \"%V\" notifies approvers, but there is no "
-                      "\"approval_base_url\" for its links: add it to the "
-                      "http block in %s:%ui",
+                      "\"approval_base_url\": its messages have no links, "
+                      "until you add it to the http block, in %s:%ui",
                       &rule->name, rule->conf_file, rule->conf_line);
-        return NGX_CONF_ERROR;
+        return NGX_CONF_OK;
     }
 
     url = &mcf->base_url->value;

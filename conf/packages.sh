@@ -16,6 +16,7 @@ build="nginx nginx-dev gcc libc6-dev make dpkg-dev libcurl4-openssl-dev
 run="nginx redis-server openssl curl perl"
 test="chromium chromium-driver libnginx-mod-nchan"
 memcheck="valgrind"
+bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"
 
 # another node brings an npm of its own, and Debian's does not fit to it
@@ -34,6 +35,7 @@ for group in "${@:-build}"; do
         run)       names="$names $run" ;;
         test)      names="$names $run $test" ;;
         memcheck)  names="$names $memcheck" ;;
+        bench)     names="$names $run $memcheck $bench" ;;
         mcp)       names="$names $mcp" ;;
         *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
     esac

@@ -44,6 +44,13 @@ END
 my ($port, $port1) = ($tls->port, $tls->port(1));
 my $common = 'retries 0; timeout 20s; backoff 50ms 100ms;';
 
+# nobody gets as far as a connection here: its queue is full
+
+my $deaf = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
+    or die "listen: $!";
+my @queue = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', Blocking => 0,
+                                        PeerPort => $deaf->sockport) } 1 .. 4;
+
 my %channel = (
     named   => "url http://hook.test:@{[ $up->port ]}/named;",
     nobody  => "url http://nobody.test:@{[ $up->port ]}/nobody;",
@@ -60,9 +67,12 @@ my %channel = (
                . " trusted_certificate $dir/ca.crt;"
                . " certificate $dir/client.crt;"
                . " certificate_key $dir/client.key;",
+    deaf    => "url http://127.0.0.1:@{[ $deaf->sockport ]}/deaf;",
 );
 
-my $channels = join('', map { "approval_channel $_ { $channel{$_} $common }\n" }
+my $channels = join('', map { my $how = $common;
+                              $how =~ s/20s/1s/ if $_ eq 'deaf';
+                              "approval_channel $_ { $channel{$_} $how }\n" }
                         sort keys %channel);
 my $rules = join('', map { "rule $_ { match \$uri /$_; action a; require admins;"
                            . " timeout 60s; notify $_; }\n" }
@@ -85,6 +95,7 @@ missed(slow => qr/the resolver did not answer/);
 missed(unknown => qr/certificate/);
 missed(other => qr/certificate/);
 missed(nocert => qr/status 400/);
+missed(deaf => qr/time/);
 
 refusals();
 

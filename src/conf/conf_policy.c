@@ -240,6 +240,7 @@ ngx_http_approval_policy_letters(ngx_http_approval_policy_t *policy)
 
     for (i = 0; i < policy->judged_headers->nelts; i++) {
         policy->letters |= (uint32_t) 1 << (names[i].data[0] & 31);
+        policy->lengths |= (uint64_t) 1 << (names[i].len & 63);
 
         /* the same header to some, see ngx_http_approval_header_is() */
 

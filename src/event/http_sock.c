@@ -163,7 +163,11 @@ ngx_http_approval_sock_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
 }
 
 
-/* The descriptor is open, and stays so: only the watch ends. */
+/*
+ * Only the watch ends. The descriptor is open and stays so, unless curl gave up
+ * while it connected: such a socket it closes before it says so, and epoll has
+ * forgotten it.
+ */
 
 static void
 ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock)
@@ -171,6 +175,11 @@ ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock)
     ngx_connection_t  *c;
 
     c = sock->connection;
+
+    if (fcntl(c->fd, F_GETFD) == -1) {
+        c->read->active = 0;
+        c->write->active = 0;
+    }
 
     (void) ngx_http_approval_sock_want(c->read, NGX_READ_EVENT, 0);
     (void) ngx_http_approval_sock_want(c->write, NGX_WRITE_EVENT, 0);

@@ -13,49 +13,35 @@
 #include "core/path.h"
 
 
-static inline ngx_uint_t ngx_http_approval_headers_plain(
-    ngx_http_request_t *r, ngx_http_approval_policy_t *policy);
-static inline ngx_uint_t ngx_http_approval_header_plain(ngx_table_elt_t *h);
-static ngx_uint_t ngx_http_approval_header_judged(ngx_table_elt_t *h,
+static ngx_uint_t ngx_http_approval_unconcerned_judged(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy) __attribute__((noinline));
+static ngx_inline ngx_uint_t ngx_http_approval_unconcerned_rules(
+    ngx_http_request_t *r, ngx_http_approval_policy_t *policy);
+static ngx_inline ngx_uint_t ngx_http_approval_header_plain(
+    ngx_table_elt_t *h);
+static ngx_uint_t ngx_http_approval_header_judged(ngx_table_elt_t *h,
+    ngx_http_approval_policy_t *policy);
 
 
 ngx_uint_t
 ngx_http_approval_unconcerned(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy)
 {
+    uint32_t          letters;
+    uint64_t          lengths;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *last;
+
     if (policy->def != NGX_HTTP_APPROVAL_ALLOW
         || r->internal || r->complex_uri || r->quoted_uri || r->schema_start
         || (policy->judges_query && r->args.len)
-        || !approval_path_plain(ngx_http_approval_core_str(&r->unparsed_uri))
-        || !ngx_http_approval_headers_plain(r, policy))
+        || !approval_path_plain(ngx_http_approval_core_str(&r->unparsed_uri)))
     {
         return 0;
     }
 
-    if (policy->by_uri) {
-        return approval_match_none(policy->match,
-                                   ngx_http_approval_core_str(&r->method_name),
-                                   ngx_http_approval_core_str(&r->uri));
-    }
-
-    return ngx_http_approval_judge_none(r, policy);
-}
-
-
-/* Of those that the policy looks at there may be one. */
-
-static inline ngx_uint_t
-ngx_http_approval_headers_plain(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy)
-{
-    uint32_t          letters;
-    ngx_uint_t        judged;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *last;
-
-    judged = 0;
     letters = policy->letters;
+    lengths = policy->lengths;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
 
@@ -72,22 +58,65 @@ ngx_http_approval_headers_plain(ngx_http_request_t *r,
                 return 0;
             }
 
-            if (policy->judged_headers
-                && ngx_http_approval_header_judged(h, policy)
-                && judged++)
-            {
-                return 0;
+            /* nothing is called in here: that would cost all others, too */
+
+            if (lengths >> (h->key.len & 63) & 1) {
+                return ngx_http_approval_unconcerned_judged(r, policy);
             }
         }
     }
 
-    return 1;
+    return ngx_http_approval_unconcerned_rules(r, policy);
+}
+
+
+/* Of the headers that the policy looks at there may be one. */
+
+static ngx_uint_t
+ngx_http_approval_unconcerned_judged(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy)
+{
+    ngx_uint_t        i, judged;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    judged = 0;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (!ngx_http_approval_header_plain(&h[i])) {
+                return 0;
+            }
+
+            judged += ngx_http_approval_header_judged(&h[i], policy);
+        }
+    }
+
+    return judged < 2 && ngx_http_approval_unconcerned_rules(r, policy);
+}
+
+
+static ngx_inline ngx_uint_t
+ngx_http_approval_unconcerned_rules(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy)
+{
+    if (policy->by_uri) {
+        return approval_match_none(policy->match,
+                                   ngx_http_approval_core_str(&r->method_name),
+                                   ngx_http_approval_core_str(&r->uri));
+    }
+
+    return ngx_http_approval_judge_none(r, policy);
 }
 
 
 /* Neither one of ours, nor like "X-HTTP-Method-Override" or "X-Original-URL" */
 
-static inline ngx_uint_t
+static ngx_inline ngx_uint_t
 ngx_http_approval_header_plain(ngx_table_elt_t *h)
 {
     u_char  *p;

@@ -141,6 +141,7 @@ struct ngx_http_approval_policy_s {
     ngx_array_t                   *judged_args; /* the same, by $arg_NAME     */
     uint32_t                       letters;     /* that headers of interest
                                                    begin with, & 31           */
+    uint64_t                       lengths;     /* of judged headers, & 63    */
     ngx_str_t                      hashes;      /* of its name, in the store;
                                                    where it requires          */
     unsigned                       judges:1;    /* something is not allowed   */

@@ -3,13 +3,13 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # Measures what the specification promises, each figure beside what it is
-# compared with, in one run on one machine: instructions a request of no
-# concern (callgrind), memory of a held request, bytes of a pending action in
-# Redis, intake, and the time from a decision to the response.
+# compared with, in one run on one machine, and ends with a table: what, the
+# target, what was measured, whether it is met.
 #
-#   t/bench/run.sh [ungated|hold|wake]...      default: all
+#   t/bench/run.sh [ungated|hold|wake|calm]...      default: all
 #
-# Needs what t/run.sh installs, and valgrind. Nothing here is a test.
+# Needs "sh conf/packages.sh build test memcheck bench"; nodejs, if it is there,
+# is a peer as well. Nothing here is a test, and it takes some minutes.
 
 set -eu
 
@@ -19,6 +19,18 @@ export APPROVAL_BUILD=${APPROVAL_BUILD:-$PWD/.build}
 
 bash conf/build.sh "$APPROVAL_BUILD" >/dev/null
 
-for bench in ${@:-ungated hold wake}; do
-    perl -It/lib "t/bench/$bench.pl"
+figures=$(mktemp)
+trap 'rm -f "$figures"' EXIT
+
+for bench in ${@:-ungated hold wake calm}; do
+    perl -It/lib -It/bench "t/bench/$bench.pl" | grep -v '^ok \|^1\.\.' \
+        | tee -a "$figures" | grep -v '^figure' || :
 done
+
+echo
+
+awk -F '\t' '
+    BEGIN     { format = "%-68s %-20s %10s  %s\n"
+                printf format, "what", "target", "measured", "" }
+    /^figure/ { printf format, $2, $3, $4, $5 }
+' "$figures"

@@ -16,8 +16,9 @@ BEGIN { $ENV{APPROVAL_TEST_TIMEOUT} //= 3600 }
 
 use strict;
 use warnings;
-use lib 't/lib';
+use lib 't/lib', 't/bench';
 use Approval::Test;
+use Bench;
 use IO::Socket::INET;
 
 my $layouts = $ENV{LAYOUTS} // 3;
@@ -37,7 +38,7 @@ mkdir "$dir/html/static";
 mkdir "$dir/html/static/page";
 spew("$dir/html/static/page/index.html", 'x' x 1024);
 
-my $upstream = Approval::Nginx->new(http => <<'EOF');
+my $upstream = Approval::Nginx->new(module => 0, http => <<'EOF');
     access_log off; keepalive_requests 1000000000;
     server { listen 127.0.0.1:%%PORT%%; location / { empty_gif; } }
 EOF
@@ -78,6 +79,14 @@ for my $workload (sort { $b cmp $a } grep { /$only/ } keys %content) {
                . "ours %5.0f, %+6.2f %%\n", $workload, $name, $each{total},
                100 * ($each{total} / $plain{total} - 1), $own,
                100 * $own / $plain{total};
+
+        my $most = $name =~ /^10 / ? 1 : $name =~ /^1000/ ? 3 : next;
+
+        figure("$workload, $name: instructions over plain, all", "<= +$most %",
+               sprintf('%+.2f %%', 100 * ($each{total} / $plain{total} - 1)),
+               $each{total} <= $plain{total} * (1 + $most / 100));
+        figure('  the module\'s and the phases\' only', '-',
+               sprintf('%+.2f %%', 100 * $own / $plain{total}));
     }
 }
 
@@ -183,7 +192,7 @@ sub answer {
 sub parse {
     my ($file) = @_;
 
-    my %sum = (total => 0, phases => 0);
+    my %sum = (total => 0, module => 0, phases => 0);
     my ($ob, $fn, $skip, %name) = ('', '');
 
     for (split /\n/, slurp($file)) {
@@ -205,9 +214,4 @@ sub parse {
     }
 
     return \%sum;
-}
-
-
-sub median {
-    return (sort { $a <=> $b } @_)[ $#_ / 2 ];
 }

@@ -152,10 +152,10 @@ is($gw->hits('/held/all'), 1, 'once');
     }), 'and leave at once');
 
     my $port = sprintf(':%04X', $gw->port);
-    my @waiting = grep { /^\s*\d+: \S+$port \S+ 08 / }
-                  split /^/, slurp('/proc/net/tcp');
-
-    is(scalar @waiting, 0, 'no connection is left half closed');
+    ok(wait_for(sub {
+        !grep { /^\s*\d+: \S+$port \S+ 08 / }
+              split /^/, slurp('/proc/net/tcp');
+    }), 'no connection is left half closed');
     is(http_get($gw->port, '/free')->status, 200, 'others are served');
 
     my @open = $gw->pending;

@@ -80,8 +80,6 @@ my $gw = Approval::Gateway->new(log_level => 'info', start => 0);
 my $http = <<'EOF_HTTP';
     approval_policy strict { rule r { match $uri ^/strict/; deny; } }
     approval_policy p {
-    approval_policy strict { rule r { match $uri ^/strict/; deny; } }
-    approval_policy p {
         strict_path off;                 # or an escaped name is refused
         body_limit 64k;
         rule shadow { match $uri ^/shadow; deny; mode shadow;

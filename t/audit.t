@@ -162,6 +162,22 @@ subtest 'records' => sub {
     like($out, qr/executed +status 200/, 'what happened');
     like($out, qr/^verified/m, 'and that it holds');
 
+    my $last = $gw->up->last;
+    my $message = decode_json($gw->hook->last->body)->{data};
+
+    for my $known ($last->header('Approval-Receipt'),
+                   $last->header('Approval-Digest'), $message->{id},
+                   $message->{links}{action})
+    {
+        ($rc, $out) = run('show', $known, $file, $key);
+        is($rc, 0, 'show ' . substr($known, 0, 50));
+        like($out, qr/^action $id\n.*voted +alice: approve/s, 'the same');
+    }
+
+    for my $known ('sha256:' . '0' x 64, 'eyJ.x.y', 'none') {
+        is((run('show', $known, $file))[0], 2, "show $known");
+    }
+
     ($rc, $out) = run('show', '0' x 32, $file);
     is($rc, 2, 'show of an action that is not there');
 

@@ -117,6 +117,20 @@ sub asks {
     isnt($claims->{dig}, $action->{digest}, 'which is another');
 
     ok(wait_for(sub { (my @e = $gw->audit('executed')) == 2 }), 'both on record');
+
+    # who signed off on it? by whatever is known of the later request
+
+    for my $known ($id, $grant->{id}, map { $gw->up->last->header($_) }
+                   qw(Approval-Id Approval-Digest Approval-Receipt))
+    {
+        my $tool = build_dir() . '/approval-audit';
+        my $file = $gw->ngx->path('audit.jsonl');
+        my $told = `$tool show $known $file`;
+
+        like($told, qr/^action $id\n.*voted +alice: approve.*executed/s,
+             'show ' . substr($known, 0, 40));
+    }
+
     my @used = grep { $_->{grant} } $gw->audit;
     is_deeply([ map { $_->{type} } @used ], [ qw(approved executed) ],
               'its use: approved and executed');

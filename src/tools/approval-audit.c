@@ -14,14 +14,16 @@
 
 static const char  usage[] =
 "usage: approval-audit verify FILE... --key PUB.pem [--heads FILE] [-q]\n"
-"       approval-audit show ACTION FILE... [--key PUB.pem] [--heads FILE]\n"
+"       approval-audit show ID FILE... [--key PUB.pem] [--heads FILE]\n"
 "       approval-audit export FILE... --key PUB.pem [--since TIME]\n"
 "                      [--until TIME] [--action ID] [--limit N]\n"
 "                      [--format jsonl|csv]\n"
 "       approval-audit check EXCERPT... --key PUB.pem\n"
 "\n"
 "  verify   do the files hold? names file, line and reason of each finding\n"
-"  show     the story of one action: who asked, who signed off, what happened\n"
+"  show     the story of one action: who asked, who signed off, what happened;\n"
+"           by the id of the action (access log, messages, Approval-Id) or of\n"
+"           a grant, a digest (Approval-Digest), a link or an Approval-Receipt\n"
 "  export   records with the proof that they belong to the log, on stdout\n"
 "  check    does such an excerpt (jsonl) hold?\n"
 "\n"

@@ -22,6 +22,7 @@ typedef struct {
 } story_t;
 
 
+static int show_action(approval_options_t *o, const char *id);
 static int show_collect(approval_options_t *o, story_t *story,
     approval_verify_t *v);
 static int show_add(story_t *story, approval_entry_t *entry);
@@ -35,6 +36,53 @@ static void show_member(json_t *event, const char *name, const char *label);
 int
 approval_command_show(approval_options_t *o)
 {
+    int      rc, worst;
+    size_t   i;
+    json_t  *ids, *id;
+
+    if (o->nfiles < 2) {
+        fputs("usage: approval-audit show ID FILE... [--key PUB.pem]\n"
+              "ID is that of an action or a grant, a digest (sha256:...), a "
+              "link, or a receipt\n", stderr);
+        return APPROVAL_EXIT_USAGE;
+    }
+
+    ids = approval_find(o, o->files[0]);
+
+    if (ids == NULL) {
+        return APPROVAL_EXIT_USAGE;
+    }
+
+    worst = APPROVAL_EXIT_OK;
+
+    if (json_array_size(ids) == 0) {
+        printf("%s: not in these files\n", o->files[0]);
+        worst = APPROVAL_EXIT_INCOMPLETE;
+    }
+
+    json_array_foreach(ids, i, id) {
+        rc = show_action(o, json_string_value(id));
+
+        if (rc == APPROVAL_EXIT_USAGE || worst == APPROVAL_EXIT_OK
+            || rc == APPROVAL_EXIT_TAMPERED)
+        {
+            worst = rc;
+        }
+
+        if (rc == APPROVAL_EXIT_USAGE) {
+            break;
+        }
+    }
+
+    json_decref(ids);
+
+    return worst;
+}
+
+
+static int
+show_action(approval_options_t *o, const char *id)
+{
     int                 rc;
     size_t              i;
     json_t             *event;
@@ -42,14 +90,8 @@ approval_command_show(approval_options_t *o)
     approval_verify_t  *v;
     approval_teller_t   teller;
 
-    if (o->nfiles < 2 || !approval_id_valid(approval_str(o->files[0]))) {
-        fputs("usage: approval-audit show ACTION FILE... [--key PUB.pem]\n"
-              "ACTION is the 32 hex digits of Approval-Id\n", stderr);
-        return APPROVAL_EXIT_USAGE;
-    }
-
     memset(&story, 0, sizeof(story));
-    story.id = o->files[0];
+    story.id = id;
     story.records = json_array();
 
     teller.out = o->nkeys ? stderr : NULL;
@@ -62,10 +104,6 @@ approval_command_show(approval_options_t *o)
         || show_collect(o, &story, v) != 0)
     {
         rc = APPROVAL_EXIT_USAGE;
-
-    } else if (json_array_size(story.records) == 0) {
-        printf("action %s: not in these files\n", story.id);
-        rc = APPROVAL_EXIT_INCOMPLETE;
 
     } else {
         printf("action %s\n", story.id);

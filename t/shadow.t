@@ -38,6 +38,7 @@ EOF
 }
 
 my $server = <<'EOF';
+    client_max_body_size 4m;
     approval p;
     location / { proxy_pass %%UP%%; }
     location /again { rewrite ^/again/(.*)$ /again-$1 last;
@@ -259,6 +260,36 @@ $shadow->redis->stop;
 is($shadow->send(DELETE => '/tables/z')->read->status, 200,
    'the store is away');
 is(report()->status, 503, 'and so is the report');
+
+# A policy that enforces nothing stops nothing: neither what rules cannot read,
+# nor anything else where the trail cannot be written
+
+my @odd = (
+    [ 'ambiguous-path', GET => '/a//b' ],
+    [ 'override-header', GET => '/x',
+      headers => [ 'X-HTTP-Method-Override' => 'DELETE' ] ],
+    [ 'body-unreadable', POST => '/pay', headers => $json, body => '{"a":' ],
+    [ 'body-too-large', POST => '/pay', headers => $json,
+      body => encode_json({ amount => 1, x => 'x' x 1_100_000 }) ],
+    [ 'body-unreadable', POST => '/pay', body => '{}',
+      headers => [ @$json, 'Content-Encoding' => 'gzip' ] ],
+);
+
+for my $case (@odd) {
+    my ($type, @request) = @$case;
+
+    my $enforced = $enforce->send(@request)->read;
+    is($enforced->json->{type}, "urn:approval:$type", "$type: enforced");
+
+    my $before = () = $shadow->audit('refused');
+    my $passed = $shadow->send(@request)->read;
+    is($passed->status, 200, "$type: in shadow it passes");
+
+    my @refused = $shadow->audit('refused');
+    is(@refused - $before, 1, "$type: and is on record");
+    is($refused[-1]{refusal}, "urn:approval:$type", "$type: as what it is");
+    is($refused[-1]{mode}, 'shadow', "$type: in shadow");
+}
 
 $enforce->clean('shadow');
 done_testing;

@@ -157,7 +157,7 @@ static ngx_int_t
 ngx_http_approval_policy_finish(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy)
 {
-    ngx_uint_t                  i, judges;
+    ngx_uint_t                  i, judges, enforces;
     ngx_http_approval_rule_t  **rules;
 
     if (policy->body_limit == 0) {
@@ -176,6 +176,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     }
 
     judges = (policy->def == NGX_HTTP_APPROVAL_DENY);
+    enforces = judges;
     rules = policy->rules.elts;
 
     for (i = 0; i < policy->rules.nelts; i++) {
@@ -185,6 +186,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
 
         if (rules[i]->outcome != NGX_HTTP_APPROVAL_ALLOW) {
             judges = 1;
+            enforces |= (rules[i]->mode != NGX_HTTP_APPROVAL_SHADOW);
         }
 
         policy->mcp |= rules[i]->mcp;
@@ -208,6 +210,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
 
     policy->by_uri = approval_match_by_uri(policy->match);
     policy->judges = judges;
+    policy->shadow = (judges && !enforces);
     policy->judges_path &= judges;
     policy->judges_query &= judges;
 

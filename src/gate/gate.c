@@ -205,11 +205,7 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     }
 
     if (verdict->rule && verdict->rule->mode == NGX_HTTP_APPROVAL_SHADOW) {
-        if (ngx_http_approval_shadow(r, lcf, verdict->rule) != NGX_OK) {
-            return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
-                                              NGX_HTTP_APPROVAL_REFUSE_AUDIT,
-                                              NULL);
-        }
+        ngx_http_approval_shadow(r, lcf, verdict->rule);
 
         /* a redirect must not count it twice */
 
@@ -422,7 +418,10 @@ ngx_http_approval_passed_rule(ngx_http_request_t *r,
 }
 
 
-/* Refuses from within a phase, and leaves a hold behind for the variables. */
+/*
+ * Refuses from within a phase, and leaves a hold behind for the variables.  A
+ * policy that enforces nothing stops nothing.
+ */
 
 static ngx_int_t
 ngx_http_approval_gate_refuse(ngx_http_request_t *r,
@@ -443,6 +442,15 @@ ngx_http_approval_gate_refuse(ngx_http_request_t *r,
 
     if (hold->rule == NULL) {
         hold->rule = rule;
+    }
+
+    if (lcf->policy->shadow && refusal != NGX_HTTP_APPROVAL_REFUSE_INTERNAL) {
+        ngx_http_approval_refuse_shadow(r, hold, refusal, detail);
+
+        hold->state = NGX_HTTP_APPROVAL_HOLD_PASSED;
+        ngx_http_approval_body_free(hold);
+
+        return NGX_DECLINED;
     }
 
     ngx_http_finalize_request(r, ngx_http_approval_refuse(r, hold, refusal,

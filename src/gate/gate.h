@@ -249,7 +249,7 @@ ngx_uint_t ngx_http_approval_secret_text(ngx_http_approval_hold_t *hold,
     ngx_str_t *text);
 
 /* shadow.c */
-ngx_int_t ngx_http_approval_shadow(ngx_http_request_t *r,
+void ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
 
 /* identify.c: NGX_DECLINED: *refusal says why not. */
@@ -381,6 +381,11 @@ ngx_uint_t ngx_http_approval_progress_status(ngx_http_approval_hold_t *hold);
 
 /* reply.c: sends the refusal; the rc to finalize the request with */
 ngx_int_t ngx_http_approval_refuse(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e refusal,
+    const char *detail);
+
+/* what would have been refused is only recorded */
+void ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e refusal,
     const char *detail);
 

@@ -29,7 +29,7 @@ static ngx_int_t ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
     const char *detail);
 static void ngx_http_approval_refuse_record(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
-    const char *detail);
+    const char *detail, const char *mode);
 static json_t *ngx_http_approval_refuse_extra(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold,
@@ -187,7 +187,7 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     }
 
     if (!hold->stored) {
-        ngx_http_approval_refuse_record(r, hold, refusal, detail);
+        ngx_http_approval_refuse_record(r, hold, refusal, detail, NULL);
     }
 
     ngx_http_approval_count_refused(hold->mcf,
@@ -374,17 +374,30 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
 }
 
 
+void
+ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e which,
+    const char *detail)
+{
+    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
+
+    ngx_http_approval_refuse_record(r, hold, &ngx_http_approval_refusals[which],
+                                    detail, "shadow");
+}
+
+
 /* Refused before there was an action: the trail knows of it all the same. */
 
 static void
 ngx_http_approval_refuse_record(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
-    const char *detail)
+    const char *detail, const char *mode)
 {
     json_t  *facts;
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "request refused by approval policy \"%V\": %s%s%s",
+                  "request %srefused by approval policy \"%V\": %s%s%s",
+                  mode ? "not held up, but would be " : "",
                   &hold->lcf->policy->name, refusal->title,
                   detail ? ": " : "", detail ? detail : "");
 
@@ -398,7 +411,8 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
         != 0
         || json_object_set_new(facts, "why",
                                json_string(detail ? detail : refusal->title))
-           != 0)
+           != 0
+        || (mode && json_object_set_new(facts, "mode", json_string(mode)) != 0))
     {
         json_decref(facts);
         return;

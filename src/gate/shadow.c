@@ -20,7 +20,9 @@ static ngx_int_t ngx_http_approval_shadow_audit(ngx_http_request_t *r,
     ngx_str_t *requester, const char *outcome);
 
 
-ngx_int_t
+/* It stops nobody, also where it cannot be recorded. */
+
+void
 ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule)
 {
@@ -32,19 +34,22 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    outcome = "held";
 
     if (ngx_http_approval_shadow_outcome(r, lcf, rule, &requester, &outcome)
         != NGX_OK
         || ngx_http_approval_shadow_audit(r, mcf, rule, &requester, outcome)
            != NGX_OK)
     {
-        return NGX_ERROR;
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "request that rule \"%V\" in shadow mode concerns passed "
+                      "without a record", &rule->name);
     }
 
     ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
 
     if (mcf->store == NULL) {
-        return NGX_OK;
+        return;
     }
 
     approval_buf_init(&sealed);
@@ -61,8 +66,6 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
     }
 
     approval_buf_free(&sealed);
-
-    return NGX_OK;
 }
 
 

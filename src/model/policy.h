@@ -144,6 +144,8 @@ struct ngx_http_approval_policy_s {
     uint64_t                       lengths;     /* of judged headers, & 63    */
     ngx_str_t                      hashes;      /* of its name, in the store;
                                                    where it requires          */
+    unsigned                       shadow:1;    /* nothing is enforced: what
+                                                   it refuses passes, too    */
     unsigned                       judges:1;    /* something is not allowed   */
     unsigned                       judges_path:1;   /* ... and a rule is on
                                                        the path               */

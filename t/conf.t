@@ -720,6 +720,12 @@ EOF_HTTP
         location /api {
             approval_api approver=$http_x_user;
             limit_except GET { allow all; }
+            location /api/nested { proxy_pass %%UP%%; }
+        }
+        location /metrics {
+            approval_metrics;
+            if ($http_x_if) { set $x 1; }
+            location /metrics/nested { proxy_pass %%UP%%; }
         }
         location /ifapi {
             approval_api approver=$http_x_user;
@@ -746,6 +752,10 @@ EOF_SERVER
             [GET => '/if/y?if=1', 200], [DELETE => '/if/y?if=1', 'p'],
             [GET => '/limit', 200], [DELETE => '/limit', 'p'],
             [GET => '/api/actions', 200], [POST => '/api/actions', 405],
+            [GET => '/api/nested', 200], [DELETE => '/api/nested', 'p'],
+            [GET => '/metrics', 200], [DELETE => '/metrics', 405],
+            [DELETE => '/metrics', 405, 1],
+            [GET => '/metrics/nested', 200], [DELETE => '/metrics/nested', 'p'],
             [GET => '/ifapi/actions', 200], [GET => '/ifapi/actions', 200, 1];
 };
 

@@ -123,10 +123,14 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_APPROVAL_PROGRESS);
     ngx_conf_merge_ptr_value(conf->ignore, prev->ignore, NULL);
 
-    /* The approvers' side is never gated: a vote must not wait for a vote. */
+    /*
+     * The approvers' side is never gated: a vote must not wait for a vote.
+     * Locations inside it are, by the policy that they inherit past it.
+     */
 
-    if (conf->api) {
-        ngx_str_set(&conf->name, "off");
+    if (conf->api || conf->metrics) {
+        conf->policy = NULL;
+        return NGX_CONF_OK;
     }
 
     if (ngx_http_approval_conf_resolve(cf, conf) != NGX_OK) {
@@ -163,7 +167,13 @@ ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (!clcf->noname || !prev->api) {
+    if (!clcf->noname) {
+        return;
+    }
+
+    conf->metrics = prev->metrics;
+
+    if (!prev->api) {
         return;
     }
 

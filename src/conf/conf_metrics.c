@@ -141,7 +141,5 @@ ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    ngx_str_set(&conf->name, "off");
-
     return NGX_CONF_OK;
 }

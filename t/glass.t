@@ -17,6 +17,8 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
     approval_policy p {
         rule r { match $uri ^/r; require 2 of admins; timeout 60s;
                  break_glass oncall; }
+        rule long { match $uri ^/long; require 2 of admins; timeout 60s;
+                    break_glass oncall; remember 60s per $uri; }
         rule plain { match $uri ^/plain; require 2 of admins; timeout 60s; }
     }
 EOF
@@ -98,6 +100,20 @@ sub page {
     is($gw->vote($id, 'deny', '', 'bob')->status, 200, 'denied');
     is($client->read->status, 403, 'by another');
     is(glass($id, 'olga')->status, 409, 'then the glass is too late');
+}
+
+{
+    my ($client, $id) = $gw->hold(POST => '/long');
+    is(glass($id, 'olga')->status, 200, 'where approvals are remembered');
+    is($client->read->status, 200, 'executed');
+
+    ($client, $id) = $gw->hold(POST => '/long');
+    ok($id, 'this one is not');
+    $gw->vote($id, 'approve', '', 'bob');
+    is(glass($id, 'alice')->status, 200, 'the vote that completes the quorum');
+    is($client->read->status, 200, 'executed');
+    is($gw->send(POST => '/long')->read->status, 200,
+       'is, glass or not, one of enough');
 }
 
 {

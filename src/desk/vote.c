@@ -298,6 +298,10 @@ ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_ERROR;
     }
 
+    if (votes->alone && json_object_set_new(doc, "alone", json_true()) != 0) {
+        return NGX_ERROR;
+    }
+
     approval_buf_init(&jws);
 
     rc = ngx_http_approval_decision_make(d->mcf, doc, dec->state, dec->by,

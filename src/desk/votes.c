@@ -258,6 +258,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_http_approval_vote_t  *vote;
 
     votes->quorum = APPROVAL_QUORUM_OPEN;
+    votes->alone = 0;
 
     lines = json_object_get(doc, "require");
     votes->nlines = json_array_size(lines);
@@ -324,7 +325,9 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
 
     /* one is enough, unless it was denied */
 
-    if (glass && votes->quorum == APPROVAL_QUORUM_OPEN) {
+    votes->alone = (glass && votes->quorum == APPROVAL_QUORUM_OPEN);
+
+    if (votes->alone) {
         votes->quorum = APPROVAL_QUORUM_APPROVED;
     }
 

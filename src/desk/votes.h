@@ -35,6 +35,7 @@ typedef struct {
     unsigned                      need[APPROVAL_QUORUM_LINES];
     unsigned                      missing[APPROVAL_QUORUM_LINES];
     approval_quorum_e             quorum;
+    unsigned                      alone:1;    /* by break_glass only */
 } ngx_http_approval_votes_t;
 
 

@@ -146,6 +146,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     rc = ngx_http_approval_hold_approvers(hold, claims);
 
     hold->frozen = json_is_true(json_object_get(claims, "frz"));
+    hold->alone = json_is_true(json_object_get(claims, "bg"));
 
     json_decref(claims);
 

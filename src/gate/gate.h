@@ -176,6 +176,7 @@ struct ngx_http_approval_hold_s {
     unsigned                         prefer_async:1;
     unsigned                         bare:1;     /* the decision, unsigned    */
     unsigned                         frozen:1;   /* why it was cancelled      */
+    unsigned                         alone:1;    /* approved by break_glass   */
     unsigned                         consumed:1;
     unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */

@@ -121,9 +121,9 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         return NULL;
     }
 
-    /* an unsigned decision is good for one request */
+    /* these are good for one request: unsigned, and taken by one alone */
 
-    if (hold->remember.len == 0 || hold->bare
+    if (hold->remember.len == 0 || hold->bare || hold->alone
         || ngx_http_approval_grant_hashes(hold, hash, &id) != NGX_OK)
     {
         return ngx_http_approval_store_consume(hold->mcf->store, hold->id,

@@ -303,6 +303,14 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
+    /* by one who broke the glass: good for this request, and no other */
+
+    if (json_is_true(json_object_get(doc, "alone"))
+        && json_object_set_new(claims, "bg", json_true()) != 0)
+    {
+        goto failed;
+    }
+
     /* of a use of a grant: which one, and which use of it */
 
     value = json_object_get(doc, "grant");

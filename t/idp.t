@@ -315,8 +315,16 @@ sub certificates {
     my $url = 'https://127.0.0.1:' . $g->port;
 
     my $held = Approval::Client->curl_start('-k', '-X', 'DELETE', '-H',
-        'Authorization: Bearer 7', "$url/v1/orders/7");
+        'Authorization: Bearer 7', '--cert', "$dir/carol.crt", '--key',
+        "$dir/carol.key", "$url/v1/orders/7");
     my $id = $g->pending;
+
+    my ($asked) = grep { $_->{type} eq 'requested' } $g->records;
+
+    is_deeply($asked->{tls_client},
+              { subject => 'CN=Carol,OU=People,O=Example',
+                verify => 'SUCCESS' },
+              'the certificate of who asks is on record');
 
     my $as = sub {
         my ($name, $path, @arg) = @_;
@@ -361,6 +369,8 @@ sub certificates {
 
     like($page->body, qr/You are <strong>CN=Alice Adams,OU=People,O=Example</,
          'the right one: alice');
+    like($page->body, qr/certificate of CN=Carol,OU=People,O=Example, SUCCESS/,
+         'and she is shown who asks');
 
     my ($nonce) = $page->body =~ /name="nonce" value="([^"]+)"/;
 

@@ -14,9 +14,12 @@
 #define NGX_HTTP_APPROVAL_SHOWN_BODY    32768
 #define NGX_HTTP_APPROVAL_SHOWN_VALUE   1024
 #define NGX_HTTP_APPROVAL_SHOWN_REASON  2000
+#define NGX_HTTP_APPROVAL_SHOWN_TLS     1024
 
 
 static ngx_int_t ngx_http_approval_describe_who(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static ngx_int_t ngx_http_approval_describe_tls(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
     ngx_http_approval_hold_t *hold, json_t *doc);
@@ -279,6 +282,7 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
         || ngx_http_approval_set_str(doc, "remote_addr",
                                      &r->connection->addr_text)
            != NGX_OK
+        || ngx_http_approval_describe_tls(hold, doc) != NGX_OK
         || ngx_http_complex_value(r, lcf->on_behalf, &s) != NGX_OK)
     {
         goto done;
@@ -314,6 +318,51 @@ done:
     approval_buf_free(&person);
 
     return rc;
+}
+
+
+/* The client certificate, and whether nginx could verify it. */
+
+static ngx_int_t
+ngx_http_approval_describe_tls(ngx_http_approval_hold_t *hold, json_t *doc)
+{
+#if (NGX_HTTP_SSL)
+
+    ngx_str_t            subject, verify;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+    c = r->connection;
+
+    if (c->ssl == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_ssl_get_subject_dn(c, r->pool, &subject) != NGX_OK
+        || ngx_ssl_get_client_verify(c, r->pool, &verify) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (subject.len == 0) {
+        return NGX_OK;
+    }
+
+    return ngx_http_approval_set(doc, "tls_client",
+               json_pack("{s:o, s:o}",
+                         "subject",
+                         ngx_http_approval_json_cut(&subject,
+                                           NGX_HTTP_APPROVAL_SHOWN_TLS),
+                         "verify",
+                         ngx_http_approval_json_cut(&verify,
+                                           NGX_HTTP_APPROVAL_SHOWN_TLS)));
+
+#else
+
+    return NGX_OK;
+
+#endif
 }
 
 

@@ -11,7 +11,8 @@
  *   v 1, id, policy, policy_digest, rule, action, risk, summary,
  *   requester (identity as given), person (canonical), [on_behalf_of],
  *   [on_behalf_person], [reason], method, host, target (redacted), uri,
- *   remote_addr, digest, headers {name: value} (redacted, an allow-list),
+ *   remote_addr, [tls_client {subject, verify}] (the client's certificate),
+ *   digest, headers {name: value} (redacted, an allow-list),
  *   [body] (redacted text), body_bytes, body_hidden (bytes of the shown text
  *   that were left out), [content_type], show {name: value},
  *   matched {subject: value} (redacted), require [{count, groups:[name]}],

@@ -330,8 +330,11 @@ sub basic { (Authorization => 'Basic Ym9iQGV4YW1wbGUuY29tOmJvYg==') }
                      'Content-Type' => 'application/json' ])->status, 200,
        'as bob does');
     is($held->read->status, 403, 'denied');
-    is(join('', $slack->faults), '', 'Slack took all messages')
-        if wait_for(sub { !$g->redis->cmd(ZCARD => 'approval:deliver') });
+    ok(wait_for(sub { 2 == grep { $_->body =~ /Denied: api.purge/ }
+                              $slack->messages }), 'both channels hear of it');
+    is(join('', map { Approval::Chat::slack_fault($_->body) }
+                grep { $_->target ne '/respond' } $slack->messages), '',
+       'Slack took all messages');
 }
 
 {

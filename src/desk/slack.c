@@ -432,8 +432,9 @@ ngx_http_approval_slack_reply(ngx_http_approval_desk_t *d, ngx_uint_t status,
     rc = ngx_http_approval_slack_decided(d, status, extra, &body);
 
     if (rc == NGX_DECLINED) {
-        message = json_pack("{s:s, s:b, s:b, s:o}",
+        message = json_pack("{s:s, s:b, s:b, s:b, s:b, s:o}",
                             "response_type", "ephemeral",
+                            "unfurl_links", 0, "unfurl_media", 0,
                             "replace_original", 0, "mrkdwn", 0,
                             "text", json_sprintf("%s. %s", title, detail));
 

@@ -396,10 +396,9 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
     json_t  *facts;
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "request %srefused by approval policy \"%V\": %s%s%s",
-                  mode ? "not held up, but would be " : "",
-                  &hold->lcf->policy->name, refusal->title,
-                  detail ? ": " : "", detail ? detail : "");
+                  "request refused by approval policy \"%V\"%s: %s%s%s",
+                  &hold->lcf->policy->name, mode ? ", in shadow" : "",
+                  refusal->title, detail ? ": " : "", detail ? detail : "");
 
     facts = ngx_http_approval_facts(hold);
     if (facts == NULL) {

@@ -14,7 +14,7 @@ package Approval::Example;
 #     files => { NAME => TEXT }      over those of files()
 #     hook  => RECEIVER
 #   ->redis ->up ->hook ->ngx ->port
-#   ->pending            the id of the first open action
+#   ->pending([ID...])   the id of the first open action that is none of these
 #   ->hold(METHOD => TARGET, KEY, %how)   (client, id): an agent's request that
 #                        is held; KEY is that of approval/agents
 #   ->records            the audit trail
@@ -126,17 +126,19 @@ sub start {
 sub port { $_[0]->ngx->port }
 
 
-sub pending {
+sub open_actions {
     my ($self) = @_;
 
-    my $ids;
+    return @{ $self->redis->cmd(ZRANGE => 'approval:pending', 0, -1) };
+}
 
-    wait_for(sub {
-        $ids = $self->redis->cmd(ZRANGE => 'approval:pending', 0, -1);
-        return @$ids;
-    });
 
-    return $ids->[0];
+sub pending {
+    my ($self, @known) = @_;
+
+    my %known = map { $_ => 1 } @known;
+
+    return wait_for(sub { (grep { !$known{$_} } $self->open_actions)[0] });
 }
 
 
@@ -144,12 +146,13 @@ sub hold {
     my ($self, $method, $target, $key, %how) = @_;
 
     my $headers = delete $how{headers} // [];
+    my @known = $self->open_actions;
     my $client = Approval::Client->new($self->port);
 
     $client->send($method => $target, %how,
                   headers => [ Authorization => "Bearer $key", @$headers ]);
 
-    return ($client, $self->pending);
+    return ($client, $self->pending(@known));
 }
 
 

@@ -145,6 +145,14 @@ sub claimed {
     is($item->[4], 0, 'never before');
     is($action{b}, 'doc', 'the document');
     is($action{s}, 'pending', 'the state');
+
+    # what somebody else put there stops nobody's messages
+
+    cmd(ZADD => "${prefix}deliver", 0, $_) for 'junk', '', 'xyz:m0', 'a:';
+    add($id, [ 'm1', 0, 0 ]);
+
+    is(eval { names($id) }, 'm1', 'foreign members are passed over');
+    is(cmd(ZSCORE => "${prefix}deliver", 'junk'), undef, 'and removed');
 }
 
 

@@ -12,8 +12,10 @@ local out = { 'ok', now }
 local due = redis.call('ZRANGEBYSCORE', key, '-inf', int(now),
                        'LIMIT', 0, limit)
 
-for _, member in ipairs(due) do
-    local action, name = string.match(member, '^(%x+):(.+)$')
+
+-- nil: it waits no more, or never was a message
+
+local function claimed(member, action, name)
     local queue = action_key(action) .. ':deliver'
     local state, base = string.match(name, '^o:(%a+):(.+)$')
 
@@ -21,16 +23,30 @@ for _, member in ipairs(due) do
     local payload = redis.call('HGET', queue, base or name)
     local facts = state and redis.call('HGET', queue, 'f:' .. state) or ''
 
-    if payload and a and (state or (a.s == 'pending' and now < a.x)) then
-        local described = {}
-        local attempt = redis.call('HINCRBY', queue, 'a:' .. name, 1)
+    if not payload or not a
+       or not (state or (a.s == 'pending' and now < a.x))
+    then
+        return nil
+    end
 
-        redis.call('ZADD', key, int(now + lease), member)
-        describe(described, action, false)
+    local described = {}
+    local attempt = redis.call('HINCRBY', queue, 'a:' .. name, 1)
 
-        out[#out + 1] = { name, payload, facts or '', attempt,
-                          tonumber(redis.call('HGET', queue, 's:' .. name)
-                                   or 0), described }
+    redis.call('ZADD', key, int(now + lease), member)
+    describe(described, action, false)
+
+    return { name, payload, facts or '', attempt,
+             tonumber(redis.call('HGET', queue, 's:' .. name) or 0),
+             described }
+end
+
+
+for _, member in ipairs(due) do
+    local action, name = string.match(member, '^(%x+):(.+)$')
+    local item = action and claimed(member, action, name)
+
+    if item then
+        out[#out + 1] = item
     else
         redis.call('ZREM', key, member)
     end

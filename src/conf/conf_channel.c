@@ -212,7 +212,7 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* As elsewhere the prefix is optional.  A secret is never quoted in a message. */
+/* As elsewhere the prefix is optional.  No message quotes a secret. */
 
 static ngx_int_t
 ngx_http_approval_conf_secret_add(ngx_conf_t *cf,

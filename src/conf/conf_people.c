@@ -94,7 +94,7 @@ ngx_http_approval_conf_member(ngx_conf_t *cf, int group, ngx_str_t *identity,
 }
 
 
-/* One identity a line; blank lines and those that start with "#" do not count. */
+/* One identity a line; blank ones and those that start with "#" are skipped. */
 
 static ngx_int_t
 ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group, ngx_str_t *file)

@@ -27,7 +27,8 @@ static const char *approval_verify_decision(approval_act_t *a, json_t *event,
     json_t *claims);
 static const char *approval_verify_grant(approval_act_t *a, json_t *event,
     json_t *claims);
-static int approval_verify_bound(json_t *from, const char *names[APPROVAL_ACT_NAMES],
+static int approval_verify_bound(json_t *from,
+    const char *names[APPROVAL_ACT_NAMES],
     unsigned char md[APPROVAL_SHA256_LEN]);
 static void approval_verify_executed(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);

@@ -175,12 +175,13 @@ ngx_http_approval_export_argument(void *data, approval_str_t name,
 {
     ngx_http_approval_export_t *x = data;
 
-    ngx_uint_t  i;
+    ngx_uint_t   i;
+    const char  *known;
 
     for (i = 0; ngx_http_approval_export_args[i].name; i++) {
-        if (approval_str_eq(name,
-                            approval_str(ngx_http_approval_export_args[i].name)))
-        {
+        known = ngx_http_approval_export_args[i].name;
+
+        if (approval_str_eq(name, approval_str(known))) {
             break;
         }
     }

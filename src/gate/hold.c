@@ -65,7 +65,7 @@ ngx_http_approval_hold_create(ngx_http_request_t *r,
 }
 
 
-/* The newest hold of r's main request, also where a redirect lost the context. */
+/* The newest hold of the main request, also where a redirect lost it. */
 
 ngx_http_approval_hold_t *
 ngx_http_approval_hold_of(ngx_http_request_t *r)

@@ -245,7 +245,7 @@ ngx_http_approval_judge_worse(ngx_http_approval_verdict_t *worst,
 
 
 /*
- * Rules may look at the array itself, say at "json:/0/op": an element that looks
+ * Rules may look at the array itself, as at "json:/0/op": an element that looks
  * like a call must not put them out of action.  What they do not find in an
  * array says nothing.
  */

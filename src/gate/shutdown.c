@@ -18,7 +18,7 @@ static void ngx_http_approval_shutdown_tick(ngx_event_t *ev);
 static void ngx_http_approval_shutdown_release(void);
 
 
-/* The worker's; nginx's timer log takes what ev->data names for a connection. */
+/* The worker's; nginx's timer log takes what ev->data names as a connection. */
 
 static ngx_queue_t       ngx_http_approval_holds;
 static ngx_event_t       ngx_http_approval_shutdown_event;

@@ -89,8 +89,8 @@ json_t *ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf,
  * array of identities, or NULL.  exp is the state's end of use, in seconds.
  */
 ngx_int_t ngx_http_approval_decision_make(ngx_http_approval_main_conf_t *mcf,
-    json_t *doc, ngx_http_approval_state_e state, json_t *by, time_t now, time_t exp,
-    approval_buf_t *out);
+    json_t *doc, ngx_http_approval_state_e state, json_t *by, time_t now,
+    time_t exp, approval_buf_t *out);
 
 /*
  * A bare "approve" or "deny", as people set it by hand, a line end after it

@@ -21,7 +21,7 @@
     (APPROVAL_KEYS_MAX * (NGX_HTTP_APPROVAL_HASH_LEN + 1))
 
 
-/* "hashes" is made of buf: all of them, by spaces; the first key's comes first. */
+/* "hashes" is made of buf: all of them, by spaces, the first key's first. */
 
 ngx_int_t ngx_http_approval_hashes(ngx_http_approval_main_conf_t *mcf,
     const char *purpose, ngx_str_t *parts, ngx_uint_t n,

@@ -15,7 +15,12 @@ need_module();
 plan(skip_all => 'valgrind does not follow into the new binary')
     if $ENV{APPROVAL_VALGRIND};
 
-my $gw = Approval::Gateway->new(workers => 2, daemon => 1, http => <<'EOF',
+# the new binary inherits what "env" names: without it a module with sanitizers
+# cannot be loaded
+
+my $gw = Approval::Gateway->new(workers => 2, daemon => 1,
+    conf => 'env LD_PRELOAD; env ASAN_OPTIONS; env UBSAN_OPTIONS;',
+    http => <<'EOF',
     approval_policy p {
         rule held  { match $uri ^/held; require admins; timeout 120s; }
         rule short { match $uri ^/short; require admins; timeout 6s; }

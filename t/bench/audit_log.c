@@ -128,7 +128,9 @@ action(writer_t *w, unsigned long n)
 
     r = record("requested", id);
     must(json_object_update_new(r, json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[{s:i, s:[s]}], s:i}",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
+        " s:[{s:i, s:[s]}], s:i}",
+        "policy", "database", "rule", "drop", "action", "db.drop",
         "requester", "agent-7", "person", "agent-7", "method", "DELETE",
         "host", "db.example.com", "target", target, "digest", digest,
         "remote_addr", "192.0.2.1", "summary", "drop a database",
@@ -148,21 +150,24 @@ action(writer_t *w, unsigned long n)
 
     r = record("voted", id);
     must(json_object_update_new(r, json_pack(
-        "{s:s, s:s, s:s, s:s, s:o}", "identity", "alice", "person", "alice",
-        "decision", "approve", "digest", digest, "vote",
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "identity", "alice", "person",
+        "alice", "how", "idp", "groups", "admins", "decision", "approve",
+        "digest", digest, "vote",
         jws("approval-vote+jwt", json_pack(
-            "{s:s%, s:s, s:s, s:s, s:s, s:I}", "jti", id, APPROVAL_ID_LEN,
-            "dig", digest, "sub", "alice", "idn", "alice", "act", "approve",
-            "iat", (json_int_t) 1700000000)))) == 0);
+            "{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "jti", id,
+            APPROVAL_ID_LEN, "dig", digest, "sub", "alice", "idn", "alice",
+            "how", "idp", "grp", "admins", "act", "approve", "iat", (json_int_t) 1700000000)))) == 0);
     put(w, r);
 
     r = record("approved", id);
     must(json_object_update_new(r, json_pack(
-        "{s:s, s:o}", "approvers", "alice", "decision",
+        "{s:s, s:s, s:o}", "approvers", "alice", "digest", digest,
+        "decision",
         jws("approval-decision+jwt", json_pack(
-            "{s:s%, s:s, s:s, s:s, s:[s], s:I}", "jti", id, APPROVAL_ID_LEN,
-            "dig", digest, "sta", "approved", "sub", "agent-7", "by", "alice",
-            "iat", (json_int_t) 1700000000)))) == 0);
+            "{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:I}", "jti", id,
+            APPROVAL_ID_LEN, "dig", digest, "sta", "approved", "sub",
+            "agent-7", "pol", "database", "rul", "drop", "act", "db.drop",
+            "by", "alice", "iat", (json_int_t) 1700000000)))) == 0);
     put(w, r);
 
     r = record("executed", id);

@@ -13,25 +13,9 @@
 #include <string.h>
 
 
-static size_t approval_verify_act_bucket(const char *id);
 static void approval_verify_act_free(approval_verify_t *v, approval_act_t *a);
 static void approval_acts_add(approval_acts_t *list, approval_act_t *a);
 static void approval_acts_del(approval_acts_t *list, approval_act_t *a);
-
-
-static size_t
-approval_verify_act_bucket(const char *id)
-{
-    size_t  i, n;
-
-    n = 0;
-
-    for (i = 0; i < 8; i++) {
-        n = n * 31 + (unsigned char) id[i];
-    }
-
-    return n % APPROVAL_VERIFY_BUCKETS;
-}
 
 
 approval_act_t *
@@ -39,7 +23,7 @@ approval_verify_act(approval_verify_t *v, const char *id)
 {
     approval_act_t  *a;
 
-    for (a = v->acts[approval_verify_act_bucket(id)]; a; a = a->next) {
+    for (a = v->acts[approval_verify_bucket(id)]; a; a = a->next) {
         if (memcmp(a->id, id, APPROVAL_ID_LEN) == 0) {
             return a;
         }
@@ -68,7 +52,7 @@ approval_verify_act_get(approval_verify_t *v, const char *id)
 
     memcpy(a->id, id, APPROVAL_ID_LEN);
 
-    i = approval_verify_act_bucket(id);
+    i = approval_verify_bucket(id);
     a->next = v->acts[i];
     v->acts[i] = a;
 
@@ -115,7 +99,7 @@ approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
 
     approval_acts_del(a->ended ? &v->ended : &v->open, a);
 
-    for (p = &v->acts[approval_verify_act_bucket(a->id)]; *p != a;
+    for (p = &v->acts[approval_verify_bucket(a->id)]; *p != a;
          p = &(*p)->next)
     {
         /* void */

@@ -24,12 +24,9 @@ static int approval_verify_cited(approval_verify_t *v,
     const approval_place_t *place);
 static void approval_verify_writer_end(approval_verify_t *v,
     approval_writer_t *w);
-static size_t approval_verify_bucket(const char *id);
 
 
-/* ids are random hex */
-
-static size_t
+size_t
 approval_verify_bucket(const char *id)
 {
     size_t  i, n;

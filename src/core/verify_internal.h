@@ -150,6 +150,9 @@ void approval_verify_found(approval_verify_t *v, approval_found_e what,
     const approval_place_t *place, const char *fmt, ...);
 
 /* verify_chain.c */
+
+/* Of an id of random hex: a writer's or an action's. */
+size_t approval_verify_bucket(const char *id);
 approval_writer_t *approval_verify_writer(approval_verify_t *v,
     const char *id);
 int approval_verify_expect(approval_verify_t *v, const approval_head_t *head,

@@ -113,7 +113,10 @@ sub tracked {
 
 
 sub lua {
-    my $redis = Approval::Redis->new;
+
+    # all connect at once, and nginx is refused where the backlog is full
+
+    my $redis = Approval::Redis->new(conf => 'tcp-backlog 8192');
     my $ngx = peer('lua', [@modules], REDIS => $redis->sock);
     my $load = start_load($ngx->port, $n, '/held/');
 

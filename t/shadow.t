@@ -46,11 +46,21 @@ my $server = <<'EOF';
     location /index/ { try_files /nothing /tables/x; }
     location /tables/ { proxy_pass %%UP%%; }
     location /tables/twice { try_files /nothing /tables/x; }
+    location /asked/ { auth_request /pay; proxy_pass %%UP%%; }
+    location /mirrored/ { mirror /pay; proxy_pass %%UP%%; }
+    location /after/ { post_action /pay; proxy_pass %%UP%%; }
+    location = /pay { proxy_pass_request_body off;
+                      proxy_set_header Content-Length ""; proxy_pass %%UP%%; }
+    location = /page.html { ssi on; root %%PREFIX%%; }
 EOF
 
+my $files = { 'page.html' => '<!--#include virtual="/pay" -->' };
+
 my $shadow = Approval::Gateway->new(http => policy('mode shadow;'),
-                                    server => $server, workers => 2);
-my $enforce = Approval::Gateway->new(http => policy(''), server => $server);
+                                    server => $server, files => $files,
+                                    workers => 2);
+my $enforce = Approval::Gateway->new(http => policy(''), server => $server,
+                                     files => $files);
 
 
 # The recorded traffic: rule or undef, outcome, how often, who, request
@@ -290,6 +300,39 @@ for my $case (@odd) {
     is($refused[-1]{refusal}, "urn:approval:$type", "$type: as what it is");
     is($refused[-1]{mode}, 'shadow', "$type: in shadow");
 }
+
+# Nor a subrequest, or what follows an answer, whose body nobody has read
+
+my @within = (
+    [ 'auth_request', 403, POST => '/asked/a', headers => $json,
+      body => '{}' ],
+    [ 'SSI', 200, GET => '/page.html' ],
+    [ 'mirror', 200, POST => '/mirrored/a', headers => $json,
+      body => '{"a":' ],
+    [ 'mirror of an encoded body', 200, POST => '/mirrored/a', body => '{}',
+      headers => [ @$json, 'Content-Encoding' => 'gzip' ] ],
+    [ 'mirror of what is held', 200, POST => '/mirrored/a', headers => $json,
+      body => '{"amount":1001}' ],
+    [ 'post_action', 200, GET => '/after/a' ],
+);
+
+for my $case (@within) {
+    my ($name, $status, @request) = @$case;
+
+    $enforce->up->clear;
+    is($enforce->send(@request)->read->status, $status, "$name: enforced");
+    $enforce->clean("$name: has ended");
+    is($enforce->hits('/pay'), 0, "$name: is not made");
+
+    $shadow->up->clear;
+    is($shadow->send(@request)->read->status, 200, "$name: in shadow it passes");
+    ok(wait_for(sub { $shadow->hits('/pay') }), "$name: and is made");
+}
+
+$shadow->ngx->log_like(qr{subrequest "/pay" passed, in shadow: .*"money"},
+                       'what would be refused, and by which rule');
+$shadow->ngx->log_like(qr{subrequest "/pay" passed, in shadow: .*was not read},
+                       'and what could not be judged');
 
 $enforce->clean('shadow');
 done_testing;

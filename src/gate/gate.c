@@ -27,6 +27,8 @@ static ngx_int_t ngx_http_approval_gate_verdict(ngx_http_request_t *r,
 static ngx_int_t ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
+static ngx_int_t ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
 static void ngx_http_approval_gate_subrequest_body(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
 static ngx_int_t ngx_http_approval_gate_refuse(ngx_http_request_t *r,
@@ -234,7 +236,9 @@ body:
         /* An answer under way, or one after it, cannot wait for people. */
 
         if (r->header_sent || r->post_action) {
-            return NGX_HTTP_FORBIDDEN;
+            return ngx_http_approval_gate_refuse(r, lcf, NULL, verdict->rule,
+                                             NGX_HTTP_APPROVAL_REFUSE_BODY,
+                                             "the answer was sent before");
         }
 
         hold = ngx_http_approval_hold_create(r, lcf);
@@ -349,20 +353,65 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
          || verdict.match == APPROVAL_MATCH_RULE)
         && (verdict.outcome == NGX_HTTP_APPROVAL_ALLOW
             || (verdict.rule
-                && (verdict.rule->mode == NGX_HTTP_APPROVAL_SHADOW
-                    || ngx_http_approval_passed_rule(r, verdict.rule)))))
+                && ngx_http_approval_passed_rule(r, verdict.rule))))
     {
         return NGX_DECLINED;
     }
 
-    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                  "subrequest \"%V\" refused: %s \"%V\" of policy \"%V\" "
-                  "concerns it, and its main request has no approval for it",
-                  &r->uri, verdict.rule ? "rule" : "the default",
-                  verdict.rule ? &verdict.rule->name : &lcf->policy->name,
-                  &lcf->policy->name);
+    return ngx_http_approval_gate_subrequest_stop(r, lcf, &verdict);
+}
 
-    return NGX_HTTP_FORBIDDEN;
+
+/* Refuses it, or in shadow says that it would be refused. */
+
+static ngx_int_t
+ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict)
+{
+    const char  *what, *why;
+    ngx_uint_t   shadow;
+
+    shadow = lcf->policy->shadow;
+
+    switch (verdict->match) {
+
+    case APPROVAL_MATCH_NONE:
+    case APPROVAL_MATCH_RULE:
+        why = "its main request has no approval for it";
+        shadow |= (verdict->rule
+                   && verdict->rule->mode == NGX_HTTP_APPROVAL_SHADOW);
+        break;
+
+    case APPROVAL_MATCH_BODY:
+        why = "its body was not read, or cannot be";
+        break;
+
+    default:
+        why = verdict->err ? verdict->err : "it cannot be judged";
+        break;
+    }
+
+    what = shadow ? "passed, in shadow" : "refused";
+
+    if (verdict->rule) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "subrequest \"%V\" %s: rule \"%V\" of policy \"%V\" "
+                      "concerns it, and %s",
+                      &r->uri, what, &verdict->rule->name, &lcf->policy->name,
+                      why);
+    } else {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "subrequest \"%V\" %s: policy \"%V\" concerns it, and %s",
+                      &r->uri, what, &lcf->policy->name, why);
+    }
+
+    if (!shadow) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    ngx_http_approval_count(verdict->rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
+
+    return NGX_DECLINED;
 }
 
 
@@ -429,7 +478,12 @@ ngx_http_approval_gate_refuse(ngx_http_request_t *r,
     ngx_http_approval_rule_t *rule, ngx_http_approval_refusal_e refusal,
     const char *detail)
 {
-    if (r->header_sent || r->post_action) {
+    ngx_uint_t  shadow;
+
+    shadow = lcf->policy->shadow
+             && refusal != NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
+
+    if (!shadow && (r->header_sent || r->post_action)) {
         return NGX_HTTP_FORBIDDEN;
     }
 
@@ -444,7 +498,7 @@ ngx_http_approval_gate_refuse(ngx_http_request_t *r,
         hold->rule = rule;
     }
 
-    if (lcf->policy->shadow && refusal != NGX_HTTP_APPROVAL_REFUSE_INTERNAL) {
+    if (shadow) {
         ngx_http_approval_refuse_shadow(r, hold, refusal, detail);
 
         hold->state = NGX_HTTP_APPROVAL_HOLD_PASSED;

@@ -9,6 +9,7 @@ use lib 't/lib', 't/verifier';
 use Approval::Test;
 use Approval::Gateway;
 use AuditForge;
+use AuditJson ();
 use AuditVerifier;
 
 need('openssl');
@@ -196,6 +197,24 @@ subtest 'records' => sub {
 
     spew($excerpt, $proofs =~ s/"tree_size":\d+/"tree_size":99999/r);
     is((run('check', $excerpt, $key))[0], 1, 'nor for another tree');
+
+    # what a checkpoint proves is the checkpoint, and no other record
+
+    my ($alone) = map { $_->{record} } grep { !defined $_->{proof} }
+                  map { AuditJson::parse($_) }
+                  split(/\n/, (run('export', $file, $key))[1]);
+    my $relabel = sub {
+        my $record = rehash({ %$alone, @_ });
+
+        spew($excerpt, AuditJson::canonical({ record => $record,
+                                              proof => undef }), "\n");
+        return (run('check', $excerpt, $key))[0];
+    };
+
+    is($relabel->(), 0, 'a checkpoint is its own proof');
+    is($relabel->(type => 'executed'), 1, 'and not that of another type');
+    is($relabel->(action_id => $id), 1, 'nor of an action');
+    is($relabel->(time => '2020-01-01T00:00:00.000Z'), 1, 'nor of a time');
 
     ($rc, $out) = run('export', $file, $key, '--format', 'csv',
                       '--since', '2001-01-01', '--until', '2001-01-02');

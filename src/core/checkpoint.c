@@ -17,6 +17,10 @@
 #define APPROVAL_NOTE_SIG     (4 + 64)
 #define APPROVAL_NOTE_ED25519 0x01
 
+/* action_id, checkpoint, hash, prev, seq, time, type and writer */
+
+#define APPROVAL_CHECKPOINT_MEMBERS  8
+
 
 static int approval_note_key(approval_signer_t *s, const char *writer,
     unsigned char id[4]);
@@ -400,6 +404,33 @@ approval_checkpoint_hash(approval_str_t s,
     }
 
     return APPROVAL_OK;
+}
+
+
+int
+approval_checkpoint_stands(const approval_checkpoint_t *c, json_t *event)
+{
+    const char     *type, *time;
+    json_int_t      seq;
+    unsigned char   prev[APPROVAL_SHA256_LEN];
+
+    type = json_string_value(json_object_get(event, "type"));
+    time = json_string_value(json_object_get(event, "time"));
+    seq = json_integer_value(json_object_get(event, "seq"));
+
+    (void) approval_hex_decode(prev, approval_str(
+                       json_string_value(json_object_get(event, "prev"))));
+
+    return json_object_size(event) == APPROVAL_CHECKPOINT_MEMBERS
+           && json_is_null(json_object_get(event, "action_id"))
+           && json_object_get(event, "checkpoint")
+           && type && strcmp(type, "checkpoint") == 0
+           && time && strcmp(time, c->time) == 0
+           && memcmp(json_string_value(json_object_get(event, "writer")),
+                     c->head.writer, APPROVAL_WRITER_LEN)
+              == 0
+           && (uint64_t) seq == c->head.seq + 1
+           && memcmp(prev, c->head.hash, APPROVAL_SHA256_LEN) == 0;
 }
 
 

@@ -59,6 +59,12 @@ int approval_checkpoint_make(approval_signer_t *s,
 int approval_checkpoint_read(approval_signer_t *s, approval_str_t note,
     approval_checkpoint_t *c, const char **err);
 
+/*
+ * Is that the record, one that approval_record_read() has read, which the note
+ * was made for?  Then it says nothing that is not signed.
+ */
+int approval_checkpoint_stands(const approval_checkpoint_t *c, json_t *event);
+
 /* WRITER/SEQ/HASH, the hash cut to 32 hex digits: for messages and people. */
 
 #define APPROVAL_HEAD_HASH  32

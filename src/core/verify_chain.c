@@ -348,21 +348,8 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
     if (rc == APPROVAL_OK) {
         rc = APPROVAL_DECLINED;
 
-        if (json_object_size(event) != 8
-            || !json_is_null(json_object_get(event, "action_id"))
-            || strcmp(json_string_value(json_object_get(event, "time")),
-                      cp->time)
-               != 0
-            || memcmp(cp->head.writer, w->id, APPROVAL_WRITER_LEN) != 0
-            || cp->head.seq + 1
-               != (uint64_t) json_integer_value(json_object_get(event, "seq")))
-        {
+        if (!approval_checkpoint_stands(cp, event)) {
             err = "the checkpoint stands in a record that it was not made for";
-
-        } else if (memcmp(cp->head.hash, w->hash, APPROVAL_SHA256_LEN) != 0
-                   && w->seq == cp->head.seq)
-        {
-            err = "the checkpoint signs another record than the one before it";
 
         } else if (w->partial) {
             rc = APPROVAL_OK;

@@ -156,7 +156,6 @@ check_alone(approval_options_t *o, json_t *record, const char **err)
 {
     int                            rc;
     json_t                        *note;
-    unsigned char                  prev[APPROVAL_SHA256_LEN];
     static approval_checkpoint_t   cp;
 
     note = json_object_get(record, "checkpoint");
@@ -174,19 +173,8 @@ check_alone(approval_options_t *o, json_t *record, const char **err)
 
     *err = "the checkpoint stands in a record that it was not made for";
 
-    (void) approval_hex_decode(prev,
-               approval_str(json_string_value(json_object_get(record,
-                                                              "prev"))));
-
-    return json_object_size(record) == 8
-           && memcmp(cp.head.writer,
-                     json_string_value(json_object_get(record, "writer")),
-                     APPROVAL_WRITER_LEN)
-              == 0
-           && memcmp(cp.head.hash, prev, sizeof(prev)) == 0
-           && cp.head.seq + 1
-              == (uint64_t) json_integer_value(json_object_get(record, "seq"))
-           ? APPROVAL_EXIT_OK : APPROVAL_EXIT_TAMPERED;
+    return approval_checkpoint_stands(&cp, record) ? APPROVAL_EXIT_OK
+                                                   : APPROVAL_EXIT_TAMPERED;
 }
 
 

@@ -398,6 +398,19 @@ EOF
             like($out, qr/is missing/, 'nor one that was cut');
         }
     }
+
+    # whoever can write to Redis can make one up: nobody has signed it
+
+    my ($until) = grep { $records[$_]{type} eq 'checkpoint' } 0 .. $#records;
+    my $open = spew($gw->ngx->path('open'),
+                    map { line($_) } @records[0 .. $until - 1]);
+    my $end = $records[$until - 1];
+    my $made_up = spew($gw->ngx->path('told'),
+                       "$end->{writer}/$until/" . substr($end->{hash}, 0, 32)
+                       . "\n");
+    my ($rc, $out) = run('verify', $open, $key, '--heads', $made_up);
+    is($rc, 2, 'a head without a signature covers nothing');
+    like($out, qr/records 1 to $until of writer .* are not covered/, 'and why');
 };
 
 

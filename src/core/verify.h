@@ -46,7 +46,8 @@ approval_verify_t *approval_verify_create(approval_signer_t **keys,
 void approval_verify_destroy(approval_verify_t *v);
 
 /*
- * A head that is known from elsewhere: WRITER/SEQ/HASH or a signed note.
+ * A head that is known from elsewhere: WRITER/SEQ/HASH or a signed note, and
+ * only what is signed covers the records before it.
  * All of them before the first record.  APPROVAL_DECLINED with *err: it is
  * neither.
  */

@@ -310,7 +310,9 @@ approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
             continue;
         }
 
-        if (w->anchored < w->seq) {
+        /* a token is the hash alone: it contradicts, and nobody signed it */
+
+        if (e->len == APPROVAL_SHA256_LEN && w->anchored < w->seq) {
             w->anchored = w->seq;
         }
     }

@@ -417,7 +417,8 @@ sub ends {
                 }
             }
 
-            $w->{covered} = $seq if $seq <= $w->{seq} && $seq > $w->{covered};
+            $w->{covered} = $seq if length $hash == 64
+                && $seq <= $w->{seq} && $seq > $w->{covered};
         }
     }
 

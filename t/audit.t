@@ -8,6 +8,7 @@
 use lib 't/lib', 't/verifier';
 use Approval::Test;
 use Approval::Gateway;
+use Approval::Proxy;
 use AuditForge;
 use AuditJson ();
 use AuditVerifier;
@@ -21,6 +22,7 @@ my $policy = <<'EOF';
     approval_policy p {
         rule held { match $uri ^/held; require admins; timeout 60s;
                     notify hook; }
+        rule short { match $uri ^/short; require admins; timeout 1s; }
         rule never { match $uri ^/never; deny "no"; }
     }
 EOF
@@ -476,6 +478,41 @@ EOF
 };
 
 
+# an end is on record when the store has said so, and only then: who asked for
+# it may be gone by then, or have come too late
+
+sub proxied {
+    my $gw = gateway(redis => 'timeout=60s', workers => 1, start => 0);
+    my $proxy = Approval::Proxy->new($gw->redis->sock);
+
+    $gw->ngx->{http} =~ s/approval_redis \S+/'approval_redis ' . $proxy->url/e;
+
+    return ($gw, $proxy);
+}
+
+
+subtest 'left while it ends' => sub {
+    my ($gw, $proxy) = proxied();
+
+    $gw->ngx->start;
+    $proxy->stall('expired');
+
+    my ($client, $id) = $gw->hold(GET => '/short');
+
+    ok(wait_for(sub { $proxy->stalled }), 'the store is asked');
+    $client->close;
+    ok(wait_for(sub { http_get($gw->port, '/_status')->body
+                      =~ /Writing: 1 / }), 'the client has left');
+    is(scalar(my @none = $gw->audit('expired')), 0, 'nothing is known yet');
+    $proxy->pass;
+
+    ok($gw->wait_audit('expired', 1), 'expired: on record');
+    is(($gw->audit('expired'))[0]{action_id}, $id, 'it is this one');
+    is($gw->state($id), 'expired', 'as the store has it');
+    $gw->clean;
+};
+
+
 # a disk that is full, and is not any more
 
 my @mounts;
@@ -485,7 +522,7 @@ sub unmount { system("umount $_ 2>/dev/null") for splice(@mounts) }
 END { my $code = $?; unmount(); $? = $code; }
 
 
-subtest 'full' => sub {
+sub small_disk {
     my $dir = tempdir();
 
     push @mounts, $dir;
@@ -493,6 +530,25 @@ subtest 'full' => sub {
     plan(skip_all => 'no right to mount a small file system')
         if $> != 0 || system("mount -t tmpfs -o size=256k,mode=0777 "
                              . "approval $dir 2>/dev/null") != 0;
+
+    return $dir;
+}
+
+
+# to the last byte
+
+sub fill {
+    my ($dir) = @_;
+
+    open(my $fill, '>', "$dir/fill") or die $!;
+    $fill->autoflush;
+    1 while syswrite($fill, 'x' x 4096);
+    1 while syswrite($fill, 'x');
+}
+
+
+subtest 'full' => sub {
+    my $dir = small_disk();
 
     my $gw = gateway(workers => 1);
     my $file = "$dir/audit.jsonl";
@@ -506,12 +562,7 @@ subtest 'full' => sub {
 
     my ($running, $long) = $gw->hold(GET => '/held/2');
 
-    # to the last byte
-
-    open(my $fill, '>', "$dir/fill") or die $!;
-    $fill->autoflush;
-    1 while syswrite($fill, 'x' x 4096);
-    1 while syswrite($fill, 'x');
+    fill($dir);
 
     # the last page may take some records more
 
@@ -539,7 +590,6 @@ subtest 'full' => sub {
     is($vote->status, 503, 'no vote is taken');
     like($vote->json->{type}, qr/audit-unavailable/, 'for the same reason');
 
-    close($fill);
     unlink("$dir/fill");
 
     $vote = $gw->vote($id, 'approve');
@@ -558,6 +608,94 @@ subtest 'full' => sub {
     my ($rc, $out) = run('verify', $file, $gw->ngx->path('audit.jsonl'),
                          '--key', $gw->{keys}{public}, '--heads', heads($gw));
     is($rc, 0, 'the chain is whole') or diag($out);
+};
+
+# the request cannot be put on record, and is taken back; somebody approves it
+# in that moment, by another gateway
+
+subtest 'taken back' => sub {
+    my $dir = small_disk();
+    my ($gw, $proxy) = proxied();
+
+    $gw->{audit_file} = "$dir/audit.jsonl";
+    $gw->ngx->{http} =~ s/%%PREFIX%%\/audit\.jsonl/$gw->{audit_file}/;
+    $gw->ngx->start;
+
+    my $other = bless { %$gw, audit => undef }, 'Approval::Gateway';
+
+    delete $other->{audit_file};
+    $other->{ngx} = Approval::Nginx->new(workers => 1,
+                                 http => $gw->conf($policy, $server, 1, ''));
+
+    my ($one) = approve_one($gw, '/held/0');
+    is($one->status, 200, 'while there is room');
+
+    fill($dir);
+
+    # the last page may take some records more
+
+    my ($client, $id, $target, %seen);
+
+    $proxy->stall('cancelled');
+
+    for my $n (1 .. 40) {
+        $target = "/held/back-$n";
+        $client = $gw->send(GET => $target);
+        $id = wait_for(sub { (grep { !$seen{$_}++ } $gw->pending)[0] });
+
+        wait_for(sub {
+            $proxy->stalled
+                || grep { $_->{action_id} eq $id } $gw->audit('requested');
+        });
+
+        last if $proxy->stalled;
+    }
+
+    ok($proxy->stalled, 'the store is asked to end it');
+    ok(!$client->answered, 'its word is waited for');
+    is($other->vote($id, 'approve')->status, 200, 'somebody approves it');
+    $proxy->pass;
+
+    my $answer = $client->read;
+
+    is($answer->status, 503, 'it is refused all the same');
+    is($answer->json->{type}, 'urn:approval:audit-unavailable', 'and why');
+    is($answer->header('Approval-Status'), 'approved', 'and where it stands');
+    is($gw->state($id), 'approved', 'that is true');
+
+    # what can be taken back is
+
+    my $back = $gw->send(GET => '/held/back')->read;
+
+    is($back->status, 503, 'another one: refused');
+    is($back->header('Approval-Status'), 'cancelled', 'and cancelled');
+
+    unlink("$dir/fill");
+
+    # with a torn line among them
+
+    my $of = sub {
+        my ($type, $action) = @_;
+
+        return grep { $_->{type} eq $type && $_->{action_id} eq $action }
+               grep { defined $_->{action_id} }
+               map { eval { decode_json($_) } // () }
+               split(/^/, slurp($gw->{audit_file}));
+    };
+
+    ok(wait_for(sub { $of->('cancelled', $back->header('Approval-Id')) }),
+       'room again: what was taken back is on record');
+    is(scalar(my @cancelled = $of->('cancelled', $id)), 0,
+       'what was not is not on record as if it were');
+    is(scalar(my @requested = $of->('requested', $id)), 1,
+       'but that it was requested is');
+
+    is($gw->send(GET => $target)->read->status, 200,
+       'the same again is executed');
+
+    $_->ngx->stop for $gw, $other;
+    holds($gw, 'the trail holds', $gw->{audit_file},
+          $other->ngx->path('audit.jsonl'));
 };
 
 unmount();

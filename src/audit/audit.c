@@ -12,6 +12,9 @@
 static void ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit);
 static json_t *ngx_http_approval_audit_config(
     ngx_http_approval_main_conf_t *mcf);
+static ngx_int_t ngx_http_approval_audit_put(
+    ngx_http_approval_main_conf_t *mcf, const char *type, u_char *id,
+    json_t *fields, ngx_uint_t keep);
 static ngx_uint_t ngx_http_approval_audit_happened(const char *type);
 static void ngx_http_approval_audit_flush(ngx_open_file_t *file,
     ngx_log_t *log);
@@ -190,6 +193,23 @@ ngx_int_t
 ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf, const char *type,
     u_char *id, json_t *fields)
 {
+    return ngx_http_approval_audit_put(mcf, type, id, fields,
+                                       ngx_http_approval_audit_happened(type));
+}
+
+
+void
+ngx_http_approval_audit_late(ngx_http_approval_main_conf_t *mcf,
+    const char *type, u_char *id, json_t *fields)
+{
+    (void) ngx_http_approval_audit_put(mcf, type, id, fields, 1);
+}
+
+
+static ngx_int_t
+ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
+    const char *type, u_char *id, json_t *fields, ngx_uint_t keep)
+{
     json_t                     *event;
     ngx_int_t                   rc;
     ngx_http_approval_audit_t  *audit;
@@ -211,7 +231,7 @@ ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf, const char *type,
 
     rc = ngx_http_approval_audit_append(audit, event);
 
-    if (rc != NGX_OK && ngx_http_approval_audit_happened(type)) {
+    if (rc != NGX_OK && keep) {
         ngx_http_approval_audit_keep(audit, event);
     }
 

@@ -54,6 +54,13 @@ void ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit);
 ngx_int_t ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf,
     const char *type, u_char *id, json_t *fields);
 
+/*
+ * The same of what should have been refused without its record, and could not
+ * be any more: it is kept as what has happened.
+ */
+void ngx_http_approval_audit_late(ngx_http_approval_main_conf_t *mcf,
+    const char *type, u_char *id, json_t *fields);
+
 
 /*
  * Waits until everything that was appended so far is durable.  The wait is a

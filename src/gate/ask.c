@@ -494,8 +494,8 @@ ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
            != NGX_OK)
     {
         json_decref(event);
-        ngx_http_approval_hold_withdraw(hold, "the audit trail failed");
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+        hold->unrecorded = 1;
+        ngx_http_approval_hold_withdraw(hold);
         return;
     }
 

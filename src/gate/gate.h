@@ -39,7 +39,8 @@ typedef enum {
     NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
     NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record                */
     NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* the approval's is durable: resume */
-    NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* expiry or bare deny is stored     */
+    NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* its end without execution is
+                                            stored                            */
     NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
     NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
     NGX_HTTP_APPROVAL_HOLD_ACCEPT,       /* say 202: ask later                */
@@ -172,6 +173,8 @@ struct ngx_http_approval_hold_s {
     uint16_t                         recent;
     unsigned                         stored:1;   /* id and times are known    */
     unsigned                         joined:1;
+    unsigned                         unrecorded:1;  /* "requested" is not on
+                                                       record                 */
     unsigned                         waiting:1;  /* the request is suspended  */
     unsigned                         prefer_async:1;
     unsigned                         bare:1;     /* the decision, unsigned    */
@@ -301,6 +304,10 @@ ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
+void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_ended(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id,
+    ngx_http_approval_state_e state, int64_t waited, json_t *facts);
 void ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
@@ -320,8 +327,6 @@ void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
 /* leave.c */
 void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
-    const char *why);
 
 /* forward.c */
 ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);

@@ -106,7 +106,9 @@ ngx_http_approval_hold_cleanup(void *data)
     ngx_http_approval_hold_t *hold = data;
 
     if (hold->op) {
-        if (hold->state == NGX_HTTP_APPROVAL_HOLD_STORE) {
+        if (hold->state == NGX_HTTP_APPROVAL_HOLD_STORE
+            || hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE)
+        {
             ngx_http_approval_hold_orphan(hold);
 
         } else {
@@ -399,10 +401,9 @@ ngx_http_approval_hold_synced(void *data, ngx_int_t rc)
 
     if (hold->synced == NGX_HTTP_APPROVAL_HOLD_FORWARD) {
         ngx_http_approval_forward_fail(hold);
-
-    } else {
-        ngx_http_approval_hold_withdraw(hold, "the audit trail failed");
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+        return;
     }
 
-    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+    ngx_http_approval_hold_withdraw(hold);
 }

@@ -8,8 +8,6 @@
 
 #include "gate/gate.h"
 
-#include "notify/notify.h"
-
 
 #define NGX_HTTP_APPROVAL_MCP_CLOSES  "2026-07-28"
 
@@ -21,6 +19,8 @@ typedef struct {
     ngx_http_approval_rule_t       *rule;
     json_t                         *facts;
     json_t                         *doc;        /* NULL: it is on record   */
+    int64_t                         created;
+    ngx_http_approval_state_e       settling;   /* what the store was asked */
     ngx_uint_t                      closes;     /* the action ends with it */
     ngx_uint_t                      untold;     /* no approver knows of it */
     u_char                          id[APPROVAL_ID_LEN];
@@ -31,11 +31,14 @@ static ngx_uint_t ngx_http_approval_hold_closes(
     ngx_http_approval_hold_t *hold);
 static ngx_http_approval_left_t *ngx_http_approval_left_create(
     ngx_http_approval_hold_t *hold);
+static void ngx_http_approval_left_settled(void *data,
+    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_left_orphan(void *data,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_left_send(ngx_http_approval_left_t *left);
 static void ngx_http_approval_left_handler(void *data,
     const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_left_open(ngx_http_approval_left_t *left);
 static void ngx_http_approval_left_free(ngx_http_approval_left_t *left);
 
 
@@ -66,7 +69,10 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
 }
 
 
-/* It left before the store had answered. */
+/*
+ * It left before the store had answered: that there is an action, or that it
+ * has ended, is on record all the same.
+ */
 
 void
 ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold)
@@ -75,12 +81,39 @@ ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold)
 
     left = ngx_http_approval_left_create(hold);
 
-    if (left) {
+    if (left == NULL) {
+        ngx_http_approval_store_forget(hold->op);
+        return;
+    }
+
+    if (hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE) {
+        left->doc = hold->unrecorded ? json_incref(hold->doc) : NULL;
+
+        ngx_http_approval_store_inherit(hold->op,
+                                        ngx_http_approval_left_settled, left);
+    } else {
         ngx_http_approval_store_inherit(hold->op,
                                         ngx_http_approval_left_orphan, left);
-    } else {
-        ngx_http_approval_store_forget(hold->op);
     }
+}
+
+
+static void
+ngx_http_approval_left_settled(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_left_t *left = data;
+
+    if (reply->rc == NGX_OK) {
+        ngx_http_approval_hold_ended(left->mcf, left->rule, left->id,
+                                     left->settling,
+                                     reply->now - left->created,
+                                     json_incref(left->facts));
+    } else {
+        ngx_http_approval_left_open(left);
+    }
+
+    ngx_http_approval_left_free(left);
 }
 
 
@@ -128,12 +161,18 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
 
     now = ngx_time();
 
-    if (left->doc
-        && ngx_http_approval_audit(left->mcf, "requested", left->id,
-                                   json_copy(left->doc))
-           != NGX_OK)
-    {
-        left->untold = 1;
+    if (left->doc) {
+
+        if (ngx_http_approval_audit(left->mcf, "requested", left->id,
+                                    json_copy(left->doc))
+            == NGX_OK)
+        {
+            json_decref(left->doc);
+            left->doc = NULL;
+
+        } else {
+            left->untold = 1;
+        }
     }
 
     if ((left->closes || left->untold)
@@ -153,6 +192,7 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
     approval_buf_free(&decision);
 
     if (op == NULL) {
+        ngx_http_approval_left_open(left);
         ngx_http_approval_left_free(left);
     }
 }
@@ -212,6 +252,8 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
 
     left->mcf = hold->mcf;
     left->rule = hold->rule;
+    left->created = hold->created;
+    left->settling = hold->settling;
     left->closes = ngx_http_approval_hold_closes(hold);
 
     state = hold->state;
@@ -250,22 +292,29 @@ ngx_http_approval_left_handler(void *data,
     ngx_http_approval_left_t *left = data;
 
     if (reply->rc == NGX_OK && reply->state == NGX_HTTP_APPROVAL_CANCELLED) {
-
-        ngx_http_approval_count(left->rule,
-                                NGX_HTTP_APPROVAL_COUNT_CANCELLED);
-
         json_object_set_new(left->facts, "why",
                             json_string("the requester left"));
 
-        ngx_http_approval_notify_outcome(left->mcf, left->id,
-                                         NGX_HTTP_APPROVAL_CANCELLED,
-                                         left->facts);
-
-        (void) ngx_http_approval_audit(left->mcf, "cancelled", left->id,
-                                       json_incref(left->facts));
+        ngx_http_approval_hold_ended(left->mcf, left->rule, left->id,
+                                     reply->state, 0,
+                                     json_incref(left->facts));
+    } else {
+        ngx_http_approval_left_open(left);
     }
 
     ngx_http_approval_left_free(left);
+}
+
+
+/* It may yet be executed by somebody else: what it was is to be known then. */
+
+static void
+ngx_http_approval_left_open(ngx_http_approval_left_t *left)
+{
+    if (left->doc) {
+        ngx_http_approval_audit_late(left->mcf, "requested", left->id,
+                                     json_copy(left->doc));
+    }
 }
 
 
@@ -275,56 +324,4 @@ ngx_http_approval_left_free(ngx_http_approval_left_t *left)
     json_decref(left->facts);
     json_decref(left->doc);
     ngx_free(left);
-}
-
-
-/* The gate gives up on its own action: it ends, whoever waits for it. */
-
-void
-ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold,
-    const char *why)
-{
-    json_t                  *facts;
-    ngx_str_t                value;
-    approval_buf_t           decision;
-    ngx_http_approval_op_t  *op;
-
-    if (hold->joined || hold->mcf->store == NULL) {
-        return;
-    }
-
-    approval_buf_init(&decision);
-
-    if (ngx_http_approval_hold_decision(hold, NGX_HTTP_APPROVAL_CANCELLED,
-                                        &decision)
-        == NGX_OK)
-    {
-        value.len = decision.len;
-        value.data = decision.data;
-
-        op = ngx_http_approval_store_settle(hold->mcf->store, hold->id,
-                                            NGX_HTTP_APPROVAL_CANCELLED,
-                                            &value, NULL, NULL);
-        if (op) {
-            ngx_http_approval_store_forget(op);
-            ngx_http_approval_count(hold->rule,
-                                    NGX_HTTP_APPROVAL_COUNT_CANCELLED);
-        }
-
-        hold->action_state = NGX_HTTP_APPROVAL_CANCELLED;
-    }
-
-    approval_buf_free(&decision);
-
-    facts = ngx_http_approval_facts(hold);
-
-    if (facts) {
-        json_object_set_new(facts, "why", json_string(why));
-
-        ngx_http_approval_notify_outcome(hold->mcf, hold->id,
-                                         NGX_HTTP_APPROVAL_CANCELLED, facts);
-
-        (void) ngx_http_approval_audit(hold->mcf, "cancelled", hold->id,
-                                       facts);
-    }
 }

@@ -13,6 +13,7 @@
 
 static void ngx_http_approval_hold_settled(void *data,
     const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_explain(void *data,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
@@ -49,6 +50,7 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     approval_buf_t  decision;
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_SETTLE;
+    hold->settling = state;
     hold->op = NULL;
 
     approval_buf_init(&decision);
@@ -57,7 +59,6 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
         value.len = decision.len;
         value.data = decision.data;
 
-        hold->settling = state;
         hold->op = ngx_http_approval_store_settle(hold->mcf->store, hold->id,
                                                 state, &value,
                                                 ngx_http_approval_hold_settled,
@@ -67,8 +68,25 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     approval_buf_free(&decision);
 
     if (hold->op == NULL) {
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+        ngx_http_approval_hold_unsettled(hold);
     }
+}
+
+
+/*
+ * The gate gives up on its own action, which cannot be put on record: it ends,
+ * whoever waits for it, unless the store says that it is too late for that.
+ */
+
+void
+ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold)
+{
+    if (hold->joined || hold->mcf->store == NULL) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+        return;
+    }
+
+    ngx_http_approval_hold_settle(hold, NGX_HTTP_APPROVAL_CANCELLED);
 }
 
 
@@ -78,14 +96,36 @@ ngx_http_approval_hold_settled(void *data,
 {
     ngx_http_approval_hold_t *hold = data;
 
-    json_t  *facts;
-
     hold->op = NULL;
 
-    switch (reply->rc) {
+    if (reply->rc == NGX_OK) {
+        hold->action_state = hold->settling;
 
-    case NGX_OK:
-        break;
+        ngx_http_approval_hold_ended(hold->mcf, hold->rule, hold->id,
+                                     hold->settling,
+                                     reply->now - hold->created,
+                                     ngx_http_approval_facts(hold));
+
+        ngx_http_approval_hold_refuse(hold,
+                         hold->settling == NGX_HTTP_APPROVAL_DENIED
+                         ? NGX_HTTP_APPROVAL_REFUSE_DENIED
+                         : hold->settling == NGX_HTTP_APPROVAL_CANCELLED
+                         ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
+                         : NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
+        return;
+    }
+
+    if (hold->settling == NGX_HTTP_APPROVAL_CANCELLED) {
+
+        if (reply->rc == NGX_DECLINED) {
+            hold->action_state = reply->state;
+        }
+
+        ngx_http_approval_hold_unsettled(hold);
+        return;
+    }
+
+    switch (reply->rc) {
 
     case NGX_AGAIN:
         ngx_http_approval_hold_wait(hold, reply->expires - reply->now);
@@ -96,42 +136,72 @@ ngx_http_approval_hold_settled(void *data,
         return;
 
     default:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+        ngx_http_approval_hold_unsettled(hold);
         return;
     }
+}
 
-    hold->action_state = hold->settling;
 
-    if (hold->settling == NGX_HTTP_APPROVAL_DENIED) {
-        ngx_http_approval_count_decision(hold->rule,
-                                         NGX_HTTP_APPROVAL_COUNT_DENIED,
-                                         reply->now - hold->created);
+/* The store has not ended it, for all we know: it may yet be executed. */
 
-    } else {
-        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_EXPIRED);
-    }
-
-    facts = ngx_http_approval_facts(hold);
-
-    ngx_http_approval_notify_outcome(hold->mcf, hold->id, hold->settling,
-                                     facts);
-
-    if (facts == NULL
-        || ngx_http_approval_audit(hold->mcf,
-                                   hold->settling == NGX_HTTP_APPROVAL_DENIED
-                                   ? "denied" : "expired",
-                                   hold->id, facts)
-           != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
-                      "the end of action %*s is not in the audit trail",
-                      (size_t) APPROVAL_ID_LEN, hold->id);
+static void
+ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
+{
+    if (hold->unrecorded) {
+        ngx_http_approval_audit_late(hold->mcf, "requested", hold->id,
+                                     json_copy(hold->doc));
     }
 
     ngx_http_approval_hold_refuse(hold,
-                                  hold->settling == NGX_HTTP_APPROVAL_DENIED
-                                  ? NGX_HTTP_APPROVAL_REFUSE_DENIED
-                                  : NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
+                                  hold->settling == NGX_HTTP_APPROVAL_CANCELLED
+                                  ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
+                                  : NGX_HTTP_APPROVAL_REFUSE_STORE);
+}
+
+
+/* The store has ended it, at our request. Takes the reference to facts. */
+
+void
+ngx_http_approval_hold_ended(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id,
+    ngx_http_approval_state_e state, int64_t waited, json_t *facts)
+{
+    ngx_str_t  *name;
+
+    switch (state) {
+
+    case NGX_HTTP_APPROVAL_DENIED:
+        ngx_http_approval_count_decision(rule, NGX_HTTP_APPROVAL_COUNT_DENIED,
+                                         waited);
+        break;
+
+    case NGX_HTTP_APPROVAL_CANCELLED:
+        ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_CANCELLED);
+
+        if (facts && json_object_get(facts, "why") == NULL) {
+            json_object_set_new(facts, "why",
+                                json_string("the audit trail failed"));
+        }
+
+        break;
+
+    default:
+        ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_EXPIRED);
+        break;
+    }
+
+    ngx_http_approval_notify_outcome(mcf, id, state, facts);
+
+    name = ngx_http_approval_state_name(state);
+
+    if (facts == NULL
+        || ngx_http_approval_audit(mcf, (char *) name->data, id, facts)
+           != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "the end of action %*s is not in the audit trail",
+                      (size_t) APPROVAL_ID_LEN, id);
+    }
 }
 
 

@@ -11,6 +11,9 @@ package Approval::Proxy;
 #   ->error(TEXT)       scripts are answered with this error
 #   ->silent            half open: whatever is sent, nothing comes back
 #   ->replace(OLD, NEW) in what Redis answers; of the same length
+#   ->stall(WORD)       a command with this argument, and what follows it on its
+#                       connection, is kept back until ->pass
+#   ->stalled           true once there was one
 
 use strict;
 use warnings;
@@ -49,6 +52,15 @@ sub silent { $_[0]->set(mode => 'silent') }
 
 sub replace { $_[0]->set(mode => 'replace', old => $_[1], new => $_[2]) }
 
+sub stall {
+    my ($self, $word) = @_;
+
+    unlink("$self->{dir}/stalled");
+    $self->set(mode => 'stall', word => $word);
+}
+
+sub stalled { -e "$_[0]{dir}/stalled" }
+
 sub finish { $_[0]{process}->kill_group }
 
 sub abandon { $_[0]->finish }
@@ -75,7 +87,11 @@ sub serve {
     my %conns;
 
     for ( ;; ) {
-        for my $sock ($select->can_read) {
+        my @ready = $select->can_read(0.05);
+
+        $self->go_on(\%conns);
+
+        for my $sock (@ready) {
             my $how = thaw(Approval::Test::slurp("$self->{dir}/how"));
 
             if ($sock == $listen) {
@@ -103,8 +119,9 @@ sub serve {
             } else {
                 next if $how->{mode} eq 'silent';
 
-                $bytes = $conn->{words} ? commands($conn, $how, $bytes)
-                                        : replies($how, $bytes);
+                $bytes = $conn->{words}
+                         ? $self->commands($conn, $how, $bytes)
+                         : replies($how, $bytes);
                 write_all($conn->{to}, $bytes);
             }
         }
@@ -122,10 +139,25 @@ sub write_all {
 }
 
 
+# what was kept back, when it no longer is
+
+sub go_on {
+    my ($self, $conns) = @_;
+
+    my $how = thaw(Approval::Test::slurp("$self->{dir}/how"));
+
+    return if $how->{mode} eq 'stall';
+
+    for my $conn (values %$conns) {
+        write_all($conn->{to}, delete $conn->{kept}) if defined $conn->{kept};
+    }
+}
+
+
 # Redis gives the answer itself, so that it comes in its turn
 
 sub commands {
-    my ($conn, $how, $bytes) = @_;
+    my ($self, $conn, $how, $bytes) = @_;
 
     $conn->{in} .= $bytes;
 
@@ -137,8 +169,19 @@ sub commands {
                        $how->{text} ];
         }
 
-        $out .= '*' . @$words . "\r\n"
-                . join('', map { '$' . length($_) . "\r\n$_\r\n" } @$words);
+        if ($how->{mode} eq 'stall' && grep { $_ eq $how->{word} } @$words) {
+            $conn->{kept} //= '';
+            Approval::Test::spew("$self->{dir}/stalled", '');
+        }
+
+        my $text = '*' . @$words . "\r\n"
+                   . join('', map { '$' . length($_) . "\r\n$_\r\n" } @$words);
+
+        if (defined $conn->{kept}) {
+            $conn->{kept} .= $text;
+        } else {
+            $out .= $text;
+        }
     }
 
     return $out;

@@ -127,8 +127,17 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
             continue;
         }
 
-        before = ch;
         n = approval_identity_put(utf8, ch);
+
+        /* the one letter in use whose capital is two letters */
+
+        if (ch == 0x00df) {
+            utf8[0] = 's';
+            utf8[1] = 's';
+            ch = 's';
+        }
+
+        before = ch;
 
         /* Folding may take more bytes than it was given. */
 

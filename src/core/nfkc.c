@@ -8,6 +8,7 @@
 
 
 #include "core/nfkc.h"
+#include "core/combining.h"
 
 #include <stddef.h>
 
@@ -21,12 +22,14 @@ typedef struct {
 static int approval_nfkc_order(uint32_t before, uint32_t mark);
 static int approval_nfkc_low(uint32_t c);
 static int approval_nfkc_composes(uint32_t before, uint32_t mark);
+static const uint32_t *approval_nfkc_letters(uint32_t mark);
 
 
 /*
- * Unicode 14.0, NFKC_Quick_Check=No, of what case folding leaves, and the
- * conjoining vowels and finals of Hangul.  U+0E33 and U+0EB3 are not among
- * them: Thai and Lao are written with them.
+ * Unicode 14.0, NFKC_Quick_Check=No, of what case folding leaves, the
+ * conjoining vowels and finals of Hangul, and Greek with the iota below, which
+ * is a letter of its own in capitals.  U+0E33 and U+0EB3 are not among them:
+ * Thai and Lao are written with them.
  */
 
 static const approval_range_t  approval_compatible[] = {
@@ -51,9 +54,11 @@ static const approval_range_t  approval_compatible[] = {
     { 0x1d78, 0x1d78 }, { 0x1d9b, 0x1dbf }, { 0x1e9a, 0x1e9a },
     { 0x1f71, 0x1f71 }, { 0x1f73, 0x1f73 }, { 0x1f75, 0x1f75 },
     { 0x1f77, 0x1f77 }, { 0x1f79, 0x1f79 }, { 0x1f7b, 0x1f7b },
-    { 0x1f7d, 0x1f7d }, { 0x1fbd, 0x1fc1 }, { 0x1fcd, 0x1fcf },
-    { 0x1fd3, 0x1fd3 }, { 0x1fdd, 0x1fdf }, { 0x1fe3, 0x1fe3 },
-    { 0x1fed, 0x1fef }, { 0x1ffd, 0x1ffe }, { 0x2011, 0x2011 },
+    { 0x1f7d, 0x1f7d }, { 0x1f80, 0x1faf }, { 0x1fb2, 0x1fb4 },
+    { 0x1fb7, 0x1fb7 }, { 0x1fbc, 0x1fc4 }, { 0x1fc7, 0x1fc7 },
+    { 0x1fcc, 0x1fcf }, { 0x1fd3, 0x1fd3 }, { 0x1fdd, 0x1fdf },
+    { 0x1fe3, 0x1fe3 }, { 0x1fed, 0x1fef }, { 0x1ff2, 0x1ff4 },
+    { 0x1ff7, 0x1ff7 }, { 0x1ffc, 0x1ffe }, { 0x2011, 0x2011 },
     { 0x2017, 0x2017 }, { 0x2024, 0x2026 }, { 0x2033, 0x2034 },
     { 0x2036, 0x2037 }, { 0x203c, 0x203c }, { 0x203e, 0x203e },
     { 0x2047, 0x2049 }, { 0x2057, 0x2057 }, { 0x2070, 0x209c },
@@ -86,7 +91,8 @@ static const approval_range_t  approval_compatible[] = {
 
 /*
  * A mark, the folded letters that it makes another one of, and 0; "i" with a
- * dot is what U+0130 becomes where case is folded in full.
+ * dot is what U+0130 becomes where case is folded in full, and AA behind a
+ * nikhahit what U+0E33 and U+0EB3 are in NFKC.
  */
 
 static const uint32_t  approval_composed[] = {
@@ -190,6 +196,8 @@ static const uint32_t  approval_composed[] = {
     0x0dca, 0x0dd9, 0x0ddc, 0,
     0x0dcf, 0x0dd9, 0,
     0x0ddf, 0x0dd9, 0,
+    0x0e32, 0x0e4d, 0,
+    0x0eb2, 0x0ecd, 0,
     0x102e, 0x1025, 0,
     0x1b35, 0x1b05, 0x1b07, 0x1b09, 0x1b0b, 0x1b0d, 0x1b11, 0x1b3a,
             0x1b3c, 0x1b3e, 0x1b3f, 0x1b42, 0,
@@ -245,6 +253,20 @@ approval_nfkc_follows(uint32_t before, uint32_t c)
 static int
 approval_nfkc_order(uint32_t before, uint32_t mark)
 {
+    unsigned  first, second;
+
+    first = approval_combining(before);
+    second = approval_combining(mark);
+
+    /* a mark passes those of a lower class on its way to the letter */
+
+    if (first && second
+        && (first > second
+            || (first < second && approval_nfkc_letters(mark))))
+    {
+        return 1;
+    }
+
     if (mark == 0x093c) {
         return before < 0x0900 || before > 0x097f;
     }
@@ -282,22 +304,41 @@ approval_nfkc_low(uint32_t c)
 static int
 approval_nfkc_composes(uint32_t before, uint32_t mark)
 {
-    int              found;
     const uint32_t  *p;
 
-    for (p = approval_composed; *p; p++) {
-        found = (*p == mark);
+    p = approval_nfkc_letters(mark);
 
-        while (*++p) {
-            if (found && *p == before) {
-                return 1;
-            }
-        }
+    if (p == NULL) {
+        return 0;
+    }
 
-        if (found) {
-            break;
+    for ( /* void */ ; *p; p++) {
+        if (*p == before) {
+            return 1;
         }
     }
 
     return 0;
+}
+
+
+/* Those that the mark makes others of, or NULL. */
+
+static const uint32_t *
+approval_nfkc_letters(uint32_t mark)
+{
+    const uint32_t  *p;
+
+    for (p = approval_composed; *p; p++) {
+
+        if (*p++ == mark) {
+            return p;
+        }
+
+        while (*p) {
+            p++;
+        }
+    }
+
+    return NULL;
 }

@@ -57,8 +57,8 @@ test_canonical(void)
            "three sigmas are one letter");
     is_str(canonical("\xc2\xb5\xce\xbc\xce\x9c"), "\xce\xbc\xce\xbc\xce\xbc",
            "micro and mu");
-    is_str(canonical("\xe1\xba\x9e\xc3\x9f"), "\xc3\x9f\xc3\x9f",
-           "both sharp s");
+    is_str(canonical("wei\xc3\x9f"), "weiss", "sharp s, as in capitals");
+    is_str(canonical("WEI\xe1\xba\x9e"), "weiss", "the other sharp s");
     is_str(canonical("\xc7\xb4\xc7\xb5"), "\xc7\xb5\xc7\xb5",
            "Latin of later blocks");
     is_str(canonical("\xf0\x90\x90\x80"), "\xf0\x90\x90\xa8",
@@ -83,7 +83,10 @@ test_spelling(void)
         "\xe0\xb8\x99\xe0\xb9\x89\xe0\xb8\xb3",   /* Thai, with SARA AM    */
         "\xe0\xa6\x95\xe0\xa6\xbe",               /* Bengali               */
         "\xe3\x82\xac",                           /* Katakana, voiced      */
-        "\xd9\x85\xd8\xad\xd9\x85\xd9\x91\xd8\xaf"  /* Arabic, shadda     */
+        "\xd9\x85\xd8\xad\xd9\x85\xd9\x91\xd8\xaf", /* Arabic, shadda     */
+        "\xe0\xb8\x81\xe0\xb8\xb9\xe0\xb9\x89",   /* Thai, two marks       */
+        "\xd7\xa9\xd6\xbc\xd7\x81",               /* Hebrew, pointed       */
+        "\xd9\x85\xd9\x8e\xd9\x91"                /* Arabic, vowelled      */
     };
 
     static const char  *other[] = {
@@ -101,6 +104,14 @@ test_spelling(void)
         "\xe1\x84\x92\xe1\x85\xa1",       /* Hangul, taken apart     */
         "\xe3\x82\xab\xe3\x82\x99",       /* Katakana, taken apart   */
         "\xe0\xa7\x87\xe0\xa6\xbe",       /* Bengali, taken apart    */
+        "\xe0\xb8\x99\xe0\xb9\x8d\xe0\xb8\xb2",  /* Thai, Lao, too   */
+        "\xe0\xba\x99\xe0\xbb\x8d\xe0\xba\xb2",
+        "\xe0\xb8\x81\xe0\xb9\x89\xe0\xb8\xb9",  /* the same, swapped */
+        "\xd7\xa9\xd7\x81\xd6\xbc",
+        "\xd9\x85\xd9\x91\xd9\x8e",
+        "u\xe3\x80\xaa\xcc\x80",           /* across another mark     */
+        "\xe1\xbe\xb3",                    /* Greek, iota below       */
+        "\xe1\xbe\xbc",
         "\xef\xb9\xa6",
         "\xe2\x84\xa1"
     };

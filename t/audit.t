@@ -110,7 +110,9 @@ subtest 'records' => sub {
     my ($answer, $id) = approve_one($gw, '/held/1');
 
     is($answer->status, 200, 'executed');
-    http_get($gw->port, '/never');
+    $gw->send(GET => '/never?token=hidden&n=1',
+              headers => [ 'X-On-Behalf-Of' => 'carol' ])->read;
+    $gw->send(GET => '/held%2fx?token=hidden')->read;
 
     ok($gw->wait_audit('checkpoint', 1), 'a checkpoint within a second');
 
@@ -135,8 +137,17 @@ subtest 'records' => sub {
     ok($at{requested} < $at{notified} && $at{voted} < $at{approved}
        && $at{approved} < $at{executed}, 'in the order of the life');
 
-    my ($refused) = $gw->audit('refused');
+    my ($refused, $ambiguous) = sort { $b->{refusal} cmp $a->{refusal} }
+                                $gw->audit('refused');
     is($refused->{refusal}, 'urn:approval:denied', 'a policy that denies');
+    is_deeply([ @$refused{qw(requester on_behalf_of remote_addr method host
+                             target)} ],
+              [ 'agent-7', 'carol', '127.0.0.1', 'GET', 'gw.example',
+                '/never?token=[redacted]&n=1' ], 'whom, and what');
+    is($ambiguous->{refusal}, 'urn:approval:ambiguous-path', 'a path in doubt');
+    is_deeply([ @$ambiguous{qw(requester host target)} ],
+              [ 'agent-7', 'gw.example', '/held%2fx?[redacted]' ],
+              'of whose query no rule says what is secret');
 
     my @stream = @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') };
     my %entry = @{ $stream[-1][1] };
@@ -248,6 +259,27 @@ subtest 'records' => sub {
     ($rc, $out) = run('verify', $cut, $key);
     is($rc, 1, 'changed: tampered');
     like($out, qr/^tampered \Q$cut\E:\d+: /m, 'file and line are named');
+};
+
+
+# error_page makes a GET of it, and not of what was executed
+
+subtest 'error_page' => sub {
+    my $gw = gateway(up => { '*' => { status => 404 } }, server => <<'EOF');
+        approval p;
+        location /held { proxy_pass %%UP%%; proxy_intercept_errors on;
+                         error_page 404 = /sorry; }
+        location = /sorry { approval off; return 200 "sorry"; }
+EOF
+    my ($client, $id) = $gw->hold(POST => '/held/1', body => 'x');
+
+    $gw->vote($id, 'approve');
+    is($client->read->body, 'sorry', 'the page');
+    $gw->wait_audit('executed', 1);
+
+    my ($executed) = $gw->audit('executed');
+    is($executed->{method}, 'POST', 'the method that was executed');
+    is($executed->{outcome}{status}, 404, "and the upstream's answer");
 };
 
 

@@ -96,6 +96,10 @@ sub asks {
     is($gw->up->last->body, 'two', 'as it was sent');
     is($gw->up->last->header('Approval-By'), 'alice', 'Approval-By');
 
+    my ($used) = grep { $_->{grant} } $gw->audit('approved');
+    is_deeply([ @$used{qw(action_id method host target)} ],
+              [ $id, 'POST', 'gw.example', '/r' ], 'what passed is on record');
+
     my $action = $gw->action($id);
     is_deeply($action->{remember},
               { per => 'POST/r', seconds => 60, uses => undef },

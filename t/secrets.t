@@ -78,14 +78,15 @@ my $secret = 'whsec_' . encode_base64(substr(canary('channel'), 0, 32), '');
 my $gw = Approval::Gateway->new(log_level => 'info', start => 0);
 
 my $http = <<'EOF_HTTP';
-    approval_policy strict { rule r { match $uri ^/strict/; deny; } }
+    approval_policy strict { rule r { match $uri ^/strict/; deny; %REDACT% } }
     approval_policy p {
         strict_path off;                 # or an escaped name is refused
         body_limit 64k;
         rule shadow { match $uri ^/shadow; deny; mode shadow;
                       %REDACT% }
         rule deny { match $uri ^/deny; deny "no"; %REDACT% }
-        rule reason { match $uri ^/reason; require admins; reason required; }
+        rule reason { match $uri ^/reason; require admins; reason required;
+                      %REDACT% }
         rule brief { match $uri ^/brief; require admins; timeout 400ms;
                      notify hook; %REDACT% }
         rule member {

@@ -263,6 +263,9 @@ is(Approval::Client->new($shadow->port)
 is(scalar $shadow->hook->requests, 0, 'nobody was told');
 is(scalar(grep { ($_->{mode} // '') eq 'shadow' } $shadow->audit), $total,
    'each is in the trail');
+is(scalar(grep { ($_->{mode} // '') eq 'shadow'
+                 && !($_->{host} && $_->{target} && $_->{remote_addr}) }
+               $shadow->audit), 0, 'with host, target and address');
 
 # Without the store requests pass all the same
 
@@ -299,6 +302,8 @@ for my $case (@odd) {
     is(@refused - $before, 1, "$type: and is on record");
     is($refused[-1]{refusal}, "urn:approval:$type", "$type: as what it is");
     is($refused[-1]{mode}, 'shadow', "$type: in shadow");
+    is($refused[-1]{host}, 'gw.example', "$type: with its host");
+    like($refused[-1]{target}, qr/^\//, "$type: and target");
 }
 
 # Nor a subrequest, or what follows an answer, whose body nobody has read

@@ -343,6 +343,8 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
     facts = ngx_http_approval_facts(hold);
 
     if (facts) {
+        (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
+                                             hold->rule, facts);
         json_object_set_new(facts, "why",
                             json_string("store unavailable, passed by "
                                         "approval_store_failure"));

@@ -14,12 +14,9 @@
 #define NGX_HTTP_APPROVAL_SHOWN_BODY    32768
 #define NGX_HTTP_APPROVAL_SHOWN_VALUE   1024
 #define NGX_HTTP_APPROVAL_SHOWN_REASON  2000
-#define NGX_HTTP_APPROVAL_SHOWN_TLS     1024
 
 
 static ngx_int_t ngx_http_approval_describe_who(
-    ngx_http_approval_hold_t *hold, json_t *doc);
-static ngx_int_t ngx_http_approval_describe_tls(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
     ngx_http_approval_hold_t *hold, json_t *doc);
@@ -282,7 +279,7 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
         || ngx_http_approval_set_str(doc, "remote_addr",
                                      &r->connection->addr_text)
            != NGX_OK
-        || ngx_http_approval_describe_tls(hold, doc) != NGX_OK
+        || ngx_http_approval_facts_tls(r, doc) != NGX_OK
         || ngx_http_complex_value(r, lcf->on_behalf, &s) != NGX_OK)
     {
         goto done;
@@ -321,92 +318,15 @@ done:
 }
 
 
-/* The client certificate, and whether nginx could verify it. */
-
-static ngx_int_t
-ngx_http_approval_describe_tls(ngx_http_approval_hold_t *hold, json_t *doc)
-{
-#if (NGX_HTTP_SSL)
-
-    ngx_str_t            subject, verify;
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = hold->request;
-    c = r->connection;
-
-    if (c->ssl == NULL) {
-        return NGX_OK;
-    }
-
-    if (ngx_ssl_get_subject_dn(c, r->pool, &subject) != NGX_OK
-        || ngx_ssl_get_client_verify(c, r->pool, &verify) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (subject.len == 0) {
-        return NGX_OK;
-    }
-
-    return ngx_http_approval_set(doc, "tls_client",
-               json_pack("{s:o, s:o}",
-                         "subject",
-                         ngx_http_approval_json_cut(&subject,
-                                           NGX_HTTP_APPROVAL_SHOWN_TLS),
-                         "verify",
-                         ngx_http_approval_json_cut(&verify,
-                                           NGX_HTTP_APPROVAL_SHOWN_TLS)));
-
-#else
-
-    return NGX_OK;
-
-#endif
-}
-
-
 static ngx_int_t
 ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
 {
-    json_t              *target;
-    ngx_str_t            host;
-    approval_buf_t       buf;
     ngx_http_request_t  *r;
 
     r = hold->request;
 
-    ngx_str_null(&host);
-
-    if (r->headers_in.host) {
-        host = r->headers_in.host->value;
-    }
-
-    approval_buf_init(&buf);
-
-    target = NULL;
-
-    if (approval_redact_target(hold->rule->redact,
-                               ngx_http_approval_core_str(&r->unparsed_uri),
-                               &buf)
-        == APPROVAL_OK)
-    {
-        target = json_stringn((char *) buf.data, buf.len);
-
-        if (target == NULL) {
-            ngx_str_t  s = { buf.len, buf.data };
-
-            target = ngx_http_approval_json_str(&s);
-        }
-    }
-
-    approval_buf_free(&buf);
-
     if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
-        || ngx_http_approval_set(doc, "host",
-                                 ngx_http_approval_json_cut(&host, 255))
-           != NGX_OK
-        || ngx_http_approval_set(doc, "target", target) != NGX_OK
+        || ngx_http_approval_facts_where(r, hold->rule, doc) != NGX_OK
         || ngx_http_approval_set_str(doc, "uri", &r->uri) != NGX_OK
         || ngx_http_approval_set(doc, "headers",
                                  ngx_http_approval_describe_headers(hold))

@@ -82,6 +82,8 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
            == 0)
     {
         if (hold->grant.len) {
+            (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
+                                                 hold->rule, facts);
             json_object_set_new(facts, "why",
                                 json_string("grant: approved before, and "
                                             "remembered"));

@@ -147,6 +147,7 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        receipt;    /* signed: verified, or ours */
     ngx_str_t                        approvers;
     ngx_str_t                        requester;
+    ngx_str_t                        method;     /* error_page changes it     */
     ngx_str_t                        reason;
     ngx_str_t                        detail;     /* the denier's comment      */
     ngx_str_t                        joins;      /* MACs over what was shown  */
@@ -404,7 +405,17 @@ ngx_int_t ngx_http_approval_hold_headers(ngx_http_request_t *r,
 
 /* outcome.c */
 ngx_int_t ngx_http_approval_log_handler(ngx_http_request_t *r);
+
+/* facts.c */
 json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_facts_tls(ngx_http_request_t *r, json_t *doc);
+ngx_int_t ngx_http_approval_facts_where(ngx_http_request_t *r,
+    ngx_http_approval_rule_t *rule, json_t *doc);
+
+/* of a request without an action of its own, whose document would tell it */
+ngx_int_t ngx_http_approval_facts_brief(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
+    json_t *doc);
 
 /* reaper.c */
 void ngx_http_approval_reaper(void *data,

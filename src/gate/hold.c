@@ -42,6 +42,7 @@ ngx_http_approval_hold_create(ngx_http_request_t *r,
 
     hold->request = r;
     hold->lcf = lcf;
+    hold->method = r->method_name;
     hold->mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
     hold->next = ngx_http_approval_hold_of(r);
     hold->started = ngx_current_msec;

@@ -400,12 +400,23 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
                   &hold->lcf->policy->name, mode ? ", in shadow" : "",
                   refusal->title, detail ? ": " : "", detail ? detail : "");
 
+    /* who it was is told as well as can be, also where nobody was to ask */
+
+    if (hold->requester.len == 0 && hold->lcf->requester
+        && ngx_http_complex_value(r, hold->lcf->requester, &hold->requester)
+           != NGX_OK)
+    {
+        ngx_str_null(&hold->requester);
+    }
+
     facts = ngx_http_approval_facts(hold);
     if (facts == NULL) {
         return;
     }
 
-    if (json_object_set_new(facts, "refusal",
+    if (ngx_http_approval_facts_brief(r, hold->lcf, hold->rule, facts)
+        != NGX_OK
+        || json_object_set_new(facts, "refusal",
                             json_sprintf("urn:approval:%s", refusal->type))
         != 0
         || json_object_set_new(facts, "why",

@@ -16,8 +16,9 @@ static ngx_int_t ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     ngx_str_t *requester, const char **outcome);
 static ngx_int_t ngx_http_approval_shadow_audit(ngx_http_request_t *r,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
-    ngx_str_t *requester, const char *outcome);
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *lcf,
+    ngx_http_approval_rule_t *rule, ngx_str_t *requester,
+    const char *outcome);
 
 
 /* It stops nobody, also where it cannot be recorded. */
@@ -38,7 +39,8 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
 
     if (ngx_http_approval_shadow_outcome(r, lcf, rule, &requester, &outcome)
         != NGX_OK
-        || ngx_http_approval_shadow_audit(r, mcf, rule, &requester, outcome)
+        || ngx_http_approval_shadow_audit(r, mcf, lcf, rule, &requester,
+                                          outcome)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -110,19 +112,13 @@ ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_approval_shadow_audit(ngx_http_request_t *r,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
-    ngx_str_t *requester, const char *outcome)
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *lcf,
+    ngx_http_approval_rule_t *rule, ngx_str_t *requester,
+    const char *outcome)
 {
-    json_t          *fields;
-    approval_buf_t   target;
+    json_t  *fields;
 
-    approval_buf_init(&target);
-
-    approval_redact_target(rule->redact,
-                           ngx_http_approval_core_str(&r->unparsed_uri),
-                           &target);
-
-    fields = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    fields = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
                        "mode", "shadow",
                        "outcome", outcome,
                        "policy",
@@ -132,13 +128,12 @@ ngx_http_approval_shadow_audit(ngx_http_request_t *r,
                        "rule", ngx_http_approval_json_str(&rule->name),
                        "action", ngx_http_approval_json_str(&rule->action),
                        "requester", ngx_http_approval_json_str(requester),
-                       "method", ngx_http_approval_json_str(&r->method_name),
-                       "target", json_stringn((char *) target.data,
-                                              target.len));
+                       "method", ngx_http_approval_json_str(&r->method_name));
 
-    approval_buf_free(&target);
-
-    if (fields == NULL) {
+    if (fields == NULL
+        || ngx_http_approval_facts_brief(r, lcf, rule, fields) != NGX_OK)
+    {
+        json_decref(fields);
         return NGX_ERROR;
     }
 

@@ -1,0 +1,217 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Who and what, as all records of a request say it.
+ */
+
+
+#include "gate/gate.h"
+
+
+#define NGX_HTTP_APPROVAL_SHOWN_TLS  1024
+
+
+/* What every record of this hold says, whatever happened. */
+
+json_t *
+ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
+{
+    json_t                      *facts;
+    ngx_str_t                    digest;
+    ngx_http_request_t          *r;
+    ngx_http_approval_rule_t    *rule;
+    ngx_http_approval_policy_t  *policy;
+
+    r = hold->request;
+    rule = hold->rule;
+    policy = hold->lcf->policy;
+
+    facts = json_pack("{s:o, s:o, s:o, s:o, s:o}",
+                      "policy", ngx_http_approval_json_str(&policy->name),
+                      "policy_digest",
+                      ngx_http_approval_json_str(&policy->digest),
+                      "requester",
+                      ngx_http_approval_json_str(&hold->requester),
+                      "remote_addr",
+                      ngx_http_approval_json_str(&r->connection->addr_text),
+                      "method", ngx_http_approval_json_str(&hold->method));
+
+    if (facts == NULL) {
+        return NULL;
+    }
+
+    if (rule) {
+        json_object_set_new(facts, "rule",
+                            ngx_http_approval_json_str(&rule->name));
+        json_object_set_new(facts, "action",
+                            ngx_http_approval_json_str(&rule->action));
+    }
+
+    if (hold->stored) {
+        json_object_set_new(facts, "id", json_stringn((char *) hold->id,
+                                                      APPROVAL_ID_LEN));
+    }
+
+    if (hold->digest[0]) {
+        digest.len = APPROVAL_DIGEST_LEN;
+        digest.data = (u_char *) hold->digest;
+
+        json_object_set_new(facts, "digest",
+                            ngx_http_approval_json_str(&digest));
+    }
+
+    if (hold->grant.len) {
+        json_object_set_new(facts, "grant",
+                            ngx_http_approval_json_str(&hold->grant));
+        json_object_set_new(facts, "use", json_integer(hold->used));
+    }
+
+    if (hold->approvers.len) {
+        json_object_set_new(facts, "approvers",
+                            ngx_http_approval_json_str(&hold->approvers));
+    }
+
+    return facts;
+}
+
+
+/* The client certificate, and whether nginx could verify it. */
+
+ngx_int_t
+ngx_http_approval_facts_tls(ngx_http_request_t *r, json_t *doc)
+{
+#if (NGX_HTTP_SSL)
+
+    ngx_str_t          subject, verify;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->ssl == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_ssl_get_subject_dn(c, r->pool, &subject) != NGX_OK
+        || ngx_ssl_get_client_verify(c, r->pool, &verify) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (subject.len == 0) {
+        return NGX_OK;
+    }
+
+    return json_object_set_new(doc, "tls_client",
+               json_pack("{s:o, s:o}",
+                         "subject",
+                         ngx_http_approval_json_cut(&subject,
+                                           NGX_HTTP_APPROVAL_SHOWN_TLS),
+                         "verify",
+                         ngx_http_approval_json_cut(&verify,
+                                           NGX_HTTP_APPROVAL_SHOWN_TLS)))
+           == 0 ? NGX_OK : NGX_ERROR;
+
+#else
+
+    return NGX_OK;
+
+#endif
+}
+
+
+/*
+ * What a query's secrets are is up to the rule: where none is known, nothing
+ * is told of it.
+ */
+
+ngx_int_t
+ngx_http_approval_facts_where(ngx_http_request_t *r,
+    ngx_http_approval_rule_t *rule, json_t *doc)
+{
+    u_char             *query;
+    ngx_int_t           rc;
+    ngx_str_t           host, uri, target;
+    approval_buf_t      buf;
+    approval_redact_t  *redact;
+
+    ngx_str_null(&host);
+
+    if (r->headers_in.host) {
+        host = r->headers_in.host->value;
+    }
+
+    uri = r->unparsed_uri;
+    query = rule ? NULL : ngx_strlchr(uri.data, uri.data + uri.len, '?');
+
+    if (query) {
+        uri.len = query - uri.data;
+    }
+
+    redact = rule ? rule->redact : approval_redact_create();
+
+    approval_buf_init(&buf);
+
+    rc = NGX_ERROR;
+
+    if (redact
+        && approval_redact_target(redact, ngx_http_approval_core_str(&uri),
+                                  &buf)
+           == APPROVAL_OK)
+    {
+        if (query) {
+            approval_buf_adds(&buf, "?" APPROVAL_REDACTED);
+        }
+
+        target.len = buf.len;
+        target.data = buf.data;
+
+        if (!buf.failed
+            && json_object_set_new(doc, "host",
+                                   ngx_http_approval_json_cut(&host, 255))
+               == 0
+            && json_object_set_new(doc, "target",
+                                   ngx_http_approval_json_str(&target))
+               == 0)
+        {
+            rc = NGX_OK;
+        }
+    }
+
+    approval_buf_free(&buf);
+
+    if (rule == NULL) {
+        approval_redact_destroy(redact);
+    }
+
+    return rc;
+}
+
+
+/* Who and what, where there is no action whose document tells it. */
+
+ngx_int_t
+ngx_http_approval_facts_brief(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
+    json_t *doc)
+{
+    ngx_str_t  on_behalf;
+
+    ngx_str_null(&on_behalf);
+
+    if ((lcf->on_behalf
+         && ngx_http_complex_value(r, lcf->on_behalf, &on_behalf) != NGX_OK)
+        || (on_behalf.len
+            && json_object_set_new(doc, "on_behalf_of",
+                                   ngx_http_approval_json_str(&on_behalf))
+               != 0)
+        || json_object_set_new(doc, "remote_addr",
+                      ngx_http_approval_json_str(&r->connection->addr_text))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_facts_tls(r, doc) == NGX_OK
+           ? ngx_http_approval_facts_where(r, rule, doc) : NGX_ERROR;
+}

@@ -201,6 +201,42 @@ for my $row ([ 'per=', '/cap', 'agent-8', 0 ],
 }
 
 
+# ... whoever polled before by sending it again: each 202 ends a wait, and is a
+# ticket, until the same request comes back for it
+
+{
+    my $poll = sub {
+        return $gw->send(GET => '/cancel/poll',
+                         headers => [ Prefer => 'respond-async' ])->read;
+    };
+
+    my $first = $poll->();
+    my $id = $first->header('Approval-Id');
+
+    is($first->status, 202, 'cancel: a ticket');
+    is($poll->()->header('Approval-Id'), $id, 'cancel: taken up') for 1 .. 3;
+    is($gw->state($id), 'pending', 'cancel: which keeps the action open');
+    ok(present($id), 'cancel: its requester will be back');
+
+    my $one = $gw->send(GET => '/cancel/poll');
+    ok(wait_for(sub { (grep { $_->{action_id} eq $id } $gw->audit('joined'))
+                      == 4 }), 'cancel: then it waits');
+    is($poll->()->status, 202, 'cancel: another ticket, meanwhile');
+    $one->close;
+    ok(wait_for(sub { ($gw->redis->cmd(HGET => "approval:{$id}", 'h') // 0)
+                      == -1 }), 'cancel: it leaves');
+    is($gw->state($id), 'pending', 'cancel: the ticket is out');
+    ok(present($id), 'cancel: present by its ticket');
+
+    my $two = $gw->send(GET => '/cancel/poll');
+    ok(wait_for(sub { (grep { $_->{action_id} eq $id } $gw->audit('joined'))
+                      == 6 }), 'cancel: it waits again');
+    $two->close;
+    ok(wait_for(sub { $gw->state($id) eq 'cancelled' }),
+       'cancel: and leaves for good');
+}
+
+
 # MCP: from 2026-07-28 on the end of the stream cancels the call
 
 my $call = '{"jsonrpc":"2.0","id":1,"method":"tools/call",'

@@ -20,7 +20,8 @@ my @conn = map { $redis->client } 1 .. 2;
 
 my $dir = root_dir() . '/src/store';
 my %script = map { $_ => slurp("$dir/common.lua") . slurp("$dir/$_.lua") }
-             qw(create load vote settle consume finish drop overdue renew list);
+             qw(create load vote settle consume finish drop overdue renew list
+                leave);
 
 my $count = 0;
 
@@ -411,6 +412,42 @@ for my $from (sort(keys %make)) {
     run(settle => $old, settle_args('expired'));
     is(cmd(GET => "${prefix}join:{j$old}"), $new->{i},
        'the end of the old one leaves the new one joinable');
+}
+
+
+# Who waits: connections are counted, and a ticket stands for them until its
+# request comes back.  The last one may end the action.
+
+for my $row (
+    [ 'one' => 'leave', 'cancelled' ],
+    [ 'one, kept open' => 'keep', 'absent' ],
+    [ 'two' => 'join leave', 'present' ],
+    [ 'two leave' => 'join leave leave', 'cancelled' ],
+    [ 'back' => 'keep join', 'present' ],
+    [ 'back, and leaves' => 'keep join leave', 'cancelled' ],
+    [ 'ticket' => 'ticket', 'present' ],
+    [ 'ticket, polled by the request' => 'ticket join ticket join ticket',
+      'present' ],
+    [ 'ticket, polled, and gone' => 'ticket join ticket join ticket join leave',
+      'cancelled' ],
+    [ 'ticket for one of two' => 'join ticket leave', 'present' ],
+    [ 'ticket, taken up by one of two' => 'join ticket join leave leave',
+      'cancelled' ],
+) {
+    my ($name, $steps, $end) = @$row;
+    my $id = make(pending => new_id());
+
+    for my $step (split / /, $steps) {
+        $step eq 'join' ? is(create(new_id(), join => "j$id")->{j}, 1,
+                             "waits, $name: joined")
+        : run(leave => $id, $step eq 'leave' ? 'J-cancelled' : '', $retention,
+              $step eq 'ticket' ? 1 : '');
+    }
+
+    my $r = run(load => $id);
+
+    is($r->{s} eq 'pending' ? ($r->{h} // 0) < 0 ? 'absent' : 'present'
+                            : $r->{s}, $end, "waits, $name: $end");
 }
 
 

@@ -328,6 +328,7 @@ void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
 /* leave.c */
 void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
 
 /* forward.c */
 ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);

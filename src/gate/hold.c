@@ -305,7 +305,6 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
         break;
 
     case NGX_HTTP_APPROVAL_HOLD_ACCEPT:
-        ngx_http_approval_hold_leave(hold);
         ngx_http_finalize_request(r, ngx_http_approval_accept(r, hold));
         break;
 

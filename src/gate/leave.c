@@ -70,6 +70,28 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
 
 
 /*
+ * It does not wait any more, and comes back. The store is told before the
+ * client is: its flush was posted before the wake event.
+ */
+
+void
+ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_op_t  *op;
+
+    ngx_http_approval_hold_leave(hold);
+
+    op = ngx_http_approval_store_ticket(hold->mcf->store, hold->id, NULL,
+                                        NULL);
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+    ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
+}
+
+
+/*
  * It left before the store had answered: that there is an action, or that it
  * has ended, is on record all the same.
  */

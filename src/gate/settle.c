@@ -34,7 +34,7 @@ ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold)
         && hold->patience < hold->rule->timeout
         && ngx_http_approval_hold_now(hold) < hold->expires)
     {
-        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
+        ngx_http_approval_hold_ticket(hold);
         return;
     }
 

@@ -13,6 +13,7 @@
 --   pending    denied     vote     no decision yet, not overdue
 --   pending    denied     settle   not overdue
 --   pending    cancelled  settle   not overdue
+--   pending    cancelled  leave    the last one, no decision yet, not overdue
 --   pending    expired    settle   overdue
 --   pending    executing  consume  not overdue, the decision key holds VALUE
 --   approved   executing  consume  not lapsed, the decision key holds VALUE
@@ -23,7 +24,8 @@
 --
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
 -- d decided, l end of the lease, b the sealed document, o outcome, h how many
--- wait beside the first (-1: nobody does, absent: 0),
+-- connections wait beside the first (-1: none does, absent: 0), t a ticket (202)
+-- is out: whoever asks again takes it up,
 -- k "created execute_within join per digest cool": each field costs memory, and
 -- the digest stands there without "sha256:".
 -- nk, nf messages that were sent, that were given up (see queue_done.lua).
@@ -325,7 +327,7 @@ local function describe(out, action, votes)
         end
     end
 
-    local f = redis.call('HMGET', name, 'b', 'o', 'h')
+    local f = redis.call('HMGET', name, 'b', 'o', 'h', 't')
 
     put('i', action)
     put('s', a.s)
@@ -335,7 +337,7 @@ local function describe(out, action, votes)
     put('g', a.g)
     put('b', f[1])
     put('o', f[2])
-    put('h', tonumber(f[3] or nil))
+    put('h', not f[4] and tonumber(f[3] or nil))
     put('D', decided(name))
 
     local told = redis.call('HMGET', name, 'nk', 'nf')

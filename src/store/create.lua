@@ -46,6 +46,7 @@ local function joined(other, a)
 
     if other ~= id then
         wait(action_key(other), 1)
+        redis.call('HDEL', action_key(other), 't')
     end
 
     if decision then

@@ -2,7 +2,8 @@
 --
 -- A requester does not wait any more; with the last one its action may end.
 --
--- ARGV[3..]  decision ('': the action stays open), retention
+-- ARGV[3..]  decision ('': the action stays open), retention, ticket ('': it
+--            was given none to come back with)
 -- ok         s cancelled: it ended
 -- no         it is not open
 
@@ -14,7 +15,12 @@ if not a or (a.s ~= 'pending' and a.s ~= 'approved') then
     return refuse(a)
 end
 
+if (ARGV[5] or '') ~= '' then
+    redis.call('HSET', key, 't', 1)
+end
+
 if wait(key, -1) < 0 and decision ~= '' and a.s == 'pending' and now < a.x
+   and redis.call('HEXISTS', key, 't') == 0
    and redis.call('EXISTS', key .. DECISION) == 0
 then
     close(a, 'cancelled', decision, retention)

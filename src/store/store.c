@@ -335,6 +335,27 @@ ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
 
 
 ngx_http_approval_op_t *
+ngx_http_approval_store_ticket(ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                args[3];
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
+                                     handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&args[0], "");
+    ngx_str_set(&args[1], "0");
+    ngx_str_set(&args[2], "1");
+
+    return ngx_http_approval_store_run(op, 3, args);
+}
+
+
+ngx_http_approval_op_t *
 ngx_http_approval_store_drop(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
 {

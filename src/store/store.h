@@ -261,10 +261,14 @@ ngx_http_approval_op_t *ngx_http_approval_store_finish(
 
 /*
  * One who waited for an open action left.  With a decision the action is
- * CANCELLED where it was the last one and it is still pending: NGX_OK, state.
+ * CANCELLED where it was the last one, no ticket is out, and it is still
+ * pending: NGX_OK, state.  _ticket(): it has a ticket now, and comes back.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_leave(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
+    ngx_http_approval_store_pt handler, void *data);
+ngx_http_approval_op_t *ngx_http_approval_store_ticket(
+    ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_store_pt handler, void *data);
 
 

@@ -158,6 +158,8 @@ subtest 'records' => sub {
     $gw->ngx->stop;
 
     is(scalar(my @closed = $gw->audit('close')), 2, 'each worker says goodbye');
+    is(scalar(my @continued = $gw->audit('continue')), 0,
+       'in the file that it has written to all the time');
 
     my %state = map { my %f = @{ $_->[1] }; ($f{head} => $f{state}) }
                 @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') };
@@ -348,8 +350,10 @@ subtest 'load' => sub {
     $burst->(sub { rename($file, $old); $gw->ngx->reopen });
     ok(-s $file, 'USR1 in the middle of load: a new file');
 
-    my ($first) = map { decode_json($_) }
-                  grep { /"continue"/ } split(/^/, slurp($file));
+    my ($first, @more) = map { decode_json($_) }
+                         grep { /"continue"/ } split(/^/, slurp($file));
+    is(scalar(grep { $_->{writer} eq $first->{writer} } @more), 0,
+       'that each continues once');
     like($first->{previous}, qr/^$first->{writer}\/\d+\/[0-9a-f]{32}$/,
          'that names where the old one ended');
 

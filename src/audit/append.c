@@ -48,6 +48,17 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
 {
     json_t  *event;
 
+    /* it was opened while the old one was open: it has another number */
+
+    if (audit->flushed != NGX_INVALID_FILE
+        && audit->flushed != audit->conf->file->fd)
+    {
+        audit->reopened = 1;
+        audit->torn = 0;
+    }
+
+    audit->flushed = NGX_INVALID_FILE;
+
     if (audit->chain.seq == 1) {
         audit->reopened = 0;
 

@@ -45,6 +45,7 @@ ngx_http_approval_audit_create(ngx_http_approval_main_conf_t *mcf,
     audit->mcf = mcf;
     audit->conf = mcf->audit_conf;
     audit->log = log;
+    audit->flushed = NGX_INVALID_FILE;
 
     approval_buf_init(&audit->line);
     approval_merkle_init(&audit->tree);
@@ -294,7 +295,8 @@ ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 /*
  * nginx is about to reopen the file: this one ends with a checkpoint, and the
  * next one begins with where it ended.  So it is for a worker that quits and
- * still holds requests; when that is over, audit_destroy() has unset the hook.
+ * still holds requests; when that is over nginx calls it too, and reopens
+ * nothing.
  */
 
 static void
@@ -309,8 +311,7 @@ ngx_http_approval_audit_flush(ngx_open_file_t *file, ngx_log_t *log)
     ngx_http_approval_checkpoint(audit, "live");
     ngx_http_approval_sync_reopen(audit);
 
-    audit->reopened = 1;
-    audit->torn = 0;
+    audit->flushed = file->fd;
 
     ngx_http_approval_checkpoint_soon(audit);
 }

@@ -51,8 +51,9 @@ ngx_http_approval_checkpoint_soon(ngx_http_approval_audit_t *audit)
 
         ngx_http_approval_peers_read(audit);
 
-        ngx_add_timer(&audit->timer, audit->reopened
-                                     ? 1 : NGX_HTTP_APPROVAL_CHECKPOINT_TIME);
+        ngx_add_timer(&audit->timer,
+                      (audit->reopened || audit->flushed != NGX_INVALID_FILE)
+                      ? 1 : NGX_HTTP_APPROVAL_CHECKPOINT_TIME);
     }
 }
 
@@ -64,7 +65,9 @@ ngx_http_approval_checkpoint_handler(ngx_event_t *ev)
 
     ngx_http_approval_audit_retry(audit);
 
-    if (audit->reopened || audit->chain.seq > audit->covered + 1) {
+    if (audit->reopened || audit->flushed != NGX_INVALID_FILE
+        || audit->chain.seq > audit->covered + 1)
+    {
         ngx_http_approval_checkpoint(audit, "live");
     }
 

@@ -131,6 +131,7 @@ subtest 'records' => sub {
     my ($voted) = $gw->audit('voted');
     my ($asked) = $gw->audit('requested');
     is($voted->{digest}, $asked->{digest}, 'a vote names what was shown');
+    is($voted->{remote_addr}, '127.0.0.1', 'and from where it came');
 
     my @types = map { $_->{type} } grep { ($_->{action_id} // '') eq $id } @all;
     my %at = map { $types[$_] => $_ } 0 .. $#types;

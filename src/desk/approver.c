@@ -749,3 +749,16 @@ ngx_http_approval_approver_how(ngx_http_approval_desk_t *d)
         return "idp";
     }
 }
+
+
+json_t *
+ngx_http_approval_approver_facts(ngx_http_approval_desk_t *d)
+{
+    return json_pack("{s:o, s:o, s:s, s:o}",
+                     "person", ngx_http_approval_json_str(&d->person),
+                     "identity", ngx_http_approval_json_str(&d->who),
+                     "how", ngx_http_approval_approver_how(d),
+                     "remote_addr",
+                     ngx_http_approval_json_str(
+                                       &d->request->connection->addr_text));
+}

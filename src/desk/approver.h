@@ -69,5 +69,8 @@ ngx_uint_t ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d);
 
 const char *ngx_http_approval_approver_how(ngx_http_approval_desk_t *d);
 
+/* Who it is, for the trail: a new object, or NULL. */
+json_t *ngx_http_approval_approver_facts(ngx_http_approval_desk_t *d);
+
 
 #endif /* NGX_HTTP_APPROVAL_DESK_APPROVER_H */

@@ -253,15 +253,20 @@ static void
 ngx_http_approval_export_record(ngx_http_approval_desk_t *d,
     const approval_wanted_t *w)
 {
-    (void) ngx_http_approval_audit(d->mcf, "viewed", NULL,
-               json_pack("{s:o, s:o, s:s, s:{s:s, s:s, s:s, s:s, s:I}}",
-                         "person", ngx_http_approval_json_str(&d->person),
-                         "identity", ngx_http_approval_json_str(&d->who),
-                         "how", ngx_http_approval_approver_how(d),
-                         "export", "since", w->since, "until", w->until,
+    json_t  *facts;
+
+    facts = ngx_http_approval_approver_facts(d);
+
+    if (facts) {
+        (void) json_object_set_new(facts, "export",
+               json_pack("{s:s, s:s, s:s, s:s, s:I}",
+                         "since", w->since, "until", w->until,
                          "action", w->action, "format",
                          w->format == APPROVAL_EXPORT_CSV ? "csv" : "jsonl",
                          "limit", (json_int_t) w->limit));
+    }
+
+    (void) ngx_http_approval_audit(d->mcf, "viewed", NULL, facts);
 }
 
 

@@ -394,14 +394,20 @@ ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d, const char *what)
     json_t                      *facts;
     ngx_http_approval_freeze_t  *work = d->work;
 
-    facts = json_pack("{s:s, s:o, s:o, s:o, s:s}", "what", what,
-                      work->policy.len ? "policy" : "requester",
-                      ngx_http_approval_json_str(work->policy.len
-                                                 ? &work->policy
-                                                 : &work->requester),
-                      "identity", ngx_http_approval_json_str(&d->who),
-                      "person", ngx_http_approval_json_str(&d->person),
-                      "how", ngx_http_approval_approver_how(d));
+    facts = ngx_http_approval_approver_facts(d);
+
+    if (facts
+        && (json_object_set_new(facts, "what", json_string(what)) != 0
+            || json_object_set_new(facts, work->policy.len ? "policy"
+                                                           : "requester",
+                          ngx_http_approval_json_str(work->policy.len
+                                                     ? &work->policy
+                                                     : &work->requester))
+               != 0))
+    {
+        json_decref(facts);
+        return NGX_ERROR;
+    }
 
     if (facts && work->doc) {
         json_object_set(facts, "comment",

@@ -348,15 +348,28 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
 static json_t *
 ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d, json_t *grant)
 {
-    return json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:o, s:o}",
-                     "what", "grant revoked",
-                     "grant", json_object_get(grant, "id"),
-                     "granted_by", json_object_get(grant, "action_id"),
-                     "policy", json_object_get(grant, "policy"),
-                     "rule", json_object_get(grant, "rule"),
-                     "requester", json_object_get(grant, "requester"),
-                     "identity", ngx_http_approval_json_str(&d->who),
-                     "person", ngx_http_approval_json_str(&d->person));
+    json_t  *facts, *ended;
+
+    facts = ngx_http_approval_approver_facts(d);
+
+    ended = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O}",
+                      "what", "grant revoked",
+                      "grant", json_object_get(grant, "id"),
+                      "granted_by", json_object_get(grant, "action_id"),
+                      "policy", json_object_get(grant, "policy"),
+                      "rule", json_object_get(grant, "rule"),
+                      "requester", json_object_get(grant, "requester"));
+
+    if (facts == NULL || ended == NULL
+        || json_object_update(facts, ended) != 0)
+    {
+        json_decref(facts);
+        facts = NULL;
+    }
+
+    json_decref(ended);
+
+    return facts;
 }
 
 

@@ -86,10 +86,7 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
 
     if (d->request->method == NGX_HTTP_GET) {
         (void) ngx_http_approval_audit(d->mcf, "viewed", d->id,
-                   json_pack("{s:o, s:o, s:s}",
-                             "person", ngx_http_approval_json_str(&d->person),
-                             "identity", ngx_http_approval_json_str(&d->who),
-                             "how", ngx_http_approval_approver_how(d)));
+                                       ngx_http_approval_approver_facts(d));
     }
 
     rc = ngx_http_approval_view_ask(d, doc, reply, votes);

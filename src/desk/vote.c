@@ -496,17 +496,15 @@ ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d)
     json_t                        *fields;
     ngx_http_approval_decision_t  *dec = d->work;
 
-    fields = json_pack("{s:o, s:o, s:s, s:o}",
-                 "person", ngx_http_approval_json_str(&d->person),
-                 "identity", ngx_http_approval_json_str(&d->who),
-                 "how", ngx_http_approval_approver_how(d),
-                 "decision", ngx_http_approval_json_str(&dec->act));
-
+    fields = ngx_http_approval_approver_facts(d);
     if (fields == NULL) {
         return NULL;
     }
 
-    if ((dec->glass
+    if (json_object_set_new(fields, "decision",
+                            ngx_http_approval_json_str(&dec->act))
+        != 0
+        || (dec->glass
          && json_object_set_new(fields, "break_glass", json_true()) != 0)
         || (dec->groups.len
             && json_object_set_new(fields, "groups",

@@ -453,6 +453,103 @@ EOF
 };
 
 
+# a disk that stores nothing while the file "slow" is there, and that fails
+# while "broken" is
+
+sub disk {
+    my ($dir) = @_;
+
+    spew("$dir/disk.c", <<'EOF');
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int
+is(const char *what)
+{
+    char  path[4096];
+
+    snprintf(path, sizeof(path), "%s/%s", getenv("APPROVAL_DISK"), what);
+
+    return access(path, F_OK) == 0;
+}
+
+int
+fdatasync(int fd)
+{
+    while (is("slow")) {
+        usleep(1000);
+    }
+
+    if (is("broken")) {
+        errno = EIO;
+        return -1;
+    }
+
+    return (int) syscall(SYS_fdatasync, fd);
+}
+EOF
+    system("gcc -D_GNU_SOURCE -shared -fPIC -o $dir/disk.so $dir/disk.c") == 0
+        or die 'gcc';
+
+    return "$dir/disk.so";
+}
+
+
+# what is written, and may not be stored
+
+for my $sync (qw(group always)) {
+
+    subtest "broken, sync=$sync" => sub {
+        plan(skip_all => 'another library is preloaded')
+            if $ENV{APPROVAL_SANITIZE} || $ENV{APPROVAL_VALGRIND};
+
+        my $dir = tempdir();
+        local $ENV{LD_PRELOAD} = disk($dir);
+        local $ENV{APPROVAL_DISK} = $dir;
+
+        my $gw = gateway(workers => 1, conf => 'env APPROVAL_DISK;',
+                         audit => "sync=$sync",
+                         up => { '*' => { body => 'ok', delay => 0.3 } });
+        my $file = $gw->ngx->path('audit.jsonl');
+        my ($client, $id) = $gw->hold(GET => '/held/1');
+
+        spew("$dir/broken", '');
+
+        my $vote = $gw->vote($id, 'approve');
+        is($vote->status, 503, 'a vote that is not stored is not taken');
+        like($vote->json->{type}, qr/audit-unavailable/, 'and why');
+
+        my ($refused) = $gw->audit('refused');
+
+        is_deeply([ @{ $refused // {} }{qw(action_id identity why)} ],
+                  $sync eq 'group' ? [ $id, 'alice', 'audit-unavailable' ]
+                                   : [ (undef) x 3 ],
+                  $sync eq 'group' ? 'which is on record'
+                                   : 'and nothing more is written');
+
+        unlink("$dir/broken");
+        is($gw->vote($id, 'approve')->status, 200, 'the next one is');
+        ok($gw->up->wait_count(1), 'and it is executed');
+
+        spew("$dir/broken", '');
+        is($client->read->status, 200, 'what was begun ends');
+
+        unlink("$dir/broken");
+        ok($gw->wait_audit('executed', 1), 'and is on record');
+
+        is((approve_one($gw, '/held/2'))[0]->status, 200, 'it recovers');
+        $gw->ngx->stop;
+
+        is(scalar(grep { $_->{action_id} eq $id } $gw->audit('executed')), 1,
+           'executed is told once');
+        holds($gw, 'the chain is whole');
+    };
+}
+
+
 # a disk that stores nothing for a while, and a file that is rotated meanwhile
 
 subtest 'slow' => sub {
@@ -461,29 +558,11 @@ subtest 'slow' => sub {
 
     my $dir = tempdir();
 
-    spew("$dir/slow.c", <<'EOF');
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-int
-fdatasync(int fd)
-{
-    while (access(getenv("APPROVAL_SLOW"), F_OK) == 0) {
-        usleep(1000);
-    }
-
-    return (int) syscall(SYS_fdatasync, fd);
-}
-EOF
-    system("gcc -D_GNU_SOURCE -shared -fPIC -o $dir/slow.so $dir/slow.c") == 0
-        or die 'gcc';
-
     my $slow = "$dir/slow";
-    local $ENV{LD_PRELOAD} = "$dir/slow.so";
-    local $ENV{APPROVAL_SLOW} = $slow;
+    local $ENV{LD_PRELOAD} = disk($dir);
+    local $ENV{APPROVAL_DISK} = $dir;
 
-    my $gw = gateway(workers => 1, conf => 'env APPROVAL_SLOW;');
+    my $gw = gateway(workers => 1, conf => 'env APPROVAL_DISK;');
     my $file = $gw->ngx->path('audit.jsonl');
 
     is((approve_one($gw, '/held/1'))[0]->status, 200, 'a disk as usual');

@@ -13,6 +13,8 @@ static json_t *ngx_http_approval_append_continue(
     ngx_http_approval_audit_t *audit);
 static ngx_int_t ngx_http_approval_append_note(
     ngx_http_approval_audit_t *audit, json_t *event);
+static ngx_int_t ngx_http_approval_append_store(
+    ngx_http_approval_audit_t *audit);
 
 
 void
@@ -28,20 +30,24 @@ ngx_int_t
 ngx_http_approval_audit_append(ngx_http_approval_audit_t *audit,
     json_t *event)
 {
-    if (ngx_http_approval_append_first(audit) != NGX_OK
-        || ngx_http_approval_append_write(audit, event) != NGX_OK)
-    {
-        ngx_http_approval_checkpoint_soon(audit);
-        return NGX_ERROR;
+    ngx_int_t  rc;
+
+    rc = ngx_http_approval_append_first(audit);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_approval_append_write(audit, event);
     }
 
     ngx_http_approval_checkpoint_soon(audit);
 
-    return NGX_OK;
+    return rc;
 }
 
 
-/* Before the record: where the chain comes from, or that there is a hole. */
+/*
+ * Before the record: where the chain comes from, or that there is a hole. A
+ * disk that stores nothing yet is given no more to store.
+ */
 
 ngx_int_t
 ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
@@ -58,6 +64,12 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
     }
 
     audit->flushed = NGX_INVALID_FILE;
+
+    if (audit->stats.failing
+        && ngx_http_approval_append_store(audit) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (audit->chain.seq == 1) {
         audit->reopened = 0;
@@ -146,7 +158,9 @@ ngx_http_approval_append_note(ngx_http_approval_audit_t *audit, json_t *event)
 
     json_decref(event);
 
-    return rc;
+    /* the record after it asks whether it is stored */
+
+    return (rc == NGX_DECLINED) ? NGX_OK : rc;
 }
 
 
@@ -199,8 +213,17 @@ ngx_http_approval_append_write(ngx_http_approval_audit_t *audit,
         audit->unrooted = 1;
     }
 
+    return (ngx_http_approval_append_store(audit) == NGX_OK) ? NGX_OK
+                                                             : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_approval_append_store(ngx_http_approval_audit_t *audit)
+{
     if (audit->conf->sync == NGX_HTTP_APPROVAL_SYNC_ALWAYS
-        && fdatasync(fd) == -1 && ngx_errno != EINVAL)
+        && fdatasync(audit->conf->file->fd) == -1 && ngx_errno != EINVAL
+        && ngx_errno != EROFS)
     {
         return ngx_http_approval_audit_fail(audit, ngx_errno,
                                             "fdatasync() failed");
@@ -251,16 +274,21 @@ ngx_http_approval_audit_keep(ngx_http_approval_audit_t *audit, json_t *event)
 void
 ngx_http_approval_audit_retry(ngx_http_approval_audit_t *audit)
 {
-    while (json_array_size(audit->kept)) {
+    ngx_int_t  rc;
 
-        if (ngx_http_approval_append_first(audit) != NGX_OK
-            || ngx_http_approval_append_write(audit,
-                                              json_array_get(audit->kept, 0))
-               != NGX_OK)
-        {
+    rc = NGX_OK;
+
+    while (rc == NGX_OK && json_array_size(audit->kept)) {
+
+        if (ngx_http_approval_append_first(audit) != NGX_OK) {
             return;
         }
 
-        json_array_remove(audit->kept, 0);
+        rc = ngx_http_approval_append_write(audit,
+                                            json_array_get(audit->kept, 0));
+
+        if (rc != NGX_ERROR) {
+            json_array_remove(audit->kept, 0);
+        }
     }
 }

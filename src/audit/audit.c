@@ -232,13 +232,13 @@ ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
 
     rc = ngx_http_approval_audit_append(audit, event);
 
-    if (rc != NGX_OK && keep) {
+    if (rc == NGX_ERROR && keep) {
         ngx_http_approval_audit_keep(audit, event);
     }
 
     json_decref(event);
 
-    return rc;
+    return (rc == NGX_OK) ? NGX_OK : NGX_ERROR;
 }
 
 

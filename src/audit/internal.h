@@ -89,7 +89,10 @@ json_t *ngx_http_approval_audit_event(const char *type, u_char *id,
 
 json_t *ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit);
 
-/* append.c: writes one event; failures are logged and counted. */
+/*
+ * append.c: writes one event; failures are logged and counted. NGX_DECLINED:
+ * it is in the file, once and for all, but may not be on the disk.
+ */
 void ngx_http_approval_audit_begin(ngx_http_approval_audit_t *audit);
 ngx_int_t ngx_http_approval_append_first(ngx_http_approval_audit_t *audit);
 ngx_int_t ngx_http_approval_append_write(ngx_http_approval_audit_t *audit,

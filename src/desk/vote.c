@@ -140,6 +140,10 @@ ngx_http_approval_vote_synced(void *data, ngx_int_t rc)
 static ngx_int_t
 ngx_http_approval_vote_unrecorded(ngx_http_approval_desk_t *d)
 {
+    /* it may stand there, and not be stored: then so does that it counts not */
+
+    ngx_http_approval_vote_refused(d, "audit-unavailable");
+
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                "audit-unavailable", "Audit unavailable",
                "The vote could not be put on record, so it was not taken.",

@@ -99,6 +99,7 @@ struct ngx_http_approval_store_s {
     ngx_uint_t                          errors;      /* for the metrics    */
 
     unsigned                            asking:1;    /* for overdue ones   */
+    unsigned                            evicts:1;    /* Redis; it is logged */
     unsigned                            closing:1;
 };
 

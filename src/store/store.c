@@ -32,6 +32,8 @@
 
 static void ngx_http_approval_store_link(void *data);
 static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
+static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store);
+static void ngx_http_approval_store_evicts(void *data, redisReply *reply);
 static ngx_http_approval_op_t *ngx_http_approval_store_run(
     ngx_http_approval_op_t *op, ngx_uint_t nargs, ngx_str_t *args);
 static void ngx_http_approval_store_consumed(ngx_http_approval_op_t *op,
@@ -129,6 +131,7 @@ ngx_http_approval_store_link(void *data)
 
     if (ready) {
         ngx_http_approval_scripts_load(store);
+        ngx_http_approval_store_memory(store);
         ngx_http_approval_watches_reread(store);
         ngx_http_approval_lease_ready(store);
     }
@@ -150,6 +153,70 @@ ngx_http_approval_store_push(void *data, ngx_str_t *key)
     } else {
         ngx_http_approval_watches_reread(store);
     }
+}
+
+
+/* All keys have a TTL: any policy but one may take them. */
+
+static void
+ngx_http_approval_store_memory(ngx_http_approval_store_t *store)
+{
+    static ngx_str_t  info[] = {
+        ngx_string("INFO"),
+        ngx_string("memory")
+    };
+
+    (void) ngx_http_approval_redis_command(store->redis, 2, info,
+                                           ngx_http_approval_store_evicts,
+                                           store);
+}
+
+
+/* An ACL may forbid it: then nobody is told. */
+
+static void
+ngx_http_approval_store_evicts(void *data, redisReply *reply)
+{
+    ngx_http_approval_store_t *store = data;
+
+    u_char  *limit, *policy, *end;
+
+    static char  name[] = "maxmemory_policy:";
+
+    if (store->closing || reply == NULL || reply->type != REDIS_REPLY_STRING) {
+        return;
+    }
+
+    limit = (u_char *) ngx_strstr(reply->str, "maxmemory:");
+    policy = (u_char *) ngx_strstr(reply->str, name);
+
+    if (limit == NULL || policy == NULL) {
+        return;
+    }
+
+    policy += sizeof(name) - 1;
+
+    if (limit[sizeof("maxmemory:") - 1] == '0'
+        || ngx_strncmp(policy, "noeviction", 10) == 0)
+    {
+        store->evicts = 0;
+        return;
+    }
+
+    if (store->evicts) {
+        return;
+    }
+
+    store->evicts = 1;
+
+    for (end = policy; *end > ' '; end++) { /* void */ }
+
+    ngx_log_error(NGX_LOG_WARN, store->log, 0,
+                  "approval_redis \"%V\" may evict what it was given "
+                  "(maxmemory-policy %*s): requests that are held are refused "
+                  "then, and what is frozen is so no more; set "
+                  "\"maxmemory-policy noeviction\"",
+                  &store->conf->redis.name, (size_t) (end - policy), policy);
 }
 
 

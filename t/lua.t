@@ -21,7 +21,7 @@ my @conn = map { $redis->client } 1 .. 2;
 my $dir = root_dir() . '/src/store';
 my %script = map { $_ => slurp("$dir/common.lua") . slurp("$dir/$_.lua") }
              qw(create load vote settle consume finish drop overdue renew list
-                leave);
+                leave give_up);
 
 my $count = 0;
 
@@ -37,7 +37,7 @@ sub words {
     my ($op, $id, @args) = @_;
 
     my $shared = { overdue => 'pending', renew => 'pending',
-                   list => 'actions' }->{$op};
+                   list => 'actions', give_up => 'calls' }->{$op};
 
     return (EVAL => $script{$op}, 1, $shared ? "$prefix$shared" : key($id),
             $prefix, $id, @args);
@@ -448,6 +448,46 @@ for my $row (
 
     is($r->{s} eq 'pending' ? ($r->{h} // 0) < 0 ? 'absent' : 'present'
                             : $r->{s}, $end, "waits, $name: $end");
+}
+
+
+# A call that is given up by its name: it is not held, nor consumed, any more.
+
+{
+    my $call = 'c' x 32;
+    my $give_up = sub { cmd(words(give_up => '', $call, 5000)) };
+    my $ask = sub {
+        my ($id) = @_;
+
+        return run(create => $id, create_args(join => 'jcall'), 0, ('') x 3,
+                   $call);
+    };
+
+    my $id = new_id();
+    is($ask->($id)->{code}, 'ok', 'call: held');
+    ttl_is(key($call), $timeout + $within, 'call: as long as it may be');
+
+    run(vote => $id, vote_args(0, 'v', 'approved'));
+    $give_up->();
+    ttl_is(key($call, ':decision'), $timeout + $within, 'call: given up');
+
+    my @args = (consume_args('J-approved'), '', '');
+    my $r = run(consume => $id, @args, $call);
+    is("$r->{code} $r->{w} $r->{s}", 'no given up approved',
+       'call: not consumed');
+    is(run(consume => $id, @args, 'd' x 32)->{code}, 'ok',
+       'call: but by another one');
+
+    is($ask->(my $again = new_id())->{code}, 'ok', 'call: asked for again');
+    run(vote => $again, vote_args(0, 'v', 'approved'));
+    is(run(consume => $again, @args, $call)->{code}, 'ok', 'call: consumed');
+
+    cmd(DEL => key($call));
+    $give_up->();
+    ttl_is(key($call, ':decision'), 5000, 'call: given up before it comes');
+    $r = $ask->(new_id());
+    is("$r->{code} $r->{w}", 'no given up', 'call: it is not held');
+    is($ask->(new_id())->{code}, 'ok', 'call: unless it is asked for again');
 }
 
 

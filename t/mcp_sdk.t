@@ -230,14 +230,21 @@ like($told->{result}{content}[0]{text}, qr/Nobody decided/, 'expired: says so');
 
 # Who asks for no progress gives up, and nothing is executed for it
 
-$job = start('/json', progress => JSON::PP::false(),
-             options => { timeout => 1000 });
-$id = asked();
-$told = told($job);
-is($told->{error}{code}, -32001, 'without progress: it gives up');
-ok(wait_for(sub { !$gw->action($id)->{requester_present} }),
-   'approvers see that it left');
-$gw->vote($id, 'approve');
+for my $form (qw(json events)) {
+    my $until = "$dir/$form.until";
+
+    $job = start("/$form", progress => JSON::PP::false(),
+                 options => { timeout => 1000 }, until => $until);
+    $id = asked();
+    ok(wait_for(sub { $gw->state($id) eq 'cancelled' }),
+       "$form, without progress: it gives up");
+    ok($job->{process}->alive, "$form: and keeps its connections");
+    is($gw->vote($id, 'approve')->status, 409, "$form: a vote is late");
+    spew($until, '');
+    $told = told($job);
+    is($told->{error}{code}, -32001, "$form: it is told of its timeout");
+}
+
 $told = told(start('/json', name => 'db.read'));
 is($told->{result}{content}[0]{text}, 'db.read orders 2', 'the server is there');
 is(scalar($gw->audit('executed')), 2 * 2 + 1, 'and nothing was executed');

@@ -26,6 +26,8 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
                      cool_down 600s; }
         rule grant { match $uri ^/grant; require admins; timeout 120s;
                      remember 600s per $uri uses=3; }
+        rule call  { match $uri /mcp; mcp_tool drop; require admins;
+                     timeout 120s; }
         rule later { match $uri ^/later; require admins; timeout 120s;
                      hold 1s; }
     }
@@ -119,6 +121,11 @@ is($granted->read->status, 200, 'one makes a grant');
 
 my @cap = map { [ $gw->hold(GET => "/cap/$_") ] } 1, 2;
 
+my @session = (headers => [ 'Mcp-Session-Id' => 's1' ]);
+my ($call, $called) = $gw->hold(POST => '/mcp', @session, json =>
+    { jsonrpc => '2.0', id => 7, method => 'tools/call',
+      params => { name => 'drop' } });
+
 my $later = $gw->send(GET => '/later')->read;
 is($later->status, 202, 'one comes again later');
 $gw->vote($later->header('Approval-Id'), 'approve');
@@ -134,6 +141,14 @@ my $join = $gw->send(GET => '/told/held');
 ok(wait_for(sub { grep { ($_->{action_id} // '') eq $id }
                        $gw->audit('joined') }),
    'an identical request joins what was pending');
+
+is($gw->send(POST => '/mcp', @session, json =>
+             { jsonrpc => '2.0', method => 'notifications/cancelled',
+               params => { requestId => 7 } })->read->status, 200,
+   'an MCP client gives up its call');
+is($call->read->json->{result}{_meta}{approval}{type},
+   'urn:approval:cancelled', 'which is let go');
+ok(wait_for(sub { $gw->state($called) eq 'cancelled' }), 'and has ended');
 
 my $r = $gw->send(GET => '/cool')->read;
 is($r->status, 403, 'what was denied cools down');

@@ -18,6 +18,7 @@ typedef struct {
     u_char  requester[NGX_HTTP_APPROVAL_HASHES];
     u_char  per[NGX_HTTP_APPROVAL_HASHES];
     u_char  grant[NGX_HTTP_APPROVAL_HASHES];
+    u_char  call[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_ask_hashes_t;
 
 
@@ -159,6 +160,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         || ngx_http_approval_ask_hash(hold, &hashes, &new) != NGX_OK
         || ngx_http_approval_ask_max(hold, &hashes, &new) != NGX_OK
         || ngx_http_approval_mcp_ids(hold) != NGX_OK
+        || ngx_http_approval_call_name(hold, hashes.call, &new.call) != NGX_OK
         || ngx_http_approval_progress_wanted(hold) != NGX_OK)
     {
         return NGX_ERROR;
@@ -448,6 +450,11 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
         return;
     }
 
+    if (ngx_http_approval_reply_why(reply, "given up")) {
+        ngx_http_approval_call_over(hold);
+        return;
+    }
+
     ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
 
     hold->stored = 1;
@@ -532,9 +539,5 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     ngx_http_approval_hold_wait(hold, hold->expires
                                       - ngx_http_approval_hold_now(hold));
 
-    ngx_memcpy(hold->watch.id, hold->id, APPROVAL_ID_LEN);
-    hold->watch.handler = ngx_http_approval_hold_watch;
-    hold->watch.data = hold;
-
-    ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
+    ngx_http_approval_hold_watch(hold);
 }

@@ -99,6 +99,14 @@ ngx_http_approval_hold_consumed(void *data,
         return;
     }
 
+    if (reply->rc == NGX_DECLINED
+        && ngx_http_approval_reply_why(reply, "given up"))
+    {
+        hold->action_state = reply->state;
+        ngx_http_approval_call_over(hold);
+        return;
+    }
+
     if (reply->rc == NGX_DECLINED) {
         ngx_http_approval_hold_elsewhere(hold, reply);
         return;

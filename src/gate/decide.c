@@ -13,6 +13,8 @@
 #define NGX_HTTP_APPROVAL_FIRST_READ    50
 
 
+static void ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision);
 static ngx_uint_t ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, json_t *claims);
 static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
@@ -25,10 +27,36 @@ static void ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
     ngx_str_t *decision);
 
 
-/* The key was read: what stands in it is judged by the wake event. */
+void
+ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold)
+{
+    ngx_memcpy(hold->watch.id, hold->id, APPROVAL_ID_LEN);
+
+    hold->watch.handler = ngx_http_approval_hold_watched;
+    hold->watch.data = hold;
+
+    ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
+    ngx_http_approval_call_watch(hold);
+}
+
 
 void
-ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
+ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold)
+{
+    if (hold->watch.active) {
+        ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+    }
+
+    if (hold->call && hold->call->active) {
+        ngx_http_approval_watch_del(hold->mcf->store, hold->call);
+    }
+}
+
+
+/* The key was read: what stands in it is judged by the wake event. */
+
+static void
+ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision)
 {
     ngx_http_approval_hold_t *hold = watch->data;

@@ -72,7 +72,7 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
         ngx_del_timer(&hold->wake);
     }
 
-    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+    ngx_http_approval_hold_unwatch(hold);
 
     facts = ngx_http_approval_facts(hold);
 

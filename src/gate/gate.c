@@ -313,6 +313,8 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
                                              NULL);
     }
 
+    ngx_http_approval_call_cancelled(hold);
+
     ngx_http_approval_judge(r, hold->lcf->policy, hold->body, &verdict);
 
     return ngx_http_approval_gate_verdict(r, hold->lcf, hold, &verdict);

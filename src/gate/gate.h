@@ -127,6 +127,8 @@ struct ngx_http_approval_hold_s {
 
     ngx_event_t                      wake;       /* posted, and deadline      */
     ngx_http_approval_watch_t        watch;
+    ngx_http_approval_watch_t       *call;       /* NULL: it has no name by
+                                                    which to give it up       */
     ngx_http_approval_op_t          *op;         /* what we wait for in Redis */
     ngx_http_approval_audit_wait_t   sync;       /* ... and for the disk      */
     ngx_http_approval_hold_state_e   synced;     /* the state after it        */
@@ -181,6 +183,7 @@ struct ngx_http_approval_hold_s {
     unsigned                         bare:1;     /* the decision, unsigned    */
     unsigned                         frozen:1;   /* why it was cancelled      */
     unsigned                         alone:1;    /* approved by break_glass   */
+    unsigned                         given_up:1; /* by that name              */
     unsigned                         consumed:1;
     unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */
@@ -287,8 +290,8 @@ void ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold);
 
 /* decide.c */
 void ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left);
-void ngx_http_approval_hold_watch(ngx_http_approval_watch_t *watch,
-    ngx_str_t *decision);
+void ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
     json_t *claims);
@@ -324,6 +327,13 @@ ngx_http_approval_op_t *ngx_http_approval_grant_consume(
     ngx_http_approval_hold_t *hold, ngx_http_approval_store_pt handler);
 void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
+
+/* call.c: an MCP call, and the message that gives it up */
+ngx_int_t ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+void ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_call_over(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold);
 
 /* leave.c */
 void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);

@@ -110,7 +110,7 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     u_char                      who[NGX_HTTP_APPROVAL_HASHES];
     u_char                      which[NGX_HTTP_APPROVAL_HASHES];
     json_t                     *doc;
-    ngx_str_t                   id, requester, policy;
+    ngx_str_t                   id, requester, policy, call;
     approval_buf_t              sealed;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_grant_t   grant;
@@ -121,6 +121,13 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         return NULL;
     }
 
+    ngx_str_null(&call);
+
+    if (hold->call) {
+        call.len = NGX_HTTP_APPROVAL_HASH_LEN;
+        call.data = hold->call->id;
+    }
+
     /* these are good for one request: unsigned, and taken by one alone */
 
     if (hold->remember.len == 0 || hold->bare || hold->alone
@@ -128,7 +135,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     {
         return ngx_http_approval_store_consume(hold->mcf->store, hold->id,
                                                &hold->decision, &requester,
-                                               &policy, NULL, handler, hold);
+                                               &policy, &call, NULL, handler,
+                                               hold);
     }
 
     /* a new one is named by the first key */
@@ -151,7 +159,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
 
         op = ngx_http_approval_store_consume(hold->mcf->store, hold->id,
                                              &hold->decision, &requester,
-                                             &policy, &grant, handler, hold);
+                                             &policy, &call, &grant, handler,
+                                             hold);
         if (op) {
             ngx_http_approval_count(hold->rule,
                                     NGX_HTTP_APPROVAL_COUNT_GRANTED);

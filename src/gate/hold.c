@@ -121,9 +121,7 @@ ngx_http_approval_hold_cleanup(void *data)
 
     ngx_http_approval_audit_cancel(&hold->sync);
 
-    if (hold->watch.active) {
-        ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
-    }
+    ngx_http_approval_hold_unwatch(hold);
 
     if (hold->wake.timer_set) {
         ngx_del_timer(&hold->wake);

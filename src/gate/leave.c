@@ -23,6 +23,7 @@ typedef struct {
     ngx_http_approval_state_e       settling;   /* what the store was asked */
     ngx_uint_t                      closes;     /* the action ends with it */
     ngx_uint_t                      untold;     /* no approver knows of it */
+    ngx_uint_t                      given_up;   /* by the call's name      */
     u_char                          id[APPROVAL_ID_LEN];
 } ngx_http_approval_left_t;
 
@@ -241,6 +242,10 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
         return 1;
     }
 
+    if (hold->given_up) {
+        return 1;
+    }
+
     if (ngx_exiting || hold->state == NGX_HTTP_APPROVAL_HOLD_REFUSE) {
         return 0;
     }
@@ -277,6 +282,7 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     left->created = hold->created;
     left->settling = hold->settling;
     left->closes = ngx_http_approval_hold_closes(hold);
+    left->given_up = hold->given_up;
 
     state = hold->state;
 
@@ -315,7 +321,9 @@ ngx_http_approval_left_handler(void *data,
 
     if (reply->rc == NGX_OK && reply->state == NGX_HTTP_APPROVAL_CANCELLED) {
         json_object_set_new(left->facts, "why",
-                            json_string("the requester left"));
+                            json_string(left->given_up
+                                        ? "the requester cancelled the call"
+                                        : "the requester left"));
 
         ngx_http_approval_hold_ended(left->mcf, left->rule, left->id,
                                      reply->state, 0,

@@ -176,9 +176,7 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
         ngx_del_timer(&hold->wake);
     }
 
-    if (hold->watch.active) {
-        ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
-    }
+    ngx_http_approval_hold_unwatch(hold);
 
     if (detail == NULL && which == NGX_HTTP_APPROVAL_REFUSE_POLICY
         && hold->rule && hold->rule->why.len)
@@ -317,7 +315,7 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
 
     ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_ACCEPTED);
 
-    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+    ngx_http_approval_hold_unwatch(hold);
 
     if (ngx_http_approval_progress_opened(hold)) {
         return ngx_http_approval_mcp_refuse(r, hold,

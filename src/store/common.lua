@@ -45,6 +45,9 @@
 -- A grant, PREFIXgrant:{HASH}: a the approved action, b the sealed document,
 -- m how often it may be used (0: any number), u how often it was.
 
+-- A held MCP call that can be given up by its name, PREFIX{HASH}: a the action.
+-- With PREFIX{HASH}:decision it was.
+
 local prefix, id, key = ARGV[1], ARGV[2], KEYS[1]
 
 local time = redis.call('TIME')
@@ -200,6 +203,13 @@ end
 
 local function cool_key(hash)
     return prefix .. 'cool:{' .. hash .. '}'
+end
+
+
+-- like that of an action: who holds the call watches it like a decision
+
+local function call_key(hash)
+    return action_key(hash)
 end
 
 

@@ -4,15 +4,16 @@
 -- still hold it.  In a pending action it was put there by somebody else than
 -- vote.lua, which the caller may accept.
 --
--- ARGV[3..]  decision, lease, retention, requester, policy, and for a grant:
---            its hash, time, uses, document
+-- ARGV[3..]  decision, lease, retention, requester, policy, hash of the call
+--            (''), and for a grant: its hash, time, uses, document
 -- ok         taken
 -- no         taken before, lapsed, or the decision key holds something else;
 --            w frozen: the requester or the policy is
+--            w given up: the call was
 
 local decision = ARGV[3]
 local lease, retention = tonumber(ARGV[4]), tonumber(ARGV[5])
-local grant = ARGV[8] or ''
+local call, grant = ARGV[8] or '', ARGV[9] or ''
 
 local a = read(key)
 
@@ -33,6 +34,10 @@ if frozen(ARGV[6] or '', ARGV[7] or '') then
     return answer('no', a, 'w', 'frozen')
 end
 
+if call ~= '' and redis.call('EXISTS', call_key(call) .. DECISION) == 1 then
+    return answer('no', a, 'w', 'given up')
+end
+
 if a.s == 'pending' then
     a.d = now
 end
@@ -51,10 +56,10 @@ keep(PENDING, lease + retention)
 keep(ACTIONS, lease + retention)
 
 if grant ~= '' then
-    local name, time = grant_key(grant), tonumber(ARGV[9])
+    local name, time = grant_key(grant), tonumber(ARGV[10])
 
     redis.call('DEL', name)
-    redis.call('HSET', name, 'a', id, 'm', ARGV[10], 'b', ARGV[11])
+    redis.call('HSET', name, 'a', id, 'm', ARGV[11], 'b', ARGV[12])
     redis.call('PEXPIRE', name, int(time))
 
     redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', int(now))

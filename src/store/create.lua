@@ -3,12 +3,13 @@
 -- A new action, or the open one under the same join hash.
 --
 -- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
---            execute_within, retention, cool_down, grant, policy, ticket:
---            hashes in join, requester, per, grant, policy; these, and ticket,
---            may be empty
+--            execute_within, retention, cool_down, grant, policy, ticket,
+--            call: hashes in join, requester, per, grant, policy, call; these,
+--            and ticket, may be empty
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- no         w frozen: the requester or the policy is
+-- no         w given up: the call was, before it came
 -- no         w cooling: i was denied, and is not asked for again until x
 -- no         w ended: i is the ticket, an action under join that is not open
 -- busy       per has max_pending open actions
@@ -18,7 +19,7 @@ local max, digest, doc = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local timeout, within = tonumber(ARGV[9]), tonumber(ARGV[10])
 local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
 local grant, policy = ARGV[13] or '', ARGV[14] or ''
-local ticket = ARGV[15] or ''
+local ticket, call = ARGV[15] or '', ARGV[16] or ''
 
 
 local function count()
@@ -39,6 +40,31 @@ local function open(a)
 end
 
 
+-- one that was held, and given up, is asked for again
+
+local function given_up()
+    for hash in each(call) do
+        if redis.call('DEL', call_key(hash) .. DECISION) == 1
+           and redis.call('EXISTS', call_key(hash)) == 0
+        then
+            return true
+        end
+    end
+
+    return false
+end
+
+
+local function held(action)
+    if call ~= '' then
+        local name = call_key(first(call))
+
+        redis.call('HSET', name, 'a', action)
+        keep(name, timeout + within)
+    end
+end
+
+
 local function joined(other, a)
     local decision = redis.call('GET', action_key(other) .. DECISION)
     local out = answer('ok', a, 'i', other, 'r', recent(requester),
@@ -47,6 +73,7 @@ local function joined(other, a)
     if other ~= id then
         wait(action_key(other), 1)
         redis.call('HDEL', action_key(other), 't')
+        held(other)
     end
 
     if decision then
@@ -111,6 +138,11 @@ local a = read(key)
 
 if a then
     return joined(id, a)
+end
+
+if given_up() then
+    return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 },
+                  'w', 'given up')
 end
 
 if join ~= '' then
@@ -196,5 +228,7 @@ if per ~= '' then
     redis.call('ZADD', per_key(per), int(now + whole), id)
     keep(per_key(per), whole)
 end
+
+held(id)
 
 return answer('ok', a, 'i', id, 'r', count(), 'j', 0)

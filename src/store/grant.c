@@ -3,7 +3,7 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * What is no action's own: grants (approvals that are remembered), what is
- * frozen, and how much a requester asks for.
+ * frozen, which calls are given up, and how much a requester asks for.
  */
 
 
@@ -14,6 +14,7 @@
 
 
 #define NGX_HTTP_APPROVAL_GRANTS_LIMIT  1000
+#define NGX_HTTP_APPROVAL_GIVEN_UP      5000     /* ms, before the call came */
 
 
 static ngx_http_approval_op_t *ngx_http_approval_grants_run(
@@ -92,6 +93,22 @@ ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
     return ngx_http_approval_grants_run(store,
                                         NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
                                         "frozen", 0, NULL, handler, data);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_give_up(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
+{
+    u_char     ms[NGX_INT64_LEN];
+    ngx_str_t  args[2];
+
+    args[0] = *hashes;
+    ngx_http_approval_number(&args[1], ms, NGX_HTTP_APPROVAL_GIVEN_UP);
+
+    return ngx_http_approval_grants_run(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
+                                        "calls", 2, args, handler, data);
 }
 
 

@@ -26,6 +26,7 @@
 #include "approval/list.lua.h"
 #include "approval/shadow.lua.h"
 #include "approval/leave.lua.h"
+#include "approval/give_up.lua.h"
 #include "approval/grants.lua.h"
 #include "approval/revoke.lua.h"
 #include "approval/freeze.lua.h"
@@ -63,6 +64,7 @@ static struct {
     { "list", ngx_http_approval_list_lua },
     { "shadow", ngx_http_approval_shadow_lua },
     { "leave", ngx_http_approval_leave_lua },
+    { "give_up", ngx_http_approval_give_up_lua },
     { "grants", ngx_http_approval_grants_lua },
     { "revoke", ngx_http_approval_revoke_lua },
     { "freeze", ngx_http_approval_freeze_lua },

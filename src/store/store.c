@@ -228,7 +228,7 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
                              within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
     u_char                   cool[NGX_INT64_LEN];
-    ngx_str_t                args[13];
+    ngx_str_t                args[14];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
@@ -250,8 +250,9 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     args[10] = action->grant;
     args[11] = action->policy;
     args[12] = action->ticket;
+    args[13] = action->call;
 
-    return ngx_http_approval_store_run(op, 13, args);
+    return ngx_http_approval_store_run(op, 14, args);
 }
 
 
@@ -322,12 +323,12 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
 ngx_http_approval_op_t *
 ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *decision, ngx_str_t *requester, ngx_str_t *policy,
-    const ngx_http_approval_grant_t *grant, ngx_http_approval_store_pt handler,
-    void *data)
+    ngx_str_t *call, const ngx_http_approval_grant_t *grant,
+    ngx_http_approval_store_pt handler, void *data)
 {
     u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN],
                              time[NGX_INT64_LEN], uses[NGX_INT64_LEN];
-    ngx_str_t                args[9];
+    ngx_str_t                args[10];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
@@ -344,17 +345,18 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
 
     args[3] = *requester;
     args[4] = *policy;
+    args[5] = *call;
 
     if (grant == NULL) {
-        return ngx_http_approval_store_run(op, 5, args);
+        return ngx_http_approval_store_run(op, 6, args);
     }
 
-    args[5] = grant->hash;
-    ngx_http_approval_number(&args[6], time, grant->time);
-    ngx_http_approval_number(&args[7], uses, grant->uses);
-    args[8] = grant->doc;
+    args[6] = grant->hash;
+    ngx_http_approval_number(&args[7], time, grant->time);
+    ngx_http_approval_number(&args[8], uses, grant->uses);
+    args[9] = grant->doc;
 
-    return ngx_http_approval_store_run(op, 9, args);
+    return ngx_http_approval_store_run(op, 10, args);
 }
 
 

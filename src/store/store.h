@@ -116,6 +116,7 @@ void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
  * NGX_DECLINED, why "cooling": the action "id" was denied, and no other is made
  * under its join hash until "expires".  why "frozen": requester or policy is.
+ * why "given up": the call was, before it came.
  * why "ended": the ticket is an action under this join hash, and not open.
  * grant.len != 0: that grant was used, once; id is the action whose approval
  * made it, and doc is the grant's.
@@ -138,6 +139,7 @@ typedef struct {
     ngx_str_t                       grant;       /* hashes, len 0: none  */
     ngx_str_t                       policy;      /* hashes, for "frozen" */
     ngx_str_t                       ticket;      /* id, len 0: none      */
+    ngx_str_t                       call;        /* hashes, len 0: none  */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -192,7 +194,8 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
  * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
  * The lease is renewed by the store until finish() for the same id is called
  * by this worker.  In the same step a grant is made, where it is not NULL.
- * NGX_DECLINED, why "frozen": requester or policy (hashes) is.
+ * NGX_DECLINED, why "frozen": requester or policy (hashes) is.  why "given up":
+ * the call (one hash, or empty) is.
  */
 
 typedef struct {
@@ -204,9 +207,9 @@ typedef struct {
 
 ngx_http_approval_op_t *ngx_http_approval_store_consume(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
-    ngx_str_t *requester, ngx_str_t *policy,
-    const ngx_http_approval_grant_t *grant, ngx_http_approval_store_pt handler,
-    void *data);
+    ngx_str_t *requester, ngx_str_t *policy, ngx_str_t *call,
+    const ngx_http_approval_grant_t *grant,
+    ngx_http_approval_store_pt handler, void *data);
 
 
 /*
@@ -269,6 +272,15 @@ ngx_http_approval_op_t *ngx_http_approval_store_leave(
     ngx_http_approval_store_pt handler, void *data);
 ngx_http_approval_op_t *ngx_http_approval_store_ticket(
     ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * The call of these hashes is given up: the watch of its hash is told so, it is
+ * not consumed any more, and if it was not held yet, it will not be.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_give_up(
+    ngx_http_approval_store_t *store, ngx_str_t *hashes,
     ngx_http_approval_store_pt handler, void *data);
 
 

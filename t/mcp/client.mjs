@@ -5,7 +5,10 @@
 //
 //     node client.mjs URL '{"name": ..., "arguments": ..., "options": ...}'
 //
-// "progress": false asks for none; "options" are the SDK's request options.
+// "progress": false asks for none; "options" are the SDK's request options;
+// "until" is a file that it waits for before it leaves.
+
+import { existsSync } from 'node:fs';
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport }
@@ -48,5 +51,9 @@ try {
 told.ms = Date.now() - start;
 
 console.log(JSON.stringify(told));
+
+while (call.until && !existsSync(call.until)) {
+    await new Promise((done) => setTimeout(done, 50));
+}
 
 await client.close();

@@ -1,0 +1,226 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * An MCP client that gives up a call says so in a message of its own, and may
+ * leave the call's connection open.  The call is known by its requester, its
+ * endpoint, its session and its id; whoever holds it is told through the store.
+ */
+
+
+#include "gate/gate.h"
+
+
+static ngx_int_t ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
+    ngx_str_t *requester, json_t *id,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+static ngx_int_t ngx_http_approval_call_session(ngx_http_request_t *r,
+    ngx_str_t *session);
+static void ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision);
+
+
+/*
+ * By what the held call can be given up; hashes->len 0: by nothing.  Ids are
+ * unique in their session only, and the calls of a batch go together.
+ */
+
+ngx_int_t
+ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
+{
+    json_t     *json;
+    ngx_int_t   rc;
+
+    ngx_str_null(hashes);
+
+    json = hold->body ? hold->body->json : NULL;
+
+    if (!json_is_object(json) || !ngx_http_approval_mcp_call(json)) {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_approval_call_hashes(hold, &hold->requester,
+                                       json_object_get(json, "id"), buf,
+                                       hashes);
+    if (rc != NGX_OK) {
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
+    }
+
+    if (hold->call == NULL) {
+        hold->call = ngx_pcalloc(hold->request->pool,
+                                 sizeof(ngx_http_approval_watch_t));
+        if (hold->call == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_memcpy(hold->call->id, hashes->data, NGX_HTTP_APPROVAL_HASH_LEN);
+
+    return NGX_OK;
+}
+
+
+/* NGX_DECLINED: there is no session, or nobody in particular asks. */
+
+static ngx_int_t
+ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
+    ngx_str_t *requester, json_t *id,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
+{
+    char                *text;
+    ngx_int_t            rc;
+    ngx_str_t            parts[5];
+    const char          *err;
+    approval_buf_t       person;
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+
+    if (ngx_http_approval_call_session(r, &parts[3]) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    approval_buf_init(&person);
+
+    rc = approval_people_person(hold->mcf->people,
+                                ngx_http_approval_core_str(requester),
+                                &person, &err);
+    if (rc != APPROVAL_OK) {
+        approval_buf_free(&person);
+        return (rc == APPROVAL_ERROR) ? NGX_ERROR : NGX_DECLINED;
+    }
+
+    text = json_dumps(id, JSON_COMPACT|JSON_ENCODE_ANY);
+
+    if (text) {
+        parts[0].data = person.data;
+        parts[0].len = person.len;
+        parts[1] = r->headers_in.server;
+        parts[2] = r->uri;
+        parts[4].data = (u_char *) text;
+        parts[4].len = ngx_strlen(text);
+
+        rc = ngx_http_approval_hashes(hold->mcf, "call", parts, 5, buf,
+                                      hashes);
+    } else {
+        rc = NGX_ERROR;
+    }
+
+    free(text);
+    approval_buf_free(&person);
+
+    return rc;
+}
+
+
+/* One that stands there once, and is not empty. */
+
+static ngx_int_t
+ngx_http_approval_call_session(ngx_http_request_t *r, ngx_str_t *session)
+{
+    ngx_uint_t        i, n;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  name = ngx_string("mcp-session-id");
+
+    n = 0;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (ngx_http_approval_header_is(&h[i], &name)) {
+                *session = h[i].value;
+                n++;
+            }
+        }
+    }
+
+    return (n == 1 && session->len) ? NGX_OK : NGX_DECLINED;
+}
+
+
+void
+ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold)
+{
+    if (hold->call) {
+        hold->call->handler = ngx_http_approval_call_handler;
+        hold->call->data = hold;
+
+        ngx_http_approval_watch_add(hold->mcf->store, hold->call);
+    }
+}
+
+
+/* Elsewhere than in WAIT the store minds it, or it is read again. */
+
+static void
+ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision)
+{
+    ngx_http_approval_hold_t *hold = watch->data;
+
+    if (decision->len && hold->state == NGX_HTTP_APPROVAL_HOLD_WAIT) {
+        ngx_http_approval_call_over(hold);
+    }
+}
+
+
+/* Its connection leaves, as if it had been closed, but for an answer. */
+
+void
+ngx_http_approval_call_over(ngx_http_approval_hold_t *hold)
+{
+    hold->given_up = 1;
+
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
+}
+
+
+/* Does the body give up a call?  It goes on to the upstream in any case. */
+
+void
+ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
+{
+    u_char                         buf[NGX_HTTP_APPROVAL_HASHES];
+    json_t                        *json, *id;
+    ngx_str_t                      requester, hashes;
+    const char                    *method;
+    ngx_http_approval_op_t        *op;
+    ngx_http_approval_loc_conf_t  *lcf;
+
+    json = hold->body->json;
+    lcf = hold->lcf;
+
+    if (!json_is_object(json) || lcf->policy->hashes.len == 0
+        || hold->mcf->store == NULL || lcf->requester == NULL)
+    {
+        return;
+    }
+
+    method = json_string_value(json_object_get(json, "method"));
+    id = json_object_get(json_object_get(json, "params"), "requestId");
+
+    if (method == NULL || ngx_strcmp(method, "notifications/cancelled") != 0
+        || !(json_is_string(id) || json_is_number(id))
+        || ngx_http_complex_value(hold->request, lcf->requester, &requester)
+           != NGX_OK
+        || ngx_http_approval_call_hashes(hold, &requester, id, buf, &hashes)
+           != NGX_OK)
+    {
+        return;
+    }
+
+    op = ngx_http_approval_store_give_up(hold->mcf->store, &hashes, NULL,
+                                         NULL);
+    if (op) {
+        ngx_http_approval_store_forget(op);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+                  "an MCP call that was given up may still be executed: the "
+                  "store is unavailable");
+}

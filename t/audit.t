@@ -598,7 +598,7 @@ subtest 'slow' => sub {
 # it may be gone by then, or have come too late
 
 sub proxied {
-    my $gw = gateway(redis => 'timeout=60s', workers => 1, start => 0);
+    my $gw = gateway(redis => 'timeout=60s', workers => 1, start => 0, @_);
     my $proxy = Approval::Proxy->new($gw->redis->sock);
 
     $gw->ngx->{http} =~ s/approval_redis \S+/'approval_redis ' . $proxy->url/e;
@@ -729,9 +729,29 @@ subtest 'full' => sub {
 # the request cannot be put on record, and is taken back; somebody approves it
 # in that moment, by another gateway
 
-subtest 'taken back' => sub {
-    my $dir = small_disk();
-    my ($gw, $proxy) = proxied();
+for my $how (qw(full broken)) {
+
+    subtest "taken back, $how" => sub {
+        plan(skip_all => 'another library is preloaded')
+            if $how eq 'broken'
+               && ($ENV{APPROVAL_SANITIZE} || $ENV{APPROVAL_VALGRIND});
+
+        my $dir = $how eq 'full' ? small_disk() : tempdir();
+
+        local $ENV{LD_PRELOAD} = disk($dir) if $how eq 'broken';
+        local $ENV{APPROVAL_DISK} = $dir;
+
+        taken_back($how, $dir);
+    };
+}
+
+
+sub taken_back {
+    my ($how, $dir) = @_;
+
+    my ($gw, $proxy) = proxied(conf => 'env APPROVAL_DISK;',
+                               $how eq 'broken' ? (audit => 'sync=always')
+                                                : ());
 
     $gw->{audit_file} = "$dir/audit.jsonl";
     $gw->ngx->{http} =~ s/%%PREFIX%%\/audit\.jsonl/$gw->{audit_file}/;
@@ -740,13 +760,14 @@ subtest 'taken back' => sub {
     my $other = bless { %$gw, audit => undef }, 'Approval::Gateway';
 
     delete $other->{audit_file};
+    delete local $ENV{LD_PRELOAD};
     $other->{ngx} = Approval::Nginx->new(workers => 1,
                                  http => $gw->conf($policy, $server, 1, ''));
 
     my ($one) = approve_one($gw, '/held/0');
-    is($one->status, 200, 'while there is room');
+    is($one->status, 200, 'while the disk does what it should');
 
-    fill($dir);
+    $how eq 'full' ? fill($dir) : spew("$dir/broken", '');
 
     # the last page may take some records more
 
@@ -761,7 +782,8 @@ subtest 'taken back' => sub {
 
         wait_for(sub {
             $proxy->stalled
-                || grep { $_->{action_id} eq $id } $gw->audit('requested');
+                || $how eq 'full' && grep { $_->{action_id} eq $id }
+                                          $gw->audit('requested');
         });
 
         last if $proxy->stalled;
@@ -786,7 +808,7 @@ subtest 'taken back' => sub {
     is($back->status, 503, 'another one: refused');
     is($back->header('Approval-Status'), 'cancelled', 'and cancelled');
 
-    unlink("$dir/fill");
+    unlink("$dir/fill", "$dir/broken");
 
     # with a torn line among them
 
@@ -800,11 +822,11 @@ subtest 'taken back' => sub {
     };
 
     ok(wait_for(sub { $of->('cancelled', $back->header('Approval-Id')) }),
-       'room again: what was taken back is on record');
+       'it is over: what was taken back is on record');
     is(scalar(my @cancelled = $of->('cancelled', $id)), 0,
        'what was not is not on record as if it were');
     is(scalar(my @requested = $of->('requested', $id)), 1,
-       'but that it was requested is');
+       'but that it was requested is, once');
 
     is($gw->send(GET => $target)->read->status, 200,
        'the same again is executed');
@@ -812,7 +834,7 @@ subtest 'taken back' => sub {
     $_->ngx->stop for $gw, $other;
     holds($gw, 'the trail holds', $gw->{audit_file},
           $other->ngx->path('audit.jsonl'));
-};
+}
 
 unmount();
 

@@ -183,7 +183,11 @@ sub state_of { $redis->cmd(HGET => "approval:{$_[0]}", 's') }
 sub snapshot {
     my ($id) = @_;
 
-    return encode_json([ $redis->cmd(HGETALL => "approval:{$id}"),
+    my %action = @{ $redis->cmd(HGETALL => "approval:{$id}") };
+
+    delete @action{qw(nk nf)};          # messages may still be on their way
+
+    return encode_json([ \%action,
                          $redis->cmd(GET => "approval:{$id}:decision"),
                          $redis->cmd(LRANGE => "approval:{$id}:votes", 0, -1),
                          [ sort(pending()) ] ]);

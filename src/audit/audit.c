@@ -238,7 +238,7 @@ ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
 
     json_decref(event);
 
-    return (rc == NGX_OK) ? NGX_OK : NGX_ERROR;
+    return rc;
 }
 
 

@@ -46,7 +46,8 @@ void ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit);
 /*
  * Appends one event of "type" ("requested", "voted", ...) on action "id" (NULL:
  * none).  fields is an object whose reference is taken, or NULL.  NGX_ERROR:
- * the record is not in the file; logged; what depends on it must be refused.
+ * the record is not in the file; NGX_DECLINED: it is, and may not be on the
+ * disk; logged; in either case what depends on it must be refused.
  * What has happened already and cannot be refused ("executed", ...) is kept
  * and written when it can be.  Without approval_audit it is NGX_OK, and
  * nothing is written.

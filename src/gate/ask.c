@@ -491,24 +491,24 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
 {
-    json_t  *event;
+    json_t     *event;
+    ngx_int_t   rc;
 
     event = hold->joined ? ngx_http_approval_facts(hold)
                          : json_incref(hold->doc);
 
-    if (event == NULL
-        || ngx_http_approval_audit(hold->mcf,
-                                   hold->joined ? "joined" : "requested",
-                                   hold->id, json_copy(event))
-           != NGX_OK)
-    {
-        json_decref(event);
-        hold->unrecorded = 1;
+    rc = event ? ngx_http_approval_audit(hold->mcf,
+                                         hold->joined ? "joined" : "requested",
+                                         hold->id, json_copy(event))
+               : NGX_ERROR;
+
+    json_decref(event);
+
+    if (rc != NGX_OK) {
+        hold->unrecorded = (rc == NGX_ERROR);
         ngx_http_approval_hold_withdraw(hold);
         return;
     }
-
-    json_decref(event);
 
     ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_RECORDED);
 }

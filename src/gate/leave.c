@@ -175,6 +175,7 @@ static void
 ngx_http_approval_left_send(ngx_http_approval_left_t *left)
 {
     time_t                   now;
+    ngx_int_t                rc;
     ngx_str_t                value;
     approval_buf_t           decision;
     ngx_http_approval_op_t  *op;
@@ -185,16 +186,16 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
     now = ngx_time();
 
     if (left->doc) {
+        rc = ngx_http_approval_audit(left->mcf, "requested", left->id,
+                                     json_copy(left->doc));
 
-        if (ngx_http_approval_audit(left->mcf, "requested", left->id,
-                                    json_copy(left->doc))
-            == NGX_OK)
-        {
+        if (rc != NGX_OK) {
+            left->untold = 1;
+        }
+
+        if (rc != NGX_ERROR) {
             json_decref(left->doc);
             left->doc = NULL;
-
-        } else {
-            left->untold = 1;
         }
     }
 

@@ -12,6 +12,7 @@
 #include "desk/approver.h"
 #include "audit/read.h"
 #include "core/form.h"
+#include "event/suspend.h"
 
 
 #define NGX_HTTP_APPROVAL_EXPORT_RETRY  5
@@ -275,12 +276,10 @@ ngx_http_approval_export_start(ngx_http_approval_desk_t *d,
     ngx_http_approval_export_t *x)
 {
     ngx_int_t            rc;
-    ngx_connection_t    *c;
     ngx_http_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     r = d->request;
-    c = r->connection;
 
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
@@ -306,22 +305,13 @@ ngx_http_approval_export_start(ngx_http_approval_desk_t *d,
         ngx_http_approval_export_record(d, &x->wanted);
     }
 
-    if (ngx_http_approval_audit_read_next(x->read) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     /* a client that leaves is noticed while the thread reads */
 
-    if (c->read->ready) {
-        ngx_post_event(c->read, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+    if (ngx_http_approval_audit_read_next(x->read) != NGX_OK
+        || ngx_http_approval_suspend(r, "reading the audit trail") != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-    c->log->action = "reading the audit trail";
 
     return NGX_AGAIN;
 }

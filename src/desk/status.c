@@ -6,6 +6,7 @@
 
 #include "desk/status.h"
 #include "desk/view.h"
+#include "event/suspend.h"
 #include "model/status.h"
 #include "store/watch.h"
 
@@ -184,33 +185,22 @@ ngx_http_approval_status_send(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* As a hold waits, and with it the same who leaves: see gate/hold.c. */
+/* The watch and the timer, whichever comes first, end the wait. */
 
 static ngx_int_t
 ngx_http_approval_status_wait(ngx_http_approval_desk_t *d)
 {
-    ngx_connection_t            *c;
-    ngx_http_request_t          *r;
     ngx_http_approval_status_t  *st = d->work;
-
-    r = d->request;
-    c = r->connection;
 
     ngx_add_timer(&st->wake, st->wait);
 
     st->wait = 0;
 
-    if (c->read->ready) {
-        ngx_post_event(c->read, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+    if (ngx_http_approval_suspend(d->request, "waiting for a decision to tell")
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    c->log->action = "waiting for a decision to tell";
 
     ngx_memcpy(st->watch.id, d->id, APPROVAL_ID_LEN);
     st->watch.handler = ngx_http_approval_status_watch;

@@ -8,6 +8,7 @@
 
 #include "gate/gate.h"
 
+#include "event/suspend.h"
 #include "notify/notify.h"
 
 
@@ -143,22 +144,16 @@ ngx_http_approval_hold_cleanup(void *data)
 }
 
 
-/* As ngx_http_limit_req_module suspends; the deadline is a timer of our own. */
+/* The deadline is a timer of our own. */
 
 ngx_int_t
 ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
 {
-    ngx_http_request_t  *r;
-
-    r = hold->request;
-
     ngx_http_approval_hold_enter(hold);
 
-    if (r->connection->read->ready) {
-        ngx_post_event(r->connection->read, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
-
+    if (ngx_http_approval_suspend(hold->request, "waiting for approval")
+        != NGX_OK)
+    {
         /* nothing goes on behind the error that is sent now */
 
         ngx_http_approval_hold_cleanup(hold);
@@ -166,11 +161,6 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
 
         return NGX_ERROR;
     }
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    r->connection->log->action = "waiting for approval";
 
     if (hold->hasher) {
         ngx_post_event(&hold->wake, &ngx_posted_next_events);

@@ -125,6 +125,7 @@ my $http = <<'EOF_HTTP';
             summary "all $approval_arg_all token $approval_arg_token args $approval_arg_args";
             show token "$approval_arg_token";
             show place "$approval_arg_place";
+            show path "at $document_uri";
             show session $approval_arg_session;
             show target $approval_arg_target;
             show cookie $http_cookie;
@@ -232,6 +233,9 @@ my @requests = (
     [ 'a large one' => POST => '/x', body => $json . ' ' x 70000,
       headers => [@headers, @type] ],
     [ 'no body' => DELETE => "/x$query", headers => [@bearer] ],
+    [ 'a path' => DELETE => '/x;password=' . canary('in the path') . '/token='
+                            . canary('in a segment') . '/y',
+      headers => [@bearer] ],
     [ 'text' => POST => '/x', body => "password: " . canary('text') . "\n",
       headers => [@headers, 'Content-Type' => 'text/plain'] ],
 );

@@ -20,6 +20,7 @@ static ngx_int_t ngx_http_approval_describe_who(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
     ngx_http_approval_hold_t *hold, json_t *doc);
+static json_t *ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_describe_rule(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_body(
@@ -327,7 +328,9 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
 
     if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
         || ngx_http_approval_facts_where(r, hold->rule, doc) != NGX_OK
-        || ngx_http_approval_set_str(doc, "uri", &r->uri) != NGX_OK
+        || ngx_http_approval_set(doc, "uri",
+                                 ngx_http_approval_describe_uri(hold))
+           != NGX_OK
         || ngx_http_approval_set(doc, "headers",
                                  ngx_http_approval_describe_headers(hold))
            != NGX_OK)
@@ -336,6 +339,47 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
     }
 
     return NGX_OK;
+}
+
+
+/* Redacted as the target is; of what is masked in it, the whole is bound. */
+
+static json_t *
+ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold)
+{
+    json_t          *uri, *seen;
+    ngx_str_t        text;
+    approval_buf_t   buf;
+    approval_str_t   whole;
+
+    whole = ngx_http_approval_core_str(&hold->request->uri);
+    uri = NULL;
+
+    approval_buf_init(&buf);
+
+    if (approval_redact_target(hold->rule->redact, whole, &buf)
+        == APPROVAL_OK)
+    {
+        text.data = buf.data;
+        text.len = buf.len;
+
+        uri = ngx_http_approval_json_str(&text);
+    }
+
+    if (uri && !approval_str_eq(approval_buf_str(&buf), whole)) {
+        seen = ngx_http_approval_describe_seen(hold, &hold->request->uri,
+                                               NGX_HTTP_APPROVAL_SHOWN_VALUE);
+        if (seen == NULL) {
+            json_decref(uri);
+            uri = NULL;
+        }
+
+        json_decref(seen);
+    }
+
+    approval_buf_free(&buf);
+
+    return uri;
 }
 
 

@@ -14,6 +14,8 @@ static ngx_uint_t ngx_http_approval_secret_names(
     ngx_http_approval_hold_t *hold, approval_str_t text, ngx_uint_t captures);
 static ngx_uint_t ngx_http_approval_secret_variable(
     ngx_http_approval_hold_t *hold, approval_str_t name, ngx_uint_t captures);
+static ngx_uint_t ngx_http_approval_secret_path(
+    ngx_http_approval_hold_t *hold);
 static ngx_uint_t ngx_http_approval_secret_capture(
     ngx_http_approval_hold_t *hold, approval_str_t name);
 static ngx_uint_t ngx_http_approval_secret_pointer(
@@ -29,6 +31,13 @@ static ngx_uint_t ngx_http_approval_secret_cut(approval_str_t *s,
 
 static const char  *ngx_http_approval_secret_lines[] = {
     "args", "query_string", "request", "request_body", "request_uri", NULL
+};
+
+
+/* Paths: as good as any other value, unless there is a secret in it. */
+
+static const char  *ngx_http_approval_secret_paths[] = {
+    "uri", "document_uri", "request_filename", NULL
 };
 
 
@@ -109,7 +118,34 @@ ngx_http_approval_secret_variable(ngx_http_approval_hold_t *hold,
         }
     }
 
+    for (line = ngx_http_approval_secret_paths; *line; line++) {
+        if (approval_str_eq_nocase(name, approval_str(*line))) {
+            return ngx_http_approval_secret_path(hold);
+        }
+    }
+
     return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_secret_path(ngx_http_approval_hold_t *hold)
+{
+    ngx_uint_t      differs;
+    approval_buf_t  shown;
+    approval_str_t  uri;
+
+    uri = ngx_http_approval_core_str(&hold->request->uri);
+
+    approval_buf_init(&shown);
+
+    differs = approval_redact_target(hold->rule->redact, uri, &shown)
+              != APPROVAL_OK
+              || !approval_str_eq(approval_buf_str(&shown), uri);
+
+    approval_buf_free(&shown);
+
+    return differs;
 }
 
 

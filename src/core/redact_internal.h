@@ -41,6 +41,10 @@ size_t approval_redact_text(const approval_redact_t *r, approval_str_t text,
 int approval_redact_value(const approval_redact_t *r, approval_str_t value,
     unsigned nesting, approval_buf_t *out, size_t *masked);
 
+/* {"name": ..., "value": ...}: is this one of such names, of such values? */
+int approval_redact_pair_name(approval_str_t key);
+int approval_redact_pair_value(approval_str_t key);
+
 /* Does the text begin as a JSON object or array does? */
 int approval_redact_looks_json(approval_str_t s);
 

@@ -16,6 +16,13 @@
 #define NAME_MAX_LEN  256
 
 
+typedef enum {
+    PAIR_NONE,
+    PAIR_LABEL,                        /* pair_plain is hidden              */
+    PAIR_NAME                          /* pair_values, too                  */
+} pair_e;
+
+
 static int redact_walk(const approval_redact_t *r, json_t *value,
     unsigned nesting, size_t *masked);
 static int redact_object(const approval_redact_t *r, json_t *object,
@@ -24,9 +31,12 @@ static int redact_array(const approval_redact_t *r, json_t *array,
     unsigned nesting, size_t *masked);
 static int redact_string(const approval_redact_t *r, json_t *value,
     unsigned nesting, size_t *masked);
-static int redact_pair(const approval_redact_t *r, json_t *object);
-static int redact_key_in(const char *key, const char *const *list);
+static pair_e redact_pair(const approval_redact_t *r, json_t *object);
+static int redact_pair_key(pair_e pair, approval_str_t key);
+static int redact_patch(const approval_redact_t *r, json_t *object);
+static int redact_key_in(approval_str_t key, const char *const *list);
 static int redact_secret(const approval_redact_t *r, const char *name);
+static int redact_name_of(const approval_redact_t *r, json_t *value);
 static json_t *redact_masked(void);
 
 
@@ -37,6 +47,15 @@ static const char *const  pair_names[] = {
 };
 static const char *const  pair_values[] = {
     "value", "values", "val", "content", "data", "default", NULL
+};
+
+/* {"id": "password", "value": "..."}: what has an id has other content, too */
+
+static const char *const  pair_labels[] = {
+    "id", "k", "label", "property", "attribute", NULL
+};
+static const char *const  pair_plain[] = {
+    "value", "values", "val", "v", NULL
 };
 
 
@@ -141,8 +160,8 @@ static int
 redact_object(const approval_redact_t *r, json_t *object, unsigned nesting,
     size_t *masked)
 {
-    int          pair;
     void        *iter;
+    pair_e       pair;
     const char  *key;
 
     pair = redact_pair(r, object);
@@ -154,7 +173,7 @@ redact_object(const approval_redact_t *r, json_t *object, unsigned nesting,
         key = json_object_iter_key(iter);
 
         if (redact_secret(r, key)
-            || (pair && redact_key_in(key, pair_values)))
+            || redact_pair_key(pair, approval_str(key)))
         {
             (void) json_object_iter_set_new(object, iter, redact_masked());
             (*masked)++;
@@ -172,7 +191,7 @@ redact_object(const approval_redact_t *r, json_t *object, unsigned nesting,
 }
 
 
-/* The element after "--password" is masked, too. */
+/* The element after "--password" is masked, too, and of ["password", "..."]. */
 
 static int
 redact_array(const approval_redact_t *r, json_t *array, unsigned nesting,
@@ -183,8 +202,8 @@ redact_array(const approval_redact_t *r, json_t *array, unsigned nesting,
     unsigned     option;
     const char  *text;
 
-    option = 0;
     n = json_array_size(array);
+    option = 0;
 
     for (i = 0; i < n; i++) {
         value = json_array_get(array, i);
@@ -197,9 +216,15 @@ redact_array(const approval_redact_t *r, json_t *array, unsigned nesting,
         }
 
         text = json_string_value(value);
-        option = text && text[0] == '-' && !strchr(text, '=')
-                 && json_string_length(value) < NAME_MAX_LEN
-                 && redact_secret(r, text);
+
+        if (n == 2 && i == 0) {
+            option = redact_name_of(r, value);
+
+        } else {
+            option = text && text[0] == '-' && redact_name_of(r, value);
+        }
+
+        option &= text && !strchr(text, '=');
 
         if (redact_walk(r, value, nesting, masked) != APPROVAL_OK) {
             return APPROVAL_ERROR;
@@ -241,28 +266,105 @@ redact_string(const approval_redact_t *r, json_t *value, unsigned nesting,
 }
 
 
-static int
+static pair_e
 redact_pair(const approval_redact_t *r, json_t *object)
 {
-    void        *iter;
-    json_t      *value;
-    const char  *name;
+    void            *iter;
+    pair_e           pair;
+    json_t          *value;
+    approval_str_t   key;
+
+    pair = redact_patch(r, object) ? PAIR_LABEL : PAIR_NONE;
 
     for (iter = json_object_iter(object);
          iter;
          iter = json_object_iter_next(object, iter))
     {
-        if (!redact_key_in(json_object_iter_key(iter), pair_names)) {
-            continue;
+        key = approval_str(json_object_iter_key(iter));
+        value = json_object_iter_value(iter);
+
+        if (redact_key_in(key, pair_names) && redact_name_of(r, value)) {
+            return PAIR_NAME;
         }
 
-        value = json_object_iter_value(iter);
-        name = json_string_value(value);
+        if (redact_key_in(key, pair_labels) && redact_name_of(r, value)) {
+            pair = PAIR_LABEL;
+        }
+    }
 
-        if (name && (redact_secret(r, name)
-                     || approval_redact_header(r, approval_str(name)))
-            && json_string_length(value) < NAME_MAX_LEN)
-        {
+    return pair;
+}
+
+
+static int
+redact_pair_key(pair_e pair, approval_str_t key)
+{
+    switch (pair) {
+
+    case PAIR_NAME:
+        return approval_redact_pair_value(key);
+
+    case PAIR_LABEL:
+        return redact_key_in(key, pair_plain);
+
+    default:
+        return 0;
+    }
+}
+
+
+/* {"op": "replace", "path": "/spec/password", "value": "..."}, RFC 6902 */
+
+static int
+redact_patch(const approval_redact_t *r, json_t *object)
+{
+    const char      *path, *p;
+    approval_str_t   name;
+
+    path = json_string_value(json_object_get(object, "path"));
+
+    if (path == NULL || !json_is_string(json_object_get(object, "op"))) {
+        return 0;
+    }
+
+    while (*path) {
+        path++;
+
+        for (p = path; *p && *p != '/'; p++) { /* void */ }
+
+        name.data = (const unsigned char *) path;
+        name.len = (size_t) (p - path);
+
+        if (approval_redact_field(r, name)) {
+            return 1;
+        }
+
+        path = p;
+    }
+
+    return 0;
+}
+
+
+int
+approval_redact_pair_name(approval_str_t key)
+{
+    return redact_key_in(key, pair_names);
+}
+
+
+int
+approval_redact_pair_value(approval_str_t key)
+{
+    return redact_key_in(key, pair_values);
+}
+
+
+static int
+redact_key_in(approval_str_t key, const char *const *list)
+{
+    for ( /* void */ ; *list; list++) {
+        if (approval_str_eq_nocase(key, approval_str(*list))) {
             return 1;
         }
     }
@@ -271,16 +373,18 @@ redact_pair(const approval_redact_t *r, json_t *object)
 }
 
 
-static int
-redact_key_in(const char *key, const char *const *list)
-{
-    for ( /* void */ ; *list; list++) {
-        if (approval_str_eq_nocase(approval_str(key), approval_str(*list))) {
-            return 1;
-        }
-    }
+/* Is the value itself a secret's, or a secret header's, name? */
 
-    return 0;
+static int
+redact_name_of(const approval_redact_t *r, json_t *value)
+{
+    const char  *name;
+
+    name = json_string_value(value);
+
+    return name && json_string_length(value) < NAME_MAX_LEN
+           && (redact_secret(r, name)
+               || approval_redact_header(r, approval_str(name)));
 }
 
 

@@ -9,69 +9,47 @@
  */
 
 
-#include "core/redact_internal.h"
+#include "core/redact_text.h"
 
 #include <string.h>
 
 
-typedef struct {
-    const approval_redact_t  *redact;
-    approval_buf_t           *out;
-    const unsigned char      *first;
-    const unsigned char      *last;
-    const unsigned char      *done;    /* copied up to here             */
-    approval_str_t            before;  /* the word before               */
-    size_t                    masks;
-} text_t;
+#define TEXT_PAIR_MAX  256             /* between a name and its value */
 
 
-typedef struct {
-    const unsigned char      *start;
-    const unsigned char      *end;
-} part_t;
-
-
-static const unsigned char *text_mask(text_t *t, part_t part);
-static const unsigned char *text_userinfo(text_t *t, const unsigned char *p);
-static const unsigned char *text_private_key(text_t *t,
+static const unsigned char *text_mask(approval_text_t *t,
+    approval_text_part_t part);
+static const unsigned char *text_userinfo(approval_text_t *t,
     const unsigned char *p);
-static const unsigned char *text_word(text_t *t, const unsigned char *p);
-static int text_value(text_t *t, part_t word, part_t *value);
-static int text_assigned(text_t *t, part_t word, const unsigned char *p,
-    part_t *value);
-static int text_follows(text_t *t, part_t word, const unsigned char *p,
-    part_t *value);
-static int text_line(text_t *t, part_t word, const unsigned char *p,
-    part_t *value);
-static int text_quoted(text_t *t, const unsigned char *p, part_t *value);
-static int text_bracket(text_t *t, const unsigned char *p, part_t *value);
-static int text_bare(text_t *t, const unsigned char *p, part_t *value);
-static int text_element(text_t *t, part_t word, part_t *value);
-static int text_is(part_t word, const char *name);
-static int text_jwt(part_t word);
-static int text_secret(text_t *t, part_t word);
-static int text_line_start(text_t *t, const unsigned char *p);
-static const unsigned char *text_blanks(text_t *t, const unsigned char *p);
-static const unsigned char *text_eol(text_t *t, const unsigned char *p);
-static const unsigned char *text_find(text_t *t, const unsigned char *p,
-    const char *what);
-static int text_begins(text_t *t, const unsigned char *p);
-static int text_name_char(unsigned char c);
-static int text_quote(unsigned char c);
+static const unsigned char *text_private_key(approval_text_t *t,
+    const unsigned char *p);
+static const unsigned char *text_tag(approval_text_t *t,
+    const unsigned char *p);
+static const unsigned char *text_word(approval_text_t *t,
+    const unsigned char *p);
+static int text_value(approval_text_t *t, approval_text_part_t word,
+    approval_text_part_t *value);
+static int text_pair(approval_text_t *t, approval_text_part_t word,
+    const unsigned char *p);
+static int text_element(approval_text_t *t, approval_text_part_t word,
+    approval_text_part_t *value);
+static int text_jwt(approval_text_part_t word);
+static int text_begins(approval_text_t *t, const unsigned char *p);
+static approval_str_t text_str(approval_text_part_t part);
 
 
 size_t
 approval_redact_text(const approval_redact_t *r, approval_str_t text,
     approval_buf_t *out)
 {
-    text_t                t;
+    approval_text_t       t;
     const unsigned char  *p;
 
     if (text.len == 0) {
         return 0;
     }
 
-    memset(&t, 0, sizeof(text_t));
+    memset(&t, 0, sizeof(approval_text_t));
 
     t.redact = r;
     t.out = out;
@@ -89,8 +67,11 @@ approval_redact_text(const approval_redact_t *r, approval_str_t text,
         } else if (text_begins(&t, p)) {
             p = text_private_key(&t, p);
 
-        } else if (text_name_char(*p)) {
+        } else if (approval_text_name_char(*p)) {
             p = text_word(&t, p);
+
+        } else if (*p == '<' || *p == '>') {
+            p = text_tag(&t, p);
 
         } else {
             p++;
@@ -104,7 +85,7 @@ approval_redact_text(const approval_redact_t *r, approval_str_t text,
 
 
 static const unsigned char *
-text_mask(text_t *t, part_t part)
+text_mask(approval_text_t *t, approval_text_part_t part)
 {
     approval_buf_add(t->out, t->done, (size_t) (part.start - t->done));
     approval_buf_adds(t->out, APPROVAL_REDACTED);
@@ -119,10 +100,10 @@ text_mask(text_t *t, part_t part)
 /* user:password@ */
 
 static const unsigned char *
-text_userinfo(text_t *t, const unsigned char *p)
+text_userinfo(approval_text_t *t, const unsigned char *p)
 {
-    part_t                part;
-    const unsigned char  *q;
+    const unsigned char   *q;
+    approval_text_part_t   part;
 
     part.start = p;
     part.end = p;
@@ -138,10 +119,10 @@ text_userinfo(text_t *t, const unsigned char *p)
 
 
 static const unsigned char *
-text_private_key(text_t *t, const unsigned char *p)
+text_private_key(approval_text_t *t, const unsigned char *p)
 {
-    part_t                part;
-    const unsigned char  *q;
+    const unsigned char   *q;
+    approval_text_part_t   part;
 
     part.start = p;
     p += 11;
@@ -152,9 +133,9 @@ text_private_key(text_t *t, const unsigned char *p)
         return q;
     }
 
-    q = text_find(t, q, "-----END ");
+    q = approval_text_find(t, q, "-----END ");
     if (q < t->last) {
-        q = text_find(t, q + 9, "-----");
+        q = approval_text_find(t, q + 9, "-----");
         q = t->last - q > 5 ? q + 5 : t->last;
     }
 
@@ -164,16 +145,45 @@ text_private_key(text_t *t, const unsigned char *p)
 }
 
 
+/* <property name="password">value</property> */
+
 static const unsigned char *
-text_word(text_t *t, const unsigned char *p)
+text_tag(approval_text_t *t, const unsigned char *p)
 {
-    int             found;
-    part_t          word, value;
-    approval_str_t  before;
+    unsigned              named;
+    approval_text_part_t  value;
+
+    if (*p == '<') {
+        t->tag = p;
+        return p + 1;
+    }
+
+    named = t->tag && t->pair > t->tag && p[-1] != '/';
+
+    t->tag = NULL;
+
+    if (!named) {
+        return p + 1;
+    }
+
+    t->pair = NULL;
+
+    value.start = p + 1;
+    value.end = approval_text_find(t, p + 1, "</");
+
+    return value.end > value.start ? text_mask(t, value) : p + 1;
+}
+
+
+static const unsigned char *
+text_word(approval_text_t *t, const unsigned char *p)
+{
+    int                   found;
+    approval_text_part_t  word, value;
 
     word.start = p;
 
-    while (p < t->last && text_name_char(*p) && !text_begins(t, p)) {
+    while (p < t->last && approval_text_name_char(*p) && !text_begins(t, p)) {
         p++;
     }
 
@@ -185,9 +195,14 @@ text_word(text_t *t, const unsigned char *p)
 
     found = text_value(t, word, &value);
 
-    before.data = word.start;
-    before.len = (size_t) (word.end - word.start);
-    t->before = before;
+    t->before = text_str(word);
+
+    if (approval_text_is(word, "identified")) {
+        t->identified = 1;
+
+    } else if (t->identified) {
+        t->identified++;
+    }
 
     return found ? text_mask(t, value) : p;
 }
@@ -196,7 +211,8 @@ text_word(text_t *t, const unsigned char *p)
 /* Is there a value after this word, and is the word a secret's name? */
 
 static int
-text_value(text_t *t, part_t word, part_t *value)
+text_value(approval_text_t *t, approval_text_part_t word,
+    approval_text_part_t *value)
 {
     unsigned              i;
     const unsigned char  *p, *q;
@@ -209,278 +225,72 @@ text_value(text_t *t, part_t word, part_t *value)
 
     p = word.end;
 
-    for (i = 0; i < 3 && p < t->last && (text_quote(*p) || *p == '\\'
+    for (i = 0; i < 3 && p < t->last && (approval_text_quote(*p) || *p == '\\'
                                          || *p == ']'); i++)
     {
         p++;
     }
 
-    q = text_blanks(t, p);
+    q = approval_text_blanks(t, p);
 
     if (q < t->last && (*q == ':' || *q == '=')) {
-        return text_secret(t, word) && text_assigned(t, word, q, value);
+        return (approval_text_secret(t, word) || text_pair(t, word, q))
+               && approval_text_assigned(t, word, q, value);
     }
 
-    return text_follows(t, word, p, value);
-}
-
-
-static int
-text_assigned(text_t *t, part_t word, const unsigned char *p, part_t *value)
-{
-    unsigned              line;
-    const unsigned char  *q;
-
-    line = *p == ':' && p == word.end && text_line_start(t, word.start);
-
-    while (p < t->last && (*p == ':' || *p == '=' || *p == '>')) {
-        p++;
-    }
-
-    p = text_blanks(t, p);
-
-    if (p < t->last && (text_quote(*p) || *p == '\\')) {
-        return text_quoted(t, p, value);
-    }
-
-    if (line) {
-        return text_line(t, word, p, value);
-    }
-
-    if (p < t->last && (*p == '\r' || *p == '\n')) {
-
-        for (q = p; q < t->last && *q <= ' '; q++) { /* void */ }
-
-        return q < t->last && text_quote(*q) && text_quoted(t, q, value);
-    }
-
-    if (p < t->last && (*p == '[' || *p == '{')) {
-        return text_bracket(t, p, value);
-    }
-
-    return text_bare(t, p, value);
-}
-
-
-/* PASSWORD 'value', IDENTIFIED BY 'value', --password value, Bearer value */
-
-static int
-text_follows(text_t *t, part_t word, const unsigned char *p, part_t *value)
-{
-    part_t                before;
-    const unsigned char  *q;
-
-    q = text_blanks(t, p);
-
-    if (q < t->last && *q == '(') {
-        q = text_blanks(t, q + 1);
-    }
-
-    if (q == p || q == t->last) {
-        return 0;
-    }
-
-    before.start = t->before.data;
-    before.end = t->before.len ? t->before.data + t->before.len
-                               : t->before.data;
-
-    if (text_quote(*q)) {
-        if (!text_secret(t, word)
-            && !(text_is(word, "by") && text_is(before, "identified")))
-        {
-            return 0;
-        }
-
-        return text_quoted(t, q, value);
-    }
-
-    if (*word.start == '-' && *q != '-' && text_secret(t, word)) {
-        return text_bare(t, q, value);
-    }
-
-    return text_is(word, "bearer") && text_bare(t, q, value)
-           && value->end - value->start >= 8;
+    return approval_text_follows(t, word, p, value);
 }
 
 
 /*
- * "name: value" on a line of its own, as in YAML and in headers: the value is
- * the rest of the line, and the lines below that are indented deeper if the
- * value is a block or stands there.
+ * "name: DB_PASSWORD" and then "value: ...", as in lists of YAML, and
+ * name="password" value="..." in XML.
  */
 
 static int
-text_line(text_t *t, part_t word, const unsigned char *p, part_t *value)
+text_pair(approval_text_t *t, approval_text_part_t word,
+    const unsigned char *p)
 {
-    size_t                indent;
-    const unsigned char  *eol, *q;
+    int                   paired;
+    approval_text_part_t  name;
 
-    eol = text_eol(t, p);
+    if (t->pair && approval_redact_pair_value(text_str(word))) {
+        paired = word.start - t->pair <= TEXT_PAIR_MAX;
+        t->pair = NULL;
 
-    value->start = p;
-    value->end = eol;
-
-    if (p < eol && *p != '|' && *p != '>' && *p != '&' && *p != '!') {
-        return 1;
+        return paired;
     }
 
-    for (q = word.start; q > t->first && q[-1] != '\n'; q--) { /* void */ }
-
-    indent = (size_t) (word.start - q);
-
-    for ( ;; ) {
-        q = eol;
-
-        if (q < t->last && *q == '\r') {
-            q++;
-        }
-
-        if (q < t->last && *q == '\n') {
-            q++;
-        }
-
-        if (q == t->last || q == eol) {
-            break;
-        }
-
-        p = text_blanks(t, q);
-        eol = text_eol(t, p);
-
-        /* a list may stand under its name without indentation */
-
-        if (p < eol && (size_t) (p - q) <= indent
-            && ((size_t) (p - q) < indent || *p != '-'))
-        {
-            break;
-        }
-
-        if (p < eol) {
-            value->end = eol;
-        }
-    }
-
-    return value->end > value->start;
-}
-
-
-static int
-text_quoted(text_t *t, const unsigned char *p, part_t *value)
-{
-    unsigned        escaped;
-    unsigned char   quote;
-
-    escaped = *p == '\\';
-
-    if (escaped && (++p == t->last || !text_quote(*p))) {
+    if (!approval_redact_pair_name(text_str(word))) {
         return 0;
     }
 
-    quote = *p++;
-    value->start = p;
+    p = approval_text_blanks(t, p + 1);
 
-    for ( /* void */ ; p < t->last; p++) {
-
-        if (*p == '\\' && t->last - p > 1) {
-            if (escaped && p[1] == quote) {
-                break;
-            }
-
-            p++;
-            continue;
-        }
-
-        if (*p != quote) {
-            continue;
-        }
-
-        /* SQL doubles a quote */
-
-        if (!escaped && quote == '\'' && t->last - p > 1 && p[1] == quote) {
-            p++;
-            continue;
-        }
-
-        break;
+    while (p < t->last && (approval_text_quote(*p) || *p == '\\')) {
+        p++;
     }
 
-    value->end = p;
+    name.start = p;
 
-    return value->end > value->start;
-}
-
-
-static int
-text_bracket(text_t *t, const unsigned char *p, part_t *value)
-{
-    size_t          depth;
-    unsigned char   open, close;
-
-    open = *p;
-    close = open == '[' ? ']' : '}';
-
-    value->start = p;
-    depth = 0;
-
-    for ( /* void */ ; p < t->last && *p != '\n'; p++) {
-        if (*p == open) {
-            depth++;
-
-        } else if (*p == close && --depth == 0) {
-            p++;
-            break;
-        }
+    while (p < t->last && approval_text_name_char(*p)) {
+        p++;
     }
 
-    value->end = p;
+    name.end = p;
 
-    return 1;
-}
+    t->pair = approval_text_secret(t, name)
+              || approval_redact_header(t->redact, text_str(name)) ? p : NULL;
 
-
-static int
-text_bare(text_t *t, const unsigned char *p, part_t *value)
-{
-    part_t                run;
-    const unsigned char  *q;
-
-    value->start = p;
-
-    for ( ;; ) {
-        run.start = p;
-
-        while (p < t->last && *p > ' ' && !strchr(",;&\"'`<>)}]|", *p)) {
-            p++;
-        }
-
-        run.end = p;
-        value->end = p;
-
-        if (!text_is(run, "bearer") && !text_is(run, "basic")
-            && !text_is(run, "token") && !text_is(run, "negotiate")
-            && !text_is(run, "apikey"))
-        {
-            break;
-        }
-
-        /* an authentication scheme: what follows is the secret */
-
-        q = text_blanks(t, p);
-
-        if (q == p) {
-            break;
-        }
-
-        p = q;
-    }
-
-    return value->end > value->start;
+    return 0;
 }
 
 
 /* <name ...>value</name> */
 
 static int
-text_element(text_t *t, part_t word, part_t *value)
+text_element(approval_text_t *t, approval_text_part_t word,
+    approval_text_part_t *value)
 {
     size_t                len;
     const unsigned char  *p, *name;
@@ -488,12 +298,17 @@ text_element(text_t *t, part_t word, part_t *value)
     name = word.start;
 
     if (name > t->first && name[-1] == ':') {
-        for (name--; name > t->first && text_name_char(name[-1]); name--) {
+        for (name--;
+             name > t->first && approval_text_name_char(name[-1]);
+             name--)
+        {
             /* void */
         }
     }
 
-    if (name == t->first || name[-1] != '<' || !text_secret(t, word)) {
+    if (name == t->first || name[-1] != '<'
+        || !approval_text_secret(t, word))
+    {
         return 0;
     }
 
@@ -509,11 +324,11 @@ text_element(text_t *t, part_t word, part_t *value)
     len = (size_t) (word.end - name);
 
     for ( ;; ) {
-        p = text_find(t, p, "</");
+        p = approval_text_find(t, p, "</");
 
         if (p == t->last || ((size_t) (t->last - p) > len + 2
                              && memcmp(p + 2, name, len) == 0
-                             && !text_name_char(p[2 + len])))
+                             && !approval_text_name_char(p[2 + len])))
         {
             break;
         }
@@ -527,22 +342,10 @@ text_element(text_t *t, part_t word, part_t *value)
 }
 
 
-static int
-text_is(part_t word, const char *name)
-{
-    approval_str_t  s;
-
-    s.data = word.start;
-    s.len = word.start ? (size_t) (word.end - word.start) : 0;
-
-    return approval_str_eq_nocase(s, approval_str(name));
-}
-
-
 /* base64url of {" and two dots */
 
 static int
-text_jwt(part_t word)
+text_jwt(approval_text_part_t word)
 {
     unsigned              dots;
     const unsigned char  *p;
@@ -564,90 +367,20 @@ text_jwt(part_t word)
 
 
 static int
-text_secret(text_t *t, part_t word)
-{
-    approval_str_t  name;
-
-    name.data = word.start;
-    name.len = (size_t) (word.end - word.start);
-
-    return approval_redact_field(t->redact, name);
-}
-
-
-/* Nothing but blanks and list dashes before p? */
-
-static int
-text_line_start(text_t *t, const unsigned char *p)
-{
-    while (p > t->first && (p[-1] == ' ' || p[-1] == '\t' || p[-1] == '-')) {
-        p--;
-    }
-
-    return p == t->first || p[-1] == '\n';
-}
-
-
-static const unsigned char *
-text_blanks(text_t *t, const unsigned char *p)
-{
-    while (p < t->last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    return p;
-}
-
-
-static const unsigned char *
-text_eol(text_t *t, const unsigned char *p)
-{
-    while (p < t->last && *p != '\n' && *p != '\r') {
-        p++;
-    }
-
-    return p;
-}
-
-
-static const unsigned char *
-text_find(text_t *t, const unsigned char *p, const char *what)
-{
-    size_t  len;
-
-    len = strlen(what);
-
-    while ((size_t) (t->last - p) >= len) {
-        if (*p == (unsigned char) what[0] && memcmp(p, what, len) == 0) {
-            return p;
-        }
-
-        p++;
-    }
-
-    return t->last;
-}
-
-
-static int
-text_begins(text_t *t, const unsigned char *p)
+text_begins(approval_text_t *t, const unsigned char *p)
 {
     return *p == '-' && t->last - p > 11
            && memcmp(p, "-----BEGIN ", 11) == 0;
 }
 
 
-static int
-text_name_char(unsigned char c)
+static approval_str_t
+text_str(approval_text_part_t part)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-           || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.'
-           || c >= 0x80;
-}
+    approval_str_t  s;
 
+    s.data = part.start;
+    s.len = (size_t) (part.end - part.start);
 
-static int
-text_quote(unsigned char c)
-{
-    return c == '"' || c == '\'' || c == '`';
+    return s;
 }

@@ -365,6 +365,21 @@ test_json(void)
     body(JSON, "{\"env\":[{\"name\":\"DB_PASSWORD\",\"value\":\"canary\"}]}",
          "{\n  \"env\": [\n    {\n      \"name\": \"DB_PASSWORD\",\n"
          "      \"value\": \"[redacted]\"\n    }\n  ]\n}");
+    body(JSON, "[{\"id\":\"password\",\"value\":\"canary\",\"data\":1}]",
+         "[\n  {\n    \"id\": \"password\",\n    \"value\": "
+         "\"[redacted]\",\n    \"data\": 1\n  }\n]");
+    body(JSON, "[{\"op\":\"add\",\"path\":\"/a/token/-\","
+         "\"value\":\"canary\"}]",
+         "[\n  {\n    \"op\": \"add\",\n    \"path\": \"/a/token/-\",\n"
+         "    \"value\": \"[redacted]\"\n  }\n]");
+    body(JSON, "{\"path\":\"/src/token.c\",\"content\":\"int x;\"}",
+         "{\n  \"path\": \"/src/token.c\",\n  \"content\": \"int x;\"\n}");
+    body(JSON, "{\"headers\":[[\"X-Api-Key\",\"canary\"],[\"A\",\"b\"]]}",
+         "{\n  \"headers\": [\n    [\n      \"X-Api-Key\",\n      "
+         "\"[redacted]\"\n    ],\n    [\n      \"A\",\n      \"b\"\n    ]"
+         "\n  ]\n}");
+    body(JSON, "[\"token\",\"a\",\"b\"]",
+         "[\n  \"token\",\n  \"a\",\n  \"b\"\n]");
     body(JSON, "[\"psql\",\"--password\",\"canary\",\"-c\",\"SELECT 1\"]",
          "[\n  \"psql\",\n  \"--password\",\n  \"[redacted]\",\n  \"-c\",\n"
          "  \"SELECT 1\"\n]");
@@ -421,6 +436,43 @@ test_text(void)
          "ALTER USER x IDENTIFIED BY '[redacted]'; DROP y");
     body("application/sql", "SET PASSWORD ('canary') ;",
          "SET PASSWORD ('[redacted]') ;");
+    body("application/sql", "CREATE USER x IDENTIFIED WITH mysql_native_"
+         "password BY 'canary'; DROP y",
+         "CREATE USER x IDENTIFIED WITH mysql_native_password BY "
+         "'[redacted]'; DROP y");
+    body("application/sql", "CREATE USER x IDENTIFIED BY canary; DROP y",
+         "CREATE USER x IDENTIFIED BY [redacted]; DROP y");
+    body("application/sql", "CREATE USER x IDENTIFIED BY PASSWORD '*canary'",
+         "CREATE USER x IDENTIFIED BY PASSWORD '[redacted]'");
+    body("text/plain", "a leak identified by the team",
+         "a leak identified by the team");
+    body("application/sql", "CREATE LOGIN x WITH PASSWORD = N'canary', y = 1",
+         "CREATE LOGIN x WITH PASSWORD = N'[redacted]', y = 1");
+    body("application/sql", "CREATE ROLE x PASSWORD E'canary' LOGIN",
+         "CREATE ROLE x PASSWORD E'[redacted]' LOGIN");
+    body("application/sql", "ALTER USER x PASSWORD $q$canary$q$; DROP y",
+         "ALTER USER x PASSWORD $q$[redacted]$q$; DROP y");
+    body("text/plain", "echo the token $A$B; rm -rf /",
+         "echo the token $A$B; rm -rf /");
+    body("application/sql", "SET PASSWORD FOR 'x'@'%' = 'canary'; DROP y",
+         "SET PASSWORD FOR 'x'@'%' = '[redacted]'; DROP y");
+    body("application/sql", "SET PASSWORD FOR x = PASSWORD('canary'); DROP y",
+         "SET PASSWORD FOR x = [redacted]; DROP y");
+    body("application/sql", "UPDATE u SET password = crypt('canary)', "
+         "gen_salt('bf')), a = 1 WHERE id = 2",
+         "UPDATE u SET password = [redacted], a = 1 WHERE id = 2");
+    body("application/sql", "SET token=encode(digest('canary','sha256'),'hex')",
+         "SET token=[redacted]");
+    body("text/plain", "[db]\npassword = can ary canary\nx = 1 2\n",
+         "[db]\npassword = [redacted]\nx = 1 2\n");
+    body("text/plain", "password = can ary; rm -rf /",
+         "password = [redacted]; rm -rf /");
+    body("text/plain", "curl -u bob:canary https://h/",
+         "curl -u bob:[redacted] https://h/");
+    body("text/plain", "curl --user 'bob:can ary' https://h/",
+         "curl --user 'bob:[redacted]' https://h/");
+    body("text/plain", "docker run --user 1000:1000 x -u me",
+         "docker run --user 1000:1000 x -u me");
     body("application/sql", "SELECT 1 WHERE token = 'canary' AND a = 'b'",
          "SELECT 1 WHERE token = '[redacted]' AND a = 'b'");
     body("text/plain", "curl -H 'Authorization: Bearer canary' https://h/",
@@ -448,6 +500,18 @@ test_text(void)
          "<s:Password t=\"x\">[redacted]</s:Password>");
     body("text/xml", "<credentials><u>canary</u></credentials><c/>",
          "<credentials>[redacted]</credentials><c/>");
+    body("text/yaml", "- name: DB_PASSWORD\n  value: canary\n- name: A\n"
+         "  value: b\n",
+         "- name: DB_PASSWORD\n  value: [redacted]\n- name: A\n"
+         "  value: b\n");
+    body("text/yaml", "env: [{name: \"API_KEY\", value: \"canary\"}]",
+         "env: [{name: \"API_KEY\", value: \"[redacted]\"}]");
+    body("text/xml", "<add key=\"Password\" value=\"canary\"/><b value='c'/>",
+         "<add key=\"Password\" value=\"[redacted]\"/><b value='c'/>");
+    body("text/xml", "<property name='db.password'>canary</property><b>c</b>",
+         "<property name='db.password'>[redacted]</property><b>c</b>");
+    body("text/xml", "<property name='password'/><b>c</b>",
+         "<property name='password'/><b>c</b>");
     body("image/svg+xml", "<u password='canary' name=\"x\"/>",
          "<u password='[redacted]' name=\"x\"/>");
     body("text/xml", "<token>canary", "<token>[redacted]");
@@ -592,7 +656,10 @@ test_time(void)
         "token='", "token=\"\\\"", "<token>", "<token ", "token=[", "token:",
         "://", "://a@", "-----BEGIN PRIVATE KEY", "a:", "token:\n", "   ",
         "bearer ", "--token ", "token (", "eyJ.", "a.", "\\\"token\\\":",
-        "<token></", "token: |\n\n"
+        "<token></", "token: |\n\n", "token=f(", "token=f('", "token=N'",
+        "identified by a ", "identified by '", "password for ", "-u a:",
+        "password $a$ ", "token $", "name: token ", "name: token value:",
+        "<a name=token>", "name:'\"", "\ntoken = (", "\ntoken = a"
     };
 
     n = 512 * 1024;

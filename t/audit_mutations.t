@@ -6,7 +6,7 @@
 # verifier of t/verifier, which was written from docs/audit.md alone, both find
 # each change, and say the same.
 #
-#     APPROVAL_FULL=1        10,000 changes instead of 300
+#     APPROVAL_FULL=1        10,000 changes instead of 1,000
 #     APPROVAL_MUTATIONS=N   so many
 #     APPROVAL_SEED=N        the changes of another run
 
@@ -24,7 +24,7 @@ need_module();
 
 my $tool = build_dir() . '/approval-audit';
 my $count = $ENV{APPROVAL_MUTATIONS}
-            // ($ENV{APPROVAL_FULL} ? 10_000 : slow() > 1 ? 60 : 300);
+            // ($ENV{APPROVAL_FULL} ? 10_000 : slow() > 1 ? 60 : 1000);
 my $seed = $ENV{APPROVAL_SEED} // 20261121;
 my $dir = tempdir();
 

@@ -450,6 +450,47 @@ for my $how (sort keys %leave) {
 $gw->clean;
 
 
+# Redis does what it was asked for when nobody waits for it any more: no action
+# is made that nobody knows of, for a retry to join, and wait in vain
+
+{
+    my $gw = Approval::Gateway->new(redis => 'timeout=1s', http => <<'EOF',
+    approval_policy p {
+        rule r { match $uri ^/late; require admins; timeout 60s; notify hook; }
+    }
+EOF
+        server => 'approval p; location / { proxy_pass %%UP%%; }');
+
+    my ($first, $known) = $gw->hold(GET => '/late/1');
+
+    $gw->redis->pause;
+    is($gw->send(GET => '/late/2')->read->status, 503, 'late: refused');
+    $gw->redis->resume;
+
+    # until it is held, and it is by then that the other one was looked at
+
+    my $again;
+
+    ok(wait_for(sub {
+        $again = $gw->send(GET => '/late/2');
+        wait_for(sub { $again->answered || $gw->hook->messages > 1 });
+        return !$again->answered;
+    }), 'late: sent again it is held, and approvers are told');
+
+    my ($id) = grep { $_ ne $known } $gw->pending;
+
+    is(scalar(my @pending = $gw->pending), 2, 'late: by the one action');
+    is(join(' ', map { $_->{type} } grep { ($_->{action_id} // '') eq $id
+                                           && $_->{type} ne 'notified' }
+                                    $gw->audit),
+       'requested', 'late: which is on record');
+
+    $gw->vote($_, 'approve') for $known, $id;
+    is($_->read->status, 200, 'late: executed') for $first, $again;
+    $gw->clean('late');
+}
+
+
 # gone while its action is being stored: nobody has been told of it, so that it
 # must not wait for anybody; the same again is announced
 

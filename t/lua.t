@@ -491,6 +491,21 @@ for my $row (
 }
 
 
+# An action is not made when nobody waits for the answer any more.
+
+for my $row ([ 0, 'ok' ], [ 60_000, 'ok' ], [ -1, 'no' ]) {
+    my ($ms, $code) = @$row;
+    my $now = run(load => new_id())->{now};
+    my $id = new_id();
+    my $r = run(create => $id, create_args(join => "j$id"), 0, ('') x 4,
+                sprintf('%016d', $ms && $now + $ms));
+
+    is($r->{code}, $code, "create, heard for $ms ms: $code");
+    is(cmd(EXISTS => key($id)), $code eq 'ok' ? 1 : 0, '... and there, or not');
+    is($r->{w}, $code eq 'no' ? 'late' : undef, '... with the reason');
+}
+
+
 # Limits and counts of a requester.
 
 {

@@ -4,11 +4,13 @@
 --
 -- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
 --            execute_within, retention, cool_down, grant, policy, ticket,
---            call: hashes in join, requester, per, grant, policy, call; these,
---            and ticket, may be empty
+--            call, until when the answer is waited for (0: not known):
+--            hashes in join, requester, per, grant, policy, call; these, and
+--            ticket, may be empty
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- no         w frozen: the requester or the policy is
+-- no         w late: nobody waits for the answer
 -- no         w given up: the call was, before it came
 -- no         w cooling: i was denied, and is not asked for again until x
 -- no         w ended: i is the ticket, an action under join that is not open
@@ -20,6 +22,7 @@ local timeout, within = tonumber(ARGV[9]), tonumber(ARGV[10])
 local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
 local grant, policy = ARGV[13] or '', ARGV[14] or ''
 local ticket, call = ARGV[15] or '', ARGV[16] or ''
+local heard = tonumber(ARGV[17] or 0)
 
 
 local function count()
@@ -128,6 +131,10 @@ local function granted(grant)
                   'i', f[1], 'b', f[2], 'G', grant, 'u', used)
 end
 
+
+if heard > 0 and now > heard then
+    return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 }, 'w', 'late')
+end
 
 if frozen(requester, policy) then
     return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 },

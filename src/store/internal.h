@@ -85,6 +85,10 @@ struct ngx_http_approval_store_s {
     ngx_http_approval_redis_t          *redis;
     ngx_http_approval_store_events_t    events;
 
+    int64_t                             clock;       /* Redis' minus
+                                                        ngx_current_msec;
+                                                        0: not known       */
+
     ngx_http_approval_script_t          scripts[NGX_HTTP_APPROVAL_SCRIPT_N];
 
     ngx_http_approval_watches_t         watches;
@@ -135,6 +139,7 @@ struct ngx_http_approval_op_s {
     ngx_http_approval_claim_pt          claim;
 
     unsigned                            evaluated:1;
+    unsigned                            again:1;
 };
 
 
@@ -155,6 +160,9 @@ ngx_http_approval_op_t *ngx_http_approval_op_create(
  */
 ngx_int_t ngx_http_approval_op_send(ngx_http_approval_op_t *op,
     const char *shared, ngx_uint_t nargs, ngx_str_t *args);
+
+/* The same once more, after its reply. */
+ngx_int_t ngx_http_approval_op_again(ngx_http_approval_op_t *op);
 
 /* Calls the handler, unless it was forgotten, and frees the operation. */
 void ngx_http_approval_op_end(ngx_http_approval_op_t *op,

@@ -247,7 +247,15 @@ ngx_http_approval_op_send(ngx_http_approval_op_t *op, const char *shared,
         }
     }
 
-    return ngx_http_approval_redis_command(store->redis, op->argc, argv,
+    return ngx_http_approval_op_again(op);
+}
+
+
+ngx_int_t
+ngx_http_approval_op_again(ngx_http_approval_op_t *op)
+{
+    return ngx_http_approval_redis_command(op->store->redis, op->argc,
+                                           op->argv,
                                            ngx_http_approval_op_handler, op);
 }
 
@@ -270,11 +278,7 @@ ngx_http_approval_op_handler(void *data, redisReply *reply)
         ngx_str_set(&op->argv[0], "EVAL");
         op->argv[1] = op->store->scripts[op->script].text;
 
-        if (ngx_http_approval_redis_command(op->store->redis, op->argc,
-                                            op->argv,
-                                            ngx_http_approval_op_handler, op)
-            == NGX_OK)
-        {
+        if (ngx_http_approval_op_again(op) == NGX_OK) {
             return;
         }
 

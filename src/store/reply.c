@@ -12,6 +12,8 @@
 #include "store/internal.h"
 
 
+static void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
+    int64_t now);
 static ngx_int_t ngx_http_approval_reply_code(redisReply *reply,
     ngx_http_approval_reply_t *r);
 static ngx_int_t ngx_http_approval_reply_pairs(redisReply *reply, size_t i,
@@ -82,6 +84,30 @@ ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
         || (r->rc == NGX_OK && r->state == NGX_HTTP_APPROVAL_UNKNOWN))
     {
         ngx_http_approval_reply_invalid(store, what, r);
+        return;
+    }
+
+    ngx_http_approval_reply_clock(store, r->now);
+}
+
+
+/*
+ * A reply is as old as it was on its way, so that the largest difference is the
+ * best; what is smaller counts little, but for a clock that was put back.
+ */
+
+static void
+ngx_http_approval_reply_clock(ngx_http_approval_store_t *store, int64_t now)
+{
+    int64_t  clock;
+
+    clock = now - (int64_t) ngx_current_msec;
+
+    if (store->clock == 0 || clock > store->clock) {
+        store->clock = clock;
+
+    } else {
+        store->clock -= (store->clock - clock) / 64;
     }
 }
 

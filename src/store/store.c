@@ -30,12 +30,19 @@
 #include "store/internal.h"
 
 
+#define NGX_HTTP_APPROVAL_HEARD_LEN  16
+
+
 static void ngx_http_approval_store_link(void *data);
 static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
 static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store);
 static void ngx_http_approval_store_evicts(void *data, redisReply *reply);
 static ngx_http_approval_op_t *ngx_http_approval_store_run(
     ngx_http_approval_op_t *op, ngx_uint_t nargs, ngx_str_t *args);
+static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
+    u_char *p);
+static void ngx_http_approval_store_made(ngx_http_approval_op_t *op,
+    redisReply *reply);
 static void ngx_http_approval_store_consumed(ngx_http_approval_op_t *op,
     redisReply *reply);
 
@@ -227,8 +234,8 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
 {
     u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
                              within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    u_char                   cool[NGX_INT64_LEN];
-    ngx_str_t                args[14];
+    u_char                   cool[NGX_INT64_LEN], heard[NGX_INT64_LEN];
+    ngx_str_t                args[15];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
@@ -236,6 +243,8 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     if (op == NULL) {
         return NULL;
     }
+
+    op->done = ngx_http_approval_store_made;
 
     args[0] = action->join;
     args[1] = action->requester;
@@ -252,7 +261,65 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     args[12] = action->ticket;
     args[13] = action->call;
 
-    return ngx_http_approval_store_run(op, 14, args);
+    args[14].data = heard;
+    args[14].len = NGX_HTTP_APPROVAL_HEARD_LEN;
+    ngx_http_approval_store_heard(store, heard);
+
+    return ngx_http_approval_store_run(op, 15, args);
+}
+
+
+/*
+ * Until when the answer is waited for, by Redis' clock: what it does later than
+ * that nobody hears of.
+ */
+
+static void
+ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
+{
+    int64_t  end;
+
+    end = store->clock ? store->clock + (int64_t) ngx_current_msec
+                         + (int64_t) store->conf->redis.timeout
+                       : 0;
+
+    (void) ngx_sprintf(p, "%016L", end);
+}
+
+
+/*
+ * Too late, and heard of nevertheless: what is known of Redis' clock was wrong,
+ * and is not any more.
+ */
+
+static void
+ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_reply_t  r;
+
+    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(op->store, "create", reply, &r);
+
+    if (r.rc == NGX_DECLINED && r.why.len == 4
+        && ngx_memcmp(r.why.data, "late", 4) == 0)
+    {
+        ngx_http_approval_store_heard(op->store, op->argv[op->argc - 1].data);
+
+        if (!op->again && op->handler) {
+            op->again = 1;
+
+            if (ngx_http_approval_op_again(op) == NGX_OK) {
+                ngx_http_approval_reply_free(&r);
+                return;
+            }
+        }
+
+        r.rc = NGX_ERROR;
+    }
+
+    ngx_http_approval_op_end(op, &r);
+    ngx_http_approval_reply_free(&r);
 }
 
 

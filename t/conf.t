@@ -202,6 +202,8 @@ subtest 'people' => sub {
             qr/invalid identity/);
     refused('empty', 'approval_group g ""; #!', qr/invalid identity ""/);
     refused('no file', 'approval_group g file:/no/such; #!', qr/No such file/);
+    refused('no name of a file', 'approval_group g file:; #!',
+            qr/is not a file/);
     refused('a bad line', "approval_group g file:$file{badgroup}; #!",
             qr/invalid identity .* in "\Q$file{badgroup}\E", line 3: /);
     refused('alias of one', 'approval_alias alice; #!', qr/number of arguments/);
@@ -231,6 +233,13 @@ subtest 'quorum' => sub {
 
     refused('more than there are', $policy->('', 'require 3 of admins;'),
             qr/rule "r" requires 3 approvers of groups that have 2 members/);
+    refused('"of" is missing', $policy->('', 'require 2 admins;'),
+            qr/group "2" in .* has no members.*, or write "require N of GROUP"/);
+    refused('more denials than there are people',
+            $policy->('', 'require admins; deny_after 3;'),
+            qr/"deny_after" of rule "r" is 3, and its groups have 2 members/);
+    accepted('as many', $policy->('approval_group others carol;',
+             'require admins; require others; deny_after 3;'));
     refused('a group twice', $policy->('', 'require 3 of admins admins;'),
             qr/requires 3 approvers of groups that have 2 members/);
     refused('one person twice', $policy->('approval_alias alice bob;',
@@ -273,6 +282,13 @@ subtest 'channels' => sub {
             qr/channel "c" has no "pass"/);
     refused('pass to a URL', $channel->('pass http://x;') . '#!',
             qr/"pass http:\/\/x" of channel "c" is not a location's URI: start/);
+    refused('pass with a variable', $channel->('pass /x$host;') . '#!',
+            qr/"pass" of channel "c" has a character that no URI may have, or/);
+    refused('pass with a blank', $channel->('pass "/a b";') . '#!',
+            qr/"pass" of channel "c" has a character that no URI may have/);
+    refused('pass with a line feed', $channel->("pass \"/a\nb\";") . '#!',
+            qr/"pass" of channel "c" has a character that no URI may have/);
+    accepted('pass with arguments', $channel->('pass /n?a=b%20c;'));
     refused('pass twice', $channel->("pass /a;\npass /b; #!"),
             qr/"pass" directive is duplicate/);
     refused('twice', $channel->('pass /a;') . "\napproval_channel c { #!\n}",
@@ -320,9 +336,20 @@ subtest 'channels' => sub {
     accepted('no base URL', ($base =~ s/^approval_base_url.*$//mr)
              . "approval_policy p { rule r { require admins; notify hook; } }",
              qr/rule "r" notifies approvers, but there is no "approval_base_url"/);
-    refused('a base URL without scheme', ($base =~ s{https://}{}r)
-            . "approval_policy p { rule r { #!\nrequire admins;\nnotify hook;}}",
-            qr/"approval_base_url gw.*" is no URL .*: start it with "https:/);
+    refused('a base URL ' . $_->[0], "approval_base_url $_->[1]; #!",
+            qr/"approval_base_url .*" is no URL that links could .*: $_->[2]/)
+        for ['without scheme', 'gw.example/x', 'it starts neither with "https'],
+            ['that is empty', '""', 'it starts neither with'],
+            ['of a script', 'javascript:x', 'it starts neither with'],
+            ['without host', 'https://', 'its host is invalid'],
+            ['with a blank', '"https://x y/a"', 'it has a character that no'],
+            ['with a query', 'https://x/a?b=c', 'it has a character that no l'],
+            ['with a fragment', 'https://x/a#b', 'it has a character that no'],
+            ['with a tag', '"https://x/<b>"', 'it has a character that no li'],
+            ['with a bad port', 'https://x:0/a', 'its port is invalid'];
+    accepted("approval_base_url $_", "approval_base_url $_;")
+        for 'https://gw.example.com/_approval/', 'http://127.0.0.1:8080',
+            '$scheme://$host/_approval';
     refused('base URL twice', $base . 'approval_base_url https://x; #!',
             qr/"approval_base_url" directive is duplicate/);
 
@@ -335,6 +362,10 @@ subtest 'channels' => sub {
             qr/invalid "url" of channel "c": it starts neither with "https:/);
     refused('a url with a user', $channel->('url https://u:p@h/x; #!'),
             qr/invalid "url" of channel "c": it names a user/);
+    refused('a file without a name', $channel->('url file:; #!'),
+            qr/is not a file/);
+    refused('a file without a name', $channel->('secret file:; #!'),
+            qr/is not a file/);
     refused('no url file', $channel->('url file:/no/such; #!'), qr/No such file/);
     refused('an empty one', $channel->("url file:$file{nosecret}; #!"),
             qr/the first line of "\Q$file{nosecret}\E" is empty/);
@@ -560,6 +591,23 @@ subtest 'match' => sub {
             qr/"\$request_body" may be absent when rules are judged: use "json:/);
     refused('the body', $in->('match "x${request_body}" x;'),
             qr/"\$request_body" may be absent/);
+    refused("match $_->[0]", $in->("match $_->[0];"),
+            qr/"\Q$_->[1]\E" never matches: $_->[2]/)
+        for ['$request_method delete', 'delete', 'nginx takes methods in upper'],
+            ['$request_method !Get', '!Get', 'nginx takes methods in upper'],
+            ['$request_method ^ge', '^ge', 'nginx takes methods in upper'],
+            ['$request_method ""', '', 'a method is never empty'],
+            ['$uri admin', 'admin', '"\$uri" starts with "/", use a regex'],
+            ['$uri /a *', '*', '"\$uri" starts with "/"'],
+            ['$uri ^admin', '^admin', '"\$uri" starts with "/"'],
+            ['$uri !admin', '!admin', '"\$uri" starts with "/"'],
+            ['$uri ""', '', '"\$uri" starts with "/"'],
+            ['$uri /a?b=c', '/a?b=c', '"\$uri" ends before "\?", match "\$arg'],
+            ['$uri ^/a%20b', '^/a%20b', '"\$uri" is decoded, write the char'];
+    accepted("match $_", $in->("match $_;"))
+        for '$request_method POST !^PROP VERSION-CONTROL ^ ~*^get$',
+            '$uri /a ^/b !/c ~admin ^ /100% /5%x !~x \/d',
+            '"$uri$is_args$args" /a?b=c', '$request_uri /a%20b?c';
     refused('a bad variable', $in->('match "$" x;'), qr/invalid variable name/);
     refused('a bad pointer', $in->('match json:a x;'),
             qr/invalid subject "json:a": JSON pointer must be empty or start wi/);
@@ -616,6 +664,9 @@ EOF_CONF
 subtest 'http, server, location' => sub {
     my $policy = held('');
 
+    accepted('an empty requester', $policy . server('approval p;'
+             . ' approval_requester "";'),
+             qr/policy "p" requires approvals, but there is no "approval_request/);
     accepted('no requester', $policy . server("approval p; #!"),
              qr/policy "p" requires approvals, but there is no "approval_request/);
     accepted('no requester', $policy . server("approval off;\nlocation /x {\n"
@@ -654,6 +705,14 @@ subtest 'http, server, location' => sub {
             qr/"approval_api" directive is duplicate/);
     refused('api with a word', $base . server("location /a {approval_api x; #!\n}"),
             qr/invalid parameter: use "approver=VALUE"/);
+    refused('api beside proxy_pass', $base . server("location /a {\n"
+            . "approval_api; #!\nproxy_pass http://127.0.0.1; }"),
+            qr/"approval_api" and another directive that answers requests, as/);
+    refused('metrics beside proxy_pass', server("location /a {\n"
+            . "proxy_pass http://127.0.0.1; approval_metrics; stub_status; #!\n}"),
+            qr/"approval_metrics" and another directive that answers requests/);
+    accepted('the handler is ours', $base . server("location /a {\n"
+             . 'proxy_pass http://127.0.0.1; approval_api; }'));
     refused('api gated', $policy . server("approval_requester x;\n"
             . "location /a { approval_api;\napproval p; #!\n}"),
             qr/"approval p" cannot stand beside "approval_api": a vote never/);
@@ -665,6 +724,8 @@ subtest 'http, server, location' => sub {
     refused('zone', 'approval_zone z big; #!', qr/invalid size "big"/);
     refused('a small zone', 'approval_zone z 4k; #!',
             qr/"approval_zone z" is too small: use 32k or more/);
+    refused('a zone without a name', 'approval_zone "" 1m; #!',
+            qr/invalid name ""/);
     refused('zone twice', "approval_zone z 1m;\napproval_zone y 1m; #!",
             qr/"approval_zone" directive is duplicate/);
     accepted('metrics without a zone', server("location /m { approval_metrics; }"));
@@ -675,6 +736,10 @@ subtest 'http, server, location' => sub {
             qr/"approval_metrics" directive is not allowed here/);
     refused('audit twice', "approval_audit a.log;\napproval_audit b.log; #!",
             qr/"approval_audit" directive is duplicate/);
+    refused("approval_audit $_", "approval_audit $_; #!",
+            qr/" in "approval_audit" is no file: name one, without variables, or/)
+        for '""', 'off', 'stderr', 'syslog:server=127.0.0.1',
+            'logs/$server_name.jsonl';
     refused('audit', 'approval_audit a.log now; #!', qr/parameter "now"/);
 
     accepted('all of it', "$policy approval_audit %%PREFIX%%/audit.jsonl;
@@ -731,6 +796,14 @@ EOF_HTTP
             approval_api approver=$http_x_user;
             if ($http_x_if) { set $x 1; }
         }
+        location /ifproxy {
+            approval_api approver=$http_x_user;
+            if ($http_x_if) { proxy_pass %%UP%%; }
+        }
+        location /limitproxy {
+            approval_metrics;
+            limit_except GET { proxy_pass %%UP%%; }
+        }
 EOF_SERVER
 
     my $why = sub {
@@ -756,7 +829,11 @@ EOF_SERVER
             [GET => '/metrics', 200], [DELETE => '/metrics', 405],
             [DELETE => '/metrics', 405, 1],
             [GET => '/metrics/nested', 200], [DELETE => '/metrics/nested', 'p'],
-            [GET => '/ifapi/actions', 200], [GET => '/ifapi/actions', 200, 1];
+            [GET => '/ifapi/actions', 200], [GET => '/ifapi/actions', 200, 1],
+            [DELETE => '/ifproxy/actions', 405],
+            [DELETE => '/ifproxy/actions', 'p', 1],
+            [GET => '/ifproxy/actions', 200, 1],
+            [GET => '/limitproxy', 200], [DELETE => '/limitproxy', 'p'];
 };
 
 

@@ -106,7 +106,7 @@ ngx_command_t  ngx_http_approval_commands[] = {
 
     { ngx_string("approval_base_url"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_approval_conf_base_url,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_approval_main_conf_t, base_url),
       NULL },

@@ -93,6 +93,8 @@ char *ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* conf_url.c */
+char *ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_signing_secret(ngx_conf_t *cf,
@@ -143,6 +145,10 @@ char *ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* conf_pattern.c */
+ngx_int_t ngx_http_approval_conf_pattern(ngx_conf_t *cf,
+    ngx_http_approval_subject_t *subject, ngx_str_t *pattern);
 
 /* conf_bind.c */
 char *ngx_http_approval_conf_digest_headers(ngx_conf_t *cf,

@@ -14,6 +14,8 @@
 
 static ngx_int_t ngx_http_approval_channel_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
+static ngx_int_t ngx_http_approval_channel_pass(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
 static ngx_int_t ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel, ngx_str_t *secret);
 
@@ -95,11 +97,9 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (channel->pass.len && channel->pass.data[0] != '/') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"pass %V\" of channel \"%V\" is not a location's "
-                           "URI: start it with \"/\"", &channel->pass,
-                           &channel->name);
+    if (channel->pass.len
+        && ngx_http_approval_channel_pass(cf, channel) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -141,6 +141,40 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
 }
 
 
+/* It stands in a request line as it is written here. */
+
+static ngx_int_t
+ngx_http_approval_channel_pass(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel)
+{
+    size_t  i;
+
+    if (channel->pass.data[0] != '/') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"pass %V\" of channel \"%V\" is not a location's "
+                           "URI: start it with \"/\"", &channel->pass,
+                           &channel->name);
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < channel->pass.len; i++) {
+
+        if (channel->pass.data[i] <= ' ' || channel->pass.data[i] >= 0x7f
+            || channel->pass.data[i] == '$' || channel->pass.data[i] == '#')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"pass\" of channel \"%V\" has a character "
+                               "that no URI may have, or a variable: name a "
+                               "location, its \"proxy_pass\" may have some",
+                               &channel->name);
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* secret whsec_... | file:PATH; several sign side by side (rotation). */
 
 char *
@@ -161,7 +195,7 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    if (value[1].len <= 5 || ngx_strncmp(value[1].data, "file:", 5) != 0) {
+    if (!ngx_http_approval_starts(&value[1], "file:")) {
         return (ngx_http_approval_conf_secret_add(cf, channel, &value[1])
                 == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
     }

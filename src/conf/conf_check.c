@@ -37,7 +37,7 @@ static void ngx_http_approval_check_carried(ngx_conf_t *cf,
     ngx_array_t *list);
 static ngx_http_approval_channel_t *ngx_http_approval_check_channel(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
-static char *ngx_http_approval_check_base_url(ngx_conf_t *cf,
+static void ngx_http_approval_check_base_url(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
 static ngx_uint_t ngx_http_approval_check_captured(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
@@ -133,9 +133,11 @@ ngx_http_approval_check_groups(ngx_conf_t *cf,
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "group \"%V\" in \"require\" of rule \"%V\" has no "
                           "members: declare them with \"approval_group %V "
-                          "identity...\" in %s:%ui",
-                          &name, &rule->name, &name, rule->conf_file,
-                          rule->conf_line);
+                          "identity...\"%s in %s:%ui",
+                          &name, &rule->name, &name,
+                          ngx_atoi(name.data, name.len) == NGX_ERROR
+                          ? "" : ", or write \"require N of GROUP\"",
+                          rule->conf_file, rule->conf_line);
             return NGX_CONF_ERROR;
         }
     }
@@ -171,6 +173,8 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
         roster.enough += need[i];
     }
 
+    roster.enough = ngx_max(roster.enough, (size_t) rule->deny_after);
+
     for (i = 0; i < rule->requires->nelts; i++) {
 
         groups = requires[i].groups.elts;
@@ -198,6 +202,15 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
                           rule->conf_file, rule->conf_line);
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (roster.n < (size_t) rule->deny_after) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"deny_after\" of rule \"%V\" is %i, and its groups "
+                      "have %uz members: nobody could deny in %s:%ui",
+                      &rule->name, rule->deny_after, roster.n,
+                      rule->conf_file, rule->conf_line);
+        return NGX_CONF_ERROR;
     }
 
     if (approval_quorum(need, rule->requires->nelts, 1, roster.votes,
@@ -285,11 +298,11 @@ ngx_http_approval_check_channels(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (rule->notify == NULL && rule->escalate == NULL) {
-        return NGX_CONF_OK;
+    if (rule->notify || rule->escalate) {
+        ngx_http_approval_check_base_url(cf, mcf, rule);
     }
 
-    return ngx_http_approval_check_base_url(cf, mcf, rule);
+    return NGX_CONF_OK;
 }
 
 
@@ -433,35 +446,17 @@ ngx_http_approval_check_channel(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-static char *
+static void
 ngx_http_approval_check_base_url(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
 {
-    ngx_str_t  *url;
-
     if (mcf->base_url == NULL) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                       "rule \"%V\" notifies approvers, but there is no "
                       "\"approval_base_url\": its messages have no links, "
                       "until you add it to the http block, in %s:%ui",
                       &rule->name, rule->conf_file, rule->conf_line);
-        return NGX_CONF_OK;
     }
-
-    url = &mcf->base_url->value;
-
-    if (mcf->base_url->lengths == NULL
-        && ngx_strncmp(url->data, "https://", 8) != 0
-        && ngx_strncmp(url->data, "http://", 7) != 0)
-    {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"approval_base_url %V\" is no URL for the links of "
-                      "rule \"%V\": start it with \"https://\" in %s:%ui",
-                      url, &rule->name, rule->conf_file, rule->conf_line);
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
 }
 
 

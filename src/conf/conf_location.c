@@ -10,6 +10,7 @@
 
 #include "audit/audit.h"
 #include "desk/desk.h"
+#include "desk/metrics.h"
 
 #if (NGX_THREADS)
 #include <ngx_thread_pool.h>
@@ -24,6 +25,10 @@ static ngx_int_t ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static void ngx_http_approval_conf_nameless(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
+static ngx_int_t ngx_http_approval_conf_handler(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf);
+static ngx_int_t ngx_http_approval_conf_audit_file(ngx_conf_t *cf,
+    ngx_str_t *file);
 static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
     ngx_http_approval_audit_conf_t *acf);
 static ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
@@ -74,6 +79,10 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
     ngx_http_approval_conf_unnamed(cf, prev, conf);
+
+    if (ngx_http_approval_conf_handler(cf, conf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (conf->api && (mcf->store_conf == NULL || mcf->keyring == NULL)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -171,6 +180,12 @@ ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
         return;
     }
 
+    /* what has a handler of its own there is gated as what it is */
+
+    if (clcf->handler && clcf->handler != ngx_http_approval_desk_handler) {
+        return;
+    }
+
     conf->metrics = prev->metrics;
 
     if (!prev->api) {
@@ -183,6 +198,33 @@ ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
     if (clcf->lmt_excpt && clcf->handler == NULL) {
         clcf->handler = ngx_http_approval_desk_handler;
     }
+}
+
+
+/* The last of two handlers would answer, and what it does would not be gated. */
+
+static ngx_int_t
+ngx_http_approval_conf_handler(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname || !(conf->api || conf->metrics)
+        || clcf->handler == (conf->api ? ngx_http_approval_desk_handler
+                                       : ngx_http_approval_metrics_handler))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"%s\" and another directive that answers requests, as "
+                  "\"proxy_pass\", stand in one location: give each its own "
+                  "in %s:%ui", conf->api ? "approval_api" : "approval_metrics",
+                  conf->conf_file, conf->conf_line);
+
+    return NGX_ERROR;
 }
 
 
@@ -244,7 +286,9 @@ static void
 ngx_http_approval_conf_nameless(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf)
 {
-    if (conf->requester || conf->policy->nameless) {
+    if ((conf->requester && conf->requester->value.len)
+        || conf->policy->nameless)
+    {
         return;
     }
 
@@ -448,6 +492,10 @@ ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (ngx_http_approval_conf_audit_file(cf, &value[1]) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     acf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_audit_conf_t));
     if (acf == NULL) {
         return NGX_CONF_ERROR;
@@ -465,6 +513,30 @@ ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->audit_conf = acf;
 
     return NGX_CONF_OK;
+}
+
+
+/* What nginx's own logs may be, and a trail that is to be kept may not. */
+
+static ngx_int_t
+ngx_http_approval_conf_audit_file(ngx_conf_t *cf, ngx_str_t *file)
+{
+    if (file->len
+        && ngx_strcmp(file->data, "off") != 0
+        && ngx_strcmp(file->data, "stderr") != 0
+        && !ngx_http_approval_starts(file, "syslog:")
+        && !ngx_http_approval_starts(file, "memory:")
+        && ngx_strlchr(file->data, file->data + file->len, '$') == NULL)
+    {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%V\" in \"approval_audit\" is no file: name one, "
+                       "without variables, or remove the directive where no "
+                       "trail is wanted", file);
+
+    return NGX_ERROR;
 }
 
 

@@ -44,7 +44,7 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        if (value[i].len > 5 && ngx_strncmp(value[i].data, "file:", 5) == 0) {
+        if (ngx_http_approval_starts(&value[i], "file:")) {
             file.data = value[i].data + 5;
             file.len = value[i].len - 5;
 

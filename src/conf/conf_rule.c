@@ -36,8 +36,10 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_t *rule = conf;
 
-    ngx_int_t   subject;
-    ngx_str_t  *value;
+    ngx_int_t                     subject;
+    ngx_str_t                    *value;
+    ngx_uint_t                    i;
+    ngx_http_approval_subject_t  *subjects;
 
     value = cf->args->elts;
 
@@ -46,6 +48,16 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     subject = ngx_http_approval_conf_subject(cf, rule->policy, &value[1]);
     if (subject == NGX_ERROR) {
         return NGX_CONF_ERROR;
+    }
+
+    subjects = rule->policy->subjects.elts;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        if (ngx_http_approval_conf_pattern(cf, &subjects[subject], &value[i])
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
     }
 
     if (ngx_http_approval_conf_condition(cf, rule->policy, subject, &value[2],

@@ -8,6 +8,8 @@
 
 #include "conf/conf.h"
 
+#include "model/link.h"
+
 
 #define NGX_HTTP_APPROVAL_URL_MAX  4096
 #define NGX_HTTP_APPROVAL_PEM_MAX  (1024 * 1024)
@@ -17,6 +19,45 @@ static ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf,
     ngx_str_t *value, ngx_str_t *text);
 static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
     const char *what, ngx_str_t *pem);
+
+
+/* approval_base_url URL; where it has variables, each request is looked at. */
+
+char *
+ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_main_conf_t *mcf = conf;
+
+    char                        *rv;
+    ngx_str_t                   *url;
+    const char                  *err;
+    ngx_http_approval_target_t   target;
+
+    rv = ngx_http_set_complex_value_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK || mcf->base_url->lengths) {
+        return rv;
+    }
+
+    url = &mcf->base_url->value;
+
+    ngx_memzero(&target, sizeof(ngx_http_approval_target_t));
+
+    err = ngx_http_approval_target_parse(&target, url);
+
+    if (err == NULL && !ngx_http_approval_link_plain(url)) {
+        err = "it has a character that no link may start with";
+    }
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"approval_base_url %V\" is no URL that links "
+                           "could start with: %s", url, err);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
 
 
 /* url https://... | file:PATH; it is a secret as a rule: never quoted. */
@@ -111,7 +152,7 @@ ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     u_char     *p;
     ngx_str_t   file;
 
-    if (value->len <= 5 || ngx_strncmp(value->data, "file:", 5) != 0) {
+    if (!ngx_http_approval_starts(value, "file:")) {
         *text = *value;
         return NGX_OK;
     }

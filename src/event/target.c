@@ -30,14 +30,14 @@ ngx_http_approval_target_parse(ngx_http_approval_target_t *target,
 
     target->url = *url;
 
-    if (url->len > 8 && ngx_strncasecmp(url->data, (u_char *) "https://", 8)
+    if (url->len >= 8 && ngx_strncasecmp(url->data, (u_char *) "https://", 8)
                         == 0)
     {
         target->secure = 1;
         target->port = 443;
         p = url->data + 8;
 
-    } else if (url->len > 7
+    } else if (url->len >= 7
                && ngx_strncasecmp(url->data, (u_char *) "http://", 7) == 0)
     {
         target->port = 80;

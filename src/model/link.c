@@ -100,9 +100,6 @@ ngx_int_t
 ngx_http_approval_link_base(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *base)
 {
-    size_t      i;
-    ngx_str_t  *foreign;
-
     if (mcf->base_url == NULL) {
         return NGX_DECLINED;
     }
@@ -124,6 +121,24 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
 
     /* It may hold what a client sent, $host say: nothing breaks out of it. */
 
+    if (!ngx_http_approval_link_plain(base)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "approval: \"approval_base_url\" has a character for "
+                      "this request that no URL may have, messages have no "
+                      "links");
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_approval_link_plain(ngx_str_t *base)
+{
+    size_t      i;
+    ngx_str_t  *foreign;
+
     foreign = &ngx_http_approval_link_foreign;
 
     for (i = 0; i < base->len; i++) {
@@ -132,13 +147,9 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
             || ngx_strlchr(foreign->data, foreign->data + foreign->len,
                            base->data[i]))
         {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "approval: \"approval_base_url\" has a character "
-                          "for this request that no URL may have, "
-                          "messages have no links");
-            return NGX_DECLINED;
+            return 0;
         }
     }
 
-    return NGX_OK;
+    return 1;
 }

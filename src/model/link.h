@@ -45,5 +45,8 @@ ngx_int_t ngx_http_approval_link_personal_at(ngx_str_t *base,
     ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
     approval_str_t approver, time_t expires, approval_buf_t *out);
 
+/* Does it only have characters that neither end a link nor its query? */
+ngx_uint_t ngx_http_approval_link_plain(ngx_str_t *base);
+
 
 #endif /* NGX_HTTP_APPROVAL_LINK_H */

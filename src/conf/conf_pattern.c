@@ -1,0 +1,116 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Patterns that could never hold: a rule that protects nothing looks like one
+ * that does.
+ */
+
+
+#include "conf/conf.h"
+
+
+static const char *ngx_http_approval_pattern_method(ngx_str_t *text);
+static const char *ngx_http_approval_pattern_uri(ngx_str_t *text);
+
+
+/* Of regexes and comparisons nothing is known; they are let through. */
+
+ngx_int_t
+ngx_http_approval_conf_pattern(ngx_conf_t *cf,
+    ngx_http_approval_subject_t *subject, ngx_str_t *pattern)
+{
+    ngx_str_t    text;
+    const char  *why;
+
+    text = *pattern;
+
+    if (text.len && text.data[0] == '!') {
+        text.data++;
+        text.len--;
+    }
+
+    if (text.len && ngx_strchr("~<>!", text.data[0])) {
+        return NGX_OK;
+    }
+
+    if (text.len && ngx_strchr("^\\", text.data[0])) {
+
+        if (text.len == 1 && text.data[0] == '^') {
+            return NGX_OK;
+        }
+
+        text.data++;
+        text.len--;
+    }
+
+    switch (subject->kind) {
+
+    case APPROVAL_SUBJECT_METHOD:
+        why = ngx_http_approval_pattern_method(&text);
+        break;
+
+    case APPROVAL_SUBJECT_URI:
+        why = ngx_http_approval_pattern_uri(&text);
+        break;
+
+    default:
+        why = NULL;
+        break;
+    }
+
+    if (why == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" never matches: %s",
+                       pattern, why);
+
+    return NGX_ERROR;
+}
+
+
+static const char *
+ngx_http_approval_pattern_method(ngx_str_t *text)
+{
+    size_t  i;
+    u_char  c;
+
+    for (i = 0; i < text->len; i++) {
+        c = text->data[i];
+
+        if ((c < 'A' || c > 'Z') && c != '_' && c != '-') {
+            return "nginx takes methods in upper case only";
+        }
+    }
+
+    return text->len ? NULL : "a method is never empty";
+}
+
+
+static const char *
+ngx_http_approval_pattern_uri(ngx_str_t *text)
+{
+    size_t  i;
+
+    if (text->len == 0 || text->data[0] != '/') {
+        return "\"$uri\" starts with \"/\", use a regex (\"~\") for a part "
+               "of it";
+    }
+
+    for (i = 0; i < text->len; i++) {
+
+        if (text->data[i] == '?') {
+            return "\"$uri\" ends before \"?\", match \"$args\" or "
+                   "\"$arg_name\" besides";
+        }
+
+        if (text->data[i] == '%' && i + 2 < text->len
+            && ngx_hextoi(&text->data[i + 1], 2) != NGX_ERROR)
+        {
+            return "\"$uri\" is decoded, write the character itself";
+        }
+    }
+
+    return NULL;
+}

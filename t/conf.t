@@ -195,6 +195,8 @@ subtest 'approval_key, approval_signing_key' => sub {
 subtest 'people' => sub {
     refused('no identity', 'approval_group admins; #!', qr/number of arguments/);
     refused('no name', 'approval_group "" alice; #!', qr/invalid name ""/);
+    refused('a name in two words', 'approval_group "db admins" alice; #!',
+            qr/invalid name "db admins" of a group: it must not have blanks/);
     refused('an invisible one', "approval_group g al\xe2\x80\x8bice; #!",
             qr/invalid identity/);
     refused('not UTF-8', "approval_group g al\xffice; #!", qr/invalid identity/);

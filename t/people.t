@@ -352,4 +352,16 @@ sub membership {
          'and the page');
     is(vote($action, 'slack', 'erin'), '', 'erin has joined');
     executed($action, 'bob, T01:U0ERIN', 'and fills the place');
+
+    $gw->ngx->reload(files => { %members });
+
+    $action = held('/both');
+    is(vote($action, 'link', 'bob'), '', 'bob votes as a dba');
+
+    $gw->ngx->reload(files => { %members, sre => "$members{sre}bob\n" });
+
+    is(vote($action, 'link', 'carol'), '', 'and so does carol');
+    waits($action, 'nobody did as an sre, though bob has become one');
+    is(vote($action, 'link', 'dave'), '', 'dave is one');
+    executed($action, 'bob, carol, dave', 'and decides');
 }

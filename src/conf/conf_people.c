@@ -36,6 +36,15 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    /* votes name the groups of who voted, by blanks */
+
+    if (ngx_strlchr(value[1].data, value[1].data + value[1].len, ' ')) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name \"%V\" of a group: it must not have "
+                           "blanks", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
     group = approval_people_group(mcf->people,
                                   ngx_http_approval_core_str(&value[1]));
     if (group < 0) {

@@ -64,6 +64,7 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     vote->person = d->person;
     vote->act = dec->act;
     vote->comment = dec->comment;
+    vote->groups = dec->groups;
     vote->glass = dec->glass;
 
     if (ngx_http_approval_votes_count(d, doc, votes) != NGX_OK

@@ -15,6 +15,9 @@ static ngx_int_t ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_str_t *jws, ngx_http_approval_vote_t *vote);
 static ngx_int_t ngx_http_approval_votes_person(ngx_http_approval_desk_t *d,
     ngx_str_t *identity, ngx_str_t *person);
+static uint32_t ngx_http_approval_votes_lines(json_t *doc, ngx_str_t *names);
+static ngx_uint_t ngx_http_approval_votes_is(json_t *group,
+    approval_str_t name);
 static ngx_int_t ngx_http_approval_votes_text(ngx_pool_t *pool,
     json_t *claims, const char *name, ngx_str_t *text);
 
@@ -293,10 +296,13 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
         vote = &votes->votes[i];
         identity = ngx_http_approval_core_str(&vote->identity);
 
+        /* by the groups of then, which are on record, that are still theirs */
+
         vote->lines = ngx_http_approval_approver_self(d->mcf, doc, identity)
                       ? 0
                       : ngx_http_approval_approver_lines(d->mcf, doc,
-                                                         identity);
+                                                         identity)
+                        & ngx_http_approval_votes_lines(doc, &vote->groups);
 
         vote->glass = vote->glass
                       && ngx_http_approval_vote_is(vote, "approve")
@@ -332,6 +338,54 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     return NGX_OK;
+}
+
+
+static uint32_t
+ngx_http_approval_votes_lines(json_t *doc, ngx_str_t *names)
+{
+    u_char          *p, *last, *end;
+    size_t           i, j;
+    json_t          *lines, *groups;
+    uint32_t         mask;
+    approval_str_t   name;
+
+    mask = 0;
+    last = names->data + names->len;
+    lines = json_object_get(doc, "require");
+
+    for (p = names->data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ' ');
+        end = end ? end : last;
+
+        name.data = p;
+        name.len = end - p;
+
+        for (i = 0; i < json_array_size(lines) && i < APPROVAL_QUORUM_LINES;
+             i++)
+        {
+            groups = json_object_get(json_array_get(lines, i), "groups");
+
+            for (j = 0; j < json_array_size(groups); j++) {
+                if (ngx_http_approval_votes_is(json_array_get(groups, j),
+                                               name))
+                {
+                    mask |= (uint32_t) 1 << i;
+                }
+            }
+        }
+    }
+
+    return mask;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_votes_is(json_t *group, approval_str_t name)
+{
+    return json_is_string(group)
+           && approval_str_eq(approval_str(json_string_value(group)), name);
 }
 
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The votes on an action: verified, and counted by the present groups.
+ * The votes on an action: verified, and counted by the groups that their
+ * voters were in, and are.
  */
 
 

@@ -36,7 +36,8 @@ srand($seed);
 my $gw = Approval::Gateway->new(workers => 3, http => <<'EOF',
     approval_policy p {
         rule two { match $uri ^/two; require 2 of admins; timeout 60s; }
-        rule one { match $uri ^/one; require admins; timeout 60s; }
+        rule one { match $uri ^/one; require admins; timeout 60s;
+                   notify hook; }
         rule rem { match $uri ^/rem; require admins; timeout 60s;
                    remember 60s per $http_x_agent uses=3; }
         rule dry { match $uri ^/dry; require admins; mode shadow; }
@@ -79,8 +80,9 @@ is(Approval::Client->new($gw->port)->request(
        headers => [ 'X-User' => 'olga' ])->status, 200, 'alone');
 is($client->read->status, 200, 'and executed');
 
-($client) = $gw->hold(GET => "/one/left");
-$client->close;
+my @joined = map { ($gw->send(GET => '/one/left')) } 1, 2;
+$gw->wait_audit('joined', 1);
+$_->close for @joined;
 
 wait_for(sub { (my @seen = $gw->audit('checkpoint')) >= 2 });
 $gw->ngx->kill_worker;
@@ -545,6 +547,102 @@ my %keyed = (
         return @new;
     },
 
+    (map { my $member = $_; ("executed, told of another $member" => change(
+           'executed', \&alone, sub { $_[0]{$member} = 'other' })) }
+         qw(digest requester approvers policy method remote_addr)),
+    (map { my $member = $_; ("approved, told of another $member" => change(
+           'approved', \&alone, sub { $_[0]{$member} = 'other' })) }
+         qw(policy rule action)),
+    'executed by another worker' => sub {
+        my (@new) = @_;
+        my $r = splice(@new, of_type(\@new, 'executed', \&alone), 1);
+
+        $r->{writer} = $new[ of_type(\@new, 'config', sub {
+            $_[0]{writer} ne $r->{writer} }) ]{writer};
+        splice(@new, 1 + of_type(\@new, 'config', sub {
+            $_[0]{writer} eq $r->{writer} }), 0, $r);
+        return @new;
+    },
+    'executed without an outcome' => change('executed', undef, sub {
+        delete $_[0]{outcome};
+    }),
+    (map { my $member = $_; ("a request without its $member" => change(
+           'requested', rule('two'), sub { delete $_[0]{$member} })) }
+         qw(person requester policy rule action digest require)),
+    'a request for a list of persons' => change('requested', rule('one'),
+        sub { $_[0]{on_behalf_person} = [ 'user' ] }),
+    (map { my $count = $_; ("a request that asks for "
+                            . (ref $count ? $$count : "\"$count\"")
+        => change('requested', rule('one'), sub {
+            $_[0]{require}[0]{count} = $count })) }
+        '1', \'0', \'-1', \'1.5', \'4294967297', \'9007199254740993'),
+    'a line that asks for less than nobody' => change('requested', rule('one'),
+        sub { $_[0]{require} = [ { count => \'2', groups => ['admins'] },
+                                 { count => \'-1', groups => ['admins'] } ] }),
+    'a request that asks more lines than there are' => change('requested',
+        rule('one'), sub {
+            $_[0]{require} = [ map { { count => \'1', groups => ['admins'] } }
+                               1 .. 17 ];
+        }),
+    'a quorum of others' => change('approved', rule('two'), sub {
+        my ($r, $new) = @_;
+        request_of($new, $r->{action_id})->{require}
+            = [ map { { count => \'1', groups => [$_] } } qw(admins sec) ];
+    }),
+    'a quorum of one group for two' => change('approved', rule('two'), sub {
+        my ($r, $new) = @_;
+
+        for my $vote (grep { $_->{type} eq 'voted' && decides($_)
+                             && $_->{action_id} eq $r->{action_id} } @$new)
+        {
+            $vote->{groups} = 'guests';
+            $vote->{vote} = jws($key, $vote->{vote}, grp => 'guests');
+        }
+    }),
+    'an action of another name' => change('joined', undef, sub {
+        $_[0]{action_id} = 'x' x 32;
+    }),
+    'a denial told of another' => change('denied', undef, sub {
+        $_[0]{by} = ['carol'];
+    }),
+    'a denial by nobody' => change('denied', undef, sub {
+        $_[0]{by} = [];
+        $_[0]{receipt} = jws($key, $_[0]{receipt}, by => []);
+    }),
+    'a denial of another key' => change('denied', undef, sub {
+        $_[0]{receipt} = jws($foreign, $_[0]{receipt});
+    }),
+    (map { my ($claim, $value) = @$_; ("a denial with another $claim"
+        => change('denied', undef, sub {
+            $_[0]{receipt} = jws($key, $_[0]{receipt}, $claim => $value) })) }
+        [ jti => $zeros ], [ sta => 'approved' ], [ dig => 'sha256:0' ],
+        [ sub => 'mallory' ], [ rul => 'other' ]),
+    'a denial without a vote' => sub {
+        my (@new) = @_;
+        my $id = $new[ of_type(\@new, 'denied') ]{action_id};
+
+        return grep { !($_->{type} eq 'voted' && $_->{action_id} eq $id
+                        && $_->{decision} eq 'deny') } @new;
+    },
+    'a key that its writer did not begin with' => change('open', undef, sub {
+        $_[0]{key} = 'another key, 16c';
+    }),
+    (map { my ($name, $value) = @$_; ("a record with $name" => change(
+           'notified', undef, sub { $_[0]{status} = $value })) }
+         [ 'NUL' => "a\0b" ], [ 'a long number' => \('9' x 20) ],
+         [ 'a number spelled badly' => \'1.50' ], [ 'no zero' => \'-0' ],
+         [ 'many levels' => nested(70) ]),
+
+    (map { my ($member, $value) = @$_; ("a use executed with another $member"
+        => change('executed', \&granted, sub { $_[0]{$member} = $value })) }
+        [ digest => 'sha256:0' ], [ use => \'3' ], [ grant => $zeros ],
+        [ requester => 'mallory' ]),
+    'a use told of another' => change('approved', \&granted, sub {
+        $_[0]{use} = \'3';
+    }),
+    (map { my $uses = $_; ('remembered for ' . (ref $uses ? $$uses : $uses)
+        => change('requested', rule('rem'), sub {
+            $_[0]{remember}{uses} = $uses })) } '3', \'0', \'-1', \'3.5'),
     'a grant that was not given' => drop('approved', sub {
         alone($_[0]) && $_[0]{rule} eq 'rem' }),
     'a grant nobody asked for' => change('requested', rule('rem'), sub {
@@ -611,6 +709,16 @@ my %keyed = (
 
 
 sub glass { return exists $_[0]{break_glass} }
+
+
+sub nested {
+    my ($levels) = @_;
+
+    my $list = [];
+    $list = [ $list ] for 2 .. $levels;
+
+    return $list;
+}
 
 
 my @plain = sort keys %plain;

@@ -15,6 +15,7 @@
 
 
 static int approval_verify_token(approval_str_t text, approval_head_t *head);
+static const char *approval_verify_type(json_t *event, int64_t *ms);
 
 
 approval_verify_t *
@@ -54,6 +55,11 @@ approval_verify_destroy(approval_verify_t *v)
         return;
     }
 
+    /* tells nobody any more */
+
+    v->found = NULL;
+    approval_verify_actions_end(v);
+
     for (i = 0; i < APPROVAL_VERIFY_BUCKETS; i++) {
         for (w = v->writers[i]; w; w = next) {
             next = w->next;
@@ -61,11 +67,6 @@ approval_verify_destroy(approval_verify_t *v)
             free(w);
         }
     }
-
-    /* tells nobody any more */
-
-    v->found = NULL;
-    approval_verify_actions_end(v);
 
     free(v);
 }
@@ -204,27 +205,15 @@ int
 approval_verify_record(approval_verify_t *v, const approval_place_t *place,
     json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN])
 {
-    int              rc;
-    int64_t          ms;
-    json_t          *torn;
-    const char      *type, *why;
-    approval_str_t   time;
+    int          rc;
+    int64_t      ms;
+    const char  *type, *why;
 
     v->stats.records++;
 
-    type = json_string_value(json_object_get(event, "type"));
+    type = approval_verify_type(event, &ms);
 
-    time.data = (const unsigned char *)
-                    json_string_value(json_object_get(event, "time"));
-    time.len = json_string_length(json_object_get(event, "time"));
-
-    if (type == NULL
-        || time.len != APPROVAL_TIME_LEN
-        || approval_time_parse(time, &ms) != APPROVAL_OK
-        || (!json_is_null(json_object_get(event, "action_id"))
-            && json_string_length(json_object_get(event, "action_id"))
-               != APPROVAL_ID_LEN))
-    {
+    if (type == NULL) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                               "the record lacks \"type\", \"time\" or "
                               "\"action_id\", or has others than these can "
@@ -238,18 +227,53 @@ approval_verify_record(approval_verify_t *v, const approval_place_t *place,
         return rc == APPROVAL_DECLINED ? APPROVAL_OK : rc;
     }
 
+    if (*type) {
+        approval_verify_clock(v, place, event, ms);
+    }
+
     if (strcmp(type, "fault") == 0) {
         why = json_string_value(json_object_get(event, "why"));
-        torn = json_object_get(event, "torn");
+        ms = json_integer_value(json_object_get(event, "torn"));
 
         if (why && strcmp(why, "the audit trail could not be written") == 0
-            && json_integer_value(torn) > 0)
+            && ms > 0)
         {
-            v->torn_told += (uint64_t) json_integer_value(torn);
+            v->torn_told += (uint64_t) ms;
         }
     }
 
     return approval_verify_action(v, place, event, type);
+}
+
+
+/* NULL: not what a record has. */
+
+static const char *
+approval_verify_type(json_t *event, int64_t *ms)
+{
+    json_t          *id, *value;
+    approval_str_t   time;
+
+    id = json_object_get(event, "action_id");
+
+    if (!json_is_null(id)
+        && !(json_is_string(id)
+             && approval_id_valid(approval_str(json_string_value(id)))))
+    {
+        return NULL;
+    }
+
+    value = json_object_get(event, "time");
+    time.data = (const unsigned char *) json_string_value(value);
+    time.len = json_string_length(value);
+
+    if (time.len != APPROVAL_TIME_LEN
+        || approval_time_parse(time, ms) != APPROVAL_OK)
+    {
+        return NULL;
+    }
+
+    return json_string_value(json_object_get(event, "type"));
 }
 
 

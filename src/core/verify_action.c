@@ -8,30 +8,21 @@
 
 #include "core/verify_internal.h"
 
-#include "core/jws.h"
-
-#include <stdlib.h>
 #include <string.h>
 
 
-#define APPROVAL_ACT_NAMES  5
-
-
-static void approval_verify_act_granted(approval_verify_t *v,
-    approval_act_t *a);
-static int approval_verify_requested(approval_verify_t *v,
-    const approval_place_t *place, approval_act_t *a, json_t *event);
 static int approval_verify_approved(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
 static const char *approval_verify_decision(approval_act_t *a, json_t *event,
     json_t *claims);
-static const char *approval_verify_grant(approval_act_t *a, json_t *event,
-    json_t *claims);
-static int approval_verify_bound(json_t *from,
-    const char *names[APPROVAL_ACT_NAMES],
-    unsigned char md[APPROVAL_SHA256_LEN]);
+static const char *approval_verify_alone(approval_verify_t *v,
+    approval_act_t *a, json_t *claims);
 static void approval_verify_executed(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
+static void approval_verify_denied(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a, json_t *event);
+static void approval_verify_act_executed(approval_verify_t *v,
+    approval_act_t *a);
 
 
 typedef enum {
@@ -42,7 +33,7 @@ typedef enum {
     APPROVAL_ACT_EXECUTED,
     APPROVAL_ACT_DENIED,
     APPROVAL_ACT_OVER,
-    APPROVAL_ACT_ENDED
+    APPROVAL_ACT_FAILED
 } approval_act_e;
 
 
@@ -55,9 +46,20 @@ static const struct {
     { "approved", APPROVAL_ACT_APPROVED },
     { "executed", APPROVAL_ACT_EXECUTED },
     { "denied", APPROVAL_ACT_DENIED },
-    { "failed", APPROVAL_ACT_ENDED },
+    { "failed", APPROVAL_ACT_FAILED },
     { "expired", APPROVAL_ACT_OVER },
     { "cancelled", APPROVAL_ACT_OVER },
+    { "open", APPROVAL_ACT_OTHER },
+    { "config", APPROVAL_ACT_OTHER },
+    { "joined", APPROVAL_ACT_OTHER },
+    { "notified", APPROVAL_ACT_OTHER },
+    { "notify_failed", APPROVAL_ACT_OTHER },
+    { "viewed", APPROVAL_ACT_OTHER },
+    { "refused", APPROVAL_ACT_OTHER },
+    { "fault", APPROVAL_ACT_OTHER },
+    { "checkpoint", APPROVAL_ACT_OTHER },
+    { "continue", APPROVAL_ACT_OTHER },
+    { "close", APPROVAL_ACT_OTHER },
     { NULL, APPROVAL_ACT_OTHER }
 };
 
@@ -80,6 +82,12 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
 
     kind = approval_act_types[i].kind;
     id = json_string_value(json_object_get(event, "action_id"));
+
+    if (approval_act_types[i].type == NULL && *type) {
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
+                              "\"%.64s\" is no type that this program knows",
+                              type);
+    }
 
     if (kind == APPROVAL_ACT_OTHER) {
         return APPROVAL_OK;
@@ -128,7 +136,7 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         break;
 
     case APPROVAL_ACT_DENIED:
-        a->denied = 1;
+        approval_verify_denied(v, place, a, event);
         approval_verify_act_ended(v, a);
         break;
 
@@ -138,49 +146,12 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         break;
 
     default:
+        (void) approval_verify_grant_over(v, a, event);
         approval_verify_act_ended(v, a);
         break;
     }
 
-    return rc;
-}
-
-
-static int
-approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
-    approval_act_t *a, json_t *event)
-{
-    size_t       i;
-    json_t      *line;
-    const char  *names[] = { "digest", "requester", "policy", "rule",
-                             "action" };
-
-    if (a->requested) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "action %s is requested twice", a->id);
-        return APPROVAL_OK;
-    }
-
-    a->requested = 1;
-    a->person = approval_verify_copy(v, json_object_get(event, "person"));
-    a->behalf = approval_verify_copy(v, json_object_get(event,
-                                                        "on_behalf_person"));
-    a->digest = approval_verify_copy(v, json_object_get(event, "digest"));
-    a->glass = json_is_string(json_object_get(event, "break_glass"));
-    a->remember = json_is_object(json_object_get(event, "remember"));
-    a->most = (uint64_t) json_integer_value(json_object_get(
-                              json_object_get(event, "remember"), "uses"));
-
-    if (approval_verify_bound(event, names, a->asked) != APPROVAL_OK) {
-        v->failed = 1;
-    }
-
-    json_array_foreach(json_object_get(event, "require"), i, line) {
-        a->need += (unsigned) json_integer_value(json_object_get(line,
-                                                                 "count"));
-    }
-
-    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    return v->failed ? APPROVAL_ERROR : rc;
 }
 
 
@@ -188,15 +159,13 @@ static int
 approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
-    json_t             *claims, *grant;
-    const char         *err, *why;
-    approval_writer_t  *w;
+    json_t      *claims, *grant;
+    const char  *err, *why;
 
     grant = json_object_get(event, "grant");
 
     if (grant) {
-        a->granted++;
-        a->granted_at = *place;
+        approval_verify_grant(v, a, place, event);
 
     } else if (a->approved) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
@@ -206,12 +175,13 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_OK;
 
     } else {
-        w = approval_verify_writer(v,
-                       json_string_value(json_object_get(event, "writer")));
-
         a->approved = 1;
         a->approved_at = *place;
-        a->early = (a->executed && a->executed_by == w);
+        a->approved_by = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+        a->early = a->executed;
+
+        (void) approval_verify_facts(v, event, &a->facts);
     }
 
     claims = approval_verify_jws(v, "approval-decision+jwt",
@@ -223,8 +193,12 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_OK;
     }
 
-    why = grant ? approval_verify_grant(a, event, claims)
-                : approval_verify_decision(a, event, claims);
+    why = approval_verify_decision(a, event, claims);
+
+    if (why == NULL) {
+        why = grant ? approval_verify_grant_use(a, event, claims)
+                    : approval_verify_alone(v, a, claims);
+    }
 
     if (why) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
@@ -233,112 +207,46 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
 
     json_decref(claims);
 
-    return APPROVAL_OK;
+    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
+
+/* What is on record is what was signed. */
 
 static const char *
 approval_verify_decision(approval_act_t *a, json_t *event, json_t *claims)
 {
-    json_t      *by;
-    const char  *names[] = { "dig", "sub", "pol", "rul", "act" };
-
     if (!approval_verify_claim(claims, "jti", a->id)
         || !approval_verify_claim(claims, "sta", "approved")
+        || !json_is_string(json_object_get(claims, "dig"))
         || !approval_verify_same(claims, "dig", event, "digest")
+        || !approval_verify_same(claims, "pol", event, "policy")
+        || !approval_verify_same(claims, "rul", event, "rule")
+        || !approval_verify_same(claims, "act", event, "action")
         || !approval_verify_names(event, claims))
     {
         return "it does not approve what is on record here";
     }
 
-    by = json_object_get(claims, "by");
+    return json_array_size(json_object_get(claims, "by")) == 0
+           ? "it was taken by nobody" : NULL;
+}
 
-    if (json_array_size(by) == 0) {
-        return "it was taken by nobody";
-    }
 
+/* For one request, its own. */
+
+static const char *
+approval_verify_alone(approval_verify_t *v, approval_act_t *a, json_t *claims)
+{
     if (json_object_get(claims, "grt") || json_object_get(claims, "use")) {
         return "it is for a request under a grant";
     }
 
-    if (approval_verify_bound(claims, names, a->decided) != APPROVAL_OK) {
-        return "there is no memory to look at it";
-    }
+    (void) approval_verify_about(v, claims, &a->decided);
 
-    a->by = json_incref(by);
+    a->by = json_incref(json_object_get(claims, "by"));
 
     return NULL;
-}
-
-
-static const char *
-approval_verify_grant(approval_act_t *a, json_t *event, json_t *claims)
-{
-    uint64_t  use, bit;
-
-    if (!approval_verify_claim(claims, "jti", a->id)
-        || !approval_verify_claim(claims, "sta", "approved")
-        || !approval_verify_same(claims, "dig", event, "digest")
-        || !approval_verify_names(event, claims))
-    {
-        return "it does not approve what is on record here";
-    }
-
-    if (!approval_verify_same(claims, "grt", event, "grant")
-        || json_integer_value(json_object_get(claims, "use")) < 1)
-    {
-        return "it is not for this use of the grant";
-    }
-
-    use = (uint64_t) json_integer_value(json_object_get(claims, "use"));
-
-    if (use > a->last) {
-        a->last = use;
-    }
-
-    if (use > 64) {
-        return NULL;
-    }
-
-    bit = (uint64_t) 1 << (use - 1);
-
-    if (a->uses & bit) {
-        return "it is for a use of the grant that another request had";
-    }
-
-    a->uses |= bit;
-
-    return NULL;
-}
-
-
-/* What a request is, as one hash. */
-
-static int
-approval_verify_bound(json_t *from, const char *names[APPROVAL_ACT_NAMES],
-    unsigned char md[APPROVAL_SHA256_LEN])
-{
-    int              rc;
-    size_t           i;
-    json_t          *value;
-    approval_buf_t   text;
-
-    approval_buf_init(&text);
-
-    for (i = 0; i < APPROVAL_ACT_NAMES; i++) {
-        value = json_object_get(from, names[i]);
-
-        approval_buf_printf(&text, "%zu:", json_string_length(value));
-        approval_buf_add(&text, json_string_value(value),
-                         json_string_length(value));
-    }
-
-    rc = text.failed ? APPROVAL_ERROR
-                     : approval_sha256(approval_buf_str(&text), md);
-
-    approval_buf_free(&text);
-
-    return rc;
 }
 
 
@@ -346,9 +254,16 @@ static void
 approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
+    if (!json_is_integer(json_object_get(json_object_get(event, "outcome"),
+                                         "status")))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "action %s is executed without an outcome",
+                              a->id);
+    }
+
     if (json_object_get(event, "grant")) {
-        a->used++;
-        a->granted_at = *place;
+        approval_verify_grant_used(v, a, place, event);
         return;
     }
 
@@ -364,6 +279,51 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
     a->executed_at = *place;
     a->executed_by = approval_verify_writer(v,
                        json_string_value(json_object_get(event, "writer")));
+
+    (void) approval_verify_facts(v, event, &a->outcome);
+}
+
+
+/* By votes: then it is signed. By what stood in the store, it is not. */
+
+static void
+approval_verify_denied(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, json_t *event)
+{
+    json_t      *claims, *by;
+    const char  *err;
+
+    a->denied = 1;
+    a->denied_at = *place;
+
+    if (json_object_get(event, "receipt") == NULL) {
+        return;
+    }
+
+    claims = approval_verify_jws(v, "approval-decision+jwt",
+                                 json_object_get(event, "receipt"), &err);
+    by = json_object_get(claims, "by");
+
+    if (claims == NULL) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the denial of action %s does not verify: %s",
+                              a->id, err);
+
+    } else if (!approval_verify_claim(claims, "jti", a->id)
+               || !approval_verify_claim(claims, "sta", "denied")
+               || json_array_size(by) == 0
+               || !json_equal(by, json_object_get(event, "by")))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the denial of action %s is another than what "
+                              "is on record of it", a->id);
+
+    } else if (a->denied_by == NULL) {
+        a->denied_by = json_incref(by);
+        (void) approval_verify_about(v, claims, &a->refused);
+    }
+
+    json_decref(claims);
 }
 
 
@@ -381,17 +341,14 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
                                       : APPROVAL_FOUND_TAMPERED;
 
     approval_verify_ballots(v, a);
+    approval_verify_grant_judge(v, a);
 
-    if (a->executed && !a->approved) {
-        approval_verify_found(v, a->requested ? APPROVAL_FOUND_TAMPERED
-                                              : level,
-                              &a->executed_at,
-                              "action %s is executed without a decision",
-                              a->id);
+    if (a->denied_by) {
+        approval_verify_refusal(v, a);
     }
 
-    if (a->granted || a->used) {
-        approval_verify_act_granted(v, a);
+    if (a->executed) {
+        approval_verify_act_executed(v, a);
     }
 
     if (!a->approved) {
@@ -411,12 +368,6 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
                               a->denied ? "denied" : "expired or cancelled");
     }
 
-    if (a->early) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->executed_at,
-                              "action %s is executed before it was approved",
-                              a->id);
-    }
-
     if (!a->ended) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
                               "action %s is approved, and has no outcome on "
@@ -429,114 +380,38 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/*
- * A grant may be used long after its action: then that is forgotten, and
- * nothing can be said.
- */
+/* By the worker that used the approval, after it, and what it was for. */
 
 static void
-approval_verify_act_granted(approval_verify_t *v, approval_act_t *a)
+approval_verify_act_executed(approval_verify_t *v, approval_act_t *a)
 {
-    if (a->used > a->granted) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
-                              "a request under the grant of action %s is "
-                              "executed without a decision", a->id);
-    }
+    const char        *why;
+    approval_found_e   level;
 
-    if (a->requested && !a->remember) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
-                              "a grant of action %s is used, whose approval "
-                              "was for one request", a->id);
-    }
+    level = APPROVAL_FOUND_TAMPERED;
 
-    if (a->requested && a->most && a->last > a->most) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
-                              "the grant of action %s is used more often than "
-                              "it allows", a->id);
-    }
+    if (!a->approved) {
+        why = "without a decision";
 
-    if (!a->approved && !v->dropped) {
-        approval_verify_found(v, (v->partial || v->forgot)
-                                 ? APPROVAL_FOUND_INCOMPLETE
-                                 : APPROVAL_FOUND_TAMPERED,
-                              &a->granted_at,
-                              "a grant of action %s is used, and the action "
-                              "was not approved", a->id);
-    }
-}
-
-
-json_t *
-approval_verify_jws(approval_verify_t *v, const char *typ, json_t *token,
-    const char **err)
-{
-    size_t           i;
-    json_t          *claims;
-    approval_str_t   text;
-
-    *err = "there is none";
-
-    if (!json_is_string(token)) {
-        return NULL;
-    }
-
-    text.data = (const unsigned char *) json_string_value(token);
-    text.len = json_string_length(token);
-
-    for (i = 0; i < v->nkeys; i++) {
-        claims = approval_jws_verify(v->keys[i], typ, text, err);
-
-        if (claims) {
-            return claims;
+        if (a->executed_by->partial
+            || (!a->requested && (v->partial || v->forgot)))
+        {
+            level = APPROVAL_FOUND_INCOMPLETE;
         }
+
+    } else if (a->executed_by != a->approved_by) {
+        why = "by another writer than used its approval";
+
+    } else if (a->early) {
+        why = "before it was approved";
+
+    } else if (!approval_hashed_eq(&a->facts, &a->outcome)) {
+        why = "as another request than was approved";
+
+    } else {
+        return;
     }
 
-    return NULL;
-}
-
-
-/* The claim and the record's member: the same string, or neither is there. */
-
-int
-approval_verify_same(json_t *claims, const char *name, json_t *event,
-    const char *member)
-{
-    json_t  *claim, *value;
-
-    claim = json_object_get(claims, name);
-    value = json_object_get(event, member);
-
-    return (claim == NULL && value == NULL)
-           || (json_is_string(claim) && json_is_string(value)
-               && json_equal(claim, value));
-}
-
-
-int
-approval_verify_claim(json_t *claims, const char *name, const char *value)
-{
-    const char  *s;
-
-    s = json_string_value(json_object_get(claims, name));
-
-    return s && strcmp(s, value) == 0;
-}
-
-
-char *
-approval_verify_copy(approval_verify_t *v, json_t *value)
-{
-    char  *s;
-
-    if (!json_is_string(value)) {
-        return NULL;
-    }
-
-    s = strdup(json_string_value(value));
-
-    if (s == NULL) {
-        v->failed = 1;
-    }
-
-    return s;
+    approval_verify_found(v, level, &a->executed_at,
+                          "action %s is executed %s", a->id, why);
 }

@@ -51,6 +51,7 @@ approval_verify_act_get(approval_verify_t *v, const char *id)
     }
 
     memcpy(a->id, id, APPROVAL_ID_LEN);
+    a->outran = v->strayed;
 
     i = approval_verify_bucket(id);
     a->next = v->acts[i];
@@ -97,6 +98,8 @@ approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
 
     approval_verify_act_judge(v, a);
 
+    v->strayed |= a->nrunning != 0;
+
     approval_acts_del(a->ended ? &v->ended : &v->open, a);
 
     for (p = &v->acts[approval_verify_bucket(a->id)]; *p != a;
@@ -109,10 +112,10 @@ approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
 
     approval_verify_ballots_free(a);
 
-    free(a->person);
-    free(a->behalf);
-    free(a->digest);
+    free(a->seats);
+    free(a->running);
     json_decref(a->by);
+    json_decref(a->denied_by);
     free(a);
 }
 

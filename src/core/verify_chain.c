@@ -16,6 +16,7 @@ static approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
     const char *id);
 static int approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
     const approval_place_t *place, json_t *event, const char *type);
+static void approval_verify_opened(approval_writer_t *w, json_t *key);
 static void approval_verify_reached(approval_verify_t *v,
     approval_writer_t *w, const approval_place_t *place);
 static int approval_verify_checkpoint(approval_verify_t *v,
@@ -192,6 +193,9 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
 
     if (strcmp(type, "close") == 0) {
         w->closed = 1;
+
+    } else if (strcmp(type, "open") == 0) {
+        approval_verify_opened(w, json_object_get(event, "key"));
     }
 
     if (w->passed < w->nexpects) {
@@ -205,6 +209,19 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     }
 
     return APPROVAL_OK;
+}
+
+
+/* A worker has one key, from its start to its end. */
+
+static void
+approval_verify_opened(approval_writer_t *w, json_t *key)
+{
+    w->keyed = 1;
+
+    if (json_string_length(key) == APPROVAL_VERIFY_KID) {
+        memcpy(w->kid, json_string_value(key), APPROVAL_VERIFY_KID);
+    }
 }
 
 
@@ -344,6 +361,16 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
     err = "the checkpoint is not in the form of a checkpoint";
 
     for (i = 0; note.data && i < v->nkeys && rc != APPROVAL_OK; i++) {
+
+        if (w->keyed
+            && !approval_str_eq(approval_signer_kid(v->keys[i]),
+                                approval_str(w->kid)))
+        {
+            err = "the checkpoint is not signed by the key that its writer "
+                  "began with";
+            continue;
+        }
+
         rc = approval_checkpoint_read(v->keys[i], note, cp, &err);
     }
 
@@ -429,6 +456,35 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
     }
 
     return APPROVAL_OK;
+}
+
+
+/*
+ * What was set back, or is said to be: a record that was written late keeps
+ * its own time.
+ */
+
+void
+approval_verify_clock(approval_verify_t *v, const approval_place_t *place,
+    json_t *event, int64_t ms)
+{
+    approval_writer_t  *w;
+
+    w = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+
+    if (json_is_true(json_object_get(event, "late"))) {
+        return;
+    }
+
+    if (ms < w->time - APPROVAL_VERIFY_CLOCK) {
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
+                              "the clock of writer %s was set back by %llu s",
+                              w->id,
+                              (unsigned long long) (w->time - ms) / 1000);
+    }
+
+    w->time = ms;
 }
 
 

@@ -10,6 +10,7 @@
 #define APPROVAL_VERIFY_INTERNAL_H
 
 
+#include "core/quorum.h"
 #include "core/verify.h"
 
 
@@ -18,6 +19,10 @@
 #define APPROVAL_VERIFY_BUCKETS   4096
 #define APPROVAL_VERIFY_ENDED     8192    /* actions that are over        */
 #define APPROVAL_VERIFY_OPEN      65536   /* ... that are not             */
+#define APPROVAL_VERIFY_USES      64      /* of a grant, not executed yet */
+#define APPROVAL_VERIFY_SEATS     256     /* groups of all require lines  */
+#define APPROVAL_VERIFY_KID       16
+#define APPROVAL_VERIFY_CLOCK     1000    /* ms that are no note          */
 
 
 typedef struct {
@@ -40,7 +45,9 @@ typedef struct approval_writer_s  approval_writer_t;
 struct approval_writer_s {
     approval_writer_t           *next;
     char                         id[APPROVAL_WRITER_LEN + 1];
+    char                         kid[APPROVAL_VERIFY_KID + 1];
     uint64_t                     seq;     /* 0: only heard of      */
+    int64_t                      time;    /* ms, of the last one   */
     unsigned char                hash[APPROVAL_SHA256_LEN];
     approval_place_t             place;   /* of the last record    */
     approval_merkle_t            tree;
@@ -55,6 +62,7 @@ struct approval_writer_s {
     size_t                       size;
     size_t                       passed;
 
+    unsigned                     keyed:1; /* "open" names its key  */
     unsigned                     partial:1;
     unsigned                     closed:1;
     unsigned                     ended:1; /* by a checkpoint       */
@@ -63,14 +71,31 @@ struct approval_writer_s {
 
 typedef struct approval_act_s  approval_act_t;
 
+
+/* Texts that the log is free to make long are kept as their hashes. */
+
 typedef struct {
-    char                        *person;
-    char                        *identity;
-    char                        *digest;
+    unsigned char                md[APPROVAL_SHA256_LEN];
+} approval_hashed_t;
+
+
+typedef struct {
+    approval_hashed_t            person;
+    approval_hashed_t            identity;
+    approval_hashed_t            digest;
+    char                        *groups;
     approval_place_t             place;
     char                         act;     /* of approve, deny, comment */
     unsigned                     glass:1;
 } approval_ballot_t;
+
+
+/* A group that may take a place of a line of "require". */
+
+typedef struct {
+    approval_hashed_t            group;
+    unsigned                     line;
+} approval_seat_t;
 
 
 /* One action, from its request until its end is old. */
@@ -80,33 +105,47 @@ struct approval_act_s {
     approval_act_t              *before;  /* in its list           */
     approval_act_t              *after;
     char                         id[APPROVAL_ID_LEN + 1];
-    char                        *person;
-    char                        *behalf;
-    char                        *digest;
-    unsigned                     need;
+    approval_hashed_t            person;
+    approval_hashed_t            behalf;
+    approval_hashed_t            digest;
+    unsigned                     need[APPROVAL_QUORUM_LINES];
+    size_t                       nlines;
+    approval_seat_t             *seats;
+    size_t                       nseats;
     approval_ballot_t           *ballots;
     size_t                       nballots;
     json_t                      *by;      /* of the decision       */
-    unsigned char                asked[APPROVAL_SHA256_LEN];
-    unsigned char                decided[APPROVAL_SHA256_LEN];
+    json_t                      *denied_by;
+    approval_hashed_t            asked;   /* which request         */
+    approval_hashed_t            decided;
+    approval_hashed_t            refused;
+    approval_hashed_t            facts;   /* of "approved", and ... */
+    approval_hashed_t            outcome; /* ... of "executed"     */
     approval_place_t             approved_at;
     approval_place_t             executed_at;
+    approval_place_t             denied_at;
     approval_place_t             granted_at;
+    approval_writer_t           *approved_by;
     approval_writer_t           *executed_by;
-    uint64_t                     granted;     /* approvals under a grant  */
-    uint64_t                     used;        /* ... executed             */
+    approval_hashed_t           *running; /* uses of its grant     */
+    size_t                       nrunning;
     uint64_t                     uses;        /* bits: the first 64       */
     uint64_t                     last;        /* the use with most        */
     uint64_t                     most;        /* 0: any number            */
 
     unsigned                     requested:1;
     unsigned                     glass:1;     /* one may approve alone    */
+    unsigned                     behalf_of:1; /* somebody else's          */
     unsigned                     remember:1;  /* the approval is a grant  */
+    unsigned                     crowded:1;   /* more seats than are kept */
     unsigned                     approved:1;
     unsigned                     denied:1;
     unsigned                     over:1;      /* expired, or cancelled    */
     unsigned                     executed:1;
     unsigned                     early:1;     /* before it was approved   */
+    unsigned                     granted:1;   /* its grant was used       */
+    unsigned                     outran:1;    /* there may be uses that
+                                                 are not kept             */
     unsigned                     ended:1;
 };
 
@@ -140,6 +179,7 @@ struct approval_verify_s {
     unsigned                     partial:1;   /* some chain has no begin */
     unsigned                     forgot:1;    /* open actions            */
     unsigned                     dropped:1;   /* actions that are over   */
+    unsigned                     strayed:1;   /* ... with uses of grants */
     unsigned                     failed:1;    /* no memory               */
 };
 
@@ -160,18 +200,54 @@ int approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
 int approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
     const char *type);
+void approval_verify_clock(approval_verify_t *v,
+    const approval_place_t *place, json_t *event, int64_t ms);
 void approval_verify_chains_end(approval_verify_t *v);
 
 /* verify_action.c */
 int approval_verify_action(approval_verify_t *v,
     const approval_place_t *place, json_t *event, const char *type);
 void approval_verify_act_judge(approval_verify_t *v, approval_act_t *a);
+
+/* verify_request.c: is all there that the rest is judged by? */
+int approval_verify_requested(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a, json_t *event);
+
+/* verify_grant.c */
+void approval_verify_grant(approval_verify_t *v, approval_act_t *a,
+    const approval_place_t *place, json_t *event);
+const char *approval_verify_grant_use(approval_act_t *a, json_t *event,
+    json_t *claims);
+void approval_verify_grant_used(approval_verify_t *v, approval_act_t *a,
+    const approval_place_t *place, json_t *event);
+int approval_verify_grant_over(approval_verify_t *v, approval_act_t *a,
+    json_t *event);
+void approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a);
+
+/* verify_claims.c: what was signed, and what records say. */
 json_t *approval_verify_jws(approval_verify_t *v, const char *typ,
     json_t *token, const char **err);
 int approval_verify_same(json_t *claims, const char *name, json_t *event,
     const char *member);
 int approval_verify_claim(json_t *claims, const char *name, const char *value);
-char *approval_verify_copy(approval_verify_t *v, json_t *value);
+int approval_verify_names(json_t *event, json_t *claims);
+
+int approval_verify_hash(approval_verify_t *v, const char *text, size_t len,
+    approval_hashed_t *hashed);
+int approval_verify_hashed(approval_verify_t *v, json_t *value,
+    approval_hashed_t *hashed);
+int approval_hashed_eq(const approval_hashed_t *one,
+    const approval_hashed_t *two);
+
+/* What "approved" and "executed" both say of a request, and who says it. */
+int approval_verify_facts(approval_verify_t *v, json_t *event,
+    approval_hashed_t *hashed);
+
+/* What a decision is about: by its claims, or by the request. */
+int approval_verify_about(approval_verify_t *v, json_t *claims,
+    approval_hashed_t *hashed);
+int approval_verify_about_request(approval_verify_t *v, json_t *event,
+    approval_hashed_t *hashed);
 
 /* verify_acts.c: NULL where it is not known; get() makes it. */
 approval_act_t *approval_verify_act(approval_verify_t *v, const char *id);
@@ -184,8 +260,8 @@ int approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event);
 void approval_verify_ballots(approval_verify_t *v, approval_act_t *a);
 void approval_verify_quorum(approval_verify_t *v, approval_act_t *a);
+void approval_verify_refusal(approval_verify_t *v, approval_act_t *a);
 void approval_verify_ballots_free(approval_act_t *a);
-int approval_verify_names(json_t *event, json_t *claims);
 
 
 #endif /* APPROVAL_VERIFY_INTERNAL_H */

@@ -12,13 +12,20 @@
 #include <string.h>
 
 
-#define APPROVAL_PERSONS_MAX  256
-
-
 static int approval_verify_vote_holds(approval_act_t *a, json_t *event,
     json_t *claims);
-static const approval_ballot_t *approval_verify_ballot(approval_act_t *a,
-    const char *identity);
+static int approval_verify_vote_keep(approval_verify_t *v,
+    approval_act_t *a, const approval_ballot_t *ballot, json_t *groups);
+static int approval_verify_voters(approval_verify_t *v, approval_act_t *a,
+    json_t *by, char act, const approval_place_t *place);
+static unsigned approval_verify_count(approval_verify_t *v, approval_act_t *a,
+    approval_vote_t votes[APPROVAL_QUORUM_VOTES], size_t *n,
+    unsigned *glass);
+static const approval_ballot_t *approval_verify_ballot(approval_verify_t *v,
+    approval_act_t *a, char act, json_t *name, uint32_t *lines,
+    unsigned *glass);
+static uint32_t approval_verify_lines(approval_verify_t *v,
+    approval_act_t *a, const char *groups);
 static int approval_verify_unsigned(json_t *by);
 
 
@@ -26,9 +33,10 @@ int
 approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
+    int                 rc;
     json_t             *claims;
     const char         *err;
-    approval_ballot_t  *b;
+    approval_ballot_t   b;
 
     claims = approval_verify_jws(v, "approval-vote+jwt",
                                  json_object_get(event, "vote"), &err);
@@ -47,27 +55,82 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_OK;
     }
 
+    memset(&b, 0, sizeof(b));
+
+    b.place = *place;
+    b.act = json_string_value(json_object_get(claims, "act"))[0];
+    b.glass = json_is_true(json_object_get(claims, "bg"));
+
+    rc = approval_verify_hashed(v, json_object_get(claims, "sub"), &b.person);
+
+    if (rc == APPROVAL_OK) {
+        rc = approval_verify_hashed(v, json_object_get(claims, "idn"),
+                                    &b.identity);
+    }
+
+    if (rc == APPROVAL_OK) {
+        rc = approval_verify_hashed(v, json_object_get(claims, "dig"),
+                                    &b.digest);
+    }
+
+    if (rc == APPROVAL_OK) {
+        rc = approval_verify_vote_keep(v, a, &b,
+                                       json_object_get(claims, "grp"));
+    }
+
+    json_decref(claims);
+
+    return rc;
+}
+
+
+/* One that says nothing new takes no memory: a person may comment for ever. */
+
+static int
+approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
+    const approval_ballot_t *ballot, json_t *groups)
+{
+    size_t              i;
+    const char         *text;
+    approval_ballot_t  *b;
+
+    text = json_string_value(groups);
+    text = text ? text : "";
+
+    for (i = 0; i < a->nballots; i++) {
+        b = &a->ballots[i];
+
+        if (b->act == ballot->act && b->glass == ballot->glass
+            && approval_hashed_eq(&b->person, &ballot->person)
+            && approval_hashed_eq(&b->identity, &ballot->identity)
+            && approval_hashed_eq(&b->digest, &ballot->digest)
+            && strcmp(b->groups, text) == 0)
+        {
+            return APPROVAL_OK;
+        }
+    }
+
     b = realloc(a->ballots, (a->nballots + 1) * sizeof(*b));
 
     if (b == NULL) {
         v->failed = 1;
-        json_decref(claims);
         return APPROVAL_ERROR;
     }
 
     a->ballots = b;
-    b += a->nballots++;
+    b += a->nballots;
 
-    b->person = approval_verify_copy(v, json_object_get(claims, "sub"));
-    b->identity = approval_verify_copy(v, json_object_get(claims, "idn"));
-    b->digest = approval_verify_copy(v, json_object_get(claims, "dig"));
-    b->place = *place;
-    b->act = json_string_value(json_object_get(claims, "act"))[0];
-    b->glass = json_is_true(json_object_get(claims, "bg"));
+    *b = *ballot;
+    b->groups = strdup(text);
 
-    json_decref(claims);
+    if (b->groups == NULL) {
+        v->failed = 1;
+        return APPROVAL_ERROR;
+    }
 
-    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    a->nballots++;
+
+    return APPROVAL_OK;
 }
 
 
@@ -114,15 +177,16 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
     for (i = 0; i < a->nballots; i++) {
         b = &a->ballots[i];
 
-        if (a->digest == NULL || strcmp(b->digest, a->digest) != 0) {
+        if (!approval_hashed_eq(&b->digest, &a->digest)) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
                                   "the vote is not one on action %s as it was "
                                   "requested", a->id);
         }
 
         if (b->act != 'c'
-            && ((a->person && strcmp(b->person, a->person) == 0)
-                || (a->behalf && strcmp(b->person, a->behalf) == 0)))
+            && (approval_hashed_eq(&b->person, &a->person)
+                || (a->behalf_of
+                    && approval_hashed_eq(&b->person, &a->behalf))))
         {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
                                   "the requester of action %s voted on it",
@@ -137,11 +201,9 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
 void
 approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
 {
-    size_t                    i, k, n;
-    json_t                   *name;
-    unsigned                  glass;
-    const char               *seen[APPROVAL_PERSONS_MAX];
-    const approval_ballot_t  *b;
+    size_t            i, n;
+    unsigned          glass, need, persons;
+    approval_vote_t   votes[APPROVAL_QUORUM_VOTES];
 
     if (approval_verify_unsigned(a->by)) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
@@ -150,42 +212,22 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
         return;
     }
 
-    if (memcmp(a->asked, a->decided, APPROVAL_SHA256_LEN) != 0) {
+    if (!approval_hashed_eq(&a->asked, &a->decided)) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
                               "the decision on action %s is for another "
                               "request, requester, policy, rule or action",
                               a->id);
     }
 
-    n = 0;
-    glass = 0;
-
-    json_array_foreach(a->by, i, name) {
-        b = approval_verify_ballot(a, json_string_value(name));
-
-        if (b == NULL) {
-            approval_verify_found(v, v->partial ? APPROVAL_FOUND_INCOMPLETE
-                                                : APPROVAL_FOUND_TAMPERED,
-                                  &a->approved_at,
-                                  "action %s is approved by \"%s\", whose vote "
-                                  "is not on record", a->id,
-                                  json_is_string(name)
-                                  ? json_string_value(name) : "");
-            return;
-        }
-
-        glass |= (b->glass && a->glass);
-
-        for (k = 0; k < n && strcmp(seen[k], b->person) != 0; k++) {
-            /* void */
-        }
-
-        if (k == n && n < APPROVAL_PERSONS_MAX) {
-            seen[n++] = b->person;
-        }
+    if (!approval_verify_voters(v, a, a->by, 'a', &a->approved_at)) {
+        return;
     }
 
-    if (n >= a->need && a->need) {
+    persons = approval_verify_count(v, a, votes, &n, &glass);
+
+    if (approval_quorum(a->need, a->nlines, 1, votes, n, NULL)
+        == APPROVAL_QUORUM_APPROVED)
+    {
         return;
     }
 
@@ -196,33 +238,181 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
         return;
     }
 
+    need = 0;
+
+    for (i = 0; i < a->nlines; i++) {
+        need += a->need[i];
+    }
+
+    if (need && persons >= need) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+                              "action %s is approved by persons who are not "
+                              "all of the groups that it requires", a->id);
+        return;
+    }
+
     approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
-                          "action %s is approved by %lu of %u persons", a->id,
-                          (unsigned long) n, a->need);
+                          "action %s is approved by %u of %u persons", a->id,
+                          persons, need);
 }
 
 
-/* The approval of that identity; of two the one that broke the glass. */
+/* A denial's: who is named did deny. */
+
+void
+approval_verify_refusal(approval_verify_t *v, approval_act_t *a)
+{
+    if (a->requested && !approval_hashed_eq(&a->asked, &a->refused)) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->denied_at,
+                              "the denial of action %s is of another request, "
+                              "requester, policy, rule or action", a->id);
+    }
+
+    (void) approval_verify_voters(v, a, a->denied_by, 'd', &a->denied_at);
+}
+
+
+/* Is the vote of each on record? */
+
+static int
+approval_verify_voters(approval_verify_t *v, approval_act_t *a, json_t *by,
+    char act, const approval_place_t *place)
+{
+    size_t     i;
+    json_t    *name;
+    unsigned   glass;
+    uint32_t   lines;
+
+    json_array_foreach(by, i, name) {
+        if (approval_verify_ballot(v, a, act, name, &lines, &glass)) {
+            continue;
+        }
+
+        approval_verify_found(v, (v->partial || v->forgot)
+                                 ? APPROVAL_FOUND_INCOMPLETE
+                                 : APPROVAL_FOUND_TAMPERED,
+                              place,
+                              "action %s is %s by \"%s\", whose vote is not "
+                              "on record", a->id,
+                              act == 'a' ? "approved" : "denied",
+                              json_is_string(name)
+                              ? json_string_value(name) : "");
+        return 0;
+    }
+
+    return 1;
+}
+
+
+/* The votes of those whom it names; how many persons they are is returned. */
+
+static unsigned
+approval_verify_count(approval_verify_t *v, approval_act_t *a,
+    approval_vote_t votes[APPROVAL_QUORUM_VOTES], size_t *n, unsigned *glass)
+{
+    size_t                    i, k;
+    json_t                   *name;
+    unsigned                  broken, persons;
+    uint32_t                  lines;
+    const approval_ballot_t  *b;
+
+    *n = 0;
+    *glass = 0;
+    persons = 0;
+
+    json_array_foreach(a->by, i, name) {
+        b = approval_verify_ballot(v, a, 'a', name, &lines, &broken);
+
+        if (b == NULL || *n == APPROVAL_QUORUM_VOTES) {
+            continue;
+        }
+
+        *glass |= (broken && a->glass);
+
+        votes[*n].person.data = b->person.md;
+        votes[*n].person.len = sizeof(b->person.md);
+        votes[*n].lines = lines;
+        votes[*n].approve = 1;
+
+        for (k = 0; k < *n && !approval_str_eq(votes[k].person,
+                                               votes[*n].person);
+             k++)
+        {
+            /* void */
+        }
+
+        persons += (k == *n);
+        (*n)++;
+    }
+
+    return persons;
+}
+
+
+/* Of that identity, and what any of its votes says that it may count for. */
 
 static const approval_ballot_t *
-approval_verify_ballot(approval_act_t *a, const char *identity)
+approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
+    json_t *name, uint32_t *lines, unsigned *glass)
 {
     size_t                    i;
+    approval_hashed_t         identity;
     const approval_ballot_t  *b, *found;
+
+    *lines = 0;
+    *glass = 0;
+
+    if (!json_is_string(name)
+        || approval_verify_hashed(v, name, &identity) != APPROVAL_OK)
+    {
+        return NULL;
+    }
 
     found = NULL;
 
-    for (i = 0; identity && i < a->nballots; i++) {
+    for (i = 0; i < a->nballots; i++) {
         b = &a->ballots[i];
 
-        if (b->act == 'a' && strcmp(b->identity, identity) == 0
-            && (found == NULL || b->glass))
-        {
-            found = b;
+        if (b->act == act && approval_hashed_eq(&b->identity, &identity)) {
+            found = found ? found : b;
+            *glass |= b->glass;
+            *lines |= approval_verify_lines(v, a, b->groups);
         }
     }
 
     return found;
+}
+
+
+static uint32_t
+approval_verify_lines(approval_verify_t *v, approval_act_t *a,
+    const char *groups)
+{
+    size_t             i, len;
+    uint32_t           lines;
+    approval_hashed_t  group;
+
+    if (a->crowded) {
+        return UINT32_MAX;
+    }
+
+    lines = 0;
+
+    for ( /* void */ ; *groups; groups += len + (groups[len] == ' ')) {
+        len = strcspn(groups, " ");
+
+        if (approval_verify_hash(v, groups, len, &group) != APPROVAL_OK) {
+            return 0;
+        }
+
+        for (i = 0; i < a->nseats; i++) {
+            if (approval_hashed_eq(&a->seats[i].group, &group)) {
+                lines |= (uint32_t) 1 << a->seats[i].line;
+            }
+        }
+    }
+
+    return lines;
 }
 
 
@@ -243,42 +433,8 @@ approval_verify_ballots_free(approval_act_t *a)
     size_t  i;
 
     for (i = 0; i < a->nballots; i++) {
-        free(a->ballots[i].person);
-        free(a->ballots[i].identity);
-        free(a->ballots[i].digest);
+        free(a->ballots[i].groups);
     }
 
     free(a->ballots);
-}
-
-
-/* "approvers" of the record: those of "by", as the upstream is told. */
-
-int
-approval_verify_names(json_t *event, json_t *claims)
-{
-    int              rc;
-    size_t           i;
-    json_t          *name, *approvers;
-    approval_buf_t   buf;
-    approval_str_t   text;
-
-    approval_buf_init(&buf);
-
-    json_array_foreach(json_object_get(claims, "by"), i, name) {
-        approval_buf_adds(&buf, i ? ", " : "");
-        approval_buf_add(&buf, json_string_value(name),
-                         json_string_length(name));
-    }
-
-    approvers = json_object_get(event, "approvers");
-
-    text.data = (const unsigned char *) json_string_value(approvers);
-    text.len = json_string_length(approvers);
-
-    rc = !buf.failed && approval_str_eq(text, approval_buf_str(&buf));
-
-    approval_buf_free(&buf);
-
-    return rc;
 }

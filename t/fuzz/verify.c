@@ -7,6 +7,7 @@
  */
 
 
+#include "core/jws.h"
 #include "core/verify.h"
 
 #include <stdlib.h>
@@ -19,6 +20,17 @@ static void fuzz_found(void *data, approval_found_e what,
     const approval_place_t *place, const char *why);
 static void fuzz_line(approval_verify_t *v, approval_chain_t *c,
     approval_place_t *place, approval_str_t line);
+static void fuzz_sign(json_t *event, const char *member, const char *typ);
+
+
+/* Of nobody: it was made for this file. */
+
+static const char  *fuzz_pem =
+"-----BEGIN PRIVATE KEY-----\n"
+"MC4CAQAwBQYDK2VwBCIEIMfv/qOhi7X6F0hiLctW4pceC9bVQxES9YJjmngKzzDb\n"
+"-----END PRIVATE KEY-----\n";
+
+static approval_signer_t  *fuzz_signer;
 
 
 int
@@ -38,7 +50,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     place.file = "fuzz";
     place.line = 0;
 
-    v = approval_verify_create(NULL, 0, fuzz_found, &place);
+    if (fuzz_signer == NULL) {
+        fuzz_signer = approval_signer_pem(approval_str(fuzz_pem), &err);
+
+        if (fuzz_signer == NULL) {
+            abort();
+        }
+    }
+
+    v = approval_verify_create(&fuzz_signer, 1, fuzz_found, &place);
     if (v == NULL) {
         return 0;
     }
@@ -83,7 +103,7 @@ fuzz_found(void *data, approval_found_e what, const approval_place_t *place,
 }
 
 
-/* The fuzzer cannot find hashes: it writes what is hashed. */
+/* The fuzzer cannot find hashes, nor sign: it writes what is. */
 
 static void
 fuzz_line(approval_verify_t *v, approval_chain_t *c, approval_place_t *place,
@@ -115,6 +135,10 @@ fuzz_line(approval_verify_t *v, approval_chain_t *c, approval_place_t *place,
         c->writer[0] = c->writer[0] == 'a' ? 'b' : 'a';
     }
 
+    fuzz_sign(event, "vote", "approval-vote+jwt");
+    fuzz_sign(event, "decision", "approval-decision+jwt");
+    fuzz_sign(event, "receipt", "approval-decision+jwt");
+
     approval_buf_init(&out);
 
     if (approval_chain_append(c, event, hash, &out) == APPROVAL_OK) {
@@ -135,5 +159,28 @@ fuzz_line(approval_verify_t *v, approval_chain_t *c, approval_place_t *place,
     }
 
     json_decref(event);
+    approval_buf_free(&out);
+}
+
+
+static void
+fuzz_sign(json_t *event, const char *member, const char *typ)
+{
+    json_t          *claims;
+    approval_buf_t   out;
+
+    claims = json_object_get(event, member);
+
+    if (!json_is_object(claims)) {
+        return;
+    }
+
+    approval_buf_init(&out);
+
+    if (approval_jws_make(fuzz_signer, typ, claims, &out) == APPROVAL_OK) {
+        json_object_set_new(event, member,
+                            json_stringn((char *) out.data, out.len));
+    }
+
     approval_buf_free(&out);
 }

@@ -16,12 +16,16 @@ use Exporter qw(import);
 
 our @EXPORT_OK = qw(parse canonical);
 
+my $depth;
+
 
 sub parse {
     my ($text) = @_;
 
     my $string = eval { Encode::decode('UTF-8', $text, Encode::FB_CROAK) };
     die 'UTF-8' unless defined $string;
+
+    $depth = 0;
 
     my $value = parse_value(\$string);
     die 'trailing' unless $string =~ /\G\z/gc;
@@ -37,7 +41,8 @@ sub parse_value {
 
     if ($$s =~ /\G\{/gc) {
         my %object;
-        return \%object if $$s =~ /\G\}/gc;
+        die 'depth' if ++$depth > 64;
+        return close_value(\%object) if $$s =~ /\G\}/gc;
 
         do {
             $$s =~ /\G"/gc or die 'name';
@@ -48,21 +53,23 @@ sub parse_value {
         } while ($$s =~ /\G,/gc);
 
         $$s =~ /\G\}/gc or die 'object';
-        return \%object;
+        return close_value(\%object);
     }
 
     if ($$s =~ /\G\[/gc) {
         my @array;
-        return \@array if $$s =~ /\G\]/gc;
+        die 'depth' if ++$depth > 64;
+        return close_value(\@array) if $$s =~ /\G\]/gc;
 
         do { push @array, parse_value($s) } while ($$s =~ /\G,/gc);
 
         $$s =~ /\G\]/gc or die 'array';
-        return \@array;
+        return close_value(\@array);
     }
 
     if ($$s =~ /\G(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]\d+)?)/gc) {
         my $number = $1;
+        die 'number' if $number ne number($number);
         return \$number;
     }
 
@@ -71,6 +78,47 @@ sub parse_value {
     return \\0 if $$s =~ /\Gfalse/gc;
 
     die 'value';
+}
+
+
+sub close_value { $depth--; return $_[0] }
+
+
+# as ECMAScript writes it; an integer of 64 bits, in all its digits
+
+sub number {
+    my ($text) = @_;
+
+    if ($text =~ /^(-?)(\d+)\z/) {
+        my $most = $1 ? '9223372036854775808' : '9223372036854775807';
+
+        return length $2 < 19 || (length $2 == 19 && $2 le $most)
+               ? ($text eq '-0' ? '0' : $text) : '';
+    }
+
+    my $value = $text + 0;
+
+    return '' if $value - $value != 0;
+
+    my ($shortest) = grep { $_ == $value } map { sprintf("%.${_}e", $value) }
+                                               0 .. 16;
+    my ($sign, $digits, $n) = $shortest =~ /^(-?)(\d(?:\.\d+)?)e(.*)\z/;
+
+    $digits =~ tr/.//d;
+    $digits =~ s/0+\z//;
+    $n++;
+
+    my $k = length $digits;
+
+    return '0' if $k == 0;
+    return $sign . $digits . '0' x ($n - $k) if $k <= $n && $n <= 21;
+    return $sign . substr($digits, 0, $n) . '.' . substr($digits, $n)
+        if $n > 0 && $n <= 21;
+    return "${sign}0." . '0' x -$n . $digits if $n > -6 && $n <= 0;
+
+    $digits =~ s/^(.)(.+)/$1.$2/;
+
+    return sprintf('%s%se%+d', $sign, $digits, $n - 1);
 }
 
 
@@ -86,6 +134,7 @@ sub parse_string {
         or die 'string';
 
     my $string = $1;
+    die 'NUL' if $string =~ /(?<!\\)(?:\\\\)*\\u0000/;
     $string =~ s/\\(?:u(....)|(.))/defined $1 ? chr(hex $1) : $UNESCAPE{$2}/ge;
 
     return $string;

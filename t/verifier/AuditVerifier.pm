@@ -202,7 +202,7 @@ sub chain {
         || !is_time($r->{time})
         || !exists $r->{action_id}
         || (defined $r->{action_id}
-            && (ref $r->{action_id} || length $r->{action_id} != 32)))
+            && (ref $r->{action_id} || $r->{action_id} !~ /^$HEX32\z/)))
     {
         $self->tampered($where, 'members are missing');
         $type = '' if ref $type || !defined $type;
@@ -239,6 +239,7 @@ sub chain {
     @{$w}{qw(seq prev where last)} = ($seq, $r->{hash}, $where, $type);
     $w->{hashes}{$seq} = $r->{hash};
     $w->{closed} = 1 if $type eq 'close';
+    $w->{kid} = is_text($r->{key}) ? $r->{key} : '' if $type eq 'open';
     push @{ $w->{leaves} }, sha256("\x00" . pack('H*', $r->{hash}));
 
     if ($note) {
@@ -284,7 +285,7 @@ sub root {
 sub checkpoint {
     my ($self, $where, $w, $r) = @_;
 
-    my $note = $self->note($r->{checkpoint});
+    my $note = $self->note($r->{checkpoint}, $w->{kid});
 
     my $why = !$note ? 'no checkpoint, or not signed'
         : join(' ', sort keys %$r)
@@ -293,7 +294,7 @@ sub checkpoint {
         : defined $r->{action_id} || $note->{writer} ne $w->{id}
           || $note->{size} != ${ $r->{seq} } - 1 || $note->{time} ne $r->{time}
         ? 'made for another record'
-        : $w->{seq} == $note->{size} && $note->{head} ne $w->{prev}
+        : $note->{head} ne $r->{prev}
         ? 'another head'
         : !$w->{partial} && $note->{root} ne root(@{ $w->{leaves} })
         ? 'another root' : undef;
@@ -306,7 +307,7 @@ sub checkpoint {
 
 
 sub note {
-    my ($self, $text) = @_;
+    my ($self, $text, $kid) = @_;
 
     return undef if !defined $text || ref $text;
 
@@ -331,7 +332,7 @@ sub note {
     my ($id, $raw) = unpack('a4 a64', decode_base64($sig));
 
     my ($key) = grep {
-        substr(sha256("approval-audit/$writer\n\x01$_->{raw}"), 0, 4) eq $id
+        (!defined $kid || $_->{kid} eq $kid) && substr(sha256("approval-audit/$writer\n\x01$_->{raw}"), 0, 4) eq $id
             && $self->signed($_, $body, $raw)
     } @{ $self->{keys} };
 
@@ -435,7 +436,7 @@ sub ends {
 }
 
 
-# actions: 11 to 13
+# actions: 11 to 15
 
 sub jws {
     my ($self, $typ, $token) = @_;
@@ -464,18 +465,40 @@ sub action {
     my $id = $r->{action_id};
     my $a = $self->{actions}{$id} //= { id => $id };
 
+    $self->tampered($where, "$id executed without an outcome")
+        if $type eq 'executed'
+        && !(ref $r->{outcome} eq 'HASH'
+             && ref $r->{outcome}{status} eq 'SCALAR'
+             && ${ $r->{outcome}{status} } =~ /^-?\d+\z/);
+
     if ($type eq 'requested') {
         $self->tampered($where, "$id requested twice") if $a->{requested};
-        $a->{requested} //= $r;
+
+        if (!$a->{requested}) {
+            $a->{requested} = $r;
+            $a->{require} = required($r->{require});
+            $self->tampered($where, "$id: the request is not whole")
+                unless $a->{require} && whole($r);
+        }
 
     } elsif ($type eq 'voted') {
         push @{ $a->{votes} }, [ $where, $r,
                                  $self->jws('approval-vote+jwt', $r->{vote}) ];
 
-    } elsif (($type eq 'approved' || $type eq 'executed')
-             && exists $r->{grant})
-    {
-        push @{ $a->{"granted_$type"} }, [ $where, $r ];
+    } elsif ($type eq 'approved' && exists $r->{grant}) {
+        push @{ $a->{granted} }, [ $where, $r ];
+        $a->{running}{ facts($r) }++;
+
+    } elsif ($type =~ /^(?:executed|failed)\z/ && exists $r->{grant}) {
+        if ($a->{running}{ facts($r) }) {
+            $a->{running}{ facts($r) }--;
+
+        } elsif ($type eq 'executed') {
+            $self->found($self->writer($r->{writer})->{partial} ? 2 : 1,
+                         $where, "$id: a grant without a decision");
+        }
+
+        $a->{used} = $where;
 
     } elsif ($type eq 'approved' || $type eq 'executed') {
         $self->tampered($where, "$id $type twice") if $a->{$type};
@@ -483,7 +506,66 @@ sub action {
 
     } elsif ($type =~ /^(?:denied|expired|cancelled)\z/) {
         $a->{over} = 1;
+        push @{ $a->{denied} }, [ $where, $r ]
+            if $type eq 'denied' && exists $r->{receipt};
     }
+}
+
+
+# what "approved" and "executed" both say, and who
+
+sub facts {
+    my ($r) = @_;
+
+    return join("\n", map { exists $r->{$_} ? canonical($r->{$_}) : '' }
+                      qw(writer policy policy_digest rule action requester
+                         remote_addr method digest approvers grant use));
+}
+
+
+sub is_text { return defined $_[0] && !ref $_[0] }
+
+
+sub is_count {
+    my ($n) = @_;
+
+    return ref $n eq 'SCALAR' && $$n =~ /^[1-9]\d*\z/
+        && (length $$n < 10 || (length $$n == 10 && $$n le '2147483647'));
+}
+
+
+# a request has all that the rest is judged by
+
+sub whole {
+    my ($r) = @_;
+
+    my $remember = $r->{remember};
+
+    return !grep({ !is_text($r->{$_}) }
+                 qw(requester person policy rule action digest))
+        && (!exists $r->{on_behalf_person} || is_text($r->{on_behalf_person}))
+        && (!exists $r->{remember}
+            || (ref $remember eq 'HASH' && exists $remember->{uses}
+                && (!defined $remember->{uses}
+                    || (ref $remember->{uses} eq 'SCALAR'
+                        && ${ $remember->{uses} } =~ /^[1-9]\d*\z/))));
+}
+
+
+# [[count, groups...], ...], or undef
+
+sub required {
+    my ($lines) = @_;
+
+    return undef unless ref $lines eq 'ARRAY' && @$lines && @$lines <= 16;
+
+    for my $line (@$lines) {
+        return undef unless ref $line eq 'HASH' && is_count($line->{count})
+            && ref $line->{groups} eq 'ARRAY' && @{ $line->{groups} }
+            && !grep { !is_text($_) } @{ $line->{groups} };
+    }
+
+    return [ map { [ ${ $_->{count} }, @{ $_->{groups} } ] } @$lines ];
 }
 
 
@@ -495,21 +577,15 @@ sub judge {
 
     $self->vote($a, @$_) for @{ $a->{votes} // [] };
 
-    $self->found($request ? 1 : $level, $a->{executed}[0],
-                 "$a->{id} executed without a decision")
-        if $a->{executed} && !$a->{approved};
-
+    $self->executed($a) if $a->{executed};
     $self->granted($a, $level);
+    $self->denied($a, $level, @$_) for @{ $a->{denied} // [] };
 
     my ($where, $r) = @{ $a->{approved} // return };
 
     my $d = $self->jws('approval-decision+jwt', $r->{decision});
 
-    if (!text($d, 'jti', $a->{id}) || !text($d, 'sta', 'approved')
-        || !same($d, 'dig', $r, 'digest')
-        || exists $d->{grt} || exists $d->{use}
-        || ref $d->{by} ne 'ARRAY' || !@{ $d->{by} } || !names($d, $r))
-    {
+    if (!decides($a, $d, $r) || exists $d->{grt} || exists $d->{use}) {
         $self->tampered($where, "the decision on $a->{id}");
         $d = undef;
     }
@@ -520,40 +596,163 @@ sub judge {
     }
 
     $self->tampered($where, "$a->{id} is over") if $a->{over};
-    $self->tampered($a->{executed}[0], "$a->{id} executed before")
-        if $a->{executed} && $a->{executed}[2] < $a->{approved}[2]
-           && $a->{executed}[1]{writer} eq $r->{writer};
 
-    return if !$d || "@{ $d->{by} }" eq 'unsigned';
+    return if !$d || (@{ $d->{by} } == 1 && is_text($d->{by}[0])
+                      && $d->{by}[0] eq 'unsigned');
 
     $self->tampered($where, "$a->{id}: the decision on another request")
-        if !same($d, 'dig', $request, 'digest')
-           || grep { ($d->{ $_->[0] } // '') ne ($request->{ $_->[1] } // '') }
-              [qw(sub requester)], [qw(pol policy)], [qw(rul rule)],
-              [qw(act action)];
+        unless about($d, $request);
 
-    my (%persons, $glass);
+    my @votes = $self->voters($a, $level, $where, $d->{by}, 'approve')
+        or return;
 
-    for my $name (@{ $d->{by} }) {
-        my ($vote) = sort { is_true($b->{bg}) <=> is_true($a->{bg}) }
-                     grep { ($_->{idn} // '') eq $name
-                            && $_->{act} eq 'approve' }
-                     map { $_->[2] } @{ $a->{votes} // [] };
+    my $glass = grep { is_true($_->{bg}) } @votes;
 
-        if (!$vote) {
-            $self->found($level, $where, "$a->{id}: $name did not vote");
+    $self->tampered($where, "$a->{id}: short quorum")
+        unless enough($a->{require}, @votes)
+            || ($glass && is_text($request->{break_glass}));
+}
+
+
+sub executed {
+    my ($self, $a) = @_;
+
+    my ($where, $r, $n) = @{ $a->{executed} };
+    my $approved = $a->{approved};
+
+    if (!$approved) {
+        my $partial = $self->writer($r->{writer})->{partial}
+            || (!$a->{requested} && $self->{partial});
+
+        $self->found($partial ? 2 : 1, $where,
+                     "$a->{id} executed without a decision");
+        return;
+    }
+
+    $self->tampered($where, "$a->{id} executed by another, before, or as "
+                            . 'another request')
+        if $n < $approved->[2] || facts($r) ne facts($approved->[1]);
+}
+
+
+# an approval: what is on record is what was signed
+
+sub decides {
+    my ($a, $d, $r) = @_;
+
+    return text($d, 'jti', $a->{id}) && text($d, 'sta', 'approved')
+        && is_text($d->{dig})
+        && !grep({ !same($d, $_->[0], $r, $_->[1]) }
+                 [qw(dig digest)], [qw(pol policy)], [qw(rul rule)],
+                 [qw(act action)])
+        && names($d, $r) && @{ $d->{by} };
+}
+
+
+sub about {
+    my ($d, $request) = @_;
+
+    return !grep { !same($d, $_->[0], $request, $_->[1]) }
+           [qw(dig digest)], [qw(sub requester)], [qw(pol policy)],
+           [qw(rul rule)], [qw(act action)];
+}
+
+
+# the votes of those whom a decision names; none where one is missing
+
+sub voters {
+    my ($self, $a, $level, $where, $by, $act) = @_;
+
+    my @voters;
+
+    for my $name (@$by) {
+        my @votes = grep { is_text($name) && text($_, 'idn', $name)
+                           && $_->{act} eq $act }
+                    map { $_->[2] } @{ $a->{votes} // [] };
+
+        if (!@votes) {
+            $self->found($level, $where, "$a->{id}: one did not vote");
             return;
         }
 
-        $persons{ $vote->{sub} } = 1;
-        $glass ||= is_true($vote->{bg}) && defined $request->{break_glass};
+        push @voters, @votes;
     }
 
-    my $need = 0;
-    $need += ${ $_->{count} } for @{ $request->{require} };
+    return @voters;
+}
 
-    $self->tampered($where, "$a->{id}: short quorum")
-        if (keys %persons < $need || !$need) && !$glass;
+
+# each person fills one place of a line that one of its groups may fill
+
+sub enough {
+    my ($lines, @votes) = @_;
+
+    return 0 unless $lines;
+
+    my %groups;
+
+    for my $vote (@votes) {
+        $groups{ $vote->{sub} }{$_} = 1 for split(/ /, $vote->{grp} // '');
+    }
+
+    my @places;
+
+    for my $line (@$lines) {
+        my ($count, @names) = @$line;
+
+        return 0 if $count > keys %groups;
+        push @places, [ @names ] for 1 .. $count;
+    }
+
+    my %place_of;
+
+    for my $i (0 .. $#places) {
+        return 0 unless fill($i, \@places, \%groups, \%place_of, {});
+    }
+
+    return 1;
+}
+
+
+sub fill {
+    my ($i, $places, $groups, $place_of, $seen) = @_;
+
+    for my $person (sort keys %$groups) {
+        next if $seen->{$person}
+            || !grep { $groups->{$person}{$_} } @{ $places->[$i] };
+
+        $seen->{$person} = 1;
+
+        if (!defined $place_of->{$person}
+            || fill($place_of->{$person}, $places, $groups, $place_of, $seen))
+        {
+            $place_of->{$person} = $i;
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+sub denied {
+    my ($self, $a, $level, $where, $r) = @_;
+
+    my $d = $self->jws('approval-decision+jwt', $r->{receipt});
+
+    if (!text($d, 'jti', $a->{id}) || !text($d, 'sta', 'denied')
+        || ref $d->{by} ne 'ARRAY' || !@{ $d->{by} }
+        || ref $r->{by} ne 'ARRAY'
+        || canonical($d->{by}) ne canonical($r->{by}))
+    {
+        $self->tampered($where, "the denial of $a->{id}");
+        return;
+    }
+
+    $self->tampered($where, "the denial of another request than $a->{id}")
+        if $a->{requested} && !about($d, $a->{requested});
+
+    $self->voters($a, $level, $where, $d->{by}, 'deny');
 }
 
 
@@ -581,7 +780,8 @@ sub names {
     my ($claims, $record) = @_;
 
     return ref $claims->{by} eq 'ARRAY'
-        && ($record->{approvers} // '') eq join(', ', @{ $claims->{by} });
+        && !grep({ !is_text($_) } @{ $claims->{by} })
+        && text($record, 'approvers', join(', ', @{ $claims->{by} }));
 }
 
 
@@ -591,17 +791,16 @@ sub is_true { return ref $_[0] eq 'REF' && ${ ${ $_[0] } } ? 1 : 0 }
 sub granted {
     my ($self, $a, $level) = @_;
 
-    my @approved = @{ $a->{granted_approved} // [] };
-    my @executed = @{ $a->{granted_executed} // [] };
-
-    my $most = ($a->{requested} // {})->{remember};
+    my @approved = @{ $a->{granted} // [] };
+    my $where = @approved ? $approved[0][0] : $a->{used} // return;
+    my $request = $a->{requested};
+    my $most = $request && ref $request->{remember} eq 'HASH'
+               && ref $request->{remember}{uses} eq 'SCALAR'
+               ? ${ $request->{remember}{uses} } : 0;
     my %uses;
 
-    $self->tampered((@approved, @executed)[0][0], "$a->{id} is no grant")
-        if (@approved || @executed) && $a->{requested} && ref $most ne 'HASH';
-
-    $most = ref $most eq 'HASH' && ref $most->{uses} eq 'SCALAR'
-            ? ${ $most->{uses} } : 0;
+    $self->tampered($where, "$a->{id} is no grant")
+        if $request && ref $request->{remember} ne 'HASH';
 
     for my $use (@approved) {
         my ($where, $r) = @$use;
@@ -609,17 +808,14 @@ sub granted {
         my $n = ref $d->{use} eq 'SCALAR' ? ${ $d->{use} } : 0;
 
         $self->tampered($where, "the decision under the grant of $a->{id}")
-            if !text($d, 'jti', $a->{id}) || !text($d, 'sta', 'approved')
-            || !same($d, 'dig', $r, 'digest') || !same($d, 'grt', $r, 'grant')
-            || !names($d, $r)
-            || $n < 1 || $uses{$n}++ || ($most && $n > $most);
+            if !decides($a, $d, $r) || !same($d, 'grt', $r, 'grant')
+            || $n !~ /^[1-9]\d*\z/ || canonical($d->{use})
+                                        ne canonical($r->{use})
+            || $uses{$n}++ || ($most && $n > $most);
     }
 
-    $self->tampered($executed[-1][0], "$a->{id}: a grant without a decision")
-        if @executed > @approved;
-    $self->found($level, (@approved, @executed)[0][0],
-                 "$a->{id}: a grant, and no approval")
-        if (@approved || @executed) && !$a->{approved};
+    $self->found($level, $where, "$a->{id}: a grant, and no approval")
+        if !$a->{approved};
 }
 
 
@@ -635,7 +831,7 @@ sub vote {
                 [qw(how how)], [qw(grp groups)], [qw(cmt comment)],
                 [qw(dig digest)])
         || is_true($claims->{bg}) != is_true($r->{break_glass})
-        || grep({ !defined $claims->{$_} } qw(sub idn dig)))
+        || grep({ !is_text($claims->{$_}) } qw(sub idn dig)))
     {
         $self->tampered($where, "the vote on $a->{id}");
         %$claims = ();
@@ -645,13 +841,14 @@ sub vote {
     return unless $request;
 
     $self->tampered($where, "the vote on another request than $a->{id}")
-        if $claims->{dig} ne ($request->{digest} // '');
+        unless text($request, 'digest', $claims->{dig});
 
     return if $claims->{act} eq 'comment';
 
-    for my $name (grep { defined } @{$request}{qw(person on_behalf_person)}) {
+    for my $name (qw(person on_behalf_person)) {
         $self->tampered($where, "$a->{id}: the requester votes")
-            if $claims->{sub} eq $name;
+            if is_text($request->{$name})
+            && $claims->{sub} eq $request->{$name};
     }
 }
 

@@ -1,0 +1,159 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Grants: requests that passed under an approval which was remembered.  They
+ * may come long after its action: then that is forgotten, and less can be
+ * said.
+ */
+
+
+#include "core/verify_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+/* Its end may never be on record: then it makes room. */
+
+void
+approval_verify_grant(approval_verify_t *v, approval_act_t *a,
+    const approval_place_t *place, json_t *event)
+{
+    a->granted = 1;
+    a->granted_at = *place;
+
+    if (a->running == NULL) {
+        a->running = calloc(APPROVAL_VERIFY_USES, sizeof(approval_hashed_t));
+
+        if (a->running == NULL) {
+            v->failed = 1;
+            return;
+        }
+    }
+
+    if (a->nrunning == APPROVAL_VERIFY_USES) {
+        a->outran = 1;
+        a->nrunning--;
+        memmove(a->running, a->running + 1,
+                a->nrunning * sizeof(approval_hashed_t));
+    }
+
+    (void) approval_verify_facts(v, event, &a->running[a->nrunning++]);
+}
+
+
+const char *
+approval_verify_grant_use(approval_act_t *a, json_t *event, json_t *claims)
+{
+    json_t    *number;
+    uint64_t   use, bit;
+
+    number = json_object_get(claims, "use");
+
+    if (!approval_verify_same(claims, "grt", event, "grant")
+        || !json_is_integer(number) || json_integer_value(number) < 1
+        || !json_equal(number, json_object_get(event, "use")))
+    {
+        return "it is not for this use of the grant";
+    }
+
+    use = (uint64_t) json_integer_value(number);
+
+    if (use > a->last) {
+        a->last = use;
+    }
+
+    if (use > 64) {
+        return NULL;
+    }
+
+    bit = (uint64_t) 1 << (use - 1);
+
+    if (a->uses & bit) {
+        return "it is for a use of the grant that another request had";
+    }
+
+    a->uses |= bit;
+
+    return NULL;
+}
+
+
+/* One worker does both, so that the approval stands before what it was for. */
+
+void
+approval_verify_grant_used(approval_verify_t *v, approval_act_t *a,
+    const approval_place_t *place, json_t *event)
+{
+    approval_writer_t  *w;
+
+    a->granted = 1;
+    a->granted_at = *place;
+
+    w = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+
+    if (approval_verify_grant_over(v, a, event) || a->outran) {
+        return;
+    }
+
+    approval_verify_found(v, w->partial ? APPROVAL_FOUND_INCOMPLETE
+                                        : APPROVAL_FOUND_TAMPERED,
+                          place, "a request under the grant of action %s is "
+                          "executed without a decision on it", a->id);
+}
+
+
+int
+approval_verify_grant_over(approval_verify_t *v, approval_act_t *a,
+    json_t *event)
+{
+    size_t             i;
+    approval_hashed_t  facts;
+
+    if (approval_verify_facts(v, event, &facts) != APPROVAL_OK) {
+        return 0;
+    }
+
+    for (i = 0; i < a->nrunning; i++) {
+        if (approval_hashed_eq(&a->running[i], &facts)) {
+            a->nrunning--;
+            memmove(a->running + i, a->running + i + 1,
+                    (a->nrunning - i) * sizeof(approval_hashed_t));
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a)
+{
+    if (!a->granted) {
+        return;
+    }
+
+    if (a->requested && !a->remember) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
+                              "a grant of action %s is used, whose approval "
+                              "was for one request", a->id);
+    }
+
+    if (a->requested && a->most && a->last > a->most) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
+                              "the grant of action %s is used more often than "
+                              "it allows", a->id);
+    }
+
+    if (!a->approved && !v->dropped) {
+        approval_verify_found(v, (v->partial || v->forgot)
+                                 ? APPROVAL_FOUND_INCOMPLETE
+                                 : APPROVAL_FOUND_TAMPERED,
+                              &a->granted_at,
+                              "a grant of action %s is used, and the action "
+                              "was not approved", a->id);
+    }
+}

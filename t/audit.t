@@ -453,6 +453,54 @@ EOF
 };
 
 
+# the most memory that approval-audit takes; what stands in the pipe, it has
+# not read yet
+
+sub takes {
+    my ($command, $text, @arg) = @_;
+
+    my $pid = open(my $to, '|-', "exec $tool $command - @arg >/dev/null")
+              or die $!;
+
+    $to->autoflush;
+    print $to $text;
+
+    my ($peak) = slurp("/proc/$pid/status") =~ /^VmHWM:\s+(\d+) kB/m;
+
+    close($to);
+
+    return ($? >> 8, $peak);
+}
+
+
+subtest 'memory' => sub {
+    plan(skip_all => 'another allocator')
+        if $ENV{APPROVAL_SANITIZE} || $ENV{APPROVAL_VALGRIND};
+
+    my $dir = tempdir();
+    my $keys = make_keys($dir);
+    my @core = map { "src/core/$_.c" }
+               qw(checkpoint merkle record json json_write json_spell jws keys
+                  signer str readable random digest escape fold);
+
+    system("cc -std=c11 -D_GNU_SOURCE -O1 -Isrc -o $dir/log "
+           . "t/bench/audit_log.c @core -ljansson -lcrypto") == 0 or die 'cc';
+
+    my @args = ('--key', $keys->{public}, '-q');
+    my %peak;
+
+    for my $life (100_000, 7) {
+        my $log = `$dir/log $keys->{signing} 20000 $life`;
+
+        (my $rc, $peak{$life}) = takes('verify', $log, @args);
+        is($rc, 0, 'it holds');
+    }
+
+    cmp_ok($peak{7} - $peak{100_000}, '<', 4_000,
+           '2,000 workers that have ended take no more than 2 KB each');
+};
+
+
 # a disk that stores nothing while the file "slow" is there, and that fails
 # while "broken" is
 

@@ -64,6 +64,8 @@ approval_verify_destroy(approval_verify_t *v)
         for (w = v->writers[i]; w; w = next) {
             next = w->next;
             free(w->expects);
+            free(w->live);
+            free(w->rest);
             free(w);
         }
     }

@@ -16,6 +16,10 @@ static approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
     const char *id);
 static int approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
     const approval_place_t *place, json_t *event, const char *type);
+static int approval_verify_begin(approval_verify_t *v, approval_writer_t *w);
+static void approval_verify_over(approval_verify_t *v, approval_writer_t *w);
+static const approval_point_t *approval_verify_point(
+    const approval_writer_t *w, uint64_t seq);
 static void approval_verify_opened(approval_writer_t *w, json_t *key);
 static void approval_verify_reached(approval_verify_t *v,
     approval_writer_t *w, const approval_place_t *place);
@@ -80,7 +84,6 @@ approval_verify_writer_get(approval_verify_t *v, const char *id)
     }
 
     memcpy(w->id, id, APPROVAL_WRITER_LEN);
-    approval_merkle_init(&w->tree);
 
     i = approval_verify_bucket(id);
     w->next = v->writers[i];
@@ -148,11 +151,14 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
 {
     int                 rc;
     uint64_t            seq;
+    approval_point_t   *point;
     approval_writer_t  *w;
 
     w = approval_verify_writer_get(v,
                        json_string_value(json_object_get(event, "writer")));
-    if (w == NULL) {
+    if (w == NULL
+        || (w->seq == 0 && approval_verify_begin(v, w) != APPROVAL_OK))
+    {
         return APPROVAL_ERROR;
     }
 
@@ -180,13 +186,17 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     memcpy(w->hash, hash, APPROVAL_SHA256_LEN);
     w->place = *place;
 
-    w->recent[seq % APPROVAL_VERIFY_RECENT].seq = seq;
-    memcpy(w->recent[seq % APPROVAL_VERIFY_RECENT].hash, hash,
-           APPROVAL_SHA256_LEN);
+    if (w->live) {
+        point = &w->live->recent[seq % APPROVAL_VERIFY_RECENT];
+        point->seq = seq;
+        memcpy(point->hash, hash, APPROVAL_SHA256_LEN);
 
-    if (!w->partial && approval_merkle_add(&w->tree, hash) != APPROVAL_OK) {
-        v->failed = 1;
-        return APPROVAL_ERROR;
+        if (!w->partial
+            && approval_merkle_add(&w->live->tree, hash) != APPROVAL_OK)
+        {
+            v->failed = 1;
+            return APPROVAL_ERROR;
+        }
     }
 
     w->ended = strcmp(type, "checkpoint") == 0;
@@ -200,6 +210,10 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
 
     if (w->passed < w->nexpects) {
         approval_verify_reached(v, w, place);
+    }
+
+    if (w->live && w->closed && w->ended && rc == APPROVAL_OK) {
+        approval_verify_over(v, w);
     }
 
     /* after the citing record's own chain, which it may be about */
@@ -222,6 +236,57 @@ approval_verify_opened(approval_writer_t *w, json_t *key)
     if (json_string_length(key) == APPROVAL_VERIFY_KID) {
         memcpy(w->kid, json_string_value(key), APPROVAL_VERIFY_KID);
     }
+}
+
+
+static int
+approval_verify_begin(approval_verify_t *v, approval_writer_t *w)
+{
+    w->live = calloc(1, sizeof(approval_live_t));
+
+    if (w->live == NULL) {
+        v->failed = 1;
+        return APPROVAL_ERROR;
+    }
+
+    approval_merkle_init(&w->live->tree);
+
+    return APPROVAL_OK;
+}
+
+
+/*
+ * A log of years has many that ended: others know their last records, and few
+ * before.
+ */
+
+static void
+approval_verify_over(approval_verify_t *v, approval_writer_t *w)
+{
+    size_t            i, n;
+    approval_live_t  *live;
+
+    live = w->live;
+
+    w->rest = calloc(2 * APPROVAL_VERIFY_REST, sizeof(approval_point_t));
+
+    if (w->rest == NULL) {
+        v->failed = 1;
+        return;
+    }
+
+    for (i = 0; i < APPROVAL_VERIFY_REST; i++) {
+        w->rest[i] = live->recent[(w->seq - i) % APPROVAL_VERIFY_RECENT];
+
+        if (i < live->npoints) {
+            n = live->npoints - 1 - i;
+            w->rest[APPROVAL_VERIFY_REST + i]
+                = live->points[n % APPROVAL_VERIFY_POINTS];
+        }
+    }
+
+    free(w->live);
+    w->live = NULL;
 }
 
 
@@ -348,7 +413,7 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
     const char             *err;
     unsigned char           root[APPROVAL_SHA256_LEN];
     approval_str_t          note;
-    approval_point_t       *point;
+    approval_live_t        *live;
     approval_checkpoint_t  *cp;
 
     cp = &v->checkpoint;
@@ -380,10 +445,10 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
         if (!approval_checkpoint_stands(cp, event)) {
             err = "the checkpoint stands in a record that it was not made for";
 
-        } else if (w->partial) {
+        } else if (w->partial || w->live == NULL) {
             rc = APPROVAL_OK;
 
-        } else if (approval_merkle_root(&w->tree, root) != APPROVAL_OK) {
+        } else if (approval_merkle_root(&w->live->tree, root) != APPROVAL_OK) {
             v->failed = 1;
             return APPROVAL_ERROR;
 
@@ -400,8 +465,12 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
         return APPROVAL_DECLINED;
     }
 
-    point = &w->points[w->npoints++ % APPROVAL_VERIFY_POINTS];
-    *point = w->recent[w->seq % APPROVAL_VERIFY_RECENT];
+    live = w->live;
+
+    if (live) {
+        live->points[live->npoints++ % APPROVAL_VERIFY_POINTS]
+            = live->recent[w->seq % APPROVAL_VERIFY_RECENT];
+    }
 
     return APPROVAL_OK;
 }
@@ -412,10 +481,10 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
 static int
 approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
 {
-    size_t                 i, k;
-    approval_head_t       *peer;
-    approval_point_t      *p;
-    approval_writer_t     *w;
+    size_t                   i;
+    approval_head_t         *peer;
+    approval_writer_t       *w;
+    const approval_point_t  *p;
 
     for (i = 0; i < v->checkpoint.npeers; i++) {
         peer = &v->checkpoint.peers[i];
@@ -432,13 +501,9 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
             continue;
         }
 
-        p = &w->recent[peer->seq % APPROVAL_VERIFY_RECENT];
+        p = approval_verify_point(w, peer->seq);
 
-        for (k = 0; p->seq != peer->seq && k < APPROVAL_VERIFY_POINTS; k++) {
-            p = &w->points[k];
-        }
-
-        if (p->seq != peer->seq) {
+        if (p == NULL) {
             continue;
         }
 
@@ -456,6 +521,37 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
     }
 
     return APPROVAL_OK;
+}
+
+
+static const approval_point_t *
+approval_verify_point(const approval_writer_t *w, uint64_t seq)
+{
+    size_t                   i, n;
+    const approval_point_t  *p;
+
+    if (w->live == NULL) {
+        p = w->rest;
+        n = 2 * APPROVAL_VERIFY_REST;
+
+    } else {
+        p = &w->live->recent[seq % APPROVAL_VERIFY_RECENT];
+
+        if (p->seq == seq) {
+            return p;
+        }
+
+        p = w->live->points;
+        n = APPROVAL_VERIFY_POINTS;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (p[i].seq == seq) {
+            return &p[i];
+        }
+    }
+
+    return NULL;
 }
 
 

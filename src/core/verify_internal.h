@@ -16,6 +16,7 @@
 
 #define APPROVAL_VERIFY_RECENT    64      /* records, and as many ...     */
 #define APPROVAL_VERIFY_POINTS    64      /* ... checkpoints, of a writer */
+#define APPROVAL_VERIFY_REST      4       /* of each, of one that ended   */
 #define APPROVAL_VERIFY_BUCKETS   4096
 #define APPROVAL_VERIFY_ENDED     8192    /* actions that are over        */
 #define APPROVAL_VERIFY_OPEN      65536   /* ... that are not             */
@@ -40,6 +41,16 @@ typedef struct {
 } approval_expect_t;
 
 
+/* What a chain needs that goes on. */
+
+typedef struct {
+    approval_merkle_t            tree;
+    approval_point_t             recent[APPROVAL_VERIFY_RECENT];
+    approval_point_t             points[APPROVAL_VERIFY_POINTS];
+    size_t                       npoints;
+} approval_live_t;
+
+
 typedef struct approval_writer_s  approval_writer_t;
 
 struct approval_writer_s {
@@ -50,12 +61,9 @@ struct approval_writer_s {
     int64_t                      time;    /* ms, of the last one   */
     unsigned char                hash[APPROVAL_SHA256_LEN];
     approval_place_t             place;   /* of the last record    */
-    approval_merkle_t            tree;
-
     uint64_t                     anchored;
-    approval_point_t             recent[APPROVAL_VERIFY_RECENT];
-    approval_point_t             points[APPROVAL_VERIFY_POINTS];
-    size_t                       npoints;
+    approval_live_t             *live;    /* NULL: not begun, or over */
+    approval_point_t            *rest;    /* when it is over       */
 
     approval_expect_t           *expects; /* by seq                */
     size_t                       nexpects;

@@ -5,17 +5,18 @@
  * Writes a log of N records of four writers, as a gateway would, for
  * measuring approval-audit:
  *
- *     audit_log KEY.pem N > audit.jsonl
+ *     audit_log KEY.pem N [LIFE] > audit.jsonl
  *
  * Six records make an action: requested, notified, viewed, voted, approved,
  * executed; each vote and each decision is signed, and each hundred records of
- * a writer are.
+ * a writer are.  After LIFE records a writer ends, and another one begins.
  */
 
 
 #include "core/checkpoint.h"
 #include "core/jws.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,9 @@ record(const char *type, const char *id)
 }
 
 
+static json_t *facts(void);
+
+
 static void
 action(writer_t *w, unsigned long n)
 {
@@ -160,21 +164,56 @@ action(writer_t *w, unsigned long n)
     put(w, r);
 
     r = record("approved", id);
-    must(json_object_update_new(r, json_pack(
-        "{s:s, s:s, s:o}", "approvers", "alice", "digest", digest,
-        "decision",
+    must(json_object_update_new(r, facts()) == 0
+         && json_object_set_new(r, "decision",
         jws("approval-decision+jwt", json_pack(
             "{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:I}", "jti", id,
             APPROVAL_ID_LEN, "dig", digest, "sta", "approved", "sub",
             "agent-7", "pol", "database", "rul", "drop", "act", "db.drop",
-            "by", "alice", "iat", (json_int_t) 1700000000)))) == 0);
+            "by", "alice", "iat", (json_int_t) 1700000000))) == 0);
     put(w, r);
 
     r = record("executed", id);
-    must(json_object_update_new(r, json_pack(
-        "{s:s, s:{s:i, s:i, s:i}}", "requester", "agent-7", "outcome",
-        "status", 200, "bytes", 512, "ms", 12)) == 0);
+    must(json_object_update_new(r, facts()) == 0
+         && json_object_set_new(r, "outcome", json_pack(
+                "{s:i, s:i, s:i}", "status", 200, "bytes", 512, "ms", 12))
+            == 0);
     put(w, r);
+}
+
+
+static json_t *
+facts(void)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
+                     "policy", "database", "rule", "drop", "action", "db.drop",
+                     "requester", "agent-7", "method", "DELETE", "digest",
+                     digest, "approvers", "alice");
+}
+
+
+static void
+begin(writer_t *w)
+{
+    approval_str_t  kid;
+
+    kid = approval_signer_kid(key);
+
+    must(approval_chain_init(&w->chain) == APPROVAL_OK);
+    approval_merkle_init(&w->tree);
+    w->covered = 0;
+
+    put(w, json_pack("{s:s, s:s, s:n, s:s%}", "type", "open", "time", now,
+                     "action_id", "key", kid.data, kid.len));
+}
+
+
+static void
+end(writer_t *w)
+{
+    put(w, json_pack("{s:s, s:s, s:n}", "type", "close", "time", now,
+                     "action_id"));
+    checkpoint(w);
 }
 
 
@@ -186,10 +225,10 @@ main(int argc, char **argv)
     size_t          i, len;
     writer_t       *w;
     const char     *err;
-    unsigned long   n, count;
+    unsigned long   n, count, life;
     approval_str_t  text;
 
-    must(argc == 3);
+    must(argc == 3 || argc == 4);
 
     file = fopen(argv[1], "rb");
     must(file != NULL);
@@ -202,13 +241,12 @@ main(int argc, char **argv)
     must(key != NULL);
 
     count = strtoul(argv[2], NULL, 10);
+    life = argc == 4 ? strtoul(argv[3], NULL, 10) : ULONG_MAX;
 
     approval_time_format(now, 1700000000000);
 
     for (i = 0; i < WRITERS; i++) {
-        must(approval_chain_init(&writers[i].chain) == APPROVAL_OK);
-        put(&writers[i], json_pack("{s:s, s:s, s:n}", "type", "open", "time",
-                                   now, "action_id"));
+        begin(&writers[i]);
     }
 
     for (n = WRITERS; n < count; n += 6) {
@@ -221,12 +259,16 @@ main(int argc, char **argv)
             checkpoint(w);
             n++;
         }
+
+        if (w->chain.seq > life) {
+            end(w);
+            begin(w);
+            n += 3;
+        }
     }
 
     for (i = 0; i < WRITERS; i++) {
-        put(&writers[i], json_pack("{s:s, s:s, s:n}", "type", "close", "time",
-                                   now, "action_id"));
-        checkpoint(&writers[i]);
+        end(&writers[i]);
     }
 
     approval_signer_destroy(key);

@@ -69,6 +69,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
     approval_channel silent { url @{[ $broken->url ]}/silent; retries 1;
                               timeout 3s; backoff 50ms 100ms; }
 
+    approval_channel stuck { url @{[ $broken->url ]}/stuck; timeout 2s; }
+
     approval_channel lasting { url @{[ $broken->url ]}/lasting;
                                backoff 20ms 200ms; }
 
@@ -103,6 +105,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
                       notify lasting; escalate 50s later; }
         rule hole   { match \$uri ^/hole; action h; require admins;
                       timeout 60s; notify silent; }
+        rule stuck  { match \$uri ^/stuck; action s; require admins;
+                      notify stuck; }
         rule later  { match \$uri /later; action l; require admins;
                       escalate 1s later; }
         rule lost   { match \$uri /lost; action l; require admins;
@@ -127,6 +131,7 @@ escalated();
 later();
 unreached();
 silent();
+stuck();
 retries();
 outlives();
 outage();
@@ -571,6 +576,38 @@ sub retries {
         $client->read;
         ok($web->wait_count(3), 'and then the outcome');
         $web->clear;
+    }
+}
+
+
+# more messages to one that is down, or silent, than workers send at a time
+
+sub stuck {
+    for my $case ([ down => { status => 503 } ], [ silent => { hang => 1 } ]) {
+        my ($what, $answer) = @$case;
+
+        $broken->script($answer);
+
+        my @held = map { $gw->send(POST => "/stuck/$what/$_") } 1 .. 300;
+
+        ok(wait_for(sub { $gw->pending == 300 }), "$what: all are held");
+        ok($broken->wait_count($what eq 'down' ? 200 : 40),
+           "$what: it is tried");
+
+        my ($client, $id) = $gw->hold(POST => '/later');
+
+        ok($later->wait_count(1), "$what: another one gets its escalation");
+
+        $gw->vote($id, 'deny');
+        $client->read;
+        ok($later->wait_count(2), "$what: and the outcome");
+
+        $broken->script({ status => 204 });
+        $gw->vote($_, 'deny') for $gw->pending;
+        $_->read for @held;
+        ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }),
+           "$what: nothing is left to be sent");
+        $_->clear for $later, $broken;
     }
 }
 

@@ -27,6 +27,7 @@ my $count = 0;
 added();
 claimed();
 kept();
+given_back();
 done_with();
 given_up();
 late();
@@ -172,6 +173,24 @@ sub kept {
     is(code(queue_done => $id, 'm0', 2, 1, 0), 'no', 'whose word counts');
     is(code(queue_done => $id, 'm0', 3, 1, 0), 'ok', 'and no other\'s');
     is(code(queue_keep => $id, 'm0', 3, 20000, 1), 'no', 'nothing to keep');
+}
+
+
+# taken, and given back: it was no attempt
+
+sub given_back {
+    my $id = action();
+
+    add($id, [ 'm0', 0, 0 ]);
+
+    is((claim($id))[0][3], 1, 'taken');
+    is(code(queue_keep => $id, 'm0', 1, 20000, 3), 'ok', 'given back');
+    is(names($id), '', 'it waits');
+    is(cmd(HEXISTS => key($id, ':deliver'), 'a:m0'), 0, 'as if never tried');
+    is(code(queue_done => $id, 'm0', 1, 1, 0), 'no', 'and is nobody\'s');
+
+    elapse(25000);
+    is((claim($id))[0][3], 1, 'the first attempt still');
 }
 
 

@@ -399,23 +399,30 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
 }
 
 
-/* Whoever is there when the lease is over takes it; as a rule it is we. */
+/*
+ * Whoever is there when the lease is over takes it; as a rule it is we, who
+ * keep it till then, unless there are too many to keep.
+ */
 
 static void
 ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
     ngx_msec_t delay, ngx_http_approval_keep_e why)
 {
-    ngx_uint_t                  quit;
+    ngx_uint_t                  quit, leave;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_store_t  *store;
 
+    op = NULL;
     store = letter->sender->mcf->store;
     quit = ngx_exiting || ngx_quit || ngx_terminate;
+    leave = quit || ngx_http_approval_letter_count(letter->sender,
+                                                   letter->told.channel)
+                    > letter->sender->one / 2;
 
     if (store) {
         op = ngx_http_approval_queue_keep(store, letter->id, &letter->name,
                                           letter->attempt,
-                                          quit ? delay
+                                          leave ? delay
                                    : delay + NGX_HTTP_APPROVAL_SENDER_GRACE,
                                           why, NULL, NULL);
         if (op) {
@@ -423,7 +430,7 @@ ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
         }
     }
 
-    if (quit) {
+    if (quit || (leave && op)) {
         ngx_http_approval_letter_free(letter);
         return;
     }

@@ -104,7 +104,7 @@ ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan, u_char kind,
     if (kind != NGX_HTTP_APPROVAL_KIND_MESSAGE
         || plan->sender->active >= NGX_HTTP_APPROVAL_SENDER_MAX
         || ngx_http_approval_letter_count(plan->sender, channel)
-           >= NGX_HTTP_APPROVAL_SENDER_ONE)
+           >= plan->sender->one)
     {
         return NGX_OK;
     }

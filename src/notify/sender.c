@@ -14,11 +14,15 @@
 #define NGX_HTTP_APPROVAL_SENDER_BATCH    16
 #define NGX_HTTP_APPROVAL_SENDER_OUTCOME  600000  /* an outcome is of use   */
 #define NGX_HTTP_APPROVAL_SENDER_STRANGE  10      /* attempts left to others */
+#define NGX_HTTP_APPROVAL_SENDER_BACK     2000    /* of what is too much     */
 
 
 static void ngx_http_approval_sender_poll(ngx_event_t *ev);
 static void ngx_http_approval_sender_polled(void *data,
     const ngx_http_approval_claim_t *claim);
+static ngx_uint_t ngx_http_approval_sender_crowded(
+    ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_claim_t *claim, json_t *payload);
 static void ngx_http_approval_sender_strange(
     ngx_http_approval_sender_t *sender,
     const ngx_http_approval_claim_t *claim);
@@ -41,7 +45,7 @@ ngx_http_approval_sender_t *
 ngx_http_approval_sender_create(ngx_http_approval_main_conf_t *mcf,
     ngx_resolver_t *resolver, ngx_msec_t resolver_timeout, ngx_log_t *log)
 {
-    ngx_uint_t                     i;
+    ngx_uint_t                     i, n;
     ngx_http_approval_sender_t    *sender;
     ngx_http_approval_channel_t  **channel;
 
@@ -62,14 +66,20 @@ ngx_http_approval_sender_create(ngx_http_approval_main_conf_t *mcf,
         return NULL;
     }
 
+    n = 0;
     channel = mcf->channels.elts;
 
     for (i = 0; i < mcf->channels.nelts; i++) {
         if (channel[i]->url) {
+            n++;
             sender->lease = ngx_max(sender->lease,
                                 ngx_http_approval_sender_lease(channel[i]));
         }
     }
+
+    sender->one = NGX_HTTP_APPROVAL_SENDER_QUEUE / ngx_max(n, 1);
+    sender->one = ngx_min(sender->one, NGX_HTTP_APPROVAL_SENDER_ONE);
+    sender->one = ngx_max(sender->one, NGX_HTTP_APPROVAL_SENDER_LEAST);
 
     sender->poll.handler = ngx_http_approval_sender_poll;
     sender->poll.data = sender;
@@ -183,6 +193,12 @@ ngx_http_approval_sender_claimed(void *data,
     told.id = (u_char *) claim->action->id;
 
     payload = ngx_http_approval_sender_open(sender, told.id, &claim->payload);
+
+    if (payload && ngx_http_approval_sender_crowded(sender, claim, payload)) {
+        json_decref(payload);
+        return;
+    }
+
     told.doc = ngx_http_approval_action_open(sender->mcf, told.id, &doc);
 
     if (claim->facts.len) {
@@ -200,6 +216,42 @@ ngx_http_approval_sender_claimed(void *data,
     json_decref(payload);
     json_decref(told.doc);
     json_decref(told.facts);
+}
+
+
+/* The channel has as many of ours as it may: this one waits in the queue. */
+
+static ngx_uint_t
+ngx_http_approval_sender_crowded(ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_claim_t *claim, json_t *payload)
+{
+    ngx_str_t                     name;
+    ngx_msec_t                    delay;
+    ngx_http_approval_op_t       *op;
+    ngx_http_approval_channel_t  *channel;
+
+    name = ngx_http_approval_json_get(payload, "c");
+    channel = ngx_http_approval_sender_channel(sender, &name);
+
+    if (channel == NULL
+        || ngx_http_approval_letter_count(sender, channel) < sender->one)
+    {
+        return 0;
+    }
+
+    name = claim->name;
+    delay = NGX_HTTP_APPROVAL_SENDER_BACK / 2;
+    delay += (ngx_msec_t) ngx_random() % NGX_HTTP_APPROVAL_SENDER_BACK;
+
+    op = ngx_http_approval_queue_keep(sender->mcf->store,
+                                      (u_char *) claim->action->id, &name,
+                                      claim->attempt, delay,
+                                      NGX_HTTP_APPROVAL_KEEP_BACK, NULL, NULL);
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+    return 1;
 }
 
 

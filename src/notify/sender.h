@@ -18,12 +18,15 @@
 
 
 /*
- * Messages at a time; of them to one channel at once, and taken from the
- * queue: one channel that is silent does not keep others waiting.
+ * Messages at a time; of them to one channel, and taken from the queue.  The
+ * queue's are shared among the channels, and what waits for its next attempt
+ * waits in the queue where there are many: channels that are silent do not
+ * keep others waiting.
  */
 #define NGX_HTTP_APPROVAL_SENDER_MAX    256
 #define NGX_HTTP_APPROVAL_SENDER_ONE    64
-#define NGX_HTTP_APPROVAL_SENDER_QUEUE  128
+#define NGX_HTTP_APPROVAL_SENDER_LEAST  4
+#define NGX_HTTP_APPROVAL_SENDER_QUEUE  192
 
 #define NGX_HTTP_APPROVAL_SENDER_GRACE  3000   /* ms, of every lease    */
 
@@ -51,6 +54,7 @@ struct ngx_http_approval_sender_s {
     ngx_http_approval_http_t      *http;
     ngx_queue_t                    letters;
     ngx_uint_t                     active;      /* letters                    */
+    ngx_uint_t                     one;         /* of them to one channel     */
     ngx_msec_t                     lease;       /* the longest of a channel   */
     unsigned                       asking:1;
 };

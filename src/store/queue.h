@@ -45,7 +45,8 @@ typedef struct {
 typedef enum {
     NGX_HTTP_APPROVAL_KEEP_WAIT = 0,
     NGX_HTTP_APPROVAL_KEEP_BEGIN,
-    NGX_HTTP_APPROVAL_KEEP_LATE
+    NGX_HTTP_APPROVAL_KEEP_LATE,
+    NGX_HTTP_APPROVAL_KEEP_BACK
 } ngx_http_approval_keep_e;
 
 

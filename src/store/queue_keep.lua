@@ -4,7 +4,8 @@
 --
 -- ARGV[3..]  name, attempts so far, ms, and why: 0 it waits until it is due, 1
 --            an attempt begins, 2 it waits, and its retries are used up: from
---            now on it is late, and counts as not sent
+--            now on it is late, and counts as not sent, 3 it waits, and what
+--            was taken for an attempt was none
 -- ok         kept
 -- no         another worker has it, or it is not to be sent any more
 
@@ -27,6 +28,10 @@ end
 
 if ARGV[6] == '1' then
     redis.call('HINCRBY', queue, 'a:' .. name, 1)
+elseif ARGV[6] == '3' then
+    if redis.call('HINCRBY', queue, 'a:' .. name, -1) == 0 then
+        redis.call('HDEL', queue, 'a:' .. name)
+    end
 elseif ARGV[6] == '2' and string.match(name, '^[me]')
        and redis.call('HSETNX', queue, 'x:' .. name, 1) == 1
 then

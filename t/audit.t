@@ -564,6 +564,9 @@ for my $sync (qw(group always)) {
         my $file = $gw->ngx->path('audit.jsonl');
         my ($client, $id) = $gw->hold(GET => '/held/1');
 
+        # what approvers are told of is stored
+
+        ok($gw->hook->wait_count(1), 'a request is stored');
         spew("$dir/broken", '');
 
         my $vote = $gw->vote($id, 'approve');
@@ -812,14 +815,15 @@ sub taken_back {
     $other->{ngx} = Approval::Nginx->new(workers => 1,
                                  http => $gw->conf($policy, $server, 1, ''));
 
-    my ($one) = approve_one($gw, '/held/0');
+    my ($one, $done) = approve_one($gw, '/held/0');
     is($one->status, 200, 'while the disk does what it should');
 
     $how eq 'full' ? fill($dir) : spew("$dir/broken", '');
 
     # the last page may take some records more
 
-    my ($client, $id, $target, %seen);
+    my ($client, $id, $target);
+    my %seen = ($done => 1);
 
     $proxy->stall('cancelled');
 

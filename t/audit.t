@@ -207,6 +207,15 @@ subtest 'records' => sub {
     ($rc, $out) = run('check', $excerpt, $key);
     is($rc, 0, 'its proofs hold') or diag($out);
 
+    spew($excerpt, (run('export', $file, $key))[1]);
+    like((run('check', $excerpt, $key))[1], qr/; 2 writers, 0 gaps$/,
+         'nothing is left out');
+    spew($excerpt, grep { !/"voted"/ } split(/^/, slurp($excerpt)));
+    ($rc, $out) = run('check', $excerpt, $key);
+    is($rc, 0, 'without the vote the rest is in the log');
+    like($out, qr/; 2 writers, 1 gaps$/, 'and something is missing');
+    spew($excerpt, $proofs);
+
     spew($excerpt, slurp($excerpt) =~ s/"fine"/"good"/r);
     ($rc, $out) = run('check', $excerpt, $key);
     is($rc, 1, 'and not for another comment');
@@ -238,10 +247,36 @@ subtest 'records' => sub {
 
     for my $wrong ([], ['verify'], ['verify', $file], ['sing', $file],
                    ['verify', '/nowhere', $key], ['verify', $file, '--key'],
-                   ['export', $file, $key, '--since', 'yesterday'])
+                   ['verify', $file, $key, '--heads', '/'],
+                   ['verify', $file, $key, '--heads', '/dev/null'],
+                   ['verify', $file, $key, '--since', '2026-01-01'],
+                   ['verify', $file, $key, $file], ['verify', '/', $key],
+                   ['verify', $file, $key, '-x'], ['check', '/', $key],
+                   ['show', $id, '-', $key], ['show', $id, $file, $key, '-q'],
+                   ['export', $file, $key, '--since', 'yesterday'],
+                   ['export', $file, $key, '--limit', '9' x 30],
+                   ['export', $file, $key, qw(--limit 1 --limit 2)],
+                   ['export', $file, $key, '--since', '2026-01-02',
+                    '--until', '2026-01-02'])
     {
         ($rc, $out) = run(@$wrong);
         is($rc, 3, "wrong usage: @$wrong");
+    }
+
+    my $packed = $gw->ngx->path('audit.jsonl.gz');
+    system("gzip -c $file > $packed") == 0 or die 'gzip';
+
+    ($rc, $out) = run('verify', $packed, $key);
+    is($rc, 3, 'a compressed file');
+    like($out, qr/<\(zcat \Q$packed\E\)/, 'and how to read it');
+
+    for my $command ("verify - $key -q <$file",
+                     "verify $key -q - < <(zcat $packed)",
+                     "verify <(zcat $packed) $key -q",
+                     "check $key - < <($tool export - $key < $file)")
+    {
+        system('bash', '-c', "$tool $command >/dev/null 2>&1");
+        is($? >> 8, 0, $command);
     }
 
     ($rc, $out) = run('--help');
@@ -498,6 +533,10 @@ subtest 'memory' => sub {
 
     cmp_ok($peak{7} - $peak{100_000}, '<', 4_000,
            '2,000 workers that have ended take no more than 2 KB each');
+
+    my ($rc, $peak) = takes('verify', 'x' x 64e6, @args);
+    is($rc, 1, 'a line that never ends');
+    cmp_ok($peak, '<', 60_000, 'is not kept');
 };
 
 

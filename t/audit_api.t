@@ -103,8 +103,7 @@ subtest 'the same as the tool' => sub {
                  [ "&action=$ids[1]&format=csv",
                    "--action $ids[1] --format csv" ],
                  [ '&limit=3', '--limit 3' ],
-                 [ '&since=2001-01-01', '--since 2001-01-01' ],
-                 [ '&since=2999-01-01T00:00:00.000Z', '--since 2999-01-01' ])
+                 [ '&since=2001-01-01', '--since 2001-01-01' ])
     {
         my ($query, $options) = @$row;
         my $r = get("?until=$mark$query");
@@ -113,6 +112,8 @@ subtest 'the same as the tool' => sub {
         is($r->status, 200, "$query: 200");
         is($r->body, $out, 'what the tool says');
     }
+
+    is(get('?since=2999-01-01')->body, '', 'nothing yet');
 
     my $r = get("?until=$mark");
     spew($excerpt, $r->body);
@@ -203,7 +204,8 @@ subtest 'not understood' => sub {
     for my $row ([ 'since', 'yesterday' ], [ 'until', '2026-13-01' ],
                  [ 'until', '2026-01-02T25:00:00Z' ], [ 'format', 'xml' ],
                  [ 'action', 'ABC' ], [ 'limit', '0' ], [ 'limit', '1x' ],
-                 [ 'limit', '-1' ], [ 'since', '2026-01-01&since=2026-01-02' ])
+                 [ 'limit', '-1' ], [ 'since', '2026-01-01&since=2026-01-02' ],
+                 [ 'until', '2026-01-01&since=2026-01-01' ])
     {
         my ($name, $value) = @$row;
         my $r = get("?$name=$value");

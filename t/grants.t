@@ -100,6 +100,15 @@ sub asks {
     is_deeply([ @$used{qw(action_id method host target)} ],
               [ $id, 'POST', 'gw.example', '/r' ], 'what passed is on record');
 
+    my $tool = build_dir() . '/approval-audit show';
+    my $file = $gw->ngx->path('audit.jsonl');
+
+    like(`$tool $_ $file`,
+         qr/^action $id\n.*alice: approve.*by alice for POST gw\.example\/r, use 1 of grant/s,
+         "told by $_")
+        for $used->{grant}, $used->{digest},
+            $gw->up->last->header('Approval-Receipt');
+
     my $action = $gw->action($id);
     is_deeply($action->{remember},
               { per => 'POST/r', seconds => 60, uses => undef },

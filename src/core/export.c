@@ -129,6 +129,14 @@ approval_wanted_format(approval_str_t text, approval_export_e *format)
 }
 
 
+int
+approval_wanted_nothing(const approval_wanted_t *wanted)
+{
+    return wanted->since[0] && wanted->until[0]
+           && strcmp(wanted->since, wanted->until) >= 0;
+}
+
+
 approval_export_t *
 approval_export_create(const approval_wanted_t *wanted)
 {

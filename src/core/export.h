@@ -41,6 +41,9 @@ int approval_wanted_time(approval_str_t text,
     char time[APPROVAL_TIME_LEN + 1]);
 int approval_wanted_format(approval_str_t text, approval_export_e *format);
 
+/* There can be none: until is not after since. */
+int approval_wanted_nothing(const approval_wanted_t *wanted);
+
 
 typedef struct approval_export_s  approval_export_t;
 

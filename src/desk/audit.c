@@ -102,10 +102,16 @@ ngx_http_approval_export(ngx_http_approval_desk_t *d)
     x->err = "The query cannot be read.";
     d->work = x;
 
-    if (approval_form_each(ngx_http_approval_core_str(&d->request->args),
-                           ngx_http_approval_export_argument, x, &err)
-        != APPROVAL_OK)
-    {
+    rc = approval_form_each(ngx_http_approval_core_str(&d->request->args),
+                            ngx_http_approval_export_argument, x, &err);
+
+    if (rc == APPROVAL_OK && approval_wanted_nothing(&x->wanted)) {
+        rc = APPROVAL_DECLINED;
+        x->argument = "until";
+        x->err = "\"until\" is not after \"since\".";
+    }
+
+    if (rc != APPROVAL_OK) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
                    "bad-argument", "Not understood", x->err,
                    json_pack("{s:s}", "argument", x->argument));

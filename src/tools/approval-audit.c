@@ -8,6 +8,7 @@
 
 #include "tools/audit_tools.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,9 @@
 static const char  usage[] =
 "usage: approval-audit verify FILE... --key PUB.pem [--heads FILE] [-q]\n"
 "       approval-audit show ID FILE... [--key PUB.pem] [--heads FILE]\n"
-"       approval-audit export FILE... --key PUB.pem [--since TIME]\n"
-"                      [--until TIME] [--action ID] [--limit N]\n"
-"                      [--format jsonl|csv]\n"
+"       approval-audit export FILE... --key PUB.pem [--heads FILE]\n"
+"                      [--since TIME] [--until TIME] [--action ID]\n"
+"                      [--limit N] [--format jsonl|csv]\n"
 "       approval-audit check EXCERPT... --key PUB.pem\n"
 "\n"
 "  verify   do the files hold? names file, line and reason of each finding\n"
@@ -34,21 +35,76 @@ static const char  usage[] =
 "                 approval:audit; repeated\n"
 "  --since, --until TIME   from, and before: 2026-01-02 (its beginning) or\n"
 "                 2026-01-02T03:04:05Z\n"
+"  --action ID    of that action only\n"
 "  --limit N      no more records than that\n"
 "  -q             tamperings and gaps only, no notes\n"
 "\n"
-"Files in any order, rotated ones and those of several hosts together. The\n"
-"exit code is 0: all holds; 1: tampered with; 2: incomplete, or not covered\n"
-"by a signature; 3: wrong usage, or a file cannot be read.\n"
+"Files in any order, rotated ones and those of several hosts together; \"-\" is\n"
+"standard input. The exit code is 0: all holds; 1: tampered with; 2: incomplete,\n"
+"or not covered by a signature; 3: wrong usage, or a file cannot be read.\n"
 "\n"
 "  approval-audit verify audit.jsonl* --key signing.pub\n"
+"  approval-audit verify audit.jsonl <(zcat audit.jsonl.*.gz) --key signing.pub\n"
 "  approval-audit show 7bf2de90a5c22743104a47b2cafefaa0 audit.jsonl*\n";
 
 
-static int parse(int argc, char **argv, approval_options_t *o);
+typedef enum {
+    OPTION_KEY = 0,
+    OPTION_HEADS,
+    OPTION_QUIET,
+    OPTION_SINCE,
+    OPTION_UNTIL,
+    OPTION_ACTION,
+    OPTION_LIMIT,
+    OPTION_FORMAT
+} option_e;
+
+
+#define option(of)  ((unsigned) 1 << (of))
+
+
+static const struct {
+    const char  *name;
+    option_e     which;
+    const char  *want;
+} options[] = {
+    { "--key", OPTION_KEY, NULL },
+    { "--heads", OPTION_HEADS, NULL },
+    { "-q", OPTION_QUIET, NULL },
+    { "--since", OPTION_SINCE,
+      "a time: use 2026-01-02 or 2026-01-02T03:04:05Z" },
+    { "--until", OPTION_UNTIL,
+      "a time: use 2026-01-02 or 2026-01-02T03:04:05Z" },
+    { "--action", OPTION_ACTION, "the 32 hex digits of an action's id" },
+    { "--limit", OPTION_LIMIT, "a number of records from 1" },
+    { "--format", OPTION_FORMAT, "a format: use jsonl or csv" },
+    { NULL, 0, NULL }
+};
+
+
+static const struct {
+    const char  *name;
+    int        (*run)(approval_options_t *o);
+    unsigned     takes;
+} commands[] = {
+    { "verify", approval_command_verify,
+      option(OPTION_KEY)|option(OPTION_HEADS)|option(OPTION_QUIET) },
+    { "show", approval_command_show,
+      option(OPTION_KEY)|option(OPTION_HEADS) },
+    { "export", approval_command_export,
+      option(OPTION_KEY)|option(OPTION_HEADS)|option(OPTION_SINCE)
+      |option(OPTION_UNTIL)|option(OPTION_ACTION)|option(OPTION_LIMIT)
+      |option(OPTION_FORMAT) },
+    { "check", approval_command_check, option(OPTION_KEY) },
+    { NULL, NULL, 0 }
+};
+
+
+static int parse(int argc, char **argv, unsigned takes,
+    approval_options_t *o);
+static int parse_option(approval_options_t *o, option_e which, char *value);
+static int parse_limit(const char *value, uint64_t *limit);
 static int add_key(approval_options_t *o, const char *file);
-static int parse_wanted(approval_options_t *o, const char *name,
-    const char *value);
 static int read_file(const char *file, approval_buf_t *text);
 
 
@@ -56,8 +112,7 @@ int
 main(int argc, char **argv)
 {
     int                 rc;
-    size_t              i;
-    const char         *command;
+    size_t              i, command;
     approval_options_t  o;
 
     memset(&o, 0, sizeof(o));
@@ -67,13 +122,23 @@ main(int argc, char **argv)
         return APPROVAL_EXIT_USAGE;
     }
 
-    command = argv[1];
-
     for (i = 1; i < (size_t) argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage, stdout);
             return APPROVAL_EXIT_OK;
         }
+    }
+
+    for (command = 0; commands[command].name; command++) {
+        if (strcmp(argv[1], commands[command].name) == 0) {
+            break;
+        }
+    }
+
+    if (commands[command].name == NULL) {
+        fprintf(stderr, "approval-audit: unknown command \"%s\"\n%s", argv[1],
+                usage);
+        return APPROVAL_EXIT_USAGE;
     }
 
     o.files = calloc((size_t) argc, sizeof(char *));
@@ -83,25 +148,11 @@ main(int argc, char **argv)
         fputs("approval-audit: no memory\n", stderr);
         rc = APPROVAL_EXIT_USAGE;
 
-    } else if (parse(argc - 2, argv + 2, &o) != 0) {
+    } else if (parse(argc - 2, argv + 2, commands[command].takes, &o) != 0) {
         rc = APPROVAL_EXIT_USAGE;
-
-    } else if (strcmp(command, "verify") == 0) {
-        rc = approval_command_verify(&o);
-
-    } else if (strcmp(command, "show") == 0) {
-        rc = approval_command_show(&o);
-
-    } else if (strcmp(command, "export") == 0) {
-        rc = approval_command_export(&o);
-
-    } else if (strcmp(command, "check") == 0) {
-        rc = approval_command_check(&o);
 
     } else {
-        fprintf(stderr, "approval-audit: unknown command \"%s\"\n%s", command,
-                usage);
-        rc = APPROVAL_EXIT_USAGE;
+        rc = commands[command].run(&o);
     }
 
     for (i = 0; i < o.nkeys; i++) {
@@ -121,57 +172,131 @@ main(int argc, char **argv)
 
 
 static int
-parse(int argc, char **argv, approval_options_t *o)
+parse(int argc, char **argv, unsigned takes, approval_options_t *o)
 {
-    int          i;
-    const char  *name, *value;
+    int       i;
+    size_t    k;
+    unsigned  seen;
+
+    seen = 0;
 
     for (i = 0; i < argc; i++) {
-        name = argv[i];
 
-        if (strcmp(name, "-q") == 0) {
-            o->quiet = 1;
-            continue;
-        }
-
-        if (name[0] != '-' || name[1] == '\0') {
+        if (argv[i][0] != '-' || argv[i][1] == '\0') {
             o->files[o->nfiles++] = argv[i];
             continue;
         }
 
-        if (i + 1 == argc) {
-            fprintf(stderr, "approval-audit: \"%s\" is unknown, or lacks its "
-                    "value\n", name);
+        for (k = 0; options[k].name; k++) {
+            if (strcmp(argv[i], options[k].name) == 0) {
+                break;
+            }
+        }
+
+        if (options[k].name == NULL
+            || (takes & option(options[k].which)) == 0)
+        {
+            fprintf(stderr, "approval-audit: \"%s\" is no option here: see "
+                    "--help\n", argv[i]);
             return -1;
         }
 
-        value = argv[++i];
+        if (options[k].want && (seen & option(options[k].which))) {
+            fprintf(stderr, "approval-audit: %s is given twice\n", argv[i]);
+            return -1;
+        }
 
-        if (strcmp(name, "--key") == 0) {
-            if (add_key(o, value) != 0) {
-                return -1;
+        seen |= option(options[k].which);
+
+        if (options[k].which == OPTION_QUIET) {
+            o->quiet = 1;
+            continue;
+        }
+
+        if (++i == argc) {
+            fprintf(stderr, "approval-audit: %s lacks its value\n",
+                    options[k].name);
+            return -1;
+        }
+
+        if (parse_option(o, options[k].which, argv[i]) != 0) {
+
+            if (options[k].want) {
+                fprintf(stderr, "approval-audit: \"%s\" of %s is not %s\n",
+                        argv[i], options[k].name, options[k].want);
             }
 
-        } else if (strcmp(name, "--heads") == 0) {
-            o->heads[o->nheads++] = argv[i];
-
-        } else if (strcmp(name, "--format") == 0
-                   || strcmp(name, "--action") == 0
-                   || strcmp(name, "--limit") == 0
-                   || strcmp(name, "--since") == 0
-                   || strcmp(name, "--until") == 0)
-        {
-            if (parse_wanted(o, name, value) != 0) {
-                return -1;
-            }
-
-        } else {
-            fprintf(stderr, "approval-audit: unknown option \"%s\"\n", name);
             return -1;
         }
     }
 
+    if (approval_wanted_nothing(&o->wanted)) {
+        fputs("approval-audit: --until is not after --since\n", stderr);
+        return -1;
+    }
+
     return 0;
+}
+
+
+static int
+parse_option(approval_options_t *o, option_e which, char *value)
+{
+    int                 rc;
+    approval_str_t      text;
+    approval_wanted_t  *w;
+
+    w = &o->wanted;
+    text = approval_str(value);
+
+    switch (which) {
+
+    case OPTION_KEY:
+        return add_key(o, value);
+
+    case OPTION_HEADS:
+        o->heads[o->nheads++] = value;
+        return 0;
+
+    case OPTION_SINCE:
+        rc = approval_wanted_time(text, w->since);
+        break;
+
+    case OPTION_UNTIL:
+        rc = approval_wanted_time(text, w->until);
+        break;
+
+    case OPTION_FORMAT:
+        rc = approval_wanted_format(text, &w->format);
+        break;
+
+    case OPTION_ACTION:
+        rc = approval_id_valid(text) ? APPROVAL_OK : APPROVAL_DECLINED;
+
+        if (rc == APPROVAL_OK) {
+            memcpy(w->action, value, APPROVAL_ID_LEN);
+        }
+
+        break;
+
+    default:
+        return parse_limit(value, &w->limit);
+    }
+
+    return rc == APPROVAL_OK ? 0 : -1;
+}
+
+
+static int
+parse_limit(const char *value, uint64_t *limit)
+{
+    char  *end;
+
+    errno = 0;
+    *limit = strtoull(value, &end, 10);
+
+    return value[0] >= '1' && value[0] <= '9' && *end == '\0' && errno == 0
+           ? 0 : -1;
 }
 
 
@@ -207,66 +332,6 @@ add_key(approval_options_t *o, const char *file)
     o->keys[o->nkeys++] = key;
 
     return 0;
-}
-
-
-static int
-parse_wanted(approval_options_t *o, const char *name, const char *value)
-{
-    char                *end;
-    const char          *want;
-    approval_str_t       text;
-    approval_wanted_t   *w;
-
-    w = &o->wanted;
-    text = approval_str(value);
-
-    switch (name[2]) {
-
-    case 's':
-    case 'u':
-        want = "a time: use 2026-01-02 or 2026-01-02T03:04:05Z";
-
-        if (approval_wanted_time(text, name[2] == 's' ? w->since : w->until)
-            == APPROVAL_OK)
-        {
-            return 0;
-        }
-
-        break;
-
-    case 'f':
-        want = "a format: use jsonl or csv";
-
-        if (approval_wanted_format(text, &w->format) == APPROVAL_OK) {
-            return 0;
-        }
-
-        break;
-
-    case 'a':
-        want = "the 32 hex digits of an action's id";
-
-        if (approval_id_valid(text)) {
-            memcpy(w->action, value, APPROVAL_ID_LEN);
-            return 0;
-        }
-
-        break;
-
-    default:
-        want = "a number of records from 1";
-        w->limit = strtoull(value, &end, 10);
-
-        if (value[0] >= '1' && value[0] <= '9' && *end == '\0') {
-            return 0;
-        }
-    }
-
-    fprintf(stderr, "approval-audit: \"%s\" of %s is not %s\n", value, name,
-            want);
-
-    return -1;
 }
 
 

@@ -6,19 +6,30 @@
  */
 
 
-#define _POSIX_C_SOURCE  200809L
-
 #include "tools/audit_tools.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 
-static int check_file(approval_options_t *o, const char *name,
-    unsigned long counts[3]);
-static int check_line(approval_options_t *o, approval_str_t text,
+typedef struct {
+    char              id[APPROVAL_WRITER_LEN];
+    uint64_t          seq;
+} check_writer_t;
+
+
+typedef struct {
+    unsigned long     counts[3];     /* by exit code               */
+    unsigned long     gaps;          /* between those of a writer  */
+    check_writer_t   *writers;
+    size_t            nwriters;
+} check_t;
+
+
+static int check_file(approval_options_t *o, const char *name, check_t *c);
+static int check_line(approval_options_t *o, approval_str_t text, check_t *c,
     const char **err);
+static int check_follows(check_t *c, json_t *record);
 static int check_proof(approval_options_t *o, json_t *record, json_t *proof,
     const unsigned char hash[APPROVAL_SHA256_LEN], const char **err);
 static int check_alone(approval_options_t *o, json_t *record,
@@ -31,8 +42,9 @@ static int check_path(json_t *value, approval_buf_t *path);
 int
 approval_command_check(approval_options_t *o)
 {
-    size_t         i;
-    unsigned long  counts[3] = { 0, 0, 0 };
+    int      rc;
+    size_t   i;
+    check_t  c;
 
     if (o->nfiles == 0 || o->nkeys == 0) {
         fputs("usage: approval-audit check EXCERPT... --key PUB.pem\n",
@@ -40,54 +52,62 @@ approval_command_check(approval_options_t *o)
         return APPROVAL_EXIT_USAGE;
     }
 
-    for (i = 0; i < o->nfiles; i++) {
-        if (check_file(o, o->files[i], counts) != 0) {
-            return APPROVAL_EXIT_USAGE;
-        }
+    memset(&c, 0, sizeof(c));
+    rc = 0;
+
+    for (i = 0; rc == 0 && i < o->nfiles; i++) {
+        rc = check_file(o, o->files[i], &c);
+    }
+
+    free(c.writers);
+
+    if (rc != 0) {
+        return APPROVAL_EXIT_USAGE;
     }
 
     printf("%lu records proved, %lu not covered by a checkpoint, %lu that do "
-           "not hold\n", counts[0], counts[2], counts[1]);
+           "not hold; %lu writers, %lu gaps\n", c.counts[APPROVAL_EXIT_OK],
+           c.counts[APPROVAL_EXIT_INCOMPLETE],
+           c.counts[APPROVAL_EXIT_TAMPERED], (unsigned long) c.nwriters,
+           c.gaps);
 
-    if (counts[1]) {
+    if (c.counts[APPROVAL_EXIT_TAMPERED]) {
         return APPROVAL_EXIT_TAMPERED;
     }
 
-    return counts[2] || counts[0] == 0 ? APPROVAL_EXIT_INCOMPLETE
-                                       : APPROVAL_EXIT_OK;
+    return c.counts[APPROVAL_EXIT_INCOMPLETE]
+           || c.counts[APPROVAL_EXIT_OK] == 0
+           ? APPROVAL_EXIT_INCOMPLETE : APPROVAL_EXIT_OK;
 }
 
 
 static int
-check_file(approval_options_t *o, const char *name, unsigned long counts[3])
+check_file(approval_options_t *o, const char *name, check_t *c)
 {
-    int             rc;
-    FILE           *file;
-    char           *line;
-    size_t          size;
-    ssize_t         n;
-    const char     *err;
-    unsigned long   number;
-    approval_str_t  text;
+    int                rc, more;
+    const char        *err;
+    unsigned long      number;
+    approval_str_t     text;
+    approval_line_e    kind;
+    approval_lines_t  *lines;
 
-    file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
-
-    if (file == NULL) {
-        perror(name);
+    lines = approval_lines_open(name);
+    if (lines == NULL) {
         return -1;
     }
 
-    line = NULL;
-    size = 0;
     number = 0;
 
-    while ((n = getline(&line, &size, file)) > 0) {
+    while ((more = approval_lines_next(lines, &text, &kind)) == 1) {
         number++;
 
-        text.data = (unsigned char *) line;
-        text.len = line[n - 1] == '\n' ? (size_t) n - 1 : (size_t) n;
+        rc = check_line(o, text, c, &err);
 
-        rc = check_line(o, text, &err);
+        if (rc == APPROVAL_EXIT_USAGE) {
+            fputs("approval-audit: no memory\n", stderr);
+            more = -1;
+            break;
+        }
 
         if (rc != APPROVAL_EXIT_OK) {
             printf("%s %s:%lu: %s\n",
@@ -95,21 +115,18 @@ check_file(approval_options_t *o, const char *name, unsigned long counts[3])
                    name, number, err);
         }
 
-        counts[rc]++;
+        c->counts[rc]++;
     }
 
-    free(line);
+    approval_lines_close(lines);
 
-    if (file != stdin) {
-        fclose(file);
-    }
-
-    return 0;
+    return more;
 }
 
 
 static int
-check_line(approval_options_t *o, approval_str_t text, const char **err)
+check_line(approval_options_t *o, approval_str_t text, check_t *c,
+    const char **err)
 {
     int             rc;
     json_t         *line, *record, *proof, *event;
@@ -140,12 +157,60 @@ check_line(approval_options_t *o, approval_str_t text, const char **err)
         } else {
             rc = check_alone(o, record, err);
         }
+
+        if (rc != APPROVAL_EXIT_TAMPERED && check_follows(c, record) != 0) {
+            rc = APPROVAL_EXIT_USAGE;
+        }
     }
 
     approval_buf_free(&out);
     json_decref(line);
 
     return rc;
+}
+
+
+/*
+ * A proof says nothing of other records: whether some between were left out,
+ * by what was asked for or by whom it came from, the numbers tell.
+ */
+
+static int
+check_follows(check_t *c, json_t *record)
+{
+    size_t           i;
+    uint64_t         seq;
+    const char      *id;
+    check_writer_t  *w;
+
+    id = json_string_value(json_object_get(record, "writer"));
+    seq = (uint64_t) json_integer_value(json_object_get(record, "seq"));
+
+    for (i = 0; i < c->nwriters; i++) {
+        if (memcmp(c->writers[i].id, id, APPROVAL_WRITER_LEN) == 0) {
+            break;
+        }
+    }
+
+    if (i < c->nwriters) {
+        c->gaps += seq > c->writers[i].seq + 1;
+        c->writers[i].seq = seq > c->writers[i].seq ? seq
+                                                    : c->writers[i].seq;
+        return 0;
+    }
+
+    w = realloc(c->writers, (c->nwriters + 1) * sizeof(check_writer_t));
+    if (w == NULL) {
+        return -1;
+    }
+
+    c->writers = w;
+    w += c->nwriters++;
+
+    memcpy(w->id, id, APPROVAL_WRITER_LEN);
+    w->seq = seq;
+
+    return 0;
 }
 
 
@@ -161,7 +226,8 @@ check_alone(approval_options_t *o, json_t *record, const char **err)
     note = json_object_get(record, "checkpoint");
 
     if (note == NULL) {
-        *err = "the record was not covered by a checkpoint yet";
+        *err = "the record has no proof: no checkpoint of its writer covers "
+               "it";
         return APPROVAL_EXIT_INCOMPLETE;
     }
 

@@ -12,9 +12,6 @@
 #include <string.h>
 
 
-#define FOUND_MAX  100
-
-
 static void find_claims(const char *text, char id[APPROVAL_ID_LEN + 1],
     char grant[APPROVAL_ID_LEN + 1]);
 static void find_word(const char *text, char id[APPROVAL_ID_LEN + 1]);
@@ -59,7 +56,7 @@ approval_find(approval_options_t *o, const char *text)
     while (in && (rc = approval_input_next(in, &entry)) == 1) {
         action = json_string_value(json_object_get(entry.event, "action_id"));
 
-        if (action && json_array_size(ids) < FOUND_MAX
+        if (action && json_array_size(ids) < APPROVAL_FOUND_MAX
             && find_matches(entry.event, text, id, grant)
             && find_add(ids, action) != 0)
         {

@@ -13,17 +13,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
-
-
-#define LINE_MAX_BYTES  (16 * 1024 * 1024)
 
 
 typedef struct {
     const char          *name;
-    FILE                *file;
-    char                *buf;
-    size_t               size;
+    approval_lines_t    *lines;
     unsigned long        line;
     json_t              *event;      /* NULL: at the end */
     approval_str_t       text;
@@ -39,7 +35,8 @@ struct approval_input_s {
 
 
 static int source_next(approval_input_t *in, source_t *s);
-static int source_line(approval_input_t *in, source_t *s, size_t len);
+static int source_line(approval_input_t *in, source_t *s);
+static int source_twice(approval_input_t *in, size_t n);
 static const char *source_time(source_t *s);
 
 
@@ -66,11 +63,9 @@ approval_input_open(char **files, size_t n, approval_verify_t *v)
 
     for (i = 0; i < n; i++) {
         in->sources[i].name = files[i];
-        in->sources[i].file = strcmp(files[i], "-") == 0
-                              ? stdin : fopen(files[i], "rb");
+        in->sources[i].lines = approval_lines_open(files[i]);
 
-        if (in->sources[i].file == NULL) {
-            perror(files[i]);
+        if (in->sources[i].lines == NULL || source_twice(in, i)) {
             approval_input_close(in);
             return NULL;
         }
@@ -97,12 +92,8 @@ approval_input_close(approval_input_t *in)
     }
 
     for (i = 0; i < in->n; i++) {
-        if (in->sources[i].file && in->sources[i].file != stdin) {
-            fclose(in->sources[i].file);
-        }
-
+        approval_lines_close(in->sources[i].lines);
         json_decref(in->sources[i].event);
-        free(in->sources[i].buf);
     }
 
     free(in->sources);
@@ -177,61 +168,47 @@ source_time(source_t *s)
 static int
 source_next(approval_input_t *in, source_t *s)
 {
-    ssize_t           n;
+    int               rc;
+    approval_line_e   kind;
     approval_place_t  place;
 
     json_decref(s->event);
     s->event = NULL;
 
-    for ( ;; ) {
-        n = getline(&s->buf, &s->size, s->file);
-
-        if (n < 0) {
-            if (ferror(s->file)) {
-                perror(s->name);
-                return -1;
-            }
-
-            return 0;
-        }
+    while ((rc = approval_lines_next(s->lines, &s->text, &kind)) == 1) {
 
         s->line++;
 
         place.file = s->name;
         place.line = s->line;
 
-        if (n > LINE_MAX_BYTES) {
+        if (kind == APPROVAL_LINE_LONG) {
             approval_verify_broken(in->verify, &place, APPROVAL_FOUND_TAMPERED,
                                    "the line is too long for a record");
-            continue;
-        }
 
-        if (s->buf[n - 1] != '\n') {
+        } else if (kind == APPROVAL_LINE_CUT) {
             approval_verify_broken(in->verify, &place,
                                    APPROVAL_FOUND_INCOMPLETE,
                                    "the file ends inside a line");
-            continue;
-        }
 
-        if (source_line(in, s, (size_t) n - 1)) {
-            return 1;
+        } else if (source_line(in, s)) {
+            break;
         }
     }
+
+    return rc;
 }
 
 
 /* 1: there is a record in it. */
 
 static int
-source_line(approval_input_t *in, source_t *s, size_t len)
+source_line(approval_input_t *in, source_t *s)
 {
     int               rc;
     unsigned          torn;
     const char       *err;
     approval_place_t  place;
-
-    s->text.data = (unsigned char *) s->buf;
-    s->text.len = len;
 
     place.file = s->name;
     place.line = s->line;
@@ -247,4 +224,31 @@ source_line(approval_input_t *in, source_t *s, size_t len)
     }
 
     return rc == APPROVAL_OK;
+}
+
+
+/* Then all of it would be told twice. */
+
+static int
+source_twice(approval_input_t *in, size_t n)
+{
+    size_t       i;
+    struct stat  one, two;
+
+    if (fstat(approval_lines_fd(in->sources[n].lines), &one) != 0) {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (fstat(approval_lines_fd(in->sources[i].lines), &two) == 0
+            && one.st_dev == two.st_dev && one.st_ino == two.st_ino
+            && !S_ISCHR(one.st_mode))
+        {
+            fprintf(stderr, "approval-audit: %s and %s are the same file\n",
+                    in->sources[i].name, in->sources[n].name);
+            return 1;
+        }
+    }
+
+    return 0;
 }

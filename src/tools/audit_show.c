@@ -2,9 +2,11 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval-audit show: the story of one action.
+ * approval-audit show: the story of one action, or of some.
  */
 
+
+#define _POSIX_C_SOURCE  200809L
 
 #include "tools/audit_tools.h"
 
@@ -12,6 +14,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 
 
 typedef struct {
@@ -22,10 +26,13 @@ typedef struct {
 } story_t;
 
 
-static int show_action(approval_options_t *o, const char *id);
-static int show_collect(approval_options_t *o, story_t *story,
+static int show_twice(approval_options_t *o);
+static int show_stories(approval_options_t *o, json_t *ids);
+static int show_collect(approval_options_t *o, story_t *stories, size_t n,
     approval_verify_t *v);
 static int show_add(story_t *story, approval_entry_t *entry);
+static void show_story(story_t *story);
+static int show_verdict(approval_options_t *o, approval_verify_t *v);
 static void show_request(json_t *event);
 static void show_record(json_t *event, const approval_place_t *place);
 static void show_detail(const char *type, json_t *event);
@@ -36,14 +43,18 @@ static void show_member(json_t *event, const char *name, const char *label);
 int
 approval_command_show(approval_options_t *o)
 {
-    int      rc, worst;
-    size_t   i;
-    json_t  *ids, *id;
+    int      rc;
+    json_t  *ids;
 
     if (o->nfiles < 2) {
-        fputs("usage: approval-audit show ID FILE... [--key PUB.pem]\n"
+        fputs("usage: approval-audit show ID FILE... [--key PUB.pem] "
+              "[--heads FILE]\n"
               "ID is that of an action or a grant, a digest (sha256:...), a "
               "link, or a receipt\n", stderr);
+        return APPROVAL_EXIT_USAGE;
+    }
+
+    if (!show_twice(o)) {
         return APPROVAL_EXIT_USAGE;
     }
 
@@ -53,97 +64,98 @@ approval_command_show(approval_options_t *o)
         return APPROVAL_EXIT_USAGE;
     }
 
-    worst = APPROVAL_EXIT_OK;
-
     if (json_array_size(ids) == 0) {
         printf("%s: not in these files\n", o->files[0]);
-        worst = APPROVAL_EXIT_INCOMPLETE;
-    }
+        rc = APPROVAL_EXIT_INCOMPLETE;
 
-    json_array_foreach(ids, i, id) {
-        rc = show_action(o, json_string_value(id));
-
-        if (rc == APPROVAL_EXIT_USAGE || worst == APPROVAL_EXIT_OK
-            || rc == APPROVAL_EXIT_TAMPERED)
-        {
-            worst = rc;
-        }
-
-        if (rc == APPROVAL_EXIT_USAGE) {
-            break;
-        }
+    } else {
+        rc = show_stories(o, ids);
     }
 
     json_decref(ids);
 
-    return worst;
+    return rc;
+}
+
+
+/* First it looks for what is meant, and then for all about it. */
+
+static int
+show_twice(approval_options_t *o)
+{
+    size_t       i;
+    struct stat  st;
+
+    for (i = 1; i < o->nfiles; i++) {
+        if (strcmp(o->files[i], "-") == 0
+            || (stat(o->files[i], &st) == 0 && S_ISFIFO(st.st_mode)))
+        {
+            fprintf(stderr, "approval-audit: show reads its files twice, "
+                    "which %s cannot be: unpack it\n", o->files[i]);
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
 static int
-show_action(approval_options_t *o, const char *id)
+show_stories(approval_options_t *o, json_t *ids)
 {
     int                 rc;
-    size_t              i;
-    json_t             *event;
-    story_t             story;
+    size_t              i, n;
+    story_t            *stories;
     approval_verify_t  *v;
     approval_teller_t   teller;
-
-    memset(&story, 0, sizeof(story));
-    story.id = id;
-    story.records = json_array();
 
     teller.out = o->nkeys ? stderr : NULL;
     teller.quiet = 1;
     teller.told = 0;
 
+    n = json_array_size(ids);
+
     v = approval_verify_start(o, &teller);
+    stories = calloc(n, sizeof(story_t));
 
-    if (v == NULL || story.records == NULL
-        || show_collect(o, &story, v) != 0)
-    {
-        rc = APPROVAL_EXIT_USAGE;
+    rc = APPROVAL_EXIT_USAGE;
 
-    } else {
-        printf("action %s\n", story.id);
-
-        json_array_foreach(story.records, i, event) {
-            show_request(event);
-        }
-
-        json_array_foreach(story.records, i, event) {
-            show_record(event, &story.places[i]);
-        }
-
-        rc = APPROVAL_EXIT_OK;
-
-        if (o->nkeys == 0) {
-            puts("\nnot verified: give --key PUB.pem");
-
-        } else {
-            rc = approval_verify_exit(v);
-            puts(rc == APPROVAL_EXIT_OK
-                 ? "\nverified: the log holds, and so do the signatures"
-                 : rc == APPROVAL_EXIT_TAMPERED
-                 ? "\nNOT TRUSTWORTHY: the log was tampered with"
-                 : "\nincomplete: parts of the log are missing, or not "
-                   "covered by a checkpoint");
-        }
+    for (i = 0; stories && i < n; i++) {
+        stories[i].id = json_string_value(json_array_get(ids, i));
+        stories[i].records = json_array();
     }
 
+    if (v && stories && show_collect(o, stories, n, v) == 0) {
+
+        for (i = 0; i < n; i++) {
+            show_story(&stories[i]);
+        }
+
+        if (n == APPROVAL_FOUND_MAX) {
+            printf("\nmore than these %lu may be meant\n", (unsigned long) n);
+        }
+
+        rc = show_verdict(o, v);
+    }
+
+    for (i = 0; stories && i < n; i++) {
+        json_decref(stories[i].records);
+        free(stories[i].places);
+    }
+
+    free(stories);
     approval_verify_destroy(v);
-    json_decref(story.records);
-    free(story.places);
 
     return rc;
 }
 
 
 static int
-show_collect(approval_options_t *o, story_t *story, approval_verify_t *v)
+show_collect(approval_options_t *o, story_t *stories, size_t n,
+    approval_verify_t *v)
 {
     int                rc;
+    size_t             i;
     const char        *id;
     approval_entry_t   entry;
     approval_input_t  *in;
@@ -166,9 +178,13 @@ show_collect(approval_options_t *o, story_t *story, approval_verify_t *v)
 
         id = json_string_value(json_object_get(entry.event, "action_id"));
 
-        if (id && strcmp(id, story->id) == 0
-            && show_add(story, &entry) != 0)
-        {
+        for (i = 0; id && i < n; i++) {
+            if (strcmp(id, stories[i].id) == 0) {
+                break;
+            }
+        }
+
+        if (id && i < n && show_add(&stories[i], &entry) != 0) {
             rc = -1;
             break;
         }
@@ -215,6 +231,47 @@ show_add(story_t *story, approval_entry_t *entry)
 
 
 static void
+show_story(story_t *story)
+{
+    size_t   i;
+    json_t  *event;
+
+    printf("action %s\n", story->id);
+
+    json_array_foreach(story->records, i, event) {
+        show_request(event);
+    }
+
+    json_array_foreach(story->records, i, event) {
+        show_record(event, &story->places[i]);
+    }
+}
+
+
+static int
+show_verdict(approval_options_t *o, approval_verify_t *v)
+{
+    int  rc;
+
+    if (o->nkeys == 0) {
+        puts("\nnot verified: give --key PUB.pem");
+        return APPROVAL_EXIT_OK;
+    }
+
+    rc = approval_verify_exit(v);
+
+    puts(rc == APPROVAL_EXIT_OK
+         ? "\nverified: the log holds, and so do the signatures"
+         : rc == APPROVAL_EXIT_TAMPERED
+         ? "\nNOT TRUSTWORTHY: the log was tampered with"
+         : "\nincomplete: parts of the log are missing, or not covered by a "
+           "checkpoint");
+
+    return rc;
+}
+
+
+static void
 show_request(json_t *event)
 {
     size_t       i, j;
@@ -231,12 +288,14 @@ show_request(json_t *event)
     show_text("  request        ", json_object_get(event, "method"), " ");
     show_text("", json_object_get(event, "host"), "");
     show_text("", json_object_get(event, "target"), "\n");
+    show_member(event, "body_bytes", "body, bytes");
     show_member(event, "digest", "digest");
     show_member(event, "action", "action");
     show_member(event, "risk", "risk");
     show_member(event, "requester", "requester");
     show_member(event, "on_behalf_of", "on behalf of");
     show_member(event, "remote_addr", "address");
+    show_member(event, "tls_client", "certificate");
     show_member(event, "reason", "claimed reason");
     show_member(event, "policy", "policy");
     show_member(event, "policy_digest", "policy digest");
@@ -279,27 +338,51 @@ show_record(json_t *event, const approval_place_t *place)
 static void
 show_detail(const char *type, json_t *event)
 {
-    json_t  *outcome;
+    size_t   i;
+    json_t  *outcome, *name;
 
-    if (strcmp(type, "voted") == 0) {
+    if (strcmp(type, "voted") == 0 || json_object_get(event, "identity")) {
         show_text("", json_object_get(event, "identity"), "");
         show_text(": ", json_object_get(event, "decision"), "");
         show_text(" (", json_object_get(event, "how"), ")");
         show_text(" \"", json_object_get(event, "comment"), "\"");
+        show_text(" from ", json_object_get(event, "remote_addr"), "");
+
+        if (json_is_true(json_object_get(event, "break_glass"))) {
+            fputs(" alone, by break_glass", stdout);
+        }
 
     } else if (strcmp(type, "approved") == 0 || strcmp(type, "denied") == 0) {
         show_text("by ", json_object_get(event, "approvers"), "");
-        show_text("by ", json_object_get(event, "by"), "");
 
-    } else if (strcmp(type, "requested") == 0 || strcmp(type, "joined") == 0) {
+        json_array_foreach(json_object_get(event, "by"), i, name) {
+            show_text(i ? ", " : "by ", name, "");
+        }
+
+    } else if (strcmp(type, "requested") == 0 || strcmp(type, "joined") == 0
+               || strcmp(type, "refused") == 0)
+    {
         show_text("by ", json_object_get(event, "requester"), "");
-
-    } else if (strcmp(type, "viewed") == 0) {
-        show_text("by ", json_object_get(event, "identity"), "");
 
     } else {
         show_text("", json_object_get(event, "channel"), "");
         show_text(" status ", json_object_get(event, "status"), "");
+        show_text(" to ", json_object_get(event, "approver"), "");
+        show_text(": ", json_object_get(event, "error"), "");
+    }
+
+    /* of another request than the action's own */
+
+    if (json_object_get(event, "grant")) {
+
+        if (json_object_get(event, "target")) {
+            show_text(" for ", json_object_get(event, "method"), " ");
+            show_text("", json_object_get(event, "host"), "");
+            show_text("", json_object_get(event, "target"), ", ");
+        }
+
+        show_text("use ", json_object_get(event, "use"), " of ");
+        show_text("grant ", json_object_get(event, "grant"), " ");
     }
 
     outcome = json_object_get(event, "outcome");

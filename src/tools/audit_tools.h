@@ -34,6 +34,27 @@ typedef struct {
 } approval_options_t;
 
 
+/* audit_lines.c: a file's lines; NULL, or -1: said on stderr. */
+
+#define APPROVAL_LINE_MAX  (16 * 1024 * 1024)
+
+typedef struct approval_lines_s  approval_lines_t;
+
+typedef enum {
+    APPROVAL_LINE_WHOLE = 0,
+    APPROVAL_LINE_CUT,               /* the last one, without its LF */
+    APPROVAL_LINE_LONG               /* longer than a record may be  */
+} approval_line_e;
+
+approval_lines_t *approval_lines_open(const char *name);
+void approval_lines_close(approval_lines_t *lines);
+int approval_lines_fd(const approval_lines_t *lines);
+
+/* 1, 0 at the end, or -1; the line is good until the next one. */
+int approval_lines_next(approval_lines_t *lines, approval_str_t *line,
+    approval_line_e *kind);
+
+
 /* audit_input.c: the records of all files, each writer's in their order. */
 
 typedef struct approval_input_s  approval_input_t;
@@ -72,7 +93,10 @@ approval_verify_t *approval_verify_start(approval_options_t *o,
     approval_teller_t *teller);
 int approval_verify_exit(approval_verify_t *v);
 
-/* audit_find.c */
+/* audit_find.c: no more than so many ids. */
+
+#define APPROVAL_FOUND_MAX  100
+
 json_t *approval_find(approval_options_t *o, const char *text);
 
 /* audit_show.c, audit_export.c, audit_check.c */

@@ -6,26 +6,36 @@
  */
 
 
-#define _POSIX_C_SOURCE  200809L
-
 #include "tools/audit_tools.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 
 #define TOLD_MAX  1000
 
 
+/* A file of heads that is read. */
+
+typedef struct {
+    approval_verify_t       *verify;
+    const approval_place_t  *place;
+    unsigned long            found;
+    approval_buf_t           note;   /* its lines so far */
+} heads_t;
+
+
 static void verify_found(void *data, approval_found_e what,
     const approval_place_t *place, const char *why);
 static int verify_heads(approval_verify_t *v, const char *name);
-static int verify_heads_line(approval_verify_t *v, approval_buf_t *note,
-    const approval_place_t *place, char *line, size_t len);
-static int verify_heads_tokens(approval_verify_t *v,
-    const approval_place_t *place, approval_str_t line, const char **err);
+static int verify_heads_line(heads_t *heads, approval_str_t line,
+    approval_line_e kind);
+static int verify_heads_one(heads_t *heads, approval_str_t text,
+    const char **err);
+static int verify_begins(approval_str_t line, const char *text);
+static int verify_heads_tokens(heads_t *heads, approval_str_t line,
+    const char **err);
 
 
 static const char  *found_names[] = { "note", "incomplete", "tampered" };
@@ -173,92 +183,93 @@ static int
 verify_heads(approval_verify_t *v, const char *name)
 {
     int                rc;
-    FILE              *file;
-    char              *line;
-    size_t             size;
-    ssize_t            n;
-    approval_buf_t     note;
+    heads_t            heads;
+    approval_str_t     line;
+    approval_line_e    kind;
     approval_place_t   place;
+    approval_lines_t  *lines;
 
-    file = fopen(name, "rb");
-
-    if (file == NULL) {
-        perror(name);
+    lines = approval_lines_open(name);
+    if (lines == NULL) {
         return -1;
     }
 
-    approval_buf_init(&note);
+    heads.verify = v;
+    heads.place = &place;
+    heads.found = 0;
+    approval_buf_init(&heads.note);
 
     place.file = name;
     place.line = 0;
 
-    line = NULL;
-    size = 0;
-    rc = 0;
-
-    while (rc == 0 && (n = getline(&line, &size, file)) > 0) {
+    while ((rc = approval_lines_next(lines, &line, &kind)) == 1) {
         place.line++;
-        rc = verify_heads_line(v, &note, &place, line, (size_t) n);
+
+        if (verify_heads_line(&heads, line, kind) != 0) {
+            rc = -1;
+            break;
+        }
     }
 
-    if (rc == 0 && note.len) {
+    if (rc == 0 && heads.note.len) {
         fprintf(stderr, "approval-audit: %s: a checkpoint does not end\n",
                 name);
         rc = -1;
+
+    } else if (rc == 0 && heads.found == 0) {
+        fprintf(stderr, "approval-audit: %s: there is no head in it\n", name);
+        rc = -1;
     }
 
-    approval_buf_free(&note);
-    free(line);
-    fclose(file);
+    approval_buf_free(&heads.note);
+    approval_lines_close(lines);
 
     return rc;
 }
 
 
 static int
-verify_heads_line(approval_verify_t *v, approval_buf_t *note,
-    const approval_place_t *place, char *line, size_t len)
+verify_heads_line(heads_t *heads, approval_str_t line, approval_line_e kind)
 {
     int              rc;
     json_t          *value;
     const char      *err;
     approval_str_t   text;
 
-    text.data = (unsigned char *) line;
-    text.len = len;
-
     value = NULL;
     rc = APPROVAL_OK;
 
-    if (note->len || strncmp(line, "approval-audit/", 15) == 0) {
-        approval_buf_add(note, line, len);
+    if (heads->note.len || verify_begins(line, "approval-audit/")) {
+        approval_buf_add(&heads->note, line.data, line.len);
 
-        if (strncmp(line, "\xe2\x80\x94 ", 4) == 0) {
-            rc = approval_verify_head(v, place, approval_buf_str(note), &err);
-            approval_buf_reset(note);
+        if (kind != APPROVAL_LINE_CUT) {
+            approval_buf_addc(&heads->note, '\n');
         }
 
-    } else if (line[0] == '"') {
-        value = approval_json_parse(text, &err);
+        if (verify_begins(line, "\xe2\x80\x94 ")) {
+            rc = verify_heads_one(heads, approval_buf_str(&heads->note), &err);
+            approval_buf_reset(&heads->note);
+        }
+
+    } else {
+        value = verify_begins(line, "\"") ? approval_json_parse(line, &err)
+                                          : NULL;
 
         if (json_is_string(value)) {
             text.data = (const unsigned char *) json_string_value(value);
             text.len = json_string_length(value);
-            rc = approval_verify_head(v, place, text, &err);
+            rc = verify_heads_one(heads, text, &err);
 
         } else {
-            rc = verify_heads_tokens(v, place, text, &err);
+            rc = verify_heads_tokens(heads, line, &err);
         }
-
-    } else {
-        rc = verify_heads_tokens(v, place, text, &err);
     }
 
     json_decref(value);
 
     if (rc != APPROVAL_OK) {
         fprintf(stderr, "approval-audit: %s:%lu: not a head: %s\n",
-                place->file, place->line,
+                heads->place->file, heads->place->line,
                 rc == APPROVAL_DECLINED ? err : "no memory");
         return -1;
     }
@@ -267,11 +278,27 @@ verify_heads_line(approval_verify_t *v, approval_buf_t *note,
 }
 
 
+static int
+verify_heads_one(heads_t *heads, approval_str_t text, const char **err)
+{
+    heads->found++;
+
+    return approval_verify_head(heads->verify, heads->place, text, err);
+}
+
+
+static int
+verify_begins(approval_str_t line, const char *text)
+{
+    return line.len >= strlen(text)
+           && memcmp(line.data, text, strlen(text)) == 0;
+}
+
+
 /* What has the form of a token up to its second slash is meant to be one. */
 
 static int
-verify_heads_tokens(approval_verify_t *v, const approval_place_t *place,
-    approval_str_t line, const char **err)
+verify_heads_tokens(heads_t *heads, approval_str_t line, const char **err)
 {
     int             rc;
     size_t          i, end;
@@ -301,7 +328,7 @@ verify_heads_tokens(approval_verify_t *v, const approval_place_t *place,
             && word.data[APPROVAL_WRITER_LEN] == '/'
             && isdigit(word.data[APPROVAL_WRITER_LEN + 1]))
         {
-            rc = approval_verify_head(v, place, word, err);
+            rc = verify_heads_one(heads, word, err);
         }
     }
 

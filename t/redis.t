@@ -183,6 +183,23 @@ for ([ 'OOM', [ CONFIG => SET => 'maxmemory', 1 ],
     is_back($name);
 }
 
+# It takes no more clients: the answer to whatever comes first
+
+{
+    my $mark = $gw->ngx->mark;
+    my $first = $redis->client;
+
+    $first->cmd(CONFIG => SET => 'maxclients', 1);
+    $first->cmd(CLIENT => KILL => TYPE => 'normal', SKIPME => 'yes');
+    $first->cmd(CLIENT => KILL => TYPE => 'pubsub', SKIPME => 'yes');
+    $gw->ngx->log_like(qr/unavailable: it takes no more clients, raise "maxcl/,
+                       'no more clients: logged, with the mend',
+                       since => $mark, timeout => 30);
+    is_away('no more clients');
+    $first->cmd(CONFIG => SET => 'maxclients', 1000);
+    is_back('no more clients');
+}
+
 $gw->clean('redis');
 
 # Never there

@@ -610,7 +610,15 @@ ngx_http_approval_redis_conn_write(ngx_http_approval_redis_conn_t *conn)
         }
 
         if (n == NGX_ERROR || n == 0) {
-            conn->lost(conn, 0, "send() failed");
+
+            /* why it was closed may have come before */
+
+            ngx_http_approval_redis_conn_read(conn);
+
+            if (conn->connection == c) {
+                conn->lost(conn, 0, "send() failed");
+            }
+
             return;
         }
 

@@ -21,6 +21,9 @@ static void ngx_http_approval_redis_setup_push(
     ngx_http_approval_redis_t *redis);
 static void ngx_http_approval_redis_setup_tracking(
     ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_redis_name_handler(void *data,
+    redisReply *reply);
+static ngx_uint_t ngx_http_approval_redis_refuses(redisReply *reply);
 static void ngx_http_approval_redis_auth_handler(void *data,
     redisReply *reply);
 static void ngx_http_approval_redis_select_handler(void *data,
@@ -87,7 +90,8 @@ ngx_http_approval_redis_auth(ngx_http_approval_redis_t *redis,
                                      ngx_http_approval_redis_auth_handler);
     }
 
-    ngx_http_approval_redis_send(redis, conn, 3, name, NULL);
+    ngx_http_approval_redis_send(redis, conn, 3, name,
+                                 ngx_http_approval_redis_name_handler);
 }
 
 
@@ -177,6 +181,31 @@ ngx_http_approval_redis_setup_tracking(ngx_http_approval_redis_t *redis)
 }
 
 
+/* The name is for people; but this may be the first reply. */
+
+static void
+ngx_http_approval_redis_name_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    if (reply && ngx_http_approval_redis_refuses(reply)) {
+        ngx_http_approval_redis_lost(redis, 0,
+                                     ngx_http_approval_redis_fault(reply));
+    }
+}
+
+
+/* It is about the connection, whatever was sent. */
+
+static ngx_uint_t
+ngx_http_approval_redis_refuses(redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ERROR
+           && (ngx_strncmp(reply->str, "ERR max number of clients", 25) == 0
+               || ngx_strncmp(reply->str, "DENIED", 6) == 0);
+}
+
+
 static void
 ngx_http_approval_redis_auth_handler(void *data, redisReply *reply)
 {
@@ -190,7 +219,9 @@ ngx_http_approval_redis_auth_handler(void *data, redisReply *reply)
 
     fault = ngx_http_approval_redis_fault(reply);
 
-    if (ngx_strncmp(reply->str, "ERR", 3) == 0) {
+    if (ngx_strncmp(reply->str, "ERR", 3) == 0
+        && !ngx_http_approval_redis_refuses(reply))
+    {
         fault = "it refused AUTH: no password is set in Redis, or it is older "
                 "than 6.0 and knows no users";
     }
@@ -392,6 +423,10 @@ ngx_http_approval_redis_fault(redisReply *reply)
                       "approval_redis must name the primary" },
         { "BUSY", "BUSY: a script of somebody else runs too long" },
         { "MISCONF", "MISCONF: it cannot save its data" },
+        { "DENIED", "DENIED: it is in protected mode, set a password in it "
+                    "and in approval_redis" },
+        { "ERR max number of clients", "it takes no more clients, raise "
+                                       "\"maxclients\" in Redis" },
         { "ERR", "ERR: it refused a command" },
         { NULL, NULL }
     };

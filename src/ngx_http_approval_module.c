@@ -305,16 +305,20 @@ ngx_http_approval_link_event(void *data, ngx_uint_t ready)
 }
 
 
-/* Under which rules the records that follow were made. */
+/* Under which rules the records that follow were made, and by whom judged. */
 
 static void
 ngx_http_approval_record_config(ngx_http_approval_main_conf_t *mcf)
 {
-    json_t                       *digests, *fields;
+    int                           group;
+    char                          digest[APPROVAL_DIGEST_LEN];
+    json_t                       *digests, *groups, *fields, *name;
     ngx_uint_t                    i;
+    approval_str_t                text;
     ngx_http_approval_policy_t  **policies;
 
     digests = json_object();
+    groups = json_object();
     policies = mcf->policies.elts;
 
     for (i = 0; i < mcf->policies.nelts; i++) {
@@ -322,8 +326,24 @@ ngx_http_approval_record_config(ngx_http_approval_main_conf_t *mcf)
                             ngx_http_approval_json_str(&policies[i]->digest));
     }
 
-    fields = json_pack("{s:i, s:s, s:o}", "pid", (int) ngx_pid,
-                       "nginx", NGINX_VERSION, "policies", digests);
+    for (group = 0; group < approval_people_groups(mcf->people); group++) {
+        text = approval_people_group_name(mcf->people, group);
+        name = json_stringn((char *) text.data, text.len);
+
+        if (name
+            && approval_people_digest(mcf->people, group, digest)
+               == APPROVAL_OK)
+        {
+            json_object_set_new(groups, json_string_value(name),
+                                json_stringn(digest, APPROVAL_DIGEST_LEN));
+        }
+
+        json_decref(name);
+    }
+
+    fields = json_pack("{s:i, s:s, s:o, s:o}", "pid", (int) ngx_pid,
+                       "nginx", NGINX_VERSION, "policies", digests, "groups",
+                       groups);
 
     (void) ngx_http_approval_audit(mcf, "config", NULL, fields);
 }

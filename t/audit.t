@@ -10,6 +10,7 @@ use Approval::Test;
 use Approval::Gateway;
 use Approval::Proxy;
 use AuditForge;
+use Digest::SHA qw(sha256_hex);
 use AuditJson ();
 use AuditVerifier;
 
@@ -127,6 +128,11 @@ subtest 'records' => sub {
     my ($open) = $gw->audit('open');
     is(length $open->{config}, 71, 'the configuration digest');
     is($open->{module}, '0.1.0', 'the version');
+
+    my ($config) = $gw->audit('config');
+    like($config->{policies}{p}, qr/^sha256:[0-9a-f]{64}$/, 'of policies');
+    is($config->{groups}{admins}, 'sha256:' . sha256_hex("alice\nbob\n"),
+       'and of groups');
 
     my ($voted) = $gw->audit('voted');
     my ($asked) = $gw->audit('requested');

@@ -123,15 +123,18 @@ ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit)
 }
 
 
-/* One digest over the policies' names and digests. */
+/* One digest over the policies' names and digests, and those of groups. */
 
 static json_t *
 ngx_http_approval_audit_config(ngx_http_approval_main_conf_t *mcf)
 {
     u_char                        md[APPROVAL_SHA256_LEN];
     u_char                        hex[7 + 2 * APPROVAL_SHA256_LEN];
+    int                           group;
+    char                          digest[APPROVAL_DIGEST_LEN];
     ngx_uint_t                    i;
     approval_buf_t                text;
+    approval_str_t                name;
     ngx_http_approval_policy_t  **policies;
 
     approval_buf_init(&text);
@@ -144,6 +147,23 @@ ngx_http_approval_audit_config(ngx_http_approval_main_conf_t *mcf)
         approval_buf_addc(&text, ' ');
         approval_buf_add(&text, policies[i]->digest.data,
                          policies[i]->digest.len);
+        approval_buf_addc(&text, '\n');
+    }
+
+    for (group = 0; group < approval_people_groups(mcf->people); group++) {
+        name = approval_people_group_name(mcf->people, group);
+
+        approval_buf_adds(&text, "group ");
+        approval_buf_add(&text, name.data, name.len);
+        approval_buf_addc(&text, ' ');
+
+        if (approval_people_digest(mcf->people, group, digest) != APPROVAL_OK)
+        {
+            text.failed = 1;
+            break;
+        }
+
+        approval_buf_add(&text, digest, sizeof(digest));
         approval_buf_addc(&text, '\n');
     }
 

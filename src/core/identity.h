@@ -11,7 +11,7 @@
 #define APPROVAL_IDENTITY_H
 
 
-#include "core/str.h"
+#include "core/digest.h"
 
 
 #define APPROVAL_IDENTITY_MAX  256     /* bytes */
@@ -53,6 +53,8 @@ int approval_people_group_find(const approval_people_t *p,
 approval_str_t approval_people_group_name(const approval_people_t *p,
     int group);
 
+int approval_people_groups(const approval_people_t *p);
+
 /* Adds a member; a member may stand in several groups. */
 int approval_people_member(approval_people_t *p, int group,
     approval_str_t identity, const char **err);
@@ -76,6 +78,10 @@ int approval_people_in_group(const approval_people_t *p, int group,
 size_t approval_people_group_size(const approval_people_t *p, int group);
 int approval_people_each(const approval_people_t *p, int group,
     int (*visit)(void *data, approval_str_t person), void *data);
+
+/* "sha256:..." of their names, in order, each with an LF. */
+int approval_people_digest(const approval_people_t *p, int group,
+    char dst[APPROVAL_DIGEST_LEN]);
 
 
 #endif /* APPROVAL_IDENTITY_H */

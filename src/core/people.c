@@ -237,6 +237,13 @@ approval_people_group_name(const approval_people_t *p, int group)
 
 
 int
+approval_people_groups(const approval_people_t *p)
+{
+    return p->ngroups;
+}
+
+
+int
 approval_people_member(approval_people_t *p, int group,
     approval_str_t identity, const char **err)
 {

@@ -473,6 +473,53 @@ test_many(void)
 }
 
 
+static const char *
+digest(const char *one, const char *two, const char *three)
+{
+    int                 group;
+    const char         *err;
+    static char         text[APPROVAL_DIGEST_LEN + 1];
+    approval_people_t  *p;
+
+    p = approval_people_create();
+    if (p == NULL) {
+        return "";
+    }
+
+    group = approval_people_group(p, approval_str("g"));
+
+    if (approval_people_member(p, group, approval_str(one), &err)
+        != APPROVAL_OK
+        || approval_people_member(p, group, approval_str(two), &err)
+           != APPROVAL_OK
+        || (three && alias(p, one, three) != APPROVAL_OK)
+        || approval_people_digest(p, group, text) != APPROVAL_OK)
+    {
+        text[0] = '\0';
+    }
+
+    approval_people_destroy(p);
+
+    return text;
+}
+
+
+/* printf 'alice\nbob\n' | sha256sum */
+
+static void
+test_digest(void)
+{
+    static const char  *want = "sha256:"
+        "464165db627e0547246fff8acfc08662c1aea3b98d9884434e4e7bee3d681b0e";
+
+    is_str(approval_str(digest("alice", "bob", NULL)), want, "who is in a group");
+    is_str(approval_str(digest("BOB", "Alice", NULL)), want, "in any order and spelling");
+    ok(strcmp(digest("alice", "carol", NULL), want) != 0, "and nobody else");
+    is_str(approval_str(digest("bob", "alice", "robert")), want, "a person is one");
+    ok(strcmp(digest("ali", "cebob", NULL), want) != 0, "as they are written");
+}
+
+
 int
 main(void)
 {
@@ -485,6 +532,7 @@ main(void)
     test_people();
     test_groups();
     test_many();
+    test_digest();
 
     approval_buf_free(&out);
 

@@ -745,4 +745,36 @@ $gw->clean('nothing is left behind after all');
     $small->clean;
 }
 
+
+# whoever waits for an action ends it in the same moment, in several workers
+
+{
+    my $many = Approval::Gateway->new(workers => 4,
+        http => 'approval_policy p {
+            rule short { match $uri ^/short; require admins; timeout 2s; }
+            rule bare { match $uri ^/bare; require admins; timeout 60s; } }',
+        server => 'approval p; approval_unsigned_decisions on;
+                   location / { proxy_pass %%UP%%; }');
+
+    for my $case ([ expired => '/short' ], [ denied => '/bare' ]) {
+        my ($type, $uri) = @$case;
+        my @clients = map { $many->send(GET => $uri) } 1 .. 12;
+
+        if ($type eq 'denied') {
+            ok(wait_for(sub { (my @joined = $many->audit('joined')) >= 22 }),
+               'denied: all wait for the same');
+
+            my ($id) = $many->pending;
+            $many->redis->cmd(SET => "approval:{$id}:decision", 'deny',
+                              PX => 60_000);
+        }
+
+        is_deeply([ map { $_->read->json->{type} } @clients ],
+                  [ ("urn:approval:$type") x 12 ], "$type: all are told so");
+        is(scalar(my @ends = $many->audit($type)), 1, "$type: once on record");
+    }
+
+    $many->clean;
+}
+
 done_testing;

@@ -258,10 +258,7 @@ my %may = (
     # the same once more is no error: the first answer may have been lost
 
     executed => { finish => [qw(ok executed)], drop => [qw(ok executed)] },
-    failed => { lose => [qw(ok failed)], drop => [qw(ok failed)] },
-    denied => { refuse => [qw(ok denied)], drop => [qw(ok denied)] },
-    expired => { expire => [qw(ok expired)], drop => [qw(ok expired)] },
-    cancelled => { cancel => [qw(ok cancelled)], drop => [qw(ok cancelled)] },
+    map { $_ => { drop => [ 'ok', $_ ] } } qw(failed denied expired cancelled),
 );
 
 my %open = map { $_ => 1 } qw(pending approved executing);

@@ -3,7 +3,8 @@
 -- The end of an action without a vote.
 --
 -- ARGV[3..]  state, decision, retention
--- ok         settled, or it was in this state already
+-- ok         settled, by this caller alone: who else ends it in this moment, and
+--            has signed the very same, is told that it is ended
 -- again      too early: x is when
 -- no         it is in another state
 
@@ -13,10 +14,6 @@ local a = read(key)
 
 if not a then
     return refuse(nil)
-end
-
-if a.s == state and redis.call('GET', key .. DECISION) == decision then
-    return ok(a)
 end
 
 if state == 'expired' and (a.s == 'pending' or a.s == 'approved') then

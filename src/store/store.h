@@ -180,7 +180,8 @@ ngx_http_approval_op_t *ngx_http_approval_store_vote(
  * clock: pending past expires, or approved past execute_within; NGX_AGAIN and
  * now/expires before it), CANCELLED or DENIED (from pending; DENIED is for a
  * bare "deny" that the gate honours), FAILED (from executing, past its lease).
- * Writes decision into the decision key, so that all holders wake.
+ * Writes decision into the decision key, so that all holders wake.  NGX_OK: this
+ * call has ended it, and puts that on record.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_settle(
     ngx_http_approval_store_t *store, u_char *id,

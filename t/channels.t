@@ -9,6 +9,7 @@
 use lib 't/lib';
 use Approval::Test;
 
+use POSIX qw(strftime);
 use Time::HiRes qw(time sleep);
 
 use Approval::Chat;
@@ -541,12 +542,19 @@ sub silent {
 }
 
 
+sub http_date {
+    return strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime($_[0]));
+}
+
+
 sub retries {
     my @bad = ([ 'a fault' => { status => 500 } ],
                [ 'a redirect' => { status => 302, headers =>
                                    [ Location => $web->url . '/other' ] } ],
                [ 'too many' => { status => 429,
                                  headers => [ 'Retry-After' => 1 ] } ],
+               [ 'a date' => sub { { status => 503, headers =>
+                     [ 'Retry-After' => http_date(time() + 3) ] } } ],
                [ 'gone' => { status => 410 } ],
                [ 'silence' => { hang => 1 } ],
                [ 'a cut' => { drop => 1 } ],
@@ -556,7 +564,9 @@ sub retries {
 
     for my $case (@bad) {
         my ($what, $answer) = @$case;
+        my $after = time() + 3;
 
+        $answer = $answer->() if ref $answer eq 'CODE';
         $web->script($answer, { status => 204 });
 
         my ($client, $id) = $gw->hold(POST => '/web');
@@ -570,6 +580,8 @@ sub retries {
         is($m[1]->target, '/web?x=1', 'to the same place');
         cmp_ok($m[1]{time} - $m[0]{time}, '>=', 0.95, 'Retry-After')
             if $what eq 'too many';
+        cmp_ok($m[1]{time}, '>=', int($after) - 0.1, 'Retry-After')
+            if $what eq 'a date';
 
         $web->script({ status => 204 });
         $gw->vote($id, 'deny');

@@ -234,6 +234,8 @@ ngx_http_approval_lease_finished(ngx_http_approval_op_t *op, redisReply *reply)
     }
 
     ngx_http_approval_op_end(op, &r);
+
+    ngx_http_approval_reply_free(&r);
 }
 
 

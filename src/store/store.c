@@ -446,6 +446,8 @@ ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
     }
 
     ngx_http_approval_op_end(op, &r);
+
+    ngx_http_approval_reply_free(&r);
 }
 
 

@@ -60,10 +60,14 @@ sub leave {
 
     @clients = ();
 
-    my $client = $gw->send(GET => "/held/$name/after");
-    my $id;
+    my ($client, $id);
+
+    # refused until Redis is back
 
     ok(wait_for(sub {
+        $client = $gw->send(GET => "/held/$name/after")
+            if !$client || $client->answered;
+
         ($id) = grep { ($gw->action($_)->{target} // '')
                        eq "/held/$name/after" } $gw->pending;
         return $id;

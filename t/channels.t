@@ -70,6 +70,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
     approval_channel silent { url @{[ $broken->url ]}/silent; retries 1;
                               timeout 3s; backoff 50ms 100ms; }
 
+    approval_group many @{[ join ' ', map { "p$_\@example" } 1 .. 150 ]};
+
     approval_channel stuck { url @{[ $broken->url ]}/stuck; timeout 2s; }
 
     approval_channel lasting { url @{[ $broken->url ]}/lasting;
@@ -98,6 +100,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
                       timeout 4s; notify web; }
         rule people { match \$uri /people; action p; require admins;
                       notify people; }
+        rule many   { match \$uri /many; action p; require many;
+                      notify people; escalate 60s people; }
         rule remind { match \$uri /remind; action r; require admins;
                       notify web; remind 1s; escalate 2s later; }
         rule broken { match \$uri /broken; action b; require admins;
@@ -127,6 +131,7 @@ outcome();
 denied();
 expired();
 per_approver();
+many();
 remind();
 escalated();
 later();
@@ -589,6 +594,27 @@ sub retries {
         ok($web->wait_count(3), 'and then the outcome');
         $web->clear;
     }
+}
+
+
+# more messages of one action than the queue takes at a time
+
+sub many {
+    my ($client, $id) = $gw->hold(POST => '/many');
+
+    ok($web->wait_count(150), 'all of many approvers are told');
+
+    my %who = map { $_->json->{data}{links}{approver} => 1 } $web->messages;
+
+    is(scalar keys %who, 150, 'each of them');
+    is($gw->redis->cmd(HLEN => "approval:{$id}:deliver"), 3 * 150,
+       'with attempts, and the escalations of all');
+
+    $gw->vote($id, 'deny', '', 'p150@example');
+    $client->read;
+    ok($web->wait_count(300), 'and of the outcome');
+    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 });
+    $web->clear;
 }
 
 

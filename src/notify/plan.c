@@ -19,6 +19,8 @@ struct ngx_http_approval_plan_s {
     ngx_array_t                    entries;     /* of ..._entry_t             */
     ngx_array_t                    letters;     /* of ..._letter_t *          */
     ngx_uint_t                     count[3];    /* by kind                    */
+    ngx_uint_t                     waiting;     /* for answers of the queue   */
+    unsigned                       over:1;      /* the action is              */
 };
 
 
@@ -191,23 +193,27 @@ ngx_http_approval_plan_payload(ngx_http_approval_plan_t *plan,
 void
 ngx_http_approval_plan_send(ngx_http_approval_plan_t *plan)
 {
+    ngx_uint_t                   i, n;
+    ngx_http_approval_entry_t   *entries;
     ngx_http_approval_sender_t  *sender;
 
     sender = plan->sender;
+    entries = plan->entries.elts;
 
-    if (plan->entries.nelts == 0) {
-        ngx_http_approval_plan_end(plan, 0);
-        return;
+    for (i = 0; sender->mcf->store && i < plan->entries.nelts; i += n) {
+        n = ngx_min(plan->entries.nelts - i, NGX_HTTP_APPROVAL_QUEUE_BATCH);
+
+        if (ngx_http_approval_queue_add(sender->mcf->store, plan->told.id,
+                                        &entries[i], n, sender->lease,
+                                        ngx_http_approval_plan_added, plan)
+            == NGX_OK)
+        {
+            plan->waiting++;
+        }
     }
 
-    if (sender->mcf->store == NULL
-        || ngx_http_approval_queue_add(sender->mcf->store, plan->told.id,
-                                       plan->entries.elts,
-                                       plan->entries.nelts, sender->lease,
-                                       ngx_http_approval_plan_added, plan)
-           != NGX_OK)
-    {
-        ngx_http_approval_plan_end(plan, 1);
+    if (plan->waiting == 0) {
+        ngx_http_approval_plan_end(plan, plan->entries.nelts != 0);
     }
 }
 
@@ -218,7 +224,13 @@ static void
 ngx_http_approval_plan_added(void *data,
     const ngx_http_approval_reply_t *reply)
 {
-    ngx_http_approval_plan_end(data, reply->rc != NGX_DECLINED);
+    ngx_http_approval_plan_t *plan = data;
+
+    plan->over |= (reply->rc == NGX_DECLINED);
+
+    if (--plan->waiting == 0) {
+        ngx_http_approval_plan_end(plan, !plan->over);
+    }
 }
 
 

@@ -10,9 +10,6 @@
 #include "store/internal.h"
 
 
-#define NGX_HTTP_APPROVAL_QUEUE_BATCH  64
-
-
 static void ngx_http_approval_queue_claimed(ngx_http_approval_op_t *op,
     redisReply *reply);
 static void ngx_http_approval_queue_each(ngx_http_approval_op_t *op,
@@ -36,12 +33,7 @@ ngx_http_approval_queue_add(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_op_t  *op;
 
     if (n > NGX_HTTP_APPROVAL_QUEUE_BATCH) {
-        n = NGX_HTTP_APPROVAL_QUEUE_BATCH;
-
-        ngx_log_error(NGX_LOG_WARN, store->log, 0,
-                      "approval: action %*s has more messages than %d: the "
-                      "others are not sent", (size_t) APPROVAL_ID_LEN, id,
-                      NGX_HTTP_APPROVAL_QUEUE_BATCH);
+        return NGX_ERROR;
     }
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,

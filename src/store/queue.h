@@ -15,7 +15,8 @@
 #include "store/store.h"
 
 
-#define NGX_HTTP_APPROVAL_QUEUE_NAME  24
+#define NGX_HTTP_APPROVAL_QUEUE_NAME   24
+#define NGX_HTTP_APPROVAL_QUEUE_BATCH  64   /* messages added at a time    */
 
 
 typedef struct {

@@ -540,6 +540,47 @@ subtest 'memory' => sub {
     cmp_ok($peak{7} - $peak{100_000}, '<', 4_000,
            '2,000 workers that have ended take no more than 2 KB each');
 
+    # nobody who can write to the file, and cannot sign, makes it slow or large
+
+    my $opens = join '', map { line(rehash({ type => 'open', writer => $_,
+        time => '2026-01-01T00:00:00.000Z', action_id => undef, seq => \'1',
+        prev => '0' x 64 })) } map { sprintf('%032x', $_) } 1 .. 10_000;
+
+    for my $command (qw(verify export)) {
+        my ($rc, $peak) = takes($command, $opens, $command eq 'verify'
+                                ? @args : @args[0, 1]);
+
+        is($rc, 2, "$command: 10,000 writers that nobody signed for");
+        cmp_ok($peak, '<', 80_000, 'they take no more than 8 KB each');
+    }
+
+    my %cpu;
+
+    for my $like (qw(counted random)) {
+        my @ids = map { $like eq 'counted' ? sprintf('%032x', $_)
+                                           : substr(sha256_hex($_), 0, 32) }
+                  1 .. 30_000;
+        my ($n, $prev, $text) = (1, '0' x 64, '');
+
+        for my $r ({ type => 'open', action_id => undef },
+                   map { { type => 'requested', action_id => $_ } } @ids)
+        {
+            my $seq = $n++;
+
+            @$r{qw(time writer seq prev)} = ('2026-01-01T00:00:00.000Z',
+                                             'a' x 32, \"$seq", $prev);
+            $prev = rehash($r)->{hash};
+            $text .= line($r);
+        }
+
+        my $before = (times)[2];
+
+        is((takes('verify', $text, @args))[0], 1, 'requests of nothing');
+        $cpu{$like} = (times)[2] - $before;
+    }
+
+    cmp_ok($cpu{counted}, '<', 5 * $cpu{random} + 1, 'whatever ids they have');
+
     my ($rc, $peak) = takes('verify', 'x' x 64e6, @args);
     is($rc, 1, 'a line that never ends');
     cmp_ok($peak, '<', 60_000, 'is not kept');

@@ -18,6 +18,10 @@
 
 #define APPROVAL_EXPORT_WAITING  256
 
+/* Those that were killed never close: the most silent makes room. */
+
+#define APPROVAL_EXPORT_WRITERS  1024
+
 
 typedef struct export_writer_s  export_writer_t;
 
@@ -38,14 +42,17 @@ struct export_writer_s {
 
 struct approval_export_s {
     approval_wanted_t      wanted;
-    export_writer_t       *writers;
+    export_writer_t       *writers;      /* by who was heard last */
+    size_t                 nwriters;
     uint64_t               taken;
     size_t                 waiting;      /* of all writers */
     approval_checkpoint_t  checkpoint;   /* scratch        */
 };
 
 
-static export_writer_t *export_writer(approval_export_t *e, json_t *event);
+static export_writer_t *export_writer(approval_export_t *e, json_t *event,
+    approval_buf_t *out);
+static int export_forget(approval_export_t *e, approval_buf_t *out);
 static void export_writer_free(approval_export_t *e, export_writer_t *w);
 static int export_follows(approval_export_t *e, export_writer_t *w,
     json_t *event, uint64_t seq, approval_buf_t *out);
@@ -196,7 +203,7 @@ approval_export_record(approval_export_t *e, approval_str_t line,
     approval_buf_t    text;
     export_writer_t  *w;
 
-    w = export_writer(e, event);
+    w = export_writer(e, event, out);
     if (w == NULL) {
         return APPROVAL_ERROR;
     }
@@ -248,17 +255,28 @@ approval_export_record(approval_export_t *e, approval_str_t line,
 
 
 static export_writer_t *
-export_writer(approval_export_t *e, json_t *event)
+export_writer(approval_export_t *e, json_t *event, approval_buf_t *out)
 {
-    const char       *id;
-    export_writer_t  *w;
+    const char        *id;
+    export_writer_t   *w, **p;
 
     id = json_string_value(json_object_get(event, "writer"));
 
-    for (w = e->writers; w; w = w->next) {
+    for (p = &e->writers; *p; p = &(*p)->next) {
+        w = *p;
+
         if (memcmp(w->id, id, APPROVAL_WRITER_LEN) == 0) {
+            *p = w->next;
+            w->next = e->writers;
+            e->writers = w;
             return w;
         }
+    }
+
+    if (e->nwriters == APPROVAL_EXPORT_WRITERS
+        && export_forget(e, out) != APPROVAL_OK)
+    {
+        return NULL;
     }
 
     w = calloc(1, sizeof(export_writer_t));
@@ -271,8 +289,24 @@ export_writer(approval_export_t *e, json_t *event)
 
     w->next = e->writers;
     e->writers = w;
+    e->nwriters++;
 
     return w;
+}
+
+
+static int
+export_forget(approval_export_t *e, approval_buf_t *out)
+{
+    int               rc;
+    export_writer_t  *w;
+
+    for (w = e->writers; w->next; w = w->next) { /* void */ }
+
+    rc = export_flush(e, w, NULL, out);
+    export_writer_free(e, w);
+
+    return rc;
 }
 
 
@@ -286,6 +320,7 @@ export_writer_free(approval_export_t *e, export_writer_t *w)
     for (p = &e->writers; *p != w; p = &(*p)->next) { /* void */ }
 
     *p = w->next;
+    e->nwriters--;
 
     free(w);
 }

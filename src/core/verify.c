@@ -33,6 +33,16 @@ approval_verify_create(approval_signer_t **keys, size_t nkeys,
         return NULL;
     }
 
+    if (approval_random((unsigned char *) v->seeds, sizeof(v->seeds))
+        != APPROVAL_OK)
+    {
+        free(v);
+        return NULL;
+    }
+
+    v->seeds[0] |= 1;
+    v->seeds[1] |= 1;
+
     if (nkeys) {
         memcpy(v->keys, keys, nkeys * sizeof(approval_signer_t *));
     }

@@ -23,7 +23,7 @@ approval_verify_act(approval_verify_t *v, const char *id)
 {
     approval_act_t  *a;
 
-    for (a = v->acts[approval_verify_bucket(id)]; a; a = a->next) {
+    for (a = v->acts[approval_verify_bucket(v, id)]; a; a = a->next) {
         if (memcmp(a->id, id, APPROVAL_ID_LEN) == 0) {
             return a;
         }
@@ -53,7 +53,7 @@ approval_verify_act_get(approval_verify_t *v, const char *id)
     memcpy(a->id, id, APPROVAL_ID_LEN);
     a->outran = v->strayed;
 
-    i = approval_verify_bucket(id);
+    i = approval_verify_bucket(v, id);
     a->next = v->acts[i];
     v->acts[i] = a;
 
@@ -102,7 +102,7 @@ approval_verify_act_free(approval_verify_t *v, approval_act_t *a)
 
     approval_acts_del(a->ended ? &v->ended : &v->open, a);
 
-    for (p = &v->acts[approval_verify_bucket(a->id)]; *p != a;
+    for (p = &v->acts[approval_verify_bucket(v, a->id)]; *p != a;
          p = &(*p)->next)
     {
         /* void */

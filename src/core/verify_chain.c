@@ -17,6 +17,9 @@ static approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
 static int approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
     const approval_place_t *place, json_t *event, const char *type);
 static int approval_verify_begin(approval_verify_t *v, approval_writer_t *w);
+static void approval_verify_hear(approval_verify_t *v, approval_writer_t *w);
+static void approval_verify_unhear(approval_verify_t *v,
+    approval_writer_t *w);
 static void approval_verify_over(approval_verify_t *v, approval_writer_t *w);
 static const approval_point_t *approval_verify_point(
     const approval_writer_t *w, uint64_t seq);
@@ -31,15 +34,26 @@ static void approval_verify_writer_end(approval_verify_t *v,
     approval_writer_t *w);
 
 
+/* The log does not choose who shares a bucket. */
+
 size_t
-approval_verify_bucket(const char *id)
+approval_verify_bucket(const approval_verify_t *v, const char *id)
 {
-    size_t  i, n;
+    size_t    i, k;
+    uint64_t  n, word;
 
     n = 0;
 
-    for (i = 0; i < 8; i++) {
-        n = n * 31 + (unsigned char) id[i];
+    for (k = 0; k < 2; k++) {
+        word = 0;
+
+        for (i = 0; i < 16; i++) {
+            word = word << 4 | ((*id & 0x0f) + (*id > '9' ? 9 : 0));
+            id++;
+        }
+
+        n = (n ^ word) * v->seeds[k];
+        n ^= n >> 32;
     }
 
     return n % APPROVAL_VERIFY_BUCKETS;
@@ -55,7 +69,7 @@ approval_verify_writer(approval_verify_t *v, const char *id)
         return v->last;
     }
 
-    for (w = v->writers[approval_verify_bucket(id)]; w; w = w->next) {
+    for (w = v->writers[approval_verify_bucket(v, id)]; w; w = w->next) {
         if (memcmp(w->id, id, APPROVAL_WRITER_LEN) == 0) {
             v->last = w;
             return w;
@@ -85,7 +99,7 @@ approval_verify_writer_get(approval_verify_t *v, const char *id)
 
     memcpy(w->id, id, APPROVAL_WRITER_LEN);
 
-    i = approval_verify_bucket(id);
+    i = approval_verify_bucket(v, id);
     w->next = v->writers[i];
     v->writers[i] = w;
 
@@ -187,6 +201,12 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     w->place = *place;
 
     if (w->live) {
+
+        if (v->heard != w) {
+            approval_verify_unhear(v, w);
+            approval_verify_hear(v, w);
+        }
+
         point = &w->live->recent[seq % APPROVAL_VERIFY_RECENT];
         point->seq = seq;
         memcpy(point->hash, hash, APPROVAL_SHA256_LEN);
@@ -251,13 +271,58 @@ approval_verify_begin(approval_verify_t *v, approval_writer_t *w)
 
     approval_merkle_init(&w->live->tree);
 
-    return APPROVAL_OK;
+    if (v->nlive == APPROVAL_VERIFY_LIVE) {
+        approval_verify_over(v, v->silent);
+    }
+
+    approval_verify_hear(v, w);
+
+    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static void
+approval_verify_hear(approval_verify_t *v, approval_writer_t *w)
+{
+    w->before = v->heard;
+    w->after = NULL;
+
+    if (v->heard) {
+        v->heard->after = w;
+
+    } else {
+        v->silent = w;
+    }
+
+    v->heard = w;
+    v->nlive++;
+}
+
+
+static void
+approval_verify_unhear(approval_verify_t *v, approval_writer_t *w)
+{
+    if (w->before) {
+        w->before->after = w->after;
+
+    } else {
+        v->silent = w->after;
+    }
+
+    if (w->after) {
+        w->after->before = w->before;
+
+    } else {
+        v->heard = w->before;
+    }
+
+    v->nlive--;
 }
 
 
 /*
- * A log of years has many that ended: others know their last records, and few
- * before.
+ * A log of years has many that ended, and some that were killed: others know
+ * their last records, and few before.
  */
 
 static void
@@ -284,6 +349,8 @@ approval_verify_over(approval_verify_t *v, approval_writer_t *w)
                 = live->points[n % APPROVAL_VERIFY_POINTS];
         }
     }
+
+    approval_verify_unhear(v, w);
 
     free(w->live);
     w->live = NULL;

@@ -17,7 +17,8 @@
 #define APPROVAL_VERIFY_RECENT    64      /* records, and as many ...     */
 #define APPROVAL_VERIFY_POINTS    64      /* ... checkpoints, of a writer */
 #define APPROVAL_VERIFY_REST      4       /* of each, of one that ended   */
-#define APPROVAL_VERIFY_BUCKETS   4096
+#define APPROVAL_VERIFY_LIVE      4096    /* writers that may go on       */
+#define APPROVAL_VERIFY_BUCKETS   16384   /* a power of two               */
 #define APPROVAL_VERIFY_ENDED     8192    /* actions that are over        */
 #define APPROVAL_VERIFY_OPEN      65536   /* ... that are not             */
 #define APPROVAL_VERIFY_USES      64      /* of a grant, not executed yet */
@@ -54,7 +55,9 @@ typedef struct {
 typedef struct approval_writer_s  approval_writer_t;
 
 struct approval_writer_s {
-    approval_writer_t           *next;
+    approval_writer_t           *next;    /* in its bucket         */
+    approval_writer_t           *before;  /* while it is live: by  */
+    approval_writer_t           *after;   /* who was heard last    */
     char                         id[APPROVAL_WRITER_LEN + 1];
     char                         kid[APPROVAL_VERIFY_KID + 1];
     uint64_t                     seq;     /* 0: only heard of      */
@@ -173,6 +176,10 @@ struct approval_verify_s {
 
     approval_writer_t           *writers[APPROVAL_VERIFY_BUCKETS];
     approval_writer_t           *last;    /* one that was looked up */
+    approval_writer_t           *silent;  /* the longest, of those live */
+    approval_writer_t           *heard;
+    size_t                       nlive;
+    uint64_t                     seeds[2];
     approval_act_t              *acts[APPROVAL_VERIFY_BUCKETS];
     approval_acts_t              open;
     approval_acts_t              ended;
@@ -199,8 +206,8 @@ void approval_verify_found(approval_verify_t *v, approval_found_e what,
 
 /* verify_chain.c */
 
-/* Of an id of random hex: a writer's or an action's. */
-size_t approval_verify_bucket(const char *id);
+/* Of an id, 32 hex digits: a writer's or an action's. */
+size_t approval_verify_bucket(const approval_verify_t *v, const char *id);
 approval_writer_t *approval_verify_writer(approval_verify_t *v,
     const char *id);
 int approval_verify_expect(approval_verify_t *v, const approval_head_t *head,

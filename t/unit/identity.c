@@ -512,10 +512,13 @@ test_digest(void)
     static const char  *want = "sha256:"
         "464165db627e0547246fff8acfc08662c1aea3b98d9884434e4e7bee3d681b0e";
 
-    is_str(approval_str(digest("alice", "bob", NULL)), want, "who is in a group");
-    is_str(approval_str(digest("BOB", "Alice", NULL)), want, "in any order and spelling");
+    is_str(approval_str(digest("alice", "bob", NULL)), want,
+           "who is in a group");
+    is_str(approval_str(digest("BOB", "Alice", NULL)), want,
+           "in any order and spelling");
     ok(strcmp(digest("alice", "carol", NULL), want) != 0, "and nobody else");
-    is_str(approval_str(digest("bob", "alice", "robert")), want, "a person is one");
+    is_str(approval_str(digest("bob", "alice", "robert")), want,
+           "a person is one");
     ok(strcmp(digest("ali", "cebob", NULL), want) != 0, "as they are written");
 }
 

@@ -87,11 +87,16 @@ $_->close for @joined;
 wait_for(sub { (my @seen = $gw->audit('checkpoint')) >= 2 });
 $gw->ngx->kill_worker;
 act($_) for 13 .. 18;
+
+my $file = $gw->ngx->path('audit.jsonl');
+rename($file, "$file.1") or die $!;
+$gw->ngx->reopen;
+ok($gw->wait_audit('continue', 3), 'rotated');
 $gw->ngx->reload;
 act($_) for 19 .. 26;
 $gw->ngx->stop;
 
-my $log = slurp($gw->ngx->path('audit.jsonl'));
+my $log = slurp("$file.1") . slurp($file);
 my $public = $gw->{keys}{public};
 my $key = $gw->{keys}{signing};
 
@@ -386,6 +391,22 @@ sub votes_as {
 }
 
 
+# an approval by these, in all that tells of it
+
+sub approved_by {
+    my (@by) = @_;
+
+    return change('approved', rule('two'), sub {
+        my ($r, $new) = @_;
+
+        $_->{approvers} = join(', ', @by)
+            for grep { ($_->{action_id} // '') eq $r->{action_id}
+                       && exists $_->{approvers} } @$new;
+        $r->{decision} = jws($key, $r->{decision}, by => [@by]);
+    });
+}
+
+
 # a vote, changed, at the begin of its chain
 
 sub earlier {
@@ -438,9 +459,10 @@ my %keyed = (
     'a vote of another key' => change('voted', undef, sub {
         $_[0]{vote} = jws($foreign, $_[0]{vote});
     }),
-    'a short quorum' => claims('approved', rule('two'), by => ['alice']),
-    'a person twice' => claims('approved', rule('two'),
-                               by => [ 'alice', 'alice' ]),
+    'a short quorum' => approved_by('alice'),
+    'a person twice' => approved_by('alice', 'alice'),
+    'a decision by one, told of two' => claims('approved', rule('two'),
+                                               by => ['alice']),
     'approvers told of others' => change('approved', undef, sub {
         $_[0]{approvers} = 'carol';
     }),
@@ -617,6 +639,9 @@ my %keyed = (
             $_[0]{receipt} = jws($key, $_[0]{receipt}, $claim => $value) })) }
         [ jti => $zeros ], [ sta => 'approved' ], [ dig => 'sha256:0' ],
         [ sub => 'mallory' ], [ rul => 'other' ]),
+    'a denial that needs another one' => change('denied', undef, sub {
+        request_of($_[1], $_[0]{action_id})->{deny_after} = \'2';
+    }),
     'a denial without a vote' => sub {
         my (@new) = @_;
         my $id = $new[ of_type(\@new, 'denied') ]{action_id};
@@ -637,6 +662,29 @@ my %keyed = (
         => change('executed', \&granted, sub { $_[0]{$member} = $value })) }
         [ digest => 'sha256:0' ], [ use => \'3' ], [ grant => $zeros ],
         [ requester => 'mallory' ]),
+    (map { my ($member, $claim) = @$_; ("a grant for another $member" => sub {
+        my (@new) = @_;
+
+        for my $r (grep { granted($_) } @new) {
+            $r->{$member} = 'other';
+            $r->{decision} = jws($key, $r->{decision}, $claim => 'other')
+                if $r->{decision};
+        }
+
+        return @new;
+    }) } [qw(policy pol)], [qw(rule rul)], [qw(action act)]),
+    'a grant for two rules' => sub {
+        my (@new) = @_;
+        my $use = $new[ of_type(\@new, 'approved', \&granted) ]{use};
+
+        for my $r (grep { granted($_) && ${ $_->{use} } eq $$use } @new) {
+            $r->{rule} = 'other';
+            $r->{decision} = jws($key, $r->{decision}, rul => 'other')
+                if $r->{decision};
+        }
+
+        return @new;
+    },
     'a use told of another' => change('approved', \&granted, sub {
         $_[0]{use} = \'3';
     }),
@@ -651,8 +699,19 @@ my %keyed = (
     'used without a decision' => drop('approved', \&granted),
     'a grant consumed twice' => double('approved', \&granted),
     'a grant executed twice' => double('executed', \&granted),
-    'used more often than granted' => claims('approved', \&granted,
-        use => \'4'),
+    'used more often than granted' => sub {
+        my (@new) = @_;
+
+        for my $r (grep { granted($_) && ${ $_->{use} } eq '2' } @new) {
+            $r->{use} = \'4';
+            $r->{decision} = jws($key, $r->{decision}, use => \'4')
+                if $r->{decision};
+        }
+
+        return @new;
+    },
+    'a use that was granted as another' => claims('approved', \&granted,
+        use => \'3'),
     'another grant' => claims('approved', \&granted, grt => $zeros),
     'another request under a grant' => change('approved', \&granted, sub {
         $_[0]{digest} = 'sha256:' . '0' x 64;
@@ -675,6 +734,15 @@ my %keyed = (
     'glass that nobody may break' => change('requested', rule('glass'), sub {
         delete $_[0]{break_glass};
     }),
+    'glass broken by another group' => change('voted', \&glass, sub {
+        my ($r) = @_;
+
+        $r->{groups} = 'admins';
+        $r->{vote} = jws($key, $r->{vote}, grp => 'admins');
+    }),
+    'glass of another group' => change('requested', rule('glass'), sub {
+        $_[0]{break_glass} = 'admins';
+    }),
     'glass that was not broken' => change('voted', \&glass, sub {
         my ($r) = @_;
 
@@ -693,6 +761,8 @@ my %keyed = (
     (map { my $time = $_; ("a record of $time" => change('requested', undef,
            sub { $_[0]{time} = $time })) }
          'yesterday', '2026-02-30T00:00:00.000Z'),
+    (map { my $lie = $_; ("on, with another $lie" => change('continue', undef,
+           sub { $_[0]{lie} = $lie })) } 'previous', 'tree', 'no tree'),
     'on after the end' => sub {
         my (@new) = @_;
         my $i = of_type(\@new, 'close');
@@ -775,6 +845,12 @@ is(scalar @differ, 0, 'and they agree on what it is')
 @found = both(forge($key, map { copy($_) } @records), 0);
 is($found[0], 0, 'written anew with the key, unchanged') or diag($found[2]);
 is($found[1], 0, 'and for the other') or diag($found[3]);
+
+@found = both(forge($key, map {
+    $_->{type} eq 'close' ? { %{ copy($_) }, lost => \'3' } : copy($_)
+} @records), 0);
+is($found[0], 2, 'a worker that lost records') or diag($found[2]);
+is($found[1], 2, 'and for the other') or diag($found[3]);
 
 @found = both(forge($key, grep { $_->{type} ne 'notified' }
                           map { copy($_) } @records), 1);

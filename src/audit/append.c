@@ -264,6 +264,8 @@ ngx_http_approval_audit_keep(ngx_http_approval_audit_t *audit, json_t *event)
         || json_object_set_new(event, "late", json_true()) != 0
         || json_array_append(audit->kept, event) != 0)
     {
+        audit->lost++;
+
         ngx_log_error(NGX_LOG_ERR, audit->log, 0,
                       "a record of the audit trail is lost: \"%s\"",
                       json_string_value(json_object_get(event, "type")));

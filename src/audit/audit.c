@@ -194,7 +194,8 @@ ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit)
     event = ngx_http_approval_audit_event("close", NULL,
                  json_pack("{s:i, s:I, s:I}", "pid", (int) ngx_pid,
                            "errors", (json_int_t) audit->stats.errors,
-                           "lost", (json_int_t) json_array_size(audit->kept)));
+                           "lost", (json_int_t) (audit->lost
+                                         + json_array_size(audit->kept))));
 
     if (event == NULL
         || ngx_http_approval_audit_append(audit, event) != NGX_OK)

@@ -72,6 +72,7 @@ struct ngx_http_approval_audit_s {
     ngx_http_approval_audit_stats_t  stats;
     ngx_uint_t                       failed;     /* since it began to fail   */
     ngx_uint_t                       torn_lines; /* not told of yet          */
+    ngx_uint_t                       lost;       /* more than are kept       */
     ngx_fd_t                         flushed;    /* was the file when nginx
                                                     was about to reopen it   */
 

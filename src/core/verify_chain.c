@@ -12,17 +12,12 @@
 #include <string.h>
 
 
-static approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
-    const char *id);
 static int approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
     const approval_place_t *place, json_t *event, const char *type);
-static int approval_verify_begin(approval_verify_t *v, approval_writer_t *w);
-static void approval_verify_hear(approval_verify_t *v, approval_writer_t *w);
-static void approval_verify_unhear(approval_verify_t *v,
-    approval_writer_t *w);
-static void approval_verify_over(approval_verify_t *v, approval_writer_t *w);
-static const approval_point_t *approval_verify_point(
-    const approval_writer_t *w, uint64_t seq);
+static int approval_verify_continues(approval_verify_t *v,
+    approval_writer_t *w, json_t *event);
+static void approval_verify_lost(approval_verify_t *v, approval_writer_t *w,
+    const approval_place_t *place, json_t *lost);
 static void approval_verify_opened(approval_writer_t *w, json_t *key);
 static void approval_verify_reached(approval_verify_t *v,
     approval_writer_t *w, const approval_place_t *place);
@@ -32,79 +27,6 @@ static int approval_verify_cited(approval_verify_t *v,
     const approval_place_t *place);
 static void approval_verify_writer_end(approval_verify_t *v,
     approval_writer_t *w);
-
-
-/* The log does not choose who shares a bucket. */
-
-size_t
-approval_verify_bucket(const approval_verify_t *v, const char *id)
-{
-    size_t    i, k;
-    uint64_t  n, word;
-
-    n = 0;
-
-    for (k = 0; k < 2; k++) {
-        word = 0;
-
-        for (i = 0; i < 16; i++) {
-            word = word << 4 | ((*id & 0x0f) + (*id > '9' ? 9 : 0));
-            id++;
-        }
-
-        n = (n ^ word) * v->seeds[k];
-        n ^= n >> 32;
-    }
-
-    return n % APPROVAL_VERIFY_BUCKETS;
-}
-
-
-approval_writer_t *
-approval_verify_writer(approval_verify_t *v, const char *id)
-{
-    approval_writer_t  *w;
-
-    if (v->last && memcmp(v->last->id, id, APPROVAL_WRITER_LEN) == 0) {
-        return v->last;
-    }
-
-    for (w = v->writers[approval_verify_bucket(v, id)]; w; w = w->next) {
-        if (memcmp(w->id, id, APPROVAL_WRITER_LEN) == 0) {
-            v->last = w;
-            return w;
-        }
-    }
-
-    return NULL;
-}
-
-
-static approval_writer_t *
-approval_verify_writer_get(approval_verify_t *v, const char *id)
-{
-    size_t              i;
-    approval_writer_t  *w;
-
-    w = approval_verify_writer(v, id);
-    if (w) {
-        return w;
-    }
-
-    w = calloc(1, sizeof(approval_writer_t));
-    if (w == NULL) {
-        v->failed = 1;
-        return NULL;
-    }
-
-    memcpy(w->id, id, APPROVAL_WRITER_LEN);
-
-    i = approval_verify_bucket(v, id);
-    w->next = v->writers[i];
-    v->writers[i] = w;
-
-    return w;
-}
 
 
 /* In the order of seq; those that were passed stay in front. */
@@ -165,7 +87,6 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
 {
     int                 rc;
     uint64_t            seq;
-    approval_point_t   *point;
     approval_writer_t  *w;
 
     w = approval_verify_writer_get(v,
@@ -182,6 +103,14 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     }
 
     seq = (uint64_t) json_integer_value(json_object_get(event, "seq"));
+
+    if (strcmp(type, "continue") == 0
+        && !approval_verify_continues(v, w, event))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "writer %s does not go on from where it says",
+                              w->id);
+    }
 
     if (strcmp(type, "checkpoint") == 0) {
         rc = approval_verify_checkpoint(v, w, place, event);
@@ -200,29 +129,15 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     memcpy(w->hash, hash, APPROVAL_SHA256_LEN);
     w->place = *place;
 
-    if (w->live) {
-
-        if (v->heard != w) {
-            approval_verify_unhear(v, w);
-            approval_verify_hear(v, w);
-        }
-
-        point = &w->live->recent[seq % APPROVAL_VERIFY_RECENT];
-        point->seq = seq;
-        memcpy(point->hash, hash, APPROVAL_SHA256_LEN);
-
-        if (!w->partial
-            && approval_merkle_add(&w->live->tree, hash) != APPROVAL_OK)
-        {
-            v->failed = 1;
-            return APPROVAL_ERROR;
-        }
+    if (w->live && approval_verify_heard(v, w, hash) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
     }
 
     w->ended = strcmp(type, "checkpoint") == 0;
 
     if (strcmp(type, "close") == 0) {
         w->closed = 1;
+        approval_verify_lost(v, w, place, json_object_get(event, "lost"));
 
     } else if (strcmp(type, "open") == 0) {
         approval_verify_opened(w, json_object_get(event, "key"));
@@ -246,6 +161,74 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
 }
 
 
+/* From the record before it, whose tree it tells. */
+
+static int
+approval_verify_continues(approval_verify_t *v, approval_writer_t *w,
+    json_t *event)
+{
+    int               rc;
+    char              text[APPROVAL_HEAD_LEN + 1];
+    json_t           *tree;
+    const char       *previous;
+    approval_str_t    want;
+    approval_buf_t    nodes;
+    approval_head_t   head;
+
+    memcpy(head.writer, w->id, APPROVAL_WRITER_LEN);
+    head.seq = (uint64_t) json_integer_value(json_object_get(event, "seq"))
+               - 1;
+    (void) approval_hex_decode(head.hash, approval_str(
+                       json_string_value(json_object_get(event, "prev"))));
+    (void) approval_head_text(&head, text);
+
+    previous = json_string_value(json_object_get(event, "previous"));
+
+    if (previous == NULL || strcmp(previous, text) != 0) {
+        return 0;
+    }
+
+    tree = json_object_get(event, "tree");
+    want.data = (const unsigned char *) json_string_value(tree);
+    want.len = json_string_length(tree);
+
+    /* empty where the gateway had no memory for it */
+
+    if (want.len == 0 || w->partial || w->live == NULL
+        || w->live->tree.size != head.seq)
+    {
+        return json_is_string(tree);
+    }
+
+    approval_buf_init(&nodes);
+    approval_merkle_text(&w->live->tree, &nodes);
+
+    rc = approval_str_eq(want, approval_buf_str(&nodes));
+
+    if (nodes.failed) {
+        v->failed = 1;
+    }
+
+    approval_buf_free(&nodes);
+
+    return rc;
+}
+
+
+/* What a full disk had not taken until the worker ended. */
+
+static void
+approval_verify_lost(approval_verify_t *v, approval_writer_t *w,
+    const approval_place_t *place, json_t *lost)
+{
+    if (json_integer_value(lost) > 0) {
+        approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, place,
+                              "writer %s could not write %llu records", w->id,
+                              (unsigned long long) json_integer_value(lost));
+    }
+}
+
+
 /* A worker has one key, from its start to its end. */
 
 static void
@@ -256,104 +239,6 @@ approval_verify_opened(approval_writer_t *w, json_t *key)
     if (json_string_length(key) == APPROVAL_VERIFY_KID) {
         memcpy(w->kid, json_string_value(key), APPROVAL_VERIFY_KID);
     }
-}
-
-
-static int
-approval_verify_begin(approval_verify_t *v, approval_writer_t *w)
-{
-    w->live = calloc(1, sizeof(approval_live_t));
-
-    if (w->live == NULL) {
-        v->failed = 1;
-        return APPROVAL_ERROR;
-    }
-
-    approval_merkle_init(&w->live->tree);
-
-    if (v->nlive == APPROVAL_VERIFY_LIVE) {
-        approval_verify_over(v, v->silent);
-    }
-
-    approval_verify_hear(v, w);
-
-    return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
-}
-
-
-static void
-approval_verify_hear(approval_verify_t *v, approval_writer_t *w)
-{
-    w->before = v->heard;
-    w->after = NULL;
-
-    if (v->heard) {
-        v->heard->after = w;
-
-    } else {
-        v->silent = w;
-    }
-
-    v->heard = w;
-    v->nlive++;
-}
-
-
-static void
-approval_verify_unhear(approval_verify_t *v, approval_writer_t *w)
-{
-    if (w->before) {
-        w->before->after = w->after;
-
-    } else {
-        v->silent = w->after;
-    }
-
-    if (w->after) {
-        w->after->before = w->before;
-
-    } else {
-        v->heard = w->before;
-    }
-
-    v->nlive--;
-}
-
-
-/*
- * A log of years has many that ended, and some that were killed: others know
- * their last records, and few before.
- */
-
-static void
-approval_verify_over(approval_verify_t *v, approval_writer_t *w)
-{
-    size_t            i, n;
-    approval_live_t  *live;
-
-    live = w->live;
-
-    w->rest = calloc(2 * APPROVAL_VERIFY_REST, sizeof(approval_point_t));
-
-    if (w->rest == NULL) {
-        v->failed = 1;
-        return;
-    }
-
-    for (i = 0; i < APPROVAL_VERIFY_REST; i++) {
-        w->rest[i] = live->recent[(w->seq - i) % APPROVAL_VERIFY_RECENT];
-
-        if (i < live->npoints) {
-            n = live->npoints - 1 - i;
-            w->rest[APPROVAL_VERIFY_REST + i]
-                = live->points[n % APPROVAL_VERIFY_POINTS];
-        }
-    }
-
-    approval_verify_unhear(v, w);
-
-    free(w->live);
-    w->live = NULL;
 }
 
 
@@ -588,37 +473,6 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
     }
 
     return APPROVAL_OK;
-}
-
-
-static const approval_point_t *
-approval_verify_point(const approval_writer_t *w, uint64_t seq)
-{
-    size_t                   i, n;
-    const approval_point_t  *p;
-
-    if (w->live == NULL) {
-        p = w->rest;
-        n = 2 * APPROVAL_VERIFY_REST;
-
-    } else {
-        p = &w->live->recent[seq % APPROVAL_VERIFY_RECENT];
-
-        if (p->seq == seq) {
-            return p;
-        }
-
-        p = w->live->points;
-        n = APPROVAL_VERIFY_POINTS;
-    }
-
-    for (i = 0; i < n; i++) {
-        if (p[i].seq == seq) {
-            return &p[i];
-        }
-    }
-
-    return NULL;
 }
 
 

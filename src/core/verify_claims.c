@@ -20,6 +20,10 @@ static const char  *approval_facts_names[] = {
     "remote_addr", "method", "digest", "approvers", "grant", "use", NULL
 };
 
+static const char  *approval_scope_members[] = {
+    "policy", "rule", "action", NULL
+};
+
 static const char  *approval_about_claims[] = {
     "dig", "sub", "pol", "rul", "act", NULL
 };
@@ -127,6 +131,14 @@ approval_verify_facts(approval_verify_t *v, json_t *event,
     approval_hashed_t *hashed)
 {
     return approval_verify_members(v, event, approval_facts_names, hashed);
+}
+
+
+int
+approval_verify_scope(approval_verify_t *v, json_t *event,
+    approval_hashed_t *hashed)
+{
+    return approval_verify_members(v, event, approval_scope_members, hashed);
 }
 
 

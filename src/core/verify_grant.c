@@ -20,6 +20,8 @@ void
 approval_verify_grant(approval_verify_t *v, approval_act_t *a,
     const approval_place_t *place, json_t *event)
 {
+    approval_hashed_t  scope;
+
     a->granted = 1;
     a->granted_at = *place;
 
@@ -40,6 +42,21 @@ approval_verify_grant(approval_verify_t *v, approval_act_t *a,
     }
 
     (void) approval_verify_facts(v, event, &a->running[a->nrunning++]);
+
+    if (approval_verify_scope(v, event, &scope) != APPROVAL_OK) {
+        return;
+    }
+
+    if (!a->scoped) {
+        a->scoped = 1;
+        a->used = scope;
+    }
+
+    if (!approval_hashed_eq(&a->used, &scope)) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                              "the grant of action %s is used for another "
+                              "rule or action than before", a->id);
+    }
 }
 
 
@@ -140,6 +157,13 @@ approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a)
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
                               "a grant of action %s is used, whose approval "
                               "was for one request", a->id);
+    }
+
+    if (a->requested && a->scoped && !approval_hashed_eq(&a->scope, &a->used))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
+                              "the grant of action %s is used for another "
+                              "rule or action than it was given for", a->id);
     }
 
     if (a->requested && a->most && a->last > a->most) {

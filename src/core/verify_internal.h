@@ -121,12 +121,16 @@ struct approval_act_s {
     approval_hashed_t            digest;
     unsigned                     need[APPROVAL_QUORUM_LINES];
     size_t                       nlines;
+    unsigned                     deny_after;
     approval_seat_t             *seats;
     size_t                       nseats;
     approval_ballot_t           *ballots;
     size_t                       nballots;
     json_t                      *by;      /* of the decision       */
     json_t                      *denied_by;
+    approval_hashed_t            glass_group;
+    approval_hashed_t            scope;   /* of what it asks ...   */
+    approval_hashed_t            used;    /* ... and of its uses   */
     approval_hashed_t            asked;   /* which request         */
     approval_hashed_t            decided;
     approval_hashed_t            refused;
@@ -155,6 +159,7 @@ struct approval_act_s {
     unsigned                     executed:1;
     unsigned                     early:1;     /* before it was approved   */
     unsigned                     granted:1;   /* its grant was used       */
+    unsigned                     scoped:1;    /* ... for what is known    */
     unsigned                     outran:1;    /* there may be uses that
                                                  are not kept             */
     unsigned                     ended:1;
@@ -204,12 +209,26 @@ __attribute__((format(printf, 4, 5)))
 void approval_verify_found(approval_verify_t *v, approval_found_e what,
     const approval_place_t *place, const char *fmt, ...);
 
-/* verify_chain.c */
+/* verify_writer.c */
 
 /* Of an id, 32 hex digits: a writer's or an action's. */
 size_t approval_verify_bucket(const approval_verify_t *v, const char *id);
+
+/* NULL where it is not known, or, of get(), where there is no memory. */
 approval_writer_t *approval_verify_writer(approval_verify_t *v,
     const char *id);
+approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
+    const char *id);
+int approval_verify_begin(approval_verify_t *v, approval_writer_t *w);
+int approval_verify_heard(approval_verify_t *v, approval_writer_t *w,
+    const unsigned char hash[APPROVAL_SHA256_LEN]);
+void approval_verify_over(approval_verify_t *v, approval_writer_t *w);
+
+/* Its record "seq", where it is kept. */
+const approval_point_t *approval_verify_point(const approval_writer_t *w,
+    uint64_t seq);
+
+/* verify_chain.c */
 int approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
     size_t len, const approval_place_t *place);
 int approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
@@ -256,6 +275,10 @@ int approval_hashed_eq(const approval_hashed_t *one,
 
 /* What "approved" and "executed" both say of a request, and who says it. */
 int approval_verify_facts(approval_verify_t *v, json_t *event,
+    approval_hashed_t *hashed);
+
+/* Under which policy and rule, and to do what. */
+int approval_verify_scope(approval_verify_t *v, json_t *event,
     approval_hashed_t *hashed);
 
 /* What a decision is about: by its claims, or by the request. */

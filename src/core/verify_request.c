@@ -26,8 +26,9 @@ int
 approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
-    int      sound;
-    json_t  *behalf;
+    int          sound;
+    json_t      *behalf;
+    json_int_t   n;
 
     if (a->requested) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
@@ -47,10 +48,17 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
         || approval_verify_hashed(v, json_object_get(event, "digest"),
                                   &a->digest)
            != APPROVAL_OK
+        || approval_verify_hashed(v, json_object_get(event, "break_glass"),
+                                  &a->glass_group)
+           != APPROVAL_OK
+        || approval_verify_scope(v, event, &a->scope) != APPROVAL_OK
         || approval_verify_about_request(v, event, &a->asked) != APPROVAL_OK)
     {
         return APPROVAL_ERROR;
     }
+
+    n = json_integer_value(json_object_get(event, "deny_after"));
+    a->deny_after = n > 1 && n <= INT_MAX ? (unsigned) n : 1;
 
     sound = approval_request_names(event)
             && approval_request_require(v, a, json_object_get(event,

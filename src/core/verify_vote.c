@@ -19,13 +19,13 @@ static int approval_verify_vote_keep(approval_verify_t *v,
 static int approval_verify_voters(approval_verify_t *v, approval_act_t *a,
     json_t *by, char act, const approval_place_t *place);
 static unsigned approval_verify_count(approval_verify_t *v, approval_act_t *a,
-    approval_vote_t votes[APPROVAL_QUORUM_VOTES], size_t *n,
-    unsigned *glass);
+    json_t *by, char act, approval_vote_t votes[APPROVAL_QUORUM_VOTES],
+    size_t *n, unsigned *glass);
 static const approval_ballot_t *approval_verify_ballot(approval_verify_t *v,
     approval_act_t *a, char act, json_t *name, uint32_t *lines,
     unsigned *glass);
 static uint32_t approval_verify_lines(approval_verify_t *v,
-    approval_act_t *a, const char *groups);
+    approval_act_t *a, const char *groups, unsigned *glass);
 static int approval_verify_unsigned(json_t *by);
 
 
@@ -223,7 +223,7 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
         return;
     }
 
-    persons = approval_verify_count(v, a, votes, &n, &glass);
+    persons = approval_verify_count(v, a, a->by, 'a', votes, &n, &glass);
 
     if (approval_quorum(a->need, a->nlines, 1, votes, n, NULL)
         == APPROVAL_QUORUM_APPROVED)
@@ -262,13 +262,30 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
 void
 approval_verify_refusal(approval_verify_t *v, approval_act_t *a)
 {
+    size_t            n;
+    unsigned          glass, persons;
+    approval_vote_t   votes[APPROVAL_QUORUM_VOTES];
+
     if (a->requested && !approval_hashed_eq(&a->asked, &a->refused)) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->denied_at,
                               "the denial of action %s is of another request, "
                               "requester, policy, rule or action", a->id);
     }
 
-    (void) approval_verify_voters(v, a, a->denied_by, 'd', &a->denied_at);
+    if (!approval_verify_voters(v, a, a->denied_by, 'd', &a->denied_at)
+        || !a->requested)
+    {
+        return;
+    }
+
+    persons = approval_verify_count(v, a, a->denied_by, 'd', votes, &n,
+                                    &glass);
+
+    if (persons < a->deny_after) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->denied_at,
+                              "action %s is denied by %u of %u persons", a->id,
+                              persons, a->deny_after);
+    }
 }
 
 
@@ -307,8 +324,9 @@ approval_verify_voters(approval_verify_t *v, approval_act_t *a, json_t *by,
 /* The votes of those whom it names; how many persons they are is returned. */
 
 static unsigned
-approval_verify_count(approval_verify_t *v, approval_act_t *a,
-    approval_vote_t votes[APPROVAL_QUORUM_VOTES], size_t *n, unsigned *glass)
+approval_verify_count(approval_verify_t *v, approval_act_t *a, json_t *by,
+    char act, approval_vote_t votes[APPROVAL_QUORUM_VOTES], size_t *n,
+    unsigned *glass)
 {
     size_t                    i, k;
     json_t                   *name;
@@ -320,14 +338,14 @@ approval_verify_count(approval_verify_t *v, approval_act_t *a,
     *glass = 0;
     persons = 0;
 
-    json_array_foreach(a->by, i, name) {
-        b = approval_verify_ballot(v, a, 'a', name, &lines, &broken);
+    json_array_foreach(by, i, name) {
+        b = approval_verify_ballot(v, a, act, name, &lines, &broken);
 
         if (b == NULL || *n == APPROVAL_QUORUM_VOTES) {
             continue;
         }
 
-        *glass |= (broken && a->glass);
+        *glass |= broken;
 
         votes[*n].person.data = b->person.md;
         votes[*n].person.len = sizeof(b->person.md);
@@ -356,6 +374,7 @@ approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
     json_t *name, uint32_t *lines, unsigned *glass)
 {
     size_t                    i;
+    unsigned                  broken;
     approval_hashed_t         identity;
     const approval_ballot_t  *b, *found;
 
@@ -375,8 +394,8 @@ approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
 
         if (b->act == act && approval_hashed_eq(&b->identity, &identity)) {
             found = found ? found : b;
-            *glass |= b->glass;
-            *lines |= approval_verify_lines(v, a, b->groups);
+            *lines |= approval_verify_lines(v, a, b->groups, &broken);
+            *glass |= (b->glass && broken);
         }
     }
 
@@ -384,19 +403,18 @@ approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
 }
 
 
+/* The lines that one of these groups may fill; and may one break the glass? */
+
 static uint32_t
 approval_verify_lines(approval_verify_t *v, approval_act_t *a,
-    const char *groups)
+    const char *groups, unsigned *glass)
 {
     size_t             i, len;
     uint32_t           lines;
     approval_hashed_t  group;
 
-    if (a->crowded) {
-        return UINT32_MAX;
-    }
-
-    lines = 0;
+    lines = a->crowded ? UINT32_MAX : 0;
+    *glass = 0;
 
     for ( /* void */ ; *groups; groups += len + (groups[len] == ' ')) {
         len = strcspn(groups, " ");
@@ -404,6 +422,8 @@ approval_verify_lines(approval_verify_t *v, approval_act_t *a,
         if (approval_verify_hash(v, groups, len, &group) != APPROVAL_OK) {
             return 0;
         }
+
+        *glass |= (a->glass && approval_hashed_eq(&a->glass_group, &group));
 
         for (i = 0; i < a->nseats; i++) {
             if (approval_hashed_eq(&a->seats[i].group, &group)) {

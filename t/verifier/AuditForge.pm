@@ -71,7 +71,7 @@ sub sign {
 
 
 # the chains anew; with a key their checkpoints, too, else these stay; what a
-# checkpoint is to lie about stands in its record
+# checkpoint, or a "continue", is to lie about stands in its record
 
 sub rechain {
     my ($with, @new) = @_;
@@ -86,6 +86,14 @@ sub rechain {
         my $lie = delete $r->{lie} // '';
 
         @{$r}{qw(seq prev)} = (\"$seq", $prev{$w} // '0' x 64);
+
+        if ($r->{type} eq 'continue') {
+            $r->{previous} = $lie eq 'previous' ? "$w/1/" . '0' x 32
+                : "$w/" . ($seq - 1) . '/' . substr($r->{prev}, 0, 32);
+            $r->{tree} = $lie eq 'tree' ? '0' x 64
+                : AuditVerifier::nodes(@{ $leaves{$w} // [] });
+            delete $r->{tree} if $lie eq 'no tree';
+        }
 
         $r->{checkpoint} = resign($with, $r, $leaves{$w} // [], \%map, $lie)
             if $with && $r->{type} eq 'checkpoint';

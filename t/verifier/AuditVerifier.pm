@@ -233,12 +233,18 @@ sub chain {
     $self->tampered($where, 'after "close"')
         if $w->{closed} && $follows && $type ne 'checkpoint';
 
+    $self->tampered($where, "$w->{id} goes on from elsewhere")
+        if $type eq 'continue' && !continues($w, $r);
+
     my $note = $type eq 'checkpoint' ? $self->checkpoint($where, $w, $r)
                                      : undef;
 
     @{$w}{qw(seq prev where last)} = ($seq, $r->{hash}, $where, $type);
     $w->{hashes}{$seq} = $r->{hash};
     $w->{closed} = 1 if $type eq 'close';
+    $self->incomplete($where, "$w->{id} lost records")
+        if $type eq 'close' && ref $r->{lost} eq 'SCALAR'
+        && ${ $r->{lost} } =~ /^[1-9]\d*\z/;
     $w->{kid} = is_text($r->{key}) ? $r->{key} : '' if $type eq 'open';
     push @{ $w->{leaves} }, sha256("\x00" . pack('H*', $r->{hash}));
 
@@ -264,6 +270,36 @@ sub chain {
     {
         $self->tampered($where, "$type without an action");
     }
+}
+
+
+# where the chain goes on from, and the nodes of its tree, the smallest first
+
+sub continues {
+    my ($w, $r) = @_;
+
+    my $n = ${ $r->{seq} } - 1;
+
+    return 0 unless is_text($r->{tree}) && text($r, 'previous',
+        "$w->{id}/$n/" . substr($r->{prev}, 0, 32));
+    return 1 if $r->{tree} eq '' || $w->{partial} || @{ $w->{leaves} } != $n;
+
+    return $r->{tree} eq nodes(@{ $w->{leaves} });
+}
+
+
+sub nodes {
+    my (@leaves) = @_;
+
+    my $n = @leaves;
+    my @nodes;
+
+    for (my $size = 1; $size <= $n; $size *= 2) {
+        push @nodes, unpack('H*', root(splice(@leaves, -$size)))
+            if $n & $size;
+    }
+
+    return join(' ', @nodes);
 }
 
 
@@ -606,11 +642,14 @@ sub judge {
     my @votes = $self->voters($a, $level, $where, $d->{by}, 'approve')
         or return;
 
-    my $glass = grep { is_true($_->{bg}) } @votes;
+    my $glass = is_text($request->{break_glass})
+        && grep { my $vote = $_;
+                  is_true($vote->{bg})
+                  && grep { $_ eq $request->{break_glass} }
+                          split(/ /, $vote->{grp} // '') } @votes;
 
     $self->tampered($where, "$a->{id}: short quorum")
-        unless enough($a->{require}, @votes)
-            || ($glass && is_text($request->{break_glass}));
+        unless $glass || enough($a->{require}, @votes);
 }
 
 
@@ -752,7 +791,12 @@ sub denied {
     $self->tampered($where, "the denial of another request than $a->{id}")
         if $a->{requested} && !about($d, $a->{requested});
 
-    $self->voters($a, $level, $where, $d->{by}, 'deny');
+    my @votes = $self->voters($a, $level, $where, $d->{by}, 'deny') or return;
+    my %persons = map { $_->{sub} => 1 } @votes;
+
+    $self->tampered($where, "$a->{id}: denied by too few")
+        if $a->{requested} && is_count($a->{requested}{deny_after})
+        && keys %persons < ${ $a->{requested}{deny_after} };
 }
 
 
@@ -804,6 +848,11 @@ sub granted {
 
     for my $use (@approved) {
         my ($where, $r) = @$use;
+
+        $self->tampered($where, "another rule than the grant of $a->{id}")
+            if $request && grep { !same($request, $_, $r, $_) }
+                                qw(policy rule action);
+
         my $d = $self->jws('approval-decision+jwt', $r->{decision});
         my $n = ref $d->{use} eq 'SCALAR' ? ${ $d->{use} } : 0;
 

@@ -271,7 +271,8 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
 
 /*
  * Until when the answer is waited for, by Redis' clock: what it does later than
- * that nobody hears of.
+ * that nobody hears of.  A quarter is kept for what is not known exactly: the
+ * clock, nginx's cached time, and how long the answer is on its way.
  */
 
 static void
@@ -280,7 +281,7 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
     int64_t  end;
 
     end = store->clock ? store->clock + (int64_t) ngx_current_msec
-                         + (int64_t) store->conf->redis.timeout
+                         + (int64_t) (store->conf->redis.timeout * 3 / 4)
                        : 0;
 
     (void) ngx_sprintf(p, "%016L", end);

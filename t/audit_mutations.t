@@ -638,7 +638,11 @@ my %keyed = (
         => change('denied', undef, sub {
             $_[0]{receipt} = jws($key, $_[0]{receipt}, $claim => $value) })) }
         [ jti => $zeros ], [ sta => 'approved' ], [ dig => 'sha256:0' ],
-        [ sub => 'mallory' ], [ rul => 'other' ]),
+        [ sub => 'mallory' ], [ rul => 'other' ], [ shw => $zeros ]),
+    'an approval of what was not shown' => claims('approved', \&alone,
+                                                  shw => $zeros),
+    'an approval, and another was shown' => change('requested', rule('two'),
+        sub { $_[0]{join} = $zeros }),
     'a denial that needs another one' => change('denied', undef, sub {
         request_of($_[1], $_[0]{action_id})->{deny_after} = \'2';
     }),
@@ -845,6 +849,19 @@ is(scalar @differ, 0, 'and they agree on what it is')
 @found = both(forge($key, map { copy($_) } @records), 0);
 is($found[0], 0, 'written anew with the key, unchanged') or diag($found[2]);
 is($found[1], 0, 'and for the other') or diag($found[3]);
+
+# a clock that was set back, and what a gateway to come may tell
+
+@found = both(forge($key, map {
+    $_->{type} eq 'notified' ? { %{ copy($_) }, type => 'told',
+                                 time => '2026-01-01T00:00:00.000Z' }
+                             : copy($_)
+} @records), 0);
+is($found[0], 0, 'a type that is not known, at another time') or diag($found[2]);
+is($found[1], 0, 'and for the other') or diag($found[3]);
+like($found[2], qr/^note \S+: "told" is no type that/m, 'is noted');
+like($found[2], qr/^note \S+: the clock of writer \S+ was set back by \d+ s$/m,
+     'and so is the clock');
 
 @found = both(forge($key, map {
     $_->{type} eq 'close' ? { %{ copy($_) }, lost => \'3' } : copy($_)

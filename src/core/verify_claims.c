@@ -25,11 +25,11 @@ static const char  *approval_scope_members[] = {
 };
 
 static const char  *approval_about_claims[] = {
-    "dig", "sub", "pol", "rul", "act", NULL
+    "dig", "sub", "pol", "rul", "act", "shw", NULL
 };
 
 static const char  *approval_about_members[] = {
-    "digest", "requester", "policy", "rule", "action", NULL
+    "digest", "requester", "policy", "rule", "action", "join", NULL
 };
 
 

@@ -215,8 +215,8 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
     if (!approval_hashed_eq(&a->asked, &a->decided)) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
                               "the decision on action %s is for another "
-                              "request, requester, policy, rule or action",
-                              a->id);
+                              "request, requester, policy, rule or action, or "
+                              "for what was not shown", a->id);
     }
 
     if (!approval_verify_voters(v, a, a->by, 'a', &a->approved_at)) {
@@ -269,7 +269,8 @@ approval_verify_refusal(approval_verify_t *v, approval_act_t *a)
     if (a->requested && !approval_hashed_eq(&a->asked, &a->refused)) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->denied_at,
                               "the denial of action %s is of another request, "
-                              "requester, policy, rule or action", a->id);
+                              "requester, policy, rule or action, or of what "
+                              "was not shown", a->id);
     }
 
     if (!approval_verify_voters(v, a, a->denied_by, 'd', &a->denied_at)

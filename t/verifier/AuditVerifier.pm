@@ -693,7 +693,7 @@ sub about {
 
     return !grep { !same($d, $_->[0], $request, $_->[1]) }
            [qw(dig digest)], [qw(sub requester)], [qw(pol policy)],
-           [qw(rul rule)], [qw(act action)];
+           [qw(rul rule)], [qw(act action)], [qw(shw join)];
 }
 
 

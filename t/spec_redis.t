@@ -87,6 +87,10 @@ subtest 'keys' => sub {
 
     my ($all, @dump) = ('');
 
+    # until then keys go away behind the answer
+
+    ok(wait_for(sub { $gw->state($id) eq 'executed' }), 'as its state says');
+
     for my $key ($redis->keys) {
         $all .= $key . $redis->cmd(DUMP => $key);
         cmp_ok($redis->cmd(PTTL => $key), '>', 0, "$key has an end");

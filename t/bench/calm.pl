@@ -18,7 +18,7 @@ use IO::Socket::INET;
 
 need('wrk');
 
-my $n = $ENV{N} // 6000;
+my $n = $ENV{N} // 10_000;
 my $rounds = $ENV{ROUNDS} // 7;
 
 # it takes connections and says nothing

@@ -7,8 +7,7 @@
 
 
 #include "core/combining.h"
-
-#include <stddef.h>
+#include "core/range.h"
 
 
 typedef struct {
@@ -164,26 +163,9 @@ static const approval_combining_t  approval_marks[] = {
 unsigned
 approval_combining(uint32_t c)
 {
-    size_t                       low, high, mid;
     const approval_combining_t  *m;
 
-    low = 0;
-    high = sizeof(approval_marks) / sizeof(approval_marks[0]);
+    m = approval_range_in(c, approval_marks);
 
-    while (low < high) {
-        mid = low + (high - low) / 2;
-        m = &approval_marks[mid];
-
-        if (c < m->first) {
-            high = mid;
-
-        } else if (c > m->last) {
-            low = mid + 1;
-
-        } else {
-            return m->order;
-        }
-    }
-
-    return 0;
+    return m ? m->order : 0;
 }

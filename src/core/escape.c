@@ -7,14 +7,9 @@
 
 
 #include "core/escape.h"
+#include "core/range.h"
 
 #include <string.h>
-
-
-typedef struct {
-    uint32_t  first;
-    uint32_t  last;
-} range_t;
 
 
 static const unsigned char *escape_json_plain(const unsigned char *p,
@@ -28,7 +23,7 @@ static int invisible(uint32_t cp);
  * and paragraph separators, non-characters.  In ascending order.
  */
 
-static const range_t  hidden[] = {
+static const approval_range_t  hidden[] = {
     { 0x0080, 0x009f }, { 0x00ad, 0x00ad }, { 0x034f, 0x034f },
     { 0x061c, 0x061c }, { 0x115f, 0x1160 }, { 0x17b4, 0x17b5 },
     { 0x180b, 0x180f }, { 0x200b, 0x200f }, { 0x2028, 0x202e },
@@ -42,30 +37,7 @@ static const range_t  hidden[] = {
 static int
 invisible(uint32_t cp)
 {
-    size_t  low, high, i;
-
-    if ((cp & 0xfffe) == 0xfffe) {
-        return 1;
-    }
-
-    low = 0;
-    high = sizeof(hidden) / sizeof(hidden[0]);
-
-    while (low < high) {
-        i = (low + high) / 2;
-
-        if (cp < hidden[i].first) {
-            high = i;
-
-        } else if (cp > hidden[i].last) {
-            low = i + 1;
-
-        } else {
-            return 1;
-        }
-    }
-
-    return 0;
+    return (cp & 0xfffe) == 0xfffe || approval_range_in(cp, hidden) != NULL;
 }
 
 

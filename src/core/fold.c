@@ -9,8 +9,7 @@
 
 
 #include "core/fold.h"
-
-#include <stddef.h>
+#include "core/range.h"
 
 
 typedef struct {
@@ -135,33 +134,17 @@ static const approval_fold_t  approval_folds[] = {
 uint32_t
 approval_fold(uint32_t c)
 {
-    size_t                  low, high, mid;
     const approval_fold_t  *f;
 
     if (c < 0x80) {
         return (c >= 'A' && c <= 'Z') ? (c | 0x20) : c;
     }
 
-    low = 0;
-    high = sizeof(approval_folds) / sizeof(approval_folds[0]);
+    f = approval_range_in(c, approval_folds);
 
-    while (low < high) {
-        mid = low + (high - low) / 2;
-        f = &approval_folds[mid];
-
-        if (c < f->first) {
-            high = mid;
-
-        } else if (c > f->last) {
-            low = mid + 1;
-
-        } else if ((c - f->first) % f->step == 0) {
-            return (uint32_t) ((int32_t) c + f->delta);
-
-        } else {
-            return c;
-        }
+    if (f == NULL || (c - f->first) % f->step != 0) {
+        return c;
     }
 
-    return c;
+    return (uint32_t) ((int32_t) c + f->delta);
 }

@@ -9,23 +9,14 @@
 #include "core/fold.h"
 #include "core/identity.h"
 #include "core/nfkc.h"
+#include "core/range.h"
 
 #include <string.h>
-
-
-/* Ranges of what does not show, or does not show as what it is. */
-
-typedef struct {
-    uint32_t              first;
-    uint32_t              last;
-} approval_range_t;
 
 
 static approval_str_t approval_identity_trim(approval_str_t s);
 static int approval_identity_space(uint32_t c);
 static int approval_identity_unseen(uint32_t c);
-static int approval_identity_in(uint32_t c, const approval_range_t *r,
-    size_t n);
 static size_t approval_identity_put(unsigned char *dst, uint32_t c);
 
 
@@ -193,9 +184,7 @@ approval_identity_trim(approval_str_t s)
 static int
 approval_identity_space(uint32_t c)
 {
-    return approval_identity_in(c, approval_spaces,
-                                sizeof(approval_spaces)
-                                / sizeof(approval_range_t));
+    return approval_range_in(c, approval_spaces) != NULL;
 }
 
 
@@ -203,24 +192,7 @@ static int
 approval_identity_unseen(uint32_t c)
 {
     return (c & 0xfffe) == 0xfffe
-           || approval_identity_in(c, approval_unseen,
-                                   sizeof(approval_unseen)
-                                   / sizeof(approval_range_t));
-}
-
-
-static int
-approval_identity_in(uint32_t c, const approval_range_t *r, size_t n)
-{
-    size_t  i;
-
-    for (i = 0; i < n && c >= r[i].first; i++) {
-        if (c <= r[i].last) {
-            return 1;
-        }
-    }
-
-    return 0;
+           || approval_range_in(c, approval_unseen) != NULL;
 }
 
 

@@ -9,14 +9,7 @@
 
 #include "core/nfkc.h"
 #include "core/combining.h"
-
-#include <stddef.h>
-
-
-typedef struct {
-    uint32_t              first;
-    uint32_t              last;
-} approval_range_t;
+#include "core/range.h"
 
 
 static int approval_nfkc_order(uint32_t before, uint32_t mark);
@@ -226,18 +219,8 @@ static const uint32_t  approval_composed[] = {
 int
 approval_nfkc_follows(uint32_t before, uint32_t c)
 {
-    size_t  i;
-
-    for (i = 0; i < sizeof(approval_compatible) / sizeof(approval_range_t);
-         i++)
-    {
-        if (c < approval_compatible[i].first) {
-            break;
-        }
-
-        if (c <= approval_compatible[i].last) {
-            return 0;
-        }
+    if (approval_range_in(c, approval_compatible)) {
+        return 0;
     }
 
     if (approval_nfkc_order(before, c) != 0) {

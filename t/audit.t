@@ -522,7 +522,7 @@ subtest 'memory' => sub {
     my $keys = make_keys($dir);
     my @core = map { "src/core/$_.c" }
                qw(checkpoint merkle record json json_write json_spell jws keys
-                  signer str readable random digest escape fold);
+                  signer str readable random digest escape fold range);
 
     system("cc -std=c11 -D_GNU_SOURCE -O1 -Isrc -o $dir/log "
            . "t/bench/audit_log.c @core -ljansson -lcrypto") == 0 or die 'cc';

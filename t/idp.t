@@ -319,7 +319,13 @@ sub certificates {
         "$dir/carol.key", "$url/v1/orders/7");
     my $id = $g->pending;
 
-    my ($asked) = grep { $_->{type} eq 'requested' } $g->records;
+    # it is put on record a moment after it is stored
+
+    my $asked;
+
+    ok(wait_for(sub {
+        ($asked) = grep { $_->{type} eq 'requested' } $g->records;
+    }), 'what is asked is on record');
 
     is_deeply($asked->{tls_client},
               { subject => 'CN=Carol,OU=People,O=Example',

@@ -62,6 +62,13 @@ sub violations {
     for my $file (sort keys %$includes) {
         my @list = @{ $includes->{$file} };
 
+        # what nginx's headers define depends on the first of them, and on no
+        # system header's having come before it
+
+        push @bad, "$file includes $list[1] before ngx_config.h"
+            if @list && $list[1] ne 'ngx_config.h'
+               && room_of($file) !~ /^(?:core|tools)$/;
+
         while (my ($kind, $name) = splice(@list, 0, 2)) {
             my $why = $kind eq '<' ? foreign($file, $name)
                                    : own($includes, $file, $name);
@@ -208,6 +215,8 @@ for my $case (
       'gate/x.c' => [ '<hiredis/hiredis.h>' ] ],
     [ 'gate includes a script', qr{gate/x\.c .* belongs to store/},
       'gate/x.c' => [ '"approval/vote.lua.h"' ] ],
+    [ 'a header before ngx_config.h', qr{gate/x\.c .* before ngx_config},
+      'gate/x.c' => [ '<string.h>', '<ngx_config.h>' ] ],
     [ 'a file that is not there', qr{gate/x\.c .* no such file},
       'gate/x.c' => [ '"gate/none.h"' ] ],
     [ 'a new room', qr{attic/x\.c .* no such room},

@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_AUDIT_INTERNAL_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "audit/audit.h"
 #include "model/action.h"
 #include "store/stream.h"

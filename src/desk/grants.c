@@ -4,6 +4,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "desk/grants.h"
 #include "audit/audit.h"
 #include "desk/approver.h"

@@ -4,6 +4,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "desk/list.h"
 #include "core/escape.h"
 #include "core/form.h"

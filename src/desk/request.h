@@ -13,6 +13,9 @@
 #define NGX_HTTP_APPROVAL_DESK_REQUEST_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "audit/audit.h"
 #include "model/action.h"
 #include "model/problem.h"

@@ -22,6 +22,9 @@
 #define NGX_HTTP_APPROVAL_TEMPLATE_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "core/json.h"
 
 

@@ -11,6 +11,9 @@
 #define NGX_HTTP_APPROVAL_DESK_VOTES_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "desk/request.h"
 
 

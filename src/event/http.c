@@ -4,6 +4,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "event/http.h"
 #include "event/http_sock.h"
 

@@ -10,6 +10,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "event/http_sock.h"
 
 #include <openssl/err.h>

@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_HTTP_SOCK_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "event/http.h"
 
 #include <curl/curl.h>

@@ -11,6 +11,9 @@
 #define NGX_HTTP_APPROVAL_REDIS_CONN_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "event/redis.h"
 
 

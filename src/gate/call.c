@@ -8,6 +8,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "gate/gate.h"
 
 

@@ -6,6 +6,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "gate/gate.h"
 #include "notify/notify.h"
 

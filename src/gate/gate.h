@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_GATE_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "audit/audit.h"
 #include "core/digest.h"
 #include "core/jws.h"

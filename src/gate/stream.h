@@ -11,6 +11,9 @@
 #define NGX_HTTP_APPROVAL_STREAM_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "gate/gate.h"
 
 #include "core/json.h"

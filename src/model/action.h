@@ -27,6 +27,9 @@
 #define NGX_HTTP_APPROVAL_ACTION_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "core/json.h"
 #include "model/policy.h"
 #include "model/state.h"

@@ -9,6 +9,9 @@
  */
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "model/counters.h"
 
 

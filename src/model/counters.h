@@ -14,6 +14,9 @@
 #define NGX_HTTP_APPROVAL_COUNTERS_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "model/policy.h"
 
 

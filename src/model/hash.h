@@ -13,6 +13,9 @@
 #define NGX_HTTP_APPROVAL_HASH_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "model/policy.h"
 
 

@@ -11,6 +11,9 @@
 #define NGX_HTTP_APPROVAL_STATUS_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "core/json.h"
 #include "model/state.h"
 

@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_ATTEMPT_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "notify/channel.h"
 
 

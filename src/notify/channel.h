@@ -11,6 +11,9 @@
 #define NGX_HTTP_APPROVAL_CHANNEL_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "core/message.h"
 #include "model/action.h"
 

@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_DELIVER_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "notify/attempt.h"
 
 #include "core/webhook.h"

@@ -11,6 +11,9 @@
 #define NGX_HTTP_APPROVAL_RESPOND_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "notify/sender.h"
 
 

@@ -12,6 +12,9 @@
 #define NGX_HTTP_APPROVAL_SENDER_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "event/http.h"
 #include "notify/attempt.h"
 #include "store/queue.h"

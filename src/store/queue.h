@@ -12,6 +12,9 @@
 #define NGX_HTTP_APPROVAL_QUEUE_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "store/store.h"
 
 

@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_STORE_SHADOW_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "store/store.h"
 
 

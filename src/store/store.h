@@ -10,6 +10,9 @@
 #define NGX_HTTP_APPROVAL_STORE_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "core/keys.h"
 #include "event/redis.h"
 #include "model/state.h"

@@ -29,6 +29,8 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
                      remember 60s per $request_method$arg_v; }
         rule cool { match $uri ^/cool; require admins; timeout 60s;
                     cool_down 60s; remember 60s per $uri; }
+        rule body { match json:/table "~(?<tab>.*)"; require admins;
+                    timeout 60s; remember 60s per $approval_arg_tab; }
         rule plain { match $uri ^/plain; require admins; timeout 60s; }
     }
 EOF
@@ -347,6 +349,22 @@ my ($code, $out) = Approval::Nginx->test_conf(http =>
     'approval_policy p { rule r { allow; remember 1m per $uri; } }');
 isnt($code, 0, 'remember without require');
 like($out, qr/"remember" in rule "r" has no meaning/, 'says so');
+
+# the VALUE is what the body says, and the body is gone when it is granted
+
+{
+    my @what = (POST => '/body', type => 'application/json');
+
+    my $id = approve('by a member', 'alice', @what, body => '{"table":"a"}');
+
+    passes('the same member', @what, body => '{"n":2,"table":"a"}');
+    asks('another', @what, body => '{"table":"b"}');
+
+    my ($grant) = grep { $_->{action_id} eq $id } grants();
+    is($grant->{per}, 'a', 'the grant says for what');
+    is(api(DELETE => "/grants/$grant->{id}")->status, 200, 'revoked');
+}
+
 
 $gw->clean;
 done_testing;

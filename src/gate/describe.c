@@ -23,6 +23,8 @@ static ngx_int_t ngx_http_approval_describe_who(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
     ngx_http_approval_hold_t *hold, json_t *doc);
+static json_t *ngx_http_approval_describe_remember(
+    ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_describe_rule(
     ngx_http_approval_hold_t *hold, json_t *doc);
@@ -159,12 +161,16 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         return NGX_ERROR;
     }
 
-    if (hold->remember.len
-        && ngx_http_approval_set(doc, "remember",
-                                 ngx_http_approval_describe_remember(hold))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (hold->remember.len) {
+        json_decref(hold->remembered);
+        hold->remembered = ngx_http_approval_describe_remember(hold);
+
+        if (ngx_http_approval_set(doc, "remember",
+                                  json_incref(hold->remembered))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     if (rule->notify == NULL) {
@@ -229,7 +235,7 @@ ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
 
 /* What approving means beyond this request. */
 
-json_t *
+static json_t *
 ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold)
 {
     ngx_str_t                  value;

@@ -143,6 +143,9 @@ struct ngx_http_approval_hold_s {
 
     ngx_http_approval_body_t        *body;       /* until it is stored        */
     json_t                          *doc;        /* until it is recorded      */
+    json_t                          *remembered; /* what a grant says of the
+                                                    VALUE: told while there is
+                                                    a body                    */
     ngx_array_t                     *captures;   /* of ..._capture_t          */
     approval_digest_t               *hasher;     /* while digesting           */
     ngx_chain_t                     *hash_next;
@@ -248,7 +251,6 @@ ngx_str_t *ngx_http_approval_bind_name(ngx_http_approval_hold_t *hold,
 /* describe.c */
 json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold);
-json_t *ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_describe_bound(ngx_http_approval_hold_t *hold,
     approval_buf_t *out);
 json_t *ngx_http_approval_describe_seen(ngx_http_approval_hold_t *hold,

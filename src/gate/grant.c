@@ -239,9 +239,7 @@ ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold, ngx_str_t *id)
                                json_stringn((char *) hold->id,
                                             APPROVAL_ID_LEN))
            != 0
-        || json_object_set_new(doc, "remember",
-                               ngx_http_approval_describe_remember(hold))
-           != 0
+        || json_object_set(doc, "remember", hold->remembered) != 0
         || json_object_set_new(doc, "require",
                                ngx_http_approval_describe_require(hold))
            != 0

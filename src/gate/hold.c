@@ -97,6 +97,8 @@ ngx_http_approval_hold_pool_cleanup(void *data)
     ngx_http_approval_body_free(hold);
     json_decref(hold->doc);
     hold->doc = NULL;
+    json_decref(hold->remembered);
+    hold->remembered = NULL;
 }
 
 
@@ -144,6 +146,8 @@ ngx_http_approval_hold_cleanup(void *data)
     ngx_http_approval_body_free(hold);
     json_decref(hold->doc);
     hold->doc = NULL;
+    json_decref(hold->remembered);
+    hold->remembered = NULL;
 }
 
 

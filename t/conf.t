@@ -464,7 +464,10 @@ subtest 'approval_policy' => sub {
     accepted('no rules, deny', 'approval_policy p { default deny; }'
              . server('approval p;'));
     accepted('declared after use', server('approval p;')
-             . 'approval_policy p { body_limit 64k; strict_path off; }');
+             . 'approval_policy p { body_limit 64k; }');
+    accepted('strict_path off, with a warning', server('approval p;')
+             . 'approval_policy p { strict_path off; }',
+             qr/\[warn\] "strict_path off" in policy "p": its rules see a path/);
     accepted('without Redis', rule('match $uri /x; deny;') . server('approval p;'));
     accepted('an unreachable rule, with a warning',
              "approval_policy p { rule a { deny; }\nrule b { deny; } }",
@@ -506,7 +509,8 @@ subtest 'rule' => sub {
     refused("$_->[0] with deny", "approval_policy p { rule r { deny; @$_; } #!\n}",
             qr/"$_->[0]" in rule "r" has no meaning without "require"/)
         for [deny_after => 2], [timeout => '5m'], [execute_within => '5m'],
-            [hold => '5m'], [digest_headers => 'X-A'], [remind => '5m'],
+            [hold => '5m'], [digest_headers => 'X-A'], [bind => '$http_x_a'],
+            [remind => '5m'],
             [escalate => '5m hook'], [notify => 'hook'], [reason => 'required'];
     refused('hold longer than timeout', "$base approval_policy p { rule r {"
             . " require admins;\ntimeout 1m; hold 61s; } #!\n}",
@@ -532,8 +536,10 @@ subtest 'rule' => sub {
             qr/cannot redact "json:a": JSON pointer must be/);
     refused('digest_headers', $in->('digest_headers "X Env"; #!'),
             qr/invalid header "X Env" in "digest_headers": use its name/);
-    refused('digest_headers', $in->("digest_headers X-A;\ndigest_headers x-a; #!"),
-            qr/"digest_headers" of rule "r" names "x-a" twice: remove one/);
+    refused('bind nothing', $in->('bind; #!'), qr/number of arguments/);
+    refused('bind a bad variable', $in->('bind $; #!'), qr/invalid variable/);
+    refused('bind a bad pointer', $in->('bind json:a; #!'),
+            qr/invalid pointer "json:a"/);
     refused('a capture of another rule', <<'EOF_CONF',
 approval_policy p {
     rule a { match $uri "~^/(?<table>[a-z]+)$"; allow; }
@@ -612,9 +618,9 @@ subtest 'match' => sub {
             '"$uri$is_args$args" /a?b=c', '$request_uri /a%20b?c';
     refused('a bad variable', $in->('match "$" x;'), qr/invalid variable name/);
     refused('a bad pointer', $in->('match json:a x;'),
-            qr/invalid subject "json:a": JSON pointer must be empty or start wi/);
+            qr/invalid pointer "json:a": JSON pointer must be empty or start wi/);
     refused('a bad escape', $in->('match json:/a~2 x;'),
-            qr/invalid subject "json:\/a~2": "~" in a JSON pointer must be "~0"/);
+            qr/invalid pointer "json:\/a~2": "~" in a JSON pointer must be "~0"/);
     refused('a deep pointer', $in->('match json:' . '/a' x 65 . ' x;'),
             qr/JSON pointer has more than 64 segments/);
     refused('no field', $in->('match form: x;'), qr/"form:" lacks the name of a/);

@@ -13,7 +13,7 @@ use File::Basename qw(dirname);
 use File::Path qw(make_path);
 
 my %LEVEL = (
-    core => 0, event => 1, model => 1, store => 2, notify => 2, audit => 2,
+    core => 0, event => 1, request => 1, model => 1, store => 2, notify => 2, audit => 2,
     gate => 3, desk => 3, conf => 4, module => 5,
 );
 

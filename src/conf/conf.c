@@ -181,21 +181,21 @@ ngx_command_t  ngx_http_approval_commands[] = {
 
     { ngx_string("approval_requester"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_approval_conf_fact_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_loc_conf_t, requester),
       NULL },
 
     { ngx_string("approval_on_behalf"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_approval_conf_fact_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_loc_conf_t, on_behalf),
       NULL },
 
     { ngx_string("approval_reason"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_approval_conf_fact_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_loc_conf_t, reason),
       NULL },
@@ -327,9 +327,9 @@ ngx_command_t  ngx_http_approval_commands[] = {
 
     { ngx_string("summary"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
-      ngx_http_set_complex_value_slot,
+      ngx_http_approval_conf_summary,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_approval_rule_t, summary),
+      0,
       NULL },
 
     { ngx_string("show"),
@@ -342,6 +342,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
     { ngx_string("redact"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_redact,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("bind"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_bind,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -561,7 +568,8 @@ ngx_http_approval_create_main_conf(ngx_conf_t *cf)
 
     if (ngx_array_init(&mcf->channels, cf->pool, 4, sizeof(void *)) != NGX_OK
         || ngx_array_init(&mcf->policies, cf->pool, 4, sizeof(void *))
-           != NGX_OK)
+           != NGX_OK
+        || ngx_http_approval_facts_init(&mcf->facts, cf->pool) != NGX_OK)
     {
         return NULL;
     }
@@ -590,9 +598,8 @@ ngx_http_approval_main_conf_cleanup(void *data)
 {
     ngx_http_approval_main_conf_t *mcf = data;
 
-    ngx_uint_t                    i, j, k;
+    ngx_uint_t                    i, j;
     ngx_http_approval_rule_t    **rules;
-    ngx_http_approval_show_t     *shows;
     ngx_http_approval_policy_t  **policies;
 
     policies = mcf->policies.elts;
@@ -604,24 +611,16 @@ ngx_http_approval_main_conf_cleanup(void *data)
             if (rules[j]->redact) {
                 approval_redact_destroy(rules[j]->redact);
             }
-
-            if (rules[j]->shows == NULL) {
-                continue;
-            }
-
-            shows = rules[j]->shows->elts;
-
-            for (k = 0; k < rules[j]->shows->nelts; k++) {
-                if (shows[k].pointer) {
-                    approval_json_pointer_free(shows[k].pointer);
-                }
-            }
         }
+
+        ngx_http_approval_facts_free(&policies[i]->facts);
 
         if (policies[i]->match) {
             approval_match_destroy(policies[i]->match);
         }
     }
+
+    ngx_http_approval_facts_free(&mcf->facts);
 
     if (mcf->people) {
         approval_people_destroy(mcf->people);

@@ -149,13 +149,24 @@ char *ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+char *ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* The rule uses the fact; the approval is bound to it, and to nothing less. */
+ngx_int_t ngx_http_approval_conf_use(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
+ngx_int_t ngx_http_approval_conf_bound(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
+
 /* conf_pattern.c */
 ngx_int_t ngx_http_approval_conf_pattern(ngx_conf_t *cf,
-    ngx_http_approval_subject_t *subject, ngx_str_t *pattern);
+    ngx_http_approval_fact_t *subject, ngx_str_t *pattern);
 
 /* conf_bind.c */
 char *ngx_http_approval_conf_digest_headers(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
+char *ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
@@ -172,6 +183,8 @@ ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
     ngx_array_t *groups);
 
 /* conf_location.c */
+char *ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -33,13 +33,6 @@ ngx_http_approval_conf_digest_headers(ngx_conf_t *cf, ngx_command_t *cmd,
 
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    if (rule->bound == NULL) {
-        rule->bound = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
-        if (rule->bound == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
     for (i = 1; i < cf->args->nelts; i++) {
         if (ngx_http_approval_conf_header(cf, rule, &value[i]) != NGX_OK) {
             return NGX_CONF_ERROR;
@@ -54,14 +47,17 @@ static ngx_int_t
 ngx_http_approval_conf_header(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
     ngx_str_t *value)
 {
-    size_t       n;
-    u_char       c;
-    ngx_str_t   *name;
-    ngx_uint_t   i;
+    size_t                     n;
+    u_char                     c, *p;
+    ngx_str_t                  text;
+    ngx_uint_t                 i;
+    ngx_http_approval_fact_t  *fact;
 
     static const char  *always[] = {
         "host", "content-type", "content-encoding"
     };
+
+    rule->binds = "digest_headers";
 
     for (n = 0; n < value->len; n++) {
         c = value->data[n];
@@ -90,26 +86,66 @@ ngx_http_approval_conf_header(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
         }
     }
 
-    name = rule->bound->elts;
-
-    for (i = 0; i < rule->bound->nelts; i++) {
-        if (ngx_strcmp(name[i].data, value->data) == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"digest_headers\" of rule \"%V\" names "
-                               "\"%V\" twice: remove one of them",
-                               &rule->name, value);
-            return NGX_ERROR;
-        }
-    }
-
-    name = ngx_array_push(rule->bound);
-    if (name == NULL) {
+    text.len = sizeof("$http_") - 1 + value->len;
+    text.data = ngx_pnalloc(cf->pool, text.len + 1);
+    if (text.data == NULL) {
         return NGX_ERROR;
     }
 
-    *name = *value;
+    p = ngx_cpymem(text.data, "$http_", sizeof("$http_") - 1);
 
-    return NGX_OK;
+    for (n = 0; n < value->len; n++) {
+        c = value->data[n];
+        *p++ = (c == '-' || c == '.') ? '_' : c;
+    }
+
+    *p = '\0';
+
+    fact = ngx_http_approval_fact(cf, &rule->policy->facts, &text);
+
+    return fact ? ngx_http_approval_conf_bound(cf, rule, fact) : NGX_ERROR;
+}
+
+
+/* bind VALUE...; */
+
+char *
+ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_approval_fact_t  *fact;
+
+    value = cf->args->elts;
+
+    ngx_http_approval_conf_text(cf, rule->policy);
+
+    rule->binds = "bind";
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        fact = ngx_http_approval_fact(cf, &rule->policy->facts, &value[i]);
+
+        if (fact == NULL
+            || ngx_http_approval_conf_use(cf, rule, fact) != NGX_OK
+            || ngx_http_approval_conf_bound(cf, rule, fact) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_http_approval_fact_fleeting(fact)) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"%V\" in \"bind\" of rule \"%V\" is another "
+                               "in each request: no retry joins the action, "
+                               "and no approval can be used later, unless "
+                               "\"approval_digest_ignore\" names it",
+                               &value[i], &rule->name);
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -120,9 +156,8 @@ ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_t *rule = conf;
 
-    ngx_int_t                          n;
-    ngx_str_t                         *value;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_int_t   n;
+    ngx_str_t  *value;
 
     if (rule->remember) {
         return "is duplicate";
@@ -154,19 +189,12 @@ ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    rule->remember_per = ngx_palloc(cf->pool,
-                                    sizeof(ngx_http_complex_value_t));
-    if (rule->remember_per == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    rule->remember_per = ngx_http_approval_fact(cf, &rule->policy->facts,
+                                                &value[3]);
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[3];
-    ccv.complex_value = rule->remember_per;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+    if (rule->remember_per == NULL
+        || ngx_http_approval_conf_use(cf, rule, rule->remember_per) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

@@ -37,7 +37,9 @@ static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
 static ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf);
 static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
-    ngx_http_complex_value_t **value, ngx_str_t *text);
+    ngx_http_approval_fact_t **fact, ngx_str_t *text);
+static ngx_int_t ngx_http_approval_conf_place(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
 
 
 static ngx_str_t  ngx_http_approval_on_behalf =
@@ -83,7 +85,9 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_approval_conf_unnamed(cf, prev, conf);
 
-    if (ngx_http_approval_conf_handler(cf, conf) != NGX_OK) {
+    if (ngx_http_approval_conf_handler(cf, conf) != NGX_OK
+        || ngx_http_approval_conf_place(cf, prev, conf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -233,13 +237,80 @@ ngx_http_approval_conf_handler(ngx_conf_t *cf,
 
 static char *
 ngx_http_approval_conf_default(ngx_conf_t *cf,
-    ngx_http_complex_value_t **value, ngx_str_t *text)
+    ngx_http_approval_fact_t **fact, ngx_str_t *text)
 {
-    if (*value == NULL) {
-        *value = ngx_http_approval_conf_complex(cf, text);
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    if (*fact == NULL) {
+        *fact = ngx_http_approval_fact(cf, &mcf->facts, text);
     }
 
-    return (*value == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+    return (*fact == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+/* approval_requester, approval_on_behalf, approval_reason VALUE; */
+
+char *
+ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    char *p = conf;
+
+    ngx_str_t                       *value;
+    ngx_http_approval_fact_t       **fact;
+    ngx_http_approval_main_conf_t   *mcf;
+
+    fact = (ngx_http_approval_fact_t **) (p + cmd->offset);
+
+    if (*fact != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+    value = cf->args->elts;
+
+    *fact = ngx_http_approval_fact(cf, &mcf->facts, &value[1]);
+
+    return (*fact == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
+}
+
+
+/*
+ * Where a request was judged, in words of the configuration: the names of its
+ * location and of those around it, each with its length.
+ */
+
+static ngx_int_t
+ngx_http_approval_conf_place(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf)
+{
+    u_char                    *p;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->name.len == 0) {
+        conf->place = prev->place;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(cf->pool, prev->place.len + NGX_SIZE_T_LEN + 3
+                              + clcf->name.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->place.data = p;
+    conf->place.len = ngx_sprintf(p, "%V%uz%c%V ", &prev->place,
+                                  clcf->name.len,
+                                  clcf->noname ? '?'
+                                  : clcf->exact_match ? '='
+                                  : clcf->named ? '@' : ':', &clcf->name)
+                      - p;
+    return NGX_OK;
 }
 
 
@@ -289,7 +360,7 @@ static void
 ngx_http_approval_conf_nameless(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf)
 {
-    if ((conf->requester && conf->requester->value.len)
+    if ((conf->requester && conf->requester->name.len)
         || conf->policy->nameless)
     {
         return;
@@ -367,9 +438,7 @@ ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
     per.data = value[2].data + 4;
     per.len = value[2].len - 4;
 
-    lcf->max_pending_per = ngx_http_approval_conf_complex(cf, &per);
-
-    return lcf->max_pending_per ? NGX_CONF_OK : NGX_CONF_ERROR;
+    return ngx_http_approval_conf_default(cf, &lcf->max_pending_per, &per);
 }
 
 

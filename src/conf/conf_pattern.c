@@ -21,7 +21,7 @@ static const char *ngx_http_approval_pattern_uri(ngx_str_t *text);
 
 ngx_int_t
 ngx_http_approval_conf_pattern(ngx_conf_t *cf,
-    ngx_http_approval_subject_t *subject, ngx_str_t *pattern)
+    ngx_http_approval_fact_t *subject, ngx_str_t *pattern)
 {
     ngx_str_t    text;
     const char  *why;
@@ -49,11 +49,11 @@ ngx_http_approval_conf_pattern(ngx_conf_t *cf,
 
     switch (subject->kind) {
 
-    case APPROVAL_SUBJECT_METHOD:
+    case NGX_HTTP_APPROVAL_FACT_METHOD:
         why = ngx_http_approval_pattern_method(&text);
         break;
 
-    case APPROVAL_SUBJECT_URI:
+    case NGX_HTTP_APPROVAL_FACT_PATH:
         why = ngx_http_approval_pattern_uri(&text);
         break;
 

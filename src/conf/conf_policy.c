@@ -16,7 +16,9 @@
 
 static ngx_int_t ngx_http_approval_policy_finish(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);
-static void ngx_http_approval_policy_letters(
+static ngx_uint_t ngx_http_approval_rule_reads_json(
+    ngx_http_approval_rule_t *rule);
+static void ngx_http_approval_policy_quick(
     ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_policy_digest(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);
@@ -126,8 +128,9 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_array_init(&policy->rules, cf->pool, 16, sizeof(void *)) != NGX_OK
         || ngx_array_init(&policy->subjects, cf->pool, 8,
-                          sizeof(ngx_http_approval_subject_t))
-           != NGX_OK)
+                          sizeof(void *))
+           != NGX_OK
+        || ngx_http_approval_facts_init(&policy->facts, cf->pool) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -163,12 +166,30 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     ngx_uint_t                  i, judges, enforces;
     ngx_http_approval_rule_t  **rules;
 
+    static ngx_str_t  host = ngx_string("$host");
+
     if (policy->body_limit == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"body_limit\" of policy \"%V\" must be greater "
                            "than 0: there is no body without a limit",
                            &policy->name);
         return NGX_ERROR;
+    }
+
+    policy->host = ngx_http_approval_fact(cf, &policy->facts, &host);
+    if (policy->host == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (!policy->strict_path) {
+        approval_match_literal(policy->match);
+
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "\"strict_path off\" in policy \"%V\": its rules see a "
+                      "path as nginx reads it only, and an upstream that "
+                      "reads \"%%2F\", \";\", \"//\" or upper case otherwise "
+                      "may run what a rule should have held in %s:%ui",
+                      &policy->name, policy->conf_file, policy->conf_line);
     }
 
     if (approval_match_compile(policy->match) != APPROVAL_OK) {
@@ -193,8 +214,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
         }
 
         policy->mcp |= rules[i]->mcp;
-        policy->reads_json |= approval_match_rule_reads_json(policy->match,
-                                                             (int) i);
+        policy->reads_json |= ngx_http_approval_rule_reads_json(rules[i]);
 
         if (!rules[i]->matches && i + 1 < policy->rules.nelts) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
@@ -206,52 +226,88 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
         }
     }
 
-    /*
-     * An exemption by path is as good a target as a rule by path: both
-     * count where something in the policy is not simply allowed.
-     */
-
-    policy->by_uri = approval_match_by_uri(policy->match);
-    policy->judges = judges;
     policy->shadow = (judges && !enforces);
-    policy->judges_path &= judges;
-    policy->judges_query &= judges;
 
-    if (!judges) {
-        policy->judged_headers = NULL;
-        policy->judged_args = NULL;
-    }
-
-    ngx_http_approval_policy_letters(policy);
+    ngx_http_approval_policy_quick(policy);
 
     return ngx_http_approval_policy_digest(cf, policy);
 }
 
 
-/* "approval-...", "x-http-method-override", and what the rules look at. */
-
-static void
-ngx_http_approval_policy_letters(ngx_http_approval_policy_t *policy)
+static ngx_uint_t
+ngx_http_approval_rule_reads_json(ngx_http_approval_rule_t *rule)
 {
-    ngx_str_t   *names;
-    ngx_uint_t   i;
+    ngx_uint_t                  i;
+    ngx_http_approval_fact_t  **facts;
 
-    policy->letters = (uint32_t) 1 << ('a' & 31) | (uint32_t) 1 << ('x' & 31);
+    facts = rule->policy->subjects.elts;
 
-    if (policy->judged_headers == NULL) {
-        return;
+    for (i = 0; i < rule->policy->subjects.nelts; i++) {
+        if (facts[i]->kind == NGX_HTTP_APPROVAL_FACT_MEMBER
+            && approval_match_rule_reads(rule->policy->match, rule->number,
+                                         (unsigned) i))
+        {
+            return 1;
+        }
     }
 
-    names = policy->judged_headers->elts;
+    return 0;
+}
 
-    for (i = 0; i < policy->judged_headers->nelts; i++) {
-        policy->letters |= (uint32_t) 1 << (names[i].data[0] & 31);
-        policy->lengths |= (uint64_t) 1 << (names[i].len & 63);
 
-        /* the same header to some, see ngx_http_approval_header_is() */
+/*
+ * Where rules hang on paths, and on what a plain request has not, such a
+ * request needs no more than a look at its path.
+ */
 
-        if (names[i].data[0] == '-') {
-            policy->letters |= (uint32_t) 1 << ('_' & 31);
+static void
+ngx_http_approval_policy_quick(ngx_http_approval_policy_t *policy)
+{
+    ngx_uint_t                  i;
+    approval_hangs_e            hangs;
+    ngx_http_approval_fact_t  **facts;
+
+    ngx_http_approval_plain_init(&policy->plain);
+
+    policy->quick = (policy->def == NGX_HTTP_APPROVAL_ALLOW);
+    facts = policy->subjects.elts;
+
+    for (i = 0; i < policy->subjects.nelts; i++) {
+
+        facts[i]->literal = !policy->strict_path;
+
+        /* "_method" is an argument */
+
+        if (facts[i]->kind == NGX_HTTP_APPROVAL_FACT_METHOD) {
+            ngx_http_approval_plain_add(&policy->plain, facts[i]);
+            continue;
+        }
+
+        hangs = approval_match_hangs(policy->match, (unsigned) i);
+
+        if (hangs == APPROVAL_HANGS_NOT) {
+            continue;
+        }
+
+        switch (facts[i]->kind) {
+
+        case NGX_HTTP_APPROVAL_FACT_PATH:
+            break;
+
+        case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
+        case NGX_HTTP_APPROVAL_FACT_HEADER:
+        case NGX_HTTP_APPROVAL_FACT_COOKIE:
+            ngx_http_approval_plain_add(&policy->plain, facts[i]);
+
+            if (hangs == APPROVAL_HANGS) {
+                break;
+            }
+
+            /* fall through */
+
+        default:
+            policy->quick = 0;
+            break;
         }
     }
 }
@@ -384,7 +440,11 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->conf_line = cf->conf_file->line;
 
     rule->redact = approval_redact_create();
-    if (rule->redact == NULL) {
+
+    if (rule->redact == NULL
+        || ngx_array_init(&rule->facts, cf->pool, 4, sizeof(void *))
+           != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -429,7 +489,7 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
            : (rule->execute_within != NGX_CONF_UNSET_MSEC) ? "execute_within"
            : (rule->cool_down != NGX_CONF_UNSET_MSEC) ? "cool_down"
            : (rule->reason != NGX_CONF_UNSET_UINT) ? "reason"
-           : (rule->bound != NULL) ? "digest_headers"
+           : (rule->binds != NULL) ? rule->binds
            : (rule->remember != 0) ? "remember"
            : (rule->break_glass != NGX_CONF_UNSET) ? "break_glass"
            : (rule->escalate != NULL) ? "escalate"
@@ -473,7 +533,7 @@ ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     if (rule->summary
         && ngx_http_approval_rule_text(cf, rule, "summary",
-                                       &rule->summary->value)
+                                       &rule->summary->name)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -481,7 +541,7 @@ ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     if (rule->remember_per
         && ngx_http_approval_rule_text(cf, rule, "remember",
-                                       &rule->remember_per->value)
+                                       &rule->remember_per->name)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -494,10 +554,9 @@ ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     shows = rule->shows->elts;
 
     for (i = 0; i < rule->shows->nelts; i++) {
-        if (shows[i].value
-            && ngx_http_approval_rule_text(cf, rule, "show",
-                                           &shows[i].value->value)
-               != NGX_OK)
+        if (ngx_http_approval_rule_text(cf, rule, "show",
+                                        &shows[i].fact->name)
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -602,8 +661,8 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     if (rule->summary) {
         approval_buf_addc(&rule->policy->text, '\n');
-        approval_buf_add(&rule->policy->text, rule->summary->value.data,
-                         rule->summary->value.len);
+        approval_buf_add(&rule->policy->text, rule->summary->name.data,
+                         rule->summary->name.len);
     }
 
     approval_buf_addc(&rule->policy->text, '\n');

@@ -13,18 +13,12 @@
 
 
 static ngx_int_t ngx_http_approval_conf_subject(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_str_t *text);
-static ngx_int_t ngx_http_approval_conf_variable(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_str_t *text,
-    ngx_http_approval_subject_t *subject);
-static ngx_int_t ngx_http_approval_conf_reads(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_str_t *text);
-static ngx_int_t ngx_http_approval_conf_read(ngx_conf_t *cf,
-    ngx_array_t **list, ngx_str_t *name, u_char dash);
-static ngx_uint_t ngx_http_approval_conf_next_name(ngx_str_t *text,
-    ngx_str_t *name);
-static ngx_uint_t ngx_http_approval_conf_names(ngx_str_t *text,
-    const char *name);
+    ngx_http_approval_rule_t *rule, ngx_str_t *text);
+static ngx_int_t ngx_http_approval_conf_from(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact,
+    ngx_uint_t from);
+static approval_subject_e ngx_http_approval_conf_kind(
+    ngx_http_approval_fact_t *fact);
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n);
@@ -32,40 +26,50 @@ static ngx_int_t ngx_http_approval_conf_outcome(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_http_approval_outcome_e outcome);
 
 
-/* match SUBJECT PATTERN...; */
+/* match SUBJECT PATTERN... [from VALUE...]; */
 
 char *
 ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_t *rule = conf;
 
-    ngx_int_t                     subject;
-    ngx_str_t                    *value;
-    ngx_uint_t                    i;
-    ngx_http_approval_subject_t  *subjects;
+    ngx_int_t                   subject;
+    ngx_str_t                  *value;
+    ngx_uint_t                  i, from;
+    ngx_http_approval_fact_t  **facts;
 
     value = cf->args->elts;
 
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    subject = ngx_http_approval_conf_subject(cf, rule->policy, &value[1]);
+    subject = ngx_http_approval_conf_subject(cf, rule, &value[1]);
     if (subject == NGX_ERROR) {
         return NGX_CONF_ERROR;
     }
 
-    subjects = rule->policy->subjects.elts;
+    facts = rule->policy->subjects.elts;
 
-    for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_approval_conf_pattern(cf, &subjects[subject], &value[i])
+    for (from = 3; from < cf->args->nelts; from++) {
+        if (ngx_strcmp(value[from].data, "from") == 0) {
+            break;
+        }
+    }
+
+    from = ngx_min(from, cf->args->nelts);
+
+    for (i = 2; i < from; i++) {
+        if (ngx_http_approval_conf_pattern(cf, facts[subject], &value[i])
             != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }
     }
 
-    if (ngx_http_approval_conf_condition(cf, rule->policy, subject, &value[2],
-                                         cf->args->nelts - 2)
-        != NGX_OK)
+    if (ngx_http_approval_conf_from(cf, rule, facts[subject], from) != NGX_OK
+        || ngx_http_approval_conf_condition(cf, rule->policy, subject,
+                                            &value[2], from - 2)
+           != NGX_OK
+        || ngx_http_approval_conf_use(cf, rule, facts[subject]) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -73,6 +77,71 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->matches++;
 
     return NGX_CONF_OK;
+}
+
+
+/* What a map or a script makes its value of; each needs one reading. */
+
+static ngx_int_t
+ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_fact_t *fact, ngx_uint_t from)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    if (from == cf->args->nelts) {
+
+        if (fact->kind == NGX_HTTP_APPROVAL_FACT_OPAQUE
+            && fact->inputs == NULL)
+        {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "rule \"%V\" matches \"%V\", and what it is "
+                               "made of is not known: name it, for example "
+                               "\"match %V PATTERN from $http_x_env\"",
+                               &rule->name, &fact->name, &fact->name);
+        }
+
+        return NGX_OK;
+    }
+
+    if (fact->kind != NGX_HTTP_APPROVAL_FACT_OPAQUE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"from\" names what a \"map\", \"set\" or a "
+                           "script makes a variable of, and \"%V\" is the "
+                           "request's own: remove it, or write \"\\from\" for "
+                           "a pattern", &fact->name);
+        return NGX_ERROR;
+    }
+
+    if (from + 1 == cf->args->nelts) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"from\" lacks the values that \"%V\" is made of",
+                           &fact->name);
+        return NGX_ERROR;
+    }
+
+    for (i = from + 1; i < cf->args->nelts; i++) {
+
+        if (ngx_strlchr(value[i].data, value[i].data + value[i].len, '$')
+            == NULL)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" behind \"from\" has no variable: use "
+                               "for example \"$http_x_env\"", &value[i]);
+            return NGX_ERROR;
+        }
+
+        if (ngx_http_approval_fact_from(cf, &rule->policy->facts, fact,
+                                        &value[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -86,8 +155,9 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_t *rule = conf;
 
-    ngx_int_t   subject;
-    ngx_str_t  *value;
+    ngx_int_t                   subject;
+    ngx_str_t                  *value;
+    ngx_http_approval_fact_t  **facts;
 
     static ngx_str_t  method[] = {
         ngx_string("json:/method"), ngx_string("tools/call")
@@ -102,7 +172,7 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    subject = ngx_http_approval_conf_subject(cf, rule->policy, &method[0]);
+    subject = ngx_http_approval_conf_subject(cf, rule, &method[0]);
 
     if (subject == NGX_ERROR
         || ngx_http_approval_conf_condition(cf, rule->policy, subject,
@@ -112,13 +182,19 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    subject = ngx_http_approval_conf_subject(cf, rule->policy, &name);
+    subject = ngx_http_approval_conf_subject(cf, rule, &name);
 
     if (subject == NGX_ERROR
         || ngx_http_approval_conf_condition(cf, rule->policy, subject,
                                             &value[1], cf->args->nelts - 1)
            != NGX_OK)
     {
+        return NGX_CONF_ERROR;
+    }
+
+    facts = rule->policy->subjects.elts;
+
+    if (ngx_http_approval_conf_use(cf, rule, facts[subject]) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -130,45 +206,52 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
-ngx_http_approval_conf_subject(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_str_t *text)
+ngx_http_approval_conf_subject(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *text)
 {
-    int                           n;
-    ngx_str_t                     name;
-    const char                   *err;
-    ngx_http_approval_subject_t  *subject, new;
+    int                          n;
+    const char                  *err;
+    ngx_http_approval_fact_t    *fact, **slot;
+    ngx_http_approval_policy_t  *policy;
 
-    ngx_memzero(&new, sizeof(ngx_http_approval_subject_t));
+    static ngx_str_t  uri = ngx_string("$uri");
 
-    new.index = NGX_ERROR;
-    name = *text;
+    policy = rule->policy;
 
-    if (ngx_http_approval_starts(text, "json:")) {
-        new.kind = APPROVAL_SUBJECT_JSON;
-        name.data += 5;
-        name.len -= 5;
+    fact = ngx_http_approval_fact(cf, &policy->facts, text);
+    if (fact == NULL) {
+        return NGX_ERROR;
+    }
 
-    } else if (ngx_http_approval_starts(text, "form:")) {
-        new.kind = APPROVAL_SUBJECT_FORM;
-        name.data += 5;
-        name.len -= 5;
+    if (fact->kind == NGX_HTTP_APPROVAL_FACT_TEXT && fact->inputs->nelts == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "subject \"%V\" has no variable: use \"$name\", "
+                           "\"json:/pointer\" or \"form:name\"", text);
+        return NGX_ERROR;
+    }
 
-        if (name.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"form:\" lacks the name of a field");
+    if (ngx_http_approval_fact_named(fact, "request_body")) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"$request_body\" may be absent when rules are "
+                           "judged: use \"json:/pointer\" or \"form:name\"");
+        return NGX_ERROR;
+    }
+
+    /* under whatever name: all rules on the path hang on one */
+
+    if (fact->kind == NGX_HTTP_APPROVAL_FACT_PATH) {
+        fact = ngx_http_approval_fact(cf, &policy->facts, &uri);
+        if (fact == NULL) {
             return NGX_ERROR;
         }
-
-    } else if (ngx_http_approval_conf_variable(cf, policy, text, &new)
-               != NGX_OK)
-    {
-        return NGX_ERROR;
     }
 
     err = "no memory";
 
-    n = approval_match_subject(policy->match, new.kind,
-                               ngx_http_approval_core_str(&name), &err);
+    n = approval_match_subject(policy->match,
+                               ngx_http_approval_conf_kind(fact),
+                               ngx_http_approval_core_str(&fact->name), &err);
     if (n < 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid subject \"%V\": %s",
                            text, err);
@@ -176,267 +259,87 @@ ngx_http_approval_conf_subject(ngx_conf_t *cf,
     }
 
     if ((ngx_uint_t) n == policy->subjects.nelts) {
-        subject = ngx_array_push(&policy->subjects);
-        if (subject == NULL) {
+        slot = ngx_array_push(&policy->subjects);
+        if (slot == NULL) {
             return NGX_ERROR;
         }
 
-        *subject = new;
+        *slot = fact;
     }
 
     return n;
 }
 
 
-static ngx_int_t
-ngx_http_approval_conf_variable(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_str_t *text,
-    ngx_http_approval_subject_t *subject)
+static approval_subject_e
+ngx_http_approval_conf_kind(ngx_http_approval_fact_t *fact)
 {
-    u_char                            *p;
-    ngx_str_t                          name;
-    ngx_http_compile_complex_value_t   ccv;
+    switch (fact->kind) {
 
-    if (ngx_strlchr(text->data, text->data + text->len, '$') == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "subject \"%V\" has no variable: use \"$name\", "
-                           "\"json:/pointer\" or \"form:name\"", text);
-        return NGX_ERROR;
+    case NGX_HTTP_APPROVAL_FACT_METHOD:
+        return APPROVAL_SUBJECT_METHOD;
+
+    case NGX_HTTP_APPROVAL_FACT_PATH:
+        return APPROVAL_SUBJECT_URI;
+
+    case NGX_HTTP_APPROVAL_FACT_MEMBER:
+    case NGX_HTTP_APPROVAL_FACT_FIELD:
+        return APPROVAL_SUBJECT_MEMBER;
+
+    default:
+        return APPROVAL_SUBJECT_VALUE;
     }
-
-    if (ngx_http_approval_conf_names(text, "request_body")) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"$request_body\" may be absent when rules are "
-                           "judged: use \"json:/pointer\" or \"form:name\"");
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_approval_conf_names(text, "uri")
-        || ngx_http_approval_conf_names(text, "request_uri")
-        || ngx_http_approval_conf_names(text, "document_uri")
-        || ngx_http_approval_conf_names(text, "request")
-        || ngx_http_approval_conf_names(text, "request_filename"))
-    {
-        policy->judges_path = 1;
-    }
-
-    if (ngx_http_approval_conf_reads(cf, policy, text) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    subject->kind = APPROVAL_SUBJECT_VARIABLE;
-
-    name.data = text->data + 1;
-    name.len = text->len - 1;
-
-    for (p = name.data; p < name.data + name.len; p++) {
-        if (!ngx_http_approval_conf_name_char(*p)) {
-            break;
-        }
-    }
-
-    if (text->data[0] == '$' && name.len && p == name.data + name.len) {
-
-        /* read from the request itself: an index costs every request */
-
-        if (ngx_strcmp(text->data, "$request_method") == 0) {
-            subject->kind = APPROVAL_SUBJECT_METHOD;
-            return NGX_OK;
-        }
-
-        if (ngx_strcmp(text->data, "$uri") == 0) {
-            subject->kind = APPROVAL_SUBJECT_URI;
-            return NGX_OK;
-        }
-
-        subject->index = ngx_http_get_variable_index(cf, &name);
-
-        return (subject->index == NGX_ERROR) ? NGX_ERROR : NGX_OK;
-    }
-
-    subject->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (subject->value == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = subject->value;
-
-    return ngx_http_compile_complex_value(&ccv);
 }
 
 
-/* Of what a client may send two, and nginx shows one. */
+/*
+ * An approval is bound to all that its rule uses, and to what that is made of;
+ * not to what is another in each request.
+ */
 
-static ngx_int_t
-ngx_http_approval_conf_reads(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_str_t *text)
+ngx_int_t
+ngx_http_approval_conf_use(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_fact_t *fact)
 {
-    ngx_str_t  name, rest;
+    ngx_uint_t                  i;
+    ngx_http_approval_fact_t  **facts;
 
-    rest = *text;
+    facts = fact->inputs ? fact->inputs->elts : NULL;
 
-    if (ngx_http_approval_conf_names(text, "args")
-        || ngx_http_approval_conf_names(text, "query_string")
-        || ngx_http_approval_conf_names(text, "request_uri")
-        || ngx_http_approval_conf_names(text, "request"))
-    {
-        policy->judges_query = 1;
-    }
-
-    while (ngx_http_approval_conf_next_name(&rest, &name)) {
-
-        if (name.len > 4
-            && ngx_strncasecmp(name.data, (u_char *) "arg_", 4) == 0)
-        {
-            name.data += 4;
-            name.len -= 4;
-
-            policy->judges_query = 1;
-
-            if (ngx_http_approval_conf_read(cf, &policy->judged_args, &name,
-                                            '_')
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-
-        if (name.len > 5
-            && ngx_strncasecmp(name.data, (u_char *) "http_", 5) == 0)
-        {
-            name.data += 5;
-            name.len -= 5;
-
-            if (ngx_http_approval_conf_read(cf, &policy->judged_headers, &name,
-                                            '-')
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* In lower case, once; of two headers nginx shows all values. */
-
-static ngx_int_t
-ngx_http_approval_conf_read(ngx_conf_t *cf, ngx_array_t **list,
-    ngx_str_t *name, u_char dash)
-{
-    u_char      *p;
-    ngx_str_t   *names;
-    ngx_uint_t   i;
-
-    p = ngx_pnalloc(cf->pool, name->len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_strlow(p, name->data, name->len);
-    p[name->len] = '\0';
-
-    for (i = 0; i < name->len; i++) {
-        if (p[i] == '_') {
-            p[i] = dash;
-        }
-    }
-
-    if (ngx_strcmp(p, "cookie") == 0 || ngx_strcmp(p, "x-forwarded-for") == 0)
-    {
-        return NGX_OK;
-    }
-
-    if (*list == NULL) {
-        *list = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
-        if (*list == NULL) {
+    for (i = 0; facts && i < fact->inputs->nelts; i++) {
+        if (ngx_http_approval_conf_use(cf, rule, facts[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    names = (*list)->elts;
+    return ngx_http_approval_fact_fleeting(fact)
+           ? NGX_OK : ngx_http_approval_conf_bound(cf, rule, fact);
+}
 
-    for (i = 0; i < (*list)->nelts; i++) {
-        if (names[i].len == name->len
-            && ngx_memcmp(names[i].data, p, name->len) == 0)
-        {
+
+ngx_int_t
+ngx_http_approval_conf_bound(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_fact_t *fact)
+{
+    ngx_uint_t                  i;
+    ngx_http_approval_fact_t  **facts;
+
+    facts = rule->facts.elts;
+
+    for (i = 0; i < rule->facts.nelts; i++) {
+        if (facts[i] == fact) {
             return NGX_OK;
         }
     }
 
-    names = ngx_array_push(*list);
-    if (names == NULL) {
+    facts = ngx_array_push(&rule->facts);
+    if (facts == NULL) {
         return NGX_ERROR;
     }
 
-    names->len = name->len;
-    names->data = p;
+    *facts = fact;
 
     return NGX_OK;
-}
-
-
-/* The next "$name" or "${name}" of the text, which goes on behind it. */
-
-static ngx_uint_t
-ngx_http_approval_conf_next_name(ngx_str_t *text, ngx_str_t *name)
-{
-    u_char  *p, *last;
-
-    last = text->data + text->len;
-
-    for (p = text->data; p < last; p++) {
-
-        if (*p != '$') {
-            continue;
-        }
-
-        p++;
-
-        if (p < last && *p == '{') {
-            p++;
-        }
-
-        name->data = p;
-
-        while (p < last && ngx_http_approval_conf_name_char(*p)) {
-            p++;
-        }
-
-        name->len = p - name->data;
-
-        text->data = p;
-        text->len = last - p;
-
-        return 1;
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_conf_names(ngx_str_t *text, const char *name)
-{
-    ngx_str_t  rest, found;
-
-    rest = *text;
-
-    while (ngx_http_approval_conf_next_name(&rest, &found)) {
-        if (found.len == ngx_strlen(name)
-            && ngx_strncasecmp(found.data, (u_char *) name, found.len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -480,11 +383,9 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_t *rule = conf;
 
-    ngx_str_t                         *value, pointer;
-    ngx_uint_t                         i;
-    const char                        *err;
-    ngx_http_approval_show_t          *show;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 i;
+    ngx_http_approval_show_t  *show;
 
     value = cf->args->elts;
 
@@ -518,38 +419,40 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(show, sizeof(ngx_http_approval_show_t));
     show->name = value[1];
+    show->fact = ngx_http_approval_fact(cf, &rule->policy->facts, &value[2]);
 
-    if (ngx_http_approval_starts(&value[2], "json:")) {
-        pointer.data = value[2].data + 5;
-        pointer.len = value[2].len - 5;
-
-        err = "no memory";
-        show->pointer = approval_json_pointer_compile(
-                                 ngx_http_approval_core_str(&pointer), &err);
-
-        if (show->pointer == NULL) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid pointer \"%V\": %s", &value[2], err);
-            return NGX_CONF_ERROR;
-        }
-
-        return NGX_CONF_OK;
-    }
-
-    show->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (show->value == NULL) {
+    if (show->fact == NULL
+        || ngx_http_approval_conf_use(cf, rule, show->fact) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+    return NGX_CONF_OK;
+}
 
-    ccv.cf = cf;
-    ccv.value = &value[2];
-    ccv.complex_value = show->value;
 
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+/* summary TEXT; */
+
+char *
+ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_str_t  *value;
+
+    if (rule->summary) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    rule->summary = ngx_http_approval_fact(cf, &rule->policy->facts,
+                                           &value[1]);
+
+    if (rule->summary == NULL
+        || ngx_http_approval_conf_use(cf, rule, rule->summary) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

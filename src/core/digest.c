@@ -16,7 +16,7 @@
 #include <openssl/evp.h>
 
 
-#define APPROVAL_DIGEST_DOMAIN  "approval-digest-v1"
+#define APPROVAL_DIGEST_DOMAIN  "approval-digest-v2"
 
 
 /* Parts come in this order; anything else, and every failure, is FAILED. */
@@ -38,8 +38,6 @@ struct approval_digest_s {
 
 static int approval_digest_begin(approval_digest_t *d, unsigned char tag,
     uint64_t len);
-static int approval_digest_part(approval_digest_t *d, unsigned char tag,
-    approval_str_t s);
 static int approval_digest_tag(approval_digest_t *d, unsigned char tag,
     uint64_t len);
 static int approval_digest_add(approval_digest_t *d, const void *data,
@@ -84,8 +82,7 @@ approval_digest_destroy(approval_digest_t *d)
 
 
 int
-approval_digest_init(approval_digest_t *d, approval_str_t method,
-    approval_str_t target)
+approval_digest_init(approval_digest_t *d)
 {
     d->left = 0;
     d->state = APPROVAL_DIGEST_FAILED;
@@ -97,63 +94,24 @@ approval_digest_init(approval_digest_t *d, approval_str_t method,
 
     d->state = APPROVAL_DIGEST_HEAD;
 
-    if (approval_digest_add(d, APPROVAL_DIGEST_DOMAIN,
-                            sizeof(APPROVAL_DIGEST_DOMAIN) - 1)
-        != APPROVAL_OK
-        || approval_digest_part(d, 'm', method) != APPROVAL_OK)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    return approval_digest_part(d, 't', target);
+    return approval_digest_add(d, APPROVAL_DIGEST_DOMAIN,
+                               sizeof(APPROVAL_DIGEST_DOMAIN) - 1);
 }
 
 
 int
-approval_digest_header(approval_digest_t *d, approval_str_t name,
-    approval_str_t value)
-{
-    size_t         i, n;
-    unsigned char  c, lower[64];
-
-    if (d->state != APPROVAL_DIGEST_HEAD) {
-        d->state = APPROVAL_DIGEST_FAILED;
-        return APPROVAL_ERROR;
-    }
-
-    if (approval_digest_tag(d, 'h', name.len) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
-
-    while (name.len) {
-        n = name.len < sizeof(lower) ? name.len : sizeof(lower);
-
-        for (i = 0; i < n; i++) {
-            c = name.data[i];
-            lower[i] = (c >= 'A' && c <= 'Z') ? (c | 0x20) : c;
-        }
-
-        if (approval_digest_add(d, lower, n) != APPROVAL_OK) {
-            return APPROVAL_ERROR;
-        }
-
-        name.data += n;
-        name.len -= n;
-    }
-
-    return approval_digest_part(d, 'v', value);
-}
-
-
-int
-approval_digest_ignored(approval_digest_t *d, approval_str_t what)
+approval_digest_part(approval_digest_t *d, unsigned char tag, approval_str_t s)
 {
     if (d->state != APPROVAL_DIGEST_HEAD) {
         d->state = APPROVAL_DIGEST_FAILED;
         return APPROVAL_ERROR;
     }
 
-    return approval_digest_part(d, 'n', what);
+    if (approval_digest_tag(d, tag, s.len) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
+
+    return approval_digest_add(d, s.data, s.len);
 }
 
 
@@ -226,17 +184,6 @@ approval_digest_final(approval_digest_t *d,
     }
 
     return APPROVAL_OK;
-}
-
-
-static int
-approval_digest_part(approval_digest_t *d, unsigned char tag, approval_str_t s)
-{
-    if (approval_digest_tag(d, tag, s.len) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
-
-    return approval_digest_add(d, s.data, s.len);
 }
 
 

@@ -19,16 +19,13 @@
 
 
 /*
- * SHA-256 over "approval-digest-v1", then each part as a tag byte, its length
- * (64 bits, big-endian) and its bytes: 'm' method, 't' raw target, then for
- * each bound header 'h' lower-case name and 'v' value, then 'b' body length
- * and body bytes.  The body is added in slices; the sum of their lengths must
- * be what approval_digest_body() announced, or final fails.
- *
- * Where parts of the request are not bound, each of them stands as 'n' and
- * what the configuration calls it, after the target, and a body that was made
- * canonical without them has the tag 'c' for 'b': such a digest is never that
- * of a request that is bound as a whole.
+ * SHA-256 over "approval-digest-v2", then each part as a tag byte, its length
+ * (64 bits, big-endian) and its bytes, then 'b', the body's length and its
+ * bytes.  The body is added in slices; the sum of their lengths must be what
+ * approval_digest_body() announced, or final fails.  A body that was made
+ * canonical without the members that are not bound has the tag 'c' for 'b':
+ * such a digest is never that of a request that is bound as a whole.  The
+ * parts are the caller's.
  */
 
 typedef struct approval_digest_s  approval_digest_t;
@@ -36,11 +33,9 @@ typedef struct approval_digest_s  approval_digest_t;
 /* One digest context is reused: init() resets it. */
 approval_digest_t *approval_digest_create(void);
 void approval_digest_destroy(approval_digest_t *d);
-int approval_digest_init(approval_digest_t *d, approval_str_t method,
-    approval_str_t target);
-int approval_digest_header(approval_digest_t *d, approval_str_t name,
-    approval_str_t value);
-int approval_digest_ignored(approval_digest_t *d, approval_str_t what);
+int approval_digest_init(approval_digest_t *d);
+int approval_digest_part(approval_digest_t *d, unsigned char tag,
+    approval_str_t s);
 int approval_digest_body(approval_digest_t *d, uint64_t len);
 int approval_digest_canonical(approval_digest_t *d, uint64_t len);
 int approval_digest_update(approval_digest_t *d, const void *data, size_t len);

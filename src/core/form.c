@@ -16,102 +16,68 @@
 #define FORM_NUL     -3
 
 
-typedef enum {
-    FORM_OTHER,
-    FORM_SAME,
-    FORM_SPELLING,
-    FORM_MALFORMED
-} form_name_e;
+/* The one field that is looked for. */
+
+typedef struct {
+    approval_str_t   name;
+    approval_buf_t  *out;
+    unsigned         found;
+} form_get_t;
 
 
-static const char *form_foreign(approval_str_t body);
+static int form_visit(void *data, approval_str_t name, approval_str_t value);
 static int form_next(approval_str_t *s);
 static int form_hex(unsigned char c);
 static approval_str_t form_split(approval_str_t *s, unsigned char c);
 static int form_decode(approval_str_t s, approval_buf_t *out,
     const char **err);
-static int form_check(approval_str_t s, const char **err);
-static form_name_e form_name(approval_str_t raw, approval_str_t name);
-static int form_hidden(approval_str_t field, approval_str_t name);
 static const char *form_error(int c);
-
-
-static const char  form_twice[] = "form field stands twice";
 
 
 int
 approval_form_get(approval_str_t body, approval_str_t name,
     approval_buf_t *out, const char **err)
 {
-    size_t          start;
-    unsigned        found;
-    approval_str_t  field, value, raw;
+    int         rc;
+    size_t      start;
+    form_get_t  get;
 
     start = out->len;
-    found = 0;
 
-    *err = form_foreign(body);
+    get.name = name;
+    get.out = out;
+    get.found = 0;
 
-    if (*err) {
-        goto failed;
+    *err = NULL;
+
+    rc = approval_form_each(body, form_visit, &get, err);
+
+    if (rc == APPROVAL_OK) {
+        return get.found ? APPROVAL_OK : APPROVAL_DECLINED;
     }
 
-    while (body.len) {
-        field = form_split(&body, '&');
-
-        if (form_check(field, err) != APPROVAL_OK) {
-            goto failed;
-        }
-
-        if (form_hidden(field, name)) {
-            *err = "form field stands after \";\", which some servers read "
-                   "as \"&\"";
-            goto failed;
-        }
-
-        if (field.len == 0) {
-            continue;
-        }
-
-        value = field;
-        raw = form_split(&value, '=');
-
-        switch (form_name(raw, name)) {
-
-        case FORM_OTHER:
-            continue;
-
-        case FORM_SPELLING:
-            *err = "form field stands under a second spelling of its name";
-            goto failed;
-
-        case FORM_MALFORMED:
-            *err = "malformed escape in form";
-            goto failed;
-
-        case FORM_SAME:
-            break;
-        }
-
-        if (found) {
-            *err = form_twice;
-            goto failed;
-        }
-
-        found = 1;
-
-        if (form_decode(value, out, err) != APPROVAL_OK) {
-            goto failed;
-        }
+    if (*err == NULL) {
+        *err = "form field stands twice";
     }
-
-    return found ? APPROVAL_OK : APPROVAL_DECLINED;
-
-failed:
 
     out->len = start;
 
     return APPROVAL_ERROR;
+}
+
+
+static int
+form_visit(void *data, approval_str_t name, approval_str_t value)
+{
+    form_get_t *get = data;
+
+    if (!approval_str_eq(name, get->name)) {
+        return APPROVAL_OK;
+    }
+
+    approval_buf_add(get->out, value.data, value.len);
+
+    return get->found++ ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
@@ -159,13 +125,8 @@ approval_form_each(approval_str_t body, approval_form_visit_pt visit,
 }
 
 
-/*
- * A server that goes by the Content-Type finds the same fields in a multipart
- * or JSON body, where we would call them absent.
- */
-
-static const char *
-form_foreign(approval_str_t body)
+const char *
+approval_form_foreign(approval_str_t body)
 {
     size_t  i;
 
@@ -313,115 +274,4 @@ form_decode(approval_str_t s, approval_buf_t *out, const char **err)
     }
 
     return APPROVAL_OK;
-}
-
-
-static int
-form_check(approval_str_t s, const char **err)
-{
-    int  c;
-
-    do {
-        c = form_next(&s);
-    } while (c >= 0);
-
-    if (c == FORM_END) {
-        return APPROVAL_OK;
-    }
-
-    *err = form_error(c);
-
-    return APPROVAL_ERROR;
-}
-
-
-/*
- * Is this field the one looked for?  Some servers drop spaces before a name,
- * make "_" of "." and " ", and of "name[]" an array "name": they would read
- * a field that we call absent.
- */
-
-static form_name_e
-form_name(approval_str_t raw, approval_str_t name)
-{
-    int       c;
-    size_t    i;
-    unsigned  same, start;
-
-    i = 0;
-    same = 1;
-    start = 1;
-
-    for ( ;; ) {
-        c = form_next(&raw);
-
-        if (c == FORM_ESCAPE || c == FORM_NUL) {
-            return FORM_MALFORMED;
-        }
-
-        if (c == FORM_END) {
-            break;
-        }
-
-        if (i < name.len && name.data[i] == c) {
-            start = 0;
-            i++;
-            continue;
-        }
-
-        same = 0;
-
-        if (start && c == ' ') {
-            continue;
-        }
-
-        start = 0;
-
-        if (i == name.len && i > 0 && c == '[') {
-            return FORM_SPELLING;
-        }
-
-        if (i < name.len && name.data[i] == '_' && (c == '.' || c == ' ')) {
-            i++;
-            continue;
-        }
-
-        return FORM_OTHER;
-    }
-
-    if (i != name.len) {
-        return FORM_OTHER;
-    }
-
-    return same ? FORM_SAME : FORM_SPELLING;
-}
-
-
-static int
-form_hidden(approval_str_t field, approval_str_t name)
-{
-    approval_str_t  part, raw;
-
-    if (name.len == 0) {
-        return 0;
-    }
-
-    (void) form_split(&field, ';');
-
-    while (field.len) {
-        part = form_split(&field, ';');
-        raw = form_split(&part, '=');
-
-        switch (form_name(raw, name)) {
-
-        case FORM_SAME:
-        case FORM_SPELLING:
-            return 1;
-
-        default:
-            break;
-        }
-    }
-
-    return 0;
 }

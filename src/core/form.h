@@ -14,15 +14,13 @@
 
 
 /*
- * Looks up one field.  The decoded value ("+" is a space) is appended to out.
+ * Looks up one field of a form of our own.  The decoded value ("+" is a space)
+ * is appended to out.
  *
  *   APPROVAL_OK        found once
  *   APPROVAL_DECLINED  absent
- *   APPROVAL_ERROR     malformed escape, NUL, or the field stands twice, also
- *                      as a server would see it that takes "name[]", " name"
- *                      or (for name_x) "name.x" for it, or ";" for "&"; no
- *                      form at all, but JSON, XML or multipart: *err says
- *                      which
+ *   APPROVAL_ERROR     malformed escape, NUL, or the field stands twice: *err
+ *                      says which
  */
 int approval_form_get(approval_str_t body, approval_str_t name,
     approval_buf_t *out, const char **err);
@@ -33,6 +31,12 @@ typedef int (*approval_form_visit_pt)(void *data, approval_str_t name,
 
 int approval_form_each(approval_str_t body, approval_form_visit_pt visit,
     void *data, const char **err);
+
+/*
+ * Why a server that goes by the Content-Type could find something else in the
+ * body than form fields: JSON, XML or multipart.  NULL: it could not.
+ */
+const char *approval_form_foreign(approval_str_t body);
 
 
 #endif /* APPROVAL_FORM_H */

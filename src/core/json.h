@@ -53,13 +53,6 @@ int approval_json_pointer_each(const approval_json_pointer_t *p, json_t *root,
     approval_json_visit_pt visit, void *data);
 
 /*
- * Is there, on the pointer's way, a member that is named as a segment but for
- * the case?  Some readers take it for the one that is meant.
- */
-int approval_json_pointer_respelled(const approval_json_pointer_t *p,
-    json_t *root);
-
-/*
  * Replaces each value the pointer names inside root with a new reference to
  * a string of its own ("mask"); the number of replaced values is returned.
  * The root itself cannot be replaced ("" replaces nothing).

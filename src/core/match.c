@@ -14,8 +14,7 @@
 
 
 static int approval_match_subject_init(approval_match_subject_t *s,
-    approval_subject_e kind, approval_str_t name, const char **err);
-static void approval_match_subject_free(approval_match_subject_t *s);
+    approval_subject_e kind, approval_str_t name);
 static void approval_match_condition_free(approval_match_condition_t *c);
 static int approval_match_condition_check(const approval_match_t *m,
     int subject, size_t n, char *errstr, size_t errlen);
@@ -43,6 +42,8 @@ approval_match_create(void)
     if (m != NULL) {
         m->method = -1;
         m->current = -1;
+
+        approval_buf_init(&m->folded);
     }
 
     return m;
@@ -61,7 +62,7 @@ approval_match_destroy(approval_match_t *m)
     approval_match_index_free(m);
 
     for (i = 0; i < m->nsubjects; i++) {
-        approval_match_subject_free(&m->subjects[i]);
+        free(m->subjects[i].name);
     }
 
     for (i = 0; i < m->nconditions; i++) {
@@ -71,6 +72,8 @@ approval_match_destroy(approval_match_t *m)
     pcre2_match_data_free(m->match_data);
     pcre2_match_context_free(m->match_context);
     pcre2_jit_stack_free(m->jit_stack);
+
+    approval_buf_free(&m->folded);
 
     free(m->order);
     free(m->subjects);
@@ -91,8 +94,8 @@ approval_match_subject(approval_match_t *m, approval_subject_e kind,
     for (i = 0; i < m->nsubjects; i++) {
         s = &m->subjects[i];
 
-        known.data = s->name + s->skip;
-        known.len = s->len - s->skip;
+        known.data = s->name;
+        known.len = s->len;
 
         if (s->kind == kind && approval_str_eq(known, name)) {
             return (int) i;
@@ -114,7 +117,8 @@ approval_match_subject(approval_match_t *m, approval_subject_e kind,
 
     s = &m->subjects[m->nsubjects];
 
-    if (approval_match_subject_init(s, kind, name, err) != APPROVAL_OK) {
+    if (approval_match_subject_init(s, kind, name) != APPROVAL_OK) {
+        *err = "out of memory";
         return -1;
     }
 
@@ -193,6 +197,14 @@ approval_match_condition(approval_match_t *m, int subject,
         }
 
         c.npatterns++;
+
+        if (m->subjects[subject].kind == APPROVAL_SUBJECT_URI
+            && approval_match_pattern_fold(&c.patterns[i]) != APPROVAL_OK)
+        {
+            snprintf(errstr, errlen, "out of memory");
+            goto failed;
+        }
+
         c.keyed &= c.patterns[i].keyed;
     }
 
@@ -244,39 +256,67 @@ approval_match_compile(approval_match_t *m)
 
     m->compiled = 1;
 
-    if (approval_match_by_uri(m)) {
-        m->uris = &m->indexed[0]->trie.nodes[1];
+    for (i = 0; i < m->nindexed; i++) {
+        if (m->indexed[i]->kind == APPROVAL_SUBJECT_URI) {
+            m->uris = &m->indexed[i]->trie.nodes[1];
+        }
     }
 
     return APPROVAL_OK;
 }
 
 
-unsigned
-approval_match_subjects(const approval_match_t *m)
+void
+approval_match_literal(approval_match_t *m)
 {
-    return (unsigned) m->nsubjects;
+    m->literal = 1;
 }
 
 
 int
 approval_match_rule_reads_body(const approval_match_t *m, int rule)
 {
-    return m->rules[rule].reads_json || m->rules[rule].reads_form;
+    return m->rules[rule].reads_body;
 }
 
 
 int
-approval_match_rule_reads_json(const approval_match_t *m, int rule)
+approval_match_rule_reads(const approval_match_t *m, int rule,
+    unsigned subject)
 {
-    return m->rules[rule].reads_json;
+    size_t                        i;
+    const approval_match_rule_t  *r;
+
+    r = &m->rules[rule];
+
+    for (i = r->first; i < r->first + r->n; i++) {
+        if (m->conditions[i].subject == subject) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
-int
-approval_match_rule_reads_uri(const approval_match_t *m, int rule)
+/* Of a prefix that is a slash nothing is left: it is no key. */
+
+size_t
+approval_match_fold_uri(unsigned char *dst, approval_str_t uri)
 {
-    return m->rules[rule].reads_uri;
+    size_t         i;
+    unsigned char  c;
+
+    if (uri.len && uri.data[uri.len - 1] == '/') {
+        uri.len--;
+    }
+
+    for (i = 0; i < uri.len; i++) {
+        c = uri.data[i];
+        dst[i] = (c >= 'A' && c <= 'Z') ? (c | 0x20) : c;
+    }
+
+    return uri.len;
 }
 
 
@@ -365,58 +405,25 @@ approval_match_grow(void *array, size_t n, size_t *alloc, size_t size)
 
 static int
 approval_match_subject_init(approval_match_subject_t *s,
-    approval_subject_e kind, approval_str_t name, const char **err)
+    approval_subject_e kind, approval_str_t name)
 {
-    const char  *prefix;
-
     memset(s, 0, sizeof(approval_match_subject_t));
 
-    prefix = (kind == APPROVAL_SUBJECT_JSON) ? "json:"
-             : (kind == APPROVAL_SUBJECT_FORM) ? "form:" : "";
-
     s->kind = kind;
-    s->skip = strlen(prefix);
-    s->len = s->skip + name.len;
+    s->len = name.len;
 
-    s->name = malloc(s->len + 1);
+    s->name = malloc(name.len + 1);
     if (s->name == NULL) {
-        *err = "out of memory";
         return APPROVAL_ERROR;
     }
 
-    memcpy(s->name, prefix, s->skip);
-
     if (name.len) {
-        memcpy(s->name + s->skip, name.data, name.len);
+        memcpy(s->name, name.data, name.len);
     }
 
-    s->name[s->len] = '\0';
-
-    if (kind == APPROVAL_SUBJECT_JSON) {
-        s->pointer = approval_json_pointer_compile(name, err);
-
-        if (s->pointer == NULL) {
-            free(s->name);
-            return APPROVAL_ERROR;
-        }
-    }
-
-    approval_buf_init(&s->buf);
+    s->name[name.len] = '\0';
 
     return APPROVAL_OK;
-}
-
-
-static void
-approval_match_subject_free(approval_match_subject_t *s)
-{
-    if (s->pointer) {
-        approval_json_pointer_free(s->pointer);
-    }
-
-    approval_buf_free(&s->buf);
-    free(s->texts);
-    free(s->name);
 }
 
 
@@ -547,22 +554,8 @@ approval_match_condition_note(approval_match_t *m,
 
     r = &m->rules[m->nrules - 1];
 
-    switch (m->subjects[c->subject].kind) {
-
-    case APPROVAL_SUBJECT_URI:
-        r->reads_uri = 1;
-        break;
-
-    case APPROVAL_SUBJECT_JSON:
-        r->reads_json = 1;
-        break;
-
-    case APPROVAL_SUBJECT_FORM:
-        r->reads_form = 1;
-        break;
-
-    default:
-        break;
+    if (m->subjects[c->subject].kind == APPROVAL_SUBJECT_MEMBER) {
+        r->reads_body = 1;
     }
 
     for (i = 0; i < c->npatterns; i++) {
@@ -656,7 +649,6 @@ approval_match_order(approval_match_t *m)
 {
     size_t                       i, j, n;
     unsigned                     body, pass;
-    approval_subject_e           kind;
     approval_match_rule_t       *r;
     approval_match_condition_t  *c;
 
@@ -678,10 +670,9 @@ approval_match_order(approval_match_t *m)
         for (pass = 0; pass < 2; pass++) {
             for (j = r->first; j < r->first + r->n; j++) {
                 c = &m->conditions[j];
-                kind = m->subjects[c->subject].kind;
 
-                body = (kind == APPROVAL_SUBJECT_JSON
-                        || kind == APPROVAL_SUBJECT_FORM);
+                body = (m->subjects[c->subject].kind
+                        == APPROVAL_SUBJECT_MEMBER);
 
                 if (body == pass && !c->masked && (int) j != r->primary) {
                     m->order[n++] = (uint32_t) j;

@@ -13,7 +13,7 @@
 #define APPROVAL_MATCH_H
 
 
-#include "core/json.h"
+#include "core/reading.h"
 #include "core/str.h"
 
 
@@ -21,55 +21,70 @@ typedef struct approval_match_s  approval_match_t;
 
 
 /*
- * VARIABLE: a string that the caller supplies on demand, at most once for
- *           each execution; METHOD and URI are variables too, told apart so
- *           that the index prefers them.
- * JSON:     a pointer into the body;  FORM: a field of the body.
+ * METHOD and URI are values too, told apart so that the index prefers them; of
+ * a URI, literals and prefixes hold for some readers without letter case and
+ * with or without a slash at the end.  A VALUE that is absent is "", a MEMBER
+ * of the body that is absent is none of all texts.
  */
 
 typedef enum {
     APPROVAL_SUBJECT_METHOD,
     APPROVAL_SUBJECT_URI,
-    APPROVAL_SUBJECT_VARIABLE,
-    APPROVAL_SUBJECT_JSON,
-    APPROVAL_SUBJECT_FORM
+    APPROVAL_SUBJECT_VALUE,
+    APPROVAL_SUBJECT_MEMBER
 } approval_subject_e;
 
 
-/*
- * Outcome of approval_match_exec().  From RULE to LIMIT *rule is the rule that
- * it is about.  *err lasts until the set is used again.
- */
+/* Does it hold in no reading, in some, or in all of them? */
 
 typedef enum {
-    APPROVAL_MATCH_NONE,        /* no rule holds                              */
-    APPROVAL_MATCH_RULE,        /* *rule is the first that holds              */
-    APPROVAL_MATCH_BODY,        /* undecided: a candidate rule reads the body */
-    APPROVAL_MATCH_UNREADABLE,  /* the body cannot be judged: *err says why   */
-    APPROVAL_MATCH_LIMIT,       /* a regex hit its limit: *err names the rule */
-    APPROVAL_MATCH_FAILED       /* out of memory, or value() failed: *err     */
+    APPROVAL_HOLDS_NOT = 0,
+    APPROVAL_HOLDS_MAYBE,
+    APPROVAL_HOLDS
+} approval_holds_e;
+
+
+typedef enum {
+    APPROVAL_MATCH_DONE,        /* every rule that may hold was visited       */
+    APPROVAL_MATCH_BODY,        /* the next one that may hold reads the body  */
+    APPROVAL_MATCH_FAILED       /* out of memory, or read() failed            */
 } approval_match_e;
 
 
 /*
- * What is judged.  value() gives variable "subject" (the number that
- * approval_match_subject() returned), valid until the execution ends; it
- * returns APPROVAL_OK or APPROVAL_ERROR.  An absent variable is "".
- *
- * body_read says whether the body is at hand.  Where it is, "json" is its
- * parsed form, or NULL with json_error, or NULL without one where there is no
- * body: then every pointer names nothing.  "form" is the raw body.
+ * What is judged.  read() gives the readings of subject "subject" (the number
+ * that approval_match_subject() returned), valid until the execution ends; or
+ * NULL where it fails.  It is asked for a MEMBER only if there is a body.
+ * sparse: a rule that reads the body holds only if it finds something there.
  */
 
 typedef struct {
-    int                 (*value)(void *data, unsigned subject,
-                                 approval_str_t *value);
-    void                 *data;
-    unsigned              body_read;
-    json_t               *json;
-    const char           *json_error;
-    approval_str_t        form;
+    approval_readings_t  *(*read)(void *data, unsigned subject);
+    void                   *data;
+    unsigned                body:1;
+    unsigned                sparse:1;
 } approval_match_input_t;
+
+
+/*
+ * A rule that holds, or may.  Where it only may, "subject" is the one whose
+ * readings it depends on.  limit: a regex gave up, and nobody knows: "why" says
+ * which, until the set is used again.
+ */
+
+typedef struct {
+    int                     rule;
+    approval_holds_e        holds;
+    unsigned                subject;
+    unsigned                limit:1;
+    const char             *why;
+} approval_match_found_t;
+
+
+/* Anything but APPROVAL_OK ends the execution. */
+
+typedef int (*approval_match_found_pt)(void *data,
+    const approval_match_found_t *found);
 
 
 approval_match_t *approval_match_create(void);
@@ -77,8 +92,7 @@ void approval_match_destroy(approval_match_t *m);
 
 /*
  * The number of a subject, the same for the same kind and name; or -1 with
- * *err.  "name" is the pointer (JSON), the field (FORM), else any text that
- * tells variables apart.
+ * *err.  "name" is any text that tells subjects apart.
  */
 int approval_match_subject(approval_match_t *m, approval_subject_e kind,
     approval_str_t name, const char **err);
@@ -87,17 +101,16 @@ int approval_match_subject(approval_match_t *m, approval_subject_e kind,
 int approval_match_rule(approval_match_t *m);
 
 /*
- * Adds a condition to the last rule: it holds if any of the patterns holds
- * for the subject's value (for JSON pointers with "*": for any of the
- * values).  Patterns as in nginx's map: exact text, "~regex", "~*regex",
+ * Adds a condition to the last rule: it holds in a reading if any of the
+ * patterns holds for its value (where its reader finds several: for any of
+ * them).  Patterns as in nginx's map: exact text, "~regex", "~*regex",
  * "^prefix", "<N", ">N", "!" before any of them; a leading "\" (after the "!")
- * makes the rest literal.  On APPROVAL_ERROR errstr (of errlen bytes) names
- * the mend.
+ * makes the rest literal.  On APPROVAL_ERROR errstr (of errlen bytes) says what
+ * to change.
  *
- * An absent member or field is none of the values: "!x" holds, all others do
- * not.  JSON null is the text "null".  What is no number in JSON's grammar is
- * neither "<N" nor ">N", and both negated; a number beyond +-2^53 cannot be
- * compared: UNREADABLE.
+ * JSON null is the text "null", and no number.  "<N" and ">N" compare JSON's
+ * numbers and plain decimal text exactly, and do not hold for what is absent;
+ * for all else that is there, and numbers beyond +-2^53, they may hold or not.
  */
 int approval_match_condition(approval_match_t *m, int subject,
     const approval_str_t *patterns, size_t n, char *errstr, size_t errlen);
@@ -105,11 +118,13 @@ int approval_match_condition(approval_match_t *m, int subject,
 /* Freezes the set and builds its index.  No rules may be added after it. */
 int approval_match_compile(approval_match_t *m);
 
-/* What the compiled set looks at. */
-unsigned approval_match_subjects(const approval_match_t *m);
+/* Literals and prefixes of the URI hold for nginx's spelling only. */
+void approval_match_literal(approval_match_t *m);
+
+/* Does the rule look at the body, or at a subject? */
 int approval_match_rule_reads_body(const approval_match_t *m, int rule);
-int approval_match_rule_reads_json(const approval_match_t *m, int rule);
-int approval_match_rule_reads_uri(const approval_match_t *m, int rule);
+int approval_match_rule_reads(const approval_match_t *m, int rule,
+    unsigned subject);
 
 /*
  * What the rule's regex that has a group of this name looks at, as written;
@@ -119,28 +134,40 @@ int approval_match_capture_subject(const approval_match_t *m, int rule,
     approval_str_t name, approval_str_t *subject);
 
 /*
- * The first rule, in order, all of whose conditions hold.  The set holds its
- * own scratch memory: one execution at a time.
+ * Visits the rules that may hold, in their order.  The set holds scratch memory
+ * of its own: one execution at a time.
  */
 approval_match_e approval_match_exec(approval_match_t *m,
-    const approval_match_input_t *in, int *rule, const char **err);
+    const approval_match_input_t *in, approval_match_found_pt found,
+    void *data);
+
+/* The same of one rule, without the index. */
+approval_match_e approval_match_test(approval_match_t *m, int rule,
+    const approval_match_input_t *in, approval_match_found_pt found,
+    void *data);
 
 /*
- * Of a set whose rules all hang on the URI (approval_match_by_uri()): can none
- * of them hold, whatever else they ask?  0: one may.
+ * Can no rule hold, whatever the values are that no rule hangs on, and where
+ * all that rules hang on is absent but the URI?  0: one may.  The URI has one
+ * reading, and no letters in upper case.  approval_match_hangs(): does a rule
+ * hang on the subject, and may it hold where that is absent?
  */
-int approval_match_by_uri(const approval_match_t *m);
+
+typedef enum {
+    APPROVAL_HANGS_NOT = 0,
+    APPROVAL_HANGS,
+    APPROVAL_HANGS_ABSENT
+} approval_hangs_e;
+
+approval_hangs_e approval_match_hangs(const approval_match_t *m,
+    unsigned subject);
 int approval_match_none(const approval_match_t *m, approval_str_t method,
     approval_str_t uri);
 
-/* Is rule "rule" one that holds?  (NONE or RULE; otherwise as above.) */
-approval_match_e approval_match_test(approval_match_t *m, int rule,
-    const approval_match_input_t *in, const char **err);
-
 /*
- * Named captures of a rule that holds, as its regexes' named groups captured
- * them (first condition and first pattern that matched win).  visit() gets
- * bytes that are valid during the call only.
+ * Named captures of a rule that may hold: what its regexes' named groups
+ * captured, each value of each reading.  visit() gets bytes that are valid
+ * during the call only.
  */
 typedef int (*approval_match_visit_pt)(void *data, approval_str_t name,
     approval_str_t value);
@@ -151,14 +178,16 @@ int approval_match_captures(approval_match_t *m, int rule,
 
 /*
  * What made a rule hold, for the approver and the trail: each condition's
- * subject ("json:/pointer", "form:field", or the variable's text) and the
- * value that matched, "" where there is none.
+ * subject with each value that a pattern of its holds for.
  *
- * Both return what visit() did if that is not APPROVAL_OK; APPROVAL_DECLINED
- * if the rule does not hold; APPROVAL_ERROR if that cannot be told.
+ * Both return what visit() did if that is not APPROVAL_OK; APPROVAL_ERROR if
+ * read() fails.
  */
+typedef int (*approval_match_evidence_pt)(void *data, unsigned subject,
+    approval_str_t value);
+
 int approval_match_evidence(approval_match_t *m, int rule,
-    const approval_match_input_t *in, approval_match_visit_pt visit,
+    const approval_match_input_t *in, approval_match_evidence_pt visit,
     void *data);
 
 /*

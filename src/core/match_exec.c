@@ -2,14 +2,13 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Which rule holds.  What the index leaves is asked in the rules' order, so
+ * Which rules may hold.  What the index leaves is asked in the rules' order, so
  * that the outcome is that of asking all of them, one after the other.
  */
 
 
 #include "core/match_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,16 +16,39 @@
 /* What few requests need is kept out of the way of the others. */
 #define approval_match_noinline  __attribute__((noinline))
 
-/* Memory that a large body leaves behind is kept up to this size. */
-#define APPROVAL_MATCH_KEEP  (64 * 1024)
 
+/* One execution; the methods are a bit for each reading of the method. */
 
 typedef struct {
-    approval_match_subject_t  *subject;
-    unsigned                   failed;
-} approval_match_collect_t;
+    approval_match_t              *m;
+    const approval_match_input_t  *in;
+    uint64_t                       methods;
+    unsigned                       failed:1;
+    unsigned                       body:1;
+} approval_match_run_t;
 
 
+static int approval_match_visit(approval_match_run_t *run, uint32_t rule,
+    approval_match_found_pt found, void *data);
+static approval_readings_t *approval_match_read(approval_match_run_t *run,
+    unsigned subject);
+static uint64_t approval_match_methods_of(approval_match_run_t *run);
+static size_t approval_match_candidates(approval_match_run_t *run);
+static size_t approval_match_look_up(approval_match_run_t *run,
+    approval_match_subject_t *s, size_t n);
+static size_t approval_match_look_up_text(approval_match_run_t *run,
+    approval_match_subject_t *s, approval_str_t text, size_t n);
+static int approval_match_room(approval_match_t *m, size_t n);
+static uint32_t approval_match_next(approval_match_t *m, size_t n);
+static approval_holds_e approval_match_rule_holds(approval_match_run_t *run,
+    const approval_match_rule_t *r, approval_match_found_t *found);
+static unsigned approval_match_sparse(approval_match_run_t *run,
+    const approval_match_rule_t *r);
+static approval_holds_e approval_match_condition_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_readings_t *rs);
+static approval_holds_e approval_match_reading_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_readings_t *rs,
+    size_t i);
 static inline size_t approval_match_walk(const approval_match_trie_t *t,
     approval_str_t value, const uint32_t **cursors, size_t n);
 static approval_match_noinline int approval_match_none_of(
@@ -37,108 +59,472 @@ static inline uint64_t approval_match_load(const unsigned char *p);
 static inline uint64_t approval_match_load_half(const unsigned char *p);
 static inline uint64_t approval_match_load_tail(approval_str_t value,
     size_t i);
-static approval_match_noinline approval_match_e approval_match_candidates(
-    approval_match_t *m, const approval_match_input_t *in, size_t n,
-    int *rule, const char **err);
-static approval_match_e approval_match_rule_holds(approval_match_t *m,
-    const approval_match_rule_t *r, const approval_match_input_t *in,
-    const char **err);
-static approval_match_e approval_match_value_holds(approval_match_t *m,
-    const approval_match_condition_t *c, approval_str_t value,
-    const char **err);
-static approval_match_e approval_match_absent_holds(approval_match_t *m,
-    const approval_match_condition_t *c);
-static int approval_match_value(approval_match_t *m,
-    approval_match_subject_t *s, const approval_match_input_t *in);
-static inline int approval_match_ask(approval_match_t *m,
-    approval_match_subject_t *s, const approval_match_input_t *in);
-static inline int approval_match_method(approval_match_t *m,
-    const approval_match_input_t *in, uint64_t *bit);
 static inline uint64_t approval_match_method_bit(const approval_match_t *m,
     approval_str_t name);
 static approval_match_noinline uint64_t approval_match_method_find(
     const approval_match_t *m, approval_str_t name);
-static approval_match_e approval_match_body(approval_match_t *m,
-    approval_match_subject_t *s, const approval_match_input_t *in,
-    const char **err);
-static approval_match_e approval_match_body_form(approval_match_subject_t *s,
-    const approval_match_input_t *in, const char **err);
-static approval_match_e approval_match_body_json(approval_match_subject_t *s,
-    const approval_match_input_t *in, const char **err);
-static int approval_match_collect(void *data, json_t *value);
-
-
-static const approval_str_t  approval_match_empty = approval_string("");
-
-static const char  approval_match_no_memory[] = "out of memory";
-static const char  approval_match_no_value[] =
-                                           "a variable could not be evaluated";
 
 
 approval_match_e
 approval_match_exec(approval_match_t *m, const approval_match_input_t *in,
-    int *rule, const char **err)
+    approval_match_found_pt found, void *data)
 {
-    size_t                     n;
-    uint64_t                   bit;
-    approval_match_subject_t  *s, **p;
+    int                   rc;
+    size_t                n;
+    uint32_t              next;
+    approval_match_run_t  run;
 
     if (!m->compiled) {
-        *err = "the rules are not compiled";
         return APPROVAL_MATCH_FAILED;
     }
 
-    m->generation++;
+    run.m = m;
+    run.in = in;
+    run.failed = 0;
+    run.body = 0;
+    run.methods = approval_match_methods_of(&run);
 
-    /* asked now only if there are methods that no rule concerns */
+    n = approval_match_candidates(&run);
 
-    bit = APPROVAL_MATCH_METHOD_ANY;
+    while (!run.failed) {
+        next = approval_match_next(m, n);
 
-    if (m->methods != APPROVAL_MATCH_METHOD_ANY
-        && approval_match_method(m, in, &bit) != APPROVAL_OK)
-    {
-        goto failed;
-    }
-
-    n = 0;
-
-    if (m->always_methods & bit) {
-        m->cursors[n++] = m->always;
-    }
-
-    for (p = m->indexed; *p; p++) {
-        s = *p;
-
-        if (!(s->methods & bit)) {
-            continue;
+        if (next == APPROVAL_MATCH_END) {
+            return APPROVAL_MATCH_DONE;
         }
 
-        if (approval_match_ask(m, s, in) != APPROVAL_OK) {
-            goto failed;
+        rc = approval_match_visit(&run, next, found, data);
+
+        if (rc != APPROVAL_OK) {
+            break;
         }
-
-        n = approval_match_walk(&s->trie, s->value, m->cursors, n);
     }
 
-    if (n == 0) {
-        return APPROVAL_MATCH_NONE;
-    }
-
-    return approval_match_candidates(m, in, n, rule, err);
-
-failed:
-
-    *err = approval_match_no_value;
-
-    return APPROVAL_MATCH_FAILED;
+    return run.failed ? APPROVAL_MATCH_FAILED
+           : run.body ? APPROVAL_MATCH_BODY : APPROVAL_MATCH_DONE;
 }
 
 
-int
-approval_match_by_uri(const approval_match_t *m)
+approval_match_e
+approval_match_test(approval_match_t *m, int rule,
+    const approval_match_input_t *in, approval_match_found_pt found,
+    void *data)
 {
-    return m->compiled && m->always_methods == 0 && m->nindexed == 1
-           && m->indexed[0]->kind == APPROVAL_SUBJECT_URI;
+    approval_match_run_t  run;
+
+    run.m = m;
+    run.in = in;
+    run.failed = 0;
+    run.body = 0;
+    run.methods = approval_match_methods_of(&run);
+
+    (void) approval_match_visit(&run, (uint32_t) rule, found, data);
+
+    return run.failed ? APPROVAL_MATCH_FAILED
+           : run.body ? APPROVAL_MATCH_BODY : APPROVAL_MATCH_DONE;
+}
+
+
+static int
+approval_match_visit(approval_match_run_t *run, uint32_t rule,
+    approval_match_found_pt found, void *data)
+{
+    approval_match_found_t  f;
+
+    memset(&f, 0, sizeof(approval_match_found_t));
+
+    f.rule = (int) rule;
+    f.holds = approval_match_rule_holds(run, &run->m->rules[rule], &f);
+
+    if (run->failed || f.holds == APPROVAL_HOLDS_NOT) {
+        return APPROVAL_OK;
+    }
+
+    return run->body ? APPROVAL_DECLINED : found(data, &f);
+}
+
+
+/* All of them, where no rule asks. */
+
+static uint64_t
+approval_match_methods_of(approval_match_run_t *run)
+{
+    size_t                i;
+    uint64_t              bits;
+    approval_match_t     *m;
+    approval_readings_t  *rs;
+
+    m = run->m;
+
+    if (m->method == -1) {
+        return APPROVAL_MATCH_METHOD_ANY;
+    }
+
+    rs = approval_match_read(run, (unsigned) m->method);
+    if (rs == NULL) {
+        return 0;
+    }
+
+    bits = 0;
+
+    for (i = 0; i < rs->n; i++) {
+        bits |= (rs->elts[i].kind == APPROVAL_READING_UNKNOWN)
+                ? APPROVAL_MATCH_METHOD_ANY
+                : approval_match_method_bit(m, approval_reading_text(rs, i));
+    }
+
+    return bits;
+}
+
+
+static approval_readings_t *
+approval_match_read(approval_match_run_t *run, unsigned subject)
+{
+    approval_readings_t  *rs;
+
+    rs = run->in->read(run->in->data, subject);
+
+    if (rs == NULL || rs->failed) {
+        run->failed = 1;
+        return NULL;
+    }
+
+    return rs;
+}
+
+
+static size_t
+approval_match_candidates(approval_match_run_t *run)
+{
+    size_t                     n;
+    approval_match_t          *m;
+    approval_match_subject_t **s;
+
+    m = run->m;
+    n = 0;
+
+    if (m->always_methods & run->methods) {
+        m->cursors[n++] = m->always;
+    }
+
+    for (s = m->indexed; *s && !run->failed; s++) {
+        if ((*s)->methods & run->methods) {
+            n = approval_match_look_up(run, *s, n);
+        }
+    }
+
+    return n;
+}
+
+
+static size_t
+approval_match_look_up(approval_match_run_t *run, approval_match_subject_t *s,
+    size_t n)
+{
+    size_t                i;
+    approval_readings_t  *rs;
+
+    rs = approval_match_read(run, s->number);
+    if (rs == NULL) {
+        return n;
+    }
+
+    for (i = 0; i < rs->n && !run->failed; i++) {
+
+        if (approval_match_room(run->m, n + s->trie.depth + 1)
+            != APPROVAL_OK)
+        {
+            run->failed = 1;
+            break;
+        }
+
+        if (rs->elts[i].kind == APPROVAL_READING_UNKNOWN) {
+            run->m->cursors[n++] = s->all;
+
+        } else {
+            n = approval_match_look_up_text(run, s,
+                                            approval_reading_text(rs, i), n);
+        }
+    }
+
+    return n;
+}
+
+
+static size_t
+approval_match_look_up_text(approval_match_run_t *run,
+    approval_match_subject_t *s, approval_str_t text, size_t n)
+{
+    approval_buf_t  *folded;
+
+    if (s->kind == APPROVAL_SUBJECT_URI) {
+        folded = &run->m->folded;
+
+        approval_buf_reset(folded);
+        approval_buf_add(folded, text.data, text.len);
+
+        if (folded->failed) {
+            run->failed = 1;
+            return n;
+        }
+
+        text.len = approval_match_fold_uri(folded->data, text);
+        text.data = folded->data;
+    }
+
+    return approval_match_walk(&s->trie, text, run->m->cursors, n);
+}
+
+
+/* For what one value finds there is room from the start. */
+
+static int
+approval_match_room(approval_match_t *m, size_t n)
+{
+    const uint32_t  **cursors;
+
+    if (n <= m->acursors) {
+        return APPROVAL_OK;
+    }
+
+    cursors = realloc(m->cursors, 2 * n * sizeof(uint32_t *));
+    if (cursors == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    m->cursors = cursors;
+    m->acursors = 2 * n;
+
+    return APPROVAL_OK;
+}
+
+
+/* Merges the n sorted lists in cursors. */
+
+static uint32_t
+approval_match_next(approval_match_t *m, size_t n)
+{
+    size_t    i;
+    uint32_t  next;
+
+    next = APPROVAL_MATCH_END;
+
+    for (i = 0; i < n; i++) {
+        if (*m->cursors[i] < next) {
+            next = *m->cursors[i];
+        }
+    }
+
+    for (i = 0; i < n && next != APPROVAL_MATCH_END; i++) {
+        if (*m->cursors[i] == next) {
+            m->cursors[i]++;
+        }
+    }
+
+    return next;
+}
+
+
+static approval_holds_e
+approval_match_rule_holds(approval_match_run_t *run,
+    const approval_match_rule_t *r, approval_match_found_t *found)
+{
+    size_t                       i;
+    approval_match_t            *m;
+    approval_holds_e             holds, one;
+    approval_readings_t         *rs;
+    approval_match_condition_t  *c;
+
+    m = run->m;
+    m->current = found->rule;
+    holds = APPROVAL_HOLDS;
+
+    if (run->methods & ~r->methods) {
+
+        if (!(run->methods & r->methods)) {
+            return APPROVAL_HOLDS_NOT;
+        }
+
+        holds = APPROVAL_HOLDS_MAYBE;
+        found->subject = (unsigned) m->method;
+    }
+
+    for (i = 0; i < r->norder; i++) {
+        c = &m->conditions[m->order[r->order + i]];
+
+        if (m->subjects[c->subject].kind == APPROVAL_SUBJECT_MEMBER
+            && !run->in->body)
+        {
+            run->body = 1;
+            return APPROVAL_HOLDS_MAYBE;
+        }
+
+        rs = approval_match_read(run, c->subject);
+        if (rs == NULL) {
+            return APPROVAL_HOLDS_NOT;
+        }
+
+        m->limited = 0;
+        one = approval_match_condition_holds(m, c, rs);
+
+        if (one == APPROVAL_HOLDS_NOT) {
+            return one;
+        }
+
+        if (m->limited) {
+            found->limit = 1;
+            found->why = m->error;
+        }
+
+        if (one == APPROVAL_HOLDS_MAYBE
+            && (holds == APPROVAL_HOLDS || approval_readings_doubt(rs)))
+        {
+            holds = one;
+            found->subject = c->subject;
+        }
+    }
+
+    return run->in->sparse && approval_match_sparse(run, r)
+           ? APPROVAL_HOLDS_NOT : holds;
+}
+
+
+/* Does the rule find nothing of what it looks for in the body? */
+
+static unsigned
+approval_match_sparse(approval_match_run_t *run,
+    const approval_match_rule_t *r)
+{
+    size_t                       i;
+    approval_readings_t         *rs;
+    approval_match_condition_t  *c;
+
+    for (i = r->first; r->reads_body && i < r->first + r->n; i++) {
+        c = &run->m->conditions[i];
+
+        if (run->m->subjects[c->subject].kind != APPROVAL_SUBJECT_MEMBER) {
+            continue;
+        }
+
+        rs = approval_match_read(run, c->subject);
+
+        if (rs && (rs->n > 1 || rs->elts[0].kind != APPROVAL_READING_ABSENT)) {
+            return 0;
+        }
+    }
+
+    return r->reads_body;
+}
+
+
+static approval_holds_e
+approval_match_condition_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_readings_t *rs)
+{
+    size_t            i;
+    unsigned          some, all;
+    approval_holds_e  holds;
+
+    some = 0;
+    all = 1;
+
+    for (i = 0; i < rs->n; i++) {
+
+        if (rs->elts[i].member) {
+            continue;
+        }
+
+        holds = approval_match_reading_holds(m, c, rs, i);
+
+        some |= (holds != APPROVAL_HOLDS_NOT);
+
+        if (!rs->elts[i].spelled) {
+            all &= (holds == APPROVAL_HOLDS);
+        }
+    }
+
+    return !some ? APPROVAL_HOLDS_NOT
+                 : all ? APPROVAL_HOLDS : APPROVAL_HOLDS_MAYBE;
+}
+
+
+/* A reading holds if a value of it does; all but the first have one. */
+
+static approval_holds_e
+approval_match_reading_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_readings_t *rs,
+    size_t i)
+{
+    size_t            k;
+    approval_holds_e  holds, one;
+
+    holds = approval_match_value_holds(m, c, rs, i);
+
+    for (k = 1; i == 0 && k < rs->n && holds != APPROVAL_HOLDS; k++) {
+
+        if (rs->elts[k].member) {
+            one = approval_match_value_holds(m, c, rs, k);
+            holds = one > holds ? one : holds;
+        }
+    }
+
+    return holds;
+}
+
+
+/* The best of the patterns; m->hit is the first that holds, or may. */
+
+approval_holds_e
+approval_match_value_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_readings_t *rs,
+    size_t i)
+{
+    size_t            k;
+    approval_str_t    text;
+    approval_holds_e  holds, one;
+
+    if (rs->elts[i].kind == APPROVAL_READING_UNKNOWN) {
+        m->hit = NULL;
+        return APPROVAL_HOLDS_MAYBE;
+    }
+
+    m->hit = NULL;
+    holds = APPROVAL_HOLDS_NOT;
+    text = approval_reading_text(rs, i);
+
+    for (k = 0; k < c->npatterns && holds != APPROVAL_HOLDS; k++) {
+        one = approval_match_pattern_test(m, &c->patterns[k],
+                                          &m->subjects[c->subject],
+                                          rs->elts[i].kind, text);
+        if (one > holds) {
+            holds = one;
+            m->hit = &c->patterns[k];
+        }
+    }
+
+    return holds;
+}
+
+
+approval_hangs_e
+approval_match_hangs(const approval_match_t *m, unsigned subject)
+{
+    size_t                           i;
+    const approval_match_node_t     *root;
+    const approval_match_subject_t  *s;
+
+    for (i = 0; i < m->nindexed; i++) {
+        s = m->indexed[i];
+
+        if (s->number == subject) {
+            root = &s->trie.nodes[1];
+
+            return root->len == 0 && (root->prefix || root->exact)
+                   ? APPROVAL_HANGS_ABSENT : APPROVAL_HANGS;
+        }
+    }
+
+    return APPROVAL_HANGS_NOT;
 }
 
 
@@ -146,11 +532,15 @@ int
 approval_match_none(const approval_match_t *m, approval_str_t method,
     approval_str_t uri)
 {
-    if (m->methods != APPROVAL_MATCH_METHOD_ANY) {
+    if (uri.len && uri.data[uri.len - 1] == '/') {
+        uri.len--;
+    }
+
+    if (m->methods != APPROVAL_MATCH_METHOD_ANY || m->always_methods) {
         return approval_match_none_of(m, method, uri);
     }
 
-    return approval_match_walk_none(m->uris, uri);
+    return m->uris == NULL || approval_match_walk_none(m->uris, uri);
 }
 
 
@@ -158,8 +548,16 @@ static approval_match_noinline int
 approval_match_none_of(const approval_match_t *m, approval_str_t method,
     approval_str_t uri)
 {
-    return !(m->methods & approval_match_method_bit(m, method))
-           || approval_match_walk_none(m->uris, uri);
+    uint64_t  bit;
+
+    bit = approval_match_method_bit(m, method);
+
+    if (!(m->methods & bit)) {
+        return 1;
+    }
+
+    return !(m->always_methods & bit)
+           && (m->uris == NULL || approval_match_walk_none(m->uris, uri));
 }
 
 
@@ -210,33 +608,6 @@ approval_match_walk_none(const approval_match_node_t *node,
 
         node = node->kids[kid];
     }
-}
-
-
-approval_match_e
-approval_match_test(approval_match_t *m, int rule,
-    const approval_match_input_t *in, const char **err)
-{
-    if (approval_match_start(m, rule) != APPROVAL_OK) {
-        *err = "no such rule";
-        return APPROVAL_MATCH_FAILED;
-    }
-
-    return approval_match_rule_holds(m, &m->rules[rule], in, err);
-}
-
-
-int
-approval_match_start(approval_match_t *m, int rule)
-{
-    if (!m->compiled || rule < 0 || (size_t) rule >= m->nrules) {
-        return APPROVAL_ERROR;
-    }
-
-    m->generation++;
-    m->current = rule;
-
-    return APPROVAL_OK;
 }
 
 
@@ -371,233 +742,6 @@ approval_match_load_half(const unsigned char *p)
 }
 
 
-/* Merges the n sorted lists in cursors. */
-
-static approval_match_noinline approval_match_e
-approval_match_candidates(approval_match_t *m,
-    const approval_match_input_t *in, size_t n, int *rule, const char **err)
-{
-    size_t            i;
-    uint32_t          next;
-    approval_match_e  rc;
-
-    for ( ;; ) {
-        next = APPROVAL_MATCH_END;
-
-        for (i = 0; i < n; i++) {
-            if (*m->cursors[i] < next) {
-                next = *m->cursors[i];
-            }
-        }
-
-        if (next == APPROVAL_MATCH_END) {
-            return APPROVAL_MATCH_NONE;
-        }
-
-        for (i = 0; i < n; i++) {
-            if (*m->cursors[i] == next) {
-                m->cursors[i]++;
-            }
-        }
-
-        rc = approval_match_rule_holds(m, &m->rules[next], in, err);
-
-        if (rc != APPROVAL_MATCH_NONE) {
-            *rule = (int) next;
-            return rc;
-        }
-    }
-}
-
-
-static approval_match_e
-approval_match_rule_holds(approval_match_t *m, const approval_match_rule_t *r,
-    const approval_match_input_t *in, const char **err)
-{
-    size_t            i;
-    uint64_t          bit;
-    approval_match_e  rc;
-
-    m->current = (int) (r - m->rules);
-
-    if (r->methods != APPROVAL_MATCH_METHOD_ANY) {
-
-        if (approval_match_method(m, in, &bit) != APPROVAL_OK) {
-            *err = approval_match_no_value;
-            return APPROVAL_MATCH_FAILED;
-        }
-
-        if (!(r->methods & bit)) {
-            return APPROVAL_MATCH_NONE;
-        }
-    }
-
-    for (i = 0; i < r->norder; i++) {
-        rc = approval_match_condition_holds(m,
-                                     &m->conditions[m->order[r->order + i]],
-                                            in, err);
-
-        if (rc != APPROVAL_MATCH_RULE) {
-            return rc;
-        }
-    }
-
-    return APPROVAL_MATCH_RULE;
-}
-
-
-approval_match_e
-approval_match_condition_holds(approval_match_t *m,
-    const approval_match_condition_t *c, const approval_match_input_t *in,
-    const char **err)
-{
-    size_t                     i;
-    approval_match_e           rc;
-    approval_match_subject_t  *s;
-
-    s = &m->subjects[c->subject];
-
-    if (s->kind != APPROVAL_SUBJECT_JSON && s->kind != APPROVAL_SUBJECT_FORM) {
-
-        if (approval_match_value(m, s, in) != APPROVAL_OK) {
-            *err = approval_match_no_value;
-            return APPROVAL_MATCH_FAILED;
-        }
-
-        return approval_match_value_holds(m, c, s->value, err);
-    }
-
-    rc = approval_match_body(m, s, in, err);
-
-    if (rc != APPROVAL_MATCH_RULE) {
-        return rc;
-    }
-
-    if (s->ntexts == 0) {
-        return approval_match_absent_holds(m, c);
-    }
-
-    for (i = 0; i < s->ntexts; i++) {
-        rc = approval_match_value_holds(m, c, s->texts[i].text, err);
-
-        if (rc != APPROVAL_MATCH_NONE) {
-            return rc;
-        }
-    }
-
-    return APPROVAL_MATCH_NONE;
-}
-
-
-static approval_match_e
-approval_match_value_holds(approval_match_t *m,
-    const approval_match_condition_t *c, approval_str_t value,
-    const char **err)
-{
-    size_t            i;
-    approval_match_e  rc;
-
-    for (i = 0; i < c->npatterns; i++) {
-        rc = approval_match_pattern_test(m, &c->patterns[i], value);
-
-        switch (rc) {
-
-        case APPROVAL_MATCH_NONE:
-            continue;
-
-        case APPROVAL_MATCH_RULE:
-            m->hit = &c->patterns[i];
-            m->hit_value = value.len ? value : approval_match_empty;
-            return rc;
-
-        case APPROVAL_MATCH_UNREADABLE:
-            snprintf(m->error, sizeof(m->error), "number out of range: "
-                     "\"%.256s\" is beyond +-2^53",
-                     (char *) m->subjects[c->subject].name);
-            break;
-
-        default:
-            break;
-        }
-
-        *err = m->error;
-        return rc;
-    }
-
-    return APPROVAL_MATCH_NONE;
-}
-
-
-/* What is not there is like nothing, and unlike everything. */
-
-static approval_match_e
-approval_match_absent_holds(approval_match_t *m,
-    const approval_match_condition_t *c)
-{
-    size_t  i;
-
-    for (i = 0; i < c->npatterns; i++) {
-
-        if (c->patterns[i].negated) {
-            m->hit = &c->patterns[i];
-            m->hit_value = approval_match_empty;
-            return APPROVAL_MATCH_RULE;
-        }
-    }
-
-    return APPROVAL_MATCH_NONE;
-}
-
-
-static int
-approval_match_value(approval_match_t *m, approval_match_subject_t *s,
-    const approval_match_input_t *in)
-{
-    if (s->generation == m->generation) {
-        return APPROVAL_OK;
-    }
-
-    return approval_match_ask(m, s, in);
-}
-
-
-static inline int
-approval_match_ask(approval_match_t *m, approval_match_subject_t *s,
-    const approval_match_input_t *in)
-{
-    if (in->value(in->data, s->number, &s->value) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
-
-    s->generation = m->generation;
-
-    return APPROVAL_OK;
-}
-
-
-static inline int
-approval_match_method(approval_match_t *m, const approval_match_input_t *in,
-    uint64_t *bit)
-{
-    approval_match_subject_t  *s;
-
-    if (m->method_generation != m->generation) {
-        s = &m->subjects[m->method];
-
-        if (approval_match_value(m, s, in) != APPROVAL_OK) {
-            return APPROVAL_ERROR;
-        }
-
-        m->method_bit = approval_match_method_bit(m, s->value);
-        m->method_generation = m->generation;
-    }
-
-    *bit = m->method_bit;
-
-    return APPROVAL_OK;
-}
-
-
 static inline uint64_t
 approval_match_method_bit(const approval_match_t *m, approval_str_t name)
 {
@@ -621,181 +765,4 @@ approval_match_method_find(const approval_match_t *m, approval_str_t name)
     }
 
     return APPROVAL_MATCH_METHOD_OTHER;
-}
-
-
-static approval_match_e
-approval_match_body(approval_match_t *m, approval_match_subject_t *s,
-    const approval_match_input_t *in, const char **err)
-{
-    approval_match_e  rc;
-
-    if (!in->body_read) {
-        return APPROVAL_MATCH_BODY;
-    }
-
-    if (s->generation == m->generation) {
-        return APPROVAL_MATCH_RULE;
-    }
-
-    s->ntexts = 0;
-
-    if (s->buf.size > APPROVAL_MATCH_KEEP || s->buf.failed) {
-        approval_buf_free(&s->buf);
-        approval_buf_init(&s->buf);
-
-    } else {
-        approval_buf_reset(&s->buf);
-    }
-
-    if (s->kind == APPROVAL_SUBJECT_FORM) {
-        rc = approval_match_body_form(s, in, err);
-
-    } else {
-        rc = approval_match_body_json(s, in, err);
-    }
-
-    if (rc == APPROVAL_MATCH_RULE) {
-        s->generation = m->generation;
-    }
-
-    return rc;
-}
-
-
-static approval_match_e
-approval_match_body_form(approval_match_subject_t *s,
-    const approval_match_input_t *in, const char **err)
-{
-    int             rc;
-    approval_str_t  name;
-
-    if (approval_match_grow(&s->texts, 0, &s->atexts,
-                            sizeof(approval_match_text_t))
-        != APPROVAL_OK)
-    {
-        *err = approval_match_no_memory;
-        return APPROVAL_MATCH_FAILED;
-    }
-
-    name.data = s->name + s->skip;
-    name.len = s->len - s->skip;
-
-    rc = approval_form_get(in->form, name, &s->buf, err);
-
-    if (rc == APPROVAL_DECLINED) {
-        return APPROVAL_MATCH_RULE;
-    }
-
-    if (s->buf.failed) {
-        *err = approval_match_no_memory;
-        return APPROVAL_MATCH_FAILED;
-    }
-
-    if (rc != APPROVAL_OK) {
-        return APPROVAL_MATCH_UNREADABLE;
-    }
-
-    s->texts[0].text = approval_buf_str(&s->buf);
-    s->ntexts = 1;
-
-    return APPROVAL_MATCH_RULE;
-}
-
-
-static approval_match_e
-approval_match_body_json(approval_match_subject_t *s,
-    const approval_match_input_t *in, const char **err)
-{
-    int                       rc;
-    size_t                    i;
-    approval_match_collect_t  c;
-
-    if (in->json == NULL && in->json_error) {
-        *err = in->json_error;
-        return APPROVAL_MATCH_UNREADABLE;
-    }
-
-    if (in->json == NULL) {
-        return APPROVAL_MATCH_RULE;
-    }
-
-    if (approval_json_pointer_respelled(s->pointer, in->json)) {
-        *err = "JSON has a member whose name differs from the rule's in case "
-               "only";
-        return APPROVAL_MATCH_UNREADABLE;
-    }
-
-    if (s->atexts > APPROVAL_MATCH_KEEP / sizeof(approval_match_text_t)) {
-        free(s->texts);
-        s->texts = NULL;
-        s->atexts = 0;
-    }
-
-    c.subject = s;
-    c.failed = 0;
-
-    rc = approval_json_pointer_each(s->pointer, in->json,
-                                    approval_match_collect, &c);
-
-    if ((rc != APPROVAL_OK && rc != APPROVAL_DECLINED)
-        || c.failed || s->buf.failed)
-    {
-        *err = approval_match_no_memory;
-        return APPROVAL_MATCH_FAILED;
-    }
-
-    /* the buffer moved while it grew */
-
-    for (i = 0; i < s->ntexts; i++) {
-        if (s->texts[i].text.data == NULL) {
-            s->texts[i].text.data = s->buf.data + s->texts[i].offset;
-        }
-    }
-
-    return APPROVAL_MATCH_RULE;
-}
-
-
-/* Strings stay where they are; other values are written to the buffer. */
-
-static int
-approval_match_collect(void *data, json_t *value)
-{
-    approval_match_collect_t *c = data;
-
-    approval_match_text_t     *t;
-    approval_match_subject_t  *s;
-
-    s = c->subject;
-
-    if (approval_match_grow(&s->texts, s->ntexts, &s->atexts,
-                            sizeof(approval_match_text_t))
-        != APPROVAL_OK)
-    {
-        c->failed = 1;
-        return APPROVAL_ERROR;
-    }
-
-    t = &s->texts[s->ntexts];
-
-    if (json_is_string(value)) {
-        t->text.data = (const unsigned char *) json_string_value(value);
-        t->text.len = json_string_length(value);
-
-    } else {
-        t->text.data = NULL;
-        t->offset = s->buf.len;
-
-        if (approval_json_text(value, &s->buf) != APPROVAL_OK) {
-            c->failed = 1;
-            return APPROVAL_ERROR;
-        }
-
-        t->text.len = s->buf.len - t->offset;
-    }
-
-    s->ntexts++;
-
-    return APPROVAL_OK;
 }

@@ -9,11 +9,20 @@
 #include "core/match_internal.h"
 
 
-static int approval_match_explain(approval_match_t *m, int rule,
-    const approval_match_input_t *in, approval_match_visit_pt visit,
-    void *data, unsigned captures);
-static int approval_match_explain_captures(approval_match_t *m,
-    approval_match_visit_pt visit, void *data);
+/* Who is told of a value that a pattern holds for. */
+
+typedef struct {
+    approval_match_t            *m;
+    approval_match_visit_pt      capture;
+    approval_match_evidence_pt   evidence;
+    void                        *data;
+} approval_match_explain_t;
+
+
+static int approval_match_explain(approval_match_explain_t *e, int rule,
+    const approval_match_input_t *in);
+static int approval_match_explain_captures(approval_match_explain_t *e,
+    approval_str_t value);
 
 
 int
@@ -21,64 +30,74 @@ approval_match_captures(approval_match_t *m, int rule,
     const approval_match_input_t *in, approval_match_visit_pt visit,
     void *data)
 {
-    return approval_match_explain(m, rule, in, visit, data, 1);
+    approval_match_explain_t  e;
+
+    e.m = m;
+    e.capture = visit;
+    e.evidence = NULL;
+    e.data = data;
+
+    return approval_match_explain(&e, rule, in);
 }
 
 
 int
 approval_match_evidence(approval_match_t *m, int rule,
-    const approval_match_input_t *in, approval_match_visit_pt visit,
+    const approval_match_input_t *in, approval_match_evidence_pt visit,
     void *data)
 {
-    return approval_match_explain(m, rule, in, visit, data, 0);
+    approval_match_explain_t  e;
+
+    e.m = m;
+    e.capture = NULL;
+    e.evidence = visit;
+    e.data = data;
+
+    return approval_match_explain(&e, rule, in);
 }
 
 
 static int
-approval_match_explain(approval_match_t *m, int rule,
-    const approval_match_input_t *in, approval_match_visit_pt visit,
-    void *data, unsigned captures)
+approval_match_explain(approval_match_explain_t *e, int rule,
+    const approval_match_input_t *in)
 {
     int                                rc;
-    size_t                             i;
-    const char                        *err;
-    approval_str_t                     name;
+    size_t                             i, k;
+    approval_str_t                     text;
+    approval_match_t                  *m;
+    approval_readings_t               *rs;
     const approval_match_rule_t       *r;
     const approval_match_condition_t  *c;
 
-    if (approval_match_start(m, rule) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
-
+    m = e->m;
     r = &m->rules[rule];
 
     for (i = 0; i < r->n; i++) {
         c = &m->conditions[r->first + i];
 
-        switch (approval_match_condition_holds(m, c, in, &err)) {
+        rs = in->read(in->data, c->subject);
 
-        case APPROVAL_MATCH_RULE:
-            break;
-
-        case APPROVAL_MATCH_NONE:
-            return APPROVAL_DECLINED;
-
-        default:
+        if (rs == NULL || rs->failed) {
             return APPROVAL_ERROR;
         }
 
-        if (captures) {
-            rc = approval_match_explain_captures(m, visit, data);
+        for (k = 0; k < rs->n; k++) {
 
-        } else {
-            name.data = m->subjects[c->subject].name;
-            name.len = m->subjects[c->subject].len;
+            if (rs->elts[k].spelled
+                || approval_match_value_holds(m, c, rs, k)
+                   == APPROVAL_HOLDS_NOT)
+            {
+                continue;
+            }
 
-            rc = visit(data, name, m->hit_value);
-        }
+            text = approval_reading_text(rs, k);
 
-        if (rc != APPROVAL_OK) {
-            return rc;
+            rc = e->capture ? approval_match_explain_captures(e, text)
+                            : e->evidence(e->data, c->subject, text);
+
+            if (rc != APPROVAL_OK) {
+                return rc;
+            }
         }
     }
 
@@ -125,22 +144,22 @@ approval_match_written(const approval_match_t *m, int rule,
 /* The match data are still those of the pattern that was hit. */
 
 static int
-approval_match_explain_captures(approval_match_t *m,
-    approval_match_visit_pt visit, void *data)
+approval_match_explain_captures(approval_match_explain_t *e,
+    approval_str_t value)
 {
     int                              rc;
     uint32_t                         i, group;
     PCRE2_SIZE                      *ovector;
-    approval_str_t                   value;
+    approval_str_t                   captured;
     const approval_match_pattern_t  *p;
 
-    p = m->hit;
+    p = e->m->hit;
 
-    if (p->negated || p->nnames == 0) {
+    if (p == NULL || p->negated || p->nnames == 0) {
         return APPROVAL_OK;
     }
 
-    ovector = pcre2_get_ovector_pointer(m->match_data);
+    ovector = pcre2_get_ovector_pointer(e->m->match_data);
 
     for (i = 0; i < p->nnames; i++) {
         group = p->names[i].group;
@@ -153,10 +172,10 @@ approval_match_explain_captures(approval_match_t *m,
             continue;
         }
 
-        value.data = m->hit_value.data + ovector[2 * group];
-        value.len = ovector[2 * group + 1] - ovector[2 * group];
+        captured.data = value.data + ovector[2 * group];
+        captured.len = ovector[2 * group + 1] - ovector[2 * group];
 
-        rc = visit(data, p->names[i].name, value);
+        rc = e->capture(e->data, p->names[i].name, captured);
 
         if (rc != APPROVAL_OK) {
             return rc;

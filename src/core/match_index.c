@@ -34,6 +34,9 @@ static size_t approval_match_index_weakest(
     const approval_match_condition_t *c);
 static int approval_match_index_trees(approval_match_t *m,
     approval_match_entry_t *entries, size_t n);
+static uint32_t *approval_match_index_all(
+    const approval_match_entry_t *entries, size_t n);
+static int approval_match_rule_cmp(const void *one, const void *two);
 static int approval_match_index_always(approval_match_t *m);
 
 
@@ -90,6 +93,7 @@ approval_match_index_free(approval_match_t *m)
 
     for (i = 0; i < m->nsubjects; i++) {
         approval_match_trie_free(&m->subjects[i].trie);
+        free(m->subjects[i].all);
     }
 
     free(m->always);
@@ -120,7 +124,7 @@ approval_match_index_entries(const approval_match_t *m,
 
             if (!c->keyed
                 || (kind != APPROVAL_SUBJECT_URI
-                    && kind != APPROVAL_SUBJECT_VARIABLE))
+                    && kind != APPROVAL_SUBJECT_VALUE))
             {
                 continue;
             }
@@ -350,15 +354,64 @@ approval_match_index_trees(approval_match_t *m,
             return APPROVAL_ERROR;
         }
 
-        lists += s->trie.depth;
+        s->all = approval_match_index_all(&entries[i], j - i);
+        if (s->all == NULL) {
+            return APPROVAL_ERROR;
+        }
+
+        lists += s->trie.depth + 1;
         m->indexed[m->nindexed++] = s;
     }
 
     m->indexed[m->nindexed] = NULL;
 
     m->cursors = malloc(lists * sizeof(uint32_t *));
+    m->acursors = lists;
 
     return m->cursors ? APPROVAL_OK : APPROVAL_ERROR;
+}
+
+
+/* The rules of these entries, in their order. */
+
+static uint32_t *
+approval_match_index_all(const approval_match_entry_t *entries, size_t n)
+{
+    size_t     i, k;
+    uint32_t  *all;
+
+    all = malloc((n + 1) * sizeof(uint32_t));
+    if (all == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < n; i++) {
+        all[i] = entries[i].rule;
+    }
+
+    qsort(all, n, sizeof(uint32_t), approval_match_rule_cmp);
+
+    for (i = 0, k = 0; i < n; i++) {
+        if (k == 0 || all[k - 1] != all[i]) {
+            all[k++] = all[i];
+        }
+    }
+
+    all[k] = APPROVAL_MATCH_END;
+
+    return all;
+}
+
+
+static int
+approval_match_rule_cmp(const void *one, const void *two)
+{
+    uint32_t  a, b;
+
+    a = *(const uint32_t *) one;
+    b = *(const uint32_t *) two;
+
+    return (a > b) - (a < b);
 }
 
 

@@ -18,7 +18,6 @@
 #define APPROVAL_MATCH_INTERNAL_H
 
 
-#include "core/form.h"
 #include "core/match.h"
 
 
@@ -113,9 +112,7 @@ typedef struct {
     uint32_t               order;          /* in approval_match_s.order */
     uint32_t               norder;
     int                    primary;        /* the indexed condition or -1 */
-    unsigned               reads_uri:1;
-    unsigned               reads_json:1;
-    unsigned               reads_form:1;
+    unsigned               reads_body:1;
 } approval_match_rule_t;
 
 
@@ -161,31 +158,15 @@ typedef struct {
 
 
 typedef struct {
-    approval_str_t         text;
-    size_t                 offset;         /* in buf, where text.data is NULL */
-} approval_match_text_t;
-
-
-typedef struct {
     approval_subject_e       kind;
     unsigned                 number;
-    unsigned char           *name;         /* owned: with "json:", "form:" */
+    unsigned char           *name;         /* owned */
     size_t                   len;
-    size_t                   skip;
-
-    /* valid if generation is that of the set */
-    uint64_t                 generation;
-    approval_str_t           value;        /* variables */
-    approval_match_text_t   *texts;        /* body: none, one, or "*" many */
-    size_t                   ntexts;
-    size_t                   atexts;
-    approval_buf_t           buf;
-
-    approval_json_pointer_t *pointer;
 
     uint64_t                 methods;      /* of the rules in the trie */
     uint32_t                 popularity;
     approval_match_trie_t    trie;
+    uint32_t                *all;          /* of them, where nothing is known */
 } approval_match_subject_t;
 
 
@@ -201,6 +182,7 @@ struct approval_match_s {
     size_t                       aconditions;
 
     unsigned                     compiled:1;
+    unsigned                     literal:1;
 
     /* methods that rules name */
     int                          method;   /* subject or -1 */
@@ -214,17 +196,16 @@ struct approval_match_s {
     uint32_t                    *always;
     approval_match_subject_t   **indexed;
     size_t                       nindexed;
-    const approval_match_node_t *uris;     /* root, where by_uri */
+    const approval_match_node_t *uris;     /* root of the URI's, or NULL */
     uint32_t                    *order;
 
     /* scratch of an execution */
-    uint64_t                     generation;
-    uint64_t                     method_generation;
-    uint64_t                     method_bit;
     const uint32_t             **cursors;
+    size_t                       acursors;
+    approval_buf_t               folded;
     int                          current;
-    const approval_match_pattern_t  *hit;
-    approval_str_t               hit_value;
+    const approval_match_pattern_t  *hit;  /* of the last value */
+    unsigned                     limited:1;  /* a regex gave up: error */
     uint32_t                     ngroups;
     unsigned                     regexes;
     pcre2_match_context         *match_context;
@@ -234,12 +215,17 @@ struct approval_match_s {
 };
 
 
-/* match_number.c: JSON's grammar; DECLINED for anything else */
+/*
+ * match_number.c: JSON's grammar; DECLINED for anything else.  plain: all
+ * readers of decimal text agree on it.
+ */
 
 int approval_match_number(approval_str_t s, approval_number_t *n);
 int approval_match_number_cmp(const approval_number_t *a,
     const approval_number_t *b);
 int approval_match_number_exact(const approval_number_t *n);
+int approval_match_number_plain(approval_str_t s);
+approval_number_t approval_match_number_whole(const approval_number_t *n);
 
 /* match_pattern.c */
 
@@ -247,9 +233,13 @@ int approval_match_pattern_init(approval_match_pattern_t *p,
     approval_str_t written, char *errstr, size_t errlen);
 void approval_match_pattern_free(approval_match_pattern_t *p);
 
-/* RULE or NONE, negation applied; UNREADABLE; LIMIT with m->error set. */
-approval_match_e approval_match_pattern_test(approval_match_t *m,
-    const approval_match_pattern_t *p, approval_str_t value);
+/* Its key becomes what a URI is looked up by. */
+int approval_match_pattern_fold(approval_match_pattern_t *p);
+
+/* Negation applied.  Where a regex gives up it may hold: m->limited is set. */
+approval_holds_e approval_match_pattern_test(approval_match_t *m,
+    const approval_match_pattern_t *p, const approval_match_subject_t *s,
+    approval_reading_e kind, approval_str_t value);
 
 /* match_index.c */
 
@@ -262,12 +252,15 @@ int approval_match_trie_build(approval_match_trie_t *t,
     const approval_match_entry_t *entries, size_t n);
 void approval_match_trie_free(approval_match_trie_t *t);
 
-/* match_exec.c: starts an execution; asks a condition */
+/* match_exec.c: one value of a subject's readings */
 
-int approval_match_start(approval_match_t *m, int rule);
-approval_match_e approval_match_condition_holds(approval_match_t *m,
-    const approval_match_condition_t *c, const approval_match_input_t *in,
-    const char **err);
+approval_holds_e approval_match_value_holds(approval_match_t *m,
+    const approval_match_condition_t *c, const approval_readings_t *rs,
+    size_t i);
+
+/* match.c: a URI's key, or what is looked up: lower case, no last slash */
+
+size_t approval_match_fold_uri(unsigned char *dst, approval_str_t uri);
 
 /* match.c: room for one more in an array of elements of size bytes */
 

@@ -9,6 +9,8 @@
 
 #include "core/match_internal.h"
 
+#include <string.h>
+
 
 /* Far beyond any number of digits in a body, far below overflow. */
 #define APPROVAL_NUMBER_EXPONENT_MAX  ((int64_t) 1 << 50)
@@ -131,6 +133,48 @@ approval_match_number_exact(const approval_number_t *n)
     }
 
     return approval_match_number_cmp(&abs, &max) <= 0;
+}
+
+
+/*
+ * No "+", no blank, no exponent, no zero before other digits: what one reader
+ * takes for a number and another does not, or for another one.
+ */
+
+int
+approval_match_number_plain(approval_str_t s)
+{
+    approval_number_t  n;
+
+    return approval_match_number(s, &n) == APPROVAL_OK
+           && memchr(s.data, 'e', s.len) == NULL
+           && memchr(s.data, 'E', s.len) == NULL;
+}
+
+
+/* A reader that takes integers stops at the point. */
+
+approval_number_t
+approval_match_number_whole(const approval_number_t *n)
+{
+    approval_number_t  whole;
+
+    whole = *n;
+
+    if (n->top < 0) {
+        whole.sign = 0;
+        whole.top = 0;
+        whole.last = whole.digits;
+        return whole;
+    }
+
+    for (whole.last = n->digits; whole.last < n->last; whole.last++) {
+        if (*whole.last == '.') {
+            break;
+        }
+    }
+
+    return whole;
 }
 
 

@@ -30,9 +30,17 @@ static size_t approval_pattern_literal(approval_str_t s, unsigned char *dst,
 static int approval_pattern_alternates(approval_str_t s);
 static const unsigned char *approval_pattern_class(const unsigned char *p,
     const unsigned char *last);
-static approval_match_e approval_pattern_test_regex(approval_match_t *m,
+static approval_holds_e approval_pattern_test_text(approval_match_t *m,
+    const approval_match_pattern_t *p, const approval_match_subject_t *s,
+    approval_str_t value);
+static int approval_pattern_same_uri(approval_str_t text, approval_str_t value,
+    unsigned exact);
+static approval_holds_e approval_pattern_test_regex(approval_match_t *m,
     const approval_match_pattern_t *p, approval_str_t value);
-static int approval_pattern_test_number(const approval_match_pattern_t *p,
+static int approval_pattern_compares(const approval_match_pattern_t *p,
+    const approval_number_t *n);
+static approval_holds_e approval_pattern_test_number(
+    const approval_match_pattern_t *p, approval_reading_e kind,
     approval_str_t value);
 
 
@@ -528,55 +536,141 @@ approval_pattern_class(const unsigned char *p, const unsigned char *last)
 }
 
 
-approval_match_e
-approval_match_pattern_test(approval_match_t *m,
-    const approval_match_pattern_t *p, approval_str_t value)
+int
+approval_match_pattern_fold(approval_match_pattern_t *p)
 {
-    int               holds;
-    approval_match_e  rc;
+    size_t          len;
+    unsigned char  *key;
+
+    if (!p->keyed) {
+        return APPROVAL_OK;
+    }
+
+    key = malloc(p->key.len + 1);
+    if (key == NULL) {
+        return APPROVAL_ERROR;
+    }
+
+    len = approval_match_fold_uri(key, p->key);
+
+    free(p->key_owned);
+
+    p->key_owned = key;
+    p->key.data = key;
+    p->key.len = len;
+    p->keyed = p->key_exact || len;
+
+    return APPROVAL_OK;
+}
+
+
+approval_holds_e
+approval_match_pattern_test(approval_match_t *m,
+    const approval_match_pattern_t *p, const approval_match_subject_t *s,
+    approval_reading_e kind, approval_str_t value)
+{
+    approval_holds_e  holds;
+
+    if (kind == APPROVAL_READING_ABSENT
+        && (s->kind == APPROVAL_SUBJECT_MEMBER
+            || p->op == APPROVAL_MATCH_OP_LESS
+            || p->op == APPROVAL_MATCH_OP_GREATER))
+    {
+        return p->negated ? APPROVAL_HOLDS : APPROVAL_HOLDS_NOT;
+    }
 
     switch (p->op) {
 
     case APPROVAL_MATCH_OP_EXACT:
-        holds = value.len == p->text.len
-                && (value.len == 0
-                    || memcmp(value.data, p->text.data, value.len) == 0);
-        break;
-
     case APPROVAL_MATCH_OP_PREFIX:
-        holds = value.len >= p->text.len
-                && (p->text.len == 0
-                    || memcmp(value.data, p->text.data, p->text.len) == 0);
+        holds = approval_pattern_test_text(m, p, s, value);
         break;
 
     case APPROVAL_MATCH_OP_REGEX:
-        rc = approval_pattern_test_regex(m, p, value);
-
-        if (rc == APPROVAL_MATCH_LIMIT) {
-            return rc;
-        }
-
-        holds = (rc == APPROVAL_MATCH_RULE);
+        holds = approval_pattern_test_regex(m, p, value);
         break;
 
     default:
-        holds = approval_pattern_test_number(p, value);
-
-        if (holds == APPROVAL_ERROR) {
-            return APPROVAL_MATCH_UNREADABLE;
-        }
-
+        holds = approval_pattern_test_number(p, kind, value);
         break;
     }
 
-    return holds != (int) p->negated ? APPROVAL_MATCH_RULE
-                                     : APPROVAL_MATCH_NONE;
+    if (holds == APPROVAL_HOLDS_MAYBE || !p->negated) {
+        return holds;
+    }
+
+    return (holds == APPROVAL_HOLDS) ? APPROVAL_HOLDS_NOT : APPROVAL_HOLDS;
 }
 
 
-/* Every error but "no match" refuses: what cannot be judged is not passed. */
+static approval_holds_e
+approval_pattern_test_text(approval_match_t *m,
+    const approval_match_pattern_t *p, const approval_match_subject_t *s,
+    approval_str_t value)
+{
+    unsigned  exact;
 
-static approval_match_e
+    exact = (p->op == APPROVAL_MATCH_OP_EXACT);
+
+    if (value.len >= p->text.len
+        && (!exact || value.len == p->text.len)
+        && (p->text.len == 0
+            || memcmp(value.data, p->text.data, p->text.len) == 0))
+    {
+        return APPROVAL_HOLDS;
+    }
+
+    return s->kind == APPROVAL_SUBJECT_URI && !m->literal
+           && approval_pattern_same_uri(p->text, value, exact)
+           ? APPROVAL_HOLDS_MAYBE : APPROVAL_HOLDS_NOT;
+}
+
+
+/* Routers that go by neither letter case nor the last slash are common. */
+
+static int
+approval_pattern_same_uri(approval_str_t text, approval_str_t value,
+    unsigned exact)
+{
+    size_t         i;
+    unsigned char  a, b;
+
+    if (exact && text.len && text.data[text.len - 1] == '/') {
+        text.len--;
+    }
+
+    if (exact && value.len && value.data[value.len - 1] == '/') {
+        value.len--;
+    }
+
+    if (exact && text.len != value.len) {
+        return 0;
+    }
+
+    for (i = 0; i < text.len; i++) {
+
+        if (i == value.len) {
+            return i + 1 == text.len && text.data[i] == '/';
+        }
+
+        a = text.data[i];
+        b = value.data[i];
+
+        a = (a >= 'A' && a <= 'Z') ? (a | 0x20) : a;
+        b = (b >= 'A' && b <= 'Z') ? (b | 0x20) : b;
+
+        if (a != b) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* Every error but "no match" is a doubt: what is not known may hold. */
+
+static approval_holds_e
 approval_pattern_test_regex(approval_match_t *m,
     const approval_match_pattern_t *p, approval_str_t value)
 {
@@ -587,11 +681,11 @@ approval_pattern_test_regex(approval_match_t *m,
                      value.len, 0, 0, m->match_data, m->match_context);
 
     if (rc >= 0) {
-        return APPROVAL_MATCH_RULE;
+        return APPROVAL_HOLDS;
     }
 
     if (rc == PCRE2_ERROR_NOMATCH) {
-        return APPROVAL_MATCH_NONE;
+        return APPROVAL_HOLDS_NOT;
     }
 
     if (pcre2_get_error_message(rc, reason, sizeof(reason)) < 0) {
@@ -602,26 +696,52 @@ approval_pattern_test_regex(approval_match_t *m,
              "%s; make it simpler or anchor it", m->current,
              (char *) p->written, (char *) reason);
 
-    return APPROVAL_MATCH_LIMIT;
+    m->limited = 1;
+
+    return APPROVAL_HOLDS_MAYBE;
+}
+
+
+/* A number of JSON is one to all; of text, what all take for the same one. */
+
+static approval_holds_e
+approval_pattern_test_number(const approval_match_pattern_t *p,
+    approval_reading_e kind, approval_str_t value)
+{
+    int                holds, truncated;
+    approval_number_t  n, whole;
+
+    if (kind == APPROVAL_READING_NULL) {
+        return APPROVAL_HOLDS_NOT;
+    }
+
+    if ((kind == APPROVAL_READING_TEXT && !approval_match_number_plain(value))
+        || approval_match_number(value, &n) != APPROVAL_OK
+        || !approval_match_number_exact(&n))
+    {
+        return APPROVAL_HOLDS_MAYBE;
+    }
+
+    holds = approval_pattern_compares(p, &n);
+    truncated = holds;
+
+    if (kind == APPROVAL_READING_TEXT) {
+        whole = approval_match_number_whole(&n);
+        truncated = approval_pattern_compares(p, &whole);
+    }
+
+    return (holds != truncated) ? APPROVAL_HOLDS_MAYBE
+           : holds ? APPROVAL_HOLDS : APPROVAL_HOLDS_NOT;
 }
 
 
 static int
-approval_pattern_test_number(const approval_match_pattern_t *p,
-    approval_str_t value)
+approval_pattern_compares(const approval_match_pattern_t *p,
+    const approval_number_t *n)
 {
-    int                rc;
-    approval_number_t  n;
+    int  rc;
 
-    if (approval_match_number(value, &n) != APPROVAL_OK) {
-        return 0;
-    }
-
-    if (!approval_match_number_exact(&n)) {
-        return APPROVAL_ERROR;
-    }
-
-    rc = approval_match_number_cmp(&n, &p->number);
+    rc = approval_match_number_cmp(n, &p->number);
 
     return p->op == APPROVAL_MATCH_OP_LESS ? rc < 0 : rc > 0;
 }

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Request targets that two readers could read differently.
+ * Paths that have but one reading.
  */
 
 
@@ -17,17 +17,6 @@
 #endif
 
 
-/*
- * NULL where every common server reads the raw target (path and query as on
- * the request line, origin or absolute form) as the same path; otherwise a
- * static text that names what is ambiguous: an encoded slash, backslash, dot,
- * NUL or percent sign, a bare backslash, a path parameter (";"), an empty or
- * dot segment, an encoded unreserved character, a control character, "#",
- * bytes outside ASCII unless they are escaped UTF-8, absolute form.
- * Only the path is judged; the query is looked at for control bytes and "#".
- */
-const char *approval_path_ambiguous(approval_str_t target);
-
 #if defined(__SSE2__)
 
 static inline int
@@ -35,8 +24,13 @@ approval_path_plain_block(__m128i x)
 {
     __m128i  found;
 
-    found = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8(';')),
-                         _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+    /* upper case: 25 and less above "A", in the signed bytes' lowest ones */
+
+    found = _mm_cmplt_epi8(_mm_add_epi8(x, _mm_set1_epi8(0x80 - 'A')),
+                           _mm_set1_epi8(-128 + 26));
+
+    found = _mm_or_si128(found, _mm_cmpeq_epi8(x, _mm_set1_epi8(';')));
+    found = _mm_or_si128(found, _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
 
     return _mm_movemask_epi8(_mm_or_si128(x, found)) == 0;
 }
@@ -45,23 +39,24 @@ approval_path_plain_block(__m128i x)
 
 
 /*
- * Is the target free of ";", "\\" and bytes outside ASCII?  What nginx's own
- * parser found neither complex nor quoted is then not ambiguous, and the walk
- * above can be saved.  Inline, and without a loop where it can be: all
- * requests come by.
+ * Is the path free of ";", "\\", letters in upper case and bytes outside ASCII?
+ * Where nginx's own parser found nothing to decode or to resolve in it, there
+ * is no other reading of it then (approval_read_path()), and no other spelling
+ * of a literal.  Inline, and without a loop where it can be: all requests come
+ * by.
  */
 
 static inline int
-approval_path_plain(approval_str_t target)
+approval_path_plain(approval_str_t path)
 {
     const unsigned char  *p, *last;
 
-    p = target.data;
-    last = target.data + target.len;
+    p = path.data;
+    last = path.data + path.len;
 
 #if defined(__SSE2__)
 
-    if (target.len >= 16) {
+    if (path.len >= 16) {
 
         /* the last block overlaps the one before it */
 
@@ -77,7 +72,7 @@ approval_path_plain(approval_str_t target)
                               _mm_loadu_si128((const __m128i *) (last - 16)));
     }
 
-    if (target.len >= 8) {
+    if (path.len >= 8) {
         return approval_path_plain_block(
                   _mm_unpacklo_epi64(
                          _mm_loadl_epi64((const __m128i *) p),
@@ -87,19 +82,15 @@ approval_path_plain(approval_str_t target)
 #endif
 
     for ( /* void */ ; p < last; p++) {
-        if (*p == ';' || *p == '\\' || *p >= 0x80) {
+        if (*p == ';' || *p == '\\' || *p >= 0x80
+            || (*p >= 'A' && *p <= 'Z'))
+        {
             return 0;
         }
     }
 
     return 1;
 }
-
-/*
- * Why two readers could read the query differently: one that decodes it, and
- * a rule, which does not.  NULL: they could not.
- */
-const char *approval_path_query_escapes(approval_str_t query);
 
 
 #endif /* APPROVAL_PATH_H */

@@ -91,21 +91,24 @@ ngx_http_approval_approver_link(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_approver_cookie(ngx_http_approval_desk_t *d)
 {
-    size_t       len;
-    u_char      *p, *last, *end;
-    ngx_str_t   *cookie;
-    ngx_uint_t   i;
+    size_t                        len;
+    u_char                       *p, *last, *end;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    static ngx_str_t  name = ngx_string("cookie");
 
     len = sizeof(NGX_HTTP_APPROVAL_COOKIE "=") - 1;
 
-    for (i = 0; /* void */ ; i++) {
-        cookie = ngx_http_approval_desk_header(d->request, "cookie", i);
-        if (cookie == NULL) {
-            return NGX_OK;
+    for (h = NULL;
+         (h = ngx_http_approval_header_next(d->request, &it, h)); )
+    {
+        if (ngx_http_approval_header_named(h, &name) != APPROVAL_NAME_SAME) {
+            continue;
         }
 
-        p = cookie->data;
-        last = p + cookie->len;
+        p = h->value.data;
+        last = p + h->value.len;
 
         while (p < last) {
 
@@ -129,6 +132,8 @@ ngx_http_approval_approver_cookie(ngx_http_approval_desk_t *d)
             p = end + 1;
         }
     }
+
+    return NGX_OK;
 }
 
 
@@ -663,7 +668,7 @@ ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d)
 {
     ngx_str_t  *site, *origin;
 
-    site = ngx_http_approval_desk_header(d->request, "sec-fetch-site", 0);
+    site = ngx_http_approval_header_first(d->request, "sec-fetch-site");
 
     if (site) {
         if (!(site->len == 11
@@ -676,7 +681,7 @@ ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d)
         }
     }
 
-    origin = ngx_http_approval_desk_header(d->request, "origin", 0);
+    origin = ngx_http_approval_header_first(d->request, "origin");
 
     if (origin == NULL) {
         return 0;
@@ -712,7 +717,7 @@ ngx_http_approval_approver_origin(ngx_http_approval_desk_t *d,
     p += 3;
     len = last - p;
 
-    host = ngx_http_approval_desk_header(d->request, "host", 0);
+    host = ngx_http_approval_header_first(d->request, "host");
 
     if (host == NULL) {
         host = &d->request->headers_in.server;

@@ -45,8 +45,8 @@ static void ngx_http_approval_decision_lines(ngx_str_t *s);
 ngx_int_t
 ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
 {
-    if (ngx_http_approval_desk_header(d->request, "content-type", 0) == NULL
-        && ngx_http_approval_desk_header(d->request, "content-encoding", 0)
+    if (ngx_http_approval_header_first(d->request, "content-type") == NULL
+        && ngx_http_approval_header_first(d->request, "content-encoding")
            == NULL
         && ngx_http_approval_decision_script(d))
     {
@@ -58,7 +58,7 @@ ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
                                     "application/x-www-form-urlencoded"))
     {
         d->form = 1;
-        d->html |= (ngx_http_approval_desk_header(d->request, "accept", 0)
+        d->html |= (ngx_http_approval_header_first(d->request, "accept")
                     == NULL);
         return NGX_OK;
     }
@@ -87,7 +87,7 @@ ngx_http_approval_decision_script(ngx_http_approval_desk_t *d)
     };
 
     for (name = names; *name; name++) {
-        if (ngx_http_approval_desk_header(d->request, *name, 0)) {
+        if (ngx_http_approval_header_first(d->request, *name)) {
             return 0;
         }
     }

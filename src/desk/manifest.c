@@ -149,10 +149,10 @@ ngx_http_approval_manifest(ngx_http_approval_desk_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    markdown = ngx_http_approval_desk_likes(d->request, "text/markdown");
+    markdown = ngx_http_approval_accepts(d->request, "text/markdown");
 
     if (markdown == 0
-        || markdown < ngx_http_approval_desk_likes(d->request,
+        || markdown < ngx_http_approval_accepts(d->request,
                                                    "application/json"))
     {
         return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
@@ -263,7 +263,7 @@ ngx_http_approval_manifest_rule(ngx_http_approval_rule_t *rule)
     ngx_str_null(&summary);
 
     if (rule->summary) {
-        summary = rule->summary->value;
+        summary = rule->summary->name;
     }
 
     object = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}",

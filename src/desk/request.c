@@ -14,8 +14,6 @@
 static void ngx_http_approval_desk_cleanup(void *data);
 static void ngx_http_approval_desk_mask(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_approval_desk_wants_page(ngx_http_request_t *r);
-static ngx_int_t ngx_http_approval_desk_quality(u_char *p, u_char *last,
-    const char *type);
 
 
 ngx_http_approval_desk_t *
@@ -159,34 +157,6 @@ ngx_http_approval_desk_answer(void *data,
 }
 
 
-ngx_str_t *
-ngx_http_approval_desk_header(ngx_http_request_t *r, const char *name,
-    ngx_uint_t n)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    len = ngx_strlen(name);
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) name, len) == 0
-                && n-- == 0)
-            {
-                return &h[i].value;
-            }
-        }
-    }
-
-    return NULL;
-}
-
-
 /*
  * In place, as nginx keeps them: of a request line of HTTP/1 the other two are
  * parts, of HTTP/2 they are not.
@@ -247,119 +217,28 @@ ngx_http_approval_desk_wants_page(ngx_http_request_t *r)
 {
     ngx_int_t  html, json, problem;
 
-    html = ngx_http_approval_desk_likes(r, "text/html");
-    json = ngx_http_approval_desk_likes(r, "application/json");
-    problem = ngx_http_approval_desk_likes(r, "application/problem+json");
+    html = ngx_http_approval_accepts(r, "text/html");
+    json = ngx_http_approval_accepts(r, "application/json");
+    problem = ngx_http_approval_accepts(r, "application/problem+json");
 
     return html > 0 && html >= ngx_max(json, problem);
-}
-
-
-ngx_int_t
-ngx_http_approval_desk_likes(ngx_http_request_t *r, const char *type)
-{
-    ngx_int_t    q, best;
-    ngx_str_t   *accept;
-    ngx_uint_t   i;
-
-    best = 0;
-
-    for (i = 0; /* void */ ; i++) {
-        accept = ngx_http_approval_desk_header(r, "accept", i);
-        if (accept == NULL) {
-            return best;
-        }
-
-        q = ngx_http_approval_desk_quality(accept->data,
-                                           accept->data + accept->len, type);
-        best = ngx_max(best, q);
-    }
-}
-
-
-/* The q of exactly this media type, in thousandths; 0: not there. */
-
-static ngx_int_t
-ngx_http_approval_desk_quality(u_char *p, u_char *last, const char *type)
-{
-    size_t      len;
-    u_char     *end, *q;
-    ngx_int_t   value, n;
-
-    len = ngx_strlen(type);
-
-    for ( /* void */ ; p < last; p = end + 1) {
-
-        end = ngx_strlchr(p, last, ',');
-        if (end == NULL) {
-            end = last;
-        }
-
-        while (p < end && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        if ((size_t) (end - p) < len
-            || ngx_strncasecmp(p, (u_char *) type, len) != 0)
-        {
-            continue;
-        }
-
-        p += len;
-
-        if (p < end && *p != ';' && *p != ' ' && *p != '\t') {
-            continue;
-        }
-
-        q = ngx_strlcasestrn(p, end, (u_char *) ";q=", 3 - 1);
-
-        if (q == NULL) {
-            q = ngx_strlcasestrn(p, end, (u_char *) "; q=", 4 - 1);
-        }
-
-        if (q == NULL) {
-            return 1000;
-        }
-
-        q = ngx_strlchr(q, end, '=') + 1;
-
-        for (value = 0, n = 0; q < end && n < 4; q++) {
-            if (*q >= '0' && *q <= '9') {
-                value = value * 10 + (*q - '0');
-                n++;
-
-            } else if (*q != '.') {
-                break;
-            }
-        }
-
-        while (n++ < 4) {
-            value *= 10;
-        }
-
-        return ngx_min(value, 1000);
-    }
-
-    return 0;
 }
 
 
 ngx_uint_t
 ngx_http_approval_desk_type(ngx_http_request_t *r, const char *name)
 {
-    size_t      len;
-    ngx_str_t  *type;
+    size_t     len;
+    ngx_str_t  type, encoding;
 
     len = ngx_strlen(name);
-    type = ngx_http_approval_desk_header(r, "content-type", 0);
 
-    return type
-           && ngx_http_approval_desk_header(r, "content-type", 1) == NULL
-           && ngx_http_approval_desk_header(r, "content-encoding", 0) == NULL
-           && type->len >= len
-           && ngx_strncasecmp(type->data, (u_char *) name, len) == 0
-           && (type->len == len || type->data[len] == ';'
-               || type->data[len] == ' ');
+    return ngx_http_approval_header_find(r, "content-type", &type) == 1
+           && !ngx_http_approval_header_find(r, "content-encoding", &encoding)
+           && type.len >= len
+           && ngx_strncasecmp(type.data, (u_char *) name, len) == 0
+           && (type.len == len || type.data[len] == ';'
+               || type.data[len] == ' ');
 }
 
 
@@ -367,56 +246,25 @@ ngx_int_t
 ngx_http_approval_desk_body(ngx_http_request_t *r, off_t max,
     ngx_str_t *body)
 {
-    off_t         len;
-    u_char       *p;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_int_t                  rc;
+    approval_str_t             data;
+    ngx_http_approval_body_t  *read;
 
-    ngx_str_null(body);
+    read = ngx_http_approval_body_load(r, (size_t) max);
 
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    len = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    if (len > max) {
-        return NGX_DECLINED;
-    }
-
-    p = ngx_pnalloc(r->pool, len ? len : 1);
-    if (p == NULL) {
+    if (read == NULL) {
         return NGX_ERROR;
     }
 
-    body->data = p;
+    data.data = read->data;
+    data.len = read->data ? (size_t) read->size : 0;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
+    rc = (read->size > max) ? NGX_DECLINED
+                            : ngx_http_approval_desk_copy(r->pool, data, body);
 
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+    ngx_http_approval_body_free(read);
 
-        } else if (b->in_file) {
-            n = ngx_read_file(b->file, p, b->file_last - b->file_pos,
-                              b->file_pos);
-
-            if (n != (ssize_t) (b->file_last - b->file_pos)) {
-                return NGX_ERROR;
-            }
-
-            p += n;
-        }
-    }
-
-    body->len = p - body->data;
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -107,16 +107,8 @@ ngx_int_t ngx_http_approval_desk_load(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_desk_ask(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step);
 
-/* The nth (from 0) request header of a name, lower-case. */
-ngx_str_t *ngx_http_approval_desk_header(ngx_http_request_t *r,
-    const char *name, ngx_uint_t n);
-
 /* A link's token was read: what is logged from here on has it no more. */
 void ngx_http_approval_desk_hide(ngx_http_request_t *r);
-
-/* How well the client likes a type that it names: 0 (not) to 1000. */
-ngx_int_t ngx_http_approval_desk_likes(ngx_http_request_t *r,
-    const char *type);
 
 /* Is the body of this one type, and not encoded? */
 ngx_uint_t ngx_http_approval_desk_type(ngx_http_request_t *r,

@@ -184,9 +184,9 @@ ngx_http_approval_slack_signed(ngx_http_approval_desk_t *d, ngx_str_t *body,
     ngx_uint_t                     i, n;
     ngx_http_approval_channel_t  **channel, *found;
 
-    when = ngx_http_approval_desk_header(d->request,
-                                         "x-slack-request-timestamp", 0);
-    sign = ngx_http_approval_desk_header(d->request, "x-slack-signature", 0);
+    when = ngx_http_approval_header_first(d->request,
+                                          "x-slack-request-timestamp");
+    sign = ngx_http_approval_header_first(d->request, "x-slack-signature");
 
     if (when == NULL || sign == NULL) {
         return NULL;

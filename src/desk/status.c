@@ -294,7 +294,9 @@ static ngx_int_t
 ngx_http_approval_status_mine(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_uint_t *mine)
 {
-    ngx_str_t  who, requester;
+    ngx_int_t                 rc;
+    ngx_str_t                 who, requester;
+    ngx_http_approval_look_t  look;
 
     *mine = 1;
 
@@ -302,10 +304,13 @@ ngx_http_approval_status_mine(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_OK;
     }
 
-    if (ngx_http_complex_value(d->request, d->lcf->requester, &who)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    ngx_http_approval_look(&look, d->request, NULL, NULL);
+
+    rc = ngx_http_approval_read_one(&look, d->lcf->requester, &who);
+
+    if (rc != NGX_OK) {
+        *mine = 0;
+        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
     if (who.len) {

@@ -28,8 +28,6 @@ typedef struct {
 static ngx_int_t ngx_http_approval_ask_identify(
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
-static ngx_int_t ngx_http_approval_ask_grant(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
 static ngx_int_t ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
 static ngx_int_t ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
@@ -91,16 +89,38 @@ ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
 static ngx_int_t
 ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
 {
-    ngx_int_t  rc;
+    ngx_int_t                     rc;
+    ngx_http_approval_look_t      look;
+    ngx_http_approval_identity_t  identity;
 
-    rc = ngx_http_approval_identify(hold->request, hold->lcf, hold->rule,
-                                    &hold->requester, &hold->reason,
-                                    &hold->refusal);
-    if (rc != NGX_OK) {
+    if (ngx_http_approval_captures(hold) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
+
+    rc = ngx_http_approval_identify(&look, hold->lcf, hold->rule, &identity);
+
+    hold->requester = identity.requester;
+    hold->on_behalf = identity.on_behalf;
+    hold->reason = identity.reason;
+    hold->refusal = identity.refusal;
+    hold->why = identity.why;
+
+    if (rc != NGX_OK || hold->rule->remember == 0) {
         return rc;
     }
 
-    return ngx_http_approval_captures(hold);
+    /* a grant is good for what all read alike */
+
+    rc = ngx_http_approval_identify_one(&look, hold->rule,
+                                        hold->rule->remember_per,
+                                        &hold->remember, &identity);
+
+    hold->refusal = identity.refusal;
+    hold->why = identity.why;
+
+    return rc;
 }
 
 
@@ -149,10 +169,10 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     }
 
     ngx_memzero(&new, sizeof(ngx_http_approval_new_t));
-    ngx_str_null(&hold->remember);
 
-    if (hold->rule->remember
-        && ngx_http_approval_ask_grant(hold, &hashes, &new) != NGX_OK)
+    if (hold->remember.len
+        && ngx_http_approval_grant_hashes(hold, hashes.grant, &new.grant)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -184,7 +204,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         new.cool_down = hold->rule->cool_down;
         new.ticket = ngx_http_approval_ticket(hold->request);
 
-        ngx_http_approval_body_free(hold);
+        ngx_http_approval_body_done(hold);
 
         hold->state = NGX_HTTP_APPROVAL_HOLD_STORE;
 
@@ -203,35 +223,13 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The document may say what is remembered: this comes before it. */
-
-static ngx_int_t
-ngx_http_approval_ask_grant(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new)
-{
-    if (ngx_http_approval_grant_hashes(hold, hashes->grant, &new->grant)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (hold->remember.len == 0) {
-        new->grant.len = 0;
-    }
-
-    return NGX_OK;
-}
-
-
 /* What finds the action again, and what could be frozen. */
 
 static ngx_int_t
 ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new)
 {
-    ngx_int_t                       rc;
     ngx_str_t                       parts[5];
-    approval_buf_t                  shown;
     ngx_http_approval_rule_t       *rule;
     ngx_http_approval_main_conf_t  *mcf;
 
@@ -244,26 +242,11 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     parts[3].len = APPROVAL_DIGEST_LEN;
     parts[3].data = (u_char *) hold->digest;
 
-    /*
-     * An approval is for what was shown: a retry whose shown values differ,
-     * though none of its digest's parts does, is another action.
-     */
+    parts[4] = rule->policy->digest;
 
-    approval_buf_init(&shown);
-
-    rc = ngx_http_approval_describe_bound(hold, &shown);
-
-    if (rc == NGX_OK) {
-        parts[4].data = shown.data;
-        parts[4].len = shown.len;
-
-        rc = ngx_http_approval_hashes(mcf, "join", parts, 5, hashes->join,
-                                      &new->join);
-    }
-
-    approval_buf_free(&shown);
-
-    if (rc != NGX_OK
+    if (ngx_http_approval_hashes(mcf, "join", parts, 5, hashes->join,
+                                 &new->join)
+        != NGX_OK
         || ngx_http_approval_hashes(mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
                                     &parts[0], 1, hashes->requester,
                                     &new->requester)
@@ -297,6 +280,7 @@ ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new)
 {
     ngx_str_t                      parts[2];
+    ngx_http_approval_look_t       look;
     ngx_http_approval_loc_conf_t  *lcf;
 
     lcf = hold->lcf;
@@ -308,12 +292,15 @@ ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
     ngx_str_set(&parts[0], "");
     parts[1] = hold->rule->policy->name;
 
-    if (lcf->max_pending_per
-        && ngx_http_complex_value(hold->request, lcf->max_pending_per,
-                                  &parts[0])
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (lcf->max_pending_per) {
+        ngx_http_approval_look(&look, hold->request, hold->body,
+                               hold->captures);
+
+        if (ngx_http_approval_read_text(&look, lcf->max_pending_per, &parts[0])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     if (ngx_http_approval_hashes(hold->mcf, "per", parts, 2, hashes->per,
@@ -390,7 +377,7 @@ ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
 
     ngx_http_finalize_request(hold->request,
                               ngx_http_approval_refuse(hold->request, hold,
-                                                       refusal, NULL));
+                                                       refusal, hold->why));
     return NGX_DONE;
 }
 

@@ -12,36 +12,78 @@
 #include "gate/gate.h"
 
 
-static ngx_int_t ngx_http_approval_bind_head(ngx_http_approval_hold_t *hold);
-static ngx_int_t ngx_http_approval_bind_value(ngx_http_approval_hold_t *hold,
-    ngx_str_t *name);
+/* A part that is not bound, and why "$arg_x" alone would not be enough. */
+
+typedef struct {
+    ngx_http_approval_look_t        *look;
+    ngx_http_approval_loc_conf_t    *lcf;
+    ngx_http_approval_rule_t        *rule;
+    approval_digest_t               *digest;
+    unsigned                         failed:1;
+} ngx_http_approval_bind_t;
+
+
+static void ngx_http_approval_bind_place(ngx_http_approval_bind_t *bind);
+static void ngx_http_approval_bind_target(ngx_http_approval_bind_t *bind,
+    u_char tag, ngx_str_t *path, ngx_str_t *args);
+static void ngx_http_approval_bind_route(ngx_http_approval_bind_t *bind);
+static void ngx_http_approval_bind_content(ngx_http_approval_bind_t *bind);
+static void ngx_http_approval_bind_facts(ngx_http_approval_bind_t *bind,
+    ngx_uint_t body);
+static void ngx_http_approval_bind_fact(ngx_http_approval_bind_t *bind,
+    ngx_http_approval_fact_t *fact);
+static void ngx_http_approval_bind_part(ngx_http_approval_bind_t *bind,
+    u_char tag, approval_str_t text);
 static ngx_int_t ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_bind_md(ngx_http_approval_bind_t *bind,
+    u_char md[APPROVAL_SHA256_LEN]);
 static ngx_uint_t ngx_http_approval_bind_ignored(
-    ngx_http_approval_hold_t *hold, ngx_str_t *name);
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_fact_t *fact);
+static ngx_int_t ngx_http_approval_bind_add(json_t *list, ngx_str_t *name);
 
 
-/* Where the request goes, and how its body is read. */
+/* How the body is read; where it goes stands before it. */
 
 static ngx_str_t  ngx_http_approval_bind_always[] = {
-    ngx_string("host"),
     ngx_string("content-type"),
-    ngx_string("content-encoding")
+    ngx_string("content-encoding"),
+    ngx_string("destination"),                       /* DAV's second path */
+    ngx_null_string
 };
 
-#define NGX_HTTP_APPROVAL_BIND_ALWAYS  3
-
-
-/* NGX_AGAIN: the body is not digested as a whole yet. */
 
 ngx_int_t
 ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
 {
+    ngx_http_approval_bind_t  bind;
+    ngx_http_approval_look_t  look;
+
+    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
+
     hold->hasher = approval_digest_create();
 
-    if (hold->hasher == NULL
-        || ngx_http_approval_bind_head(hold) != NGX_OK
-        || ngx_http_approval_bind_body(hold) != NGX_OK)
+    if (hold->hasher == NULL) {
+        return NGX_ERROR;
+    }
+
+    bind.look = &look;
+    bind.lcf = hold->lcf;
+    bind.rule = hold->rule;
+    bind.digest = hold->hasher;
+    bind.failed = 0;
+
+    if (ngx_http_approval_bind_md(&bind, hold->route) != NGX_OK
+        || approval_digest_init(hold->hasher) != APPROVAL_OK)
     {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_bind_place(&bind);
+    ngx_http_approval_bind_route(&bind);
+    ngx_http_approval_bind_content(&bind);
+    ngx_http_approval_bind_facts(&bind, 1);
+
+    if (bind.failed || ngx_http_approval_bind_body(hold) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -51,142 +93,246 @@ ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
 }
 
 
-static ngx_int_t
-ngx_http_approval_bind_head(ngx_http_approval_hold_t *hold)
+/*
+ * Is the request, wherever nginx has taken it meanwhile, still what people
+ * were asked about?  Its body is, and is not looked at again.
+ */
+
+ngx_uint_t
+ngx_http_approval_bind_same(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
 {
-    int                  rc;
-    size_t               n;
-    ngx_str_t           *names;
-    ngx_uint_t           i;
-    approval_str_t       target, text;
-    approval_buf_t       buf;
-    approval_ignore_t   *ignore;
-    ngx_http_request_t  *r;
+    u_char                    md[APPROVAL_SHA256_LEN];
+    ngx_uint_t                same;
+    ngx_http_approval_bind_t  bind;
+    ngx_http_approval_look_t  look;
 
-    r = hold->request;
-    ignore = hold->lcf->ignore;
-    target = ngx_http_approval_core_str(&r->unparsed_uri);
+    ngx_http_approval_look(&look, r, NULL, hold->captures);
 
-    approval_buf_init(&buf);
+    bind.look = &look;
+    bind.lcf = hold->lcf;
+    bind.rule = hold->rule;
+    bind.failed = 0;
+    bind.digest = approval_digest_create();
 
-    rc = APPROVAL_OK;
+    same = bind.digest
+           && ngx_http_approval_bind_md(&bind, md) == NGX_OK
+           && ngx_memcmp(md, hold->route, APPROVAL_SHA256_LEN) == 0;
 
-    if (ignore) {
-        rc = approval_ignore_target(ignore, target, &buf);
-        target = approval_buf_str(&buf);
-    }
+    approval_digest_destroy(bind.digest);
 
-    if (rc == APPROVAL_OK) {
-        rc = approval_digest_init(hold->hasher,
-                                  ngx_http_approval_core_str(&r->method_name),
-                                  target);
-    }
+    return same;
+}
 
-    for (n = 0; ignore && rc == APPROVAL_OK; n++) {
-        text = approval_ignore_text(ignore, n);
 
-        if (text.len == 0) {
-            break;
-        }
-
-        rc = approval_digest_ignored(hold->hasher, text);
-    }
-
-    approval_buf_free(&buf);
-
-    if (rc != APPROVAL_OK) {
+static ngx_int_t
+ngx_http_approval_bind_md(ngx_http_approval_bind_t *bind,
+    u_char md[APPROVAL_SHA256_LEN])
+{
+    if (approval_digest_init(bind->digest) != APPROVAL_OK) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_HTTP_APPROVAL_BIND_ALWAYS; i++) {
-        if (ngx_http_approval_bind_value(hold,
-                                         &ngx_http_approval_bind_always[i])
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
+    ngx_http_approval_bind_route(bind);
+    ngx_http_approval_bind_facts(bind, 0);
 
-    if (hold->rule->bound == NULL) {
-        return NGX_OK;
-    }
-
-    names = hold->rule->bound->elts;
-
-    for (i = 0; i < hold->rule->bound->nelts; i++) {
-        if (!ngx_http_approval_bind_ignored(hold, &names[i])
-            && ngx_http_approval_bind_value(hold, &names[i]) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (bind->failed
+        || approval_digest_body(bind->digest, 0) != APPROVAL_OK
+        || approval_digest_final(bind->digest, md) != APPROVAL_OK)
+    {
+        return NGX_ERROR;
     }
 
     return NGX_OK;
 }
 
 
-/* Every value of a header counts, in their order; none is an empty one. */
+/* The same on every gateway that has the same configuration. */
 
-static ngx_int_t
-ngx_http_approval_bind_value(ngx_http_approval_hold_t *hold, ngx_str_t *name)
+static void
+ngx_http_approval_bind_place(ngx_http_approval_bind_t *bind)
 {
-    ngx_uint_t           i, found;
-    approval_str_t       value;
-    ngx_list_part_t     *part;
-    ngx_table_elt_t     *h;
+    u_char                     port[sizeof("65535")];
+    ngx_str_t                  name;
+    approval_str_t             scheme;
+    ngx_http_request_t        *r;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    r = bind->look->request;
+    scheme = approval_str("http");
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        scheme = approval_str("https");
+    }
+#endif
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    name = cscf->server_name;
+
+    if (name.len == 0) {
+        name.data = port;
+        name.len = ngx_sprintf(port, "%ui",
+                     (ngx_uint_t) ngx_inet_get_port(
+                                           r->connection->local_sockaddr))
+                   - port;
+    }
+
+    ngx_http_approval_bind_part(bind, 's', scheme);
+    ngx_http_approval_bind_part(bind, 'n', ngx_http_approval_core_str(&name));
+    ngx_http_approval_bind_part(bind, 'l',
+                                ngx_http_approval_core_str(&bind->lcf->place));
+    ngx_http_approval_bind_target(bind, 't', &r->unparsed_uri, NULL);
+}
+
+
+static void
+ngx_http_approval_bind_route(ngx_http_approval_bind_t *bind)
+{
     ngx_http_request_t  *r;
 
-    found = 0;
+    r = bind->look->request;
 
-    for (part = &hold->request->headers_in.headers.part;
-         part;
-         part = part->next)
-    {
-        h = part->elts;
+    ngx_http_approval_bind_part(bind, 'm',
+                                ngx_http_approval_core_str(&r->method_name));
+    ngx_http_approval_bind_fact(bind, bind->rule->policy->host);
+    ngx_http_approval_bind_target(bind, 'u', &r->uri, &r->args);
+}
 
-        for (i = 0; i < part->nelts; i++) {
 
-            if (h[i].key.len != name->len
-                || ngx_memcmp(h[i].lowcase_key, name->data, name->len) != 0)
+/* Without the arguments that are not bound. */
+
+static void
+ngx_http_approval_bind_target(ngx_http_approval_bind_t *bind, u_char tag,
+    ngx_str_t *path, ngx_str_t *args)
+{
+    approval_buf_t  target, bound;
+
+    approval_buf_init(&target);
+    approval_buf_init(&bound);
+
+    approval_buf_add(&target, path->data, path->len);
+
+    if (args && args->len) {
+        approval_buf_addc(&target, '?');
+        approval_buf_add(&target, args->data, args->len);
+    }
+
+    if (bind->lcf->ignore) {
+        if (approval_ignore_target(bind->lcf->ignore,
+                                   approval_buf_str(&target), &bound)
+            != APPROVAL_OK)
+        {
+            bind->failed = 1;
+        }
+
+        ngx_http_approval_bind_part(bind, tag, approval_buf_str(&bound));
+
+    } else {
+        ngx_http_approval_bind_part(bind, tag, approval_buf_str(&target));
+    }
+
+    bind->failed |= (target.failed || bound.failed);
+
+    approval_buf_free(&target);
+    approval_buf_free(&bound);
+}
+
+
+/* Every copy counts, in their order. */
+
+static void
+ngx_http_approval_bind_content(ngx_http_approval_bind_t *bind)
+{
+    ngx_str_t                    *name;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    for (name = ngx_http_approval_bind_always; name->len; name++) {
+
+        ngx_http_approval_bind_part(bind, 'h',
+                                    ngx_http_approval_core_str(name));
+
+        for (h = NULL;
+             (h = ngx_http_approval_header_next(bind->look->request, &it, h));
+            )
+        {
+            if (ngx_http_approval_header_named(h, name)
+                != APPROVAL_NAME_OTHER)
             {
-                continue;
-            }
-
-            found = 1;
-            value = ngx_http_approval_core_str(&h[i].value);
-
-            if (approval_digest_header(hold->hasher,
-                                       ngx_http_approval_core_str(name), value)
-                != APPROVAL_OK)
-            {
-                return NGX_ERROR;
+                ngx_http_approval_bind_part(bind, 'v',
+                                       ngx_http_approval_core_str(&h->value));
             }
         }
     }
+}
 
-    /* HTTP/2 and HTTP/3 may know the host without such a header */
 
-    r = hold->request;
+static void
+ngx_http_approval_bind_facts(ngx_http_approval_bind_t *bind, ngx_uint_t body)
+{
+    ngx_uint_t                  i;
+    ngx_http_approval_fact_t  **facts;
 
-    if (!found && r->headers_in.host
-        && name == &ngx_http_approval_bind_always[0])
-    {
-        return approval_digest_header(hold->hasher,
-                  ngx_http_approval_core_str(name),
-                  ngx_http_approval_core_str(&r->headers_in.host->value))
-               == APPROVAL_OK ? NGX_OK : NGX_ERROR;
+    facts = bind->rule->facts.elts;
+
+    for (i = 0; i < bind->rule->facts.nelts; i++) {
+
+        if (!body
+            && (facts[i]->kind == NGX_HTTP_APPROVAL_FACT_MEMBER
+                || facts[i]->kind == NGX_HTTP_APPROVAL_FACT_FIELD))
+        {
+            continue;
+        }
+
+        if (!ngx_http_approval_bind_ignored(bind->lcf, facts[i])) {
+            ngx_http_approval_bind_fact(bind, facts[i]);
+        }
     }
 
-    if (!found
-        && approval_digest_header(hold->hasher,
-                                  ngx_http_approval_core_str(name),
-                                  approval_str(""))
-           != APPROVAL_OK)
-    {
-        return NGX_ERROR;
+    ngx_http_approval_bind_fact(bind, bind->lcf->on_behalf);
+}
+
+
+static void
+ngx_http_approval_bind_fact(ngx_http_approval_bind_t *bind,
+    ngx_http_approval_fact_t *fact)
+{
+    size_t                i;
+    approval_readings_t  *rs;
+
+    static u_char  tags[] = {
+        [APPROVAL_READING_ABSENT] = 'A',
+        [APPROVAL_READING_TEXT] = 'T',
+        [APPROVAL_READING_NUMBER] = 'N',
+        [APPROVAL_READING_NULL] = 'Z',
+        [APPROVAL_READING_UNKNOWN] = 'U'
+    };
+
+    rs = ngx_http_approval_read(bind->look, fact);
+
+    if (rs == NULL) {
+        bind->failed = 1;
+        return;
     }
 
-    return NGX_OK;
+    ngx_http_approval_bind_part(bind, 'f',
+                                ngx_http_approval_core_str(&fact->name));
+
+    for (i = 0; i < rs->n; i++) {
+        ngx_http_approval_bind_part(bind, tags[rs->elts[i].kind],
+                                    approval_reading_text(rs, i));
+    }
+}
+
+
+static void
+ngx_http_approval_bind_part(ngx_http_approval_bind_t *bind, u_char tag,
+    approval_str_t text)
+{
+    if (approval_digest_part(bind->digest, tag, text) != APPROVAL_OK) {
+        bind->failed = 1;
+    }
 }
 
 
@@ -200,27 +346,26 @@ ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold)
 {
     int                        rc;
     json_t                    *left;
+    ngx_str_t                  type;
     approval_buf_t             buf;
-    approval_str_t             type;
     ngx_http_request_t        *r;
     ngx_http_approval_body_t  *body;
 
     r = hold->request;
     body = hold->body;
 
-    type = approval_str("");
+    ngx_str_null(&type);
 
-    if (r->headers_in.content_type) {
-        type = ngx_http_approval_core_str(&r->headers_in.content_type->value);
-    }
-
-    if (hold->lcf->ignore && body->data && !ngx_http_approval_encoded(r)) {
-
+    if (hold->lcf->ignore && body->data && !body->encoded
+        && ngx_http_approval_header_find(r, "content-type", &type) < 2)
+    {
         ngx_http_approval_body_parse(body);
 
         left = body->json ? json_deep_copy(body->json) : NULL;
 
-        rc = left ? approval_ignore_json(hold->lcf->ignore, type, left)
+        rc = left ? approval_ignore_json(hold->lcf->ignore,
+                                         ngx_http_approval_core_str(&type),
+                                         left)
                   : APPROVAL_DECLINED;
 
         if (rc == APPROVAL_OK) {
@@ -256,71 +401,60 @@ ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The rule's own name of a header that it binds, or NULL. */
+/* A rule may look at what it is not bound to, as at a client's own ids. */
 
-ngx_str_t *
-ngx_http_approval_bind_name(ngx_http_approval_hold_t *hold,
-    ngx_table_elt_t *header)
+static ngx_uint_t
+ngx_http_approval_bind_ignored(ngx_http_approval_loc_conf_t *lcf,
+    ngx_http_approval_fact_t *fact)
 {
-    ngx_str_t   *names;
-    ngx_uint_t   i;
+    size_t          n;
+    approval_str_t  text;
 
-    if (hold->rule->bound == NULL) {
-        return NULL;
-    }
+    for (n = 0; lcf->ignore; n++) {
+        text = approval_ignore_text(lcf->ignore, n);
 
-    names = hold->rule->bound->elts;
+        if (text.len == 0) {
+            break;
+        }
 
-    for (i = 0; i < hold->rule->bound->nelts; i++) {
-        if (names[i].len == header->key.len
-            && ngx_memcmp(names[i].data, header->lowcase_key, names[i].len)
-               == 0)
+        if (approval_str_eq_nocase(text,
+                                   ngx_http_approval_core_str(&fact->name)))
         {
-            return ngx_http_approval_bind_ignored(hold, &names[i]) ? NULL
-                                                                   : &names[i];
+            return 1;
         }
     }
 
-    return NULL;
+    return 0;
 }
 
 
-static ngx_uint_t
-ngx_http_approval_bind_ignored(ngx_http_approval_hold_t *hold, ngx_str_t *name)
-{
-    return hold->lcf->ignore
-           && approval_ignore_header(hold->lcf->ignore,
-                                     ngx_http_approval_core_str(name));
-}
-
-
-/* "bound": the headers; "not_bound": what a retry may change. */
+/* "bound": headers and facts; "not_bound": what a retry may change. */
 
 ngx_int_t
 ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold, json_t *doc)
 {
-    json_t          *list;
-    size_t           n;
-    ngx_str_t       *names;
-    ngx_uint_t       i;
-    approval_str_t   text;
+    json_t                     *list;
+    size_t                      n;
+    ngx_str_t                  *name, text;
+    ngx_uint_t                  i;
+    approval_str_t              ignored;
+    ngx_http_approval_fact_t  **facts;
 
     list = json_array();
 
-    for (i = 0; i < NGX_HTTP_APPROVAL_BIND_ALWAYS; i++) {
-        json_array_append_new(list,
-                   ngx_http_approval_json_str(
-                                          &ngx_http_approval_bind_always[i]));
+    for (name = ngx_http_approval_bind_always; name->len; name++) {
+        if (ngx_http_approval_bind_add(list, name) != NGX_OK) {
+            goto failed;
+        }
     }
 
-    if (hold->rule->bound) {
-        names = hold->rule->bound->elts;
+    facts = hold->rule->facts.elts;
 
-        for (i = 0; i < hold->rule->bound->nelts; i++) {
-            if (!ngx_http_approval_bind_ignored(hold, &names[i])) {
-                json_array_append_new(list,
-                                      ngx_http_approval_json_str(&names[i]));
-            }
+    for (i = 0; i < hold->rule->facts.nelts; i++) {
+        if (!ngx_http_approval_bind_ignored(hold->lcf, facts[i])
+            && ngx_http_approval_bind_add(list, &facts[i]->name) != NGX_OK)
+        {
+            goto failed;
         }
     }
 
@@ -335,21 +469,34 @@ ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold, json_t *doc)
     list = json_array();
 
     for (n = 0; /* void */ ; n++) {
-        text = approval_ignore_text(hold->lcf->ignore, n);
+        ignored = approval_ignore_text(hold->lcf->ignore, n);
 
-        if (text.len == 0) {
+        if (ignored.len == 0) {
             break;
         }
 
-        if (json_array_append_new(list, json_stringn((char *) text.data,
-                                                     text.len))
-            != 0)
-        {
-            json_decref(list);
-            return NGX_ERROR;
+        text.len = ignored.len;
+        text.data = (u_char *) ignored.data;
+
+        if (ngx_http_approval_bind_add(list, &text) != NGX_OK) {
+            goto failed;
         }
     }
 
     return json_object_set_new(doc, "not_bound", list) == 0 ? NGX_OK
                                                             : NGX_ERROR;
+
+failed:
+
+    json_decref(list);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_bind_add(json_t *list, ngx_str_t *name)
+{
+    return json_array_append_new(list, ngx_http_approval_json_str(name)) == 0
+           ? NGX_OK : NGX_ERROR;
 }

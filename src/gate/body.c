@@ -17,10 +17,6 @@
 
 
 static void ngx_http_approval_body_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_approval_body_copy(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_body_t *body);
-static ssize_t ngx_http_approval_body_buf(ngx_http_approval_hold_t *hold,
-    ngx_buf_t *b, off_t offset, u_char *dst, size_t size);
 
 
 /*
@@ -85,203 +81,13 @@ ngx_http_approval_body_handler(ngx_http_request_t *r)
 }
 
 
-/* An encoded body is opaque: a rule that reads it cannot judge it. */
-
-ngx_uint_t
-ngx_http_approval_encoded(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == sizeof("content-encoding") - 1
-                && ngx_memcmp(h[i].lowcase_key, "content-encoding",
-                              sizeof("content-encoding") - 1)
-                   == 0
-                && !(h[i].value.len == 8
-                     && ngx_strncasecmp(h[i].value.data,
-                                        (u_char *) "identity", 8)
-                        == 0))
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-/* One view of the whole body, where it is not larger than body_limit. */
-
-ngx_int_t
-ngx_http_approval_body_load(ngx_http_approval_hold_t *hold)
-{
-    ngx_chain_t               *cl;
-    ngx_http_request_t        *r;
-    ngx_http_approval_body_t  *body;
-
-    if (hold->body) {
-        return NGX_OK;
-    }
-
-    r = hold->request;
-
-    body = ngx_calloc(sizeof(ngx_http_approval_body_t), r->connection->log);
-    if (body == NULL) {
-        return NGX_ERROR;
-    }
-
-    hold->body = body;
-
-    body->none = (r->headers_in.content_length == NULL
-                  && !r->headers_in.chunked);
-
-    if (r->request_body == NULL) {
-        return NGX_OK;
-    }
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        body->size += ngx_buf_size(cl->buf);
-    }
-
-    if (body->size == 0
-        || body->size > (off_t) hold->lcf->policy->body_limit)
-    {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && ngx_buf_in_memory(cl->buf)) {
-        body->data = cl->buf->pos;
-        return NGX_OK;
-    }
-
-    return ngx_http_approval_body_copy(hold, body);
-}
-
-
-static ngx_int_t
-ngx_http_approval_body_copy(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_body_t *body)
-{
-    u_char       *p;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    body->data = ngx_alloc((size_t) body->size,
-                           hold->request->connection->log);
-    if (body->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    body->allocated = 1;
-    p = body->data;
-
-    for (cl = hold->request->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-
-        n = ngx_http_approval_body_buf(hold, b, 0, p, (size_t) ngx_buf_size(b));
-
-        if (n != (ssize_t) ngx_buf_size(b)) {
-            return NGX_ERROR;
-        }
-
-        p += n;
-    }
-
-    return NGX_OK;
-}
-
-
-/* Bytes of one buffer, from "offset" on; fewer than size only on errors. */
-
-static ssize_t
-ngx_http_approval_body_buf(ngx_http_approval_hold_t *hold, ngx_buf_t *b,
-    off_t offset, u_char *dst, size_t size)
-{
-    size_t   done;
-    ssize_t  n;
-
-    if (ngx_buf_in_memory(b)) {
-        ngx_memcpy(dst, b->pos + offset, size);
-        return size;
-    }
-
-    if (!b->in_file) {
-        return size ? NGX_ERROR : 0;
-    }
-
-    for (done = 0; done < size; done += n) {
-        n = ngx_read_file(b->file, dst + done, size - done,
-                          b->file_pos + offset + done);
-
-        if (n <= 0) {
-            ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
-                          "the body of a request that needs approval could "
-                          "not be read back from \"%V\"", &b->file->name);
-            return NGX_ERROR;
-        }
-    }
-
-    return done;
-}
-
+/* It is stored, or not needed. */
 
 void
-ngx_http_approval_body_parse(ngx_http_approval_body_t *body)
+ngx_http_approval_body_done(ngx_http_approval_hold_t *hold)
 {
-    approval_str_t  text;
-
-    if (body->parsed) {
-        return;
-    }
-
-    body->parsed = 1;
-
-    /* Nothing to be misread: to rules every member of it is absent. */
-
-    if (body->none && body->size == 0) {
-        return;
-    }
-
-    if (body->data == NULL) {
-        body->json_error = body->size ? "the body is too large"
-                                      : "the body is empty";
-        return;
-    }
-
-    text.data = body->data;
-    text.len = (size_t) body->size;
-
-    body->json = approval_json_parse(text, &body->json_error);
-}
-
-
-void
-ngx_http_approval_body_free(ngx_http_approval_hold_t *hold)
-{
-    ngx_http_approval_body_t  *body;
-
-    body = hold->body;
-
-    if (body) {
-        hold->body = NULL;
-
-        json_decref(body->json);
-
-        if (body->allocated) {
-            ngx_free(body->data);
-        }
-
-        ngx_free(body);
-    }
+    ngx_http_approval_body_free(hold->body);
+    hold->body = NULL;
 
     if (hold->hasher) {
         approval_digest_destroy(hold->hasher);
@@ -331,7 +137,8 @@ ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold)
             p = buf;
             size = ngx_min(size, sizeof(buf));
 
-            if (ngx_http_approval_body_buf(hold, b, hold->hash_offset, p, size)
+            if (ngx_http_approval_body_buf(hold->request, b,
+                                           hold->hash_offset, p, size)
                 != (ssize_t) size)
             {
                 return NGX_ERROR;

@@ -17,8 +17,6 @@
 static ngx_int_t ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
     ngx_str_t *requester, json_t *id,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
-static ngx_int_t ngx_http_approval_call_session(ngx_http_request_t *r,
-    ngx_str_t *session);
 static void ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
 
@@ -80,7 +78,9 @@ ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
 
     r = hold->request;
 
-    if (ngx_http_approval_call_session(r, &parts[3]) != NGX_OK) {
+    if (ngx_http_approval_header_find(r, "mcp-session-id", &parts[3]) != 1
+        || parts[3].len == 0)
+    {
         return NGX_DECLINED;
     }
 
@@ -114,34 +114,6 @@ ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
     approval_buf_free(&person);
 
     return rc;
-}
-
-
-/* One that stands there once, and is not empty. */
-
-static ngx_int_t
-ngx_http_approval_call_session(ngx_http_request_t *r, ngx_str_t *session)
-{
-    ngx_uint_t        i, n;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    static ngx_str_t  name = ngx_string("mcp-session-id");
-
-    n = 0;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (ngx_http_approval_header_is(&h[i], &name)) {
-                *session = h[i].value;
-                n++;
-            }
-        }
-    }
-
-    return (n == 1 && session->len) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -192,10 +164,13 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
     ngx_str_t                      requester, hashes;
     const char                    *method;
     ngx_http_approval_op_t        *op;
+    ngx_http_approval_look_t       look;
     ngx_http_approval_loc_conf_t  *lcf;
 
     json = hold->body->json;
     lcf = hold->lcf;
+
+    ngx_http_approval_look(&look, hold->request, hold->body, NULL);
 
     if (!json_is_object(json) || lcf->policy->hashes.len == 0
         || hold->mcf->store == NULL || lcf->requester == NULL)
@@ -208,7 +183,7 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
 
     if (method == NULL || ngx_strcmp(method, "notifications/cancelled") != 0
         || !(json_is_string(id) || json_is_number(id))
-        || ngx_http_complex_value(hold->request, lcf->requester, &requester)
+        || ngx_http_approval_read_one(&look, lcf->requester, &requester)
            != NGX_OK
         || ngx_http_approval_call_hashes(hold, &requester, id, buf, &hashes)
            != NGX_OK)

@@ -19,24 +19,45 @@
 #define NGX_HTTP_APPROVAL_SHOWN_REASON  2000
 
 
+#define NGX_HTTP_APPROVAL_SHOWN_MATCH   512
+
+
+/* What the rule's conditions found, by the name of their subjects. */
+
+typedef struct {
+    ngx_http_approval_tell_t  *tell;
+    json_t                    *found;
+} ngx_http_approval_matched_t;
+
+
 static ngx_int_t ngx_http_approval_describe_who(
+    ngx_http_approval_hold_t *hold, json_t *doc);
+static ngx_int_t ngx_http_approval_describe_on_behalf(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static json_t *ngx_http_approval_describe_remember(
-    ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_describe_rule(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_body(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static ngx_int_t ngx_http_approval_describe_shown(
+static ngx_int_t ngx_http_approval_describe_told(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static json_t *ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_show_t *show, json_t *masked);
-static int ngx_http_approval_describe_value(void *data, json_t *value);
+static ngx_int_t ngx_http_approval_describe_remember(
+    ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell,
+    json_t *doc);
+static json_t *ngx_http_approval_describe_shown(
+    ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell);
+static json_t *ngx_http_approval_describe_matched(
+    ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell);
+static int ngx_http_approval_describe_match(void *data, unsigned subject,
+    approval_str_t value);
+static json_t *ngx_http_approval_describe_hit(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_str_t value, json_t *before);
 static json_t *ngx_http_approval_describe_headers(
     ngx_http_approval_hold_t *hold);
+static ngx_str_t *ngx_http_approval_describe_header_name(
+    ngx_http_approval_hold_t *hold, ngx_table_elt_t *h);
 static ngx_int_t ngx_http_approval_describe_header(json_t *headers,
     ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_approval_set(json_t *doc, const char *name,
@@ -79,7 +100,7 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
         || ngx_http_approval_describe_what(hold, doc) != NGX_OK
         || ngx_http_approval_describe_body(hold, doc) != NGX_OK
         || ngx_http_approval_bind_describe(hold, doc) != NGX_OK
-        || ngx_http_approval_describe_shown(hold, doc) != NGX_OK)
+        || ngx_http_approval_describe_told(hold, doc) != NGX_OK)
     {
         json_decref(doc);
         return NULL;
@@ -93,25 +114,12 @@ static ngx_int_t
 ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
 {
     json_t                        *list;
-    ngx_str_t                      summary;
     approval_str_t                 glass;
     ngx_uint_t                     i;
     ngx_http_approval_rule_t      *rule;
     ngx_http_approval_channel_t  **channels;
 
     rule = hold->rule;
-
-    if (rule->summary == NULL) {
-        summary = rule->action;
-
-    } else if (ngx_http_approval_secret_text(hold, &rule->summary->value)) {
-        ngx_str_set(&summary, APPROVAL_REDACTED);
-
-    } else if (ngx_http_complex_value(hold->request, rule->summary, &summary)
-               != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     if (ngx_http_approval_set_str(doc, "policy", &rule->policy->name) != NGX_OK
         || ngx_http_approval_set_str(doc, "policy_digest",
@@ -121,10 +129,6 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         || ngx_http_approval_set_str(doc, "action", &rule->action) != NGX_OK
         || ngx_http_approval_set_str(doc, "risk",
                                      ngx_http_approval_risk_name(rule->risk))
-           != NGX_OK
-        || ngx_http_approval_set(doc, "summary",
-                                 ngx_http_approval_describe_seen(hold,
-                                  &summary, NGX_HTTP_APPROVAL_SHOWN_VALUE))
            != NGX_OK
         || ngx_http_approval_set(doc, "require",
                                  ngx_http_approval_describe_require(hold))
@@ -159,18 +163,6 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
            != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    if (hold->remember.len) {
-        json_decref(hold->remembered);
-        hold->remembered = ngx_http_approval_describe_remember(hold);
-
-        if (ngx_http_approval_set(doc, "remember",
-                                  json_incref(hold->remembered))
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
     }
 
     if (rule->notify == NULL) {
@@ -233,44 +225,12 @@ ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What approving means beyond this request. */
-
-static json_t *
-ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold)
-{
-    ngx_str_t                  value;
-    ngx_http_approval_rule_t  *rule;
-
-    rule = hold->rule;
-    value = hold->remember;
-
-    value.len = ngx_min(value.len, NGX_HTTP_APPROVAL_SHOWN_VALUE);
-
-    if (ngx_http_approval_secret_text(hold, &rule->remember_per->value)) {
-        ngx_str_set(&value, APPROVAL_REDACTED);
-    }
-
-    return json_pack("{s:I, s:o, s:o}", "seconds",
-                     (json_int_t) (rule->remember / 1000),
-                     "per", ngx_http_approval_json_str(&value),
-                     "uses", rule->remember_uses
-                             ? json_integer(rule->remember_uses)
-                             : json_null());
-}
-
-
 static ngx_int_t
 ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      s;
-    const char                    *err;
-    approval_buf_t                 person;
-    ngx_http_request_t            *r;
-    ngx_http_approval_loc_conf_t  *lcf;
-
-    r = hold->request;
-    lcf = hold->lcf;
+    ngx_int_t        rc;
+    const char      *err;
+    approval_buf_t   person;
 
     approval_buf_init(&person);
 
@@ -279,48 +239,65 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
     if (approval_people_person(hold->mcf->people,
                                ngx_http_approval_core_str(&hold->requester),
                                &person, &err)
-        != APPROVAL_OK
-        || ngx_http_approval_set_str(doc, "requester", &hold->requester)
-           != NGX_OK
-        || ngx_http_approval_set(doc, "person",
+        == APPROVAL_OK
+        && ngx_http_approval_set_str(doc, "requester", &hold->requester)
+           == NGX_OK
+        && ngx_http_approval_set(doc, "person",
                                  json_stringn((char *) person.data,
                                               person.len))
-           != NGX_OK
-        || ngx_http_approval_set_str(doc, "remote_addr",
-                                     &r->connection->addr_text)
-           != NGX_OK
-        || ngx_http_approval_facts_tls(r, doc) != NGX_OK
-        || ngx_http_complex_value(r, lcf->on_behalf, &s) != NGX_OK)
+           == NGX_OK
+        && ngx_http_approval_set_str(doc, "remote_addr",
+                                 &hold->request->connection->addr_text)
+           == NGX_OK
+        && ngx_http_approval_facts_tls(hold->request, doc) == NGX_OK
+        && ngx_http_approval_describe_on_behalf(hold, doc) == NGX_OK)
     {
-        goto done;
+        rc = NGX_OK;
     }
 
-    if (s.len) {
-        approval_buf_reset(&person);
+    approval_buf_free(&person);
 
-        /* An identity that cannot be read excludes nobody: it is refused. */
-
-        if (approval_people_person(hold->mcf->people,
-                                   ngx_http_approval_core_str(&s), &person,
-                                   &err)
-            != APPROVAL_OK
-            || ngx_http_approval_set_str(doc, "on_behalf_of", &s) != NGX_OK
-            || ngx_http_approval_set(doc, "on_behalf_person",
-                                     json_stringn((char *) person.data,
-                                                  person.len))
-               != NGX_OK)
-        {
-            goto done;
-        }
+    if (rc == NGX_OK && hold->reason.len) {
+        rc = ngx_http_approval_set(doc, "reason",
+                                   ngx_http_approval_json_cut(&hold->reason,
+                                            NGX_HTTP_APPROVAL_SHOWN_REASON));
     }
 
-    rc = hold->reason.len
-         ? ngx_http_approval_set(doc, "reason",
-                                 ngx_http_approval_json_cut(&hold->reason,
-                                           NGX_HTTP_APPROVAL_SHOWN_REASON))
-         : NGX_OK;
+    return rc;
+}
 
-done:
+
+/* An identity that cannot be read excludes nobody: it is refused. */
+
+static ngx_int_t
+ngx_http_approval_describe_on_behalf(ngx_http_approval_hold_t *hold,
+    json_t *doc)
+{
+    ngx_int_t        rc;
+    const char      *err;
+    approval_buf_t   person;
+
+    if (hold->on_behalf.len == 0) {
+        return NGX_OK;
+    }
+
+    approval_buf_init(&person);
+
+    rc = NGX_ERROR;
+
+    if (approval_people_person(hold->mcf->people,
+                               ngx_http_approval_core_str(&hold->on_behalf),
+                               &person, &err)
+        == APPROVAL_OK
+        && ngx_http_approval_set_str(doc, "on_behalf_of", &hold->on_behalf)
+           == NGX_OK
+        && ngx_http_approval_set(doc, "on_behalf_person",
+                                 json_stringn((char *) person.data,
+                                              person.len))
+           == NGX_OK)
+    {
+        rc = NGX_OK;
+    }
 
     approval_buf_free(&person);
 
@@ -351,39 +328,26 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
 }
 
 
-/* Redacted as the target is; of what is masked in it, the whole is bound. */
-
 static json_t *
 ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold)
 {
-    json_t          *uri, *seen;
+    json_t          *uri;
     ngx_str_t        text;
     approval_buf_t   buf;
-    approval_str_t   whole;
 
-    whole = ngx_http_approval_core_str(&hold->request->uri);
     uri = NULL;
 
     approval_buf_init(&buf);
 
-    if (approval_redact_target(hold->rule->redact, whole, &buf)
+    if (approval_redact_target(hold->rule->redact,
+                            ngx_http_approval_core_str(&hold->request->uri),
+                            &buf)
         == APPROVAL_OK)
     {
         text.data = buf.data;
         text.len = buf.len;
 
         uri = ngx_http_approval_json_str(&text);
-    }
-
-    if (uri && !approval_str_eq(approval_buf_str(&buf), whole)) {
-        seen = ngx_http_approval_describe_seen(hold, &hold->request->uri,
-                                               NGX_HTTP_APPROVAL_SHOWN_VALUE);
-        if (seen == NULL) {
-            json_decref(uri);
-            uri = NULL;
-        }
-
-        json_decref(seen);
     }
 
     approval_buf_free(&buf);
@@ -395,57 +359,69 @@ ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold)
 static json_t *
 ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
 {
-    json_t           *headers;
-    ngx_str_t        *name, value;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    json_t                       *headers;
+    ngx_str_t                    *name, value;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
 
     headers = json_object();
 
-    for (part = &hold->request->headers_in.headers.part;
-         part;
-         part = part->next)
+    for (h = NULL;
+         (h = ngx_http_approval_header_next(hold->request, &it, h)); )
     {
-        h = part->elts;
+        name = ngx_http_approval_describe_header_name(hold, h);
 
-        for (i = 0; i < part->nelts; i++) {
+        if (name == NULL) {
+            continue;
+        }
 
-            for (name = ngx_http_approval_shown_headers; name->len; name++) {
-                if (h[i].key.len == name->len
-                    && ngx_memcmp(h[i].lowcase_key, name->data, name->len)
-                       == 0)
-                {
-                    break;
-                }
-            }
+        value = h->value;
 
-            if (name->len == 0) {
-                name = ngx_http_approval_bind_name(hold, &h[i]);
+        if (approval_redact_header(hold->rule->redact,
+                                   ngx_http_approval_core_str(name)))
+        {
+            ngx_str_set(&value, APPROVAL_REDACTED);
+        }
 
-                if (name == NULL) {
-                    continue;
-                }
-            }
-
-            value = h[i].value;
-
-            if (approval_redact_header(hold->rule->redact,
-                                       ngx_http_approval_core_str(name)))
-            {
-                ngx_str_set(&value, APPROVAL_REDACTED);
-            }
-
-            if (ngx_http_approval_describe_header(headers, name, &value)
-                != NGX_OK)
-            {
-                json_decref(headers);
-                return NULL;
-            }
+        if (ngx_http_approval_describe_header(headers, name, &value) != NGX_OK)
+        {
+            json_decref(headers);
+            return NULL;
         }
     }
 
     return headers;
+}
+
+
+/* The name under which it is shown; NULL: it is not. */
+
+static ngx_str_t *
+ngx_http_approval_describe_header_name(ngx_http_approval_hold_t *hold,
+    ngx_table_elt_t *h)
+{
+    ngx_str_t                  *name;
+    ngx_uint_t                  i;
+    ngx_http_approval_fact_t  **facts;
+
+    for (name = ngx_http_approval_shown_headers; name->len; name++) {
+        if (ngx_http_approval_header_named(h, name) != APPROVAL_NAME_OTHER) {
+            return name;
+        }
+    }
+
+    facts = hold->rule->facts.elts;
+
+    for (i = 0; i < hold->rule->facts.nelts; i++) {
+        if (facts[i]->kind == NGX_HTTP_APPROVAL_FACT_HEADER
+            && ngx_http_approval_header_named(h, &facts[i]->key)
+               != APPROVAL_NAME_OTHER)
+        {
+            return &facts[i]->key;
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -483,10 +459,6 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
 
     ngx_str_null(&type);
 
-    if (hold->request->headers_in.content_type) {
-        type = hold->request->headers_in.content_type->value;
-    }
-
     if (ngx_http_approval_set(doc, "body_bytes",
                               json_integer(hold->body->size))
         != NGX_OK)
@@ -507,6 +479,9 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
         hidden = (size_t) hold->body->size;
 
     } else {
+        (void) ngx_http_approval_header_find(hold->request, "content-type",
+                                             &type);
+
         body.data = hold->body->data;
         body.len = (size_t) hold->body->size;
 
@@ -535,216 +510,217 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
 }
 
 
-/* The fields that the rule asks for, and those that made it hold. */
+/* What the rule shows, and what made it hold. */
 
 static ngx_int_t
-ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold, json_t *doc)
+ngx_http_approval_describe_told(ngx_http_approval_hold_t *hold, json_t *doc)
 {
-    json_t                    *masked, *judged, *show;
+    json_t                    *summary;
     ngx_int_t                  rc;
-    ngx_uint_t                 i;
-    ngx_http_approval_show_t  *shows;
+    ngx_http_approval_tell_t   tell;
+    ngx_http_approval_look_t   look;
+    ngx_http_approval_rule_t  *rule;
+
+    rule = hold->rule;
+
+    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
+
+    tell.look = &look;
+    tell.rule = rule;
+    tell.masked = ngx_http_approval_tell_body(rule, hold->body);
+
+    summary = rule->summary
+              ? ngx_http_approval_tell(&tell, rule->summary,
+                                       NGX_HTTP_APPROVAL_SHOWN_VALUE)
+              : ngx_http_approval_json_str(&rule->action);
 
     rc = NGX_ERROR;
-    show = json_object();
-    masked = ngx_http_approval_describe_masked(hold);
-    judged = masked ? ngx_http_approval_judged(hold, masked) : NULL;
 
-    if (hold->rule->shows) {
-        shows = hold->rule->shows->elts;
-
-        for (i = 0; i < hold->rule->shows->nelts; i++) {
-            if (json_object_set_new(show, (char *) shows[i].name.data,
-                                    ngx_http_approval_describe_show(hold,
-                                                         &shows[i], judged))
-                != 0)
-            {
-                json_decref(show);
-                goto done;
-            }
-        }
-    }
-
-    if (ngx_http_approval_set(doc, "show", show) == NGX_OK
+    if (ngx_http_approval_set(doc, "summary", summary) == NGX_OK
+        && ngx_http_approval_set(doc, "show",
+                               ngx_http_approval_describe_shown(hold, &tell))
+           == NGX_OK
         && ngx_http_approval_set(doc, "matched",
-                                 ngx_http_approval_evidence(hold, judged))
+                             ngx_http_approval_describe_matched(hold, &tell))
            == NGX_OK)
     {
-        rc = NGX_OK;
+        rc = ngx_http_approval_describe_remember(hold, &tell, doc);
     }
 
-done:
-
-    json_decref(masked);
+    json_decref(tell.masked);
 
     return rc;
 }
 
 
-/* The parsed body without its secrets; NULL where there is none. */
+/*
+ * What approving means beyond this request.  The grant says it, too, when the
+ * body is gone.
+ */
 
-json_t *
-ngx_http_approval_describe_masked(ngx_http_approval_hold_t *hold)
+static ngx_int_t
+ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_tell_t *tell, json_t *doc)
 {
-    json_t  *masked;
+    json_t                    *per;
+    ngx_http_approval_rule_t  *rule;
 
-    if (hold->body->size == 0 || ngx_http_approval_encoded(hold->request)) {
-        return NULL;
+    if (hold->remember.len == 0) {
+        return NGX_OK;
     }
 
-    ngx_http_approval_body_parse(hold->body);
+    rule = hold->rule;
 
-    if (hold->body->json == NULL) {
-        return NULL;
-    }
+    per = ngx_http_approval_tell(tell, rule->remember_per,
+                                 NGX_HTTP_APPROVAL_SHOWN_VALUE);
 
-    masked = json_deep_copy(hold->body->json);
+    json_decref(hold->remembered);
 
-    if (masked
-        && approval_redact_json(hold->rule->redact, masked) == APPROVAL_ERROR)
-    {
-        json_decref(masked);
-        return NULL;
-    }
+    hold->remembered = json_pack("{s:I, s:o, s:o}", "seconds",
+                                 (json_int_t) (rule->remember / 1000),
+                                 "per", per,
+                                 "uses", rule->remember_uses
+                                         ? json_integer(rule->remember_uses)
+                                         : json_null());
 
-    return masked;
+    return ngx_http_approval_set(doc, "remember",
+                                 json_incref(hold->remembered));
 }
 
 
 static json_t *
-ngx_http_approval_describe_show(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_show_t *show, json_t *masked)
+ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_tell_t *tell)
 {
-    json_t          *value;
-    ngx_str_t        s;
-    approval_buf_t   buf;
+    json_t                    *show;
+    ngx_uint_t                 i;
+    ngx_http_approval_show_t  *shows;
 
-    if (show->value) {
+    show = json_object();
 
-        if (ngx_http_approval_secret_text(hold, &show->value->value)) {
-            return json_string(APPROVAL_REDACTED);
-        }
-
-        if (ngx_http_complex_value(hold->request, show->value, &s) != NGX_OK) {
-            return NULL;
-        }
-
-        return ngx_http_approval_describe_seen(hold, &s,
-                                               NGX_HTTP_APPROVAL_SHOWN_VALUE);
+    if (show == NULL || hold->rule->shows == NULL) {
+        return show;
     }
 
-    if (masked == NULL) {
-        return json_string("[the body is not JSON]");
+    shows = hold->rule->shows->elts;
+
+    for (i = 0; i < hold->rule->shows->nelts; i++) {
+        if (json_object_set_new(show, (char *) shows[i].name.data,
+                                ngx_http_approval_tell(tell, shows[i].fact,
+                                             NGX_HTTP_APPROVAL_SHOWN_VALUE))
+            != 0)
+        {
+            json_decref(show);
+            return NULL;
+        }
+    }
+
+    return show;
+}
+
+
+static json_t *
+ngx_http_approval_describe_matched(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_tell_t *tell)
+{
+    ngx_http_approval_matched_t  matched;
+
+    matched.tell = tell;
+    matched.found = json_object();
+
+    if (matched.found
+        && ngx_http_approval_evidence(tell->look, hold->rule,
+                                      ngx_http_approval_describe_match,
+                                      &matched)
+           != APPROVAL_OK)
+    {
+        json_decref(matched.found);
+        return NULL;
+    }
+
+    return matched.found;
+}
+
+
+/* All readings of a value; of several values of one reading, what matched. */
+
+static int
+ngx_http_approval_describe_match(void *data, unsigned subject,
+    approval_str_t value)
+{
+    ngx_http_approval_matched_t *matched = data;
+
+    json_t                     *told, *before;
+    ngx_http_approval_fact_t  **facts, *fact;
+
+    facts = matched->tell->rule->policy->subjects.elts;
+    fact = facts[subject];
+
+    before = json_object_get(matched->found, (char *) fact->name.data);
+
+    if (approval_readings_count(&fact->readings) == 1
+        && fact->readings.n > 1 && fact->readings.elts[1].member)
+    {
+        told = ngx_http_approval_describe_hit(matched->tell, fact, value,
+                                              before);
+    } else if (before) {
+        return APPROVAL_OK;
+
+    } else {
+        told = ngx_http_approval_tell(matched->tell, fact,
+                                      NGX_HTTP_APPROVAL_SHOWN_MATCH);
+    }
+
+    return json_object_set_new(matched->found, (char *) fact->name.data, told)
+           == 0 ? APPROVAL_OK : APPROVAL_ERROR;
+}
+
+
+static json_t *
+ngx_http_approval_describe_hit(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_str_t value, json_t *before)
+{
+    size_t               i;
+    ngx_str_t            text;
+    json_t              *told;
+    approval_buf_t       buf;
+    approval_readings_t  masked;
+
+    approval_readings_init(&masked);
+    approval_read_json(&masked, fact->pointer, tell->masked);
+
+    for (i = 0; i < masked.n; i++) {
+        if (approval_str_eq(approval_reading_text(&masked, i), value)) {
+            break;
+        }
+    }
+
+    if (i == masked.n) {
+        value = approval_str(APPROVAL_REDACTED);
     }
 
     approval_buf_init(&buf);
 
-    if (approval_json_pointer_each(show->pointer, masked,
-                                   ngx_http_approval_describe_value, &buf)
-        == APPROVAL_DECLINED)
-    {
-        approval_buf_adds(&buf, "[absent]");
+    if (before) {
+        approval_buf_printf(&buf, "%s, ", json_string_value(before));
     }
 
-    s.data = buf.data;
-    s.len = buf.len;
+    approval_buf_add(&buf, value.data, value.len);
 
-    value = buf.failed
-            ? NULL
-            : ngx_http_approval_json_cut(&s, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+    text.data = buf.data;
+    text.len = buf.len;
 
-    approval_buf_free(&buf);
+    told = (buf.failed || masked.failed)
+           ? NULL
+           : before && buf.len > NGX_HTTP_APPROVAL_SHOWN_MATCH
+             ? json_incref(before)
+             : ngx_http_approval_json_cut(&text,
+                                          NGX_HTTP_APPROVAL_SHOWN_MATCH);
 
-    return value;
-}
+    approval_buf_wipe(&buf);
+    approval_readings_free(&masked);
 
-
-static int
-ngx_http_approval_describe_value(void *data, json_t *value)
-{
-    approval_buf_t *out = data;
-
-    if (out->len) {
-        approval_buf_adds(out, ", ");
-    }
-
-    return approval_json_text(value, out);
-}
-
-
-/*
- * A value that an approver is shown, cut where it is long: what does not fit,
- * and bytes that can only be shown escaped, are bound by hold->seen.
- */
-
-json_t *
-ngx_http_approval_describe_seen(ngx_http_approval_hold_t *hold,
-    ngx_str_t *value, size_t max)
-{
-    u_char          both[2 * APPROVAL_SHA256_LEN];
-    approval_str_t  text;
-
-    ngx_memcpy(both, hold->seen, APPROVAL_SHA256_LEN);
-
-    text.data = both;
-    text.len = sizeof(both);
-
-    if (approval_sha256(ngx_http_approval_core_str(value),
-                        both + APPROVAL_SHA256_LEN)
-        != APPROVAL_OK
-        || approval_sha256(text, hold->seen) != APPROVAL_OK)
-    {
-        return NULL;
-    }
-
-    return ngx_http_approval_json_cut(value, max);
-}
-
-
-/*
- * What an approver was shown and a retry must repeat, as canonical JSON; where
- * headers rewrite the path, it is none of the digest's parts.
- */
-
-ngx_int_t
-ngx_http_approval_describe_bound(ngx_http_approval_hold_t *hold,
-    approval_buf_t *out)
-{
-    u_char       seen[2 * APPROVAL_SHA256_LEN];
-    json_t      *bound, *value;
-    ngx_int_t    rc;
-    ngx_uint_t   i;
-
-    static const char  *names[] = {
-        "show", "summary", "matched", "on_behalf_of", "policy_digest", "uri",
-        NULL
-    };
-
-    bound = json_object();
-    rc = bound ? NGX_OK : NGX_ERROR;
-
-    for (i = 0; rc == NGX_OK && names[i]; i++) {
-        value = json_object_get(hold->doc, names[i]);
-
-        if (value && json_object_set(bound, names[i], value) != 0) {
-            rc = NGX_ERROR;
-        }
-    }
-
-    approval_hex_encode(seen, hold->seen, APPROVAL_SHA256_LEN);
-
-    if (rc == NGX_OK
-        && (json_object_set_new(bound, "seen",
-                                json_stringn((char *) seen, sizeof(seen)))
-            != 0
-            || approval_json_canonical(bound, out) != APPROVAL_OK))
-    {
-        rc = NGX_ERROR;
-    }
-
-    json_decref(bound);
-
-    return rc;
+    return told;
 }
 
 

@@ -198,12 +198,16 @@ ngx_http_approval_facts_brief(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     json_t *doc)
 {
-    ngx_str_t  on_behalf;
+    ngx_str_t                 on_behalf;
+    ngx_http_approval_look_t  look;
 
     ngx_str_null(&on_behalf);
 
+    ngx_http_approval_look(&look, r, NULL, NULL);
+
     if ((lcf->on_behalf
-         && ngx_http_complex_value(r, lcf->on_behalf, &on_behalf) != NGX_OK)
+         && ngx_http_approval_read_text(&look, lcf->on_behalf, &on_behalf)
+            != NGX_OK)
         || (on_behalf.len
             && json_object_set_new(doc, "on_behalf_of",
                                    ngx_http_approval_json_str(&on_behalf))

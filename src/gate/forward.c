@@ -16,8 +16,6 @@
 
 
 static ngx_int_t ngx_http_approval_forward_again(ngx_http_request_t *r);
-static ngx_int_t ngx_http_approval_header_push(ngx_http_request_t *r,
-    const char *name, const char *lowcase, ngx_str_t *value);
 
 
 ngx_int_t
@@ -199,11 +197,7 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
 }
 
 
-/*
- * Removes Approval-* from the request: they are ours to send. Elements that
- * headers_in points to must not move, so the list is built anew and the old
- * one stays where it is.
- */
+/* Approval-* are ours to send. */
 
 ngx_int_t
 ngx_http_approval_strip(ngx_http_request_t *r)
@@ -216,84 +210,6 @@ ngx_http_approval_strip(ngx_http_request_t *r)
 }
 
 
-ngx_int_t
-ngx_http_approval_headers_drop(ngx_http_request_t *r,
-    ngx_uint_t (*drop)(ngx_str_t *name))
-{
-    ngx_list_t        list;
-    ngx_uint_t        i, found;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *copy;
-
-    found = 0;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            found |= drop(&h[i].key);
-        }
-    }
-
-    if (!found) {
-        return NGX_OK;
-    }
-
-    if (ngx_list_init(&list, r->pool, 16, sizeof(ngx_table_elt_t)) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (drop(&h[i].key)) {
-                continue;
-            }
-
-            copy = ngx_list_push(&list);
-            if (copy == NULL) {
-                return NGX_ERROR;
-            }
-
-            *copy = h[i];
-        }
-    }
-
-    r->headers_in.headers = list;
-
-    /* a list in the making has its last part inside itself */
-
-    if (list.last == &list.part) {
-        r->headers_in.headers.last = &r->headers_in.headers.part;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * With an underscore, or anything else that is no letter, it is the same to
- * whatever reads it as HTTP_APPROVAL_.
- */
-
-ngx_uint_t
-ngx_http_approval_header_ours(ngx_str_t *name)
-{
-    u_char  c;
-
-    if (name->len < 10) {
-        return 0;
-    }
-
-    c = ngx_tolower(name->data[8]);
-
-    return !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9')
-           && ngx_strncasecmp(name->data, (u_char *) "approval", 8) == 0;
-}
-
-
 /* Of an answer that goes into a stream whose header was sent. */
 
 ngx_uint_t
@@ -303,85 +219,4 @@ ngx_http_approval_header_encoding(ngx_str_t *name)
            && ngx_strncasecmp(name->data, (u_char *) "accept-encoding",
                               name->len)
               == 0;
-}
-
-
-static ngx_int_t
-ngx_http_approval_header_push(ngx_http_request_t *r, const char *name,
-    const char *lowcase, ngx_str_t *value)
-{
-    ngx_table_elt_t  *h;
-
-    if (value->len == 0) {
-        return NGX_OK;
-    }
-
-    h = ngx_list_push(&r->headers_in.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->key.len = ngx_strlen(name);
-    h->key.data = (u_char *) name;
-    h->lowcase_key = (u_char *) lowcase;
-    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
-    h->value = *value;
-
-    return NGX_OK;
-}
-
-
-/* Is it of that (lower-case) name, also to those who see dashes as "_"? */
-
-ngx_uint_t
-ngx_http_approval_header_is(ngx_table_elt_t *h, ngx_str_t *name)
-{
-    u_char      c;
-    ngx_uint_t  i;
-
-    if (h->key.len != name->len) {
-        return 0;
-    }
-
-    for (i = 0; i < name->len; i++) {
-        c = h->lowcase_key[i];
-
-        if (c != name->data[i] && (c != '_' || name->data[i] != '-')) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-/* The first header of that (lower-case) name; NGX_DECLINED: absent. */
-
-ngx_int_t
-ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    len = ngx_strlen(name);
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == len
-                && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
-            {
-                *value = h[i].value;
-                return NGX_OK;
-            }
-        }
-    }
-
-    return NGX_DECLINED;
 }

@@ -32,14 +32,10 @@ static ngx_int_t ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
 static ngx_int_t ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
-static void ngx_http_approval_gate_subrequest_body(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
 static ngx_int_t ngx_http_approval_gate_refuse(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_rule_t *rule, ngx_http_approval_refusal_e refusal,
     const char *detail);
-static ngx_uint_t ngx_http_approval_passed_rule(ngx_http_request_t *r,
-    ngx_http_approval_rule_t *rule);
 
 
 ngx_http_approval_hold_t  ngx_http_approval_passed;
@@ -122,7 +118,12 @@ ngx_http_approval_gate(ngx_http_request_t *r,
                ? NGX_DECLINED : ngx_http_approval_gate_held(hold);
     }
 
-    if (ngx_http_approval_unconcerned(r, lcf->policy)) {
+    if (lcf->policy->quick
+        && ngx_http_approval_plain(r, &lcf->policy->plain)
+        && approval_match_none(lcf->policy->match,
+                               ngx_http_approval_core_str(&r->method_name),
+                               ngx_http_approval_core_str(&r->uri)))
+    {
         ngx_http_set_ctx(r, &ngx_http_approval_passed,
                          ngx_http_approval_module);
         return NGX_DECLINED;
@@ -156,16 +157,19 @@ static ngx_int_t
 ngx_http_approval_gate_judge(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf)
 {
-    const char                   *detail;
-    ngx_http_approval_refusal_e   refusal;
-    ngx_http_approval_verdict_t   verdict;
+    ngx_http_approval_look_t     look;
+    ngx_http_approval_verdict_t  verdict;
 
-    if (ngx_http_approval_strict(r, lcf->policy, &refusal, &detail) != NGX_OK) {
-        return ngx_http_approval_gate_refuse(r, lcf, NULL, NULL, refusal,
-                                             detail);
+    /* after a hold they are ours */
+
+    if (ngx_http_approval_hold_of(r) == NULL
+        && ngx_http_approval_strip(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_approval_judge(r, lcf->policy, NULL, &verdict);
+    ngx_http_approval_look(&look, r, NULL, NULL);
+    ngx_http_approval_judge(&look, lcf->policy, &verdict);
 
     return ngx_http_approval_gate_verdict(r, lcf, NULL, &verdict);
 }
@@ -176,41 +180,9 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_verdict_t *verdict)
 {
-    switch (verdict->match) {
+    if (verdict->shadow && verdict->what != NGX_HTTP_APPROVAL_VERDICT_BODY) {
 
-    case APPROVAL_MATCH_NONE:
-    case APPROVAL_MATCH_RULE:
-        break;
-
-    case APPROVAL_MATCH_BODY:
-        goto body;
-
-    case APPROVAL_MATCH_UNREADABLE:
-        return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
-                                             verdict->batch
-                                             ? NGX_HTTP_APPROVAL_REFUSE_BATCH
-                                             : NGX_HTTP_APPROVAL_REFUSE_BODY,
-                                             verdict->err);
-
-    case APPROVAL_MATCH_LIMIT:
-        return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
-                                             NGX_HTTP_APPROVAL_REFUSE_LIMIT,
-                                             verdict->err);
-
-    default:
-        return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
-                                             NGX_HTTP_APPROVAL_REFUSE_INTERNAL,
-                                             NULL);
-    }
-
-    if (verdict->outcome == NGX_HTTP_APPROVAL_ALLOW
-        || (verdict->rule && ngx_http_approval_passed_rule(r, verdict->rule)))
-    {
-        goto pass;
-    }
-
-    if (verdict->rule && verdict->rule->mode == NGX_HTTP_APPROVAL_SHADOW) {
-        ngx_http_approval_shadow(r, lcf, verdict->rule);
+        ngx_http_approval_shadow(r, lcf, verdict->shadow);
 
         /* a redirect must not count it twice */
 
@@ -221,29 +193,46 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
             }
         }
 
-        hold->rule = verdict->rule;
-
-        goto pass;
+        hold->shadow = verdict->shadow;
     }
 
-    if (verdict->outcome == NGX_HTTP_APPROVAL_DENY) {
+    switch (verdict->what) {
+
+    case NGX_HTTP_APPROVAL_VERDICT_PASS:
+
+        if (hold == NULL) {
+            ngx_http_set_ctx(r, &ngx_http_approval_passed,
+                             ngx_http_approval_module);
+            return NGX_DECLINED;
+        }
+
+        hold->state = NGX_HTTP_APPROVAL_HOLD_PASSED;
+        ngx_http_approval_body_done(hold);
+
+        return NGX_DECLINED;
+
+    case NGX_HTTP_APPROVAL_VERDICT_DENY:
         return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
                                              NGX_HTTP_APPROVAL_REFUSE_POLICY,
                                              NULL);
+
+    case NGX_HTTP_APPROVAL_VERDICT_REFUSE:
+        return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
+                                             verdict->refusal, verdict->why);
+
+    default: /* HOLD, BODY */
+        break;
     }
 
-body:
+    /* An answer under way, or one after it, cannot wait for people. */
 
-    if (hold == NULL) {
-
-        /* An answer under way, or one after it, cannot wait for people. */
-
-        if (r->header_sent || r->post_action) {
-            return ngx_http_approval_gate_refuse(r, lcf, NULL, verdict->rule,
+    if (hold == NULL && (r->header_sent || r->post_action)) {
+        return ngx_http_approval_gate_refuse(r, lcf, NULL, verdict->rule,
                                              NGX_HTTP_APPROVAL_REFUSE_BODY,
                                              "the answer was sent before");
-        }
+    }
 
+    if (hold == NULL) {
         hold = ngx_http_approval_hold_create(r, lcf);
         if (hold == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -257,19 +246,6 @@ body:
     }
 
     return ngx_http_approval_hold_start(hold);
-
-pass:
-
-    if (hold) {
-        hold->state = NGX_HTTP_APPROVAL_HOLD_PASSED;
-        ngx_http_approval_body_free(hold);
-
-    } else {
-        ngx_http_set_ctx(r, &ngx_http_approval_passed,
-                         ngx_http_approval_module);
-    }
-
-    return NGX_DECLINED;
 }
 
 
@@ -278,15 +254,18 @@ pass:
 static ngx_int_t
 ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
 {
-    ngx_int_t                     rc;
     ngx_http_request_t           *r;
+    ngx_http_approval_look_t      look;
     ngx_http_approval_verdict_t   verdict;
 
     r = hold->request;
 
-    rc = ngx_http_approval_body_load(hold);
+    if (hold->body == NULL) {
+        hold->body = ngx_http_approval_body_load(r,
+                                              hold->lcf->policy->body_limit);
+    }
 
-    if (rc != NGX_OK) {
+    if (hold->body == NULL) {
         return ngx_http_approval_gate_refuse(r, hold->lcf, hold, hold->rule,
                                              NGX_HTTP_APPROVAL_REFUSE_INTERNAL,
                                              NULL);
@@ -296,29 +275,20 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
         return ngx_http_approval_hold_start(hold);
     }
 
-    if (hold->body->data == NULL && hold->body->size) {
-        return ngx_http_approval_gate_refuse(r, hold->lcf, hold, NULL,
-                                          NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE,
-                                          NULL);
-    }
+    if (!hold->body->encoded) {
+        ngx_http_approval_body_parse(hold->body);
 
-    if (ngx_http_approval_encoded(r)) {
-        return ngx_http_approval_gate_refuse(r, hold->lcf, hold, NULL,
-                                             NGX_HTTP_APPROVAL_REFUSE_ENCODING,
-                                             NULL);
-    }
-
-    ngx_http_approval_body_parse(hold->body);
-
-    if (ngx_http_approval_mcp_headers(hold) != NGX_OK) {
-        return ngx_http_approval_gate_refuse(r, hold->lcf, hold, NULL,
+        if (ngx_http_approval_mcp_headers(hold) != NGX_OK) {
+            return ngx_http_approval_gate_refuse(r, hold->lcf, hold, NULL,
                                              NGX_HTTP_APPROVAL_REFUSE_HEADERS,
                                              NULL);
+        }
+
+        ngx_http_approval_call_cancelled(hold);
     }
 
-    ngx_http_approval_call_cancelled(hold);
-
-    ngx_http_approval_judge(r, hold->lcf->policy, hold->body, &verdict);
+    ngx_http_approval_look(&look, r, hold->body, NULL);
+    ngx_http_approval_judge(&look, hold->lcf->policy, &verdict);
 
     return ngx_http_approval_gate_verdict(r, hold->lcf, hold, &verdict);
 }
@@ -334,7 +304,10 @@ static ngx_int_t
 ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf)
 {
-    ngx_http_approval_verdict_t  verdict;
+    ngx_int_t                     rc;
+    ngx_http_approval_look_t      look;
+    ngx_http_approval_body_t     *body;
+    ngx_http_approval_verdict_t   verdict;
 
     if (ngx_http_approval_notify_own(r)) {
         return NGX_DECLINED;
@@ -348,22 +321,29 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_approval_judge(r, lcf->policy, NULL, &verdict);
+    body = NULL;
 
-    if (verdict.match == APPROVAL_MATCH_BODY) {
-        ngx_http_approval_gate_subrequest_body(r, lcf, &verdict);
+    ngx_http_approval_look(&look, r, NULL, NULL);
+    ngx_http_approval_judge(&look, lcf->policy, &verdict);
+
+    /* a mirror has its main request's body; one that was not read is unknown */
+
+    if (verdict.what == NGX_HTTP_APPROVAL_VERDICT_BODY && r->request_body) {
+        body = ngx_http_approval_body_load(r, lcf->policy->body_limit);
+
+        if (body) {
+            ngx_http_approval_look(&look, r, body, NULL);
+            ngx_http_approval_judge(&look, lcf->policy, &verdict);
+        }
     }
 
-    if ((verdict.match == APPROVAL_MATCH_NONE
-         || verdict.match == APPROVAL_MATCH_RULE)
-        && (verdict.outcome == NGX_HTTP_APPROVAL_ALLOW
-            || (verdict.rule
-                && ngx_http_approval_passed_rule(r, verdict.rule))))
-    {
-        return NGX_DECLINED;
-    }
+    rc = (verdict.what == NGX_HTTP_APPROVAL_VERDICT_PASS)
+         ? NGX_DECLINED
+         : ngx_http_approval_gate_subrequest_stop(r, lcf, &verdict);
 
-    return ngx_http_approval_gate_subrequest_stop(r, lcf, &verdict);
+    ngx_http_approval_body_free(body);
+
+    return rc;
 }
 
 
@@ -374,29 +354,13 @@ ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict)
 {
     const char  *what, *why;
-    ngx_uint_t   shadow;
 
-    shadow = lcf->policy->shadow;
+    what = lcf->policy->shadow ? "passed, in shadow" : "refused";
 
-    switch (verdict->match) {
-
-    case APPROVAL_MATCH_NONE:
-    case APPROVAL_MATCH_RULE:
-        why = "its main request has no approval for it";
-        shadow |= (verdict->rule
-                   && verdict->rule->mode == NGX_HTTP_APPROVAL_SHADOW);
-        break;
-
-    case APPROVAL_MATCH_BODY:
-        why = "its body was not read, or cannot be";
-        break;
-
-    default:
-        why = verdict->err ? verdict->err : "it cannot be judged";
-        break;
-    }
-
-    what = shadow ? "passed, in shadow" : "refused";
+    why = verdict->why ? verdict->why
+          : (verdict->what == NGX_HTTP_APPROVAL_VERDICT_BODY)
+            ? "its body was not read"
+            : "its main request has no approval for it";
 
     if (verdict->rule) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
@@ -410,65 +374,13 @@ ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
                       &r->uri, what, &lcf->policy->name, why);
     }
 
-    if (!shadow) {
+    if (!lcf->policy->shadow) {
         return NGX_HTTP_FORBIDDEN;
     }
 
     ngx_http_approval_count(verdict->rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
 
     return NGX_DECLINED;
-}
-
-
-/* A mirror has its main request's body; where none was read, it is refused. */
-
-static void
-ngx_http_approval_gate_subrequest_body(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict)
-{
-    ngx_http_approval_hold_t  hold;
-
-    if (r->request_body == NULL || ngx_http_approval_encoded(r)) {
-        return;
-    }
-
-    ngx_memzero(&hold, sizeof(ngx_http_approval_hold_t));
-
-    hold.request = r;
-    hold.lcf = lcf;
-
-    if (ngx_http_approval_body_load(&hold) == NGX_OK
-        && (hold.body->data || hold.body->size == 0))
-    {
-        ngx_http_approval_body_parse(hold.body);
-        ngx_http_approval_judge(r, lcf->policy, hold.body, verdict);
-    }
-
-    ngx_http_approval_body_free(&hold);
-}
-
-
-/* Has the main request this rule's verdict?  Never ask twice for one rule. */
-
-static ngx_uint_t
-ngx_http_approval_passed_rule(ngx_http_request_t *r,
-    ngx_http_approval_rule_t *rule)
-{
-    ngx_http_approval_hold_t  *hold;
-
-    if (!r->internal && r == r->main) {
-        return 0;
-    }
-
-    for (hold = ngx_http_approval_hold_of(r); hold; hold = hold->next) {
-        if (hold->rule == rule
-            && hold->state == NGX_HTTP_APPROVAL_HOLD_PASSED)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -507,7 +419,7 @@ ngx_http_approval_gate_refuse(ngx_http_request_t *r,
         ngx_http_approval_refuse_shadow(r, hold, refusal, detail);
 
         hold->state = NGX_HTTP_APPROVAL_HOLD_PASSED;
-        ngx_http_approval_body_free(hold);
+        ngx_http_approval_body_done(hold);
 
         return NGX_DECLINED;
     }

@@ -71,7 +71,9 @@ typedef enum {
     NGX_HTTP_APPROVAL_REFUSE_PATH,
     NGX_HTTP_APPROVAL_REFUSE_QUERY,
     NGX_HTTP_APPROVAL_REFUSE_HEADER,
-    NGX_HTTP_APPROVAL_REFUSE_OVERRIDE,
+    NGX_HTTP_APPROVAL_REFUSE_FIELD,
+    NGX_HTTP_APPROVAL_REFUSE_METHOD,
+    NGX_HTTP_APPROVAL_REFUSE_HOST,
     NGX_HTTP_APPROVAL_REFUSE_REASON,
     NGX_HTTP_APPROVAL_REFUSE_IDENTITY,
     NGX_HTTP_APPROVAL_REFUSE_LIMIT,
@@ -81,34 +83,8 @@ typedef enum {
 } ngx_http_approval_refusal_e;
 
 
-/* The shortest of the headers that override method or path. */
-#define NGX_HTTP_APPROVAL_OVERRIDE_MIN  13
-
-
 typedef struct ngx_http_approval_hold_s    ngx_http_approval_hold_t;
 typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
-
-
-/* The body as rules and approvers read it; malloc'ed parts, owned by a hold. */
-
-typedef struct {
-    off_t                            size;
-    u_char                          *data;       /* NULL: larger than the
-                                                    policy's body_limit       */
-    json_t                          *json;
-    const char                      *json_error;
-    unsigned                         allocated:1;
-    unsigned                         parsed:1;
-    unsigned                         none:1;     /* not even an empty one     */
-} ngx_http_approval_body_t;
-
-
-/* A named capture of the rule's regexes: $approval_arg_NAME. */
-
-typedef struct {
-    ngx_str_t                        name;
-    ngx_str_t                        value;
-} ngx_http_approval_capture_t;
 
 
 /*
@@ -124,6 +100,7 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_main_conf_t   *mcf;
     ngx_http_approval_loc_conf_t    *lcf;
     ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
+    ngx_http_approval_rule_t        *shadow;     /* was recorded before it    */
 
     ngx_http_approval_hold_t        *next;
     ngx_queue_t                      queue;      /* while it is suspended     */
@@ -155,9 +132,11 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        receipt;    /* signed: verified, or ours */
     ngx_str_t                        approvers;
     ngx_str_t                        requester;
+    ngx_str_t                        on_behalf;
     ngx_str_t                        method;     /* error_page changes it     */
     ngx_str_t                        reason;
     ngx_str_t                        detail;     /* the denier's comment      */
+    const char                      *why;        /* of a refusal, or NULL     */
     ngx_str_t                        joins;      /* MACs over what was shown  */
     ngx_str_t                        remember;   /* evaluated VALUE           */
     ngx_str_t                        grant;      /* that was used: its id     */
@@ -177,7 +156,7 @@ struct ngx_http_approval_hold_s {
 
     u_char                           id[APPROVAL_ID_LEN];
     char                             digest[APPROVAL_DIGEST_LEN];
-    u_char                           seen[APPROVAL_SHA256_LEN];
+    u_char                           route[APPROVAL_SHA256_LEN];
 
     uint16_t                         recent;
     unsigned                         stored:1;   /* id and times are known    */
@@ -204,72 +183,90 @@ ngx_http_approval_hold_t *ngx_http_approval_hold_of(ngx_http_request_t *r);
 /* The context of a request that was judged and that no rule holds. */
 extern ngx_http_approval_hold_t  ngx_http_approval_passed;
 
-/* unconcerned.c */
-ngx_uint_t ngx_http_approval_unconcerned(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy);
-
 /* judge.c */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_VERDICT_PASS = 0,
+    NGX_HTTP_APPROVAL_VERDICT_HOLD,      /* rule requires approvals           */
+    NGX_HTTP_APPROVAL_VERDICT_DENY,      /* rule, or the policy's default     */
+    NGX_HTTP_APPROVAL_VERDICT_REFUSE,    /* refusal, and why if not NULL      */
+    NGX_HTTP_APPROVAL_VERDICT_BODY       /* it cannot be said without it      */
+} ngx_http_approval_verdict_e;
+
+
 typedef struct {
-    approval_match_e                 match;
+    ngx_http_approval_verdict_e      what;
     ngx_http_approval_rule_t        *rule;
-    ngx_uint_t                       outcome;
-    const char                      *err;
-    unsigned                         batch:1;    /* its elements disagree     */
+    ngx_http_approval_rule_t        *shadow;     /* would have decided        */
+    ngx_http_approval_refusal_e      refusal;
+    const char                      *why;        /* in the request's pool     */
 } ngx_http_approval_verdict_t;
 
-ngx_uint_t ngx_http_approval_judge_none(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy);
-void ngx_http_approval_judge(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,
-    ngx_http_approval_verdict_t *verdict);
-json_t *ngx_http_approval_judged(ngx_http_approval_hold_t *hold,
-    json_t *masked);
+void ngx_http_approval_judge(ngx_http_approval_look_t *look,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_verdict_t *verdict);
+ngx_http_approval_refusal_e ngx_http_approval_judge_refusal(
+    ngx_http_approval_fact_t *fact);
+int ngx_http_approval_evidence(ngx_http_approval_look_t *look,
+    ngx_http_approval_rule_t *rule, approval_match_evidence_pt visit,
+    void *data);
 ngx_int_t ngx_http_approval_captures(ngx_http_approval_hold_t *hold);
-json_t *ngx_http_approval_evidence(ngx_http_approval_hold_t *hold,
-    json_t *masked);
-
-/* strict.c: NGX_DECLINED: *refusal, and *detail if not NULL, say why. */
-ngx_int_t ngx_http_approval_strict(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy, ngx_http_approval_refusal_e *refusal,
-    const char **detail);
 
 /* body.c */
-ngx_uint_t ngx_http_approval_encoded(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_body_read(ngx_http_approval_hold_t *hold);
-ngx_int_t ngx_http_approval_body_load(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_body_parse(ngx_http_approval_body_t *body);
-void ngx_http_approval_body_free(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_body_done(ngx_http_approval_hold_t *hold);
 
-/* bind.c */
+/*
+ * bind.c: the digest, hold->digest, and hold->route, what of it a redirect
+ * must leave as it is.  NGX_AGAIN: the body is not digested as a whole yet.
+ */
 ngx_int_t ngx_http_approval_bind(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold,
     json_t *doc);
-ngx_str_t *ngx_http_approval_bind_name(ngx_http_approval_hold_t *hold,
-    ngx_table_elt_t *header);
+ngx_uint_t ngx_http_approval_bind_same(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
 
 /* describe.c */
 json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold);
-ngx_int_t ngx_http_approval_describe_bound(ngx_http_approval_hold_t *hold,
-    approval_buf_t *out);
-json_t *ngx_http_approval_describe_seen(ngx_http_approval_hold_t *hold,
-    ngx_str_t *value, size_t max);
-json_t *ngx_http_approval_describe_masked(ngx_http_approval_hold_t *hold);
 
-/* secret.c */
-ngx_uint_t ngx_http_approval_secret_text(ngx_http_approval_hold_t *hold,
-    ngx_str_t *text);
+/* tell.c: facts, as approvers and requesters may see them */
+typedef struct {
+    ngx_http_approval_look_t        *look;
+    ngx_http_approval_rule_t        *rule;
+    json_t                          *masked;     /* the body, or NULL         */
+} ngx_http_approval_tell_t;
+
+json_t *ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, size_t max);
+json_t *ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
+    ngx_http_approval_body_t *body);
+
+/* of a fact that can be read in several ways; NULL: no memory */
+const char *ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
 
 /* shadow.c */
 void ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
 
-/* identify.c: NGX_DECLINED: *refusal says why not. */
-ngx_int_t ngx_http_approval_identify(ngx_http_request_t *r,
+/* identify.c: NGX_DECLINED: *refusal, and *why if not NULL, say why not. */
+typedef struct {
+    ngx_str_t                        requester;
+    ngx_str_t                        on_behalf;
+    ngx_str_t                        reason;
+    ngx_http_approval_refusal_e      refusal;
+    const char                      *why;
+} ngx_http_approval_identity_t;
+
+ngx_int_t ngx_http_approval_identify(ngx_http_approval_look_t *look,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
-    ngx_str_t *requester, ngx_str_t *reason,
-    ngx_http_approval_refusal_e *refusal);
+    ngx_http_approval_identity_t *identity);
+
+/* the one reading that an identity, a grant or a limit needs */
+ngx_int_t ngx_http_approval_identify_one(ngx_http_approval_look_t *look,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact,
+    ngx_str_t *value, ngx_http_approval_identity_t *identity);
 
 /* hold.c */
 ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
@@ -352,14 +349,8 @@ void ngx_http_approval_forward_once(ngx_http_request_t *r);
 void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
-ngx_int_t ngx_http_approval_headers_drop(ngx_http_request_t *r,
-    ngx_uint_t (*drop)(ngx_str_t *name));
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
-ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 ngx_uint_t ngx_http_approval_header_encoding(ngx_str_t *name);
-ngx_uint_t ngx_http_approval_header_is(ngx_table_elt_t *h, ngx_str_t *name);
-ngx_int_t ngx_http_approval_header_in(ngx_http_request_t *r, const char *name,
-    ngx_str_t *value);
 
 /*
  * spent.c: which approvals were used on this host, whatever Redis says.
@@ -386,8 +377,6 @@ void ngx_http_approval_prefer(ngx_http_approval_hold_t *hold);
 /* mcp.c */
 ngx_int_t ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_mcp_call(json_t *message);
-ngx_uint_t ngx_http_approval_mcp_accepts(ngx_http_request_t *r,
-    const char *type);
 ngx_int_t ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const char *text, json_t *meta);

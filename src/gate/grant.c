@@ -33,19 +33,11 @@ ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
     ngx_int_t                  rc;
-    ngx_str_t                  parts[6];
+    ngx_str_t                  parts[8];
     approval_buf_t             persons[2];
     ngx_http_approval_rule_t  *rule;
 
     rule = hold->rule;
-
-    if (hold->remember.data == NULL
-        && ngx_http_complex_value(hold->request, rule->remember_per,
-                                  &hold->remember)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     approval_buf_init(&persons[0]);
     approval_buf_init(&persons[1]);
@@ -57,8 +49,10 @@ ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
         parts[3] = rule->name;
         parts[4] = rule->policy->digest;
         parts[5] = hold->remember;
+        parts[6] = hold->lcf->place;
+        parts[7] = hold->request->headers_in.server;
 
-        rc = ngx_http_approval_hashes(hold->mcf, "grant", parts, 6, buf,
+        rc = ngx_http_approval_hashes(hold->mcf, "grant", parts, 8, buf,
                                       hashes);
     }
 
@@ -75,20 +69,17 @@ static ngx_int_t
 ngx_http_approval_grant_persons(ngx_http_approval_hold_t *hold,
     ngx_str_t parts[2], approval_buf_t buf[2])
 {
-    ngx_str_t    on_behalf;
     ngx_uint_t   i;
     const char  *err;
 
-    if (ngx_http_complex_value(hold->request, hold->lcf->on_behalf, &on_behalf)
-        != NGX_OK
-        || approval_people_person(hold->mcf->people,
-                                ngx_http_approval_core_str(&hold->requester),
-                                &buf[0], &err)
-           != APPROVAL_OK
-        || (on_behalf.len
+    if (approval_people_person(hold->mcf->people,
+                               ngx_http_approval_core_str(&hold->requester),
+                               &buf[0], &err)
+        != APPROVAL_OK
+        || (hold->on_behalf.len
             && approval_people_person(hold->mcf->people,
-                                      ngx_http_approval_core_str(&on_behalf),
-                                      &buf[1], &err)
+                                ngx_http_approval_core_str(&hold->on_behalf),
+                                &buf[1], &err)
                != APPROVAL_OK))
     {
         return NGX_ERROR;

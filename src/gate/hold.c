@@ -94,7 +94,7 @@ ngx_http_approval_hold_pool_cleanup(void *data)
 {
     ngx_http_approval_hold_t *hold = data;
 
-    ngx_http_approval_body_free(hold);
+    ngx_http_approval_body_done(hold);
     json_decref(hold->doc);
     hold->doc = NULL;
     json_decref(hold->remembered);
@@ -143,7 +143,7 @@ ngx_http_approval_hold_cleanup(void *data)
     }
 
     ngx_http_approval_progress_cleanup(hold);
-    ngx_http_approval_body_free(hold);
+    ngx_http_approval_body_done(hold);
     json_decref(hold->doc);
     hold->doc = NULL;
     json_decref(hold->remembered);

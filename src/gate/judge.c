@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the policy says of a request.
+ * What the policy says of a request: over all its readings, condition by
+ * condition, so that readings are never multiplied.
  */
 
 
@@ -12,290 +13,443 @@
 #include "gate/gate.h"
 
 
-#define NGX_HTTP_APPROVAL_SHOWN_MATCH  512
-
+/* What was found on the way through the rules. */
 
 typedef struct {
-    ngx_http_request_t          *r;
+    ngx_http_approval_look_t    *look;
     ngx_http_approval_policy_t  *policy;
-} ngx_http_approval_judge_ctx_t;
+    ngx_http_approval_rule_t    *holds;
+    ngx_http_approval_rule_t    *denies;
+    ngx_http_approval_rule_t    *shadow;
+    ngx_http_approval_rule_t    *doubtful;   /* by whose readings it differs */
+    ngx_http_approval_fact_t    *fact;
+    unsigned                     passes:1;
+    unsigned                     denied:1;
+    unsigned                     several:1;  /* rules that require approvals */
+    unsigned                     certain:1;
+    unsigned                     limit:1;
+    char                         why[512];
+} ngx_http_approval_judge_t;
 
 
-typedef struct {
-    ngx_http_approval_hold_t    *hold;
-    json_t                      *masked;
-    json_t                      *found;
-} ngx_http_approval_evidence_ctx_t;
-
-
-static void ngx_http_approval_judge_one(ngx_http_approval_policy_t *policy,
-    approval_match_input_t *in, ngx_http_approval_verdict_t *verdict);
-static void ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
-    approval_match_input_t *in, ngx_http_approval_verdict_t *verdict);
-static ngx_uint_t ngx_http_approval_judge_worse(
-    ngx_http_approval_verdict_t *worst, ngx_http_approval_verdict_t *one);
-static ngx_uint_t ngx_http_approval_judge_whole(
-    ngx_http_approval_policy_t *policy, approval_match_input_t *in,
+static void ngx_http_approval_judge_rules(ngx_http_approval_look_t *look,
+    ngx_http_approval_policy_t *policy, ngx_uint_t sparse,
     ngx_http_approval_verdict_t *verdict);
-static int ngx_http_approval_judge_found(void *data, approval_str_t name,
-    approval_str_t value);
+static approval_readings_t *ngx_http_approval_judge_read(void *data,
+    unsigned subject);
+static int ngx_http_approval_judge_found(void *data,
+    const approval_match_found_t *found);
+static void ngx_http_approval_judge_doubt(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_rule_t *rule, const approval_match_found_t *found);
+static void ngx_http_approval_judge_say(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict);
+static void ngx_http_approval_judge_unclear(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict);
+static void ngx_http_approval_judge_host(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict);
+static void ngx_http_approval_judge_batch(ngx_http_approval_look_t *look,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_verdict_t *verdict);
 static ngx_uint_t ngx_http_approval_is_batch(json_t *json);
-static int ngx_http_approval_judge_value(void *data, unsigned subject,
-    approval_str_t *value);
-static int ngx_http_approval_judge_variable(ngx_http_request_t *r,
-    ngx_http_approval_subject_t *subject, approval_str_t *value);
-static void ngx_http_approval_judge_input(ngx_http_approval_judge_ctx_t *ctx,
-    ngx_http_request_t *r, ngx_http_approval_policy_t *policy,
-    ngx_http_approval_body_t *body, approval_match_input_t *in);
-static json_t *ngx_http_approval_judge_element(
-    ngx_http_approval_hold_t *hold, approval_match_input_t *in);
+static ngx_uint_t ngx_http_approval_judge_known(ngx_http_request_t *r,
+    ngx_http_approval_rule_t *rule);
 static int ngx_http_approval_capture(void *data, approval_str_t name,
     approval_str_t value);
-static int ngx_http_approval_evidence_visit(void *data, approval_str_t name,
-    approval_str_t value);
-static int ngx_http_approval_evidence_shown(void *data, json_t *value);
 
 
 void
-ngx_http_approval_judge(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy, ngx_http_approval_body_t *body,
+ngx_http_approval_judge(ngx_http_approval_look_t *look,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_verdict_t *verdict)
+{
+    const char  *why;
+
+    if (look->body
+        && ngx_http_approval_body_json(look->request, look->body, &why)
+           == NGX_HTTP_APPROVAL_BODY_READ
+        && ngx_http_approval_is_batch(look->body->json))
+    {
+        ngx_http_approval_judge_batch(look, policy, verdict);
+        return;
+    }
+
+    ngx_http_approval_judge_rules(look, policy, 0, verdict);
+}
+
+
+static void
+ngx_http_approval_judge_rules(ngx_http_approval_look_t *look,
+    ngx_http_approval_policy_t *policy, ngx_uint_t sparse,
     ngx_http_approval_verdict_t *verdict)
 {
-    approval_match_input_t         in;
-    ngx_http_approval_judge_ctx_t  ctx;
+    approval_match_input_t     in;
+    ngx_http_approval_judge_t  judge;
 
-    ngx_http_approval_judge_input(&ctx, r, policy, body, &in);
+    ngx_memzero(verdict, sizeof(ngx_http_approval_verdict_t));
+    ngx_memzero(&judge, offsetof(ngx_http_approval_judge_t, why));
 
-    if (body && ngx_http_approval_is_batch(body->json)) {
-        ngx_http_approval_judge_batch(policy, &in, verdict);
+    judge.look = look;
+    judge.policy = policy;
+
+    in.read = ngx_http_approval_judge_read;
+    in.data = &judge;
+    in.body = (look->body != NULL);
+    in.sparse = sparse;
+
+    switch (approval_match_exec(policy->match, &in,
+                                ngx_http_approval_judge_found, &judge))
+    {
+
+    case APPROVAL_MATCH_DONE:
+        break;
+
+    case APPROVAL_MATCH_BODY:
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_BODY;
+        return;
+
+    default:
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_REFUSE;
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
         return;
     }
 
-    ngx_http_approval_judge_one(policy, &in, verdict);
+    if (!judge.certain) {
+        judge.passes |= (policy->def == NGX_HTTP_APPROVAL_ALLOW);
+        judge.denied |= (policy->def == NGX_HTTP_APPROVAL_DENY);
+    }
+
+    ngx_http_approval_judge_say(&judge, verdict);
 }
 
 
-/* Does no rule hold, whatever is in the body? */
-
-ngx_uint_t
-ngx_http_approval_judge_none(ngx_http_request_t *r,
-    ngx_http_approval_policy_t *policy)
+static approval_readings_t *
+ngx_http_approval_judge_read(void *data, unsigned subject)
 {
-    int                            rule;
-    const char                    *err;
-    approval_match_input_t         in;
-    ngx_http_approval_judge_ctx_t  ctx;
+    ngx_http_approval_judge_t *judge = data;
 
-    ctx.r = r;
-    ctx.policy = policy;
+    ngx_http_approval_fact_t  **facts;
 
-    in.value = ngx_http_approval_judge_value;
-    in.data = &ctx;
-    in.body_read = 0;
+    facts = judge->policy->subjects.elts;
 
-    return approval_match_exec(policy->match, &in, &rule, &err)
-           == APPROVAL_MATCH_NONE;
+    return ngx_http_approval_read(judge->look, facts[subject]);
+}
+
+
+/* The walk ends with the first rule that holds whatever is read. */
+
+static int
+ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
+{
+    ngx_http_approval_judge_t *judge = data;
+
+    ngx_http_approval_rule_t  *rule, **rules;
+
+    rules = judge->policy->rules.elts;
+    rule = rules[found->rule];
+
+    /* in shadow it decides nothing, and keeps no rule from deciding */
+
+    if (rule->mode == NGX_HTTP_APPROVAL_SHADOW
+        && rule->outcome != NGX_HTTP_APPROVAL_ALLOW)
+    {
+        if (judge->shadow == NULL
+            && !ngx_http_approval_judge_known(judge->look->request, rule))
+        {
+            judge->shadow = rule;
+        }
+
+        return APPROVAL_OK;
+    }
+
+    if (rule->outcome == NGX_HTTP_APPROVAL_DENY) {
+        judge->denied = 1;
+        judge->denies = judge->denies ? judge->denies : rule;
+
+    } else if (rule->outcome == NGX_HTTP_APPROVAL_ALLOW
+               || ngx_http_approval_judge_known(judge->look->request, rule))
+    {
+        judge->passes = 1;
+
+    } else {
+        judge->several |= (judge->holds != NULL);
+        judge->holds = judge->holds ? judge->holds : rule;
+    }
+
+    if (found->holds == APPROVAL_HOLDS) {
+        judge->certain = 1;
+        return APPROVAL_DECLINED;
+    }
+
+    ngx_http_approval_judge_doubt(judge, rule, found);
+
+    return APPROVAL_OK;
+}
+
+
+/* The first doubt is told of; what nobody can know comes before all others. */
+
+static void
+ngx_http_approval_judge_doubt(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_rule_t *rule, const approval_match_found_t *found)
+{
+    ngx_http_approval_fact_t  *fact, **facts;
+
+    facts = judge->policy->subjects.elts;
+    fact = facts[found->subject];
+
+    if (found->limit && !judge->limit) {
+        judge->limit = 1;
+        judge->doubtful = rule;
+        judge->fact = fact;
+
+        (void) ngx_cpystrn((u_char *) judge->why, (u_char *) found->why,
+                           sizeof(judge->why));
+        return;
+    }
+
+    if (judge->fact == NULL
+        || (!judge->limit && approval_readings_doubt(&fact->readings)
+            && !approval_readings_doubt(&judge->fact->readings)))
+    {
+        judge->doubtful = rule;
+        judge->fact = fact;
+    }
 }
 
 
 static void
-ngx_http_approval_judge_input(ngx_http_approval_judge_ctx_t *ctx,
-    ngx_http_request_t *r, ngx_http_approval_policy_t *policy,
-    ngx_http_approval_body_t *body, approval_match_input_t *in)
+ngx_http_approval_judge_say(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict)
 {
-    ctx->r = r;
-    ctx->policy = policy;
+    verdict->shadow = judge->shadow;
 
-    in->value = ngx_http_approval_judge_value;
-    in->data = ctx;
-
-    if (body == NULL) {
-        in->body_read = 0;
+    if (!judge->denied && judge->holds == NULL) {
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_PASS;
         return;
     }
 
-    in->body_read = 1;
-    in->json = body->json;
-    in->json_error = body->json_error;
-    in->form.data = body->data;
-    in->form.len = body->data ? (size_t) body->size : 0;
+    if (judge->fact
+        && (judge->limit || approval_readings_doubt(&judge->fact->readings)))
+    {
+        ngx_http_approval_judge_unclear(judge, verdict);
+        return;
+    }
+
+    if (judge->denied && !judge->passes && judge->holds == NULL) {
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_DENY;
+        verdict->rule = judge->denies;
+        return;
+    }
+
+    if (judge->denied || judge->several) {
+        ngx_http_approval_judge_unclear(judge, verdict);
+        return;
+    }
+
+    verdict->what = NGX_HTTP_APPROVAL_VERDICT_HOLD;
+    verdict->rule = judge->holds;
+
+    ngx_http_approval_judge_host(judge, verdict);
 }
 
 
+/* Another reading would be treated otherwise: which value it is, is told. */
+
 static void
-ngx_http_approval_judge_one(ngx_http_approval_policy_t *policy,
-    approval_match_input_t *in, ngx_http_approval_verdict_t *verdict)
+ngx_http_approval_judge_unclear(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict)
 {
-    int                         rule;
-    ngx_http_approval_rule_t  **rules;
+    ngx_http_approval_fact_t  *fact, *input;
 
-    verdict->rule = NULL;
-    verdict->outcome = policy->def;
-    verdict->err = NULL;
-    verdict->batch = 0;
+    fact = judge->fact;
+    input = ngx_http_approval_read_differs(judge->look, fact);
 
-    rule = -1;
+    verdict->what = NGX_HTTP_APPROVAL_VERDICT_REFUSE;
+    verdict->rule = judge->doubtful;
+    verdict->refusal = ngx_http_approval_judge_refusal(input ? input : fact);
 
-    verdict->match = approval_match_exec(policy->match, in, &rule,
-                                         &verdict->err);
+    if (judge->limit) {
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_LIMIT;
+        verdict->why = (char *) ngx_pnalloc(judge->look->request->pool,
+                                            sizeof(judge->why));
+        if (verdict->why) {
+            ngx_memcpy((char *) verdict->why, judge->why, sizeof(judge->why));
+        }
 
-    if (verdict->match == APPROVAL_MATCH_RULE) {
-        rules = policy->rules.elts;
+        return;
+    }
 
-        verdict->rule = rules[rule];
-        verdict->outcome = rules[rule]->outcome;
+    switch (fact->readings.code) {
+
+    case NGX_HTTP_APPROVAL_BODY_LARGE:
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE;
+        return;
+
+    case NGX_HTTP_APPROVAL_BODY_ENCODED:
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_ENCODING;
+        return;
+
+    case NGX_HTTP_APPROVAL_BODY_INVALID:
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BODY;
+        break;
+
+    default:
+        break;
+    }
+
+    verdict->why = ngx_http_approval_tell_readings(judge->look,
+                                                   judge->doubtful, fact);
+}
+
+
+/* The target's host, or HTTP/2's, and the header's are to be the same. */
+
+static void
+ngx_http_approval_judge_host(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict)
+{
+    approval_readings_t       *rs;
+    ngx_http_approval_fact_t  *host;
+
+    host = judge->policy->host;
+    rs = ngx_http_approval_read(judge->look, host);
+
+    if (rs && approval_readings_count(rs) == 1) {
+        return;
+    }
+
+    verdict->what = NGX_HTTP_APPROVAL_VERDICT_REFUSE;
+    verdict->refusal = rs ? NGX_HTTP_APPROVAL_REFUSE_HOST
+                          : NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
+
+    if (rs) {
+        verdict->why = ngx_http_approval_tell_readings(judge->look,
+                                                       verdict->rule, host);
+    }
+}
+
+
+ngx_http_approval_refusal_e
+ngx_http_approval_judge_refusal(ngx_http_approval_fact_t *fact)
+{
+    switch (fact->kind) {
+
+    case NGX_HTTP_APPROVAL_FACT_METHOD:
+        return NGX_HTTP_APPROVAL_REFUSE_METHOD;
+
+    case NGX_HTTP_APPROVAL_FACT_PATH:
+    case NGX_HTTP_APPROVAL_FACT_TARGET:
+        return NGX_HTTP_APPROVAL_REFUSE_PATH;
+
+    case NGX_HTTP_APPROVAL_FACT_QUERY:
+    case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
+        return NGX_HTTP_APPROVAL_REFUSE_QUERY;
+
+    case NGX_HTTP_APPROVAL_FACT_HOST:
+        return NGX_HTTP_APPROVAL_REFUSE_HOST;
+
+    case NGX_HTTP_APPROVAL_FACT_MEMBER:
+    case NGX_HTTP_APPROVAL_FACT_FIELD:
+        return NGX_HTTP_APPROVAL_REFUSE_FIELD;
+
+    default:
+        return NGX_HTTP_APPROVAL_REFUSE_HEADER;
     }
 }
 
 
 /*
- * A JSON-RPC batch, judged element by element, all or nothing: what denies
- * one denies all, what requires approvals for one does for all. Elements that
- * two different rules hold cannot be shown as one action: they are to be sent
- * one by one.
+ * A JSON-RPC batch with an element that is not simply passed is refused whole.
+ * Rules may look at the array itself, as at "json:/0/op": there only what they
+ * find counts.
  */
 
 static void
-ngx_http_approval_judge_batch(ngx_http_approval_policy_t *policy,
-    approval_match_input_t *in, ngx_http_approval_verdict_t *verdict)
+ngx_http_approval_judge_batch(ngx_http_approval_look_t *look,
+    ngx_http_approval_policy_t *policy, ngx_http_approval_verdict_t *verdict)
 {
-    size_t                       i;
-    json_t                      *batch;
-    ngx_http_approval_verdict_t  one, worst;
+    size_t                     i;
+    json_t                    *element;
+    ngx_http_approval_rule_t  *shadow;
 
-    batch = in->json;
+    ngx_http_approval_judge_rules(look, policy, 1, verdict);
 
-    ngx_memzero(&worst, sizeof(ngx_http_approval_verdict_t));
-    worst.match = APPROVAL_MATCH_NONE;
-    worst.outcome = NGX_HTTP_APPROVAL_ALLOW;
+    shadow = verdict->shadow;
 
-    if (ngx_http_approval_judge_whole(policy, in, &one)
-        && ngx_http_approval_judge_worse(&worst, &one))
+    json_array_foreach(look->body->json, i, element) {
+
+        if (verdict->what != NGX_HTTP_APPROVAL_VERDICT_PASS) {
+            break;
+        }
+
+        ngx_http_approval_look_root(look, element);
+        ngx_http_approval_judge_rules(look, policy, 0, verdict);
+
+        shadow = shadow ? shadow : verdict->shadow;
+    }
+
+    ngx_http_approval_look_root(look, NULL);
+
+    verdict->shadow = shadow;
+
+    if (verdict->what == NGX_HTTP_APPROVAL_VERDICT_HOLD
+        || verdict->what == NGX_HTTP_APPROVAL_VERDICT_DENY)
     {
-        *verdict = worst;
-        return;
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_REFUSE;
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BATCH;
     }
-
-    for (i = 0; i < json_array_size(batch); i++) {
-
-        in->json = json_array_get(batch, i);
-
-        if (!json_is_object(in->json)) {
-            worst.match = APPROVAL_MATCH_UNREADABLE;
-            worst.err = "an element of the JSON-RPC batch is not an object";
-            break;
-        }
-
-        ngx_http_approval_judge_one(policy, in, &one);
-
-        if (ngx_http_approval_judge_worse(&worst, &one)) {
-            break;
-        }
-    }
-
-    in->json = batch;
-    *verdict = worst;
 }
 
 
-/* Is it as bad as can be? */
+/* However an element spells its members. */
 
 static ngx_uint_t
-ngx_http_approval_judge_worse(ngx_http_approval_verdict_t *worst,
-    ngx_http_approval_verdict_t *one)
+ngx_http_approval_is_batch(json_t *json)
 {
-    if (one->match != APPROVAL_MATCH_NONE && one->match != APPROVAL_MATCH_RULE)
-    {
-        *worst = *one;
-        return 1;
-    }
+    size_t       i;
+    json_t      *element, *value;
+    const char  *name;
 
-    /* in shadow it stops nothing: it stands where no other rule does */
-
-    if (one->rule && one->rule->mode == NGX_HTTP_APPROVAL_SHADOW
-        && one->outcome != NGX_HTTP_APPROVAL_ALLOW)
-    {
-        if (worst->rule == NULL) {
-            *worst = *one;
+    json_array_foreach(json, i, element) {
+        json_object_foreach(element, name, value) {
+            if (ngx_strcasecmp((u_char *) name, (u_char *) "jsonrpc") == 0
+                || ngx_strcasecmp((u_char *) name, (u_char *) "method") == 0)
+            {
+                return 1;
+            }
         }
-
-        return 0;
     }
-
-    if (one->outcome == NGX_HTTP_APPROVAL_DENY) {
-        *worst = *one;
-        return 1;
-    }
-
-    if (one->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
-        return 0;
-    }
-
-    if (worst->rule && worst->rule != one->rule
-        && worst->rule->mode != NGX_HTTP_APPROVAL_SHADOW)
-    {
-        worst->match = APPROVAL_MATCH_UNREADABLE;
-        worst->batch = 1;
-        worst->err = "elements of the JSON-RPC batch fall under different "
-                     "rules: send them one by one";
-        return 1;
-    }
-
-    *worst = *one;
 
     return 0;
 }
 
 
 /*
- * Rules may look at the array itself, as at "json:/0/op": an element that looks
- * like a call must not put them out of action.  What they do not find in an
- * array says nothing.
+ * Has the main request this rule's verdict?  Nobody is asked twice for one rule,
+ * as long as the request is what they were asked about; an error page and what
+ * an upstream redirects to are answers to it.
  */
 
 static ngx_uint_t
-ngx_http_approval_judge_whole(ngx_http_approval_policy_t *policy,
-    approval_match_input_t *in, ngx_http_approval_verdict_t *verdict)
+ngx_http_approval_judge_known(ngx_http_request_t *r,
+    ngx_http_approval_rule_t *rule)
 {
-    ngx_uint_t  found;
+    ngx_http_approval_hold_t  *hold;
 
-    ngx_http_approval_judge_one(policy, in, verdict);
-
-    if (verdict->match != APPROVAL_MATCH_RULE) {
-        return verdict->match != APPROVAL_MATCH_NONE;
+    if (!r->internal && r == r->main) {
+        return 0;
     }
 
-    found = 0;
+    for (hold = ngx_http_approval_hold_of(r); hold; hold = hold->next) {
+        if (hold->state != NGX_HTTP_APPROVAL_HOLD_PASSED) {
+            continue;
+        }
 
-    (void) approval_match_evidence(policy->match, verdict->rule->number, in,
-                                   ngx_http_approval_judge_found, &found);
-    return found;
-}
+        if (hold->shadow == rule) {
+            return 1;
+        }
 
-
-static int
-ngx_http_approval_judge_found(void *data, approval_str_t name,
-    approval_str_t value)
-{
-    ngx_uint_t *found = data;
-
-    if (value.len && name.len >= 5 && ngx_strncmp(name.data, "json:", 5) == 0) {
-        *found = 1;
-    }
-
-    return APPROVAL_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_is_batch(json_t *json)
-{
-    size_t   i;
-    json_t  *element;
-
-    json_array_foreach(json, i, element) {
-        if (json_object_get(element, "jsonrpc")
-            || json_object_get(element, "method"))
+        if (hold->rule == rule
+            && (!ngx_http_approval_target_own(r)
+                || ngx_http_approval_bind_same(r, hold)))
         {
             return 1;
         }
@@ -305,149 +459,50 @@ ngx_http_approval_is_batch(json_t *json)
 }
 
 
-static int
-ngx_http_approval_judge_value(void *data, unsigned subject,
-    approval_str_t *value)
+/* What matched, for whoever describes the hold. */
+
+int
+ngx_http_approval_evidence(ngx_http_approval_look_t *look,
+    ngx_http_approval_rule_t *rule, approval_match_evidence_pt visit,
+    void *data)
 {
-    ngx_http_approval_judge_ctx_t *ctx = data;
+    approval_match_input_t     in;
+    ngx_http_approval_judge_t  judge;
 
-    ngx_http_request_t           *r;
-    ngx_http_approval_subject_t  *subjects;
+    judge.look = look;
+    judge.policy = rule->policy;
 
-    r = ctx->r;
-    subjects = ctx->policy->subjects.elts;
+    in.read = ngx_http_approval_judge_read;
+    in.data = &judge;
+    in.body = (look->body != NULL);
+    in.sparse = 0;
 
-    switch (subjects[subject].kind) {
-
-    case APPROVAL_SUBJECT_METHOD:
-        value->data = r->method_name.data;
-        value->len = r->method_name.len;
-        return APPROVAL_OK;
-
-    case APPROVAL_SUBJECT_URI:
-        value->data = r->uri.data;
-        value->len = r->uri.len;
-        return APPROVAL_OK;
-
-    default:
-        return ngx_http_approval_judge_variable(r, &subjects[subject], value);
-    }
-}
-
-
-static int
-ngx_http_approval_judge_variable(ngx_http_request_t *r,
-    ngx_http_approval_subject_t *subject, approval_str_t *value)
-{
-    ngx_str_t                   s;
-    ngx_http_variable_value_t  *vv;
-
-    if (subject->index != NGX_ERROR) {
-        vv = ngx_http_get_flushed_variable(r, subject->index);
-
-        if (vv == NULL) {
-            return APPROVAL_ERROR;
-        }
-
-        value->data = vv->data;
-        value->len = vv->not_found ? 0 : vv->len;
-
-        return APPROVAL_OK;
-    }
-
-    if (ngx_http_complex_value(r, subject->value, &s) != NGX_OK) {
-        return APPROVAL_ERROR;
-    }
-
-    value->data = s.data;
-    value->len = s.len;
-
-    return APPROVAL_OK;
-}
-
-
-/*
- * For what follows a verdict: in a batch, "the body" is the first element that
- * the rule holds.
- */
-
-static json_t *
-ngx_http_approval_judge_element(ngx_http_approval_hold_t *hold,
-    approval_match_input_t *in)
-{
-    size_t       i;
-    json_t      *batch;
-    const char  *err;
-
-    batch = in->json;
-
-    if (!ngx_http_approval_is_batch(batch)) {
-        return batch;
-    }
-
-    for (i = 0; i < json_array_size(batch); i++) {
-        in->json = json_array_get(batch, i);
-
-        if (approval_match_test(hold->rule->policy->match, hold->rule->number,
-                                in, &err)
-            == APPROVAL_MATCH_RULE)
-        {
-            return in->json;
-        }
-    }
-
-    return batch;
-}
-
-
-/* The same element of the masked body: what the rule saw, without secrets. */
-
-json_t *
-ngx_http_approval_judged(ngx_http_approval_hold_t *hold, json_t *masked)
-{
-    size_t                         i;
-    json_t                        *element;
-    approval_match_input_t         in;
-    ngx_http_approval_judge_ctx_t  ctx;
-
-    ngx_http_approval_judge_input(&ctx, hold->request, hold->rule->policy,
-                                  hold->body, &in);
-
-    in.json = ngx_http_approval_judge_element(hold, &in);
-
-    if (in.json != hold->body->json) {
-        json_array_foreach(hold->body->json, i, element) {
-            if (element == in.json) {
-                return json_array_get(masked, i);
-            }
-        }
-    }
-
-    return masked;
+    return approval_match_evidence(rule->policy->match, rule->number, &in,
+                                   visit, data);
 }
 
 
 ngx_int_t
 ngx_http_approval_captures(ngx_http_approval_hold_t *hold)
 {
-    approval_match_input_t         in;
-    ngx_http_approval_judge_ctx_t  ctx;
+    approval_match_input_t     in;
+    ngx_http_approval_look_t   look;
+    ngx_http_approval_judge_t  judge;
 
-    ngx_http_approval_judge_input(&ctx, hold->request, hold->rule->policy,
-                                  hold->body, &in);
+    ngx_http_approval_look(&look, hold->request, hold->body, NULL);
 
-    if (in.body_read) {
-        in.json = ngx_http_approval_judge_element(hold, &in);
-    }
+    judge.look = &look;
+    judge.policy = hold->rule->policy;
 
-    if (approval_match_captures(hold->rule->policy->match, hold->rule->number,
-                                &in, ngx_http_approval_capture, hold)
-        == APPROVAL_ERROR)
-    {
-        return NGX_ERROR;
-    }
+    in.read = ngx_http_approval_judge_read;
+    in.data = &judge;
+    in.body = 1;
+    in.sparse = 0;
 
-    return NGX_OK;
+    return approval_match_captures(hold->rule->policy->match,
+                                   hold->rule->number, &in,
+                                   ngx_http_approval_capture, hold)
+           == APPROVAL_OK ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -484,134 +539,4 @@ ngx_http_approval_capture(void *data, approval_str_t name,
     ngx_memcpy(p, value.data, value.len);
 
     return APPROVAL_OK;
-}
-
-
-/*
- * What made the rule hold, by subject. A value of the body is shown only if
- * it stands in the masked body too; a variable only if its name is no
- * secret's.
- */
-
-json_t *
-ngx_http_approval_evidence(ngx_http_approval_hold_t *hold, json_t *masked)
-{
-    approval_match_input_t            in;
-    ngx_http_approval_judge_ctx_t     judge;
-    ngx_http_approval_evidence_ctx_t  ctx;
-
-    ctx.hold = hold;
-    ctx.masked = masked;
-    ctx.found = json_object();
-
-    if (ctx.found == NULL) {
-        return NULL;
-    }
-
-    ngx_http_approval_judge_input(&judge, hold->request, hold->rule->policy,
-                                  hold->body, &in);
-
-    if (in.body_read) {
-        in.json = ngx_http_approval_judge_element(hold, &in);
-    }
-
-    if (approval_match_evidence(hold->rule->policy->match, hold->rule->number,
-                                &in, ngx_http_approval_evidence_visit, &ctx)
-        == APPROVAL_ERROR)
-    {
-        json_decref(ctx.found);
-        return NULL;
-    }
-
-    return ctx.found;
-}
-
-
-static int
-ngx_http_approval_evidence_visit(void *data, approval_str_t name,
-    approval_str_t value)
-{
-    ngx_http_approval_evidence_ctx_t *ctx = data;
-
-    int                       rc;
-    ngx_str_t                 text, subject;
-    const char               *err;
-    ngx_uint_t                shown;
-    approval_buf_t            key;
-    approval_str_t            part;
-    approval_json_pointer_t  *pointer;
-
-    subject.len = name.len;
-    subject.data = (u_char *) name.data;
-
-    text.len = value.len;
-    text.data = (u_char *) value.data;
-
-    approval_buf_init(&key);
-
-    if (name.len > 5 && ngx_strncmp(name.data, "json:", 5) == 0) {
-
-        part.data = name.data + 5;
-        part.len = name.len - 5;
-
-        shown = 0;
-        pointer = approval_json_pointer_compile(part, &err);
-
-        if (pointer) {
-            shown = ctx->masked
-                    && approval_json_pointer_each(pointer, ctx->masked,
-                                              ngx_http_approval_evidence_shown,
-                                              &value)
-                       == APPROVAL_ERROR;
-
-            approval_json_pointer_free(pointer);
-        }
-
-    } else if (name.len > 5 && ngx_strncmp(name.data, "form:", 5) == 0) {
-
-        part.data = name.data + 5;
-        part.len = name.len - 5;
-
-        shown = !approval_redact_field(ctx->hold->rule->redact, part);
-
-    } else {
-        shown = !ngx_http_approval_secret_text(ctx->hold, &subject);
-    }
-
-    approval_buf_add(&key, name.data, name.len);
-    approval_buf_addc(&key, '\0');
-
-    if (!shown) {
-        ngx_str_set(&text, APPROVAL_REDACTED);
-    }
-
-    rc = key.failed ? -1
-                    : json_object_set_new(ctx->found, (char *) key.data,
-                                 ngx_http_approval_describe_seen(ctx->hold,
-                                     &text, NGX_HTTP_APPROVAL_SHOWN_MATCH));
-
-    approval_buf_free(&key);
-
-    return (rc == 0) ? APPROVAL_OK : APPROVAL_ERROR;
-}
-
-
-/* APPROVAL_ERROR ends the walk: this is the value that is looked for. */
-
-static int
-ngx_http_approval_evidence_shown(void *data, json_t *value)
-{
-    approval_str_t *want = data;
-
-    int             same;
-    approval_buf_t  text;
-
-    approval_buf_init(&text);
-
-    same = approval_json_text(value, &text) == APPROVAL_OK
-           && approval_str_eq(approval_buf_str(&text), *want);
-
-    approval_buf_free(&text);
-
-    return same ? APPROVAL_ERROR : APPROVAL_OK;
 }

@@ -259,9 +259,8 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
     }
 
     return hold->mcp_ids.len
-           && ngx_http_approval_header_in(hold->request,
-                                          "mcp-protocol-version", &version)
-              == NGX_OK
+           && ngx_http_approval_header_find(hold->request,
+                                            "mcp-protocol-version", &version)
            && version.len == sizeof(NGX_HTTP_APPROVAL_MCP_CLOSES) - 1
            && ngx_memcmp(version.data, NGX_HTTP_APPROVAL_MCP_CLOSES,
                          version.len)

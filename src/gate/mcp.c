@@ -159,27 +159,22 @@ static ngx_int_t
 ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
     json_t *value)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
 
-        for (i = 0; i < part->nelts; i++) {
+        if (ngx_http_approval_header_named(h, header) == APPROVAL_NAME_OTHER) {
+            continue;
+        }
 
-            if (!ngx_http_approval_header_is(&h[i], header)) {
-                continue;
-            }
-
-            if (!json_is_string(value)
-                || json_string_length(value) != h[i].value.len
-                || ngx_memcmp(json_string_value(value), h[i].value.data,
-                              h[i].value.len)
-                   != 0)
-            {
-                return NGX_DECLINED;
-            }
+        if (!json_is_string(value)
+            || json_string_length(value) != h->value.len
+            || ngx_memcmp(json_string_value(value), h->value.data,
+                          h->value.len)
+               != 0)
+        {
+            return NGX_DECLINED;
         }
     }
 
@@ -221,9 +216,9 @@ ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
     json_decref(meta);
 
     if (ngx_http_approval_progress_opened(hold)
-        || !ngx_http_approval_mcp_accepts(r, "text/event-stream")
-        || ngx_http_approval_mcp_accepts(r, "application/json")
-        || ngx_http_approval_mcp_accepts(r, "*/*"))
+        || !ngx_http_approval_accepts(r, "text/event-stream")
+        || ngx_http_approval_accepts(r, "application/json")
+        || ngx_http_approval_accepts(r, "*/*"))
     {
         return ngx_http_approval_send_json(r, NGX_HTTP_OK, "application/json",
                                            answer);
@@ -262,18 +257,4 @@ ngx_http_approval_mcp_error(json_t *request, const char *text, json_t *meta)
                      "jsonrpc", "2.0", "id", json_object_get(request, "id"),
                      "error", "code", -32000, "message", text,
                      "data", "approval", meta);
-}
-
-
-/* Is it named in the Accept header? */
-
-ngx_uint_t
-ngx_http_approval_mcp_accepts(ngx_http_request_t *r, const char *type)
-{
-    ngx_str_t  accept;
-
-    return ngx_http_approval_header_in(r, "accept", &accept) == NGX_OK
-           && ngx_strlcasestrn(accept.data, accept.data + accept.len,
-                               (u_char *) type, ngx_strlen(type) - 1)
-              != NULL;
 }

@@ -27,28 +27,22 @@ static void ngx_http_approval_prefer_token(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t        i;
-    ngx_msec_t        wait;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_msec_t                    wait;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    static ngx_str_t  name = ngx_string("prefer");
 
     hold->patience = hold->rule->hold;
     hold->prefer_wait = NGX_ERROR;
     hold->prefer_async = 0;
 
-    for (part = &hold->request->headers_in.headers.part;
-         part;
-         part = part->next)
+    for (h = NULL;
+         (h = ngx_http_approval_header_next(hold->request, &it, h)); )
     {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == sizeof("prefer") - 1
-                && ngx_memcmp(h[i].lowcase_key, "prefer", 6) == 0)
-            {
-                ngx_http_approval_prefer_value(hold, h[i].value.data,
-                                      h[i].value.data + h[i].value.len);
-            }
+        if (ngx_http_approval_header_named(h, &name) == APPROVAL_NAME_SAME) {
+            ngx_http_approval_prefer_value(hold, h->value.data,
+                                           h->value.data + h->value.len);
         }
     }
 

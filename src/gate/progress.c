@@ -58,7 +58,7 @@ ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold)
 
     if (hold->stream || hold->mcp_ids.len == 0 || hold->lcf->progress == 0
         || r->headers_in.upgrade
-        || !ngx_http_approval_mcp_accepts(r, "text/event-stream"))
+        || !ngx_http_approval_accepts(r, "text/event-stream"))
     {
         return NGX_OK;
     }

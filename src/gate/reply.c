@@ -122,16 +122,25 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
 
     [NGX_HTTP_APPROVAL_REFUSE_QUERY] =
     { 400, 0, "ambiguous-query", "The request's query can be read in two ways",
-      "Send each argument once, and escape only what has to be." },
+      "Send each argument once, under its plain name." },
 
     [NGX_HTTP_APPROVAL_REFUSE_HEADER] =
-    { 400, 0, "ambiguous-header", "A header that a rule reads stands twice",
-      "Send it once." },
+    { 400, 0, "ambiguous-header", "A header can be read in two ways",
+      "Send it once, under its plain name." },
 
-    [NGX_HTTP_APPROVAL_REFUSE_OVERRIDE] =
-    { 400, 0, "override-header", "A header asks for another method or path",
-      "Send the request with the method and path that it means, without "
-      "the header." },
+    [NGX_HTTP_APPROVAL_REFUSE_FIELD] =
+    { 400, 0, "ambiguous-body", "The request's body can be read in two ways",
+      "Send each member or field once, under its plain name, and numbers as "
+      "numbers." },
+
+    [NGX_HTTP_APPROVAL_REFUSE_METHOD] =
+    { 400, 0, "ambiguous-method", "The request has two methods",
+      "Send the request with the method that it means, without a header or "
+      "an argument that overrides it." },
+
+    [NGX_HTTP_APPROVAL_REFUSE_HOST] =
+    { 400, 0, "ambiguous-host", "The request has two hosts",
+      "Send the same host in the request target and in the Host header." },
 
     [NGX_HTTP_APPROVAL_REFUSE_REASON] =
     { 400, 0, "reason-required", "A reason is required",
@@ -148,8 +157,8 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
       "forwarded." },
 
     [NGX_HTTP_APPROVAL_REFUSE_BATCH] =
-    { 400, 0, "mixed-batch", "The batch falls under several rules",
-      "Send its elements one by one." },
+    { 400, 0, "batch", "A batch cannot wait for approval",
+      "A rule concerns one of its elements. Send its elements one by one." },
 
     [NGX_HTTP_APPROVAL_REFUSE_HEADERS] =
     { 400, 0, "header-mismatch", "The MCP headers and the body disagree",
@@ -394,7 +403,8 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
     const char *detail, const char *mode)
 {
-    json_t  *facts;
+    json_t                    *facts;
+    ngx_http_approval_look_t   look;
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "request refused by approval policy \"%V\"%s: %s%s%s",
@@ -403,11 +413,15 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
 
     /* who it was is told as well as can be, also where nobody was to ask */
 
-    if (hold->requester.len == 0 && hold->lcf->requester
-        && ngx_http_complex_value(r, hold->lcf->requester, &hold->requester)
-           != NGX_OK)
-    {
-        ngx_str_null(&hold->requester);
+    if (hold->requester.len == 0 && hold->lcf->requester) {
+        ngx_http_approval_look(&look, r, hold->body, hold->captures);
+
+        if (ngx_http_approval_read_text(&look, hold->lcf->requester,
+                                        &hold->requester)
+            != NGX_OK)
+        {
+            ngx_str_null(&hold->requester);
+        }
     }
 
     facts = ngx_http_approval_facts(hold);

@@ -79,22 +79,25 @@ ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     ngx_str_t *requester, const char **outcome)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    reason;
-    ngx_http_approval_refusal_e  refusal;
+    ngx_int_t                     rc;
+    ngx_http_approval_look_t      look;
+    ngx_http_approval_identity_t  identity;
 
     ngx_str_null(requester);
+
+    ngx_http_approval_look(&look, r, NULL, NULL);
 
     if (rule->outcome == NGX_HTTP_APPROVAL_DENY) {
         *outcome = "denied";
 
-        return lcf->requester ? ngx_http_complex_value(r, lcf->requester,
-                                                       requester)
+        return lcf->requester ? ngx_http_approval_read_text(&look,
+                                                   lcf->requester, requester)
                               : NGX_OK;
     }
 
-    rc = ngx_http_approval_identify(r, lcf, rule, requester, &reason,
-                                    &refusal);
+    rc = ngx_http_approval_identify(&look, lcf, rule, &identity);
+
+    *requester = identity.requester;
 
     switch (rc) {
 
@@ -103,7 +106,7 @@ ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
         return NGX_OK;
 
     case NGX_DECLINED:
-        *outcome = (refusal == NGX_HTTP_APPROVAL_REFUSE_REASON)
+        *outcome = (identity.refusal == NGX_HTTP_APPROVAL_REFUSE_REASON)
                    ? "reason-required" : "identity-required";
         return NGX_OK;
 

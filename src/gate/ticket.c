@@ -30,7 +30,7 @@ ngx_http_approval_ticket_keep(ngx_http_request_t *r)
     ngx_pool_cleanup_t  *cln;
 
     if (ngx_http_approval_ticket(r).len
-        || ngx_http_approval_header_in(r, "approval-id", &id) != NGX_OK
+        || ngx_http_approval_header_find(r, "approval-id", &id) == 0
         || !ngx_http_approval_ticket_valid(&id))
     {
         return NGX_OK;

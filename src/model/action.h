@@ -58,20 +58,6 @@
 
 ngx_str_t *ngx_http_approval_risk_name(ngx_uint_t risk);
 
-/* nginx's and the core's strings. */
-
-static ngx_inline approval_str_t
-ngx_http_approval_core_str(ngx_str_t *s)
-{
-    approval_str_t  str;
-
-    str.len = s->len;
-    str.data = s->data;
-
-    return str;
-}
-
-
 json_t *ngx_http_approval_json_str(ngx_str_t *s);   /* invalid UTF-8: made
                                                         visible, never NULL
                                                         but for memory */

@@ -22,6 +22,7 @@
 #include "core/quorum.h"
 #include "core/redact.h"
 #include "event/http.h"
+#include "request/request.h"
 
 
 extern ngx_module_t  ngx_http_approval_module;
@@ -65,12 +66,11 @@ typedef struct {
 } ngx_http_approval_require_t;
 
 
-/* show NAME VALUE; a complex value or a pointer into the body. */
+/* show NAME VALUE; */
 
 typedef struct {
     ngx_str_t                      name;
-    ngx_http_complex_value_t      *value;
-    approval_json_pointer_t       *pointer;
+    ngx_http_approval_fact_t      *fact;
 } ngx_http_approval_show_t;
 
 
@@ -90,12 +90,13 @@ struct ngx_http_approval_rule_s {
     ngx_uint_t                     risk;        /* ..._risk_e                 */
     ngx_uint_t                     outcome;     /* ..._outcome_e              */
     ngx_str_t                      why;         /* deny "why";                */
-    ngx_http_complex_value_t      *summary;     /* NULL: made from the action */
+    ngx_http_approval_fact_t      *summary;     /* NULL: made from the action */
     ngx_array_t                   *shows;       /* of ..._show_t, or NULL     */
     approval_redact_t             *redact;      /* the policy's defaults too  */
     ngx_uint_t                     reason;      /* 1: required                */
-    ngx_array_t                   *bound;       /* of ngx_str_t: headers in
-                                                   lower case, or NULL        */
+    ngx_array_t                    facts;       /* of ..._fact_t *: all that it
+                                                   uses, and "bind"           */
+    const char                    *binds;       /* by this directive, or NULL */
     ngx_array_t                   *requires;    /* of ..._require_t           */
     ngx_int_t                      deny_after;
     ngx_msec_t                     timeout;
@@ -103,7 +104,7 @@ struct ngx_http_approval_rule_s {
     ngx_msec_t                     execute_within;
     ngx_msec_t                     cool_down;   /* after a denial, 0: none    */
     ngx_msec_t                     remember;    /* an approval, 0: not        */
-    ngx_http_complex_value_t      *remember_per;
+    ngx_http_approval_fact_t      *remember_per;
     ngx_uint_t                     remember_uses;   /* 0: any number          */
     ngx_int_t                      break_glass; /* a group, or NGX_ERROR      */
     ngx_array_t                   *notify;      /* of ..._channel_t *; while
@@ -131,26 +132,19 @@ struct ngx_http_approval_policy_s {
     ngx_flag_t                     strict_path;
     ngx_array_t                    rules;       /* of ..._rule_t *            */
     approval_match_t              *match;
-    ngx_array_t                    subjects;    /* of ..._subject_t, by the
+    ngx_array_t                    subjects;    /* of ..._fact_t *, by the
                                                    matcher's subject numbers  */
+    ngx_http_approval_facts_t      facts;       /* of all its rules           */
+    ngx_http_approval_fact_t      *host;
     ngx_str_t                      digest;      /* "sha256:...", of the text  */
     approval_buf_t                 text;        /* while parsing only         */
-    ngx_array_t                   *judged_headers;  /* of ngx_str_t: those
-                                                   that a rule reads by
-                                                   $http_NAME, or NULL        */
-    ngx_array_t                   *judged_args; /* the same, by $arg_NAME     */
-    uint32_t                       letters;     /* that headers of interest
-                                                   begin with, & 31           */
-    uint64_t                       lengths;     /* of judged headers, & 63    */
+    ngx_http_approval_plain_t      plain;       /* what its rules look at     */
     ngx_str_t                      hashes;      /* of its name, in the store;
                                                    where it requires          */
     unsigned                       shadow:1;    /* nothing is enforced: what
                                                    it refuses passes, too    */
-    unsigned                       judges:1;    /* something is not allowed   */
-    unsigned                       judges_path:1;   /* ... and a rule is on
-                                                       the path               */
-    unsigned                       judges_query:1;  /* ... on the query       */
-    unsigned                       by_uri:1;    /* the matcher's first step   */
+    unsigned                       quick:1;     /* a plain request is judged
+                                                   by its path and method     */
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
     unsigned                       reads_json:1;    /* a rule reads a body    */
@@ -159,15 +153,6 @@ struct ngx_http_approval_policy_s {
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
 };
-
-
-/* How a matcher's subject gets its value: one variable, or several. */
-
-typedef struct {
-    approval_subject_e             kind;
-    ngx_int_t                      index;       /* variable, or NGX_ERROR     */
-    ngx_http_complex_value_t      *value;       /* otherwise                  */
-} ngx_http_approval_subject_t;
 
 
 typedef enum {
@@ -232,6 +217,7 @@ typedef struct {
                                                    or NULL: any group        */
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
+    ngx_http_approval_facts_t      facts;       /* of http, server, location  */
 } ngx_http_approval_main_conf_t;
 
 
@@ -240,13 +226,15 @@ typedef struct {
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
     ngx_http_approval_policy_t    *policy;      /* NULL: off                  */
-    ngx_http_complex_value_t      *requester;
-    ngx_http_complex_value_t      *on_behalf;
-    ngx_http_complex_value_t      *reason;
+    ngx_str_t                      place;       /* the names of the location
+                                                   and those around it        */
+    ngx_http_approval_fact_t      *requester;
+    ngx_http_approval_fact_t      *on_behalf;
+    ngx_http_approval_fact_t      *reason;
     ngx_uint_t                     store_failure;
     ngx_flag_t                     unsigned_decisions;
     ngx_uint_t                     max_pending; /* 0: no cap                  */
-    ngx_http_complex_value_t      *max_pending_per;
+    ngx_http_approval_fact_t      *max_pending_per;
     ngx_uint_t                     disconnect;
     ngx_msec_t                     progress;    /* 0: off                     */
     approval_ignore_t             *ignore;      /* NULL: all is bound         */

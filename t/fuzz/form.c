@@ -43,6 +43,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     twice.name = name;
 
     err = NULL;
+    (void) approval_form_foreign(body);
+
     get = approval_form_get(body, name, &out, &err);
     must((get == APPROVAL_ERROR) == (err != NULL));
     must(get == APPROVAL_OK || out.len == 0);

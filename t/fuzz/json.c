@@ -8,7 +8,7 @@
 
 #include "fuzz.h"
 
-#include "core/json.h"
+#include "core/reading.h"
 
 
 static int same(json_t *a, json_t *b);
@@ -102,6 +102,7 @@ check_pointer(approval_str_t text, json_t *json)
     int                       rc;
     size_t                    n, masked;
     const char               *err;
+    approval_readings_t       rs;
     approval_json_pointer_t  *p;
 
     err = NULL;
@@ -117,7 +118,14 @@ check_pointer(approval_str_t text, json_t *json)
     rc = approval_json_pointer_each(p, json, count, &n);
     must(rc == (n ? APPROVAL_OK : APPROVAL_DECLINED));
 
-    must(!approval_json_pointer_respelled(p, json) || text.len);
+    approval_readings_init(&rs);
+    approval_read_json(&rs, p, json);
+
+    must(!rs.failed && rs.n > 0);
+    must((rs.elts[0].kind == APPROVAL_READING_ABSENT) == (n == 0)
+         || approval_readings_doubt(&rs));
+
+    approval_readings_free(&rs);
 
     masked = approval_json_pointer_mask(p, json, "#");
     must(masked == (text.len ? n : 0));

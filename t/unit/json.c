@@ -29,7 +29,6 @@ static void test_refuse(void);
 static void test_depth(void);
 static void test_pointer(void);
 static void test_pointer_errors(void);
-static void test_respelled(void);
 static void test_mask(void);
 static void test_text(void);
 static void test_numbers(void);
@@ -45,7 +44,6 @@ main(void)
     test_depth();
     test_pointer();
     test_pointer_errors();
-    test_respelled();
     test_mask();
     test_text();
     test_numbers();
@@ -459,47 +457,6 @@ mask(const char *text, const char *doc, int n, const char *want)
     approval_json_pointer_free(p);
     json_decref(json);
     approval_buf_free(&out);
-}
-
-
-static void
-test_respelled(void)
-{
-    size_t                    i;
-    json_t                   *json;
-    const char               *err;
-    approval_json_pointer_t  *p;
-
-    static const struct {
-        const char  *pointer;
-        const char  *doc;
-        int          want;
-    } rows[] = {
-        { "", "{\"A\":1}", 0 },
-        { "/a", "{\"a\":1}", 0 },
-        { "/a", "{\"A\":1}", 1 },
-        { "/a", "{\"a\":1,\"A\":2}", 1 },
-        { "/a", "{\"aa\":1,\"\":2,\"b\":{\"A\":1}}", 0 },
-        { "/a", "7", 0 },
-        { "/a/b", "{\"a\":{\"B\":1}}", 1 },
-        { "/A/b", "{\"a\":7}", 1 },
-        { "/*/b", "[{\"b\":1},[{\"B\":1}],{\"B\":2}]", 1 },
-        { "/*/b", "{\"x\":{\"B\":1}}", 1 },
-        { "/1/b", "[{\"B\":1},{\"b\":1}]", 0 },
-        { "/k", "{\"\xe2\x84\xaa\":1}", 1 },
-        { "/\xc3\xa9", "{\"\xc3\x89\":1}", 1 }
-    };
-
-    for (i = 0; i < COUNT(rows); i++) {
-        p = approval_json_pointer_compile(approval_str(rows[i].pointer), &err);
-        json = approval_json_parse(approval_str(rows[i].doc), &err);
-
-        is_int(approval_json_pointer_respelled(p, json), rows[i].want,
-               rows[i].doc);
-
-        json_decref(json);
-        approval_json_pointer_free(p);
-    }
 }
 
 

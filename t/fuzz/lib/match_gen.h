@@ -3,8 +3,9 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * Random rules and requests, made of few words so that they meet, and the
- * comparison that must hold for all: the index changes no outcome.  Choices
- * are drawn from bytes (fuzzing) or, where there are none, from a seed.
+ * comparison that must hold for all: the index changes no outcome, whatever the
+ * readings are.  Choices are drawn from bytes (fuzzing) or, where there are
+ * none, from a seed.
  */
 
 
@@ -31,10 +32,17 @@ typedef struct {
 
 
 typedef struct {
-    approval_str_t        values[GEN_SUBJECTS];
-    unsigned char         text[GEN_SUBJECTS][GEN_TEXT];
-    unsigned              asked[GEN_SUBJECTS];
+    approval_readings_t   readings[GEN_SUBJECTS];
 } gen_request_t;
+
+
+/* What an execution visited. */
+
+typedef struct {
+    size_t                n;
+    int                   rule[128];
+    approval_holds_e      holds[128];
+} gen_found_t;
 
 
 static const char  *gen_words[] = {
@@ -144,11 +152,11 @@ gen_rules(gen_t *g, int max, int *rules)
     } subjects[GEN_SUBJECTS] = {
         { APPROVAL_SUBJECT_METHOD, "$request_method" },
         { APPROVAL_SUBJECT_URI, "$uri" },
-        { APPROVAL_SUBJECT_VARIABLE, "$a" },
-        { APPROVAL_SUBJECT_VARIABLE, "$b" },
-        { APPROVAL_SUBJECT_JSON, "/v" },
-        { APPROVAL_SUBJECT_JSON, "/w/*" },
-        { APPROVAL_SUBJECT_FORM, "v" }
+        { APPROVAL_SUBJECT_VALUE, "$a" },
+        { APPROVAL_SUBJECT_VALUE, "$b" },
+        { APPROVAL_SUBJECT_MEMBER, "json:/v" },
+        { APPROVAL_SUBJECT_MEMBER, "json:/w/*" },
+        { APPROVAL_SUBJECT_MEMBER, "form:v" }
     };
 
     m = approval_match_create();
@@ -219,123 +227,140 @@ gen_rules(gen_t *g, int max, int *rules)
 }
 
 
-static int
-gen_value(void *data, unsigned subject, approval_str_t *value)
+static approval_readings_t *
+gen_read(void *data, unsigned subject)
 {
     gen_request_t  *request = data;
 
-    request->asked[subject]++;
-    *value = request->values[subject];
-
-    return APPROVAL_OK;
+    return &request->readings[subject];
 }
 
 
 static void
 gen_request(gen_t *g, gen_request_t *request, approval_match_input_t *in)
 {
-    unsigned  i, body;
-
-    static const char  *bodies[] = {
-        "{}", "{\"v\":\"a\"}", "{\"v\":5,\"w\":[1,\"prod\",\"a\"]}",
-        "{\"v\":null,\"w\":{}}", "{\"w\":[9007199254740993,\"a\"]}",
-        "{\"v\":\"\",\"w\":[[],{\"a\":1.5}]}", "[1]", "no JSON"
-    };
-
-    static const char  *forms[] = {
-        "", "v=a", "v=5&w=6", "v=a&v=b", "v=%zz", "v=", "w=1", "v=prod"
-    };
+    size_t                    start;
+    unsigned                  i, n, kind;
+    unsigned char             text[GEN_TEXT], *exact;
+    approval_str_t            s;
+    approval_readings_t      *rs;
 
     memset(in, 0, sizeof(approval_match_input_t));
 
-    request->values[0] = approval_str(gen_words[12 + gen_choose(g, 4)]);
+    in->read = gen_read;
+    in->data = request;
+    in->body = gen_choose(g, 2);
+    in->sparse = gen_choose(g, 2);
 
-    for (i = 1; i < 4; i++) {
-        request->values[i] = gen_text(g, request->text[i],
-                                      i == 1 ? "/" : "", GEN_PLAIN, 4);
-    }
+    for (i = 0; i < GEN_SUBJECTS; i++) {
+        rs = &request->readings[i];
+        approval_readings_init(rs);
 
-    /* what is read behind a value is found by the sanitizer */
+        for (n = gen_choose(g, 8) / 3 + 1; n; n--) {
+            kind = gen_choose(g, 12);
 
-    for (i = 0; i < 4; i++) {
-        unsigned char  *exact;
+            if (i == 0) {
+                s = approval_str(gen_words[12 + gen_choose(g, 4)]);
 
-        exact = malloc(request->values[i].len);
-
-        if (request->values[i].len) {
-            if (exact == NULL) {
-                abort();
+            } else {
+                s = gen_text(g, text, i == 1 ? "/" : "", GEN_PLAIN, 4);
             }
 
-            memcpy(exact, request->values[i].data, request->values[i].len);
+            /* what is read behind a value is found by the sanitizer */
+
+            if (kind == 0) {
+                approval_readings_unknown(rs, 1, "unknown");
+
+            } else if (kind == 1 && i > 1) {
+                approval_readings_add(rs, APPROVAL_READING_ABSENT,
+                                      approval_str(""));
+            } else {
+                start = rs->buf.len;
+                approval_buf_add(&rs->buf, s.data, s.len);
+                approval_readings_take(rs, kind == 2 ? APPROVAL_READING_NUMBER
+                                                     : APPROVAL_READING_TEXT,
+                                       start);
+            }
         }
 
-        request->values[i].data = exact;
-    }
+        exact = malloc(rs->buf.len ? rs->buf.len : 1);
 
-    in->value = gen_value;
-    in->data = request;
+        if (exact == NULL) {
+            abort();
+        }
 
-    body = gen_choose(g, 9);
+        if (rs->buf.len) {
+            memcpy(exact, rs->buf.data, rs->buf.len);
+        }
 
-    if (body < 8) {
-        in->body_read = 1;
-        in->form = approval_str(forms[gen_choose(g, 8)]);
-        in->json = approval_json_parse(approval_str(bodies[body]),
-                                       &in->json_error);
+        free(rs->buf.data);
+
+        rs->buf.data = exact;
+        rs->buf.size = rs->buf.len;
     }
 }
 
 
 static void
-gen_request_end(gen_request_t *request, approval_match_input_t *in)
+gen_request_end(gen_request_t *request)
 {
     unsigned  i;
 
-    for (i = 0; i < 4; i++) {
-        free((void *) (uintptr_t) request->values[i].data);
+    for (i = 0; i < GEN_SUBJECTS; i++) {
+        approval_readings_free(&request->readings[i]);
     }
+}
 
-    json_decref(in->json);
+
+static int
+gen_found(void *data, const approval_match_found_t *found)
+{
+    gen_found_t  *f = data;
+
+    f->rule[f->n] = found->rule;
+    f->holds[f->n++] = found->holds;
+
+    return found->holds == APPROVAL_HOLDS ? APPROVAL_DECLINED : APPROVAL_OK;
 }
 
 
 /* The outcome in order, one rule after the other, is that of the index. */
 
 static int
-gen_compare(approval_match_t *m, int rules, gen_request_t *request,
-    const approval_match_input_t *in)
+gen_compare(approval_match_t *m, int rules, const approval_match_input_t *in)
 {
-    int               i, rule, want_rule;
-    const char       *err;
-    approval_match_e  got, want;
+    int               i;
+    size_t            n;
+    gen_found_t       got, want;
+    approval_match_e  rc, rc2;
 
-    want = APPROVAL_MATCH_NONE;
-    want_rule = -1;
+    got.n = 0;
+    want.n = 0;
+
+    rc = approval_match_exec(m, in, gen_found, &got);
+    rc2 = APPROVAL_MATCH_DONE;
 
     for (i = 0; i < rules; i++) {
-        want = approval_match_test(m, i, in, &err);
+        n = want.n;
+        rc2 = approval_match_test(m, i, in, gen_found, &want);
 
-        if (want != APPROVAL_MATCH_NONE) {
-            want_rule = i;
+        if (rc2 != APPROVAL_MATCH_DONE
+            || (want.n > n && want.holds[n] == APPROVAL_HOLDS))
+        {
             break;
         }
     }
 
-    memset(request->asked, 0, sizeof(request->asked));
-    rule = -1;
-
-    got = approval_match_exec(m, in, &rule, &err);
-
-    if (got != want || rule != want_rule) {
-        printf("# got outcome %d, rule %d; want outcome %d, rule %d\n",
-               got, rule, want, want_rule);
+    if (rc != rc2 || got.n != want.n) {
+        printf("# got %d after %zu rules, want %d after %zu\n", rc, got.n, rc2,
+               want.n);
         return 0;
     }
 
-    for (i = 0; i < GEN_SUBJECTS; i++) {
-        if (request->asked[i] > 1) {
-            printf("# subject %d asked %u times\n", i, request->asked[i]);
+    for (n = 0; n < got.n; n++) {
+        if (got.rule[n] != want.rule[n] || got.holds[n] != want.holds[n]) {
+            printf("# got rule %d (%d), want rule %d (%d)\n", got.rule[n],
+                   got.holds[n], want.rule[n], want.holds[n]);
             return 0;
         }
     }

@@ -1,0 +1,246 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * A set of readings.
+ */
+
+
+#include "core/reading.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+
+/* Memory that a large value leaves behind is kept up to this size. */
+#define APPROVAL_READING_KEEP  (64 * 1024)
+
+
+static approval_reading_t *approval_readings_push(approval_readings_t *rs);
+static int approval_readings_known(approval_readings_t *rs,
+    approval_reading_e kind, approval_str_t text);
+
+
+void
+approval_readings_init(approval_readings_t *rs)
+{
+    memset(rs, 0, sizeof(approval_readings_t));
+    approval_buf_init(&rs->buf);
+}
+
+
+void
+approval_readings_reset(approval_readings_t *rs)
+{
+    if (rs->buf.size > APPROVAL_READING_KEEP || rs->failed
+        || rs->alloc > APPROVAL_READING_KEEP / sizeof(approval_reading_t))
+    {
+        approval_readings_free(rs);
+        return;
+    }
+
+    approval_buf_reset(&rs->buf);
+
+    rs->n = 0;
+    rs->code = 0;
+}
+
+
+void
+approval_readings_free(approval_readings_t *rs)
+{
+    approval_buf_wipe(&rs->buf);
+    free(rs->elts);
+
+    approval_readings_init(rs);
+}
+
+
+void
+approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
+    approval_str_t text)
+{
+    approval_reading_t  *e;
+
+    if (approval_readings_known(rs, kind, text)) {
+        return;
+    }
+
+    e = approval_readings_push(rs);
+
+    if (e) {
+        e->kind = kind;
+        e->len = text.len;
+        e->data = text.data;
+    }
+}
+
+
+void
+approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
+    size_t start)
+{
+    approval_str_t       text;
+    approval_reading_t  *e;
+
+    if (rs->buf.failed) {
+        rs->failed = 1;
+        return;
+    }
+
+    text.len = rs->buf.len - start;
+    text.data = text.len ? rs->buf.data + start : NULL;
+
+    if (approval_readings_known(rs, kind, text)) {
+        rs->buf.len = start;
+        return;
+    }
+
+    e = approval_readings_push(rs);
+
+    if (e) {
+        e->kind = kind;
+        e->copied = 1;
+        e->len = text.len;
+        e->offset = start;
+    }
+}
+
+
+approval_reading_t *
+approval_readings_member(approval_readings_t *rs)
+{
+    approval_reading_t  *e;
+
+    e = approval_readings_push(rs);
+
+    if (e) {
+        e->member = 1;
+        e->copied = 1;
+    }
+
+    return e;
+}
+
+
+void
+approval_readings_unknown(approval_readings_t *rs, unsigned code,
+    const char *why)
+{
+    rs->n = 0;
+    rs->code = code;
+
+    approval_readings_add(rs, APPROVAL_READING_UNKNOWN, approval_str(why));
+}
+
+
+approval_str_t
+approval_reading_text(const approval_readings_t *rs, size_t i)
+{
+    approval_str_t             text;
+    const approval_reading_t  *e;
+
+    e = &rs->elts[i];
+
+    text.len = e->len;
+    text.data = e->copied && e->len ? rs->buf.data + e->offset : e->data;
+
+    if (text.data == NULL) {
+        text = approval_str("");
+    }
+
+    return text;
+}
+
+
+size_t
+approval_readings_count(const approval_readings_t *rs)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < rs->n; i++) {
+        n += !rs->elts[i].spelled && !rs->elts[i].member;
+    }
+
+    return n;
+}
+
+
+const approval_reading_t *
+approval_readings_doubt(const approval_readings_t *rs)
+{
+    size_t  i;
+
+    for (i = 0; i < rs->n; i++) {
+        if (rs->elts[i].kind == APPROVAL_READING_UNKNOWN) {
+            return &rs->elts[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* The values of one reader ("member") may be many; readers are not. */
+
+static approval_reading_t *
+approval_readings_push(approval_readings_t *rs)
+{
+    size_t               want;
+    approval_reading_t  *e;
+
+    if (rs->n == rs->alloc) {
+        want = rs->alloc ? rs->alloc * 2 : 4;
+
+        e = realloc(rs->elts, want * sizeof(approval_reading_t));
+        if (e == NULL) {
+            rs->failed = 1;
+            return NULL;
+        }
+
+        rs->elts = e;
+        rs->alloc = want;
+    }
+
+    e = &rs->elts[rs->n++];
+
+    memset(e, 0, sizeof(approval_reading_t));
+
+    e->spelled = rs->spelling;
+
+    return e;
+}
+
+
+/* Also where no more are taken: what is told then says so. */
+
+static int
+approval_readings_known(approval_readings_t *rs, approval_reading_e kind,
+    approval_str_t text)
+{
+    size_t               i;
+    approval_reading_t  *e;
+
+    if (rs->n && rs->elts[0].kind == APPROVAL_READING_UNKNOWN) {
+        return 1;
+    }
+
+    for (i = 0; i < rs->n; i++) {
+        e = &rs->elts[i];
+
+        if (e->kind == kind && e->len == text.len && !e->member
+            && approval_str_eq(approval_reading_text(rs, i), text))
+        {
+            e->spelled &= rs->spelling;
+            return 1;
+        }
+    }
+
+    if (approval_readings_count(rs) < APPROVAL_READINGS_MAX) {
+        return 0;
+    }
+
+    approval_readings_unknown(rs, 0, "it can be read in more than 64 ways");
+
+    return 1;
+}

@@ -1,0 +1,150 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the readers behind a gateway would take a value for.  Where they can
+ * differ, a value has several readings, and whoever judges, shows or binds it
+ * takes all of them.
+ */
+
+
+#ifndef APPROVAL_READING_H
+#define APPROVAL_READING_H
+
+
+#include "core/json.h"
+#include "core/str.h"
+
+
+/* Of more readings than these nothing is said but that they are unknown. */
+#define APPROVAL_READINGS_MAX  64
+
+
+typedef enum {
+    APPROVAL_READING_ABSENT,     /* a reader finds nothing                    */
+    APPROVAL_READING_TEXT,
+    APPROVAL_READING_NUMBER,     /* of JSON; text is as JSON writes it        */
+    APPROVAL_READING_NULL,       /* of JSON                                   */
+    APPROVAL_READING_UNKNOWN     /* what a reader finds cannot be told: the
+                                    text says why                             */
+} approval_reading_e;
+
+
+/*
+ * spelled: the same value as another reading, as it is written in the request;
+ *          it counts where a value may be meant, never where it must be.
+ * member:  one more value of the first reading, whose reader finds several
+ *          ("*" in a JSON pointer).
+ */
+
+typedef struct {
+    approval_reading_e    kind;
+    unsigned              spelled:1;
+    unsigned              member:1;
+    unsigned              copied:1;      /* offset in buf, else data */
+    size_t                len;
+    size_t                offset;
+    const unsigned char  *data;
+} approval_reading_t;
+
+
+/*
+ * Memory is kept from one use to the next.  "failed" is set where there was
+ * none: then the readings are not complete.
+ */
+
+typedef struct {
+    approval_reading_t   *elts;
+    size_t                n;
+    size_t                alloc;
+    approval_buf_t        buf;
+    unsigned              code;          /* of an UNKNOWN: the caller's */
+    unsigned              spelling:1;    /* what is added is "spelled" */
+    unsigned              failed:1;
+} approval_readings_t;
+
+
+void approval_readings_init(approval_readings_t *rs);
+void approval_readings_reset(approval_readings_t *rs);
+void approval_readings_free(approval_readings_t *rs);
+
+/* One more, unless it is among them; the text must outlive it. */
+void approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
+    approval_str_t text);
+
+/* The same with what was appended to rs->buf since it was "start" long. */
+void approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
+    size_t start);
+
+/* One more value of the first reading, for the caller to fill; NULL: memory. */
+approval_reading_t *approval_readings_member(approval_readings_t *rs);
+
+/* All that is known is that it is not known, and why. */
+void approval_readings_unknown(approval_readings_t *rs, unsigned code,
+    const char *why);
+
+/* Valid until something is added. */
+approval_str_t approval_reading_text(const approval_readings_t *rs, size_t i);
+
+/* How many readers would differ: those that are neither spelled nor members */
+size_t approval_readings_count(const approval_readings_t *rs);
+
+/* The first UNKNOWN among them, or NULL. */
+const approval_reading_t *approval_readings_doubt(
+    const approval_readings_t *rs);
+
+/*
+ * Does somebody read the name as the one that is wanted?  A name is read
+ * without its letter case; "." "-" " " and "_" alike; as an array's or an
+ * object's where "[" follows.
+ */
+typedef enum {
+    APPROVAL_NAME_OTHER,
+    APPROVAL_NAME_SPELLING,     /* some readers do */
+    APPROVAL_NAME_SAME          /* all do          */
+} approval_name_e;
+
+approval_name_e approval_name_read(approval_str_t name, approval_str_t want);
+
+
+/*
+ * A path, as a client sends it or as nginx rewrote it, without its query:
+ * escapes decoded never, once and twice (those of unreserved characters
+ * always), path parameters with and without, "\" as "/" and as itself, look-
+ * alikes of "/" and "." as these, "?" and "#" that were escaped as text and as
+ * an end, dot segments and empty ones resolved and not.
+ */
+void approval_read_path(approval_readings_t *rs, approval_str_t path);
+
+/*
+ * The values of an argument of a query, or of a field of an
+ * application/x-www-form-urlencoded body, of a name: each copy, also under the
+ * names that some readers fold, and all of them joined; absent, where no field
+ * has the very name.  RAW: the undecoded values are there, too, spelled.
+ */
+#define APPROVAL_READ_RAW  1
+
+void approval_read_field(approval_readings_t *rs, approval_str_t query,
+    approval_str_t name, unsigned flags);
+
+/*
+ * The same of a Cookie header, which need not outlive it; values decoded and
+ * not, quoted and not.
+ */
+void approval_read_cookie(approval_readings_t *rs, approval_str_t header,
+    approval_str_t name);
+
+/*
+ * All values that the pointer names, as one reading; and each value that a
+ * reader finds who takes names without their letter case.
+ */
+void approval_read_json(approval_readings_t *rs,
+    const approval_json_pointer_t *pointer, json_t *root);
+
+/*
+ * A query's or a form's escapes decoded, "+" a space; what is no escape stays.
+ */
+void approval_read_decode(approval_buf_t *out, approval_str_t s);
+
+
+#endif /* APPROVAL_READING_H */

@@ -1,0 +1,371 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The readings of what has a name and may stand there again: arguments, form
+ * fields and cookies.
+ */
+
+
+#include "core/reading.h"
+
+#include <string.h>
+
+
+/* What is looked for, and what was found. */
+
+typedef struct {
+    approval_readings_t  *rs;
+    approval_str_t        name;
+    unsigned              flags;
+    unsigned              same;          /* fields of the very name */
+    approval_buf_t        joined;        /* their values            */
+} field_t;
+
+
+typedef void (*field_pt)(field_t *f, approval_str_t value);
+
+
+static void field_init(field_t *f, approval_readings_t *rs,
+    approval_str_t name, unsigned flags);
+static void field_finish(field_t *f);
+static void field_walk(field_t *f, approval_str_t s, const char *ends,
+    field_pt value);
+static approval_name_e field_name(field_t *f, approval_str_t raw);
+static void field_value(field_t *f, approval_str_t raw);
+static void cookie_value(field_t *f, approval_str_t value);
+static approval_str_t field_split(approval_str_t *s, const char *ends);
+static int field_hex(unsigned char c);
+static int name_folded(approval_str_t name, approval_str_t want,
+    unsigned brackets);
+static size_t name_fold(unsigned char *dst, approval_str_t name,
+    unsigned brackets);
+static unsigned char name_char(unsigned char c);
+
+
+/* Longer names are compared as they stand. */
+#define NAME_MAX_LEN  256
+
+
+void
+approval_read_field(approval_readings_t *rs, approval_str_t query,
+    approval_str_t name, unsigned flags)
+{
+    size_t   start;
+    field_t  f, semicolons;
+
+    field_init(&f, rs, name, flags);
+    field_walk(&f, query, "&", field_value);
+
+    /* all copies are one list for some */
+
+    if (f.same > 1) {
+        start = rs->buf.len;
+        approval_buf_add(&rs->buf, f.joined.data, f.joined.len);
+        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+    }
+
+    /* ";" ends a field for some */
+
+    if (query.len && memchr(query.data, ';', query.len)) {
+        field_init(&semicolons, rs, name, flags);
+        field_walk(&semicolons, query, "&;", field_value);
+
+        approval_buf_free(&semicolons.joined);
+    }
+
+    field_finish(&f);
+}
+
+
+void
+approval_read_cookie(approval_readings_t *rs, approval_str_t header,
+    approval_str_t name)
+{
+    field_t  f;
+
+    field_init(&f, rs, name, 0);
+    field_walk(&f, header, ";", cookie_value);
+    field_finish(&f);
+}
+
+
+static void
+field_init(field_t *f, approval_readings_t *rs, approval_str_t name,
+    unsigned flags)
+{
+    f->rs = rs;
+    f->name = name;
+    f->flags = flags;
+    f->same = 0;
+
+    approval_buf_init(&f->joined);
+}
+
+
+static void
+field_finish(field_t *f)
+{
+    if (f->same == 0) {
+        approval_readings_add(f->rs, APPROVAL_READING_ABSENT,
+                              approval_str(""));
+    }
+
+    if (f->joined.failed) {
+        f->rs->failed = 1;
+    }
+
+    approval_buf_free(&f->joined);
+}
+
+
+static void
+field_walk(field_t *f, approval_str_t s, const char *ends, field_pt value)
+{
+    approval_str_t  piece, name;
+
+    while (s.len) {
+        piece = field_split(&s, ends);
+
+        while (piece.len && (*piece.data == ' ' || *piece.data == '\t')) {
+            piece.data++;
+            piece.len--;
+        }
+
+        if (piece.len == 0) {
+            continue;
+        }
+
+        name = field_split(&piece, "=");
+
+        switch (field_name(f, name)) {
+
+        case APPROVAL_NAME_SAME:
+            f->same++;
+            value(f, piece);
+
+            if (f->same > 1) {
+                approval_buf_addc(&f->joined, ',');
+            }
+
+            approval_read_decode(&f->joined, piece);
+            break;
+
+        case APPROVAL_NAME_SPELLING:
+            value(f, piece);
+            break;
+
+        default:
+            break;
+        }
+    }
+}
+
+
+/* One that has to be decoded is the same only to those who decode it. */
+
+static approval_name_e
+field_name(field_t *f, approval_str_t raw)
+{
+    approval_buf_t   name;
+    approval_name_e  as;
+
+    if (approval_str_eq(raw, f->name)) {
+        return APPROVAL_NAME_SAME;
+    }
+
+    approval_buf_init(&name);
+    approval_read_decode(&name, raw);
+
+    as = approval_name_read(approval_buf_str(&name), f->name);
+
+    if (name.failed) {
+        f->rs->failed = 1;
+    }
+
+    approval_buf_free(&name);
+
+    return as == APPROVAL_NAME_OTHER ? as : APPROVAL_NAME_SPELLING;
+}
+
+
+static void
+field_value(field_t *f, approval_str_t raw)
+{
+    size_t  start;
+
+    start = f->rs->buf.len;
+    approval_read_decode(&f->rs->buf, raw);
+    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+
+    if (f->flags & APPROVAL_READ_RAW) {
+        f->rs->spelling = 1;
+        approval_readings_add(f->rs, APPROVAL_READING_TEXT, raw);
+        f->rs->spelling = 0;
+    }
+}
+
+
+/* Some readers decode it, some drop quotes around it, some do both. */
+
+static void
+cookie_value(field_t *f, approval_str_t value)
+{
+    size_t    start;
+    unsigned  quoted;
+
+    for (quoted = 0; quoted < 2; quoted++) {
+
+        start = f->rs->buf.len;
+        approval_buf_add(&f->rs->buf, value.data, value.len);
+        approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+
+        start = f->rs->buf.len;
+        approval_read_decode(&f->rs->buf, value);
+        approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+
+        if (value.len < 2 || value.data[0] != '"'
+            || value.data[value.len - 1] != '"')
+        {
+            break;
+        }
+
+        value.data++;
+        value.len -= 2;
+    }
+}
+
+
+/* What stands before one of these bytes; *s goes on behind it. */
+
+static approval_str_t
+field_split(approval_str_t *s, const char *ends)
+{
+    size_t          i;
+    approval_str_t  part;
+
+    for (i = 0; i < s->len; i++) {
+        if (s->data[i] == ends[0] || (ends[1] && s->data[i] == ends[1])) {
+            break;
+        }
+    }
+
+    part.data = s->data;
+    part.len = i;
+
+    if (i < s->len) {
+        i++;
+    }
+
+    s->data = i ? s->data + i : s->data;
+    s->len -= i;
+
+    return part;
+}
+
+
+void
+approval_read_decode(approval_buf_t *out, approval_str_t s)
+{
+    int     high, low;
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+
+        if (s.data[i] == '+') {
+            approval_buf_addc(out, ' ');
+            continue;
+        }
+
+        if (s.data[i] == '%' && s.len - i > 2) {
+            high = field_hex(s.data[i + 1]);
+            low = field_hex(s.data[i + 2]);
+
+            if (high >= 0 && low >= 0) {
+                approval_buf_addc(out, (unsigned char) (high << 4 | low));
+                i += 2;
+                continue;
+            }
+        }
+
+        approval_buf_addc(out, s.data[i]);
+    }
+}
+
+
+static int
+field_hex(unsigned char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+
+    c |= 0x20;
+
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+
+approval_name_e
+approval_name_read(approval_str_t name, approval_str_t want)
+{
+    if (approval_str_eq(name, want)) {
+        return APPROVAL_NAME_SAME;
+    }
+
+    if (name.len > NAME_MAX_LEN || want.len > NAME_MAX_LEN) {
+        return APPROVAL_NAME_OTHER;
+    }
+
+    return name_folded(name, want, 1) || name_folded(name, want, 0)
+           ? APPROVAL_NAME_SPELLING : APPROVAL_NAME_OTHER;
+}
+
+
+static int
+name_folded(approval_str_t name, approval_str_t want, unsigned brackets)
+{
+    size_t         n;
+    unsigned char  a[NAME_MAX_LEN], b[NAME_MAX_LEN];
+
+    n = name_fold(a, name, brackets);
+
+    return n == name_fold(b, want, brackets) && memcmp(a, b, n) == 0;
+}
+
+
+/* brackets: "a[b" and "[a]" are of "a", else "[" is a letter, too, as "_" */
+
+static size_t
+name_fold(unsigned char *dst, approval_str_t name, unsigned brackets)
+{
+    size_t  i, n;
+
+    for (i = 0; i < name.len && name.data[i] == ' '; i++) { /* void */ }
+
+    if (brackets && i < name.len && name.data[i] == '[') {
+        i++;
+    }
+
+    for (n = 0; i < name.len; i++) {
+
+        if (brackets && (name.data[i] == '[' || name.data[i] == ']')) {
+            break;
+        }
+
+        dst[n++] = name_char(name.data[i]);
+    }
+
+    return n;
+}
+
+
+static unsigned char
+name_char(unsigned char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c | 0x20;
+    }
+
+    return c == '.' || c == '-' || c == ' ' || c == '[' ? '_' : c;
+}

@@ -1,0 +1,564 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Facts, as approvers, records and the requester itself may see them: all
+ * readings, and no secrets.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "gate/gate.h"
+
+
+#define NGX_HTTP_APPROVAL_TELL_WHY  160
+
+
+static json_t *ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, size_t max);
+static ngx_int_t ngx_http_approval_tell_inputs(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_buf_t *out);
+static ngx_int_t ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_buf_t *out);
+static void ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, const approval_readings_t *rs,
+    approval_buf_t *out);
+static void ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, const approval_readings_t *rs, size_t i,
+    approval_buf_t *out);
+static void ngx_http_approval_tell_quoted(approval_buf_t *out,
+    approval_str_t s);
+static ngx_uint_t ngx_http_approval_tell_secret(
+    ngx_http_approval_tell_t *tell, ngx_http_approval_fact_t *fact);
+static ngx_uint_t ngx_http_approval_tell_captured(
+    ngx_http_approval_tell_t *tell, ngx_http_approval_fact_t *fact);
+static ngx_uint_t ngx_http_approval_tell_differs(
+    ngx_http_approval_tell_t *tell, ngx_http_approval_fact_t *fact);
+
+
+/* A JSON string; what does not fit in "max" bytes is counted. */
+
+json_t *
+ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, size_t max)
+{
+    json_t          *value;
+    ngx_str_t        s;
+    approval_buf_t   buf;
+
+    if (fact->kind == NGX_HTTP_APPROVAL_FACT_TEXT) {
+        return ngx_http_approval_tell_text(tell, fact, max);
+    }
+
+    approval_buf_init(&buf);
+
+    value = NULL;
+
+    if (ngx_http_approval_tell_fact(tell, fact, &buf) == NGX_OK) {
+        s.data = buf.data;
+        s.len = buf.len;
+
+        value = ngx_http_approval_json_cut(&s, max);
+    }
+
+    approval_buf_wipe(&buf);
+
+    return value;
+}
+
+
+/* nginx's reading of it, and each value in it that has others. */
+
+static json_t *
+ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, size_t max)
+{
+    json_t          *value;
+    ngx_str_t        s;
+    approval_buf_t   buf;
+
+    if (ngx_http_approval_tell_secret(tell, fact)) {
+        return json_string(APPROVAL_REDACTED);
+    }
+
+    if (ngx_http_approval_read_text(tell->look, fact, &s) != NGX_OK) {
+        return NULL;
+    }
+
+    approval_buf_init(&buf);
+
+    approval_buf_add(&buf, s.data, s.len);
+
+    value = NULL;
+
+    if (ngx_http_approval_tell_inputs(tell, fact, &buf) == NGX_OK) {
+        s.data = buf.data;
+        s.len = buf.len;
+
+        value = ngx_http_approval_json_cut(&s, max);
+    }
+
+    approval_buf_wipe(&buf);
+
+    return value;
+}
+
+
+static ngx_int_t
+ngx_http_approval_tell_inputs(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_buf_t *out)
+{
+    ngx_uint_t                  i;
+    ngx_http_approval_fact_t  **inputs;
+
+    inputs = fact->inputs->elts;
+
+    for (i = 0; i < fact->inputs->nelts; i++) {
+
+        if (inputs[i]->inputs
+            || ngx_http_approval_read_differs(tell->look, inputs[i]) == NULL)
+        {
+            continue;
+        }
+
+        approval_buf_adds(out, " [");
+        approval_buf_add(out, inputs[i]->name.data, inputs[i]->name.len);
+        approval_buf_adds(out, ": ");
+
+        if (ngx_http_approval_tell_fact(tell, inputs[i], out) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        approval_buf_addc(out, ']');
+    }
+
+    return out->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_buf_t *out)
+{
+    ngx_int_t             rc;
+    approval_readings_t  *rs, masked;
+
+    if (ngx_http_approval_tell_secret(tell, fact)) {
+        approval_buf_adds(out, APPROVAL_REDACTED);
+        return out->failed ? NGX_ERROR : NGX_OK;
+    }
+
+    if (fact->kind != NGX_HTTP_APPROVAL_FACT_MEMBER) {
+        rs = ngx_http_approval_read(tell->look, fact);
+
+        if (rs == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_http_approval_tell_all(tell, fact, rs, out);
+
+        return out->failed ? NGX_ERROR : NGX_OK;
+    }
+
+    if (tell->masked == NULL) {
+        approval_buf_adds(out, "[the body is not JSON]");
+        return out->failed ? NGX_ERROR : NGX_OK;
+    }
+
+    approval_readings_init(&masked);
+    approval_read_json(&masked, fact->pointer, tell->masked);
+
+    ngx_http_approval_tell_all(tell, fact, &masked, out);
+
+    rc = (out->failed || masked.failed) ? NGX_ERROR : NGX_OK;
+
+    approval_readings_free(&masked);
+
+    return rc;
+}
+
+
+/* One as it is; several quoted, so that none can pass for two. */
+
+static void
+ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, const approval_readings_t *rs,
+    approval_buf_t *out)
+{
+    size_t          i, n;
+    unsigned        more;
+    approval_buf_t  one;
+
+    n = approval_readings_count(rs);
+    more = 0;
+
+    if (n > 1) {
+        approval_buf_printf(out, "%zu readings: ", n);
+    }
+
+    approval_buf_init(&one);
+
+    for (i = 0; i < rs->n; i++) {
+
+        if (rs->elts[i].spelled) {
+            continue;
+        }
+
+        if (more) {
+            approval_buf_adds(out, ", ");
+        }
+
+        more = 1;
+
+        if (rs->elts[i].kind == APPROVAL_READING_ABSENT) {
+            approval_buf_adds(out, n > 1 ? "absent"
+                              : fact->kind == NGX_HTTP_APPROVAL_FACT_MEMBER
+                                || fact->kind == NGX_HTTP_APPROVAL_FACT_FIELD
+                                ? "[absent]" : "");
+            continue;
+        }
+
+        approval_buf_reset(&one);
+        ngx_http_approval_tell_one(tell, fact, rs, i, &one);
+
+        if (n > 1) {
+            ngx_http_approval_tell_quoted(out, approval_buf_str(&one));
+
+        } else {
+            approval_buf_add(out, one.data, one.len);
+        }
+    }
+
+    out->failed |= one.failed;
+
+    approval_buf_wipe(&one);
+}
+
+
+static void
+ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, const approval_readings_t *rs, size_t i,
+    approval_buf_t *out)
+{
+    approval_buf_t  query;
+    approval_str_t  text;
+
+    text = approval_reading_text(rs, i);
+
+    switch (fact->kind) {
+
+    case NGX_HTTP_APPROVAL_FACT_PATH:
+    case NGX_HTTP_APPROVAL_FACT_TARGET:
+        if (approval_redact_target(tell->rule->redact, text, out)
+            != APPROVAL_OK)
+        {
+            out->failed = 1;
+        }
+
+        break;
+
+    case NGX_HTTP_APPROVAL_FACT_QUERY:
+        approval_buf_init(&query);
+        approval_buf_addc(&query, '?');
+        approval_buf_add(&query, text.data, text.len);
+
+        if (query.failed
+            || approval_redact_target(tell->rule->redact,
+                                      approval_buf_str(&query), out)
+               != APPROVAL_OK)
+        {
+            out->failed = 1;
+        }
+
+        approval_buf_wipe(&query);
+        break;
+
+    default:
+        approval_buf_add(out, text.data, text.len);
+        break;
+    }
+}
+
+
+static void
+ngx_http_approval_tell_quoted(approval_buf_t *out, approval_str_t s)
+{
+    size_t  i;
+
+    approval_buf_addc(out, '"');
+
+    for (i = 0; i < s.len; i++) {
+        if (s.data[i] == '"' || s.data[i] == '\\') {
+            approval_buf_addc(out, '\\');
+        }
+
+        approval_buf_addc(out, s.data[i]);
+    }
+
+    approval_buf_addc(out, '"');
+}
+
+
+/* Is the value one that is never shown, by its name or where it comes from? */
+
+static ngx_uint_t
+ngx_http_approval_tell_secret(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact)
+{
+    ngx_uint_t                  i;
+    approval_str_t              key;
+    ngx_http_approval_fact_t  **inputs;
+
+    key = ngx_http_approval_core_str(&fact->key);
+
+    switch (fact->kind) {
+
+    case NGX_HTTP_APPROVAL_FACT_HEADER:
+        return approval_redact_header(tell->rule->redact, key);
+
+    case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
+    case NGX_HTTP_APPROVAL_FACT_FIELD:
+        return approval_redact_field(tell->rule->redact, key);
+
+    case NGX_HTTP_APPROVAL_FACT_COOKIE:
+        return 1;
+
+    case NGX_HTTP_APPROVAL_FACT_CAPTURE:
+        return ngx_http_approval_tell_captured(tell, fact);
+
+    case NGX_HTTP_APPROVAL_FACT_TEXT:
+        inputs = fact->inputs->elts;
+
+        for (i = 0; i < fact->inputs->nelts; i++) {
+
+            switch (inputs[i]->kind) {
+
+            case NGX_HTTP_APPROVAL_FACT_PATH:
+            case NGX_HTTP_APPROVAL_FACT_TARGET:
+            case NGX_HTTP_APPROVAL_FACT_QUERY:
+                if (ngx_http_approval_tell_differs(tell, inputs[i])) {
+                    return 1;
+                }
+
+                break;
+
+            default:
+                if (ngx_http_approval_tell_secret(tell, inputs[i])) {
+                    return 1;
+                }
+
+                break;
+            }
+        }
+
+        return 0;
+
+    default:
+        return 0;
+    }
+}
+
+
+/* A capture is what its regex looked at. */
+
+static ngx_uint_t
+ngx_http_approval_tell_captured(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact)
+{
+    ngx_uint_t                   i;
+    approval_str_t               subject;
+    ngx_http_approval_fact_t   **facts;
+    ngx_http_approval_policy_t  *policy;
+
+    policy = tell->rule->policy;
+
+    if (approval_match_capture_subject(policy->match, tell->rule->number,
+                                       ngx_http_approval_core_str(&fact->key),
+                                       &subject)
+        != APPROVAL_OK)
+    {
+        return 0;
+    }
+
+    facts = policy->subjects.elts;
+
+    for (i = 0; i < policy->subjects.nelts; i++) {
+
+        if (!approval_str_eq(ngx_http_approval_core_str(&facts[i]->name),
+                             subject))
+        {
+            continue;
+        }
+
+        switch (facts[i]->kind) {
+
+        case NGX_HTTP_APPROVAL_FACT_PATH:
+        case NGX_HTTP_APPROVAL_FACT_TARGET:
+        case NGX_HTTP_APPROVAL_FACT_QUERY:
+        case NGX_HTTP_APPROVAL_FACT_MEMBER:
+            return ngx_http_approval_tell_differs(tell, facts[i]);
+
+        case NGX_HTTP_APPROVAL_FACT_CAPTURE:
+            return 1;
+
+        default:
+            return ngx_http_approval_tell_secret(tell, facts[i]);
+        }
+    }
+
+    return 1;
+}
+
+
+/* Is something in it masked? */
+
+static ngx_uint_t
+ngx_http_approval_tell_differs(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact)
+{
+    size_t                i;
+    ngx_uint_t            differs;
+    approval_buf_t        one;
+    approval_readings_t  *rs, masked;
+
+    rs = ngx_http_approval_read(tell->look, fact);
+
+    if (rs == NULL) {
+        return 1;
+    }
+
+    differs = 0;
+
+    if (fact->kind == NGX_HTTP_APPROVAL_FACT_MEMBER) {
+
+        if (tell->masked == NULL) {
+            return 1;
+        }
+
+        approval_readings_init(&masked);
+        approval_read_json(&masked, fact->pointer, tell->masked);
+
+        differs = (masked.failed || masked.n != rs->n);
+
+        for (i = 0; !differs && i < rs->n; i++) {
+            differs = !approval_str_eq(approval_reading_text(rs, i),
+                                       approval_reading_text(&masked, i));
+        }
+
+        approval_readings_free(&masked);
+
+        return differs;
+    }
+
+    approval_buf_init(&one);
+
+    for (i = 0; !differs && i < rs->n; i++) {
+        approval_buf_reset(&one);
+        ngx_http_approval_tell_one(tell, fact, rs, i, &one);
+
+        differs = one.failed
+                  || !approval_str_eq(approval_reading_text(rs, i),
+                                      approval_buf_str(&one));
+    }
+
+    approval_buf_wipe(&one);
+
+    return differs;
+}
+
+
+/* The parsed body without its secrets; NULL where there is none. */
+
+json_t *
+ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
+    ngx_http_approval_body_t *body)
+{
+    json_t  *masked;
+
+    if (body == NULL || body->size == 0 || body->encoded) {
+        return NULL;
+    }
+
+    ngx_http_approval_body_parse(body);
+
+    if (body->json == NULL) {
+        return NULL;
+    }
+
+    masked = json_deep_copy(body->json);
+
+    if (masked && approval_redact_json(rule->redact, masked) == APPROVAL_ERROR)
+    {
+        json_decref(masked);
+        return NULL;
+    }
+
+    return masked;
+}
+
+
+/* For a problem's detail, the error log and the trail. */
+
+const char *
+ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact)
+{
+    u_char                          *p;
+    json_t                          *value;
+    ngx_str_t                        text;
+    approval_buf_t                   why;
+    const approval_reading_t        *doubt;
+    ngx_http_approval_fact_t        *input;
+    ngx_http_approval_tell_t         tell;
+
+    input = ngx_http_approval_read_differs(look, fact);
+    fact = input ? input : fact;
+
+    tell.look = look;
+    tell.rule = rule;
+    tell.masked = ngx_http_approval_tell_body(rule, look->body);
+
+    approval_buf_init(&why);
+
+    doubt = approval_readings_doubt(&fact->readings);
+
+    if (doubt) {
+        approval_buf_printf(&why, "rule \"%.*s\" reads \"%.*s\": %.*s",
+                            (int) rule->name.len, rule->name.data,
+                            (int) fact->name.len, fact->name.data,
+                            (int) doubt->len, doubt->data);
+
+    } else {
+        value = ngx_http_approval_tell(&tell, fact,
+                                       NGX_HTTP_APPROVAL_TELL_WHY);
+
+        approval_buf_printf(&why, "rule \"%.*s\" reads \"%.*s\", which has %s",
+                            (int) rule->name.len, rule->name.data,
+                            (int) fact->name.len, fact->name.data,
+                            value ? json_string_value(value) : "several");
+        json_decref(value);
+    }
+
+    json_decref(tell.masked);
+
+    /* it is logged, too */
+
+    for (p = why.data; p && p < why.data + why.len; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+
+    approval_buf_addc(&why, '\0');
+
+    text.len = why.len;
+    text.data = why.data;
+
+    p = why.failed ? NULL : ngx_pstrdup(look->request->pool, &text);
+
+    approval_buf_free(&why);
+
+    return (const char *) p;
+}

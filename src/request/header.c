@@ -1,0 +1,353 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The headers of a request: walking them, and what their names mean to
+ * different readers.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "request/request.h"
+
+
+static ngx_uint_t ngx_http_approval_header_among(ngx_table_elt_t *h,
+    ngx_str_t *names);
+static u_char ngx_http_approval_header_letter(u_char c);
+static ngx_int_t ngx_http_approval_accept_quality(u_char *p, u_char *last,
+    const char *type);
+
+
+/* By which some upstreams read another method, or another path. */
+
+static ngx_str_t  ngx_http_approval_header_methods[] = {
+    ngx_string("x-http-method-override"),
+    ngx_string("x-http-method"),
+    ngx_string("x-method-override"),
+    ngx_null_string
+};
+
+
+static ngx_str_t  ngx_http_approval_header_paths[] = {
+    ngx_string("x-original-url"),
+    ngx_string("x-rewrite-url"),
+    ngx_null_string
+};
+
+
+ngx_table_elt_t *
+ngx_http_approval_header_next(ngx_http_request_t *r,
+    ngx_http_approval_headers_t *it, ngx_table_elt_t *h)
+{
+    ngx_table_elt_t  *elts;
+
+    if (h == NULL) {
+        it->part = &r->headers_in.headers.part;
+        it->i = 0;
+    }
+
+    while (it->part) {
+
+        if (it->i < it->part->nelts) {
+            elts = it->part->elts;
+            return &elts[it->i++];
+        }
+
+        it->part = it->part->next;
+        it->i = 0;
+    }
+
+    return NULL;
+}
+
+
+approval_name_e
+ngx_http_approval_header_named(ngx_table_elt_t *h, ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    if (h->key.len != name->len) {
+        return APPROVAL_NAME_OTHER;
+    }
+
+    if (ngx_memcmp(h->lowcase_key, name->data, name->len) == 0) {
+        return APPROVAL_NAME_SAME;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        if (ngx_http_approval_header_letter(h->lowcase_key[i])
+            != ngx_http_approval_header_letter(name->data[i]))
+        {
+            return APPROVAL_NAME_OTHER;
+        }
+    }
+
+    return APPROVAL_NAME_SPELLING;
+}
+
+
+/* As CGI makes names of variables. */
+
+static u_char
+ngx_http_approval_header_letter(u_char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+}
+
+
+ngx_uint_t
+ngx_http_approval_header_find(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_str_t                     s;
+    ngx_uint_t                    n;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    s.data = (u_char *) name;
+    s.len = ngx_strlen(name);
+
+    n = 0;
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+
+        if (ngx_http_approval_header_named(h, &s) != APPROVAL_NAME_OTHER
+            && n++ == 0)
+        {
+            *value = h->value;
+        }
+    }
+
+    return n;
+}
+
+
+ngx_str_t *
+ngx_http_approval_header_first(ngx_http_request_t *r, const char *name)
+{
+    ngx_str_t                     s;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    s.data = (u_char *) name;
+    s.len = ngx_strlen(name);
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+        if (ngx_http_approval_header_named(h, &s) != APPROVAL_NAME_OTHER) {
+            return &h->value;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_http_approval_accepts(ngx_http_request_t *r, const char *type)
+{
+    ngx_int_t                     q, best;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    static ngx_str_t  name = ngx_string("accept");
+
+    best = 0;
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+
+        if (ngx_http_approval_header_named(h, &name) == APPROVAL_NAME_SAME) {
+            q = ngx_http_approval_accept_quality(h->value.data,
+                                           h->value.data + h->value.len, type);
+            best = ngx_max(best, q);
+        }
+    }
+
+    return best;
+}
+
+
+/* The q of exactly this media type, in thousandths; 0: not there. */
+
+static ngx_int_t
+ngx_http_approval_accept_quality(u_char *p, u_char *last, const char *type)
+{
+    size_t      len;
+    u_char     *end, *q;
+    ngx_int_t   value, n;
+
+    len = ngx_strlen(type);
+
+    for ( /* void */ ; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, ',');
+        if (end == NULL) {
+            end = last;
+        }
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        if ((size_t) (end - p) < len
+            || ngx_strncasecmp(p, (u_char *) type, len) != 0)
+        {
+            continue;
+        }
+
+        p += len;
+
+        if (p < end && *p != ';' && *p != ' ' && *p != '\t') {
+            continue;
+        }
+
+        q = ngx_strlcasestrn(p, end, (u_char *) ";q=", 3 - 1);
+
+        if (q == NULL) {
+            q = ngx_strlcasestrn(p, end, (u_char *) "; q=", 4 - 1);
+        }
+
+        if (q == NULL) {
+            return 1000;
+        }
+
+        q = ngx_strlchr(q, end, '=') + 1;
+
+        for (value = 0, n = 0; q < end && n < 4; q++) {
+            if (*q >= '0' && *q <= '9') {
+                value = value * 10 + (*q - '0');
+                n++;
+
+            } else if (*q != '.') {
+                break;
+            }
+        }
+
+        while (n++ < 4) {
+            value *= 10;
+        }
+
+        return ngx_min(value, 1000);
+    }
+
+    return 0;
+}
+
+
+/*
+ * Elements that headers_in points to must not move, so the list is built anew
+ * and the old one stays where it is.
+ */
+
+ngx_int_t
+ngx_http_approval_headers_drop(ngx_http_request_t *r,
+    ngx_uint_t (*drop)(ngx_str_t *name))
+{
+    ngx_list_t                    list;
+    ngx_uint_t                    found;
+    ngx_table_elt_t              *h, *copy;
+    ngx_http_approval_headers_t   it;
+
+    found = 0;
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+        found |= drop(&h->key);
+    }
+
+    if (!found) {
+        return NGX_OK;
+    }
+
+    if (ngx_list_init(&list, r->pool, 16, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+
+        if (drop(&h->key)) {
+            continue;
+        }
+
+        copy = ngx_list_push(&list);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        *copy = *h;
+    }
+
+    r->headers_in.headers = list;
+
+    /* a list in the making has its last part inside itself */
+
+    if (list.last == &list.part) {
+        r->headers_in.headers.last = &r->headers_in.headers.part;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_approval_header_push(ngx_http_request_t *r, const char *name,
+    const char *lowcase, ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    if (value->len == 0) {
+        return NGX_OK;
+    }
+
+    h = ngx_list_push(&r->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->key.len = ngx_strlen(name);
+    h->key.data = (u_char *) name;
+    h->lowcase_key = (u_char *) lowcase;
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
+    h->value = *value;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_approval_header_ours(ngx_str_t *name)
+{
+    return name->len >= 10
+           && ngx_strncasecmp(name->data, (u_char *) "approval", 8) == 0
+           && ngx_http_approval_header_letter(ngx_tolower(name->data[8]))
+              == '_';
+}
+
+
+ngx_uint_t
+ngx_http_approval_header_method(ngx_table_elt_t *h)
+{
+    return ngx_http_approval_header_among(h, ngx_http_approval_header_methods);
+}
+
+
+ngx_uint_t
+ngx_http_approval_header_path(ngx_table_elt_t *h)
+{
+    return ngx_http_approval_header_among(h, ngx_http_approval_header_paths);
+}
+
+
+static ngx_uint_t
+ngx_http_approval_header_among(ngx_table_elt_t *h, ngx_str_t *names)
+{
+    for ( /* void */ ; names->len; names++) {
+        if (ngx_http_approval_header_named(h, names) != APPROVAL_NAME_OTHER) {
+            return 1;
+        }
+    }
+
+    return 0;
+}

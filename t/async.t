@@ -21,6 +21,7 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF', server => <<'EOF'
     }
     server {
         listen 127.0.0.1:%%PORT1%% reuseport;    # each worker has its share
+        server_name gw.example;
         approval_requester $http_x_agent;
         approval p;
         location / { proxy_pass %%UP%%; }

@@ -29,7 +29,6 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
 EOF
     server => <<'EOF');
         listen 127.0.0.1:%%PORT1%% http2;
-        server_name gw.example;
         approval p;
         location / { proxy_pass %%UP%%; }
         location /cancel { approval_disconnect cancel; proxy_pass %%UP%%; }

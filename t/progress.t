@@ -394,24 +394,6 @@ is($told->{result}{_meta}{approval}{type}, 'urn:approval:already-executed',
    'by its type');
 is($told->{id}, 7, 'with the id');
 
-# A batch
-
-my @batch = (call('plain', id => 1, token => 'a'),
-             call('plain', id => 2, token => undef),
-             call('plain', id => 'x', token => 'b'));
-($c, $id) = $gw->hold(post(\@batch));
-ok($c->arrived(qr/"a".*"b"/s), 'batch: for each call that asks');
-$gw->vote($id, 'deny');
-is_deeply([ map { $_->{id} } @{ last_event($c) } ], [ 1, 2, 'x' ],
-          'batch: denied, a result for each');
-
-($c, $id) = $gw->hold(post(\@batch, path => '/mcp/closed'));
-ok($c->arrived($PROGRESS), 'batch: again');
-$gw->vote($id, 'approve');
-@events = events($c->read->body);
-is_deeply([ map { $_->{id} } @events[-3 .. -1] ], [ 1, 2, 'x' ],
-          'batch: failed, an error for each');
-
 # A redirect to another rule: the stream goes on
 
 ($c, $id) = streamed(call('again'));

@@ -261,11 +261,11 @@ json('mcp_tool', 'mcp_tool drop_table ~^delete_;',
      ['{"jsonrpc":"2.0","method":"notifications/initialized"}', 0],
      ['{"jsonrpc":"2.0","id":1,"result":{}}', 0],
      [text([call('list'), call('list')]), 0],
-     [text([call('drop_table')]), $BATCH],
-     [text([call('list'), call('drop_table'), call('list')]), $BATCH],
-     [text([{ jsonrpc => '2.0', method => 'ping' }, call('delete_x')]), $BATCH],
+     [text([call('drop_table')]), 1],
+     [text([call('list'), call('drop_table'), call('list')]), 1],
+     [text([{ jsonrpc => '2.0', method => 'ping' }, call('delete_x')]), 1],
      ['[{"method":"tools/call","params":{"name":"drop_table"}}]', $BATCH],
-     ['[{"Method":"tools/call","params":{"name":"drop_table"}}]', $FIELD],
+     ['[{"Method":"tools/call","params":{"name":"drop_table"}}]', $BATCH],
      [text([call('list'), 'x']), 0],
      [text([call('list'), [call('drop_table')]]), 0],
      ['[]', 0], ['{"method":"tools/call","method":"ping"}', $BAD], ['', $BAD]);
@@ -285,10 +285,10 @@ push @tables, [ 'a batch that a rule concerns is sent one by one',
     place('rule a { mcp_tool a; require admins; }'
           . ' rule b { mcp_tool b; allow; }'
           . ' rule c { mcp_tool c; deny; }'),
-    [{ method => 'POST', body => text([call('a')]) }, $BATCH],
+    [{ method => 'POST', body => text([call('a', id => undef)]) }, $BATCH],
     [{ method => 'POST', body => text([call('b'), call('b')]) }, 0],
-    [{ method => 'POST', body => text([call('b'), call('a')]) }, $BATCH],
-    [{ method => 'POST', body => text([call('c'), call('x')]) }, $BATCH] ];
+    [{ method => 'POST', body => text([call('b'), call('a')]) }, 1],
+    [{ method => 'POST', body => text([call('c'), call('x')]) }, 1] ];
 
 
 # policies
@@ -458,7 +458,7 @@ table('an argument in disguise', 'match $arg_force true;',
       [{ target => '?force=a%20b%2Fc+d%7e' }, 0],
       [{ target => '?force=%e2%82%ac' }, 0]);
 table('a query in disguise', 'match "$host?$args" ~force;',
-      [{ target => '?%66orce=true' }, $QUERY], [{ target => '?force=y' }, 1],
+      [{ target => '?%66orce=true' }, 1], [{ target => '?force=y' }, 1],
       [{ target => '?x=y' }, 0]);
 table('a header that stands twice', 'match $http_x_env prod;',
       [{ headers => ['X-Env' => 'prod'] }, 1],

@@ -87,8 +87,6 @@ my @traffic = (
     [ mcp => held => 1, 'agent-9', POST => '/mcp', json => $call ],
     [ undef, '', 1, 'agent-9', POST => '/mcp',
       json => { %$call, method => 'tools/list' } ],
-    [ mcp => held => 1, 'agent-9', POST => '/mcp',
-      json => [ { %$call, method => 'ping' }, $call ] ],
     [ why => held => 1, 'agent-7', GET => '/why',
       headers => [ 'X-Approval-Reason' => 'ticket 1' ] ],
     [ why => 'reason-required', 2, 'agent-7', GET => '/why' ],

@@ -134,13 +134,18 @@ subtest 'not held' => sub {
          rule => 'body', action => 'body', @refused);
 
     $gw->send(POST => '/body', body => '{')->read;
-    logs('a body that cannot be judged', http => 400, uri => '/body', @refused);
+    logs('a body that cannot be judged', http => 400, uri => '/body',
+         rule => 'body', action => 'body', @refused);
 
     $gw->send(GET => '/closed')->read;
     logs('the default denies', http => 403, uri => '/closed', @refused);
 
     $gw->send(GET => '/x//y')->read;
-    logs('an ambiguous path', http => 400, uri => '/x/y', @refused);
+    logs('an odd path that no rule is about', http => 200, uri => '/x/y');
+
+    $gw->send(GET => '/Never')->read;
+    logs('an ambiguous path', http => 400, uri => '/Never', rule => 'never',
+         action => 'db.never', @refused);
 
     $gw->send(GET => '/why')->read;
     logs('no reason', http => 400, uri => '/why', rule => 'why',
@@ -148,7 +153,8 @@ subtest 'not held' => sub {
 
     $gw->send(DELETE => '/db/users', agent => undef, headers => [@why])->read;
     logs('no identity', http => 403, uri => '/db/users', rule => 'drop',
-         action => 'db.drop', reason => 'ticket 7', @refused);
+         action => 'db.drop', reason => 'ticket 7', arg_table => 'users',
+         @refused);
 };
 
 

@@ -167,6 +167,8 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     ngx_http_approval_rule_t  **rules;
 
     static ngx_str_t  host = ngx_string("$host");
+    static ngx_str_t  method = ngx_string("$request_method");
+    static ngx_str_t  path = ngx_string("$uri");
 
     if (policy->body_limit == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -177,9 +179,16 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     }
 
     policy->host = ngx_http_approval_fact(cf, &policy->facts, &host);
-    if (policy->host == NULL) {
+    policy->method = ngx_http_approval_fact(cf, &policy->facts, &method);
+    policy->path = ngx_http_approval_fact(cf, &policy->facts, &path);
+
+    if (policy->host == NULL || policy->method == NULL
+        || policy->path == NULL)
+    {
         return NGX_ERROR;
     }
+
+    policy->path->literal = !policy->strict_path;
 
     if (!policy->strict_path) {
         approval_match_literal(policy->match);

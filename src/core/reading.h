@@ -136,7 +136,8 @@ void approval_read_cookie(approval_readings_t *rs, approval_str_t header,
 
 /*
  * All values that the pointer names, as one reading; and each value that a
- * reader finds who takes names without their letter case.
+ * reader finds who takes names without their letter case.  Without a root
+ * there are none.
  */
 void approval_read_json(approval_readings_t *rs,
     const approval_json_pointer_t *pointer, json_t *root);

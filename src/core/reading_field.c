@@ -34,17 +34,15 @@ static void field_walk(field_t *f, approval_str_t s, const char *ends,
 static approval_name_e field_name(field_t *f, approval_str_t raw);
 static void field_value(field_t *f, approval_str_t raw);
 static void cookie_value(field_t *f, approval_str_t value);
+static void cookie_take(field_t *f, approval_str_t value);
+static approval_str_t cookie_trim(approval_str_t value);
+static void cookie_unescaped(field_t *f, approval_str_t value);
 static approval_str_t field_split(approval_str_t *s, const char *ends);
 static int field_hex(unsigned char c);
 static int name_folded(approval_str_t name, approval_str_t want,
     unsigned brackets);
-static size_t name_fold(unsigned char *dst, approval_str_t name,
-    unsigned brackets);
+static approval_str_t name_trim(approval_str_t name, unsigned brackets);
 static unsigned char name_char(unsigned char c);
-
-
-/* Longer names are compared as they stand. */
-#define NAME_MAX_LEN  256
 
 
 void
@@ -175,7 +173,7 @@ field_name(field_t *f, approval_str_t raw)
     }
 
     approval_buf_init(&name);
-    approval_read_decode(&name, raw);
+    approval_read_decode(&name, cookie_trim(raw));
 
     as = approval_name_read(approval_buf_str(&name), f->name);
 
@@ -206,23 +204,27 @@ field_value(field_t *f, approval_str_t raw)
 }
 
 
-/* Some readers decode it, some drop quotes around it, some do both. */
+/*
+ * Some readers decode it, some drop blanks and quotes around it, and of what
+ * was quoted escapes as well; "j:" is JSON to one of them.
+ */
 
 static void
 cookie_value(field_t *f, approval_str_t value)
 {
-    size_t    start;
     unsigned  quoted;
 
     for (quoted = 0; quoted < 2; quoted++) {
+        cookie_take(f, value);
 
-        start = f->rs->buf.len;
-        approval_buf_add(&f->rs->buf, value.data, value.len);
-        approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+        value = cookie_trim(value);
+        cookie_take(f, value);
 
-        start = f->rs->buf.len;
-        approval_read_decode(&f->rs->buf, value);
-        approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+        if (value.len > 1 && value.data[0] == 'j' && value.data[1] == ':') {
+            value.data += 2;
+            value.len -= 2;
+            cookie_take(f, value);
+        }
 
         if (value.len < 2 || value.data[0] != '"'
             || value.data[value.len - 1] != '"')
@@ -232,7 +234,78 @@ cookie_value(field_t *f, approval_str_t value)
 
         value.data++;
         value.len -= 2;
+
+        cookie_unescaped(f, value);
     }
+}
+
+
+static void
+cookie_take(field_t *f, approval_str_t value)
+{
+    size_t  start;
+
+    start = f->rs->buf.len;
+    approval_buf_add(&f->rs->buf, value.data, value.len);
+    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+
+    start = f->rs->buf.len;
+    approval_read_decode(&f->rs->buf, value);
+    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+}
+
+
+static approval_str_t
+cookie_trim(approval_str_t value)
+{
+    while (value.len && (*value.data == ' ' || *value.data == '\t')) {
+        value.data++;
+        value.len--;
+    }
+
+    while (value.len && (value.data[value.len - 1] == ' '
+                         || value.data[value.len - 1] == '\t'))
+    {
+        value.len--;
+    }
+
+    return value;
+}
+
+
+/* "\144" and "\d" */
+
+static void
+cookie_unescaped(field_t *f, approval_str_t value)
+{
+    size_t                i, start;
+    const unsigned char  *p;
+
+    start = f->rs->buf.len;
+
+    for (i = 0; i < value.len; i++) {
+        p = value.data + i;
+
+        if (*p == '\\' && value.len - i > 3
+            && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7'
+            && p[3] >= '0' && p[3] <= '7')
+        {
+            approval_buf_addc(&f->rs->buf, (unsigned char)
+                              ((p[1] - '0') << 6 | (p[2] - '0') << 3
+                               | (p[3] - '0')));
+            i += 3;
+            continue;
+        }
+
+        if (*p == '\\' && value.len - i > 1) {
+            p++;
+            i++;
+        }
+
+        approval_buf_addc(&f->rs->buf, *p);
+    }
+
+    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
 }
 
 
@@ -313,10 +386,6 @@ approval_name_read(approval_str_t name, approval_str_t want)
         return APPROVAL_NAME_SAME;
     }
 
-    if (name.len > NAME_MAX_LEN || want.len > NAME_MAX_LEN) {
-        return APPROVAL_NAME_OTHER;
-    }
-
     return name_folded(name, want, 1) || name_folded(name, want, 0)
            ? APPROVAL_NAME_SPELLING : APPROVAL_NAME_OTHER;
 }
@@ -325,38 +394,55 @@ approval_name_read(approval_str_t name, approval_str_t want)
 static int
 name_folded(approval_str_t name, approval_str_t want, unsigned brackets)
 {
-    size_t         n;
-    unsigned char  a[NAME_MAX_LEN], b[NAME_MAX_LEN];
+    size_t          i;
+    approval_str_t  a, b;
 
-    n = name_fold(a, name, brackets);
+    a = name_trim(name, brackets);
+    b = name_trim(want, brackets);
 
-    return n == name_fold(b, want, brackets) && memcmp(a, b, n) == 0;
+    if (a.len != b.len) {
+        return 0;
+    }
+
+    for (i = 0; i < a.len; i++) {
+        if (name_char(a.data[i]) != name_char(b.data[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
-/* brackets: "a[b" and "[a]" are of "a", else "[" is a letter, too, as "_" */
+/*
+ * Without what stands before it to no effect, and up to a NUL.  brackets: "a[b"
+ * and "[a]" are of "a"; else "[" is a letter, too, as "_".
+ */
 
-static size_t
-name_fold(unsigned char *dst, approval_str_t name, unsigned brackets)
+static approval_str_t
+name_trim(approval_str_t name, unsigned brackets)
 {
-    size_t  i, n;
+    size_t  i;
 
-    for (i = 0; i < name.len && name.data[i] == ' '; i++) { /* void */ }
-
-    if (brackets && i < name.len && name.data[i] == '[') {
-        i++;
+    while (name.len
+           && (*name.data == ' '
+               || (brackets && (*name.data == '[' || *name.data == ']'))))
+    {
+        name.data++;
+        name.len--;
     }
 
-    for (n = 0; i < name.len; i++) {
-
-        if (brackets && (name.data[i] == '[' || name.data[i] == ']')) {
+    for (i = 0; i < name.len; i++) {
+        if (name.data[i] == '\0'
+            || (brackets && (name.data[i] == '[' || name.data[i] == ']')))
+        {
             break;
         }
-
-        dst[n++] = name_char(name.data[i]);
     }
 
-    return n;
+    name.len = i;
+
+    return name;
 }
 
 

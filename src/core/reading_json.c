@@ -44,6 +44,11 @@ approval_read_json(approval_readings_t *rs, const approval_json_pointer_t *p,
     w.spelling = 0;
     w.found = 0;
 
+    if (root == NULL) {
+        approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
+        return;
+    }
+
     json_walk(&w, p, root, 0, 0);
 
     if (w.found == 0) {

@@ -19,7 +19,8 @@
                                         decoders make "/", "." or "%" of  */
 #define PATH_CUT         0x08        /* it ends at "?" and "#"            */
 #define PATH_RESOLVE     0x10        /* ".", ".." and "//" are resolved   */
-#define PATH_STEPS       0x1f
+#define PATH_NETWORK     0x20        /* "//host" before it is dropped     */
+#define PATH_STEPS       0x3f
 
 #define PATH_DECODED     2           /* times */
 
@@ -29,6 +30,9 @@ static unsigned path_harmless(approval_str_t path);
 static void path_unreserved(approval_buf_t *out, approval_str_t path);
 static void path_read(approval_readings_t *rs, approval_str_t path,
     unsigned steps, unsigned decoded);
+static void path_take(approval_readings_t *rs, size_t start);
+static int path_copy(approval_buf_t *buf, size_t start, size_t len);
+static size_t path_network(unsigned char *p, size_t len);
 static size_t path_params(unsigned char *p, size_t len);
 static size_t path_decode(unsigned char *p, size_t len);
 static size_t path_lookalikes(unsigned char *p, size_t len);
@@ -103,7 +107,7 @@ path_steps(approval_str_t path)
             break;
 
         case '\\':
-            steps |= PATH_BACKSLASH|PATH_RESOLVE;
+            steps |= PATH_BACKSLASH|PATH_RESOLVE|PATH_NETWORK;
             break;
 
         case '?':
@@ -113,7 +117,7 @@ path_steps(approval_str_t path)
 
         case '/':
             if (i && (path.data[i - 1] == '/' || path.data[i - 1] == '.')) {
-                steps |= PATH_RESOLVE;
+                steps |= PATH_RESOLVE|PATH_NETWORK;
             }
 
             break;
@@ -179,7 +183,8 @@ path_unreserved(approval_buf_t *out, approval_str_t path)
         c = (*p == '%') ? path_hex(p, last) : -1;
 
         if ((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
-            || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~')
+            || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'
+            || c == '~')
         {
             approval_buf_addc(out, (unsigned char) c);
             p += 2;
@@ -236,13 +241,63 @@ path_read(approval_readings_t *rs, approval_str_t path, unsigned steps,
         }
     }
 
+    if (steps & PATH_NETWORK) {
+        len = path_network(p, len);
+    }
+
     if (steps & PATH_RESOLVE) {
         len = path_resolve(p, len);
     }
 
     rs->buf.len = start + len;
 
+    path_take(rs, start);
+}
+
+
+/* A slash at the end is the same path to many, and never another one. */
+
+static void
+path_take(approval_readings_t *rs, size_t start)
+{
+    size_t    len;
+    unsigned  spelling;
+
+    len = rs->buf.len - start;
+
     approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+
+    if (len < 2 || rs->buf.len < start + len
+        || rs->buf.data[start + len - 1] != '/')
+    {
+        return;
+    }
+
+    /* the copy may move what it is copied from */
+
+    if (path_copy(&rs->buf, start, len - 1) != APPROVAL_OK) {
+        rs->failed = 1;
+        return;
+    }
+
+    spelling = rs->spelling;
+
+    rs->spelling = 1;
+    approval_readings_take(rs, APPROVAL_READING_TEXT, start + len);
+    rs->spelling = spelling;
+}
+
+
+static int
+path_copy(approval_buf_t *buf, size_t start, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        approval_buf_addc(buf, buf->failed ? 0 : buf->data[start + i]);
+    }
+
+    return buf->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
@@ -367,6 +422,25 @@ path_lookalike(uint32_t c)
     }
 
     return 0;
+}
+
+
+/* "//host/path" is a reference to another host, and to a reader the path. */
+
+static size_t
+path_network(unsigned char *p, size_t len)
+{
+    size_t  i;
+
+    if (len < 2 || p[0] != '/' || p[1] != '/') {
+        return len;
+    }
+
+    for (i = 2; i < len && p[i] != '/'; i++) { /* void */ }
+
+    memmove(p, p + i, len - i);
+
+    return len - i;
 }
 
 

@@ -120,11 +120,15 @@ static const ngx_http_approval_meaning_t  ngx_http_approval_meanings[] = {
                               "415 if it is encoded" },
     { "body-too-large", 413, "a rule reads the body, and it is too large" },
     { "ambiguous-path", 400, "send the path in its plain form" },
-    { "ambiguous-query", 400, "send each argument once, and escape only what "
-                              "has to be" },
+    { "ambiguous-query", 400, "send each argument once, under its plain name" },
     { "ambiguous-header", 400, "send that header once" },
-    { "override-header", 400, "send the request without that header" },
-    { "mixed-batch", 400, "send the elements one by one" },
+    { "ambiguous-body", 400, "send each member or field once, under its plain "
+                             "name, and numbers as numbers" },
+    { "ambiguous-method", 400, "send the method that is meant, and nothing "
+                               "that overrides it" },
+    { "ambiguous-host", 400, "send the same host in the target and in the "
+                             "Host header" },
+    { "batch", 400, "send the elements one by one" },
     { "header-mismatch", 400, "the MCP headers and the body disagree" },
     { "too-many-pending", 429, "wait for Retry-After seconds" },
     { "store-unavailable", 503, "wait for Retry-After seconds" },

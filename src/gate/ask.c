@@ -27,6 +27,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_approval_ask_identify(
     ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_look_t *look);
 static ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
@@ -90,6 +92,7 @@ static ngx_int_t
 ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
 {
     ngx_int_t                     rc;
+    ngx_str_t                     per;
     ngx_http_approval_look_t      look;
     ngx_http_approval_identity_t  identity;
 
@@ -107,20 +110,70 @@ ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
     hold->refusal = identity.refusal;
     hold->why = identity.why;
 
-    if (rc != NGX_OK || hold->rule->remember == 0) {
+    if (rc != NGX_OK) {
         return rc;
     }
 
-    /* a grant is good for what all read alike */
+    /* a grant is good for what all read alike, and a limit counts it */
 
-    rc = ngx_http_approval_identify_one(&look, hold->rule,
-                                        hold->rule->remember_per,
-                                        &hold->remember, &identity);
+    if (hold->rule->remember) {
+        rc = ngx_http_approval_identify_one(&look, hold->rule,
+                                            hold->rule->remember_per,
+                                            &hold->remember, &identity);
+    }
+
+    if (rc == NGX_OK && hold->lcf->max_pending_per) {
+        rc = ngx_http_approval_identify_one(&look, hold->rule,
+                                            hold->lcf->max_pending_per, &per,
+                                            &identity);
+    }
 
     hold->refusal = identity.refusal;
     hold->why = identity.why;
 
-    return rc;
+    return (rc == NGX_OK) ? ngx_http_approval_ask_known(hold, &look) : rc;
+}
+
+
+/* What can be read in ways that nobody knows can be neither shown nor bound. */
+
+static ngx_int_t
+ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_look_t *look)
+{
+    ngx_uint_t                  i;
+    approval_readings_t        *rs;
+    ngx_http_approval_fact_t  **facts;
+
+    facts = hold->rule->facts.elts;
+
+    for (i = 0; i < hold->rule->facts.nelts; i++) {
+
+        if (facts[i]->inputs) {
+            continue;
+        }
+
+        rs = ngx_http_approval_read(look, facts[i]);
+
+        if (rs == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (approval_readings_doubt(rs) == NULL
+            || rs->code == NGX_HTTP_APPROVAL_BODY_LARGE
+            || (rs->code == NGX_HTTP_APPROVAL_BODY_INVALID
+                && ngx_http_approval_body_foreign(hold->request, hold->body)))
+        {
+            continue;
+        }
+
+        hold->refusal = ngx_http_approval_judge_unread(facts[i]);
+        hold->why = ngx_http_approval_tell_readings(look, hold->rule,
+                                                    facts[i]);
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -396,6 +449,13 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
 
     if (reply->rc == NGX_DECLINED) {
         ngx_http_approval_ask_declined(hold, reply);
+        return;
+    }
+
+    /* an answer that says no, as OOM, may be the requester's own doing */
+
+    if (reply->rc != NGX_OK && reply->answered) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
         return;
     }
 

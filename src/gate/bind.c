@@ -152,9 +152,10 @@ ngx_http_approval_bind_md(ngx_http_approval_bind_t *bind,
 static void
 ngx_http_approval_bind_place(ngx_http_approval_bind_t *bind)
 {
+    size_t                     n;
     u_char                     port[sizeof("65535")];
     ngx_str_t                  name;
-    approval_str_t             scheme;
+    approval_str_t             scheme, ignored;
     ngx_http_request_t        *r;
     ngx_http_core_srv_conf_t  *cscf;
 
@@ -183,6 +184,18 @@ ngx_http_approval_bind_place(ngx_http_approval_bind_t *bind)
     ngx_http_approval_bind_part(bind, 'l',
                                 ngx_http_approval_core_str(&bind->lcf->place));
     ngx_http_approval_bind_target(bind, 't', &r->unparsed_uri, NULL);
+
+    /* what is bound in part is not what is bound as a whole */
+
+    for (n = 0; bind->lcf->ignore; n++) {
+        ignored = approval_ignore_text(bind->lcf->ignore, n);
+
+        if (ignored.len == 0) {
+            break;
+        }
+
+        ngx_http_approval_bind_part(bind, 'x', ignored);
+    }
 }
 
 
@@ -193,9 +206,9 @@ ngx_http_approval_bind_route(ngx_http_approval_bind_t *bind)
 
     r = bind->look->request;
 
-    ngx_http_approval_bind_part(bind, 'm',
-                                ngx_http_approval_core_str(&r->method_name));
+    ngx_http_approval_bind_fact(bind, bind->rule->policy->method);
     ngx_http_approval_bind_fact(bind, bind->rule->policy->host);
+    ngx_http_approval_bind_fact(bind, bind->rule->policy->path);
     ngx_http_approval_bind_target(bind, 'u', &r->uri, &r->args);
 }
 
@@ -319,9 +332,13 @@ ngx_http_approval_bind_fact(ngx_http_approval_bind_t *bind,
     ngx_http_approval_bind_part(bind, 'f',
                                 ngx_http_approval_core_str(&fact->name));
 
+    /* how it is spelled is bound by the target, and the host's case by nobody */
+
     for (i = 0; i < rs->n; i++) {
-        ngx_http_approval_bind_part(bind, tags[rs->elts[i].kind],
-                                    approval_reading_text(rs, i));
+        if (!rs->elts[i].spelled) {
+            ngx_http_approval_bind_part(bind, tags[rs->elts[i].kind],
+                                        approval_reading_text(rs, i));
+        }
     }
 }
 

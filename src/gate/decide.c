@@ -133,7 +133,6 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 {
     json_t                     *claims;
     ngx_int_t                   rc;
-    ngx_str_t                   digest;
     const char                 *err;
     ngx_http_approval_state_e   state;
 
@@ -147,13 +146,10 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    digest.len = APPROVAL_DIGEST_LEN;
-    digest.data = (u_char *) hold->digest;
-
     claims = NULL;
     err = "it cannot be read";
 
-    rc = ngx_http_approval_decision_read(hold->mcf, hold->id, &digest,
+    rc = ngx_http_approval_decision_read(hold->mcf, hold->id, NULL,
                          &hold->decision,
                          ngx_http_approval_hold_now(hold) / 1000,
                          &state, &claims, &err);
@@ -193,22 +189,28 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 
 
 /*
- * Is it for this requester, by this policy and rule, and if it lets anything
- * pass, after its approvers were shown what this request would show?
+ * Is it for this requester and request, by this policy and rule as they are
+ * now where it lets anything pass?
  */
 
 static ngx_uint_t
 ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, json_t *claims)
 {
-    ngx_str_t  requester, policy, rule, shown;
+    ngx_str_t       requester, policy, rule, shown, digest;
+    approval_str_t  own;
 
+    own.len = APPROVAL_DIGEST_LEN;
+    own.data = (u_char *) hold->digest;
+
+    digest = ngx_http_approval_json_get(claims, "dig");
     requester = ngx_http_approval_json_get(claims, "sub");
     policy = ngx_http_approval_json_get(claims, "pol");
     rule = ngx_http_approval_json_get(claims, "rul");
     shown = ngx_http_approval_json_get(claims, "shw");
 
-    return approval_people_same(hold->mcf->people,
+    return approval_str_eq(ngx_http_approval_core_str(&digest), own)
+           && approval_people_same(hold->mcf->people,
                                ngx_http_approval_core_str(&requester),
                                ngx_http_approval_core_str(&hold->requester))
            && approval_str_eq(ngx_http_approval_core_str(&policy),

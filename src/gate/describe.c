@@ -50,6 +50,8 @@ static json_t *ngx_http_approval_describe_shown(
     ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell);
 static json_t *ngx_http_approval_describe_matched(
     ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell);
+static ngx_int_t ngx_http_approval_describe_differs(
+    ngx_http_approval_matched_t *matched, ngx_http_approval_fact_t *fact);
 static int ngx_http_approval_describe_match(void *data, unsigned subject,
     approval_str_t value);
 static json_t *ngx_http_approval_describe_hit(ngx_http_approval_tell_t *tell,
@@ -629,16 +631,41 @@ ngx_http_approval_describe_matched(ngx_http_approval_hold_t *hold,
     matched.found = json_object();
 
     if (matched.found
-        && ngx_http_approval_evidence(tell->look, hold->rule,
-                                      ngx_http_approval_describe_match,
-                                      &matched)
-           != APPROVAL_OK)
+        && (ngx_http_approval_evidence(tell->look, hold->rule,
+                                       ngx_http_approval_describe_match,
+                                       &matched)
+            != APPROVAL_OK
+            || ngx_http_approval_describe_differs(&matched,
+                                                  hold->rule->policy->method)
+               != NGX_OK
+            || ngx_http_approval_describe_differs(&matched,
+                                                  hold->rule->policy->path)
+               != NGX_OK))
     {
         json_decref(matched.found);
         return NULL;
     }
 
     return matched.found;
+}
+
+
+/* What some readers take for another method, or path, no rule need ask for. */
+
+static ngx_int_t
+ngx_http_approval_describe_differs(ngx_http_approval_matched_t *matched,
+    ngx_http_approval_fact_t *fact)
+{
+    if (json_object_get(matched->found, (char *) fact->name.data)
+        || ngx_http_approval_read_differs(matched->tell->look, fact) == NULL)
+    {
+        return NGX_OK;
+    }
+
+    return json_object_set_new(matched->found, (char *) fact->name.data,
+                               ngx_http_approval_tell(matched->tell, fact,
+                                             NGX_HTTP_APPROVAL_SHOWN_MATCH))
+           == 0 ? NGX_OK : NGX_ERROR;
 }
 
 

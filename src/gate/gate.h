@@ -206,6 +206,8 @@ void ngx_http_approval_judge(ngx_http_approval_look_t *look,
     ngx_http_approval_policy_t *policy, ngx_http_approval_verdict_t *verdict);
 ngx_http_approval_refusal_e ngx_http_approval_judge_refusal(
     ngx_http_approval_fact_t *fact);
+ngx_http_approval_refusal_e ngx_http_approval_judge_unread(
+    ngx_http_approval_fact_t *fact);
 int ngx_http_approval_evidence(ngx_http_approval_look_t *look,
     ngx_http_approval_rule_t *rule, approval_match_evidence_pt visit,
     void *data);

@@ -277,22 +277,14 @@ ngx_http_approval_judge_unclear(ngx_http_approval_judge_t *judge,
         return;
     }
 
-    switch (fact->readings.code) {
+    if (fact->readings.code) {
+        verdict->refusal = ngx_http_approval_judge_unread(fact);
+    }
 
-    case NGX_HTTP_APPROVAL_BODY_LARGE:
-        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE;
+    if (verdict->refusal == NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE
+        || verdict->refusal == NGX_HTTP_APPROVAL_REFUSE_ENCODING)
+    {
         return;
-
-    case NGX_HTTP_APPROVAL_BODY_ENCODED:
-        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_ENCODING;
-        return;
-
-    case NGX_HTTP_APPROVAL_BODY_INVALID:
-        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BODY;
-        break;
-
-    default:
-        break;
     }
 
     verdict->why = ngx_http_approval_tell_readings(judge->look,
@@ -323,6 +315,28 @@ ngx_http_approval_judge_host(ngx_http_approval_judge_t *judge,
     if (rs) {
         verdict->why = ngx_http_approval_tell_readings(judge->look,
                                                        verdict->rule, host);
+    }
+}
+
+
+/* Of a fact whose readings are not known. */
+
+ngx_http_approval_refusal_e
+ngx_http_approval_judge_unread(ngx_http_approval_fact_t *fact)
+{
+    switch (fact->readings.code) {
+
+    case NGX_HTTP_APPROVAL_BODY_LARGE:
+        return NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE;
+
+    case NGX_HTTP_APPROVAL_BODY_ENCODED:
+        return NGX_HTTP_APPROVAL_REFUSE_ENCODING;
+
+    case NGX_HTTP_APPROVAL_BODY_INVALID:
+        return NGX_HTTP_APPROVAL_REFUSE_BODY;
+
+    default:
+        return ngx_http_approval_judge_refusal(fact);
     }
 }
 
@@ -390,11 +404,12 @@ ngx_http_approval_judge_batch(ngx_http_approval_look_t *look,
 
     verdict->shadow = shadow;
 
-    if (verdict->what == NGX_HTTP_APPROVAL_VERDICT_HOLD
-        || verdict->what == NGX_HTTP_APPROVAL_VERDICT_DENY)
+    if (verdict->what != NGX_HTTP_APPROVAL_VERDICT_PASS
+        && verdict->refusal != NGX_HTTP_APPROVAL_REFUSE_INTERNAL)
     {
         verdict->what = NGX_HTTP_APPROVAL_VERDICT_REFUSE;
         verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BATCH;
+        verdict->why = NULL;
     }
 }
 

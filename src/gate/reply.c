@@ -246,6 +246,7 @@ ngx_http_approval_refuse_told(ngx_http_approval_refusal_e which)
     case NGX_HTTP_APPROVAL_REFUSE_COOLING:
     case NGX_HTTP_APPROVAL_REFUSE_FROZEN:
     case NGX_HTTP_APPROVAL_REFUSE_REASON:
+    case NGX_HTTP_APPROVAL_REFUSE_BATCH:
         return 1;
 
     default:

@@ -242,7 +242,7 @@ ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, const approval_readings_t *rs, size_t i,
     approval_buf_t *out)
 {
-    approval_buf_t  query;
+    approval_buf_t  target, masked;
     approval_str_t  text;
 
     text = approval_reading_text(rs, i);
@@ -260,19 +260,25 @@ ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
         break;
 
     case NGX_HTTP_APPROVAL_FACT_QUERY:
-        approval_buf_init(&query);
-        approval_buf_addc(&query, '?');
-        approval_buf_add(&query, text.data, text.len);
+        approval_buf_init(&target);
+        approval_buf_init(&masked);
 
-        if (query.failed
+        approval_buf_addc(&target, '?');
+        approval_buf_add(&target, text.data, text.len);
+
+        if (target.failed
             || approval_redact_target(tell->rule->redact,
-                                      approval_buf_str(&query), out)
+                                      approval_buf_str(&target), &masked)
                != APPROVAL_OK)
         {
             out->failed = 1;
+
+        } else {
+            approval_buf_add(out, masked.data + 1, masked.len - 1);
         }
 
-        approval_buf_wipe(&query);
+        approval_buf_wipe(&target);
+        approval_buf_wipe(&masked);
         break;
 
     default:

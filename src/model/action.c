@@ -414,9 +414,10 @@ ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
         goto declined;
     }
 
-    if (ngx_http_approval_claim_is(c, "dig",
-                                   ngx_http_approval_core_str(digest))
-        != NGX_OK)
+    if (digest
+        && ngx_http_approval_claim_is(c, "dig",
+                                      ngx_http_approval_core_str(digest))
+           != NGX_OK)
     {
         *err = "the decision is about another request: digests differ";
         goto declined;

@@ -86,8 +86,9 @@ static const char  *ngx_http_approval_types[] = {
     "action-lost", "restarting", "store-unavailable", "audit-unavailable",
     "too-many-pending", "body-too-large", "body-unreadable",
     "ambiguous-path", "ambiguous-query", "ambiguous-header",
-    "override-header", "reason-required",
-    "identity-required", "match-limit", "mixed-batch", "header-mismatch",
+    "ambiguous-body", "ambiguous-method", "ambiguous-host",
+    "reason-required",
+    "identity-required", "match-limit", "batch", "header-mismatch",
     "requester-left", "frozen", "requester-frozen", "policy-frozen",
     "cooling-down", "cool-down", "internal", "other", NULL
 };

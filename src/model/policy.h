@@ -135,7 +135,9 @@ struct ngx_http_approval_policy_s {
     ngx_array_t                    subjects;    /* of ..._fact_t *, by the
                                                    matcher's subject numbers  */
     ngx_http_approval_facts_t      facts;       /* of all its rules           */
-    ngx_http_approval_fact_t      *host;
+    ngx_http_approval_fact_t      *host;        /* bound by all rules         */
+    ngx_http_approval_fact_t      *method;
+    ngx_http_approval_fact_t      *path;
     ngx_str_t                      digest;      /* "sha256:...", of the text  */
     approval_buf_t                 text;        /* while parsing only         */
     ngx_http_approval_plain_t      plain;       /* what its rules look at     */

@@ -296,6 +296,47 @@ ngx_http_approval_body_form(ngx_http_request_t *r,
 }
 
 
+ngx_uint_t
+ngx_http_approval_body_typed(ngx_http_request_t *r)
+{
+    ngx_str_t  value;
+
+    return ngx_http_approval_header_find(r, "content-type", &value) == 1
+           && ngx_http_approval_body_type(&value)
+              != NGX_HTTP_APPROVAL_TYPE_OPEN;
+}
+
+
+/* Does nobody take it for JSON, whatever its type? */
+
+ngx_uint_t
+ngx_http_approval_body_foreign(ngx_http_request_t *r,
+    ngx_http_approval_body_t *body)
+{
+    off_t                       i;
+    const char                 *why;
+    ngx_http_approval_type_e    type;
+
+    if (ngx_http_approval_body_readable(r, body, &type, &why)
+        != NGX_HTTP_APPROVAL_BODY_READ
+        || type == NGX_HTTP_APPROVAL_TYPE_JSON
+        || type == NGX_HTTP_APPROVAL_TYPE_YAML)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < body->size; i++) {
+        if (!ngx_strchr(" \t\r\n", body->data[i]) || body->data[i] == '\0') {
+            break;
+        }
+    }
+
+    return i == body->size
+           || (body->data[i] < 0x80 && body->data[i]
+               && !ngx_strchr("{[\"", body->data[i]));
+}
+
+
 static ngx_http_approval_unread_e
 ngx_http_approval_body_readable(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, ngx_http_approval_type_e *type,

@@ -100,8 +100,6 @@ static ngx_int_t ngx_http_approval_fact_key(ngx_conf_t *cf,
     ngx_http_approval_fact_t *fact, ngx_str_t *name, size_t prefix);
 static const ngx_http_approval_source_t *ngx_http_approval_source(
     ngx_str_t *name);
-static ngx_uint_t ngx_http_approval_next_name(ngx_str_t *text,
-    ngx_str_t *name);
 
 
 #define ngx_http_approval_name_char(c)                                        \
@@ -448,9 +446,7 @@ ngx_http_approval_source(ngx_str_t *name)
 }
 
 
-/* The next "$name" or "${name}" of the text, which goes on behind it. */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_approval_next_name(ngx_str_t *text, ngx_str_t *name)
 {
     u_char      *p, *last;

@@ -25,6 +25,8 @@ static void ngx_http_approval_read_value(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_made(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+static void ngx_http_approval_read_filled(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_method(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_upper(approval_readings_t *rs,
@@ -48,6 +50,7 @@ static void ngx_http_approval_read_host(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_header(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+static approval_str_t ngx_http_approval_read_trimmed(ngx_str_t *value);
 static void ngx_http_approval_read_cookies(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_capture(ngx_http_approval_look_t *look,
@@ -60,6 +63,7 @@ static void ngx_http_approval_read_unread(approval_readings_t *rs,
     ngx_http_approval_unread_e unread, const char *why);
 static approval_str_t ngx_http_approval_target_path(ngx_str_t *target,
     approval_str_t *query);
+static approval_str_t ngx_http_approval_target_absolute(ngx_str_t *target);
 
 
 static const ngx_http_approval_read_pt  ngx_http_approval_readers[] = {
@@ -146,7 +150,10 @@ ngx_http_approval_read_value(ngx_http_approval_look_t *look,
 }
 
 
-/* It has one reading if all has that it is made of. */
+/*
+ * It has one reading if all has that it is made of; a text then stands there as
+ * readers take its values, and as nginx has them.
+ */
 
 static void
 ngx_http_approval_read_made(ngx_http_approval_look_t *look,
@@ -156,19 +163,73 @@ ngx_http_approval_read_made(ngx_http_approval_look_t *look,
 
     input = ngx_http_approval_read_differs(look, fact);
 
-    if (input == NULL) {
-        ngx_http_approval_read_value(look, fact, rs);
-        return;
-    }
-
-    if (input->readings.failed) {
+    if (input && input->readings.failed) {
         rs->failed = 1;
         return;
     }
 
-    approval_readings_unknown(rs, NGX_HTTP_APPROVAL_BODY_READ,
-                              "it is made of a value that can be read in "
-                              "several ways");
+    if (input) {
+        approval_readings_unknown(rs, NGX_HTTP_APPROVAL_BODY_READ,
+                                  "it is made of a value that can be read in "
+                                  "several ways");
+        return;
+    }
+
+    if (fact->value && fact->inputs->nelts) {
+        ngx_http_approval_read_filled(look, fact, rs);
+        rs->spelling = 1;
+    }
+
+    ngx_http_approval_read_value(look, fact, rs);
+
+    rs->spelling = 0;
+}
+
+
+/* The text, with the reading of each input that counts. */
+
+static void
+ngx_http_approval_read_filled(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
+{
+    size_t                      i, start;
+    u_char                     *p;
+    ngx_str_t                   rest, name;
+    ngx_uint_t                  n;
+    approval_str_t              text;
+    approval_readings_t        *input;
+    ngx_http_approval_fact_t  **inputs;
+
+    start = rs->buf.len;
+    rest = fact->name;
+    inputs = fact->inputs->elts;
+
+    for (n = 0; n < fact->inputs->nelts; n++) {
+
+        p = rest.data;
+        (void) ngx_http_approval_next_name(&rest, &name);
+
+        while (*p != '$') {
+            approval_buf_addc(&rs->buf, *p++);
+        }
+
+        input = ngx_http_approval_read(look, inputs[n]);
+
+        if (input == NULL) {
+            rs->failed = 1;
+            return;
+        }
+
+        for (i = 0; i + 1 < input->n && input->elts[i].spelled; i++) {
+            /* void */
+        }
+
+        text = approval_reading_text(input, i);
+        approval_buf_add(&rs->buf, text.data, text.len);
+    }
+
+    approval_buf_add(&rs->buf, rest.data, rest.len);
+    approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 }
 
 
@@ -339,6 +400,8 @@ ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
     ngx_http_request_t           *r;
     ngx_http_approval_headers_t   it;
 
+    static ngx_str_t  destination = ngx_string("destination");
+
     r = look->request;
 
     approval_readings_add(rs, APPROVAL_READING_TEXT,
@@ -356,11 +419,44 @@ ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
     }
 
     for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+
         if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_path(h)) {
             approval_read_path(rs, ngx_http_approval_target_path(&h->value,
                                                                  NULL));
         }
+
+        /* DAV: a second path of the request, as an URL or without a host */
+
+        if ((r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE))
+            && ngx_http_approval_header_named(h, &destination)
+               != APPROVAL_NAME_OTHER)
+        {
+            approval_read_path(rs,
+                               ngx_http_approval_target_absolute(&h->value));
+        }
     }
+}
+
+
+static approval_str_t
+ngx_http_approval_target_absolute(ngx_str_t *target)
+{
+    u_char     *p, *last;
+    ngx_str_t   path;
+
+    path = *target;
+    last = path.data + path.len;
+
+    p = path.len ? ngx_strnstr(path.data, "://", path.len) : NULL;
+
+    if (p) {
+        for (p += 3; p < last && *p != '/'; p++) { /* void */ }
+
+        path.data = p;
+        path.len = last - p;
+    }
+
+    return ngx_http_approval_target_path(&path, NULL);
 }
 
 
@@ -640,6 +736,8 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
 
         approval_readings_add(rs, APPROVAL_READING_TEXT,
                               ngx_http_approval_core_str(&h->value));
+        approval_readings_add(rs, APPROVAL_READING_TEXT,
+                              ngx_http_approval_read_trimmed(&h->value));
 
         if (named == APPROVAL_NAME_SAME) {
             if (same++) {
@@ -663,6 +761,30 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
     rs->failed |= (list.failed != 0);
 
     approval_buf_free(&list);
+}
+
+
+/* nginx takes spaces away from its ends only. */
+
+static approval_str_t
+ngx_http_approval_read_trimmed(ngx_str_t *value)
+{
+    approval_str_t  s;
+
+    s = ngx_http_approval_core_str(value);
+
+    while (s.len && ngx_strchr(" \t\v\f\r", *s.data) && *s.data) {
+        s.data++;
+        s.len--;
+    }
+
+    while (s.len && ngx_strchr(" \t\v\f\r", s.data[s.len - 1])
+           && s.data[s.len - 1])
+    {
+        s.len--;
+    }
+
+    return s;
 }
 
 
@@ -778,6 +900,12 @@ ngx_http_approval_read_form(ngx_http_approval_look_t *look,
     text.len = look->body->data ? (size_t) look->body->size : 0;
 
     approval_read_field(rs, text, ngx_http_approval_core_str(&fact->key), 0);
+
+    /* without a type some read no form at all */
+
+    if (text.len && !ngx_http_approval_body_typed(look->request)) {
+        approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
+    }
 }
 
 

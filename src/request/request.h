@@ -123,6 +123,13 @@ void ngx_http_approval_body_parse(ngx_http_approval_body_t *body);
 /* As the type says, too: READ, or why not in *why. */
 ngx_http_approval_unread_e ngx_http_approval_body_json(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, const char **why);
+/* Does its type name a grammar that we know? */
+ngx_uint_t ngx_http_approval_body_typed(ngx_http_request_t *r);
+
+/* Is it JSON to nobody, whatever they are told? */
+ngx_uint_t ngx_http_approval_body_foreign(ngx_http_request_t *r,
+    ngx_http_approval_body_t *body);
+
 ngx_http_approval_unread_e ngx_http_approval_body_form(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, const char **why);
 
@@ -187,6 +194,9 @@ ngx_http_approval_fact_t *ngx_http_approval_fact(ngx_conf_t *cf,
 ngx_int_t ngx_http_approval_fact_from(ngx_conf_t *cf,
     ngx_http_approval_facts_t *facts, ngx_http_approval_fact_t *fact,
     ngx_str_t *text);
+
+/* The next "$name" or "${name}" of a text, which goes on behind it. */
+ngx_uint_t ngx_http_approval_next_name(ngx_str_t *text, ngx_str_t *name);
 
 /* Is it, or is an input of it, the variable of that name? */
 ngx_uint_t ngx_http_approval_fact_named(ngx_http_approval_fact_t *fact,

@@ -74,6 +74,8 @@ ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
         return;
     }
 
+    r->answered = 1;
+
     if (reply->type == REDIS_REPLY_ERROR) {
         ngx_http_approval_reply_error(store, what, reply);
         return;
@@ -150,6 +152,7 @@ static void
 ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
 {
     r->rc = NGX_ERROR;
+    r->answered = 0;
     r->state = NGX_HTTP_APPROVAL_UNKNOWN;
     r->now = 0;
     r->created = 0;

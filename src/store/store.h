@@ -45,6 +45,7 @@ typedef struct ngx_http_approval_op_s     ngx_http_approval_op_t;
 
 typedef struct {
     ngx_int_t                       rc;
+    ngx_uint_t                      answered;   /* Redis was reached          */
     ngx_http_approval_state_e       state;
     u_char                          id[APPROVAL_ID_LEN];
     int64_t                         now;         /* Redis' clock, ms     */

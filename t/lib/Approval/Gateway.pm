@@ -86,6 +86,7 @@ sub conf {
     $http
     server {
         listen 127.0.0.1:%%PORT%%;
+        server_name gw.example;
         $requester
         location = /_status { approval off; stub_status; }
         location /_approval/ { approval_api approver=\$http_x_user; }

@@ -13,7 +13,7 @@
 #   - under a policy that concerns nothing each answer is that of the plain
 #     nginx, byte for byte.
 #
-# A failure prints the seed, the policy and the request.
+# At the end faults are planted into the module, and must be found.  A failure prints the seed, the policy and the request.
 #
 #   APPROVAL_FULL=1       many more, with another seed each time
 #   APPROVAL_SEED=N       this seed
@@ -26,6 +26,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Approval::Test;
+use Approval::Fault;
 use Approval::Gateway;
 use Approval::Readers;
 use Approval::Spelling;
@@ -44,7 +45,14 @@ my @readers = $readers->names;
 
 # policies; requests for each of them and each reader; the same for nothing
 
-my ($policies, $each, $free) = $full ? (60, 60, 1500) : (14, 14, 120);
+my ($policies, $each, $free) = $full ? (60, 60, 1500) : (16, 16, 120);
+
+# source, place, what stands there instead, and what is to be found
+
+my @faults = (
+    [ 'a backslash is no slash to anyone', 'core/path.c',
+      qr/return "backslash in path";/ => 'break;', qr/without a decision/ ],
+);
 
 my %shapes = (
     plain => { conf => 'location / { UP }' },
@@ -134,20 +142,36 @@ my $plain = Approval::Nginx->new(%how, module => 0,
     http => "$hash server { listen 127.0.0.1:%%PORT%%; return 404; }\n"
             . servers(0, @judged, @nothing));
 
-my $gw = Approval::Gateway->new(%how,
-                                http => $hash . servers(1, @judged, @nothing));
+our $gw = gateway();
+our (%count, %wrong, %granted, @found, $planted);
+
+
+sub gateway {
+    return Approval::Gateway->new(%how, http => $hash . servers(1, @judged,
+                                                                @nothing));
+}
+
+
+my $probes;
 
 my %place = map { my $policy = $_;
                   map { lc host($policy, $_) => $policy } @readers }
             @judged, @nothing;
-
-my (%count, %wrong, $probes, %granted);
 
 
 # One request: its answer, and what the reader has executed
 
 sub answer {
     my ($nginx, $reader, $request, @headers) = @_;
+
+    my ($client, $probe) = ask($nginx, $request, @headers);
+
+    return ($client->try_read(60), executions($reader, $probe));
+}
+
+
+sub ask {
+    my ($nginx, $request, @headers) = @_;
 
     my $probe = 'n' . ++$probes;
     my $shape = $shapes{ $request->{shape} };
@@ -157,12 +181,16 @@ sub answer {
     $client->write(Approval::Spelling::bytes($request,
         [ 'X-Probe' => $probe ], [ 'X-Agent' => 'agent-7' ], @headers));
 
-    my $answer = $client->try_read(60);
-    my $found = $readers->reports($reader)->{$probe} // [];
-
     $count{requests}++;
 
-    return ($answer, @$found);
+    return ($client, $probe);
+}
+
+
+sub executions {
+    my ($reader, $probe) = @_;
+
+    return @{ $readers->reports($reader)->{$probe} // [] };
 }
 
 
@@ -171,7 +199,9 @@ sub wrong {
 
     my $policy = $request->{policy};
 
-    return if $wrong{ $policy->{name} }++ >= 3;
+    push @found, $what;
+
+    return if $wrong{ $policy->{name} }++ >= 3 || $planted;
 
     diag("$what\n  seed $seed, ", join(', ', @{ $request->{odd} }), "\n",
          map({ "  $_: " . shown($more{$_}) . "\n" } sort keys %more),
@@ -293,6 +323,9 @@ sub probe {
         return;
     }
 
+    return wait_for_people($policy, $reader, $request, $asked)
+        if $gen->chance(10);
+
     my ($answer, @done) = answer($gw->ngx, $reader, $request,
                                  [ Prefer => 'respond-async' ]);
 
@@ -313,6 +346,39 @@ sub probe {
           without => $asked)
         if @done && bound($done[0], @{ $policy->{rules} })
                     ne bound($asked, @{ $policy->{rules} });
+}
+
+
+# The same for a client that waits on its connection
+
+sub wait_for_people {
+    my ($policy, $reader, $request, $asked) = @_;
+
+    my %before = map { $_ => 1 } $gw->pending;
+    my ($client, $probe) = ask($gw->ngx, $request);
+    my ($id, $approved);
+
+    wait_for(sub {
+        ($id) = grep { !$before{$_} } $gw->pending;
+        return $id || $client->answered;
+    });
+
+    if ($id) {
+        my @early = executions($reader, $probe);
+        my $action = $gw->action($id);
+
+        wrong('executed before the decision', $request) if @early;
+        is_shown($request, $asked, $action);
+
+        $count{"held on a connection"}++;
+        $approved = approval($policy, $action, $asked);
+        $gw->vote($id, 'approve');
+    }
+
+    my $answer = $client->try_read(60)
+        or return wrong('no answer', $request);
+
+    executed($request, $approved, $answer, executions($reader, $probe));
 }
 
 
@@ -372,13 +438,7 @@ sub approve {
     $gw->vote($id, 'approve');
     $count{approved}++;
 
-    my $approved = { policy => $policy, report => $asked,
-                     rule => rule_of($policy, $action) };
-    my $rule = $approved->{rule};
-
-    $granted{"$asked->{place} $rule->{name} "
-             . texts_of($asked, $rule->{per})} = 1 if $rule->{per};
-
+    my $approved = approval($policy, $action, $asked);
     my @ticket = $gen->chance(50) ? ([ 'Approval-Id' => $id ]) : ();
 
     my $other = $gen->respell($request, map { host($_, $reader) } @judged);
@@ -389,6 +449,7 @@ sub approve {
 
         executed($other, $approved, $answer, @done) if $answer;
         $count{'another redeemed'}++ if @done;
+        close_action($answer);
     }
 
     my ($answer, @done) = answer($gw->ngx, $reader, $request, @ticket,
@@ -402,6 +463,31 @@ sub approve {
                               [ Prefer => 'respond-async' ]);
 
     executed($request, undef, $answer, @done);
+    close_action($answer);
+}
+
+
+# so that nothing joins it later
+
+sub close_action {
+    my ($answer) = @_;
+
+    $gw->vote($answer->header('Approval-Id'), 'deny')
+        if $answer && $answer->status == 202;
+}
+
+
+# what an approval is for, and the grant that it may bring
+
+sub approval {
+    my ($policy, $action, $asked) = @_;
+
+    my $rule = rule_of($policy, $action);
+
+    $granted{"$asked->{place} $rule->{name} "
+             . texts_of($asked, $rule->{per})} = 1 if $rule->{per};
+
+    return { policy => $policy, report => $asked, rule => $rule };
 }
 
 
@@ -506,6 +592,34 @@ sub comparable {
 }
 
 
+# Does the test find that fault?
+
+sub is_found {
+    my ($name, $file, $from, $to, $what) = @_;
+
+    local $planted = $name;
+    local (%count, %wrong, %granted, @found);
+
+    my $dir = Approval::Fault::plant($file, $from, $to);
+
+    # only while it starts: what it has loaded stays
+
+    local $gw = do { local $ENV{APPROVAL_BUILD} = $dir; gateway() };
+
+    ROUND: for (1 .. 40) {
+        for my $policy (@judged) {
+            for my $reader (@readers) {
+                probe($policy, $reader);
+                last ROUND if grep { /$what/ } @found;
+            }
+        }
+    }
+
+    ok(scalar(grep { /$what/ } @found),
+       "planted: $name: found by $count{requests} requests");
+}
+
+
 for my $policy (@judged) {
     for my $reader (@readers) {
         probe($policy, $reader) for 1 .. $each;
@@ -522,6 +636,8 @@ for my $policy (@nothing) {
     is($wrong{ $policy->{name} } // 0, 0,
        "nothing is concerned, $policy->{shape}");
 }
+
+is_found(@$_) for @faults;
 
 note("seed $seed: ", join ', ', map { "$_ $count{$_}" } sort keys %count);
 

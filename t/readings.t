@@ -109,6 +109,7 @@ group('an id with a slash',
         says => [ '/api/v4/projects/grp%2Fprj',
                   '/api/v4/projects/grp/prj' ] ],
       [ held => '/api/v4/projects/42', method => 'DELETE' ],
+      [ held => '/api/x/%2e%2E/v4/projects/grp%2Fprj', method => 'DELETE' ],
       [ pass => '/api/v4/projects/grp%2Fprj' ],
       [ pass => '/api/v4/projects/grp%2Fprj/issues/1', method => 'DELETE' ]);
 
@@ -227,6 +228,8 @@ both('a cookie', 'match $cookie_role admin;',
      [ held => '/', headers => [ Cookie => 'role=%61dmin' ] ],
      [ held => '/', headers => [ Cookie => 'ROLE=admin' ] ],
      [ held => '/', headers => [ Cookie => 'r%6fle=admin' ] ],
+     [ held => '/', headers => [ Cookie => 'a=1;  role =admin' ] ],
+     [ held => '/', headers => [ Cookie => 'role="admi\\156"' ] ],
      [ pass => '/', headers => [ Cookie => 'role=user; x=admin; x=1' ] ],
      [ pass => '/' ]);
 

@@ -21,13 +21,15 @@ function route(path) {
         const raw = req.path;
         const params = Object.values(req.params);
         const fill = f => path ? path.replace('*', () => f(params[0])) : raw;
+        const one = x => path.startsWith('/files') ? x
+                                                   : x.replace(/\//g, '%2F');
 
         const jar = {};
         for (const name of Object.keys(req.cookies || {}))
             jar[name] = [ String(req.cookies[name]) ];
 
         record(file, req, res, {
-            paths: [ fill(x => x), fill(encodeURIComponent), raw ],
+            paths: [ fill(x => x), fill(one), raw ],
             query: tree(req.query), cookies: jar,
             form: tree(req.is('json') ? {} : req.body),
             json: req.is('json') ? tree(req.body) : null });

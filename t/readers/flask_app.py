@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import sys
-from urllib.parse import quote
 
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
@@ -82,8 +81,8 @@ def route(rule, path):
         part = next(iter(args.values()), '')
         paths = [path.replace('*', part)]
 
-        if path != '/*':
-            paths.append(path.replace('*', quote(part, '')))
+        if 'id' in args:
+            paths.append(path.replace('*', part.replace('/', '%2F')))
 
         return report(*paths)
 

@@ -5,7 +5,6 @@
 #
 #     ruby sinatra_app.rb puma|webrick PORT FILE
 
-require 'erb'
 require 'json'
 require 'sinatra/base'
 
@@ -75,7 +74,7 @@ class Reader < Sinatra::Base
     view = lambda do
       part = (params['id'] || params['splat']&.first).to_s
       paths = [path.sub('*') { part }]
-      paths << path.sub('*') { ERB::Util.url_encode(part) } if path != '*'
+      paths << path.sub('*') { part.gsub('/', '%2F') } if params['id']
       report(*paths)
     end
 

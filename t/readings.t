@@ -110,6 +110,7 @@ group('an id with a slash',
                   '/api/v4/projects/grp/prj' ] ],
       [ held => '/api/v4/projects/42', method => 'DELETE' ],
       [ held => '/api/x/%2e%2E/v4/projects/grp%2Fprj', method => 'DELETE' ],
+      [ held => '/api/v4/projects/42/', method => 'DELETE' ],
       [ pass => '/api/v4/projects/grp%2Fprj' ],
       [ pass => '/api/v4/projects/grp%2Fprj/issues/1', method => 'DELETE' ]);
 
@@ -170,7 +171,7 @@ my @NAMES = (
     [ held => 'env=prod&env=dev', says => [ 'dev', 'prod' ] ],
     [ held => 'ENV=prod' ], [ held => 'env=dev&Env=prod' ],
     [ held => 'env[]=prod' ], [ held => 'env[0]=prod' ],
-    [ held => 'env%5B%5D=prod' ], [ held => '[env]=prod' ],
+    [ held => 'env%5B%5D=prod' ], [ held => 'a=1&[env]=prod' ],
     [ held => '%5benv%5d=prod' ], [ held => 'env]=prod' ],
     [ held => '%20env=prod' ], [ held => '+env=prod' ],
     [ held => 'env%00x=prod' ], [ held => 'x=1;env=prod' ],
@@ -192,7 +193,7 @@ my @ODD_NUMBERS = ('05000', '%2B5000', '%205000', '0x1388', '5_000', '5000eur',
                    '5%2C000', 'many');
 
 both('a number', 'match $arg_amount >1000;',
-     [ same => '/?amount=5000' ], [ same => '/?amount=1000.5' ],
+     [ same => '/?amount=5000' ], [ held => '/?amount=1000.5' ],
      [ pass => '/?amount=5' ], [ pass => '/?amount=-5000' ], [ pass => '/' ],
      [ held => '/?amount=5&amount=5000', says => [ 'amount' ] ],
      map { [ held => "/?amount=$_" ] } @ODD_NUMBERS);
@@ -208,6 +209,7 @@ both('a header', 'match $http_x_env prod;', { server =>
      'underscores_in_headers on;', port => 1 },
      [ same => '/', headers => [ 'X-Env' => 'prod' ] ],
      [ same => '/', headers => [ 'X-ENV' => ' prod ' ] ],
+     [ held => '/', headers => [ 'X-Env' => "\tprod" ] ],
      [ held => '/', headers => [ 'X-Env' => 'dev', 'X-Env' => 'prod' ],
        says => [ 'dev', 'prod' ] ],
      [ held => '/', headers => [ 'X-Env' => 'prod', 'X-Env' => 'dev' ],
@@ -240,6 +242,8 @@ both('a method', 'match $request_method DELETE;',
           qw(X-HTTP-Method-Override X-HTTP-Method X-Method-Override)),
      [ held => '/', method => 'POST',
        headers => [ 'X-HTTP-Method-Override' => 'delete' ] ],
+     [ held => '/?_method=DELETE', method => 'POST' ],
+     [ pass => '/?_method=PATCH', method => 'POST' ],
      [ pass => '/', method => 'POST',
        headers => [ 'X-HTTP-Method-Override' => 'PATCH' ] ],
      [ pass => '/', method => 'POST' ]);
@@ -530,6 +534,8 @@ EOF
       [ another => headers => [ 'X-Team' => 'red' ] ],
       [ another => headers => [ 'X-For' => 'dora' ] ],
       [ another => headers => [ 'X-V2' => 1 ] ],
+      [ another => headers => [ 'X-HTTP-Method-Override' => 'DELETE' ] ],
+      [ another => headers => [ 'X-Original-URL' => '/other' ] ],
       [ another => without => 'X-Team' ],
       [ another => with => [ 'X-Team' => 'blue' ] ],
       [ another => with => [ 'X-Trace' => 't2' ] ],
@@ -538,6 +544,24 @@ EOF
       [ good => with => [ Cookie => 'role=user; z=2' ] ],
       [ another => with => [ 'X-Agent' => 'agent-8' ] ],
       [ another => host => 'alias.example' ], [ another => port => 2 ]);
+
+my @many = map { ('X-Team' => "red$_") } 1 .. 70;
+my $many = join '; ', map { "role=user$_" } 1 .. 70;
+
+group('bound, though there are many', <<'EOF',
+    rule r { match $uri ^/x; require admins; show team $http_x_team;
+             show role $cookie_role; }
+EOF
+      { first => [ '/x', headers => [ @many, Cookie => $many ] ] },
+      [ good => ],
+      [ another => with => [ 'X-Team' => 'red' ] ],
+      [ another => headers => [ @many[0 .. 137], 'X-Team' => 'blue',
+                                Cookie => $many ], all => 1 ],
+      [ another => headers => [ @many, Cookie => "$many; role=admin" ],
+        all => 1 ],
+      [ another => headers => [ @many,
+                                Cookie => $many =~ s/70$/admin/r ],
+        all => 1 ]);
 
 
 my ($http, $servers) = ("$MAP approval_policy h2 { "
@@ -670,13 +694,11 @@ my %stopped = (
         is($answer->status, $how{status} // 400, "$name: refused")
             or return diag($answer->body);
 
-        push @{ $how{says} }, $how{fact} if defined $how{fact};
-
         is($answer->header('Content-Type'), 'application/problem+json',
            "$name: with a problem");
         like($answer->json->{type}, qr/^urn:approval:(?!denied)[a-z-]+$/,
              "$name: which has a type");
-        says($answer->body, $name, @{ $how{says} // [] });
+        says($answer->body, $name, $how{fact} // (), @{ $how{says} // [] });
     },
 
     stopped => sub {
@@ -714,10 +736,17 @@ sub changed {
     my ($group, %row) = @_;
 
     my ($target, %how) = @{ $group->{first} };
-    my %headers = (@{ $how{headers} }, 'X-Agent' => 'agent-7',
-                   @{ $row{with} // [] });
+    my @headers = $row{all} ? () : (@{ $how{headers} },
+                                    'X-Agent' => 'agent-7');
+    my %with = @{ $row{with} // [] };
+    my @kept;
 
-    delete $headers{ $row{without} // '' };
+    while (my ($name, $value) = splice(@headers, 0, 2)) {
+        push @kept, $name => $with{$name} // $value
+            unless $name eq ($row{without} // '');
+    }
+
+    push @kept, 'X-Agent' => 'agent-7' if $row{all};
 
     my $host = ($row{host} // 'bound') =~ s/^bound/$group->{host}/r
                                        =~ s/^BOUND/uc $group->{host}/er;
@@ -725,15 +754,15 @@ sub changed {
     return ($row{target} // $target, %how,
             map({ exists $row{$_} ? ($_ => $row{$_}) : () }
                 qw(method body type port chunked)),
-            headers => [ Host => $host, %headers,
-                         @{ $row{headers} // [] } ]);
+            headers => [ Host => $host, @kept, @{ $row{headers} // [] } ]);
 }
 
 
 sub is_bound {
     my ($group, $want, %row) = @_;
 
-    my $name = "$want: " . encode_json(\%row);
+    my $name = "$group->{name}, $want: "
+               . substr(encode_json(\%row) =~ s/(?:"X-Team",.*red\d*",)/.../r, 0, 80);
 
     my ($answer) = ask($group, changed($group));
     my $id = $answer->header('Approval-Id');

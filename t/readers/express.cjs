@@ -16,20 +16,30 @@ const [port, file] = process.argv.slice(2);
 const app = express();
 
 
+// Routes go by neither letter case nor a last slash.  A rule's regex has its own
+// letter case, so that the path is reported as it was spelled, too.
+
 function route(path) {
     return (req, res) => {
         const raw = req.path;
-        const params = Object.values(req.params);
-        const fill = f => path ? path.replace('*', () => f(params[0])) : raw;
-        const one = x => path.startsWith('/files') ? x
-                                                   : x.replace(/\//g, '%2F');
+        const [param] = Object.values(req.params);
+        const spelled = raw.replace(/\/+$/, '');
+        const lead = (path || '').replace('*', '');
+
+        const fill = f => param === undefined || !path
+              ? spelled : spelled.slice(0, lead.length) + f(param);
+        const one = x => x.replace(/\//g, '%2F');
+
+        const paths = [ fill(x => x), raw ];
+        if (!lead.startsWith('/files'))
+            paths.push(fill(one));
 
         const jar = {};
         for (const name of Object.keys(req.cookies || {}))
             jar[name] = [ String(req.cookies[name]) ];
 
         record(file, req, res, {
-            paths: [ fill(x => x), fill(one), raw ],
+            paths, route: lead + paths[0].slice(lead.length),
             query: tree(req.query), cookies: jar,
             form: tree(req.is('json') ? {} : req.body),
             json: req.is('json') ? tree(req.body) : null });

@@ -3,7 +3,8 @@
 // What the readers in JavaScript share.  All readers report in one form:
 //
 //   probe place method target host   of the request
-//   paths      what the framework takes for the path; the first is the route
+//   paths      what the framework takes for the path; and, where that goes by
+//              no letter case, the route as it is written in the server
 //   query form json   trees: v scalar, l list, c members, n what the language
 //              makes of it as a number
 //   cookies headers   NAME: [ VALUE... ]

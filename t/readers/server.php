@@ -3,7 +3,8 @@
 // Copyright (C) ngx_http_approval_module contributors
 //
 // PHP's own server, and what frameworks take from it: the path as the server
-// normalized it, and as Symfony's first releases and their children read it.
+// normalized it, and as Symfony's first releases and their children read it;
+// the method as Symfony and Laravel do.
 //
 //     READER_FILE=FILE php -S 127.0.0.1:PORT server.php
 
@@ -66,10 +67,9 @@ function headers()
 $method = $_SERVER['REQUEST_METHOD'];
 
 if ($method === 'POST') {
-    foreach (['OVERRIDE', ''] as $end) {
-        $name = rtrim("HTTP_X_HTTP_METHOD_$end", '_');
-        $method = strtoupper($_SERVER[$name] ?? $method);
-    }
+    $method = strtoupper($_SERVER['HTTP_X_HTTP_METHOD_OVERRIDE']
+                         ?? $_SERVER['HTTP_X_HTTP_METHOD']
+                         ?? $_POST['_method'] ?? $_GET['_method'] ?? $method);
 }
 
 $paths = [$_SERVER['SCRIPT_NAME'], path($_SERVER['REQUEST_URI'])];

@@ -168,8 +168,8 @@ sub reports {
 sub views {
     my ($report, $fact) = @_;
 
-    return texts(@{ $report->{paths} }) if $fact =~ /^\$(?:uri|document_uri)$/;
-    return texts($report->{target}) if $fact eq '$request_uri';
+    return texts(map { plain($_) } @{ $report->{paths} }) if $fact eq '$uri';
+    return texts(plain($report->{target})) if $fact eq '$request_uri';
     return texts($report->{method}) if $fact eq '$request_method';
     return named($report->{query}, $1) if $fact =~ /^\$arg_(\w+)$/;
     return named($report->{form}, $1) if $fact =~ /^form:(.+)$/;
@@ -182,6 +182,15 @@ sub views {
         if $fact eq '$host';
 
     die "no fact of a reader: $fact";
+}
+
+
+# Escapes of letters and digits mean the same to all, decoded or not.
+
+sub plain {
+    my ($path) = @_;
+
+    return $path =~ s/%(3\d|[46][1-9a-f]|[57][0-9a]|2d|5f|7e)/chr hex $1/geri;
 }
 
 
@@ -212,7 +221,8 @@ sub named {
 }
 
 
-# a list has the values of its elements, as does a hash that is numbered
+# a list has the values of its elements, as does a hash that is numbered; the
+# list itself can be a number, too
 
 sub leaves {
     my ($node) = @_;
@@ -222,8 +232,12 @@ sub leaves {
     my $members = $node->{c} // {};
     my @inner = $node->{l} ? @{ $node->{l} }
               : map { $members->{$_} } grep { /^\d+\z/ } sort keys %$members;
+    my @views = map { leaves($_) } @inner;
 
-    return ([ undef, @{ $node->{n} } ], map { leaves($_) } @inner);
+    @views = ([ undef ]) unless @views;
+    push @{ $views[0] }, @{ $node->{n} };
+
+    return @views;
 }
 
 
@@ -236,7 +250,9 @@ sub pointed {
                             ? $node->{l}[$name] : undef);
     }
 
-    return $node ? leaves($node) : [ undef ];
+    # of JSON, a list is one by its type
+
+    return $node ? [ $node->{v}, @{ $node->{n} } ] : [ undef ];
 }
 
 

@@ -342,9 +342,13 @@ sub odd_method {
 
     my $header = $self->pick(qw(X-HTTP-Method-Override X-HTTP-Method
                                 X-Method-Override X-Original-URL
-                                X-Rewrite-URL));
+                                X-Rewrite-URL _method));
 
-    if ($header =~ /URL/) {
+    if ($header eq '_method') {
+        push @{ $r->{query} }, [ $header, $r->{method} ];
+        $r->{method} = 'POST';
+
+    } elsif ($header =~ /URL/) {
         push @{ $r->{headers} }, [ $header, $r->{path} ];
         $r->{path} = '/pub/x';
 

@@ -168,7 +168,7 @@ sub gateway {
 }
 
 
-my $probes;
+my ($probes, %executed);
 
 my %place = map { my $policy = $_;
                   map { lc host($policy, $_) => $policy } @readers }
@@ -447,6 +447,7 @@ sub executed {
     my $policy = $place{ lc $report->{place} };
 
     $count{executed}++;
+    $executed{ $request->{reader} }++;
 
     wrong('executed twice', $request) if @done > 1;
     wrong('executed and refused', $request, answer => $answer->raw)
@@ -704,5 +705,6 @@ is_found(@$_) for @faults;
 note("seed $seed: ", join ', ', map { "$_ $count{$_}" } sort keys %count);
 
 ok($count{$_}, "there was something $_") for qw(held refused executed approved);
+ok($executed{$_} && $readers->alive($_), "also by $_") for @readers;
 
 done_testing();

@@ -23,7 +23,7 @@ function route(path) {
     return (req, res) => {
         const raw = req.path;
         const [param] = Object.values(req.params);
-        const spelled = raw.replace(/\/+$/, '');
+        const spelled = raw.replace(/\/+$/, '') || '/';
         const lead = (path || '').replace('*', '');
 
         const fill = f => param === undefined || !path

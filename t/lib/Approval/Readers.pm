@@ -6,7 +6,7 @@ package Approval::Readers;
 #
 #   my $readers = Approval::Readers->new([NAME...]);   all by default; skips
 #                            the test where one of them is not installed
-#   ->names ->port(NAME)
+#   ->names ->port(NAME) ->alive(NAME)
 #   ->reports(NAME)          the reports since the last call, by probe
 #   Approval::Readers::views(REPORT, FACT)   what the reader has for a fact of
 #                            a rule ("$arg_x", "json:/a"): a list of
@@ -42,7 +42,7 @@ sub new {
 
     check();
     $self->begin($_) for @names;
-    $self->wait_ready($_) for @names;
+    $self->wait_ready($_, 5) for @names;
 
     return $self;
 }
@@ -51,6 +51,8 @@ sub new {
 sub names { @{ $_[0]{names} } }
 
 sub port { $_[0]{port}{ $_[1] } }
+
+sub alive { $_[0]{process}{ $_[1] }->alive }
 
 
 sub check {
@@ -126,8 +128,10 @@ sub begin {
 }
 
 
+# somebody else may have taken the port
+
 sub wait_ready {
-    my ($self, $name) = @_;
+    my ($self, $name, $tries) = @_;
 
     my $answer = wait_for(sub {
         $self->{process}{$name}->alive or return 'ended';
@@ -138,6 +142,11 @@ sub wait_ready {
     });
 
     return if ($answer // '') eq '200';
+
+    if (($answer // '') eq 'ended' && $tries > 1) {
+        $self->begin($name);
+        return $self->wait_ready($name, $tries - 1);
+    }
 
     die "the reader $name does not start: " . ($answer // 'no answer') . "\n"
         . slurp("$self->{dir}/$name.reports.err");

@@ -828,6 +828,42 @@ for my $group (@groups) {
 }
 
 
+# What nginx -t warns of
+
+for my $row (
+    [ 'a map without its inputs', require_rule('match $tier high;'),
+      qr/tier.*from/ ],
+    [ 'a map with its inputs', require_rule('match $tier high from '
+                                            . '$http_x_env;'), undef ],
+    [ 'a copy that set made', require_rule('match $copy high;'),
+      qr/copy.*from/ ],
+    [ 'strict_path off', 'strict_path off;' . require_rule('match $uri ^/a;'),
+      qr/strict_path/ ],
+    [ 'what changes with each request', 'rule r { match $uri ^/a; require'
+X
+{
+    my ($name, $rules, $like) = @$row;
+
+    my ($code, $output) = Approval::Nginx->test_conf(http => <<"EOF");
+        $MAP
+        approval_redis unix:/tmp/none.sock;
+        approval_key $gw->{keys}{secret};
+        approval_group admins alice;
+        approval_policy p { $rules }
+        server { listen 127.0.0.1:%%PORT%%; set \$copy \$arg_x;
+                 approval_requester \$remote_addr;
+                 location / { approval p; return 200; } }
+EOF
+
+    my @warnings = grep { /\[warn\]/ } split /\n/, $output;
+
+    is($code, 0, "$name: nginx -t") or diag($output);
+
+    defined $like ? like("@warnings", $like, "$name: a warning")
+                  : unlike("@warnings", qr/from/, "$name: no warning");
+}
+
+
 # HTTP/2, whose authority may differ from a Host header beside it (some nginx
 # refuse that themselves): header blocks of literals, without Huffman codes
 

@@ -13,7 +13,8 @@
 #   - under a policy that concerns nothing each answer is that of the plain
 #     nginx, byte for byte.
 #
-# At the end faults are planted into the module, and must be found.  A failure prints the seed, the policy and the request.
+# At the end faults are planted into the module, and must be found.  A failure
+# prints the seed, the policy and the request, without what is not needed.
 #
 #   APPROVAL_FULL=1       many more, with another seed each time
 #   APPROVAL_SEED=N       this seed
@@ -152,7 +153,8 @@ for my $policy (grep { $_->{text} =~ /\$request_uri/ } @judged) {
 my @nothing = map { { %{ $gen->nothing("none_$_") }, shape => $_ } } @shapes;
 
 my %how = (log_level => 'notice', workers => 2);
-my $hash = 'server_names_hash_max_size 4096; server_names_hash_bucket_size 128;';
+my $hash = 'server_names_hash_max_size 4096;'
+           . ' server_names_hash_bucket_size 128;';
 
 my $plain = Approval::Nginx->new(%how, module => 0,
     http => "$hash server { listen 127.0.0.1:%%PORT%%; return 404; }\n"

@@ -761,8 +761,8 @@ sub changed {
 sub is_bound {
     my ($group, $want, %row) = @_;
 
-    my $name = "$group->{name}, $want: "
-               . substr(encode_json(\%row) =~ s/(?:"X-Team",.*red\d*",)/.../r, 0, 80);
+    my $what = encode_json(\%row) =~ s/(?:"X-Team",.*red\d*",)/.../r;
+    my $name = "$group->{name}, $want: " . substr($what, 0, 80);
 
     my ($answer) = ask($group, changed($group));
     my $id = $answer->header('Approval-Id');
@@ -840,7 +840,7 @@ for my $row (
     [ 'strict_path off', 'strict_path off;' . require_rule('match $uri ^/a;'),
       qr/strict_path/ ],
     [ 'what changes with each request', 'rule r { match $uri ^/a; require'
-X
+      . ' admins; bind $request_id; }', qr/request_id/ ])
 {
     my ($name, $rules, $like) = @$row;
 

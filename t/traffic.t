@@ -59,7 +59,7 @@ EOF
         [ pass => GET => '/@corp%2Fname' ],
         [ pass => GET => '/@corp/name/-/name-1.0.0.tgz' ],
         [ pass => GET => '/-/package/@scope%2fname/dist-tags' ],
-        [ pass => GET => '/-/v1/search?text=scope:corp%20keywords:a,b&size=20' ],
+        [ pass => GET => '/-/v1/search?text=scope:corp%20keywords:a,b&size=2' ],
         [ pass => PUT => '/@other%2fname',
           [ 'Content-Type' => 'application/json' ], '{"_id":"@other/name"}' ],
         [ held => PUT => '/@corp%2fname',
@@ -272,7 +272,7 @@ EOF
 EOF
         [ pass => GET => '/api/v1/namespaces/a/pods?labelSelector=app%3Dweb%2C'
                          . 'tier%20in%20(a,b)&watch=1' ],
-        [ pass => GET => '/api/v1/namespaces/a/services/https:web:443/proxy/x' ],
+        [ pass => GET => '/api/v1/namespaces/a/services/https:web:443/proxy' ],
         [ pass => POST => '/api/v1/namespaces/a/pods/b/exec?command=sh&'
                           . 'command=-c&command=ls%20%2F&stdin=true', [], '' ],
         [ pass => PATCH => '/apis/apps/v1/namespaces/a/deployments/b/scale',

@@ -16,8 +16,8 @@ const [port, file] = process.argv.slice(2);
 const app = express();
 
 
-// Routes go by neither letter case nor a last slash.  A rule's regex has its own
-// letter case, so that the path is reported as it was spelled, too.
+// Routes go by neither letter case nor a last slash.  A rule's regex has its
+// own letter case, so that the path is reported as it was spelled, too.
 
 function route(path) {
     return (req, res) => {

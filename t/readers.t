@@ -575,7 +575,8 @@ sub is_shown {
 
             next if $text !~ /^[ -~]*\z/
                     || !grep { index($all, $_) < 0 }
-                             $fact =~ /^\$http_/ ? split(/, ?/, $text) : $text;
+                             $fact =~ /^\$(?:http_|request_method)/
+                             ? split(/, ?/, $text) : $text;
 
             return wrong("a value of $fact that is not shown", $request,
                          value => $text, shown => $action);

@@ -63,9 +63,7 @@ def report(*paths):
         'place': request.headers.get('X-Place'), 'method': request.method,
         'target': request.environ['RAW_URI'],
         'host': request.environ.get('HTTP_HOST'),
-        'headers': {k: list({request.headers[k],
-                             *request.headers[k].split(',')})
-                    for k in names},
+        'headers': {k: [request.headers[k]] for k in names},
         'paths': [*paths, request.path], 'query': lists(request.args),
         'form': lists(request.form), 'cookies': jar,
         'json': tree(request.get_json(force=True, silent=True))

@@ -52,8 +52,7 @@ function headers()
         $cgi = 'HTTP_' . strtr(strtoupper($name), '-', '_');
 
         $all[$name] = array_values(array_unique(
-            [$value, $_SERVER[$cgi] ?? $value,
-             ...preg_split('/, ?/', $value)]));
+            [$value, $_SERVER[$cgi] ?? $value]));
 
         // as $_SERVER has no other name for it
 

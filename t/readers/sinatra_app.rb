@@ -49,10 +49,7 @@ class Reader < Sinatra::Base
     names = env.keys.grep(/\AHTTP_/)
     jar = request.cookies.to_h { |k, v| [text(k), [text(v)]] }
 
-    heads = names.to_h do |k|
-      v = text(env[k])
-      [k[5..].downcase.tr('_', '-'), [v, *v.split(/, ?/)].uniq]
-    end
+    heads = names.to_h { |k| [k[5..].downcase.tr('_', '-'), [text(env[k])]] }
 
     line = JSON.generate(
       probe: env['HTTP_X_PROBE'], place: env['HTTP_X_PLACE'],

@@ -83,6 +83,7 @@ my @PATHS = (
     [ held => '/admin%252fdel' ], [ held => '/%2561dmin/del' ],
     [ held => '/a/%252e%252e/admin/del' ], [ held => '/admin/del%3fx=1' ],
     [ held => '//reader.example/admin/del' ],
+    [ held => '/\\reader.example/admin/del' ],
     [ held => '/x', headers => [ 'X-Original-URL' => '/admin/del' ],
       says => [ '/x', '/admin/del' ] ],
     [ held => '/x', headers => [ 'X-Rewrite-URL' => '/admin/del?a=b' ] ],
@@ -173,8 +174,11 @@ my @NAMES = (
     [ held => 'env[]=prod' ], [ held => 'env[0]=prod' ],
     [ held => 'env%5B%5D=prod' ], [ held => 'a=1&[env]=prod' ],
     [ held => '%5benv%5d=prod' ], [ held => 'env]=prod' ],
+    [ held => 'a=1&[[env]]=prod' ], [ held => ']env=prod' ],
+    [ held => 'a=1&[]env=prod' ], [ held => '+' x 300 . 'env=prod' ],
     [ held => '%20env=prod' ], [ held => '+env=prod' ],
-    [ held => 'env%00x=prod' ], [ held => 'x=1;env=prod' ],
+    [ held => 'env%00x=prod' ], [ held => 'env%00' . 'x' x 300 . '=prod' ],
+    [ held => 'x=1;env=prod' ],
     [ pass => 'env=dev' ], [ pass => 'env=dev&environment=prod' ],
     [ pass => 'x=1&x=2&y[]=prod&Z=prod' ], [ pass => 'x[env]=dev' ],
     [ pass => 'env=production' ],
@@ -210,6 +214,7 @@ both('a header', 'match $http_x_env prod;', { server =>
      [ same => '/', headers => [ 'X-Env' => 'prod' ] ],
      [ same => '/', headers => [ 'X-ENV' => ' prod ' ] ],
      [ held => '/', headers => [ 'X-Env' => "\tprod" ] ],
+     [ held => '/', headers => [ 'X-Env' => "prod\t" ] ],
      [ held => '/', headers => [ 'X-Env' => 'dev', 'X-Env' => 'prod' ],
        says => [ 'dev', 'prod' ] ],
      [ held => '/', headers => [ 'X-Env' => 'prod', 'X-Env' => 'dev' ],
@@ -231,6 +236,10 @@ both('a cookie', 'match $cookie_role admin;',
      [ held => '/', headers => [ Cookie => 'ROLE=admin' ] ],
      [ held => '/', headers => [ Cookie => 'r%6fle=admin' ] ],
      [ held => '/', headers => [ Cookie => 'a=1;  role =admin' ] ],
+     [ held => '/', headers => [ Cookie => "role\t=admin; a=1" ] ],
+     [ held => '/', headers => [ Cookie => "role=admin\t" ] ],
+     [ held => '/', headers => [ Cookie => 'role="ad\\min"' ] ],
+     [ held => '/', headers => [ Cookie => 'role=j:"admin"' ] ],
      [ held => '/', headers => [ Cookie => 'role="admi\\156"' ] ],
      [ pass => '/', headers => [ Cookie => 'role=user; x=admin; x=1' ] ],
      [ pass => '/' ]);
@@ -545,6 +554,13 @@ EOF
       [ another => with => [ 'X-Agent' => 'agent-8' ] ],
       [ another => host => 'alias.example' ], [ another => port => 2 ]);
 
+group('bound, though no rule looks at it',
+      require_rule('match $request_method POST;'),
+      { first => [ '/x', method => 'POST', headers => [] ] },
+      [ good => ],
+      [ another => headers => [ 'X-HTTP-Method-Override' => 'DELETE' ] ],
+      [ another => headers => [ 'X-Original-URL' => '/y' ] ]);
+
 my @many = map { ('X-Team' => "red$_") } 1 .. 70;
 my $many = join '; ', map { "role=user$_" } 1 .. 70;
 
@@ -562,6 +578,14 @@ EOF
       [ another => headers => [ @many,
                                 Cookie => $many =~ s/70$/admin/r ],
         all => 1 ]);
+
+
+group('how others read method and path is shown',
+      require_rule('match $arg_x 1;'),
+      [ held => '/?x=1', method => 'POST', says => [ 'DELETE' ],
+        headers => [ 'X-HTTP-Method-Override' => 'DELETE' ] ],
+      [ held => '/?x=1', headers => [ 'X-Original-URL' => '/other' ],
+        says => [ '/other' ] ]);
 
 
 my ($http, $servers) = ("$MAP approval_policy h2 { "
@@ -809,7 +833,7 @@ for my $group (@groups) {
         my $what = join ' ', $how{method} // (), length $target > 60
                    ? substr($target, 0, 60) . '...' : $target,
                    @{ $how{headers} // [] }, $how{type} // (),
-                   ($how{body} // '') =~ s/[^ -~]/./gr;
+                   substr($how{body} // '', 0, 80) =~ s/[^ -~]/./gr;
 
         my $name = "$group->{name}: $what";
 

@@ -4,9 +4,10 @@
 #
 # The Debian packages, listed here and nowhere else; installs what is missing:
 #
-#     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp]
+#     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp] [readers]
 #
 # mcp: what t/mcp_sdk.t runs the official SDK with, where there is no npm yet.
+# readers: what t/readers.t runs beside it.
 # No service is started by it.  --list only prints the names.
 
 set -e
@@ -18,6 +19,7 @@ test="chromium chromium-driver libnginx-mod-nchan"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"
+readers="php-cli python3-flask ruby-sinatra ruby-rack ruby-webrick puma"
 
 # another node brings an npm of its own, and Debian's does not fit to it
 
@@ -37,6 +39,7 @@ for group in "${@:-build}"; do
         memcheck)  names="$names $memcheck" ;;
         bench)     names="$names $run $memcheck $bench" ;;
         mcp)       names="$names $mcp" ;;
+        readers)   names="$names $mcp $readers" ;;
         *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
     esac
 done

@@ -24,7 +24,7 @@ cd "$(dirname "$0")/.."
 
 mode=plain
 install=yes
-groups="build test mcp"
+groups="build test mcp readers"
 factor=1
 
 while [ $# -gt 0 ]; do

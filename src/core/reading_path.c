@@ -31,7 +31,6 @@ static void path_unreserved(approval_buf_t *out, approval_str_t path);
 static void path_read(approval_readings_t *rs, approval_str_t path,
     unsigned steps, unsigned decoded);
 static void path_take(approval_readings_t *rs, size_t start);
-static int path_copy(approval_buf_t *buf, size_t start, size_t len);
 static size_t path_network(unsigned char *p, size_t len);
 static size_t path_params(unsigned char *p, size_t len);
 static size_t path_decode(unsigned char *p, size_t len);
@@ -260,44 +259,28 @@ path_read(approval_readings_t *rs, approval_str_t path, unsigned steps,
 static void
 path_take(approval_readings_t *rs, size_t start)
 {
-    size_t    len;
-    unsigned  spelling;
+    unsigned        spelling;
+    approval_buf_t  path;
 
-    len = rs->buf.len - start;
+    approval_buf_init(&path);
+    approval_buf_add(&path, rs->buf.data + start, rs->buf.len - start);
 
     approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 
-    if (len < 2 || rs->buf.len < start + len
-        || rs->buf.data[start + len - 1] != '/')
-    {
-        return;
+    if (path.len > 1 && path.data[path.len - 1] == '/') {
+        spelling = rs->spelling;
+        rs->spelling = 1;
+
+        start = rs->buf.len;
+        approval_buf_add(&rs->buf, path.data, path.len - 1);
+        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+
+        rs->spelling = spelling;
     }
 
-    /* the copy may move what it is copied from */
+    rs->failed |= (path.failed != 0);
 
-    if (path_copy(&rs->buf, start, len - 1) != APPROVAL_OK) {
-        rs->failed = 1;
-        return;
-    }
-
-    spelling = rs->spelling;
-
-    rs->spelling = 1;
-    approval_readings_take(rs, APPROVAL_READING_TEXT, start + len);
-    rs->spelling = spelling;
-}
-
-
-static int
-path_copy(approval_buf_t *buf, size_t start, size_t len)
-{
-    size_t  i;
-
-    for (i = 0; i < len; i++) {
-        approval_buf_addc(buf, buf->failed ? 0 : buf->data[start + i]);
-    }
-
-    return buf->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    approval_buf_free(&path);
 }
 
 

@@ -80,7 +80,7 @@ ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c)
 {
     u_char  *p;
 
-    static u_char  before[] = "[%+";
+    static u_char  before[] = "[]%+";
     static u_char  alike[] = "_-.";
 
     plain->args |= (uint32_t) 1 << (c & 31);
@@ -108,7 +108,8 @@ ngx_http_approval_plain(ngx_http_request_t *r,
     /* where nginx has neither decoded nor rewritten it, it is the client's */
 
     if (r->uri.data != r->unparsed_uri.data || r->schema_start
-        || r->internal || r != r->main)
+        || r->internal || r != r->main
+        || (r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE)))
     {
         return 0;
     }

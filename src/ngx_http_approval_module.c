@@ -104,6 +104,9 @@ ngx_http_approval_init(ngx_conf_t *cf)
         || ngx_http_approval_phase(cmcf, NGX_HTTP_PRECONTENT_PHASE,
                                    ngx_http_approval_precontent_handler)
            != NGX_OK
+        || ngx_http_approval_phase(cmcf, NGX_HTTP_CONTENT_PHASE,
+                                   ngx_http_approval_content_handler)
+           != NGX_OK
         || ngx_http_approval_phase(cmcf, NGX_HTTP_LOG_PHASE,
                                    ngx_http_approval_log_handler)
            != NGX_OK)
@@ -111,7 +114,7 @@ ngx_http_approval_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_http_approval_once_init(cf);
 }
 
 

@@ -140,10 +140,12 @@ static ngx_uint_t
 ngx_http_approval_answered(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t  status;
+    ngx_int_t  status;
 
-    if (r->upstream) {
-        return r->upstream->headers_in.status_n != 0;
+    status = ngx_http_approval_once_status(hold);
+
+    if (status != NGX_DECLINED) {
+        return status != 0;
     }
 
     status = ngx_http_approval_progress_status(hold);
@@ -156,15 +158,16 @@ static json_t *
 ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t                  status;
+    ngx_int_t                   status;
+    ngx_uint_t                  i;
     ngx_msec_int_t              ms;
     ngx_http_upstream_state_t  *state;
 
-    status = ngx_http_approval_progress_status(hold);
+    status = ngx_http_approval_once_status(hold);
     ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - hold->resumed), 0);
 
-    if (r->upstream && r->upstream->headers_in.status_n) {
-        status = r->upstream->headers_in.status_n;
+    if (status <= 0) {
+        status = ngx_http_approval_progress_status(hold);
     }
 
     if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
@@ -173,8 +176,15 @@ ngx_http_approval_outcome_json(ngx_http_request_t *r,
                          "ms", (json_int_t) ms);
     }
 
+    /* the last one that was chosen: a try that was refused chose none */
+
     state = r->upstream_states->elts;
-    state = &state[r->upstream_states->nelts - 1];
+
+    for (i = r->upstream_states->nelts - 1; i && !state[i].peer; i--) {
+        /* void */
+    }
+
+    state = &state[i];
 
     return json_pack("{s:i, s:I, s:I, s:o}", "status", (int) status,
                      "bytes", (json_int_t) state->bytes_received,

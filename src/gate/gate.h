@@ -172,7 +172,6 @@ struct ngx_http_approval_hold_s {
     unsigned                         alone:1;    /* approved by break_glass   */
     unsigned                         given_up:1; /* by that name              */
     unsigned                         consumed:1;
-    unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */
 };
 
@@ -417,7 +416,7 @@ ngx_int_t ngx_http_approval_hold_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
 /* outcome.c */
-ngx_int_t ngx_http_approval_log_handler(ngx_http_request_t *r);
+void ngx_http_approval_outcome(ngx_http_approval_hold_t *hold);
 
 /* facts.c */
 json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);

@@ -142,6 +142,7 @@ ngx_http_approval_hold_cleanup(void *data)
         ngx_http_approval_hold_left(hold);
     }
 
+    ngx_http_approval_outcome(hold);
     ngx_http_approval_progress_cleanup(hold);
     ngx_http_approval_body_done(hold);
     json_decref(hold->doc);

@@ -7,10 +7,11 @@
  * proxy_next_upstream, a kept connection that was closed meanwhile, error_page,
  * an update of the cache in the background.
  *
- * The content handler of each location runs through here, and so does the
- * choice of a server in each upstream: the one knows where the request has got
- * to, and guards upstreams that have no block of their own; the other comes
- * before the first byte, which may be sent inside the content handler.
+ * The content handler of each location runs through here, and while that of an
+ * approved request runs, so does the choice of a server in each upstream.  The
+ * one knows where the request has got to, and guards upstreams without a list
+ * of servers; the other comes before the first byte, which may be sent inside
+ * the content handler.
  *
  * What counts as sent is what nginx wrote to a connection.  Where no server
  * got a byte, the next one is tried as ever.
@@ -31,19 +32,11 @@ typedef struct {
 } ngx_http_approval_once_location_t;
 
 
-/* An upstream's own way to choose its server, found by its address. */
-
-typedef struct {
-    ngx_http_upstream_srv_conf_t     *upstream;
-    ngx_http_upstream_init_peer_pt    init;
-} ngx_http_approval_once_peer_t;
-
-
 struct ngx_http_approval_once_conf_s {
     ngx_array_t                       locations;  /* of ..._location_t, while
                                                      the configuration is read */
-    ngx_http_approval_once_peer_t    *peers;
-    ngx_uint_t                        mask;
+    ngx_http_upstream_init_peer_pt   *inits;      /* of all upstreams, in use  */
+    ngx_uint_t                        depth;      /* while depth is not 0      */
 };
 
 
@@ -74,17 +67,14 @@ typedef struct {
 } ngx_http_approval_once_guard_t;
 
 
-static ngx_int_t ngx_http_approval_once_wrap(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
-static ngx_http_approval_once_peer_t *ngx_http_approval_once_peer(
-    ngx_http_approval_main_conf_t *mcf, ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_http_approval_once_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_run(ngx_http_request_t *r,
     ngx_http_handler_pt handler) __attribute__((noinline));
+static void ngx_http_approval_once_begin(ngx_http_request_t *r);
+static void ngx_http_approval_once_end(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
-static ngx_int_t ngx_http_approval_once_peered(ngx_http_request_t *r)
-    __attribute__((noinline));
+static ngx_int_t ngx_http_approval_once_peered(ngx_http_request_t *r);
 static ngx_inline ngx_uint_t ngx_http_approval_once_plain(
     ngx_http_request_t *r);
 static ngx_http_approval_hold_t *ngx_http_approval_once_hold(
@@ -147,6 +137,7 @@ ngx_int_t
 ngx_http_approval_once_init(ngx_conf_t *cf)
 {
     ngx_uint_t                          i;
+    ngx_http_upstream_main_conf_t      *umcf;
     ngx_http_approval_main_conf_t      *mcf;
     ngx_http_approval_once_location_t  *location;
 
@@ -171,68 +162,12 @@ ngx_http_approval_once_init(ngx_conf_t *cf)
         }
     }
 
-    return ngx_http_approval_once_wrap(cf, mcf);
-}
-
-
-static ngx_int_t
-ngx_http_approval_once_wrap(ngx_conf_t *cf, ngx_http_approval_main_conf_t *mcf)
-{
-    ngx_uint_t                       i, size;
-    ngx_http_upstream_srv_conf_t   **upstreams;
-    ngx_http_approval_once_peer_t   *peer;
-    ngx_http_upstream_main_conf_t   *umcf;
-
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
 
-    for (size = 4; size < 2 * umcf->upstreams.nelts; size *= 2) { /* void */ }
+    mcf->once->inits = ngx_pcalloc(cf->pool, (umcf->upstreams.nelts + 1)
+                                      * sizeof(ngx_http_upstream_init_peer_pt));
 
-    mcf->once->mask = size - 1;
-    mcf->once->peers = ngx_pcalloc(cf->pool, size
-                                        * sizeof(ngx_http_approval_once_peer_t));
-    if (mcf->once->peers == NULL) {
-        return NGX_ERROR;
-    }
-
-    upstreams = umcf->upstreams.elts;
-
-    for (i = 0; i < umcf->upstreams.nelts; i++) {
-
-        /* one that only others name, as for a resolver, chooses nothing */
-
-        if (upstreams[i]->peer.init == NULL) {
-            continue;
-        }
-
-        peer = ngx_http_approval_once_peer(mcf, upstreams[i]);
-
-        peer->upstream = upstreams[i];
-        peer->init = upstreams[i]->peer.init;
-
-        upstreams[i]->peer.init = ngx_http_approval_once_init_peer;
-    }
-
-    return NGX_OK;
-}
-
-
-/* Its entry, or the free one where it belongs: there is always one. */
-
-static ngx_http_approval_once_peer_t *
-ngx_http_approval_once_peer(ngx_http_approval_main_conf_t *mcf,
-    ngx_http_upstream_srv_conf_t *us)
-{
-    ngx_uint_t                      i;
-    ngx_http_approval_once_peer_t  *peer;
-
-    for (i = (uintptr_t) us >> 4; ; i++) {
-
-        peer = &mcf->once->peers[i & mcf->once->mask];
-
-        if (peer->upstream == us || peer->upstream == NULL) {
-            return peer;
-        }
-    }
+    return mcf->once->inits ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -272,7 +207,11 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
 
     u = r->upstream;
 
+    ngx_http_approval_once_begin(r);
+
     rc = handler(r);
+
+    ngx_http_approval_once_end(r);
 
     if (r->upstream && r->upstream != u
         && ngx_http_approval_once_guard(hold, r) != NGX_OK)
@@ -308,22 +247,79 @@ ngx_http_approval_content_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * While the content handler of an approved request runs, each upstream's choice
+ * of a server leads here; no other request is handled meanwhile, and none pays
+ * for it.  A handler that redirects at once runs another one inside itself.
+ */
+
+static void
+ngx_http_approval_once_begin(ngx_http_request_t *r)
+{
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t   **us;
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
+
+    if (mcf->once->depth++) {
+        return;
+    }
+
+    us = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        mcf->once->inits[i] = us[i]->peer.init;
+        us[i]->peer.init = ngx_http_approval_once_init_peer;
+    }
+}
+
+
+static void
+ngx_http_approval_once_end(ngx_http_request_t *r)
+{
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t   **us;
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
+
+    if (--mcf->once->depth) {
+        return;
+    }
+
+    us = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        us[i]->peer.init = mcf->once->inits[i];
+    }
+}
+
+
 static ngx_int_t
 ngx_http_approval_once_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_int_t                       rc;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_int_t                        rc;
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t   **upstreams;
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_upstream_main_conf_t   *umcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
 
-    rc = ngx_http_approval_once_peer(mcf, us)->init(r, us);
+    upstreams = umcf->upstreams.elts;
 
-    if (rc != NGX_OK || ngx_http_approval_once_plain(r)) {
-        return rc;
-    }
+    for (i = 0; upstreams[i] != us; i++) { /* void */ }
 
-    return ngx_http_approval_once_peered(r);
+    rc = mcf->once->inits[i](r, us);
+
+    return (rc == NGX_OK) ? ngx_http_approval_once_peered(r) : rc;
 }
 
 

@@ -205,7 +205,8 @@ EOF
         location /held/exec    { content_by_lua_block { ngx.exec("/after") } }
         location /held/js      { js_content once.wait; }
         location /held/ask     { js_content once.ask; }
-        location = /after      { internal; proxy_pass http://drops; }
+        location = /after      { internal; approval off;
+                                 proxy_pass http://drops; }
 
         # subrequests
 

@@ -601,10 +601,16 @@ ngx_http_approval_once_status(ngx_http_approval_hold_t *hold)
 static ngx_uint_t
 ngx_http_approval_once_answer(ngx_http_request_t *r, ngx_http_upstream_t *u)
 {
+#if (NGX_HTTP_CACHE)
+
     if (r->cached && u->state && u->state->bytes_sent) {
         return (u->state->header_time != (ngx_msec_t) -1) ? u->state->status
                                                           : 0;
     }
+
+#else
+    (void) r;
+#endif
 
     return u->headers_in.status_n;
 }

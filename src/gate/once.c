@@ -33,10 +33,10 @@ typedef struct {
 
 
 struct ngx_http_approval_once_conf_s {
-    ngx_array_t                       locations;  /* of ..._location_t, while
-                                                     the configuration is read */
-    ngx_http_upstream_init_peer_pt   *inits;      /* of all upstreams, in use  */
-    ngx_uint_t                        depth;      /* while depth is not 0      */
+    ngx_array_t                     locations;    /* of ..._location_t, while
+                                                     all is configured */
+    ngx_http_upstream_init_peer_pt *inits;        /* of all upstreams, in use */
+    ngx_uint_t                      depth;        /* while depth is not 0 */
 };
 
 
@@ -46,24 +46,24 @@ struct ngx_http_approval_once_conf_s {
  */
 
 struct ngx_http_approval_once_s {
-    ngx_http_request_t               *request;
-    ngx_http_approval_once_t         *next;
-    ngx_http_upstream_t              *upstream;   /* the one before, NULL: none */
-    ngx_uint_t                        first;      /* of upstream_states, which
-                                                     counts for this approval  */
-    ngx_uint_t                        from;       /* ... for where it is now   */
-    ngx_uint_t                        status;     /* of the first answer       */
+    ngx_http_request_t             *request;
+    ngx_http_approval_once_t       *next;
+    ngx_http_upstream_t            *upstream;     /* the one before, or NULL */
+    ngx_uint_t                      first;        /* of upstream_states, which
+                                                     counts for this approval */
+    ngx_uint_t                      from;         /* ... for where it is now */
+    ngx_uint_t                      status;       /* of the first answer */
 };
 
 
 /* Stands before what writes to the upstream. */
 
 typedef struct {
-    ngx_http_approval_hold_t         *hold;
-    ngx_http_approval_once_t         *once;
-    ngx_http_upstream_t              *upstream;
-    ngx_output_chain_filter_pt        filter;     /* NULL: nginx's own         */
-    void                             *ctx;
+    ngx_http_approval_hold_t       *hold;
+    ngx_http_approval_once_t       *once;
+    ngx_http_upstream_t            *upstream;
+    ngx_output_chain_filter_pt      filter;       /* NULL: nginx's own */
+    void                           *ctx;
 } ngx_http_approval_once_guard_t;
 
 

@@ -172,8 +172,9 @@ EOF
             or die "exec: $!";
     }
 
-    my $s = wait_for(sub { IO::Socket::INET->new("127.0.0.1:$port") }, 60)
-        or die "nginx under valgrind does not listen: " . slurp("$dir/valgrind");
+    my $s = wait_for(sub { IO::Socket::INET->new("127.0.0.1:$port") }, 300)
+        or die 'nginx under valgrind does not listen: '
+               . slurp("$dir/valgrind");
 
     for (1 .. $n) {
         syswrite $s, $request;

@@ -104,14 +104,14 @@ ngx_http_approval_init(ngx_conf_t *cf)
         || ngx_http_approval_phase(cmcf, NGX_HTTP_PRECONTENT_PHASE,
                                    ngx_http_approval_precontent_handler)
            != NGX_OK
-        || ngx_http_approval_phase(cmcf, NGX_HTTP_LOG_PHASE,
-                                   ngx_http_approval_log_handler)
+        || ngx_http_approval_phase(cmcf, NGX_HTTP_CONTENT_PHASE,
+                                   ngx_http_approval_content_handler)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_http_approval_once_init(cf);
 }
 
 
@@ -119,22 +119,11 @@ static ngx_int_t
 ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf, ngx_uint_t phase,
     ngx_http_handler_pt handler)
 {
-    ngx_array_t          *handlers;
     ngx_http_handler_pt  *h;
 
-    handlers = &cmcf->phases[phase].handlers;
-
-    h = ngx_array_push(handlers);
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
     if (h == NULL) {
         return NGX_ERROR;
-    }
-
-    /* The outcome is known before the access log is written: we go first. */
-
-    if (phase == NGX_HTTP_LOG_PHASE) {
-        h = handlers->elts;
-        ngx_memmove(h + 1, h,
-                    (handlers->nelts - 1) * sizeof(ngx_http_handler_pt));
     }
 
     *h = handler;

@@ -14,6 +14,7 @@
 #include "audit/audit.h"
 #include "desk/desk.h"
 #include "desk/metrics.h"
+#include "gate/gate.h"
 
 #if (NGX_THREADS)
 #include <ngx_thread_pool.h>
@@ -86,7 +87,8 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_approval_conf_unnamed(cf, prev, conf);
 
     if (ngx_http_approval_conf_handler(cf, conf) != NGX_OK
-        || ngx_http_approval_conf_place(cf, prev, conf) != NGX_OK)
+        || ngx_http_approval_conf_place(cf, prev, conf) != NGX_OK
+        || ngx_http_approval_once_location(cf, prev, conf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }

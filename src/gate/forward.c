@@ -15,9 +15,6 @@
 #include "model/problem.h"
 
 
-static ngx_int_t ngx_http_approval_forward_again(ngx_http_request_t *r);
-
-
 ngx_int_t
 ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
 {
@@ -138,31 +135,6 @@ ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold)
     } else {
         json_decref(facts);
     }
-}
-
-
-/*
- * One approval, one execution, whatever proxy_next_upstream says: to the next
- * server nginx goes only where none before it was sent the request.
- */
-
-void
-ngx_http_approval_forward_once(ngx_http_request_t *r)
-{
-    if (r->upstream && r->upstream->reinit_request) {
-        r->upstream->reinit_request = ngx_http_approval_forward_again;
-    }
-}
-
-
-static ngx_int_t
-ngx_http_approval_forward_again(ngx_http_request_t *r)
-{
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "an approved request is not sent to the next upstream: the "
-                  "one before may have executed it");
-
-    return NGX_ERROR;
 }
 
 

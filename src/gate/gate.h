@@ -85,6 +85,7 @@ typedef enum {
 
 typedef struct ngx_http_approval_hold_s    ngx_http_approval_hold_t;
 typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
+typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
 
 
 /*
@@ -143,6 +144,7 @@ struct ngx_http_approval_hold_s {
     ngx_uint_t                       used;
     ngx_str_t                        mcp_ids;    /* JSON; len 0: no tools/call*/
     ngx_http_approval_stream_t      *stream;     /* NULL: it asks for none    */
+    ngx_http_approval_once_t        *once;       /* NULL: not handled yet     */
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
@@ -170,7 +172,6 @@ struct ngx_http_approval_hold_s {
     unsigned                         alone:1;    /* approved by break_glass   */
     unsigned                         given_up:1; /* by that name              */
     unsigned                         consumed:1;
-    unsigned                         logged:1;
     unsigned                         unstored:1; /* passed by store_failure   */
 };
 
@@ -347,12 +348,18 @@ void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
 /* forward.c */
 ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_forward_once(ngx_http_request_t *r);
 void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
 ngx_uint_t ngx_http_approval_header_encoding(ngx_str_t *name);
+
+/* once.c: around content handlers and upstreams; nothing is sent twice */
+ngx_int_t ngx_http_approval_once_location(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
+ngx_int_t ngx_http_approval_once_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_approval_content_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_approval_once_status(ngx_http_approval_hold_t *hold);
 
 /*
  * spent.c: which approvals were used on this host, whatever Redis says.
@@ -411,7 +418,7 @@ ngx_int_t ngx_http_approval_hold_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
 /* outcome.c */
-ngx_int_t ngx_http_approval_log_handler(ngx_http_request_t *r);
+void ngx_http_approval_outcome(ngx_http_approval_hold_t *hold);
 
 /* facts.c */
 json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);

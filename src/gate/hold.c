@@ -142,6 +142,7 @@ ngx_http_approval_hold_cleanup(void *data)
         ngx_http_approval_hold_left(hold);
     }
 
+    ngx_http_approval_outcome(hold);
     ngx_http_approval_progress_cleanup(hold);
     ngx_http_approval_body_done(hold);
     json_decref(hold->doc);
@@ -350,15 +351,7 @@ ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold)
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
 
-    /* it stays here until we have seen which way it takes */
-
-    r->main->count++;
-
     ngx_http_core_run_phases(r);
-
-    ngx_http_approval_forward_once(r);
-
-    ngx_http_finalize_request(r, NGX_DONE);
 }
 
 

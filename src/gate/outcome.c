@@ -13,61 +13,32 @@
 #include "notify/notify.h"
 
 
-static ngx_int_t ngx_http_approval_log_holds(ngx_http_request_t *r)
-    __attribute__((noinline));
-static void ngx_http_approval_outcome(ngx_http_request_t *r,
-    ngx_http_approval_hold_t *hold);
 static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
 
-ngx_int_t
-ngx_http_approval_log_handler(ngx_http_request_t *r)
-{
-    ngx_http_approval_hold_t  *hold;
+/*
+ * The request is over.  This comes before the log phase, so that the access
+ * log has $approval_status.
+ */
 
-    hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
-
-    if (r != r->main
-        || (!r->internal
-            && (hold == NULL || hold == &ngx_http_approval_passed)))
-    {
-        return NGX_OK;
-    }
-
-    return ngx_http_approval_log_holds(r);
-}
-
-
-/* Apart, so that the requests of no concern pay for no registers of it. */
-
-static ngx_int_t
-ngx_http_approval_log_holds(ngx_http_request_t *r)
-{
-    ngx_http_approval_hold_t  *hold;
-
-    for (hold = ngx_http_approval_hold_of(r); hold; hold = hold->next) {
-        if (hold->consumed && !hold->logged) {
-            hold->logged = 1;
-            ngx_http_approval_outcome(r, hold);
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_approval_outcome(ngx_http_request_t *r,
-    ngx_http_approval_hold_t *hold)
+void
+ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
 {
     char                       *text;
     json_t                     *outcome, *facts;
     ngx_str_t                   s;
+    ngx_http_request_t         *r;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_state_e   state;
+
+    if (!hold->consumed) {
+        return;
+    }
+
+    r = hold->request;
 
     state = ngx_http_approval_answered(r, hold) ? NGX_HTTP_APPROVAL_EXECUTED
                                                 : NGX_HTTP_APPROVAL_FAILED;
@@ -140,10 +111,12 @@ static ngx_uint_t
 ngx_http_approval_answered(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t  status;
+    ngx_int_t  status;
 
-    if (r->upstream) {
-        return r->upstream->headers_in.status_n != 0;
+    status = ngx_http_approval_once_status(hold);
+
+    if (status != NGX_DECLINED) {
+        return status != 0;
     }
 
     status = ngx_http_approval_progress_status(hold);
@@ -156,15 +129,20 @@ static json_t *
 ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t                  status;
+    ngx_int_t                   status;
+    ngx_uint_t                  i;
     ngx_msec_int_t              ms;
     ngx_http_upstream_state_t  *state;
 
-    status = ngx_http_approval_progress_status(hold);
+    status = ngx_http_approval_once_status(hold);
     ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - hold->resumed), 0);
 
-    if (r->upstream && r->upstream->headers_in.status_n) {
-        status = r->upstream->headers_in.status_n;
+    if (status <= 0) {
+        status = ngx_http_approval_progress_status(hold);
+    }
+
+    if (status == 0) {
+        status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
     }
 
     if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
@@ -173,8 +151,15 @@ ngx_http_approval_outcome_json(ngx_http_request_t *r,
                          "ms", (json_int_t) ms);
     }
 
+    /* the last one that was chosen: a try that was refused chose none */
+
     state = r->upstream_states->elts;
-    state = &state[r->upstream_states->nelts - 1];
+
+    for (i = r->upstream_states->nelts - 1; i && !state[i].peer; i--) {
+        /* void */
+    }
+
+    state = &state[i];
 
     return json_pack("{s:i, s:I, s:I, s:o}", "status", (int) status,
                      "bytes", (json_int_t) state->bytes_received,

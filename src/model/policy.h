@@ -196,6 +196,7 @@ struct ngx_http_approval_store_s;
 struct ngx_http_approval_audit_conf_s;
 struct ngx_http_approval_audit_s;
 struct ngx_http_approval_sender_s;
+struct ngx_http_approval_once_conf_s;
 
 
 typedef struct {
@@ -206,6 +207,7 @@ typedef struct {
     struct ngx_http_approval_sender_s      *sender;      /* the worker's, or
                                                             NULL: no "url"   */
     struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
+    struct ngx_http_approval_once_conf_s   *once;
     ngx_shm_zone_t                         *spent;       /* NULL: no policy
                                                             requires         */
 
@@ -243,6 +245,7 @@ typedef struct {
     ngx_uint_t                     api;
     ngx_http_complex_value_t      *approver;
     ngx_uint_t                     metrics;
+    ngx_http_handler_pt            content;     /* the location's own handler */
 } ngx_http_approval_loc_conf_t;
 
 

@@ -305,7 +305,25 @@ ngx_http_approval_fact_variable(ngx_conf_t *cf,
             return NGX_ERROR;
         }
 
-        break;
+        if (fact->kind != NGX_HTTP_APPROVAL_FACT_ARGUMENT
+            && fact->kind != NGX_HTTP_APPROVAL_FACT_HEADER)
+        {
+            break;
+        }
+
+        /* nginx knows all of them: no index, which is memory of every request */
+
+        fact->variable.len = name->len;
+        fact->variable.data = ngx_pnalloc(cf->pool, name->len);
+
+        if (fact->variable.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        fact->hash = ngx_hash_strlow(fact->variable.data, name->data,
+                                     name->len);
+
+        return NGX_OK;
 
     default:
         break;

@@ -296,8 +296,11 @@ ngx_http_approval_read_text(ngx_http_approval_look_t *look,
         return ngx_http_complex_value(look->request, fact->value, value);
     }
 
-    if (fact->index != NGX_ERROR) {
-        vv = ngx_http_get_flushed_variable(look->request, fact->index);
+    if (fact->index != NGX_ERROR || fact->variable.len) {
+        vv = fact->variable.len
+             ? ngx_http_get_variable(look->request, &fact->variable,
+                                     fact->hash)
+             : ngx_http_get_flushed_variable(look->request, fact->index);
 
         if (vv == NULL) {
             return NGX_ERROR;

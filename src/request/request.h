@@ -162,6 +162,9 @@ struct ngx_http_approval_fact_s {
     ngx_str_t                        name;       /* as it is written          */
     ngx_str_t                        key;        /* of an argument, header ...*/
     ngx_int_t                        index;      /* variable, or NGX_ERROR    */
+    ngx_str_t                        variable;   /* one without an index: its
+                                                    name; or empty            */
+    ngx_uint_t                       hash;
     ngx_http_complex_value_t        *value;      /* of a text, or NULL        */
     approval_json_pointer_t         *pointer;
     ngx_array_t                     *inputs;     /* of ..._fact_t *, or NULL  */

@@ -5,7 +5,8 @@ package Approval::Dns;
 # A name server on loopback, for nginx' resolver: A records.
 #
 #   my $dns = Approval::Dns->new('hook.test' => '127.0.0.1', ...);
-#                       an address, or undef: silence; other names: NXDOMAIN
+#                       an address, a list of them, or undef: silence; other
+#                       names: NXDOMAIN
 #   ->port
 #   ->set(NAME => ADDRESS)    from the next question on
 #   ->asked(NAME)             how often
@@ -106,10 +107,12 @@ sub reply {
     return $name if exists $names->{$name} && !defined $names->{$name};
 
     my $found = $names->{$name};
-    my $reply = pack('n6', $id, $found ? 0x8180 : 0x8183, 1, $found ? 1 : 0,
+    my @found = ref $found ? @$found : $found // ();
+
+    my $reply = pack('n6', $id, @found ? 0x8180 : 0x8183, 1, scalar @found,
                      0, 0) . substr($query, 12, $at + 5 - 12);
 
-    $reply .= pack('n3Nna4', 0xc00c, 1, 1, 1, 4, inet_aton($found)) if $found;
+    $reply .= pack('n3Nna4', 0xc00c, 1, 1, 1, 4, inet_aton($_)) for @found;
 
     return ($name, $reply);
 }

@@ -147,10 +147,10 @@ subtest 'records' => sub {
     my ($refused, $ambiguous) = sort { $b->{refusal} cmp $a->{refusal} }
                                 $gw->audit('refused');
     is($refused->{refusal}, 'urn:approval:denied', 'a policy that denies');
-    is_deeply([ @$refused{qw(requester on_behalf_of remote_addr method host
-                             target)} ],
-              [ 'agent-7', 'carol', '127.0.0.1', 'GET', 'gw.example',
-                '/never?token=[redacted]&n=1' ], 'whom, and what');
+    is_deeply([ @$refused{qw(requester on_behalf_of remote_addr method host)} ],
+              [ 'agent-7', 'carol', '127.0.0.1', 'GET', 'gw.example' ], 'whom');
+    like($refused->{target}, qr{^/never\?token=\[redacted, \d+ bytes?\]&n=1$},
+         'and what');
     is($ambiguous->{refusal}, 'urn:approval:ambiguous-path', 'a path in doubt');
     is_deeply([ @$ambiguous{qw(requester host target)} ],
               [ 'agent-7', 'gw.example', '/NEVER?token=[redacted]' ],

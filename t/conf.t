@@ -530,10 +530,22 @@ subtest 'rule' => sub {
     refused('show a bad variable', $in->('show x $; #!'), qr/invalid variable/);
     refused('redact nothing', $in->('redact; #!'), qr/number of arguments/);
     refused('redact a word', $in->('redact password; #!'),
-            qr{cannot redact "password": must be json:/pointer, form:NAME,});
+            qr{cannot redact "password": must be json:/pointer, path:/segments, f});
     refused('redact all', $in->('redact json:; #!'), qr/would hide the whole/);
     refused('redact a bad pointer', $in->('redact json:a; #!'),
             qr/cannot redact "json:a": JSON pointer must be/);
+    refused('redact a bad path', $in->('redact path:/reset/; #!'),
+            qr{cannot redact "path:/reset/": a path starts with "/" and ends with});
+    refused('reveal nothing', $in->('reveal; #!'), qr/number of arguments/);
+    refused('reveal no name', $in->('reveal --; #!'),
+            qr/cannot reveal "--": name has no letter and no digit/);
+    refused('reveal a credential', $in->('reveal authorization; #!'),
+            qr/cannot reveal "authorization": it is a credential of the request/);
+    refused('reveal what is redacted', $in->("redact form:pin;\nreveal PIN; #!"),
+            qr/cannot reveal "PIN": the rule has it in both "redact" and "reveal"/);
+    refused('redact what is revealed',
+            $in->("reveal release_token;\nredact \$http_release_token; #!"),
+            qr/cannot redact "\$http_release_token": the rule has it in both/);
     refused('digest_headers', $in->('digest_headers "X Env"; #!'),
             qr/invalid header "X Env" in "digest_headers": use its name/);
     refused('bind nothing', $in->('bind; #!'), qr/number of arguments/);
@@ -575,7 +587,8 @@ EOF_CONF
         summary "drop $uri";
         show env $http_x_env;
         show rows json:/rows/0;
-        redact json:/ssn form:pin $http_x_key $arg_k $cookie_c;
+        redact json:/ssn path:/a/* form:pin $http_x_key $arg_k $cookie_c;
+        reveal release_token next-key;
         reason required;
         require 1 of admins;
         deny_after 2;

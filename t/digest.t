@@ -222,7 +222,8 @@ joins('with off each byte counts', 0, json('{"a":1}', '/retry/all'),
               'what is bound');
     is($action->{not_bound}[0], '$http_x_request_id', 'and what is not');
     is($action->{headers}{'x-env'}, 'a, b', 'a bound header is shown');
-    is($action->{headers}{'x-api-key'}, '[redacted]', 'unless it is a secret');
+    like($action->{headers}{'x-api-key'}, qr/^\[redacted, \d+ bytes?, #/,
+         'unless it is a secret');
     $gw->vote($id, 'deny');
     $client->read;
 }

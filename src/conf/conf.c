@@ -346,6 +346,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       0,
       NULL },
 
+    { ngx_string("reveal"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_reveal,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("bind"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_bind,
@@ -601,6 +608,8 @@ ngx_http_approval_main_conf_cleanup(void *data)
     ngx_uint_t                    i, j;
     ngx_http_approval_rule_t    **rules;
     ngx_http_approval_policy_t  **policies;
+
+    approval_redact_destroy(mcf->redact);
 
     policies = mcf->policies.elts;
 

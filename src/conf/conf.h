@@ -140,6 +140,8 @@ char *ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_redact(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_approval_conf_reveal(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_deny(ngx_conf_t *cf, ngx_command_t *cmd,

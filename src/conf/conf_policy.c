@@ -110,6 +110,13 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
+    if (mcf->redact == NULL) {
+        mcf->redact = approval_redact_create(NULL);
+        if (mcf->redact == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
     policy = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_policy_t));
     slot = ngx_array_push(&mcf->policies);
 
@@ -406,9 +413,11 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                  *value;
     ngx_uint_t                  i;
     ngx_http_approval_rule_t   *rule, **slot;
+    ngx_http_approval_main_conf_t  *mcf;
 
     value = cf->args->elts;
     slot = policy->rules.elts;
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
     if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
         return NGX_CONF_ERROR;
@@ -448,7 +457,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->conf_file = cf->conf_file->file.name.data;
     rule->conf_line = cf->conf_file->line;
 
-    rule->redact = approval_redact_create();
+    rule->redact = approval_redact_create(mcf->redact);
 
     if (rule->redact == NULL
         || ngx_array_init(&rule->facts, cf->pool, 4, sizeof(void *))

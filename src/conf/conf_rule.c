@@ -12,6 +12,10 @@
 #include "conf/conf.h"
 
 
+typedef int (*ngx_http_approval_conf_secret_pt)(approval_redact_t *redact,
+    approval_str_t what, const char **err);
+
+
 static ngx_int_t ngx_http_approval_conf_subject(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_str_t *text);
 static ngx_int_t ngx_http_approval_conf_from(ngx_conf_t *cf,
@@ -22,6 +26,8 @@ static approval_subject_e ngx_http_approval_conf_kind(
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n);
+static char *ngx_http_approval_conf_secrets(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_conf_secret_pt add);
 static ngx_int_t ngx_http_approval_conf_outcome(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_http_approval_outcome_e outcome);
 
@@ -465,8 +471,23 @@ ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_approval_conf_redact(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    return ngx_http_approval_conf_secrets(cf, conf, approval_redact_add);
+}
 
+
+/* reveal NAME...; */
+
+char *
+ngx_http_approval_conf_reveal(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    return ngx_http_approval_conf_secrets(cf, conf, approval_redact_reveal);
+}
+
+
+static char *
+ngx_http_approval_conf_secrets(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_conf_secret_pt add)
+{
     ngx_str_t   *value;
     ngx_uint_t   i;
     const char  *err;
@@ -478,12 +499,11 @@ ngx_http_approval_conf_redact(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 1; i < cf->args->nelts; i++) {
         err = "no memory";
 
-        if (approval_redact_add(rule->redact,
-                                ngx_http_approval_core_str(&value[i]), &err)
+        if (add(rule->redact, ngx_http_approval_core_str(&value[i]), &err)
             != APPROVAL_OK)
         {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "cannot redact \"%V\": %s", &value[i], err);
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "cannot %V \"%V\": %s",
+                               &value[0], &value[i], err);
             return NGX_CONF_ERROR;
         }
     }

@@ -11,6 +11,8 @@
 #include "core/fold.h"
 #include "core/range.h"
 
+#include <string.h>
+
 
 typedef struct {
     uint32_t              first;
@@ -24,6 +26,10 @@ typedef struct {
  * Unicode 14.0, CaseFolding.txt, status C and S; U+0130 and U+0131 added.
  * Later versions of Unicode never change what is here (stability policy).
  */
+
+static size_t approval_fold_letter(const unsigned char **p,
+    const unsigned char *last, unsigned char *dst);
+
 
 static const approval_fold_t  approval_folds[] = {
     { 0x0041, 0x005a, 1, 32 },       { 0x00b5, 0x00b5, 1, 775 },
@@ -147,4 +153,96 @@ approval_fold(uint32_t c)
     }
 
     return (uint32_t) ((int32_t) c + f->delta);
+}
+
+
+int
+approval_fold_name(approval_str_t name, size_t size, unsigned char *dst,
+    unsigned char *words)
+{
+    size_t                n, k;
+    unsigned              start, upper, was_lower, digit;
+    unsigned char         c, folded[3];
+    const unsigned char  *p, *last;
+
+    last = name.len ? name.data + name.len : name.data;
+    n = 0;
+    start = 1;
+    was_lower = 0;
+
+    for (p = name.data; p < last; n += k) {
+        c = *p;
+        upper = c >= 'A' && c <= 'Z';
+
+        if (c >= 0x80) {
+            k = approval_fold_letter(&p, last, folded);
+
+        } else {
+            p++;
+            k = 1;
+            folded[0] = upper ? c | 0x20 : c;
+
+            if (!upper && (c < 'a' || c > 'z') && (c < '0' || c > '9')) {
+                k = 0;
+                start = 1;
+                was_lower = 0;
+                continue;
+            }
+
+            /* "userPin", "PINCode" */
+
+            start |= upper && (was_lower
+                               || (n && p < last && *p >= 'a' && *p <= 'z'));
+        }
+
+        if (n + k > size) {
+            return -1;
+        }
+
+        memcpy(dst + n, folded, k);
+
+        /* "pin2" has the word "pin" */
+
+        digit = c >= '0' && c <= '9';
+
+        if (words) {
+            memset(words + n, 0, k);
+            words[n] = (unsigned char) (start | digit);
+        }
+
+        start = digit;
+        was_lower = !upper;
+    }
+
+    return (int) n;
+}
+
+
+/*
+ * Three bytes that stand nowhere else.  Accents that stand behind their
+ * letters are left out.
+ */
+
+static size_t
+approval_fold_letter(const unsigned char **p, const unsigned char *last,
+    unsigned char *dst)
+{
+    uint32_t  c;
+
+    c = approval_fold(approval_utf8_next(p, last));
+
+    if (c >= 0x300 && c < 0x370) {
+        return 0;
+    }
+
+    if (c < 0x80) {
+        dst[0] = (unsigned char) c;
+        return 1;
+    }
+
+    dst[0] = (unsigned char) (0x80 | (c >> 14 & 0x7f));
+    dst[1] = (unsigned char) (0x80 | (c >> 7 & 0x7f));
+    dst[2] = (unsigned char) (0x80 | (c & 0x7f));
+
+    return 3;
 }

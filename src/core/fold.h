@@ -10,7 +10,7 @@
 #define APPROVAL_FOLD_H
 
 
-#include <stdint.h>
+#include "core/str.h"
 
 
 /*
@@ -18,6 +18,16 @@
  * Idempotent: approval_fold(approval_fold(c)) == approval_fold(c).
  */
 uint32_t approval_fold(uint32_t c);
+
+/*
+ * A name in a form in which "API-Key", "api_key" and "apiKey" are one: folded,
+ * without accents that stand behind their letters, and of ASCII only letters
+ * and digits.  Letters beyond ASCII are three bytes that are no UTF-8.  words
+ * (if not NULL) says of each byte whether a word begins, or a number goes on,
+ * there.  Both have room for "size" bytes; -1: it is longer.
+ */
+int approval_fold_name(approval_str_t name, size_t size, unsigned char *dst,
+    unsigned char *words);
 
 
 #endif /* APPROVAL_FOLD_H */

@@ -13,13 +13,13 @@
 #include <string.h>
 
 
-/* What is done at a pointer's end: visit, mask or remove. */
+/* What is done at a pointer's end: visit, replace or remove. */
 
 typedef struct {
     const approval_json_pointer_t  *pointer;
     approval_json_visit_pt          visit;
+    approval_json_replace_pt        replace;
     void                           *data;
-    const char                     *mask;
     size_t                          found;
     unsigned                        remove;
 } json_walk_t;
@@ -33,7 +33,6 @@ static void json_segment_index(json_segment_t *s, size_t len);
 static int json_walk(json_walk_t *w, json_t *value, size_t i);
 static int json_walk_object(json_walk_t *w, json_t *object, size_t i);
 static int json_walk_array(json_walk_t *w, json_t *array, size_t i);
-static json_t *json_mask(const char *mask);
 
 
 json_t *
@@ -338,8 +337,8 @@ approval_json_pointer_each(const approval_json_pointer_t *p, json_t *root,
 
 
 size_t
-approval_json_pointer_mask(const approval_json_pointer_t *p, json_t *root,
-    const char *mask)
+approval_json_pointer_replace(const approval_json_pointer_t *p, json_t *root,
+    approval_json_replace_pt replace, void *data)
 {
     json_walk_t  w;
 
@@ -350,7 +349,8 @@ approval_json_pointer_mask(const approval_json_pointer_t *p, json_t *root,
     memset(&w, 0, sizeof(json_walk_t));
 
     w.pointer = p;
-    w.mask = mask;
+    w.replace = replace;
+    w.data = data;
 
     (void) json_walk(&w, root, 0);
 
@@ -427,8 +427,9 @@ json_walk_object(json_walk_t *w, json_t *object, size_t i)
 
     while (iter) {
 
-        if (w->mask && i + 1 == w->pointer->n) {
-            (void) json_object_iter_set_new(object, iter, json_mask(w->mask));
+        if (w->replace && i + 1 == w->pointer->n) {
+            (void) json_object_iter_set_new(object, iter,
+                    w->replace(w->data, json_object_iter_value(iter)));
             w->found++;
 
         } else {
@@ -472,10 +473,11 @@ json_walk_array(json_walk_t *w, json_t *array, size_t i)
 
     for ( /* void */ ; k < last; k++) {
 
-        if ((w->mask || w->remove) && i + 1 == w->pointer->n) {
+        if ((w->replace || w->remove) && i + 1 == w->pointer->n) {
             (void) json_array_set_new(array, k,
-                                      w->mask ? json_mask(w->mask)
-                                              : json_null());
+                         w->replace ? w->replace(w->data,
+                                                 json_array_get(array, k))
+                                    : json_null());
             w->found++;
             continue;
         }
@@ -487,17 +489,4 @@ json_walk_array(json_walk_t *w, json_t *array, size_t i)
     }
 
     return APPROVAL_OK;
-}
-
-
-/* null needs no memory: what is to be hidden is hidden without any. */
-
-static json_t *
-json_mask(const char *mask)
-{
-    json_t  *value;
-
-    value = json_string(mask);
-
-    return value ? value : json_null();
 }

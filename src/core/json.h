@@ -53,12 +53,14 @@ int approval_json_pointer_each(const approval_json_pointer_t *p, json_t *root,
     approval_json_visit_pt visit, void *data);
 
 /*
- * Replaces each value the pointer names inside root with a new reference to
- * a string of its own ("mask"); the number of replaced values is returned.
+ * Replaces each value the pointer names inside root with what replace()
+ * returns, a new reference and never NULL; the number of them is returned.
  * The root itself cannot be replaced ("" replaces nothing).
  */
-size_t approval_json_pointer_mask(const approval_json_pointer_t *p,
-    json_t *root, const char *mask);
+typedef json_t *(*approval_json_replace_pt)(void *data, json_t *value);
+
+size_t approval_json_pointer_replace(const approval_json_pointer_t *p,
+    json_t *root, approval_json_replace_pt replace, void *data);
 
 /*
  * Removes each member the pointer names; an element of an array becomes null,

@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What never leaves the gateway.  A default list always applies; rules add
- * to it.
+ * Secrets that must not leave the gateway.  The tables of names and shapes
+ * always apply; a rule adds names and places ("redact") or takes names away
+ * ("reveal").
  */
 
 
@@ -15,43 +16,74 @@
 #include "core/str.h"
 
 
+/*
+ * A masked value reads "[redacted, 12 bytes, #3fa9c1]": its length, and where
+ * there is a key a tag that equal values share.  This is for values that are
+ * not at hand.
+ */
 #define APPROVAL_REDACTED  "[redacted]"
 
 
 typedef struct approval_redact_s  approval_redact_t;
 
 
-approval_redact_t *approval_redact_create(void);
+/*
+ * The first one (base is NULL) compiles the tables, all others share those of
+ * their base.  An object is scratch memory, too: one use at a time.
+ */
+approval_redact_t *approval_redact_create(const approval_redact_t *base);
 void approval_redact_destroy(approval_redact_t *r);
 
-/* "json:/pointer", "form:NAME", "$http_name" / "$arg_name" / "$cookie_name". */
+/*
+ * "json:/pointer", "path:/a/STAR" (the last segment, "*" for any), "form:NAME",
+ * "$http_name", "$arg_name", "$cookie_name".
+ */
 int approval_redact_add(approval_redact_t *r, approval_str_t what,
     const char **err);
 
-/* By name: a secret by default or by a rule?  Names compare without case. */
-int approval_redact_header(const approval_redact_t *r, approval_str_t name);
-int approval_redact_field(const approval_redact_t *r, approval_str_t name);
+/* What stands under this name is shown, whatever the tables say. */
+int approval_redact_reveal(approval_redact_t *r, approval_str_t name,
+    const char **err);
 
 /*
- * A raw target with the values of secret arguments (and userinfo) masked.
- * What cannot be decoded is masked whole, from the "?" on.
+ * The key of the tags, until the next call; an empty one: no tags.  It must
+ * be another one for each action, and the same whenever that is described.
  */
+void approval_redact_key(approval_redact_t *r, approval_str_t key);
+
+/* By name alone: may its value be a secret? */
+int approval_redact_field(const approval_redact_t *r, approval_str_t name);
+
+/* What stands for a secret. */
+void approval_redact_mask(const approval_redact_t *r, approval_str_t value,
+    approval_buf_t *out);
+
+/*
+ * All of these append to out (or change root) and return APPROVAL_ERROR only
+ * where there is no memory.  What a limit of the regexes stops is masked.
+ */
+
+/* Free text: a reason, a user agent, a captured or computed value, prose. */
+int approval_redact_text(const approval_redact_t *r, approval_str_t text,
+    approval_buf_t *out);
+
+/* A header's, argument's or field's value, by its name and by its looks. */
+int approval_redact_named(const approval_redact_t *r, approval_str_t name,
+    approval_str_t value, approval_buf_t *out);
+
+/* A raw target, or its path alone.  A query that does not decode is masked. */
 int approval_redact_target(const approval_redact_t *r, approval_str_t target,
     approval_buf_t *out);
 
 /*
- * A body as approvers may see it, by its content type: JSON with secret
- * members masked at any depth, by name and by pointer; urlencoded forms
- * field by field; other text is shown only if it is UTF-8 text of a text/...,
- * .../xml, application/sql, graphql or yaml type; all else is described by
- * type and length.  In texts and strings secrets are masked by their looks
- * ("name: value", userinfo, bearer tokens, private keys), as well as can be.
- * A JSON or form type that does not parse is described, not shown.
+ * A body as approvers may see it, by its content type: JSON member by member,
+ * forms and multipart/form-data field by field, CSV column by column, other
+ * UTF-8 text as text.  All else is described by type and length, and so is
+ * what does not parse.
  */
 int approval_redact_body(const approval_redact_t *r,
     approval_str_t content_type, approval_str_t body, approval_buf_t *out);
 
-/* The value of a show line: masked where it holds a secret's pointer/name. */
 int approval_redact_json(const approval_redact_t *r, json_t *root);
 
 

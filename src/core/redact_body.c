@@ -6,404 +6,140 @@
  */
 
 
-#include "core/redact.h"
 #include "core/redact_internal.h"
 #include "core/escape.h"
 #include "core/form.h"
+#include "core/media.h"
 
 #include <string.h>
 
 
-#define TYPE_MAX_LEN  64
+#define BODY_NESTING   4               /* multipart in multipart           */
 
 
-typedef enum {
-    BODY_JSON,
-    BODY_FORM,
-    BODY_TEXT,
-    BODY_OTHER
-} body_e;
-
-
-/* One field of a form or of a query. */
+/* Fields of a form or of a query, one after the other. */
 
 typedef struct {
     const approval_redact_t  *redact;
     approval_buf_t           *out;
-    unsigned                  hide;    /* the value                     */
-    unsigned                  hide_name;
-} field_t;
+    approval_buf_t            name;        /* as they may be shown           */
+    approval_buf_t            value;
+    size_t                    name_masks;
+    size_t                    value_masks;
+    redact_says_e             pair;        /* what a field "value" holds     */
+    unsigned                  nesting;     /* of multipart                   */
+    unsigned                  lines;       /* a value may have lines         */
+    unsigned                  query;       /* a value is shown as it is sent */
+} fields_t;
 
 
 static void redact_path(const approval_redact_t *r, approval_str_t path,
     approval_buf_t *out);
+static int path_rule(approval_str_t rule, approval_str_t path,
+    redact_part_t *part);
 static int redact_query(const approval_redact_t *r, approval_str_t query,
     approval_buf_t *out);
-static int redact_query_field(void *data, approval_str_t name,
+static void fields_init(fields_t *f, const approval_redact_t *r,
+    approval_buf_t *out);
+static void fields_free(fields_t *f);
+static int fields_visit(void *data, approval_str_t name,
     approval_str_t value);
-static size_t redact_find(approval_str_t s, size_t i, const char *set);
-static approval_str_t redact_sub(approval_str_t s, size_t from, size_t to);
-static body_e redact_type(approval_str_t content_type);
-static int redact_type_utf8(approval_str_t parameters);
-static int redact_type_is(approval_str_t type, const char *tail);
+static int form_visit(void *data, approval_str_t name, approval_str_t value);
+static void form_field(fields_t *f, approval_str_t name);
+static void form_name(approval_str_t name, approval_buf_t *out);
+static int redact_typed(const approval_redact_t *r,
+    approval_str_t content_type, approval_str_t body, unsigned nesting,
+    approval_buf_t *out);
+static int part_visit(void *data, const approval_part_t *part);
 static int redact_describe(approval_str_t content_type, size_t len,
     const char *why, approval_buf_t *out);
-static int redact_form(const approval_redact_t *r, approval_str_t body,
-    approval_buf_t *out, const char **err);
-static int redact_form_field(void *data, approval_str_t name,
-    approval_str_t value);
 
 
 int
 approval_redact_target(const approval_redact_t *r, approval_str_t target,
     approval_buf_t *out)
 {
-    size_t  i, start;
+    size_t          i, start;
+    approval_str_t  query;
 
-    i = redact_find(target, 0, "?#");
+    i = approval_str_find(target, 0, "?#");
 
-    redact_path(r, redact_sub(target, 0, i), out);
+    redact_path(r, approval_str_sub(target, 0, i), out);
 
     if (i < target.len) {
         approval_buf_addc(out, target.data[i]);
+
         start = out->len;
+        query = approval_str_sub(target, i + 1, target.len);
 
-        if (redact_query(r, redact_sub(target, i + 1, target.len), out)
-            != APPROVAL_OK)
-        {
-            if (out->failed) {
-                return APPROVAL_ERROR;
-            }
-
+        if (redact_query(r, query, out) != APPROVAL_OK && !out->failed) {
             out->len = start;
-            approval_buf_adds(out, APPROVAL_REDACTED);
+            approval_redact_mask(r, query, out);
         }
     }
 
     return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
-
-/* Userinfo, and "name=value" between slashes and semicolons. */
 
 static void
 redact_path(const approval_redact_t *r, approval_str_t path,
     approval_buf_t *out)
 {
-    int              rc;
-    size_t           i, end, at, name;
-    field_t          f;
-    const char      *err;
-    approval_str_t   part;
+    size_t          i, from, masks;
+    redact_part_t   part, found;
+    approval_str_t  rule;
 
-    f.redact = r;
-    f.out = NULL;
+    /* from left to right, what rules name and what stands between */
 
-    for (i = 0; i < path.len; i = end) {
+    for (from = 0; from < path.len; from = found.end) {
+        found.start = path.len;
+        found.end = path.len;
 
-        if (strchr("/;", path.data[i]) && path.data[i]) {
-            approval_buf_addc(out, path.data[i]);
-            end = i + 1;
-            continue;
-        }
+        for (i = 0; i < r->paths.len; i += rule.len + 1) {
+            rule = approval_str((const char *) r->paths.data + i);
 
-        end = redact_find(path, i, "/;");
-        part = redact_sub(path, i, end);
-
-        /* an authority: "//", or the target's very start */
-
-        if (i == 0 || (i > 1 && path.data[i - 1] == '/'
-                       && path.data[i - 2] == '/'))
-        {
-            end = redact_find(path, i, "/");
-
-            for (at = end; at > i && path.data[at - 1] != '@'; at--) {
-                /* void */
-            }
-
-            if (at > i) {
-                approval_buf_adds(out, APPROVAL_REDACTED);
-                end = at - 1;
-                approval_buf_addc(out, path.data[end++]);
-                continue;
-            }
-
-            end = redact_find(path, i, "/;");
-        }
-
-        name = redact_find(part, 0, "=");
-
-        if (name < part.len) {
-            f.hide = 0;
-            f.hide_name = 0;
-
-            rc = approval_form_each(part, redact_query_field, &f, &err);
-
-            if (rc != APPROVAL_OK || f.hide || f.hide_name) {
-                approval_buf_add(out, part.data, f.hide_name ? 0 : name + 1);
-                approval_buf_adds(out, APPROVAL_REDACTED);
-                continue;
+            if (path_rule(rule, path, &part) && part.start >= from && part.start < found.start)
+            {
+                found = part;
             }
         }
 
-        approval_buf_add(out, part.data, part.len);
+        (void) redact_text(r, approval_str_sub(path, from, found.start), REDACT_PATH,
+                           0, out, &masks);
+
+        if (found.start < found.end) {
+            approval_redact_mask(r, redact_part(path, found), out);
+        }
     }
 }
 
+
+/* The segment that the rule hides. */
 
 static int
-redact_query(const approval_redact_t *r, approval_str_t query,
-    approval_buf_t *out)
+path_rule(approval_str_t rule, approval_str_t path, redact_part_t *part)
 {
-    size_t           i, end, name;
-    field_t          f;
-    const char      *err;
-    approval_str_t   part;
+    size_t          i, k, end;
+    approval_str_t  segment;
 
-    f.redact = r;
-    f.out = NULL;
+    part->end = 0;
 
-    /* more separators than any server has: nothing hides behind one */
+    for (k = 0; k < rule.len; k = end) {
+        end = approval_str_find(rule, ++k, "/");
+        segment = approval_str_sub(rule, k, end);
 
-    for (i = 0; i < query.len; i = end) {
-
-        end = redact_find(query, i, "&;?#");
-
-        if (end == i) {
-            approval_buf_addc(out, query.data[end++]);
-            continue;
+        for (i = part->end; i < path.len && path.data[i] == '/'; i++) {
+            /* void */
         }
 
-        part = redact_sub(query, i, end);
-        name = redact_find(part, 0, "=");
+        part->start = i;
+        part->end = approval_str_find(path, i, "/");
 
-        f.hide = 0;
-        f.hide_name = 0;
-
-        if (approval_form_each(part, redact_query_field, &f, &err)
-            != APPROVAL_OK)
-        {
-            return APPROVAL_ERROR;
-        }
-
-        if (f.hide_name) {
-            approval_buf_adds(out, APPROVAL_REDACTED);
-
-        } else if (f.hide && name < part.len) {
-            approval_buf_add(out, part.data, name + 1);
-            approval_buf_adds(out, APPROVAL_REDACTED);
-
-        } else {
-            approval_buf_add(out, part.data, part.len);
-        }
-    }
-
-    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
-}
-
-
-static int
-redact_query_field(void *data, approval_str_t name, approval_str_t value)
-{
-    field_t  *f = data;
-
-    int             rc;
-    size_t          masked;
-    approval_buf_t  text;
-
-    approval_buf_init(&text);
-
-    masked = 0;
-    rc = approval_redact_value(f->redact, name, 0, &text, &masked);
-    f->hide_name |= masked > 0;
-
-    if (rc == APPROVAL_OK) {
-        masked = 0;
-        rc = approval_redact_value(f->redact, value, 0, &text, &masked);
-        f->hide |= masked > 0 || approval_redact_field(f->redact, name);
-    }
-
-    approval_buf_wipe(&text);
-
-    return rc;
-}
-
-
-/* The first of the bytes in set, from i on, or the end. */
-
-static size_t
-redact_find(approval_str_t s, size_t i, const char *set)
-{
-    while (i < s.len && (s.data[i] == '\0' || !strchr(set, s.data[i]))) {
-        i++;
-    }
-
-    return i;
-}
-
-
-static approval_str_t
-redact_sub(approval_str_t s, size_t from, size_t to)
-{
-    approval_str_t  sub;
-
-    sub.data = from ? s.data + from : s.data;
-    sub.len = to - from;
-
-    return sub;
-}
-
-
-int
-approval_redact_body(const approval_redact_t *r, approval_str_t content_type,
-    approval_str_t body, approval_buf_t *out)
-{
-    int          rc;
-    size_t       start;
-    body_e       type;
-    json_t      *json;
-    const char  *err;
-
-    if (body.len == 0) {
-        return APPROVAL_OK;
-    }
-
-    type = redact_type(content_type);
-
-    if (type == BODY_OTHER) {
-        return redact_describe(content_type, body.len, NULL, out);
-    }
-
-    /* a form or text may in truth be JSON, and an upstream may know it */
-
-    json = NULL;
-    err = NULL;
-
-    if (type == BODY_JSON || approval_redact_looks_json(body)) {
-        json = approval_json_parse(body, &err);
-
-        if (json == NULL && type != BODY_TEXT) {
-            return redact_describe(content_type, body.len, err, out);
-        }
-    }
-
-    if (json) {
-        start = out->len;
-        rc = approval_redact_json(r, json);
-
-        if (rc == APPROVAL_OK) {
-            rc = approval_json_pretty(json, out);
-        }
-
-        json_decref(json);
-
-        if (rc != APPROVAL_OK) {
-            out->len = start;
-        }
-
-        return rc;
-    }
-
-    if (type == BODY_FORM) {
-        start = out->len;
-
-        if (redact_form(r, body, out, &err) == APPROVAL_OK) {
-            return APPROVAL_OK;
-        }
-
-        out->len = start;
-
-        return redact_describe(content_type, body.len, err, out);
-    }
-
-    if (!approval_utf8_valid(body) || memchr(body.data, '\0', body.len)) {
-        return redact_describe(content_type, body.len, "not UTF-8 text", out);
-    }
-
-    (void) approval_redact_text(r, body, out);
-
-    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
-}
-
-
-static body_e
-redact_type(approval_str_t content_type)
-{
-    size_t          i;
-    approval_str_t  type;
-
-    i = redact_find(content_type, 0, ";");
-
-    if (!redact_type_utf8(redact_sub(content_type, i, content_type.len))) {
-        return BODY_OTHER;
-    }
-
-    while (i > 0 && (content_type.data[i - 1] == ' '
-                     || content_type.data[i - 1] == '\t'))
-    {
-        i--;
-    }
-
-    type = redact_sub(content_type, 0, i);
-
-    if (approval_str_eq_nocase(type,
-                         approval_str("application/x-www-form-urlencoded")))
-    {
-        return BODY_FORM;
-    }
-
-    if (redact_type_is(type, "/json") || redact_type_is(type, "+json")
-        || redact_type_is(type, "/json-rpc")
-        || redact_type_is(type, "/jsonrequest"))
-    {
-        return BODY_JSON;
-    }
-
-    if (type.len > 5
-        && approval_str_eq_nocase(redact_sub(type, 0, 5),
-                                  approval_str("text/")))
-    {
-        return BODY_TEXT;
-    }
-
-    if (redact_type_is(type, "/xml") || redact_type_is(type, "+xml")
-        || redact_type_is(type, "/yaml") || redact_type_is(type, "/x-yaml")
-        || redact_type_is(type, "+yaml") || redact_type_is(type, "/sql")
-        || redact_type_is(type, "/graphql"))
-    {
-        return BODY_TEXT;
-    }
-
-    return BODY_OTHER;
-}
-
-
-/* Another charset would show other text than the upstream reads. */
-
-static int
-redact_type_utf8(approval_str_t s)
-{
-    size_t          i;
-    approval_str_t  word;
-
-    for (i = 0; i + 8 <= s.len; i++) {
-        if (!approval_str_eq_nocase(redact_sub(s, i, i + 8),
-                                    approval_str("charset=")))
-        {
-            continue;
-        }
-
-        i += 8;
-
-        if (i < s.len && s.data[i] == '"') {
-            i++;
-        }
-
-        word = redact_sub(s, i, redact_find(s, i, "\"; \t,"));
-
-        if (!approval_str_eq_nocase(word, approval_str("utf-8"))
-            && !approval_str_eq_nocase(word, approval_str("utf8"))
-            && !approval_str_eq_nocase(word, approval_str("us-ascii")))
+        if (part->start == part->end
+            || (!approval_str_eq(segment, approval_str("*"))
+                && !approval_str_eq_nocase(segment,
+                                           redact_part(path, *part))))
         {
             return 0;
         }
@@ -414,16 +150,357 @@ redact_type_utf8(approval_str_t s)
 
 
 static int
-redact_type_is(approval_str_t type, const char *tail)
+redact_query(const approval_redact_t *r, approval_str_t query,
+    approval_buf_t *out)
 {
-    size_t  len;
+    int              rc;
+    size_t           i, end, name;
+    fields_t         f;
+    const char      *err;
+    approval_str_t   part;
 
-    len = strlen(tail);
+    fields_init(&f, r, out);
+    f.query = 1;
 
-    return type.len > len
-           && approval_str_eq_nocase(redact_sub(type, type.len - len,
-                                                type.len),
-                                     approval_str(tail));
+    rc = APPROVAL_OK;
+
+    /* more separators than any server has: nothing hides behind one */
+
+    for (i = 0; i < query.len && rc == APPROVAL_OK; i = end) {
+
+        end = approval_str_find(query, i, "&;?#");
+
+        if (end == i) {
+            approval_buf_addc(out, query.data[end++]);
+            continue;
+        }
+
+        part = approval_str_sub(query, i, end);
+        name = approval_str_find(part, 0, "=");
+
+        rc = approval_form_each(part, fields_visit, &f, &err);
+
+        if (f.name_masks) {
+            approval_redact_mask(r, part, out);
+
+        } else if (f.value_masks && name < part.len) {
+            approval_buf_add(out, part.data, name + 1);
+            approval_buf_add(out, f.value.data, f.value.len);
+
+        } else {
+            approval_buf_add(out, part.data, part.len);
+        }
+    }
+
+    fields_free(&f);
+
+    return out->failed ? APPROVAL_ERROR : rc;
+}
+
+
+static void
+fields_init(fields_t *f, const approval_redact_t *r, approval_buf_t *out)
+{
+    memset(f, 0, sizeof(fields_t));
+
+    f->redact = r;
+    f->out = out;
+
+    approval_buf_init(&f->name);
+    approval_buf_init(&f->value);
+}
+
+
+static void
+fields_free(fields_t *f)
+{
+    approval_buf_wipe(&f->name);
+    approval_buf_wipe(&f->value);
+}
+
+
+static int
+fields_visit(void *data, approval_str_t name, approval_str_t value)
+{
+    fields_t *f = data;
+
+    unsigned       roles;
+    redact_says_e  says;
+
+    approval_buf_reset(&f->name);
+    approval_buf_reset(&f->value);
+
+    f->name_masks = 0;
+    f->value_masks = 0;
+
+    says = redact_name(f->redact, name, 0, &roles);
+
+    /* name=password&value=... */
+
+    if (says == REDACT_OPEN && (roles & redact_role(NAME_VALUE))) {
+        says = f->pair;
+        f->pair = REDACT_OPEN;
+    }
+
+    if (roles & redact_role(NAME_NAMING)) {
+        f->pair = redact_name(f->redact, value, 0, NULL);
+    }
+
+    if (redact_value(f->redact, REDACT_OPEN, name, 0, &f->name,
+                     &f->name_masks)
+        != APPROVAL_OK)
+    {
+        return APPROVAL_ERROR;
+    }
+
+    if (redact_value(f->redact, says, value, 0, &f->value, &f->value_masks)
+        != APPROVAL_OK)
+    {
+        return APPROVAL_ERROR;
+    }
+
+    /* decoded, a part of a query would be read as another query */
+
+    if (f->query && f->value_masks) {
+        approval_buf_reset(&f->value);
+        approval_redact_mask(f->redact, value, &f->value);
+    }
+
+    return APPROVAL_OK;
+}
+
+
+/* One field a line; a name's own "=" is escaped, so the first one ends it. */
+
+static int
+form_visit(void *data, approval_str_t name, approval_str_t value)
+{
+    fields_t *f = data;
+
+    if (fields_visit(f, name, value) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
+
+    form_field(f, name);
+
+    return f->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+static void
+form_field(fields_t *f, approval_str_t name)
+{
+    if (f->name_masks) {
+        approval_redact_mask(f->redact, name, f->out);
+
+    } else {
+        form_name(name, f->out);
+    }
+
+    approval_buf_addc(f->out, '=');
+    approval_escape_visible(approval_buf_str(&f->value),
+                            f->lines ? APPROVAL_VISIBLE_TEXT
+                                     : APPROVAL_VISIBLE_LINE, f->out);
+    approval_buf_addc(f->out, '\n');
+}
+
+
+static void
+form_name(approval_str_t name, approval_buf_t *out)
+{
+    size_t  i, from;
+
+    for (from = 0; from < name.len; from = i + 1) {
+        i = approval_str_find(name, from, "=%");
+
+        approval_escape_visible(approval_str_sub(name, from, i),
+                                APPROVAL_VISIBLE_LINE, out);
+
+        if (i < name.len) {
+            approval_buf_adds(out, name.data[i] == '=' ? "%3D" : "%25");
+        }
+    }
+}
+
+
+int
+approval_redact_text(const approval_redact_t *r, approval_str_t text,
+    approval_buf_t *out)
+{
+    size_t  masks;
+
+    masks = 0;
+
+    return redact_value(r, REDACT_OPEN, text, 0, out, &masks);
+}
+
+
+/* A secret header is read as a line: what is no secret in it can be seen. */
+
+int
+approval_redact_named(const approval_redact_t *r, approval_str_t name,
+    approval_str_t value, approval_buf_t *out)
+{
+    size_t          masks, skip;
+    redact_says_e   says;
+    approval_buf_t  line, shown;
+
+    masks = 0;
+    skip = name.len + 2;
+    says = redact_name(r, name, 0, NULL);
+
+    approval_buf_init(&line);
+    approval_buf_init(&shown);
+
+    if (says == REDACT_SECRET) {
+        approval_buf_add(&line, name.data, name.len);
+        approval_buf_adds(&line, ": ");
+        approval_buf_add(&line, value.data, value.len);
+
+        out->failed |= redact_text(r, approval_buf_str(&line), REDACT_TEXT, 0,
+                                   &shown, &masks) != APPROVAL_OK;
+    }
+
+    if (masks && shown.len > skip && shown.data[shown.len - 1] == ']') {
+        approval_buf_add(out, shown.data + skip, shown.len - skip);
+
+    } else {
+        (void) redact_value(r, says, value, 0, out, &masks);
+    }
+
+    approval_buf_wipe(&line);
+    approval_buf_free(&shown);
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
+int
+approval_redact_body(const approval_redact_t *r, approval_str_t content_type,
+    approval_str_t body, approval_buf_t *out)
+{
+    return redact_typed(r, content_type, body, 0, out);
+}
+
+
+static int
+redact_typed(const approval_redact_t *r, approval_str_t content_type,
+    approval_str_t body, unsigned nesting, approval_buf_t *out)
+{
+    int          rc;
+    size_t       start, masks;
+    approval_media_e  type;
+    json_t      *json;
+    fields_t     f;
+    const char  *err;
+
+    if (body.len == 0) {
+        return APPROVAL_OK;
+    }
+
+    type = approval_media(content_type);
+    start = out->len;
+    json = NULL;
+    err = NULL;
+
+    /* a form or text may in truth be JSON, and an upstream may know it */
+
+    if (type == APPROVAL_MEDIA_JSON || (type < APPROVAL_MEDIA_PARTS && redact_looks_json(body))) {
+        json = approval_json_parse(body, &err);
+
+        if (json == NULL && type <= APPROVAL_MEDIA_FORM) {
+            return redact_describe(content_type, body.len, err, out);
+        }
+    }
+
+    if (json) {
+        rc = approval_redact_json(r, json);
+
+        if (rc == APPROVAL_OK) {
+            rc = approval_json_pretty(json, out);
+        }
+
+        json_decref(json);
+
+    } else if (type == APPROVAL_MEDIA_FORM || type == APPROVAL_MEDIA_PARTS) {
+        fields_init(&f, r, out);
+        f.nesting = nesting;
+        f.lines = type == APPROVAL_MEDIA_PARTS;
+
+        err = "out of memory";
+
+        rc = type == APPROVAL_MEDIA_FORM
+             ? approval_form_each(body, form_visit, &f, &err)
+             : nesting < BODY_NESTING
+               ? approval_parts_each(content_type, body, part_visit, &f)
+               : APPROVAL_ERROR;
+
+        fields_free(&f);
+
+        if (rc != APPROVAL_OK && !out->failed) {
+            out->len = start;
+            return redact_describe(content_type, body.len,
+                                   type == APPROVAL_MEDIA_FORM ? err : NULL, out);
+        }
+
+    } else if (type == APPROVAL_MEDIA_OTHER) {
+        return redact_describe(content_type, body.len, NULL, out);
+
+    } else if (!approval_utf8_valid(body)
+               || memchr(body.data, '\0', body.len))
+    {
+        return redact_describe(content_type, body.len, "not UTF-8 text", out);
+
+    } else {
+        masks = 0;
+        rc = redact_text(r, body, type == APPROVAL_MEDIA_CSV ? REDACT_CSV : REDACT_TEXT,
+                         0, out, &masks);
+    }
+
+    if (rc != APPROVAL_OK) {
+        out->len = start;
+    }
+
+    return out->failed ? APPROVAL_ERROR : rc;
+}
+
+
+/* A field of a multipart form; what has a type or is a file by its type. */
+
+static int
+part_visit(void *data, const approval_part_t *part)
+{
+    fields_t *f = data;
+
+    if (fields_visit(f, part->name, part->file.len || part->type.len
+                                    ? part->type : part->body)
+        != APPROVAL_OK)
+    {
+        return APPROVAL_ERROR;
+    }
+
+    if (part->file.len == 0 && part->type.len == 0) {
+        form_field(f, part->name);
+        return APPROVAL_OK;
+    }
+
+    approval_buf_reset(&f->value);
+
+    if (redact_secret(f->redact, redact_name(f->redact, part->name, 0, NULL),
+                      part->body))
+    {
+        approval_redact_mask(f->redact, part->body, &f->value);
+
+    } else if (redact_typed(f->redact, part->type, part->body, f->nesting + 1,
+                            &f->value)
+               != APPROVAL_OK)
+    {
+        return APPROVAL_ERROR;
+    }
+
+    form_field(f, part->name);
+
+    return APPROVAL_OK;
 }
 
 
@@ -431,109 +508,14 @@ static int
 redact_describe(approval_str_t content_type, size_t len, const char *why,
     approval_buf_t *out)
 {
-    size_t          i, n;
-    unsigned char   c;
     approval_str_t  type;
 
-    n = redact_find(content_type, 0, "; \t,");
-    type = redact_sub(content_type, 0, n);
+    type = approval_media_type(content_type);
 
-    for (i = 0; i < n; i++) {
-        c = type.data[i];
-
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-              || (c >= '0' && c <= '9')
-              || (c && strchr("/+-._", c))))
-        {
-            n = 0;
-        }
-    }
-
-    if (n == 0 || n > TYPE_MAX_LEN) {
-        type = approval_str("unknown type");
-    }
-
-    approval_buf_addc(out, '[');
-    approval_buf_add(out, type.data, type.len);
-    approval_buf_printf(out, ", %llu bytes, not shown%s%s]",
+    approval_buf_printf(out, "[%.*s, %llu bytes, not shown%s%s]",
+                        (int) type.len, (const char *) type.data,
                         (unsigned long long) len, why ? ": " : "",
                         why ? why : "");
 
     return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
-}
-
-
-/* One field a line; a name's own "=" is escaped, so the first one ends it. */
-
-static int
-redact_form(const approval_redact_t *r, approval_str_t body,
-    approval_buf_t *out, const char **err)
-{
-    field_t  f;
-
-    memset(&f, 0, sizeof(field_t));
-
-    f.redact = r;
-    f.out = out;
-
-    *err = "out of memory";
-
-    return approval_form_each(body, redact_form_field, &f, err);
-}
-
-
-static int
-redact_form_field(void *data, approval_str_t name, approval_str_t value)
-{
-    field_t  *f = data;
-
-    size_t          i, from, masked;
-    approval_buf_t  text;
-
-    f->hide = 0;
-    f->hide_name = 0;
-
-    if (redact_query_field(f, name, value) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
-
-    if (f->hide_name) {
-        approval_buf_adds(f->out, APPROVAL_REDACTED "\n");
-        return f->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
-    }
-
-    for (from = 0; from < name.len; from = i + 1) {
-        i = redact_find(name, from, "=%");
-
-        approval_escape_visible(redact_sub(name, from, i),
-                                APPROVAL_VISIBLE_LINE, f->out);
-
-        if (i < name.len) {
-            approval_buf_adds(f->out, name.data[i] == '=' ? "%3D" : "%25");
-        }
-    }
-
-    approval_buf_addc(f->out, '=');
-
-    if (f->hide && approval_redact_field(f->redact, name)) {
-        approval_buf_adds(f->out, APPROVAL_REDACTED);
-
-    } else {
-        approval_buf_init(&text);
-        masked = 0;
-
-        if (approval_redact_value(f->redact, value, 0, &text, &masked)
-            != APPROVAL_OK)
-        {
-            f->out->failed = 1;
-        }
-
-        approval_escape_visible(approval_buf_str(&text),
-                                APPROVAL_VISIBLE_LINE, f->out);
-        approval_buf_wipe(&text);
-    }
-
-    approval_buf_addc(f->out, '\n');
-
-    return f->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }

@@ -12,41 +12,236 @@
 
 #include "core/redact.h"
 
+#define PCRE2_CODE_UNIT_WIDTH  8
+#include <pcre2.h>
+#include <string.h>
+#include <strings.h>
+
+
+#define REDACT_NAME_MAX   256
+#define REDACT_NESTING    3            /* an encoding in an encoding       */
+#define REDACT_SLOTS      4096
+#define REDACT_ENTRIES    512
+#define REDACT_ENTRY_MAX  64           /* bytes                            */
+
+
+/* How much a name says of its value; see secret_names.def. */
+
+typedef enum {
+    REDACT_OPEN,
+    REDACT_LIKELY,
+    REDACT_MANY,
+    REDACT_SECRET,
+    REDACT_RULE,                       /* a rule masks it, whatever it is   */
+    REDACT_REVEALED                    /* a rule shows it, whatever it is   */
+} redact_says_e;
+
+
+/* The kinds of secret_names.def; from NAME_TAIL on they are roles, too. */
+
+typedef enum {
+    NAME_PLAIN,
+    NAME_PART,
+    NAME_MANY,
+    NAME_WORD,
+    NAME_LIKELY,
+    NAME_TAIL,
+    NAME_NAMING,
+    NAME_LABEL,
+    NAME_VALUE,
+    NAME_CONTENT,
+    NAME_COLUMNS
+} redact_name_e;
+
+
+/* The kinds of secret_shapes.def, of one regex each. */
+
+typedef enum {
+    SHAPE_LOOKS,
+    SHAPE_PAIR,
+    SHAPE_COOKIE,
+    SHAPE_CRUMB,
+    SHAPE_COLUMNS,
+    SHAPE_CELL,
+    SHAPE_FIELD,
+    SHAPE_USER,
+    SHAPE_LINE,
+    SHAPE_ASSIGNED,
+    SHAPE_LIKELY,
+    SHAPE_OPTION,
+    SHAPE_TAG,
+    SHAPE_SEGMENT,
+    SHAPE_FOLLOWS,
+    SHAPE_PLAIN,
+    SHAPE_CODE,
+    SHAPE_BLOCK,
+    SHAPE_TYPED,
+    SHAPE_KINDS
+} redact_shape_e;
+
+
+/* Names or prefixes, found by their first two bytes. */
+
+typedef struct {
+    struct {
+        unsigned char         kind;
+        unsigned char         len;
+        unsigned short        next;        /* that starts alike, or 0        */
+        uint32_t              mask;        /* of its first four bytes        */
+        uint32_t              bytes;
+        unsigned char         text[REDACT_ENTRY_MAX];
+    }                         entries[REDACT_ENTRIES];
+
+    unsigned                  n;
+    unsigned short            head[REDACT_SLOTS];
+    uint32_t                  third[REDACT_SLOTS];   /* bytes of an entry    */
+} redact_index_t;
+
+
+/* The compiled tables, of all objects that were made from one. */
+
+typedef struct {
+    unsigned                  uses;
+    redact_index_t            names;
+    redact_index_t            prefixes;
+    pcre2_code               *code[SHAPE_KINDS];
+    pcre2_match_context      *context;
+    pcre2_match_data         *match;
+    pcre2_jit_stack          *stack;
+} redact_tables_t;
+
 
 struct approval_redact_s {
-    approval_json_pointer_t  **pointers;
-    size_t                     npointers;
-
-    char                     **fields;     /* as redact.c compares them */
-    size_t                     nfields;
-
-    char                     **headers;    /* lower case, "-"           */
-    size_t                     nheaders;
+    redact_tables_t          *tables;
+    approval_json_pointer_t **pointers;
+    size_t                    npointers;
+    approval_buf_t            fields;      /* names, folded, with NULs       */
+    approval_buf_t            reveals;
+    approval_buf_t            paths;
+    unsigned char             key[32];
+    unsigned                  keyed;
 };
 
 
-/*
- * Copies free text; "name: value", "name=value", "--name value", "name 'value'"
- * and <name>value</name> of secret names, userinfo in URLs, bearer tokens and
- * private keys are masked.  The number of masks is returned.  A best effort:
- * text has no grammar.
- */
-size_t approval_redact_text(const approval_redact_t *r, approval_str_t text,
-    approval_buf_t *out);
+typedef struct {
+    size_t                    start;
+    size_t                    end;
+} redact_part_t;
+
+
+/* What a regex found. */
+
+typedef struct {
+    redact_part_t             all;
+    redact_part_t             name;        /* the first group, or all        */
+    redact_part_t             value;       /* the last one, or all           */
+    unsigned                  named;       /* the first group took part      */
+    unsigned                  groups;
+} redact_found_t;
+
+
+/* Where two bytes are looked up, in any case. */
+
+#define redact_slot(a, b)                                                     \
+    (((((unsigned) (a) | 0x20) << 5) ^ ((unsigned) (b) | 0x20))               \
+     & (REDACT_SLOTS - 1))
 
 /*
- * A string that may hold JSON or text.  *masked is increased by the number of
- * masks.
+ * The first entry that may stand at p, or 0, and whether one does, in any
+ * case.  Four bytes can be read there.
  */
-int approval_redact_value(const approval_redact_t *r, approval_str_t value,
-    unsigned nesting, approval_buf_t *out, size_t *masked);
 
-/* {"name": ..., "value": ...}: is this one of such names, of such values? */
-int approval_redact_pair_name(approval_str_t key);
-int approval_redact_pair_value(approval_str_t key);
+static inline size_t
+redact_first(const redact_index_t *t, const unsigned char *p)
+{
+    size_t  slot;
+
+    slot = redact_slot(p[0], p[1]);
+
+    return t->third[slot] >> (p[2] & 0x1f) & 1 ? t->head[slot] : 0;
+}
+
+
+static inline int
+redact_at(const redact_index_t *t, size_t e, const unsigned char *p,
+    size_t len)
+{
+    uint32_t  bytes;
+
+    memcpy(&bytes, p, sizeof(bytes));
+
+    return ((bytes | 0x20202020) & t->entries[e].mask) == t->entries[e].bytes
+           && t->entries[e].len <= len
+           && (t->entries[e].len <= sizeof(bytes)
+               || strncasecmp((const char *) p,
+                              (const char *) t->entries[e].text,
+                              t->entries[e].len) == 0);
+}
+
+
+#define redact_role(kind)  (1u << (kind))
+
+
+/* redact_table.c */
+
+redact_tables_t *redact_tables_create(void);
+void redact_tables_destroy(redact_tables_t *t);
+
+int redact_listed(const approval_buf_t *list, const unsigned char *name,
+    size_t len);
+
+/*
+ * What a name says of its value, and the roles that its last word has.  What
+ * says so must reach beyond "from".
+ */
+redact_says_e redact_name(const approval_redact_t *r, approval_str_t name,
+    size_t from, unsigned *roles);
+
+/* Must a value be masked that stands under such a name? */
+int redact_secret(const approval_redact_t *r, redact_says_e says,
+    approval_str_t value);
+
+/* Matches at "from", or anywhere (TYPED): 1, 0 or APPROVAL_ERROR. */
+int redact_match(const approval_redact_t *r, redact_shape_e kind,
+    approval_str_t text, size_t from, redact_found_t *found);
+
+approval_str_t redact_part(approval_str_t s, redact_part_t part);
+
+
+/* redact_text.c */
+
+typedef enum {
+    REDACT_TEXT,
+    REDACT_PATH,                       /* values end at "/" and ";"         */
+    REDACT_CSV                         /* the first line names columns      */
+} redact_how_e;
+
+/*
+ * The parts of a text that are secrets, in order.  The number of them, or
+ * APPROVAL_ERROR where all of the text must be masked.
+ */
+typedef void (*redact_visit_pt)(void *data, redact_part_t part);
+
+int redact_scan(const approval_redact_t *r, approval_str_t text,
+    redact_how_e how, unsigned nesting, redact_visit_pt visit, void *data);
+
+/* Text with its secrets masked; the masks are counted. */
+int redact_text(const approval_redact_t *r, approval_str_t text,
+    redact_how_e how, unsigned nesting, approval_buf_t *out, size_t *masks);
+
+/* 1 where base64 has text in it. */
+int redact_base64(approval_str_t code, approval_buf_t *out);
+
+
+/* redact_json.c */
 
 /* Does the text begin as a JSON object or array does? */
-int approval_redact_looks_json(approval_str_t s);
+int redact_looks_json(approval_str_t s);
+
+/* A value that has a name: all kinds of text, JSON in it, or a mask. */
+int redact_value(const approval_redact_t *r, redact_says_e says,
+    approval_str_t value, unsigned nesting, approval_buf_t *out,
+    size_t *masks);
 
 
 #endif /* APPROVAL_REDACT_INTERNAL_H */

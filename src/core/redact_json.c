@@ -6,289 +6,462 @@
  */
 
 
-#include "core/redact.h"
 #include "core/redact_internal.h"
 
 #include <string.h>
 
 
-#define NESTING_MAX   4                /* JSON in strings of JSON */
-#define NAME_MAX_LEN  256
+typedef struct {
+    const approval_redact_t  *redact;
+    unsigned                  nesting;
+    size_t                    masks;
+    unsigned                  failed;
+} walk_t;
 
 
-typedef enum {
-    PAIR_NONE,
-    PAIR_LABEL,                        /* pair_plain is hidden              */
-    PAIR_NAME                          /* pair_values, too                  */
-} pair_e;
+/* What an object's other members say of its members with certain roles. */
+
+typedef struct {
+    unsigned                  roles;
+    redact_says_e             says;
+    unsigned                  typed;       /* Kubernetes' Secret             */
+    json_t                   *columns;     /* a list of names                */
+} pair_t;
 
 
-static int redact_walk(const approval_redact_t *r, json_t *value,
-    unsigned nesting, size_t *masked);
-static int redact_object(const approval_redact_t *r, json_t *object,
-    unsigned nesting, size_t *masked);
-static int redact_array(const approval_redact_t *r, json_t *array,
-    unsigned nesting, size_t *masked);
-static int redact_string(const approval_redact_t *r, json_t *value,
-    unsigned nesting, size_t *masked);
-static pair_e redact_pair(const approval_redact_t *r, json_t *object);
-static int redact_pair_key(pair_e pair, approval_str_t key);
-static int redact_patch(const approval_redact_t *r, json_t *object);
-static int redact_key_in(approval_str_t key, const char *const *list);
-static int redact_secret(const approval_redact_t *r, const char *name);
-static int redact_name_of(const approval_redact_t *r, json_t *value);
-static json_t *redact_masked(void);
-
-
-/* {"name": "DB_PASSWORD", "value": "..."} */
-
-static const char *const  pair_names[] = {
-    "name", "key", "field", "header", "param", "parameter", "variable", NULL
-};
-static const char *const  pair_values[] = {
-    "value", "values", "val", "content", "data", "default", NULL
-};
-
-/* {"id": "password", "value": "..."}: what has an id has other content, too */
-
-static const char *const  pair_labels[] = {
-    "id", "k", "label", "property", "attribute", NULL
-};
-static const char *const  pair_plain[] = {
-    "value", "values", "val", "v", NULL
-};
-
-
-int
-approval_redact_looks_json(approval_str_t s)
-{
-    size_t  i;
-
-    for (i = 0; i < s.len; i++) {
-        if (s.data[i] != ' ' && s.data[i] != '\t' && s.data[i] != '\r'
-            && s.data[i] != '\n')
-        {
-            return s.data[i] == '{' || s.data[i] == '[';
-        }
-    }
-
-    return 0;
-}
+static json_t *walk(walk_t *w, redact_says_e says, json_t *value);
+static void walk_object(walk_t *w, unsigned inside, json_t *object);
+static redact_says_e walk_member(walk_t *w, unsigned inside,
+    const char *key, const pair_t *pair);
+static void walk_array(walk_t *w, redact_says_e says, json_t *array);
+static void walk_arguments(walk_t *w, json_t *array);
+static void walk_columns(walk_t *w, json_t *rows, json_t *columns);
+static json_t *walk_string(walk_t *w, redact_says_e says, json_t *value);
+static json_t *walk_mask(walk_t *w, json_t *value);
+static json_t *walk_replace(void *data, json_t *value);
+static pair_t pair_of(walk_t *w, json_t *object);
+static redact_says_e name_of(const approval_redact_t *r, json_t *value);
 
 
 int
 approval_redact_json(const approval_redact_t *r, json_t *root)
 {
-    size_t  i, masked;
+    size_t  i;
+    walk_t  w;
+
+    memset(&w, 0, sizeof(walk_t));
+    w.redact = r;
 
     for (i = 0; i < r->npointers; i++) {
-        (void) approval_json_pointer_mask(r->pointers[i], root,
-                                          APPROVAL_REDACTED);
+        (void) approval_json_pointer_replace(r->pointers[i], root,
+                                             walk_replace, &w);
     }
 
-    masked = 0;
+    /* the root itself cannot be replaced, and needs not be: it has no name */
 
-    return redact_walk(r, root, 0, &masked);
+    json_decref(walk(&w, REDACT_OPEN, root));
+
+    return w.failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
 int
-approval_redact_value(const approval_redact_t *r, approval_str_t value,
-    unsigned nesting, approval_buf_t *out, size_t *masked)
+redact_looks_json(approval_str_t s)
 {
-    int          rc;
-    size_t       n;
+    size_t  i;
+
+    for (i = 0; i < s.len && s.data[i] <= ' '; i++) { /* void */ }
+
+    return i < s.len && (s.data[i] == '{' || s.data[i] == '[');
+}
+
+
+int
+redact_value(const approval_redact_t *r, redact_says_e says,
+    approval_str_t value, unsigned nesting, approval_buf_t *out, size_t *masks)
+{
+    walk_t       w;
     json_t      *json;
     const char  *err;
 
-    json = approval_redact_looks_json(value)
-           ? approval_json_parse(value, &err) : NULL;
-
-    if (json == NULL) {
-        *masked += approval_redact_text(r, value, out);
+    if (says == REDACT_REVEALED) {
+        approval_buf_add(out, value.data, value.len);
         return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
 
-    n = 0;
-    rc = APPROVAL_OK;
+    if (redact_secret(r, says, value)) {
+        approval_redact_mask(r, value, out);
+        (*masks)++;
+        return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    }
 
-    if (nesting == NESTING_MAX) {
-        approval_buf_adds(out, APPROVAL_REDACTED);
-        n = 1;
+    json = redact_looks_json(value) ? approval_json_parse(value, &err) : NULL;
+
+    if (json == NULL) {
+        return redact_text(r, value, REDACT_TEXT, nesting, out, masks);
+    }
+
+    memset(&w, 0, sizeof(walk_t));
+    w.redact = r;
+    w.nesting = nesting + 1;
+
+    if (nesting == REDACT_NESTING) {
+        approval_redact_mask(r, value, out);
+        w.masks = 1;
 
     } else {
-        rc = redact_walk(r, json, nesting + 1, &n);
+        json_decref(walk(&w, REDACT_OPEN, json));
 
-        if (rc == APPROVAL_OK && n) {
-            rc = approval_json_canonical(json, out);
+        if (w.masks) {
+            w.failed |= approval_json_canonical(json, out) != APPROVAL_OK;
 
-        } else if (rc == APPROVAL_OK) {
+        } else {
             approval_buf_add(out, value.data, value.len);
         }
     }
 
     json_decref(json);
 
-    *masked += n;
+    *masks += w.masks;
 
-    return out->failed ? APPROVAL_ERROR : rc;
+    return out->failed || w.failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
-static int
-redact_walk(const approval_redact_t *r, json_t *value, unsigned nesting,
-    size_t *masked)
+/* What is to be put in the value's place, or NULL. */
+
+static json_t *
+walk(walk_t *w, redact_says_e says, json_t *value)
 {
+    char            text[64];
+    approval_str_t  number;
+
+    if (says == REDACT_RULE) {
+        return walk_mask(w, value);
+    }
+
     switch (json_typeof(value)) {
 
     case JSON_OBJECT:
-        return redact_object(r, value, nesting, masked);
+        walk_object(w, says > REDACT_LIKELY && says < REDACT_REVEALED, value);
+        return NULL;
 
     case JSON_ARRAY:
-        return redact_array(r, value, nesting, masked);
+        walk_array(w, says, value);
+        return NULL;
 
     case JSON_STRING:
-        return redact_string(r, value, nesting, masked);
+        return walk_string(w, says, value);
+
+    case JSON_INTEGER:
+    case JSON_REAL:
+        number.data = (unsigned char *) text;
+        number.len = (size_t) snprintf(text, sizeof(text), "%.0f",
+                                       json_number_value(value));
+
+        return redact_secret(w->redact, says, number) ? walk_mask(w, value)
+                                                         : NULL;
 
     default:
-        return APPROVAL_OK;
+        return NULL;
     }
 }
 
 
-static int
-redact_object(const approval_redact_t *r, json_t *object, unsigned nesting,
-    size_t *masked)
-{
-    void        *iter;
-    pair_e       pair;
-    const char  *key;
+/* An object is "inside" where it is a secret itself. */
 
-    pair = redact_pair(r, object);
+static void
+walk_object(walk_t *w, unsigned inside, json_t *object)
+{
+    void           *iter;
+    json_t         *put, *value;
+    pair_t          pair;
+    const char     *key;
+    redact_says_e   says;
+
+    pair = pair_of(w, object);
 
     for (iter = json_object_iter(object);
          iter;
          iter = json_object_iter_next(object, iter))
     {
         key = json_object_iter_key(iter);
+        value = json_object_iter_value(iter);
+        says = walk_member(w, inside, key, &pair);
 
-        if (redact_secret(r, key)
-            || redact_pair_key(pair, approval_str(key)))
-        {
-            (void) json_object_iter_set_new(object, iter, redact_masked());
-            (*masked)++;
-            continue;
+        if (pair.columns && json_is_array(value) && value != pair.columns) {
+            walk_columns(w, value, pair.columns);
         }
 
-        if (redact_walk(r, json_object_iter_value(iter), nesting, masked)
-            != APPROVAL_OK)
-        {
-            return APPROVAL_ERROR;
+        put = walk(w, says, value);
+
+        if (put) {
+            (void) json_object_iter_set_new(object, iter, put);
         }
     }
-
-    return APPROVAL_OK;
 }
 
 
-/* The element after "--password" is masked, too, and of ["password", "..."]. */
-
-static int
-redact_array(const approval_redact_t *r, json_t *array, unsigned nesting,
-    size_t *masked)
+static redact_says_e
+walk_member(walk_t *w, unsigned inside, const char *key, const pair_t *pair)
 {
-    size_t       i, n;
-    json_t      *value;
-    unsigned     option;
-    const char  *text;
+    unsigned       roles;
+    redact_says_e  says;
+
+    says = redact_name(w->redact, approval_str(key), 0, &roles);
+
+    if (says >= REDACT_SECRET) {
+        return says;
+    }
+
+    if (pair->typed && (strcmp(key, "data") == 0
+                        || strcmp(key, "stringData") == 0))
+    {
+        return REDACT_RULE;
+    }
+
+    if (pair->roles & roles) {
+        return pair->says;
+    }
+
+    /* "secret": {"name": ...} is a "secret_name" */
+
+    return !inside || roles & redact_role(NAME_TAIL) ? says : REDACT_MANY;
+}
+
+
+static void
+walk_array(walk_t *w, redact_says_e says, json_t *array)
+{
+    size_t         i, n;
+    json_t        *put, *value;
+    const char    *text;
+    redact_says_e  next, named;
 
     n = json_array_size(array);
-    option = 0;
+    named = REDACT_OPEN;
+
+    for (i = 0; i < n && says == REDACT_OPEN; i++) {
+        text = json_string_value(json_array_get(array, i));
+
+        if (text && *text == '-') {
+            walk_arguments(w, array);
+            break;
+        }
+    }
 
     for (i = 0; i < n; i++) {
         value = json_array_get(array, i);
-
-        if (option && !json_is_array(value) && !json_is_object(value)) {
-            (void) json_array_set_new(array, i, redact_masked());
-            (*masked)++;
-            option = 0;
-            continue;
-        }
-
         text = json_string_value(value);
 
-        if (n == 2 && i == 0) {
-            option = redact_name_of(r, value);
+        /* ["--password", "..."], and ["password", "..."] alone */
 
-        } else {
-            option = text && text[0] == '-' && redact_name_of(r, value);
-        }
+        next = text && !strchr(text, '=') && (*text == '-' || n == 2)
+               ? name_of(w->redact, value) : REDACT_OPEN;
 
-        option &= text && !strchr(text, '=');
+        put = walk(w, named && !json_is_array(value) ? named : says, value);
+        named = next;
 
-        if (redact_walk(r, value, nesting, masked) != APPROVAL_OK) {
-            return APPROVAL_ERROR;
+        if (put) {
+            (void) json_array_set_new(array, i, put);
         }
     }
-
-    return APPROVAL_OK;
 }
 
 
-static int
-redact_string(const approval_redact_t *r, json_t *value, unsigned nesting,
-    size_t *masked)
+/* ["mysql", "-pSECRET"] is read as the line that a shell would be given. */
+
+static void
+walk_arguments(walk_t *w, json_t *array)
 {
-    int             rc;
-    size_t          n;
+    size_t           i, n, end, masks;
+    const char      *text;
+    approval_buf_t   line, shown;
+    approval_str_t   all, part;
+
+    approval_buf_init(&line);
+    approval_buf_init(&shown);
+
+    n = json_array_size(array);
+    masks = 0;
+
+    for (i = 0; i < n; i++) {
+        text = json_string_value(json_array_get(array, i));
+        text = text && !strchr(text, '\t') ? text : "";
+
+        approval_buf_adds(&line, text);
+        approval_buf_addc(&line, '\t');
+    }
+
+    w->failed |= redact_text(w->redact, approval_buf_str(&line), REDACT_TEXT,
+                             w->nesting, &shown, &masks)
+                 != APPROVAL_OK;
+    w->masks += masks;
+
+    all = approval_buf_str(&shown);
+
+    for (i = 0, end = 0; masks && i < n && end < all.len; i++, end++) {
+        part = all;
+        part.data += end;
+        end = approval_str_find(all, end, "\t");
+        part.len = (size_t) (all.data + end - part.data);
+
+        if (part.len && json_is_string(json_array_get(array, i))) {
+            w->failed |= json_string_setn(json_array_get(array, i),
+                                          (const char *) part.data, part.len)
+                         != 0;
+        }
+    }
+
+    approval_buf_wipe(&line);
+    approval_buf_wipe(&shown);
+}
+
+
+/* {"columns": ["id", {"name": "password"}], "rows": [[1, "..."]]} */
+
+static void
+walk_columns(walk_t *w, json_t *rows, json_t *columns)
+{
+    size_t         i;
+    json_t        *column, *put, *row;
+    redact_says_e  says;
+
+    json_array_foreach(rows, i, row) {
+        if (json_is_array(row)) {
+            walk_columns(w, row, columns);
+        }
+    }
+
+    if (json_array_size(rows) != json_array_size(columns)) {
+        return;
+    }
+
+    json_array_foreach(columns, i, column) {
+        row = json_array_get(rows, i);
+        says = name_of(w->redact, json_is_object(column)
+                                  ? json_object_get(column, "name") : column);
+
+        put = json_is_array(row) ? NULL : walk(w, says, row);
+
+        if (put) {
+            (void) json_array_set_new(rows, i, put);
+        }
+    }
+}
+
+
+static json_t *
+walk_string(walk_t *w, redact_says_e says, json_t *value)
+{
+    size_t          masks;
     approval_str_t  text;
     approval_buf_t  out;
-
-    approval_buf_init(&out);
 
     text.data = (const unsigned char *) json_string_value(value);
     text.len = json_string_length(value);
 
-    n = 0;
-    rc = approval_redact_value(r, text, nesting, &out, &n);
-
-    if (rc == APPROVAL_OK && n
-        && json_string_setn(value, (const char *) out.data, out.len) != 0)
+    if (says == REDACT_OPEN && !redact_looks_json(text)
+        && redact_scan(w->redact, text, REDACT_TEXT, w->nesting, NULL, NULL)
+           == 0)
     {
-        rc = APPROVAL_ERROR;
+        return NULL;
+    }
+
+    approval_buf_init(&out);
+
+    masks = 0;
+
+    if (redact_value(w->redact, says, text, w->nesting, &out, &masks)
+        != APPROVAL_OK
+        || (masks && json_string_setn(value, (char *) out.data, out.len) != 0))
+    {
+        w->failed = 1;
     }
 
     approval_buf_wipe(&out);
 
-    *masked += n;
+    w->masks += masks;
 
-    return rc;
+    return NULL;
 }
 
 
-static pair_e
-redact_pair(const approval_redact_t *r, json_t *object)
+/* null needs no memory: what is to be hidden is hidden without any. */
+
+static json_t *
+walk_mask(walk_t *w, json_t *value)
 {
-    void            *iter;
-    pair_e           pair;
-    json_t          *value;
-    approval_str_t   key;
+    json_t          *put;
+    approval_buf_t   text, mask;
 
-    pair = redact_patch(r, object) ? PAIR_LABEL : PAIR_NONE;
+    approval_buf_init(&text);
+    approval_buf_init(&mask);
 
-    for (iter = json_object_iter(object);
-         iter;
-         iter = json_object_iter_next(object, iter))
-    {
-        key = approval_str(json_object_iter_key(iter));
-        value = json_object_iter_value(iter);
+    put = NULL;
 
-        if (redact_key_in(key, pair_names) && redact_name_of(r, value)) {
-            return PAIR_NAME;
+    if (approval_json_text(value, &text) == APPROVAL_OK) {
+        approval_redact_mask(w->redact, approval_buf_str(&text), &mask);
+
+        put = mask.failed ? NULL : json_stringn((char *) mask.data, mask.len);
+    }
+
+    approval_buf_wipe(&text);
+    approval_buf_free(&mask);
+
+    w->masks++;
+
+    return put ? put : json_null();
+}
+
+
+static json_t *
+walk_replace(void *data, json_t *value)
+{
+    return walk_mask(data, value);
+}
+
+
+static pair_t
+pair_of(walk_t *w, json_t *object)
+{
+    pair_t          pair;
+    json_t         *value;
+    unsigned        roles;
+    const char     *key, *text;
+    redact_says_e   says;
+
+    memset(&pair, 0, sizeof(pair_t));
+
+    json_object_foreach(object, key, value) {
+        (void) redact_name(w->redact, approval_str(key), 0, &roles);
+
+        if (json_is_array(value) && (roles & redact_role(NAME_COLUMNS))) {
+            pair.columns = value;
         }
 
-        if (redact_key_in(key, pair_labels) && redact_name_of(r, value)) {
-            pair = PAIR_LABEL;
+        text = json_string_value(value);
+
+        if (text == NULL) {
+            continue;
+        }
+
+        if (strcmp(text, "SecureString") == 0) {
+            pair.roles = redact_role(NAME_VALUE);
+            pair.says = REDACT_SECRET;
+            break;
+        }
+
+        pair.typed |= strcmp(key, "kind") == 0 && strcmp(text, "Secret") == 0;
+
+        roles &= redact_role(NAME_NAMING)|redact_role(NAME_LABEL);
+        says = roles ? name_of(w->redact, value) : REDACT_OPEN;
+
+        if (says > pair.says) {
+            pair.says = says;
+            pair.roles = redact_role(NAME_VALUE)
+                         | (roles & redact_role(NAME_NAMING)
+                            ? redact_role(NAME_CONTENT) : 0);
         }
     }
 
@@ -296,113 +469,22 @@ redact_pair(const approval_redact_t *r, json_t *object)
 }
 
 
-static int
-redact_pair_key(pair_e pair, approval_str_t key)
+/* Is the value itself a secret's name? */
+
+static redact_says_e
+name_of(const approval_redact_t *r, json_t *value)
 {
-    switch (pair) {
+    redact_says_e   says;
+    approval_str_t  name;
 
-    case PAIR_NAME:
-        return approval_redact_pair_value(key);
-
-    case PAIR_LABEL:
-        return redact_key_in(key, pair_plain);
-
-    default:
-        return 0;
-    }
-}
-
-
-/* {"op": "replace", "path": "/spec/password", "value": "..."}, RFC 6902 */
-
-static int
-redact_patch(const approval_redact_t *r, json_t *object)
-{
-    const char      *path, *p;
-    approval_str_t   name;
-
-    path = json_string_value(json_object_get(object, "path"));
-
-    if (path == NULL || !json_is_string(json_object_get(object, "op"))) {
-        return 0;
+    if (!json_is_string(value)
+        || json_string_length(value) > REDACT_NAME_MAX / 2)
+    {
+        return REDACT_OPEN;
     }
 
-    while (*path) {
-        path++;
+    name = approval_str(json_string_value(value));
+    says = redact_name(r, name, 0, NULL);
 
-        for (p = path; *p && *p != '/'; p++) { /* void */ }
-
-        name.data = (const unsigned char *) path;
-        name.len = (size_t) (p - path);
-
-        if (approval_redact_field(r, name)) {
-            return 1;
-        }
-
-        path = p;
-    }
-
-    return 0;
-}
-
-
-int
-approval_redact_pair_name(approval_str_t key)
-{
-    return redact_key_in(key, pair_names);
-}
-
-
-int
-approval_redact_pair_value(approval_str_t key)
-{
-    return redact_key_in(key, pair_values);
-}
-
-
-static int
-redact_key_in(approval_str_t key, const char *const *list)
-{
-    for ( /* void */ ; *list; list++) {
-        if (approval_str_eq_nocase(key, approval_str(*list))) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* Is the value itself a secret's, or a secret header's, name? */
-
-static int
-redact_name_of(const approval_redact_t *r, json_t *value)
-{
-    const char  *name;
-
-    name = json_string_value(value);
-
-    return name && json_string_length(value) < NAME_MAX_LEN
-           && (redact_secret(r, name)
-               || approval_redact_header(r, approval_str(name)));
-}
-
-
-static int
-redact_secret(const approval_redact_t *r, const char *name)
-{
-    return approval_redact_field(r, approval_str(name));
-}
-
-
-/* null needs no memory: what is to be hidden is hidden without any. */
-
-static json_t *
-redact_masked(void)
-{
-    json_t  *value;
-
-    value = json_string(APPROVAL_REDACTED);
-
-    return value ? value : json_null();
+    return says == REDACT_REVEALED ? REDACT_OPEN : says;
 }

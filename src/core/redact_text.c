@@ -2,385 +2,853 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Secrets in free text: scripts, SQL, YAML, XML, headers, URLs.
- *
- * Every form is looked for in one pass, and where a search for an end fails
- * all that was searched is masked, so that the time stays linear.
+ * The pass over a text: shapes where their prefixes stand, and values that
+ * stand at secrets' names.
  */
 
 
-#include "core/redact_text.h"
+#include "core/redact_internal.h"
+#include "core/form.h"
 
 #include <string.h>
 
 
-#define TEXT_PAIR_MAX  256             /* between a name and its value */
+#define ENCODED_MIN  20                /* base64 characters                */
+#define WORDS        3                 /* "mot de passe", "API key"        */
+#define COLUMNS_MAX  256
+#define WORD_TRY     32
+#define CODE_MAX     256
+#define FAILED       ((size_t) -1)
 
 
-static const unsigned char *text_mask(approval_text_t *t,
-    approval_text_part_t part);
-static const unsigned char *text_userinfo(approval_text_t *t,
-    const unsigned char *p);
-static const unsigned char *text_private_key(approval_text_t *t,
-    const unsigned char *p);
-static const unsigned char *text_tag(approval_text_t *t,
-    const unsigned char *p);
-static const unsigned char *text_word(approval_text_t *t,
-    const unsigned char *p);
-static int text_value(approval_text_t *t, approval_text_part_t word,
-    approval_text_part_t *value);
-static int text_pair(approval_text_t *t, approval_text_part_t word,
-    const unsigned char *p);
-static int text_element(approval_text_t *t, approval_text_part_t word,
-    approval_text_part_t *value);
-static int text_jwt(approval_text_part_t word);
-static int text_begins(approval_text_t *t, const unsigned char *p);
-static approval_str_t text_str(approval_text_part_t part);
+enum {
+    CHAR_NAME = 1,
+    CHAR_RUN = 2,                      /* what encodings are written in    */
+    CHAR_BASE64 = 4,
+    CHAR_CLOSES = 8                    /* stands behind a name             */
+};
 
 
-size_t
-approval_redact_text(const approval_redact_t *r, approval_str_t text,
-    approval_buf_t *out)
+typedef struct {
+    const approval_redact_t  *redact;
+    approval_str_t            text;
+    redact_visit_pt           visit;
+    void                     *data;
+    size_t                    offset;          /* of a part of a text      */
+    size_t                    words[WORDS];    /* where the last began     */
+    size_t                    word;            /* end of the last one      */
+    size_t                    run;             /* end of the current run   */
+    size_t                    segment;         /* and of a path's segment  */
+    unsigned                  nesting;
+    unsigned                  path;
+    unsigned                  cell;            /* a part, that has no rows */
+    int                       typed;           /* -1: not known yet        */
+    int                       masks;
+} scan_t;
+
+
+/* What a text is copied to. */
+
+typedef struct {
+    const approval_redact_t  *redact;
+    approval_str_t            text;
+    approval_buf_t           *out;
+    size_t                    done;
+} copy_t;
+
+
+/* Most of these return the end of what was masked, 0: nothing, or FAILED. */
+
+static int scan_all(scan_t *s);
+static size_t scan_shape(scan_t *s, size_t i);
+static size_t scan_crumbs(scan_t *s, size_t i);
+static size_t scan_columns(scan_t *s, approval_str_t names, size_t i,
+    redact_shape_e cell);
+static size_t scan_cell(scan_t *s, redact_says_e says, redact_part_t part);
+static size_t scan_run(scan_t *s, size_t i);
+static int scan_decoded(void *data, approval_str_t name,
+    approval_str_t value);
+static size_t scan_word(scan_t *s, size_t i);
+static redact_shape_e scan_place(scan_t *s, size_t i, size_t end);
+static redact_says_e scan_name(scan_t *s, redact_says_e word, size_t *i,
+    size_t end);
+static size_t scan_value(scan_t *s, redact_shape_e place, redact_says_e says,
+    size_t i);
+static size_t scan_block(scan_t *s, redact_says_e block, redact_part_t name,
+    size_t i);
+static int scan_typed(scan_t *s, approval_str_t word);
+static size_t scan_mask(scan_t *s, redact_says_e says, redact_part_t part);
+static size_t scan_column(scan_t *s, size_t i);
+static size_t scan_blanks(scan_t *s, size_t i);
+static int scan_quote(unsigned char c);
+static void copy_visit(void *data, redact_part_t part);
+
+
+#define NAME  (CHAR_NAME|CHAR_RUN|CHAR_BASE64)
+
+static const unsigned char  classes[256] = {
+    ['a' ... 'z'] = NAME, ['A' ... 'Z'] = NAME, ['0' ... '9'] = NAME,
+    ['_'] = NAME, ['-'] = NAME, ['.'] = CHAR_NAME|CHAR_RUN,
+    ['+'] = CHAR_RUN|CHAR_BASE64, ['/'] = CHAR_RUN|CHAR_BASE64,
+    ['='] = CHAR_RUN|CHAR_BASE64, ['%'] = CHAR_RUN, ['~'] = CHAR_RUN,
+    ['"'] = CHAR_CLOSES, ['\''] = CHAR_CLOSES, ['`'] = CHAR_CLOSES,
+    ['\\'] = CHAR_CLOSES, [']'] = CHAR_CLOSES, [')'] = CHAR_CLOSES,
+    [0x80 ... 0xff] = CHAR_NAME
+};
+
+
+int
+redact_scan(const approval_redact_t *r, approval_str_t text, redact_how_e how,
+    unsigned nesting, redact_visit_pt visit, void *data)
 {
-    approval_text_t       t;
-    const unsigned char  *p;
+    size_t  head;
+    scan_t  s;
 
-    if (text.len == 0) {
-        return 0;
+    memset(&s, 0, sizeof(scan_t));
+
+    s.redact = r;
+    s.text = text;
+    s.visit = visit;
+    s.data = data;
+    s.nesting = nesting;
+    s.path = how == REDACT_PATH;
+    s.typed = -1;
+
+    if (how != REDACT_CSV) {
+        return scan_all(&s);
     }
 
-    memset(&t, 0, sizeof(approval_text_t));
+    head = approval_str_find(text, 0, "\n");
 
-    t.redact = r;
-    t.out = out;
-    t.first = text.data;
-    t.last = text.data + text.len;
-    t.done = t.first;
+    return scan_columns(&s, approval_str_sub(text, 0, head), head + 1, SHAPE_FIELD)
+           == FAILED ? APPROVAL_ERROR : s.masks;
+}
 
-    p = t.first;
 
-    while (p < t.last) {
+static int
+scan_all(scan_t *s)
+{
+    size_t                 i, end;
+    unsigned               class, before;
+    const unsigned char   *p;
+    const redact_index_t  *t;
 
-        if (*p == ':' && t.last - p > 3 && p[1] == '/' && p[2] == '/') {
-            p = text_userinfo(&t, p + 3);
+    t = &s->redact->tables->prefixes;
+    p = s->text.data;
+    before = 0;
 
-        } else if (text_begins(&t, p)) {
-            p = text_private_key(&t, p);
+    for (i = 0; i < s->text.len; i++) {
+        class = classes[p[i]];
+        end = 0;
 
-        } else if (approval_text_name_char(*p)) {
-            p = text_word(&t, p);
+        if (i + 3 < s->text.len && redact_first(t, p + i)) {
+            end = scan_shape(s, i);
+        }
 
-        } else if (*p == '<' || *p == '>') {
-            p = text_tag(&t, p);
+        if (end == 0 && (class & CHAR_RUN) && i >= s->run) {
+            end = scan_run(s, i);
+        }
 
+        if (end == 0 && (class & CHAR_NAME) && !(before & CHAR_NAME)) {
+            end = scan_word(s, i);
+        }
+
+        if (end == FAILED) {
+            return APPROVAL_ERROR;
+        }
+
+        before = class;
+
+        if (end > i) {
+            i = end - 1;
+            before = 0;
+            s->run = end > s->run ? end : s->run;
+        }
+    }
+
+    return s->masks;
+}
+
+
+static size_t
+scan_shape(scan_t *s, size_t i)
+{
+    int                    rc;
+    size_t                 e, end;
+    unsigned               tried;
+    redact_found_t         found;
+    const unsigned char   *p;
+    const redact_index_t  *t;
+
+    t = &s->redact->tables->prefixes;
+    p = s->text.data + i;
+    tried = 0;
+
+    for (e = redact_first(t, p); e; e = t->entries[e].next) {
+
+        if ((tried & 1u << t->entries[e].kind)
+            || !redact_at(t, e, p, s->text.len - i))
+        {
+            continue;
+        }
+
+        tried |= 1u << t->entries[e].kind;
+
+        rc = redact_match(s->redact, t->entries[e].kind, s->text, i, &found);
+
+        if (rc != 1) {
+            end = rc == 0 ? 0 : FAILED;
+
+        } else if (t->entries[e].kind == SHAPE_COOKIE) {
+            end = scan_crumbs(s, found.all.end);
+
+        } else if (t->entries[e].kind == SHAPE_COLUMNS) {
+            end = s->cell ? 0 : scan_columns(s,
+                                             redact_part(s->text, found.name),
+                                             found.all.end, SHAPE_CELL);
         } else {
-            p++;
+            end = scan_mask(s, t->entries[e].kind != SHAPE_PAIR ? REDACT_SECRET
+                               : redact_name(s->redact,
+                                             redact_part(s->text, found.name),
+                                             0, NULL),
+                            found.value);
+        }
+
+        if (end) {
+            return end;
         }
     }
-
-    approval_buf_add(out, t.done, (size_t) (t.last - t.done));
-
-    return t.masks;
-}
-
-
-static const unsigned char *
-text_mask(approval_text_t *t, approval_text_part_t part)
-{
-    approval_buf_add(t->out, t->done, (size_t) (part.start - t->done));
-    approval_buf_adds(t->out, APPROVAL_REDACTED);
-
-    t->done = part.end;
-    t->masks++;
-
-    return part.end;
-}
-
-
-/* user:password@ */
-
-static const unsigned char *
-text_userinfo(approval_text_t *t, const unsigned char *p)
-{
-    const unsigned char   *q;
-    approval_text_part_t   part;
-
-    part.start = p;
-    part.end = p;
-
-    for (q = p; q < t->last && *q > ' ' && !strchr("/?#\\\"'`<>", *q); q++) {
-        if (*q == '@') {
-            part.end = q;
-        }
-    }
-
-    return part.end > part.start ? text_mask(t, part) : p;
-}
-
-
-static const unsigned char *
-text_private_key(approval_text_t *t, const unsigned char *p)
-{
-    const unsigned char   *q;
-    approval_text_part_t   part;
-
-    part.start = p;
-    p += 11;
-
-    for (q = p; q < t->last && *q != '-' && *q != '\n'; q++) { /* void */ }
-
-    if (q - p < 11 || memcmp(q - 11, "PRIVATE KEY", 11) != 0) {
-        return q;
-    }
-
-    q = approval_text_find(t, q, "-----END ");
-    if (q < t->last) {
-        q = approval_text_find(t, q + 9, "-----");
-        q = t->last - q > 5 ? q + 5 : t->last;
-    }
-
-    part.end = q;
-
-    return text_mask(t, part);
-}
-
-
-/* <property name="password">value</property> */
-
-static const unsigned char *
-text_tag(approval_text_t *t, const unsigned char *p)
-{
-    unsigned              named;
-    approval_text_part_t  value;
-
-    if (*p == '<') {
-        t->tag = p;
-        return p + 1;
-    }
-
-    named = t->tag && t->pair > t->tag && p[-1] != '/';
-
-    t->tag = NULL;
-
-    if (!named) {
-        return p + 1;
-    }
-
-    t->pair = NULL;
-
-    value.start = p + 1;
-    value.end = approval_text_find(t, p + 1, "</");
-
-    return value.end > value.start ? text_mask(t, value) : p + 1;
-}
-
-
-static const unsigned char *
-text_word(approval_text_t *t, const unsigned char *p)
-{
-    int                   found;
-    approval_text_part_t  word, value;
-
-    word.start = p;
-
-    while (p < t->last && approval_text_name_char(*p) && !text_begins(t, p)) {
-        p++;
-    }
-
-    word.end = p;
-
-    if (text_jwt(word)) {
-        return text_mask(t, word);
-    }
-
-    found = text_value(t, word, &value);
-
-    t->before = text_str(word);
-
-    if (approval_text_is(word, "identified")) {
-        t->identified = 1;
-
-    } else if (t->identified) {
-        t->identified++;
-    }
-
-    return found ? text_mask(t, value) : p;
-}
-
-
-/* Is there a value after this word, and is the word a secret's name? */
-
-static int
-text_value(approval_text_t *t, approval_text_part_t word,
-    approval_text_part_t *value)
-{
-    unsigned              i;
-    const unsigned char  *p, *q;
-
-    if (text_element(t, word, value)) {
-        return 1;
-    }
-
-    /* "name", 'name', \"name\", [name] */
-
-    p = word.end;
-
-    for (i = 0; i < 3 && p < t->last && (approval_text_quote(*p) || *p == '\\'
-                                         || *p == ']'); i++)
-    {
-        p++;
-    }
-
-    q = approval_text_blanks(t, p);
-
-    if (q < t->last && (*q == ':' || *q == '=')) {
-        return (approval_text_secret(t, word) || text_pair(t, word, q))
-               && approval_text_assigned(t, word, q, value);
-    }
-
-    return approval_text_follows(t, word, p, value);
-}
-
-
-/*
- * "name: DB_PASSWORD" and then "value: ...", as in lists of YAML, and
- * name="password" value="..." in XML.
- */
-
-static int
-text_pair(approval_text_t *t, approval_text_part_t word,
-    const unsigned char *p)
-{
-    int                   paired;
-    approval_text_part_t  name;
-
-    if (t->pair && approval_redact_pair_value(text_str(word))) {
-        paired = word.start - t->pair <= TEXT_PAIR_MAX;
-        t->pair = NULL;
-
-        return paired;
-    }
-
-    if (!approval_redact_pair_name(text_str(word))) {
-        return 0;
-    }
-
-    p = approval_text_blanks(t, p + 1);
-
-    while (p < t->last && (approval_text_quote(*p) || *p == '\\')) {
-        p++;
-    }
-
-    name.start = p;
-
-    while (p < t->last && approval_text_name_char(*p)) {
-        p++;
-    }
-
-    name.end = p;
-
-    t->pair = approval_text_secret(t, name)
-              || approval_redact_header(t->redact, text_str(name)) ? p : NULL;
 
     return 0;
 }
 
 
-/* <name ...>value</name> */
-
-static int
-text_element(approval_text_t *t, approval_text_part_t word,
-    approval_text_part_t *value)
+static size_t
+scan_crumbs(scan_t *s, size_t i)
 {
-    size_t                len;
-    const unsigned char  *p, *name;
+    int             rc;
+    redact_found_t  found;
 
-    name = word.start;
+    for ( ;; ) {
+        rc = redact_match(s->redact, SHAPE_CRUMB, s->text, i, &found);
 
-    if (name > t->first && name[-1] == ':') {
-        for (name--;
-             name > t->first && approval_text_name_char(name[-1]);
-             name--)
-        {
-            /* void */
+        if (rc != 1) {
+            return rc == 0 ? i : FAILED;
         }
+
+        (void) scan_mask(s, REDACT_SECRET, found.value);
+        i = found.all.end;
+    }
+}
+
+
+/*
+ * Rows of values from i on, as of INSERT and CSV: those in the columns of
+ * secrets are masked, and the others looked into.
+ */
+
+static size_t
+scan_columns(scan_t *s, approval_str_t names, size_t i, redact_shape_e cell)
+{
+    int             rc;
+    size_t          k, n, end;
+    redact_found_t  found;
+    redact_says_e   says[COLUMNS_MAX];
+
+    for (n = 0, k = 0; k < names.len && n < COLUMNS_MAX; k = end + 1) {
+        end = approval_str_find(names, k, ",");
+        says[n++] = redact_name(s->redact, approval_str_sub(names, k, end), 0, NULL);
     }
 
-    if (name == t->first || name[-1] != '<'
-        || !approval_text_secret(t, word))
-    {
+    for (k = 0; i < s->text.len; i = found.all.end) {
+
+        if (cell == SHAPE_CELL && k == 0) {
+            i = approval_str_find(s->text, i, "(;");
+
+            if (i == s->text.len || s->text.data[i++] == ';') {
+                return i;
+            }
+        }
+
+        rc = redact_match(s->redact, cell, s->text, i, &found);
+
+        if (rc == 0) {
+
+            /* no end of it, and not looked for again */
+
+            s->cell = 1;
+
+            if (k >= n || says[k] < REDACT_SECRET) {
+                return i;
+            }
+
+            found.value.start = i;
+            found.value.end = found.all.end = s->text.len;
+        }
+
+        if (rc == APPROVAL_ERROR
+            || scan_cell(s, k < n ? says[k] : REDACT_OPEN, found.value)
+               == FAILED)
+        {
+            return FAILED;
+        }
+
+        k = s->text.data[found.all.end - 1] == ',' ? k + 1 : 0;
+    }
+
+    return s->text.len;
+}
+
+
+static size_t
+scan_cell(scan_t *s, redact_says_e says, redact_part_t part)
+{
+    scan_t  cell;
+
+    if (scan_mask(s, says, part)) {
+        return part.end;
+    }
+
+    cell = *s;
+
+    cell.text = redact_part(s->text, part);
+    cell.offset += part.start;
+    cell.cell = 1;
+    cell.word = 0;
+    cell.run = 0;
+    cell.segment = 0;
+    cell.typed = 0;
+
+    if (scan_all(&cell) == APPROVAL_ERROR) {
+        return FAILED;
+    }
+
+    s->masks = cell.masks;
+
+    return part.end;
+}
+
+
+/* What is written in percent or base64 encoding is looked into. */
+
+static size_t
+scan_run(scan_t *s, size_t i)
+{
+    int             rc;
+    scan_t          plain;
+    unsigned        class, base64, percent;
+    const char     *err;
+    redact_part_t   part;
+    approval_buf_t  out;
+    approval_str_t  run;
+
+    part.start = i;
+    part.end = i;
+    base64 = CHAR_BASE64;
+    percent = 0;
+
+    while (part.end < s->text.len) {
+        class = classes[s->text.data[part.end]];
+
+        if (!(class & CHAR_RUN)) {
+            break;
+        }
+
+        base64 &= class;
+        percent |= s->text.data[part.end++] == '%';
+    }
+
+    s->run = part.end;
+
+    if (!percent && (!base64 || part.end - i < ENCODED_MIN)) {
         return 0;
     }
 
-    for (p = word.end; p < t->last && *p != '<' && *p != '>'; p++) {
+    run = redact_part(s->text, part);
+
+    plain = *s;
+    plain.masks = 0;
+
+    if (percent) {
+        rc = approval_form_each(run, scan_decoded, &plain, &err);
+
+    } else {
+        approval_buf_init(&out);
+
+        rc = redact_base64(run, &out);
+
+        if (rc > 0) {
+            run.len = 0;
+            rc = scan_decoded(&plain, approval_buf_str(&out), run);
+        }
+
+        approval_buf_wipe(&out);
+    }
+
+    /* what does not decode is looked at as it is */
+
+    return plain.masks ? scan_mask(s, REDACT_RULE, part) : 0;
+}
+
+
+static int
+scan_decoded(void *data, approval_str_t name, approval_str_t value)
+{
+    scan_t *s = data;
+
+    int             rc;
+    unsigned        k;
+    approval_str_t  both[2] = { name, value };
+
+    for (k = 0; k < 2; k++) {
+        rc = s->nesting < REDACT_NESTING
+             ? redact_scan(s->redact, both[k],
+                           s->path ? REDACT_PATH : REDACT_TEXT,
+                           s->nesting + 1, NULL, NULL)
+             : 1;
+
+        /* a secret, or too much of an effort to tell */
+
+        s->masks += rc != 0;
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static size_t
+scan_word(scan_t *s, size_t i)
+{
+    size_t          k, end, next;
+    redact_says_e   says;
+    redact_part_t   name;
+    redact_shape_e  place;
+    approval_str_t  text;
+
+    text = s->text;
+
+    for (end = i; end < text.len && (classes[text.data[end]] & CHAR_NAME);
+         end++)
+    {
         /* void */
     }
 
-    if (p == t->last || *p == '<' || p[-1] == '/') {
+    /* words of one name stand with one blank between them */
+
+    for (k = WORDS - 1; k; k--) {
+        s->words[k] = i && i == s->word + 1 && text.data[i - 1] == ' '
+                      ? s->words[k - 1] : i;
+    }
+
+    s->words[0] = i;
+    s->word = end;
+
+    if (end + 1 < text.len && text.data[end] == ':'
+        && text.data[end + 1] > ' ' && text.data[end + 1] != '/')
+    {
+        next = scan_value(s, SHAPE_USER, REDACT_SECRET, i);
+
+        if (next) {
+            return next;
+        }
+    }
+
+    place = scan_place(s, i, end);
+
+    if (place == SHAPE_KINDS) {
         return 0;
     }
 
-    value->start = ++p;
-    len = (size_t) (word.end - name);
+    name.start = i;
+    name.end = end;
 
-    for ( ;; ) {
-        p = approval_text_find(t, p, "</");
+    says = redact_name(s->redact, redact_part(text, name), 0, NULL);
 
-        if (p == t->last || ((size_t) (t->last - p) > len + 2
-                             && memcmp(p + 2, name, len) == 0
-                             && !approval_text_name_char(p[2 + len])))
+    if (says == REDACT_LIKELY && place != SHAPE_ASSIGNED) {
+        return place == SHAPE_SEGMENT ? 0
+                                      : scan_value(s, SHAPE_LIKELY, says, i);
+    }
+
+    if (place != SHAPE_ASSIGNED) {
+        return says ? scan_value(s, place, says, i) : 0;
+    }
+
+    if (says == REDACT_OPEN && scan_typed(s, redact_part(text, name))) {
+        return scan_block(s, REDACT_RULE, name,
+                          approval_str_find(text, end, "\n") + 1);
+    }
+
+    k = i;
+    says = says < REDACT_SECRET ? scan_name(s, says, &k, end) : says;
+
+    if (says <= REDACT_LIKELY) {
+        return says ? scan_value(s, SHAPE_LIKELY, says, i) : 0;
+    }
+
+    next = scan_column(s, k) == FAILED ? 0
+                                       : scan_value(s, SHAPE_LINE, says, i);
+
+    return next ? next : scan_value(s, place, says, i);
+}
+
+
+/* Where may the word's value stand?  SHAPE_KINDS: nowhere. */
+
+static redact_shape_e
+scan_place(scan_t *s, size_t i, size_t end)
+{
+    size_t                k, n;
+    unsigned char         before, c;
+    const unsigned char  *p;
+
+    p = s->text.data;
+    before = i ? p[i - 1] : '\0';
+
+    /* <name or <ns:name */
+
+    k = i ? i - 1 : 0;
+
+    for (n = 0; before == ':' && k && n < 16
+         && (classes[p[k - 1]] & CHAR_NAME); n++)
+    {
+        k--;
+    }
+
+    if (before == '<' || (n && k && p[k - 1] == '<')) {
+        return SHAPE_TAG;
+    }
+
+    for (k = end; k < s->text.len && k < end + 3
+         && (classes[p[k]] & CHAR_CLOSES); k++)
+    {
+        /* void */
+    }
+
+    n = scan_blanks(s, k);
+    c = n < s->text.len ? p[n] : '\0';
+
+    if (c == ':' || c == '=') {
+        return SHAPE_ASSIGNED;
+    }
+
+    if (p[i] == '-' && n > end && c != '-') {
+        return SHAPE_OPTION;
+    }
+
+    if (before == '/' && c == '/' && n == end) {
+        return SHAPE_SEGMENT;
+    }
+
+    if (k > end || (n == k && c != '(') || c <= ' ') {
+        return SHAPE_KINDS;
+    }
+
+    /* a text has many words, and few are followed by what a value may be */
+
+    for (k = n; k < s->text.len && k < n + WORD_TRY && p[k] > ' '; k++) {
+        if ((p[k] >= '0' && p[k] <= '9') || !(classes[p[k]] & CHAR_NAME)) {
+            return SHAPE_FOLLOWS;
+        }
+    }
+
+    return k - n <= 3 ? SHAPE_FOLLOWS : SHAPE_KINDS;
+}
+
+
+/* A name of several words that ends with this one; *i is where it begins. */
+
+static redact_says_e
+scan_name(scan_t *s, redact_says_e word, size_t *i, size_t end)
+{
+    size_t         k;
+    redact_says_e  says;
+
+    for (k = 1; k < WORDS && s->words[k] < *i; k++) {
+        says = redact_name(s->redact, approval_str_sub(s->text, s->words[k], end),
+                           s->words[0] - s->words[k], NULL);
+
+        if (says > word) {
+            *i = s->words[k];
+            return says;
+        }
+    }
+
+    return word;
+}
+
+
+static size_t
+scan_value(scan_t *s, redact_shape_e place, redact_says_e says, size_t i)
+{
+    int             rc;
+    redact_part_t   value;
+    approval_str_t  text;
+    redact_found_t  found, code;
+
+    text = s->text;
+
+    if (s->path && place != SHAPE_USER && place != SHAPE_SEGMENT) {
+
+        if (i >= s->segment) {
+            s->segment = approval_str_find(text, i, "/;");
+        }
+
+        text = approval_str_sub(text, 0, s->segment);
+    }
+
+    rc = redact_match(s->redact, place, text, i, &found);
+
+    if (rc != 1) {
+        return rc == 0 ? 0 : FAILED;
+    }
+
+    value = found.value;
+
+    if (place == SHAPE_LINE && found.groups == 1) {
+        return scan_block(s, says, found.name, found.all.end);
+    }
+
+    if (place == SHAPE_SEGMENT && says != REDACT_RULE) {
+        says = REDACT_LIKELY;
+    }
+
+    if (value.start && !scan_quote(text.data[value.start - 1])
+        && value.end - value.start < CODE_MAX)
+    {
+        rc = redact_match(s->redact, SHAPE_CODE, redact_part(s->text, value),
+                          0, &code);
+
+        if (rc == APPROVAL_ERROR || (rc == 1 && says != REDACT_RULE)) {
+            return rc == 1 ? 0 : FAILED;
+        }
+    }
+
+    return scan_mask(s, says, value);
+}
+
+
+/*
+ * The lines below a name in YAML that stand deeper: members that only tell
+ * about the secret are left out, unless all are secrets.
+ */
+
+static size_t
+scan_block(scan_t *s, redact_says_e block, redact_part_t name, size_t i)
+{
+    size_t          own, start, end, next;
+    unsigned        roles;
+    redact_says_e   says;
+    redact_found_t  line;
+
+    own = scan_column(s, name.start);
+    end = 0;
+
+    for ( /* void */ ; i < s->text.len && own != FAILED; i = next + 1) {
+        next = approval_str_find(s->text, i, "\n");
+
+        for (start = i; start < next && s->text.data[start] == ' '; start++) {
+            /* void */
+        }
+
+        if (start == next || s->text.data[start] == '\r') {
+            continue;
+        }
+
+        if (start - i < own
+            || (start - i == own && s->text.data[start] != '-'))
         {
             break;
         }
 
-        p += 2;
-    }
+        if (redact_match(s->redact, SHAPE_BLOCK, s->text, start, &line) != 1) {
+            return FAILED;
+        }
 
-    value->end = p;
+        end = next;
 
-    return value->end > value->start;
-}
+        /* "name:", or "name: |" and the lines below */
 
+        if (line.groups < 2) {
+            continue;
+        }
 
-/* base64url of {" and two dots */
+        roles = 0;
 
-static int
-text_jwt(approval_text_part_t word)
-{
-    unsigned              dots;
-    const unsigned char  *p;
+        if (line.named && block != REDACT_RULE) {
+            (void) redact_name(s->redact, redact_part(s->text, line.name), 0,
+                               &roles);
+        }
 
-    if (word.end - word.start < 32 || memcmp(word.start, "eyJ", 3) != 0) {
-        return 0;
-    }
+        says = roles & redact_role(NAME_TAIL) ? REDACT_OPEN : block;
 
-    dots = 0;
-
-    for (p = word.start; p < word.end; p++) {
-        if (*p == '.') {
-            dots++;
+        if (scan_cell(s, says, line.value) == FAILED) {
+            return FAILED;
         }
     }
 
-    return dots >= 2;
+    return end;
+}
+
+
+/* "data:" or "stringData:", and a Kubernetes Secret in the text? */
+
+static int
+scan_typed(scan_t *s, approval_str_t word)
+{
+    redact_found_t  found;
+
+    if (!approval_str_eq(word, approval_str("data"))
+        && !approval_str_eq(word, approval_str("stringData")))
+    {
+        return 0;
+    }
+
+    if (s->typed == -1) {
+        s->typed = redact_match(s->redact, SHAPE_TYPED, s->text, 0, &found)
+                   != 0;
+    }
+
+    return s->typed;
+}
+
+
+static size_t
+scan_mask(scan_t *s, redact_says_e says, redact_part_t part)
+{
+    redact_part_t  whole;
+
+    if (!redact_secret(s->redact, says, redact_part(s->text, part))) {
+        return 0;
+    }
+
+    s->masks++;
+
+    if (s->visit) {
+        whole.start = part.start + s->offset;
+        whole.end = part.end + s->offset;
+        s->visit(s->data, whole);
+    }
+
+    return part.end;
+}
+
+
+/* The column of what a line begins with, before i; FAILED: it does not. */
+
+static size_t
+scan_column(scan_t *s, size_t i)
+{
+    size_t                k, first;
+    const unsigned char  *p;
+
+    p = s->text.data;
+
+    for (first = i; first && (p[first - 1] == ' ' || p[first - 1] == '\t'
+                              || p[first - 1] == '-'
+                              || scan_quote(p[first - 1])); first--)
+    {
+        /* void */
+    }
+
+    if (first && p[first - 1] != '\n' && p[first - 1] != '\r') {
+        return FAILED;
+    }
+
+    for (k = first; k < i && (p[k] == ' ' || p[k] == '-'); k++) {
+        /* void */
+    }
+
+    return k - first;
+}
+
+
+static size_t
+scan_blanks(scan_t *s, size_t i)
+{
+    while (i < s->text.len
+           && (s->text.data[i] == ' ' || s->text.data[i] == '\t'))
+    {
+        i++;
+    }
+
+    return i;
 }
 
 
 static int
-text_begins(approval_text_t *t, const unsigned char *p)
+scan_quote(unsigned char c)
 {
-    return *p == '-' && t->last - p > 11
-           && memcmp(p, "-----BEGIN ", 11) == 0;
+    return c == '"' || c == '\'' || c == '`';
 }
 
 
-static approval_str_t
-text_str(approval_text_part_t part)
+int
+redact_base64(approval_str_t code, approval_buf_t *out)
 {
-    approval_str_t  s;
+    size_t         i, n;
+    unsigned char  c;
 
-    s.data = part.start;
-    s.len = (size_t) (part.end - part.start);
+    for (i = 0; i < code.len && code.data[i] != '='; i++) {
+        c = code.data[i];
+        approval_buf_addc(out, c == '+' ? '-' : c == '/' ? '_' : c);
+    }
 
-    return s;
+    n = out->failed ? (size_t) -1
+        : approval_base64url_decode(out->data, approval_buf_str(out));
+
+    out->len = n == (size_t) -1 ? 0 : n;
+
+    for (i = 0; i < out->len; i++) {
+        c = out->data[i];
+
+        if (c < ' ' && c != '\t' && c != '\r' && c != '\n') {
+            return 0;
+        }
+    }
+
+    return out->failed
+           || (out->len && approval_utf8_valid(approval_buf_str(out)));
+}
+
+
+static void
+copy_visit(void *data, redact_part_t part)
+{
+    copy_t *c = data;
+
+    approval_buf_add(c->out, c->text.data + c->done, part.start - c->done);
+    approval_redact_mask(c->redact, redact_part(c->text, part), c->out);
+    c->done = part.end;
+}
+
+
+int
+redact_text(const approval_redact_t *r, approval_str_t text, redact_how_e how,
+    unsigned nesting, approval_buf_t *out, size_t *masks)
+{
+    int     n;
+    copy_t  c;
+    size_t  start;
+
+    c.redact = r;
+    c.text = text;
+    c.out = out;
+    c.done = 0;
+
+    start = out->len;
+
+    n = redact_scan(r, text, how, nesting, copy_visit, &c);
+
+    if (n == APPROVAL_ERROR) {
+        out->len = start;
+        approval_redact_mask(r, text, out);
+        n = 1;
+
+    } else if (c.done < text.len) {
+        approval_buf_add(out, text.data + c.done, text.len - c.done);
+    }
+
+    *masks += (size_t) n;
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }

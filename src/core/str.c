@@ -101,6 +101,29 @@ approval_str_eq_nocase(approval_str_t a, approval_str_t b)
 }
 
 
+approval_str_t
+approval_str_sub(approval_str_t s, size_t from, size_t to)
+{
+    approval_str_t  sub;
+
+    sub.data = from ? s.data + from : s.data;
+    sub.len = to - from;
+
+    return sub;
+}
+
+
+size_t
+approval_str_find(approval_str_t s, size_t i, const char *set)
+{
+    while (i < s.len && (s.data[i] == '\0' || !strchr(set, s.data[i]))) {
+        i++;
+    }
+
+    return i;
+}
+
+
 int
 approval_str_eq_secret(approval_str_t a, approval_str_t b)
 {

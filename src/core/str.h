@@ -51,6 +51,12 @@ approval_str_t approval_str(const char *s);
 int approval_str_eq(approval_str_t a, approval_str_t b);
 int approval_str_eq_nocase(approval_str_t a, approval_str_t b);
 
+/* The bytes from "from" to before "to". */
+approval_str_t approval_str_sub(approval_str_t s, size_t from, size_t to);
+
+/* The first of the bytes in set, from i on, or the end. */
+size_t approval_str_find(approval_str_t s, size_t i, const char *set);
+
 /* Equality in a time that depends on the lengths only. */
 int approval_str_eq_secret(approval_str_t a, approval_str_t b);
 

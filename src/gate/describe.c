@@ -60,8 +60,8 @@ static json_t *ngx_http_approval_describe_headers(
     ngx_http_approval_hold_t *hold);
 static ngx_str_t *ngx_http_approval_describe_header_name(
     ngx_http_approval_hold_t *hold, ngx_table_elt_t *h);
-static ngx_int_t ngx_http_approval_describe_header(json_t *headers,
-    ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_http_approval_describe_header(approval_redact_t *redact,
+    json_t *headers, ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_http_approval_set(json_t *doc, const char *name,
     json_t *value);
 static ngx_int_t ngx_http_approval_set_str(json_t *doc, const char *name,
@@ -81,7 +81,23 @@ static ngx_str_t  ngx_http_approval_shown_headers[] = {
 json_t *
 ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
 {
-    json_t  *doc;
+    json_t          *doc;
+    u_char           key[APPROVAL_MAC_LEN];
+    approval_str_t   text;
+
+    /* a repeated request has the digest of the first, and so the same tags */
+
+    text.data = (u_char *) hold->digest;
+    text.len = APPROVAL_DIGEST_LEN;
+
+    if (approval_mac(hold->mcf->keyring, "mask", text, key) != APPROVAL_OK) {
+        return NULL;
+    }
+
+    text.data = key;
+    text.len = sizeof(key);
+
+    approval_redact_key(hold->rule->redact, text);
 
     doc = json_object();
     if (doc == NULL) {
@@ -261,8 +277,9 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
 
     if (rc == NGX_OK && hold->reason.len) {
         rc = ngx_http_approval_set(doc, "reason",
-                                   ngx_http_approval_json_cut(&hold->reason,
-                                            NGX_HTTP_APPROVAL_SHOWN_REASON));
+                                   ngx_http_approval_json_shown(
+                                       hold->rule->redact, NULL, &hold->reason,
+                                       NGX_HTTP_APPROVAL_SHOWN_REASON));
     }
 
     return rc;
@@ -291,7 +308,11 @@ ngx_http_approval_describe_on_behalf(ngx_http_approval_hold_t *hold,
                                ngx_http_approval_core_str(&hold->on_behalf),
                                &person, &err)
         == APPROVAL_OK
-        && ngx_http_approval_set_str(doc, "on_behalf_of", &hold->on_behalf)
+        && ngx_http_approval_set(doc, "on_behalf_of",
+                                 ngx_http_approval_json_shown(
+                                     hold->rule->redact, NULL,
+                                     &hold->on_behalf,
+                                     NGX_HTTP_APPROVAL_SHOWN_VALUE))
            == NGX_OK
         && ngx_http_approval_set(doc, "on_behalf_person",
                                  json_stringn((char *) person.data,
@@ -362,7 +383,7 @@ static json_t *
 ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
 {
     json_t                       *headers;
-    ngx_str_t                    *name, value;
+    ngx_str_t                    *name;
     ngx_table_elt_t              *h;
     ngx_http_approval_headers_t   it;
 
@@ -377,15 +398,9 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
             continue;
         }
 
-        value = h->value;
-
-        if (approval_redact_header(hold->rule->redact,
-                                   ngx_http_approval_core_str(name)))
-        {
-            ngx_str_set(&value, APPROVAL_REDACTED);
-        }
-
-        if (ngx_http_approval_describe_header(headers, name, &value) != NGX_OK)
+        if (ngx_http_approval_describe_header(hold->rule->redact, headers,
+                                              name, &h->value)
+            != NGX_OK)
         {
             json_decref(headers);
             return NULL;
@@ -430,13 +445,14 @@ ngx_http_approval_describe_header_name(ngx_http_approval_hold_t *hold,
 /* A header that stands twice is shown with both values. */
 
 static ngx_int_t
-ngx_http_approval_describe_header(json_t *headers, ngx_str_t *name,
-    ngx_str_t *value)
+ngx_http_approval_describe_header(approval_redact_t *redact, json_t *headers,
+    ngx_str_t *name, ngx_str_t *value)
 {
     json_t      *shown, *both;
     const char  *before;
 
-    shown = ngx_http_approval_json_cut(value, NGX_HTTP_APPROVAL_SHOWN_VALUE);
+    shown = ngx_http_approval_json_shown(redact, name, value,
+                                         NGX_HTTP_APPROVAL_SHOWN_VALUE);
     before = json_string_value(json_object_get(headers, (char *) name->data));
 
     if (before && shown) {

@@ -132,11 +132,12 @@ ngx_int_t
 ngx_http_approval_facts_where(ngx_http_request_t *r,
     ngx_http_approval_rule_t *rule, json_t *doc)
 {
-    u_char             *query;
-    ngx_int_t           rc;
-    ngx_str_t           host, uri, target;
-    approval_buf_t      buf;
-    approval_redact_t  *redact;
+    u_char                         *query;
+    ngx_int_t                       rc;
+    ngx_str_t                       host, uri, target;
+    approval_buf_t                  buf;
+    approval_redact_t              *redact;
+    ngx_http_approval_main_conf_t  *mcf;
 
     ngx_str_null(&host);
 
@@ -151,16 +152,15 @@ ngx_http_approval_facts_where(ngx_http_request_t *r,
         uri.len = query - uri.data;
     }
 
-    redact = rule ? rule->redact : approval_redact_create();
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    redact = rule ? rule->redact : mcf->redact;
 
     approval_buf_init(&buf);
 
     rc = NGX_ERROR;
 
-    if (redact
-        && approval_redact_target(redact, ngx_http_approval_core_str(&uri),
-                                  &buf)
-           == APPROVAL_OK)
+    if (approval_redact_target(redact, ngx_http_approval_core_str(&uri), &buf)
+        == APPROVAL_OK)
     {
         if (query) {
             approval_buf_adds(&buf, "?" APPROVAL_REDACTED);
@@ -183,10 +183,6 @@ ngx_http_approval_facts_where(ngx_http_request_t *r,
 
     approval_buf_free(&buf);
 
-    if (rule == NULL) {
-        approval_redact_destroy(redact);
-    }
-
     return rc;
 }
 
@@ -198,8 +194,17 @@ ngx_http_approval_facts_brief(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     json_t *doc)
 {
-    ngx_str_t                 on_behalf;
-    ngx_http_approval_look_t  look;
+    ngx_str_t                       on_behalf;
+    approval_redact_t              *redact;
+    ngx_http_approval_look_t        look;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+    redact = rule ? rule->redact : mcf->redact;
+
+    /* no action, and so no tags by which it could be told from others */
+
+    approval_redact_key(redact, approval_str(""));
 
     ngx_str_null(&on_behalf);
 
@@ -210,7 +215,8 @@ ngx_http_approval_facts_brief(ngx_http_request_t *r,
             != NGX_OK)
         || (on_behalf.len
             && json_object_set_new(doc, "on_behalf_of",
-                                   ngx_http_approval_json_str(&on_behalf))
+                                   ngx_http_approval_json_shown(redact, NULL,
+                                                         &on_behalf, 1024))
                != 0)
         || json_object_set_new(doc, "remote_addr",
                       ngx_http_approval_json_str(&r->connection->addr_text))

@@ -89,11 +89,13 @@ ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
 
     approval_buf_init(&buf);
 
-    approval_buf_add(&buf, s.data, s.len);
-
     value = NULL;
 
-    if (ngx_http_approval_tell_inputs(tell, fact, &buf) == NGX_OK) {
+    if (approval_redact_text(tell->rule->redact, ngx_http_approval_core_str(&s),
+                             &buf)
+        == APPROVAL_OK
+        && ngx_http_approval_tell_inputs(tell, fact, &buf) == NGX_OK)
+    {
         s.data = buf.data;
         s.len = buf.len;
 
@@ -145,7 +147,9 @@ ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
     ngx_int_t             rc;
     approval_readings_t  *rs, masked;
 
-    if (ngx_http_approval_tell_secret(tell, fact)) {
+    if (fact->kind == NGX_HTTP_APPROVAL_FACT_CAPTURE
+        && ngx_http_approval_tell_secret(tell, fact))
+    {
         approval_buf_adds(out, APPROVAL_REDACTED);
         return out->failed ? NGX_ERROR : NGX_OK;
     }
@@ -281,8 +285,24 @@ ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
         approval_buf_wipe(&masked);
         break;
 
-    default:
+    case NGX_HTTP_APPROVAL_FACT_HEADER:
+    case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
+    case NGX_HTTP_APPROVAL_FACT_FIELD:
+        (void) approval_redact_named(tell->rule->redact,
+                                     ngx_http_approval_core_str(&fact->key),
+                                     text, out);
+        break;
+
+    case NGX_HTTP_APPROVAL_FACT_COOKIE:
+        approval_redact_mask(tell->rule->redact, text, out);
+        break;
+
+    case NGX_HTTP_APPROVAL_FACT_MEMBER:
         approval_buf_add(out, text.data, text.len);
+        break;
+
+    default:
+        (void) approval_redact_text(tell->rule->redact, text, out);
         break;
     }
 }
@@ -322,7 +342,7 @@ ngx_http_approval_tell_secret(ngx_http_approval_tell_t *tell,
     switch (fact->kind) {
 
     case NGX_HTTP_APPROVAL_FACT_HEADER:
-        return approval_redact_header(tell->rule->redact, key);
+        return approval_redact_field(tell->rule->redact, key);
 
     case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
     case NGX_HTTP_APPROVAL_FACT_FIELD:
@@ -525,6 +545,10 @@ ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
     tell.look = look;
     tell.rule = rule;
     tell.masked = ngx_http_approval_tell_body(rule, look->body);
+
+    /* there is no action yet by whose key there could be tags */
+
+    approval_redact_key(rule->redact, approval_str(""));
 
     approval_buf_init(&why);
 

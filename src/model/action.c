@@ -106,6 +106,34 @@ ngx_http_approval_json_cut(ngx_str_t *s, size_t max)
 }
 
 
+json_t *
+ngx_http_approval_json_shown(approval_redact_t *redact, ngx_str_t *name,
+    ngx_str_t *s, size_t max)
+{
+    int              rc;
+    json_t          *value;
+    ngx_str_t        text;
+    approval_buf_t   buf;
+
+    approval_buf_init(&buf);
+
+    rc = name ? approval_redact_named(redact,
+                                      ngx_http_approval_core_str(name),
+                                      ngx_http_approval_core_str(s), &buf)
+              : approval_redact_text(redact, ngx_http_approval_core_str(s),
+                                     &buf);
+
+    text.data = buf.data;
+    text.len = buf.len;
+
+    value = rc == APPROVAL_OK ? ngx_http_approval_json_cut(&text, max) : NULL;
+
+    approval_buf_free(&buf);
+
+    return value;
+}
+
+
 ngx_str_t
 ngx_http_approval_json_get(json_t *doc, const char *name)
 {

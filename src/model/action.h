@@ -64,6 +64,10 @@ json_t *ngx_http_approval_json_str(ngx_str_t *s);   /* invalid UTF-8: made
 /* The same, of at most max bytes and how many more there are. */
 json_t *ngx_http_approval_json_cut(ngx_str_t *s, size_t max);
 
+/* Without its secrets, too; of a header or field with its name, or NULL. */
+json_t *ngx_http_approval_json_shown(approval_redact_t *redact,
+    ngx_str_t *name, ngx_str_t *s, size_t max);
+
 /* A member's text; "" where it is absent or no string. */
 ngx_str_t ngx_http_approval_json_get(json_t *doc, const char *name);
 

@@ -215,6 +215,7 @@ typedef struct {
     approval_signer_t             *signer;      /* derived where not given    */
     ngx_http_complex_value_t      *base_url;
     approval_people_t             *people;
+    approval_redact_t             *redact;      /* no rule's; NULL: no policy */
     ngx_array_t                   *operators;   /* of ngx_int_t: groups that
                                                    may freeze, or NULL       */
     ngx_array_t                   *auditors;    /* ... that may read the trail,

@@ -23,6 +23,7 @@ static char *nested(size_t depth, const char *open, const char *close);
 static int collect(void *data, json_t *value);
 static int stop(void *data, json_t *value);
 static void pointer(const char *text, const char *doc, const char *want);
+static json_t *hash(void *data, json_t *value);
 static void mask(const char *text, const char *doc, int n, const char *want);
 static void test_parse(void);
 static void test_refuse(void);
@@ -437,6 +438,13 @@ test_pointer_errors(void)
 }
 
 
+static json_t *
+hash(void *data, json_t *value)
+{
+    return json_string("#");
+}
+
+
 static void
 mask(const char *text, const char *doc, int n, const char *want)
 {
@@ -450,7 +458,7 @@ mask(const char *text, const char *doc, int n, const char *want)
     json = approval_json_parse(approval_str(doc), &err);
     p = approval_json_pointer_compile(approval_str(text), &err);
 
-    is_int(approval_json_pointer_mask(p, json, "#"), n, text);
+    is_int(approval_json_pointer_replace(p, json, hash, NULL), n, text);
     (void) approval_json_canonical(json, &out);
     is_str(approval_buf_str(&out), want, doc);
 

@@ -54,9 +54,6 @@ typedef struct {
 } approval_message_t;
 
 
-typedef void (*approval_escape_pt)(approval_str_t s, approval_buf_t *out);
-
-
 /* "requested", "reminder", ...; and is it still to be decided? */
 const char *approval_event_name(approval_event_e event);
 int approval_event_open(approval_event_e event);
@@ -96,6 +93,12 @@ int approval_message_pairs(const approval_message_t *m, const char *member,
 
 void approval_message_outcome(const approval_message_t *m,
     approval_buf_t *out);
+
+/*
+ * All of it as the values of a template (core/template.h), a new reference, or
+ * NULL.  docs/channels.md lists them.
+ */
+json_t *approval_message_data(const approval_message_t *m);
 
 /* A string member of the document; "" where it is absent. */
 approval_str_t approval_message_get(json_t *object, const char *name);

@@ -4,43 +4,64 @@
  */
 
 
-#include <ngx_config.h>
-#include <ngx_core.h>
+#include "core/template.h"
+
+#include "core/message.h"
 
 #include <string.h>
 
-#include "desk/template.h"
-#include "core/escape.h"
-
 
 #define TEMPLATE_DEPTH  16
+#define TEMPLATE_LEAST  64
+#define TEMPLATE_MOST   65536
 
+
+/* check: each section is entered once, and names have to be there. */
 
 typedef struct {
-    json_t                         *stack[TEMPLATE_DEPTH];
-    unsigned                        depth;
-    ngx_http_approval_template_pt   part;
-    approval_buf_t                 *out;
+    json_t                *stack[TEMPLATE_DEPTH];
+    unsigned               depth;
+    approval_escape_pt     escape;
+    approval_template_pt   part;
+    approval_buf_t        *out;
+    int                    check;
+    approval_str_t         bad;
 } template_t;
 
 
 /* One mark: what it does, and to which name. */
 
 typedef struct {
-    char                            kind;   /* 0: a value */
-    approval_str_t                  name;
-    const char                     *end;    /* after its "}}" */
+    char                   kind;            /* 0: a value */
+    approval_str_t         name;
+    const char            *end;             /* after its "}}" */
 } template_mark_t;
 
 
+/* What is done to a value before it is escaped. */
+
+typedef struct {
+    approval_visible_e     mode;
+    size_t                 max;             /* 0: all of it */
+    int                    quote;
+    int                    time;
+    int                    markdown;
+} template_filter_t;
+
+
 static int template_render(template_t *t, const char *p, const char *last);
+static int template_bad(template_t *t, approval_str_t name);
 static int template_section(template_t *t, const template_mark_t *mark,
     const char *body, const char *last);
 static int template_push(template_t *t, json_t *value, const char *p,
     const char *last);
 static int template_part(template_t *t, const template_mark_t *mark);
 static int template_value(template_t *t, approval_str_t name);
-static int template_filter(approval_str_t *name, const char *filter);
+static void template_add(template_t *t, approval_str_t text,
+    const template_filter_t *filter);
+static int template_filters(approval_str_t *name, template_filter_t *filter);
+static int template_filter(approval_str_t name, template_filter_t *filter);
+static int template_max(approval_str_t name, size_t *max);
 static void template_time(approval_buf_t *text);
 static const char *template_mark(const char *p, const char *last,
     template_mark_t *mark);
@@ -48,17 +69,21 @@ static const char *template_pair(const char *p, const char *last, char c);
 static const char *template_close(const char *p, const char *last,
     approval_str_t name, const char **end);
 static json_t *template_find(template_t *t, approval_str_t name);
+static int template_known(approval_str_t name, json_t *value);
 static int template_true(json_t *value);
 
 
 int
-ngx_http_approval_template(const char *text, json_t *data,
-    ngx_http_approval_template_pt part, approval_buf_t *out)
+approval_template(const char *text, json_t *data, approval_escape_pt escape,
+    approval_template_pt part, approval_buf_t *out)
 {
     template_t  t;
 
+    memset(&t, 0, sizeof(template_t));
+
     t.stack[0] = data;
     t.depth = 1;
+    t.escape = escape;
     t.part = part;
     t.out = out;
 
@@ -69,6 +94,35 @@ ngx_http_approval_template(const char *text, json_t *data,
     }
 
     return APPROVAL_OK;
+}
+
+
+int
+approval_template_check(const char *text, json_t *data, approval_str_t *mark)
+{
+    int             rc;
+    template_t      t;
+    approval_buf_t  out;
+
+    memset(&t, 0, sizeof(template_t));
+    approval_buf_init(&out);
+
+    t.stack[0] = data;
+    t.depth = 1;
+    t.escape = approval_escape_none;
+    t.out = &out;
+    t.check = 1;
+
+    rc = template_render(&t, text, text + strlen(text));
+
+    if (rc != APPROVAL_OK && !out.failed) {
+        *mark = t.bad;
+        rc = APPROVAL_DECLINED;
+    }
+
+    approval_buf_free(&out);
+
+    return rc;
 }
 
 
@@ -83,11 +137,11 @@ template_render(template_t *t, const char *p, const char *last)
         open = template_mark(p, last, &mark);
 
         if (open == NULL) {
-            approval_buf_add(t->out, p, last - p);
+            approval_buf_add(t->out, p, (size_t) (last - p));
             return APPROVAL_OK;
         }
 
-        approval_buf_add(t->out, p, open - p);
+        approval_buf_add(t->out, p, (size_t) (open - p));
         p = mark.end;
 
         switch (mark.kind) {
@@ -96,7 +150,7 @@ template_render(template_t *t, const char *p, const char *last)
         case '^':
             close = template_close(p, last, mark.name, &mark.end);
             if (close == NULL) {
-                return APPROVAL_ERROR;
+                return template_bad(t, mark.name);
             }
 
             rc = template_section(t, &mark, p, close);
@@ -116,9 +170,22 @@ template_render(template_t *t, const char *p, const char *last)
         }
 
         if (rc != APPROVAL_OK) {
-            return rc;
+            return template_bad(t, mark.name);
         }
     }
+}
+
+
+/* The innermost one, which is the first that is told. */
+
+static int
+template_bad(template_t *t, approval_str_t name)
+{
+    if (t->bad.data == NULL) {
+        t->bad = name;
+    }
+
+    return APPROVAL_ERROR;
 }
 
 
@@ -130,6 +197,14 @@ template_section(template_t *t, const template_mark_t *mark, const char *body,
     json_t  *value;
 
     value = template_find(t, mark->name);
+
+    if (t->check) {
+        return template_known(mark->name, value)
+               ? template_push(t, json_is_array(value)
+                                  ? json_array_get(value, 0) : value,
+                               body, last)
+               : APPROVAL_ERROR;
+    }
 
     if (mark->kind == '^') {
         return template_true(value) ? APPROVAL_OK
@@ -191,59 +266,172 @@ template_part(template_t *t, const template_mark_t *mark)
 static int
 template_value(template_t *t, approval_str_t name)
 {
-    int                  time;
-    json_t              *value;
-    approval_buf_t       text, visible;
-    approval_visible_e   mode;
+    json_t             *value;
+    approval_buf_t      text;
+    template_filter_t   filter;
 
-    time = template_filter(&name, "|time");
-    mode = template_filter(&name, "|text") ? APPROVAL_VISIBLE_TEXT
-                                           : APPROVAL_VISIBLE_LINE;
+    if (template_filters(&name, &filter) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
+
     value = template_find(t, name);
+
+    if (t->check && !template_known(name, value)) {
+        return APPROVAL_ERROR;
+    }
 
     if (value == NULL || json_is_null(value)) {
         return APPROVAL_OK;
     }
 
     approval_buf_init(&text);
-    approval_buf_init(&visible);
 
     (void) approval_json_text(value, &text);
 
-    if (time) {
+    if (filter.time) {
         template_time(&text);
     }
 
-    approval_escape_visible(approval_buf_str(&text), mode, &visible);
-    approval_escape_html(approval_buf_str(&visible), t->out);
+    template_add(t, approval_buf_str(&text), &filter);
 
-    if (text.failed || visible.failed) {
+    if (text.failed) {
         t->out->failed = 1;
     }
 
     approval_buf_free(&text);
-    approval_buf_free(&visible);
 
     return t->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
-static int
-template_filter(approval_str_t *name, const char *filter)
+/* Visible, then Markdown's, cut to what fits, and escaped at last. */
+
+static void
+template_add(template_t *t, approval_str_t text,
+    const template_filter_t *filter)
 {
-    size_t  len;
+    size_t              i, start;
+    approval_buf_t      seen, quoted;
+    approval_escape_pt  inner;
 
-    len = strlen(filter);
+    inner = filter->markdown ? approval_escape_markdown : approval_escape_none;
 
-    if (name->len <= len
-        || memcmp(name->data + name->len - len, filter, len) != 0)
-    {
-        return 0;
+    approval_buf_init(&seen);
+    approval_buf_init(&quoted);
+
+    if (filter->max) {
+        approval_message_fit(text, filter->mode, inner, filter->max, 0, &seen);
+
+    } else if (filter->markdown) {
+        approval_escape_visible(text, filter->mode, &quoted);
+        inner(approval_buf_str(&quoted), &seen);
+        approval_buf_reset(&quoted);
+
+    } else {
+        approval_escape_visible(text, filter->mode, &seen);
     }
 
-    name->len -= len;
+    for (i = 0, start = 0; filter->quote && i < seen.len; i++) {
+        if (seen.data[i] == '\n') {
+            approval_buf_add(&quoted, seen.data + start, i + 1 - start);
+            approval_buf_adds(&quoted, "> ");
+            start = i + 1;
+        }
+    }
 
-    return 1;
+    if (start) {
+        approval_buf_add(&quoted, seen.data + start, seen.len - start);
+    }
+
+    t->escape(approval_buf_str(start ? &quoted : &seen), t->out);
+
+    if (seen.failed || quoted.failed) {
+        t->out->failed = 1;
+    }
+
+    approval_buf_free(&seen);
+    approval_buf_free(&quoted);
+}
+
+
+static int
+template_filters(approval_str_t *name, template_filter_t *filter)
+{
+    approval_str_t        part;
+    const unsigned char  *p, *last;
+
+    memset(filter, 0, sizeof(template_filter_t));
+    filter->mode = APPROVAL_VISIBLE_LINE;
+
+    last = name->data + name->len;
+    p = memchr(name->data, '|', name->len);
+
+    if (p == NULL) {
+        return APPROVAL_OK;
+    }
+
+    name->len = (size_t) (p - name->data);
+
+    while (p) {
+        part.data = p + 1;
+        p = memchr(part.data, '|', (size_t) (last - part.data));
+        part.len = (size_t) ((p ? p : last) - part.data);
+
+        if (template_filter(part, filter) != APPROVAL_OK) {
+            return APPROVAL_ERROR;
+        }
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static int
+template_filter(approval_str_t name, template_filter_t *filter)
+{
+    if (approval_str_eq(name, approval_str("text"))) {
+        filter->mode = APPROVAL_VISIBLE_TEXT;
+
+    } else if (approval_str_eq(name, approval_str("quote"))) {
+        filter->mode = APPROVAL_VISIBLE_TEXT;
+        filter->quote = 1;
+
+    } else if (approval_str_eq(name, approval_str("time"))) {
+        filter->time = 1;
+
+    } else if (approval_str_eq(name, approval_str("markdown"))) {
+        filter->markdown = 1;
+
+    } else {
+        return template_max(name, &filter->max);
+    }
+
+    return APPROVAL_OK;
+}
+
+
+static int
+template_max(approval_str_t name, size_t *max)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < name.len; i++) {
+        if (name.data[i] < '0' || name.data[i] > '9' || n > TEMPLATE_MOST) {
+            return APPROVAL_ERROR;
+        }
+
+        n = n * 10 + (size_t) (name.data[i] - '0');
+    }
+
+    if (n < TEMPLATE_LEAST || n > TEMPLATE_MOST) {
+        return APPROVAL_ERROR;
+    }
+
+    *max = n;
+
+    return APPROVAL_OK;
 }
 
 
@@ -290,7 +478,7 @@ template_mark(const char *p, const char *last, template_mark_t *mark)
     }
 
     mark->name.data = (const unsigned char *) p;
-    mark->name.len = end - p;
+    mark->name.len = (size_t) (end - p);
 
     return open;
 }
@@ -300,7 +488,7 @@ static const char *
 template_pair(const char *p, const char *last, char c)
 {
     while (last - p >= 2) {
-        p = memchr(p, c, last - p - 1);
+        p = memchr(p, c, (size_t) (last - p - 1));
 
         if (p == NULL || p[1] == c) {
             return p;
@@ -376,6 +564,17 @@ template_find(template_t *t, approval_str_t name)
     }
 
     return NULL;
+}
+
+
+/* What the rules show has names that only the configuration knows. */
+
+static int
+template_known(approval_str_t name, json_t *value)
+{
+    return value
+           || (name.len > 5 && memcmp(name.data, "show.", 5) == 0)
+           || (name.len > 8 && memcmp(name.data, "matched.", 8) == 0);
 }
 
 

@@ -63,7 +63,7 @@ ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* url https://... | file:PATH; it is a secret as a rule: never quoted. */
+/* url https://... | smtps://... | file:PATH; it is a secret as a rule: never quoted. */
 
 char *
 ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -88,7 +88,10 @@ ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    err = ngx_http_approval_target_parse(channel->url, &url);
+    err = (ngx_http_approval_starts(&url, "smtp:")
+           || ngx_http_approval_starts(&url, "smtps:"))
+          ? ngx_http_approval_target_mail(channel->url, &url)
+          : ngx_http_approval_target_parse(channel->url, &url);
 
     if (err) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -216,11 +219,13 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
 
     if ((channel->trusted.len || channel->certificate.len
          || channel->certificate_key.len)
-        && (channel->url == NULL || !channel->url->secure))
+        && (channel->url == NULL
+            || !(channel->url->secure || channel->url->starttls)))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the certificates of channel \"%V\" have no "
-                           "meaning without \"url https://...\"",
+                           "meaning without TLS: use \"url https://...\", or "
+                           "of mail \"smtps://...\" or \"starttls on\"",
                            &channel->name);
         return NGX_ERROR;
     }

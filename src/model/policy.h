@@ -160,7 +160,8 @@ struct ngx_http_approval_policy_s {
 typedef enum {
     NGX_HTTP_APPROVAL_CHANNEL_JSON = 0,
     NGX_HTTP_APPROVAL_CHANNEL_SLACK,
-    NGX_HTTP_APPROVAL_CHANNEL_TEAMS
+    NGX_HTTP_APPROVAL_CHANNEL_TEAMS,
+    NGX_HTTP_APPROVAL_CHANNEL_MAIL
 } ngx_http_approval_channel_type_e;
 
 
@@ -181,6 +182,9 @@ struct ngx_http_approval_channel_s {
     ngx_msec_t                     backoff_min;
     ngx_msec_t                     backoff_max;
     ngx_flag_t                     per_approver;
+    ngx_str_t                      from;        /* of mail: addresses; "to"   */
+    ngx_str_t                      to;          /* len 0: the approver's own  */
+    ngx_flag_t                     starttls;
     struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;

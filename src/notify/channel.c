@@ -40,7 +40,12 @@ static const ngx_http_approval_format_t  ngx_http_approval_formats[] = {
     { ngx_string("application/json"),
       ngx_http_approval_teams_body,
       NULL,
-      ngx_http_approval_teams_refused }
+      ngx_http_approval_teams_refused },
+
+    { ngx_null_string,
+      ngx_http_approval_mail_body,
+      NULL,
+      NULL }
 };
 
 
@@ -77,6 +82,9 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     ngx_memzero(&content, sizeof(ngx_http_approval_content_t));
 
     content.channel = told->channel;
+    content.message_id = told->message_id;
+    content.thread_id = told->thread_id;
+    content.to = told->to;
 
     m = &content.message;
     m->event = told->event;

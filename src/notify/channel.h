@@ -23,6 +23,9 @@
 typedef struct {
     approval_message_t             message;
     ngx_http_approval_channel_t   *channel;
+    ngx_str_t                      message_id;
+    ngx_str_t                      thread_id;   /* of the first message       */
+    ngx_str_t                      to;          /* of mail                    */
 } ngx_http_approval_content_t;
 
 
@@ -69,6 +72,9 @@ typedef struct {
     ngx_uint_t                     recent;
     ngx_str_t                      approver;
     ngx_str_t                      base;
+    ngx_str_t                      message_id;
+    ngx_str_t                      thread_id;
+    ngx_str_t                      to;          /* of mail                    */
 } ngx_http_approval_told_t;
 
 ngx_int_t ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
@@ -81,6 +87,16 @@ ngx_int_t ngx_http_approval_slack_body(const ngx_http_approval_content_t *c,
 ngx_int_t ngx_http_approval_teams_body(const ngx_http_approval_content_t *c,
     approval_buf_t *out);
 const char *ngx_http_approval_teams_refused(ngx_str_t *body);
+
+
+/* mail.c */
+
+/* To whom; NGX_DECLINED: of the approver no address is known. */
+ngx_int_t ngx_http_approval_mail_to(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_channel_t *channel, ngx_str_t *approver,
+    ngx_pool_t *pool, ngx_str_t *to);
+ngx_int_t ngx_http_approval_mail_body(const ngx_http_approval_content_t *c,
+    approval_buf_t *out);
 
 
 /* webhook.c */

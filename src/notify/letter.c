@@ -34,7 +34,6 @@ struct ngx_http_approval_letter_s {
     ngx_msec_t                     deadline;    /* by ngx_current_msec        */
 
     ngx_str_t                      body;        /* made for the first attempt */
-    ngx_str_t                      message_id;
     ngx_http_approval_call_t      *call;
     ngx_http_approval_op_t        *op;
 };
@@ -44,10 +43,13 @@ static ngx_int_t ngx_http_approval_letter_copy(ngx_pool_t *pool,
     ngx_str_t *dst, const ngx_str_t *src);
 static ngx_int_t ngx_http_approval_letter_start(
     ngx_http_approval_letter_t *letter);
+static ngx_int_t ngx_http_approval_letter_post(
+    ngx_http_approval_letter_t *letter, ngx_msec_t timeout);
 static ngx_int_t ngx_http_approval_letter_render(
     ngx_http_approval_letter_t *letter);
 static ngx_int_t ngx_http_approval_letter_name(
-    ngx_http_approval_letter_t *letter);
+    ngx_http_approval_letter_t *letter, approval_event_e event,
+    ngx_str_t *dst);
 static void ngx_http_approval_letter_answer(void *data,
     const ngx_http_approval_answer_t *answer);
 static void ngx_http_approval_letter_settle(
@@ -211,18 +213,76 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
         return;
     }
 
-    if (ngx_http_approval_letter_start(letter) != NGX_OK) {
+    switch (ngx_http_approval_letter_start(letter)) {
+
+    case NGX_OK:
+        return;
+
+    case NGX_DECLINED:
+        a.error = "no mail address is known of the approver: add it with "
+                  "\"approval_alias\"";
+        a.final = 1;
+        break;
+
+    default:
         a.error = "it could not be started";
-        ngx_http_approval_letter_settle(letter, &a);
+        break;
     }
+
+    ngx_http_approval_letter_settle(letter, &a);
 }
 
+
+/* NGX_DECLINED: there is no address to send it to. */
 
 static ngx_int_t
 ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
 {
+    ngx_int_t                     rc;
+    ngx_msec_t                    timeout;
+    ngx_http_approval_told_t     *told;
+    ngx_http_approval_channel_t  *channel;
+
+    told = &letter->told;
+    channel = told->channel;
+
+    if (channel->url->mail && told->to.len == 0) {
+        rc = ngx_http_approval_mail_to(letter->sender->mcf, channel,
+                                       &told->approver, letter->pool,
+                                       &told->to);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (letter->body.len == 0
+        && ngx_http_approval_letter_render(letter) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    timeout = ngx_min(channel->timeout, letter->deadline - ngx_current_msec);
+
+    if (!channel->url->mail) {
+        return ngx_http_approval_letter_post(letter, timeout);
+    }
+
+    letter->call = ngx_http_approval_smtp_send(letter->sender->http,
+                                               channel->url, &channel->from,
+                                               &told->to, &letter->body,
+                                               timeout,
+                                               ngx_http_approval_letter_answer,
+                                               letter);
+
+    return letter->call ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_letter_post(ngx_http_approval_letter_t *letter,
+    ngx_msec_t timeout)
+{
     ngx_str_t                          type;
-    ngx_msec_t                         timeout;
     ngx_array_t                        headers;
     ngx_http_approval_channel_t       *channel;
     const ngx_http_approval_format_t  *format;
@@ -230,13 +290,10 @@ ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
     channel = letter->told.channel;
     format = ngx_http_approval_format(channel->type);
 
-    if (format == NULL
-        || (letter->body.len == 0
-            && ngx_http_approval_letter_render(letter) != NGX_OK)
-        || ngx_array_init(&headers, letter->pool, 4, sizeof(ngx_keyval_t))
-           != NGX_OK
+    if (ngx_array_init(&headers, letter->pool, 4, sizeof(ngx_keyval_t))
+        != NGX_OK
         || (format->headers
-            && format->headers(letter->pool, channel, &letter->message_id,
+            && format->headers(letter->pool, channel, &letter->told.message_id,
                                &letter->body, ngx_time(), &headers)
                != NGX_OK))
     {
@@ -244,7 +301,6 @@ ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
     }
 
     type = format->content_type;
-    timeout = ngx_min(channel->timeout, letter->deadline - ngx_current_msec);
 
     letter->call = ngx_http_approval_http_post(letter->sender->http,
                                                channel->url, &type, &headers,
@@ -259,17 +315,26 @@ ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
 static ngx_int_t
 ngx_http_approval_letter_render(ngx_http_approval_letter_t *letter)
 {
-    ngx_int_t       rc;
-    approval_buf_t  body;
+    ngx_int_t                  rc;
+    approval_buf_t             body;
+    ngx_http_approval_told_t  *told;
+
+    told = &letter->told;
+
+    if (ngx_http_approval_letter_name(letter, told->event, &told->message_id)
+        != NGX_OK
+        || ngx_http_approval_letter_name(letter, APPROVAL_EVENT_REQUESTED,
+                                         &told->thread_id)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     rc = NGX_ERROR;
 
     approval_buf_init(&body);
 
-    if (ngx_http_approval_render(letter->sender->mcf, &letter->told, &body)
-        == NGX_OK
-        && ngx_http_approval_letter_name(letter) == NGX_OK)
-    {
+    if (ngx_http_approval_render(letter->sender->mcf, told, &body) == NGX_OK) {
         letter->body.data = ngx_pnalloc(letter->pool, body.len);
 
         if (letter->body.data) {
@@ -288,7 +353,8 @@ ngx_http_approval_letter_render(ngx_http_approval_letter_t *letter)
 /* The same whoever sends it; another one for what is another message. */
 
 static ngx_int_t
-ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter)
+ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter,
+    approval_event_e event, ngx_str_t *dst)
 {
     ngx_int_t        rc;
     ngx_str_t       *name;
@@ -300,7 +366,7 @@ ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter)
 
     approval_buf_init(&buf);
 
-    if (letter->told.event != APPROVAL_EVENT_REQUESTED) {
+    if (event != APPROVAL_EVENT_REQUESTED) {
         approval_buf_add(&buf, letter->name.data, letter->name.len);
         approval_buf_printf(&buf, "/%lu/", (unsigned long) letter->again);
         approval_buf_add(&buf, channel.data, channel.len);
@@ -310,16 +376,15 @@ ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter)
     id.data = letter->id;
     id.len = APPROVAL_ID_LEN;
 
-    letter->message_id.len = APPROVAL_WEBHOOK_ID_LEN;
-    letter->message_id.data = ngx_pnalloc(letter->pool,
-                                          APPROVAL_WEBHOOK_ID_LEN);
+    dst->len = APPROVAL_WEBHOOK_ID_LEN;
+    dst->data = ngx_pnalloc(letter->pool, APPROVAL_WEBHOOK_ID_LEN);
 
     rc = NGX_ERROR;
 
-    if (letter->message_id.data && !buf.failed
+    if (dst->data && !buf.failed
         && approval_webhook_id(id, channel,
                          ngx_http_approval_core_str(&letter->told.approver),
-                               letter->message_id.data)
+                               dst->data)
            == APPROVAL_OK)
     {
         rc = NGX_OK;
@@ -346,6 +411,10 @@ ngx_http_approval_letter_answer(void *data,
     a.status = answer->status;
     a.error = answer->error;
     a.retry_after = answer->retry_after;
+
+    /* a mail server's "5": the same again is refused again */
+
+    a.final = letter->told.channel->url->mail && a.status >= 500;
 
     format = ngx_http_approval_format(letter->told.channel->type);
     body = answer->body;
@@ -500,7 +569,7 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
     ngx_uint_t                 level;
     u_char                     next[sizeof("the next is in ms")
                                     + NGX_INT64_LEN];
-    u_char                     status[sizeof("status ") + NGX_INT64_LEN];
+    u_char                     status[sizeof(" (status )") + NGX_INT64_LEN];
     ngx_log_t                 *log;
     ngx_http_approval_told_t  *told;
 
@@ -521,8 +590,13 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
               : ngx_sprintf(next, "it was the last");
     *p = '\0';
 
-    p = ngx_sprintf(status, "status %ui", a->status);
-    *p = '\0';
+    status[0] = '\0';
+
+    if (a->status || a->error == NULL) {
+        p = ngx_sprintf(status, a->error ? " (status %ui)" : "status %ui",
+                        a->status);
+        *p = '\0';
+    }
 
     level = (delay && !ngx_http_approval_attempt_late(told->channel,
                                                       letter->attempt))
@@ -530,8 +604,8 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
 
     ngx_log_error(level, log, 0,
                   "approval: channel \"%V\" (url) was not told of action "
-                  "%*s (%s): attempt %ui: %s, %s",
+                  "%*s (%s): attempt %ui: %s%s, %s",
                   &told->channel->name, (size_t) APPROVAL_ID_LEN, letter->id,
                   approval_event_name(told->event), letter->attempt,
-                  a->error ? (u_char *) a->error : status, next);
+                  a->error ? a->error : "", status, next);
 }

@@ -108,7 +108,25 @@ ngx_int_t ngx_http_approval_check_mail(ngx_conf_t *cf,
     ngx_array_t *list);
 
 
+/* conf_template.c */
+
+char *ngx_http_approval_conf_body(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_template_header(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_approval_conf_template_value(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_approval_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_approval_conf_template_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
+
+
 /* conf_url.c */
+
+/* The value itself, or what the first line of "file:PATH" says. */
+ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_str_t *text);
 char *ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd,

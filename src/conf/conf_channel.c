@@ -121,7 +121,9 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
     ngx_conf_init_msec_value(channel->backoff_min, 1000);
     ngx_conf_init_msec_value(channel->backoff_max, 60000);
 
-    if (ngx_http_approval_conf_mail_finish(cf, channel) != NGX_OK) {
+    if (ngx_http_approval_conf_mail_finish(cf, channel) != NGX_OK
+        || ngx_http_approval_conf_template_finish(cf, channel) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

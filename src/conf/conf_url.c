@@ -18,8 +18,6 @@
 #define NGX_HTTP_APPROVAL_PEM_MAX  (1024 * 1024)
 
 
-static ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_str_t *text);
 static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
     const char *what, ngx_str_t *pem);
 
@@ -149,9 +147,7 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* The value itself, or what the first line of a file says. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *text)
 {

@@ -28,6 +28,8 @@ typedef enum {
     APPROVAL_EVENT_FAILED
 } approval_event_e;
 
+#define APPROVAL_EVENTS  (APPROVAL_EVENT_FAILED + 1)
+
 
 /*
  * doc:    the action document
@@ -99,6 +101,13 @@ void approval_message_outcome(const approval_message_t *m,
  * NULL.  docs/channels.md lists them.
  */
 json_t *approval_message_data(const approval_message_t *m);
+
+/*
+ * To try a template: a message of the event with values that want escaping.
+ * m->doc and m->facts are the caller's; APPROVAL_ERROR: no memory.
+ */
+int approval_message_sample(approval_message_t *m, approval_event_e event,
+    const char *risk);
 
 /* A string member of the document; "" where it is absent. */
 approval_str_t approval_message_get(json_t *object, const char *name);

@@ -8,6 +8,8 @@
 
 #include "core/message.h"
 
+#include <string.h>
+
 
 /* Bytes of one value, and of all matched, or shown, ones. */
 #define DATA_VALUE  8192
@@ -369,4 +371,42 @@ data_string(approval_str_t value, size_t hidden)
     approval_buf_free(&text);
 
     return string;
+}
+
+
+int
+approval_message_sample(approval_message_t *m, approval_event_e event,
+    const char *risk)
+{
+    static const char  odd[] = "\"\\' <&>\n%{}[],: \xe2\x82\xac";
+
+    memset(m, 0, sizeof(approval_message_t));
+
+    m->event = event;
+    m->id = approval_str("0123456789abcdef0123456789abcdef");
+    m->approver = approval_str(odd);
+    m->url = approval_str("https://gateway.example/_approval/actions/0?t=1.a");
+    m->code = approval_str("123456");
+    m->head = approval_str("sha256:0");
+
+    m->doc = json_pack("{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s"
+                       " s:s s:s s:{s:s} s:{s:s}}",
+                       "policy", odd, "rule", odd, "action", odd,
+                       "risk", risk, "summary", odd, "requester", odd,
+                       "on_behalf_of", odd, "reason", odd, "method", "POST",
+                       "host", "gateway.example", "target", odd,
+                       "remote_addr", "192.0.2.1", "digest", "sha256:0",
+                       "content_type", odd, "body", odd,
+                       "matched", odd, odd, "show", odd, odd);
+    m->facts = json_pack("{s:s s:s s:s s:{s:i}}", "approvers", odd,
+                         "comment", odd, "why", odd,
+                         "outcome", "status", 200);
+
+    if (m->doc == NULL || m->facts == NULL) {
+        json_decref(m->doc);
+        json_decref(m->facts);
+        return APPROVAL_ERROR;
+    }
+
+    return APPROVAL_OK;
 }

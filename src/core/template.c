@@ -45,7 +45,7 @@ typedef struct {
     size_t                 max;             /* 0: all of it */
     int                    quote;
     int                    time;
-    int                    markdown;
+    approval_escape_pt     inner;           /* before the format's */
 } template_filter_t;
 
 
@@ -61,6 +61,7 @@ static void template_add(template_t *t, approval_str_t text,
     const template_filter_t *filter);
 static int template_filters(approval_str_t *name, template_filter_t *filter);
 static int template_filter(approval_str_t name, template_filter_t *filter);
+static void template_code(approval_str_t s, approval_buf_t *out);
 static int template_max(approval_str_t name, size_t *max);
 static void template_time(approval_buf_t *text);
 static const char *template_mark(const char *p, const char *last,
@@ -310,25 +311,20 @@ static void
 template_add(template_t *t, approval_str_t text,
     const template_filter_t *filter)
 {
-    size_t              i, start;
-    approval_buf_t      seen, quoted;
-    approval_escape_pt  inner;
-
-    inner = filter->markdown ? approval_escape_markdown : approval_escape_none;
+    size_t          i, start;
+    approval_buf_t  seen, quoted;
 
     approval_buf_init(&seen);
     approval_buf_init(&quoted);
 
     if (filter->max) {
-        approval_message_fit(text, filter->mode, inner, filter->max, 0, &seen);
-
-    } else if (filter->markdown) {
-        approval_escape_visible(text, filter->mode, &quoted);
-        inner(approval_buf_str(&quoted), &seen);
-        approval_buf_reset(&quoted);
+        approval_message_fit(text, filter->mode, filter->inner, filter->max, 0,
+                             &seen);
 
     } else {
-        approval_escape_visible(text, filter->mode, &seen);
+        approval_escape_visible(text, filter->mode, &quoted);
+        filter->inner(approval_buf_str(&quoted), &seen);
+        approval_buf_reset(&quoted);
     }
 
     for (i = 0, start = 0; filter->quote && i < seen.len; i++) {
@@ -362,6 +358,7 @@ template_filters(approval_str_t *name, template_filter_t *filter)
 
     memset(filter, 0, sizeof(template_filter_t));
     filter->mode = APPROVAL_VISIBLE_LINE;
+    filter->inner = approval_escape_none;
 
     last = name->data + name->len;
     p = memchr(name->data, '|', name->len);
@@ -400,13 +397,27 @@ template_filter(approval_str_t name, template_filter_t *filter)
         filter->time = 1;
 
     } else if (approval_str_eq(name, approval_str("markdown"))) {
-        filter->markdown = 1;
+        filter->inner = approval_escape_markdown;
+
+    } else if (approval_str_eq(name, approval_str("code"))) {
+        filter->inner = template_code;
 
     } else {
         return template_max(name, &filter->max);
     }
 
     return APPROVAL_OK;
+}
+
+
+static void
+template_code(approval_str_t s, approval_buf_t *out)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        approval_buf_addc(out, s.data[i] == '`' ? '\'' : s.data[i]);
+    }
 }
 
 

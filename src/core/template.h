@@ -11,6 +11,7 @@
  *     |quote              the same, and each further line starts with "> "
  *     |time               an RFC 3339 time in UTC, to the second, for people
  *     |markdown           Markdown's special characters behind backslashes
+ *     |code               for between Markdown's backticks: without any
  *     |N                  at most N bytes (64 to 65536), and how many are hidden
  *   {{#name}}...{{/name}} for each element of an array; once for any other
  *                         value but null, false, "" and 0

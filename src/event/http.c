@@ -150,6 +150,9 @@ ngx_http_approval_http_options(ngx_http_approval_call_t *call,
         || curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body->data) != CURLE_OK
         || curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION,
                             ngx_http_approval_http_read) != CURLE_OK
+        || (call->target->method.len
+            && curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST,
+                                call->target->method.data) != CURLE_OK)
         || curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) != CURLE_OK)
     {
         return NGX_ERROR;

@@ -33,7 +33,8 @@
 
 typedef struct {
     ngx_str_t                    url;         /* NUL-terminated             */
-    ngx_str_t                    host;        /* within it, without []      */
+    ngx_str_t                    host;        /* of it, without []          */
+    ngx_str_t                    method;      /* NUL-terminated; none: POST */
     in_port_t                    port;
     ngx_str_t                    trusted;     /* PEM, len 0: the system's   */
     ngx_str_t                    certificate; /* PEM, len 0: none           */

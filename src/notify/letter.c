@@ -7,51 +7,20 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "notify/sender.h"
-
-#include "core/webhook.h"
+#include "notify/letter.h"
 
 
-/*
- * In a pool of its own.  It is being sent (call), or waits for the next
- * attempt (the timer), or asks whether it still is to be sent (op).
- */
+/* How often it is looked whether the reply that is referred to is there. */
 
-struct ngx_http_approval_letter_s {
-    void                          *ident[4];    /* the timer's debug log takes
-                                                   this for a connection      */
-    ngx_event_t                    timer;
-    ngx_queue_t                    queue;
-    ngx_pool_t                    *pool;
-    ngx_http_approval_sender_t    *sender;
-
-    ngx_http_approval_told_t       told;
-    u_char                         id[APPROVAL_ID_LEN];
-    ngx_str_t                      name;
-    ngx_uint_t                     attempt;     /* from 1                     */
-    ngx_uint_t                     again;
-    ngx_msec_t                     interval;    /* of reminders               */
-    ngx_msec_t                     deadline;    /* by ngx_current_msec        */
-
-    ngx_str_t                      body;        /* made for the first attempt */
-    ngx_http_approval_call_t      *call;
-    ngx_http_approval_op_t        *op;
-};
+#define NGX_HTTP_APPROVAL_LETTER_EARLY  10
 
 
 static ngx_int_t ngx_http_approval_letter_copy(ngx_pool_t *pool,
     ngx_str_t *dst, const ngx_str_t *src);
-static ngx_int_t ngx_http_approval_letter_start(
+static ngx_int_t ngx_http_approval_letter_wait(
     ngx_http_approval_letter_t *letter);
-static ngx_int_t ngx_http_approval_letter_post(
-    ngx_http_approval_letter_t *letter, ngx_msec_t timeout);
-static ngx_int_t ngx_http_approval_letter_render(
+static void ngx_http_approval_letter_unsaid(
     ngx_http_approval_letter_t *letter);
-static ngx_int_t ngx_http_approval_letter_name(
-    ngx_http_approval_letter_t *letter, approval_event_e event,
-    ngx_str_t *dst);
-static void ngx_http_approval_letter_answer(void *data,
-    const ngx_http_approval_answer_t *answer);
 static void ngx_http_approval_letter_settle(
     ngx_http_approval_letter_t *letter,
     const ngx_http_approval_attempt_t *a);
@@ -93,6 +62,7 @@ ngx_http_approval_letter_create(ngx_http_approval_sender_t *sender,
     letter->attempt = attempt;
     letter->again = again;
     letter->interval = interval;
+    letter->target = told->channel->url;
     letter->deadline = ngx_current_msec + (ngx_msec_t) ngx_max(left, 0);
 
     ngx_memcpy(letter->id, told->id, APPROVAL_ID_LEN);
@@ -103,6 +73,9 @@ ngx_http_approval_letter_create(ngx_http_approval_sender_t *sender,
            != NGX_OK
         || ngx_http_approval_letter_copy(pool, &letter->told.base,
                                          &told->base)
+           != NGX_OK
+        || ngx_http_approval_letter_copy(pool, &letter->told.reply,
+                                         &told->reply)
            != NGX_OK)
     {
         ngx_destroy_pool(pool);
@@ -207,6 +180,11 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
 
     ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
 
+    if (!ngx_http_approval_told_of(letter->told.channel, letter->told.event)) {
+        ngx_http_approval_letter_unsaid(letter);
+        return;
+    }
+
     if ((ngx_msec_int_t) (letter->deadline - ngx_current_msec) <= 0) {
         a.error = "the action has expired";
         ngx_http_approval_letter_settle(letter, &a);
@@ -219,8 +197,19 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
         return;
 
     case NGX_DECLINED:
-        a.error = "no mail address is known of the approver: add it with "
-                  "\"approval_alias\"";
+        a.error = letter->target->mail
+                  ? "no mail address is known of the approver: add it with "
+                    "\"approval_alias\""
+                  : "a value would change the path of its \"uri\"";
+        a.final = 1;
+        break;
+
+    case NGX_AGAIN:
+        if (ngx_http_approval_letter_wait(letter) == NGX_OK) {
+            return;
+        }
+
+        a.error = "the reply to the first message is not known";
         a.final = 1;
         break;
 
@@ -233,170 +222,50 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
 }
 
 
-/* NGX_DECLINED: there is no address to send it to. */
+/* NGX_DECLINED: it was waited for long enough. */
 
 static ngx_int_t
-ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
+ngx_http_approval_letter_wait(ngx_http_approval_letter_t *letter)
 {
-    ngx_int_t                     rc;
-    ngx_msec_t                    timeout;
-    ngx_http_approval_told_t     *told;
-    ngx_http_approval_channel_t  *channel;
+    ngx_msec_t                   delay;
+    ngx_http_approval_attempt_t  a;
 
-    told = &letter->told;
-    channel = told->channel;
+    ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
 
-    if (channel->url->mail && told->to.len == 0) {
-        rc = ngx_http_approval_mail_to(letter->sender->mcf, channel,
-                                       &told->approver, letter->pool,
-                                       &told->to);
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    delay = ngx_http_approval_attempt_delay(letter->told.channel,
+                                            letter->attempt, &a,
+                                      (ngx_msec_int_t) (letter->deadline
+                                                        - ngx_current_msec));
+
+    if (delay == 0 || letter->attempt >= NGX_HTTP_APPROVAL_LETTER_EARLY) {
+        return NGX_DECLINED;
     }
 
-    if (letter->body.len == 0
-        && ngx_http_approval_letter_render(letter) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    ngx_http_approval_letter_later(letter, delay, NGX_HTTP_APPROVAL_KEEP_WAIT);
 
-    timeout = ngx_min(channel->timeout, letter->deadline - ngx_current_msec);
-
-    if (!channel->url->mail) {
-        return ngx_http_approval_letter_post(letter, timeout);
-    }
-
-    letter->call = ngx_http_approval_smtp_send(letter->sender->http,
-                                               channel->url, &channel->from,
-                                               &told->to, &letter->body,
-                                               timeout,
-                                               ngx_http_approval_letter_answer,
-                                               letter);
-
-    return letter->call ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_http_approval_letter_post(ngx_http_approval_letter_t *letter,
-    ngx_msec_t timeout)
-{
-    ngx_str_t                          type;
-    ngx_array_t                        headers;
-    ngx_http_approval_channel_t       *channel;
-    const ngx_http_approval_format_t  *format;
-
-    channel = letter->told.channel;
-    format = ngx_http_approval_format(channel->type);
-
-    if (ngx_array_init(&headers, letter->pool, 4, sizeof(ngx_keyval_t))
-        != NGX_OK
-        || (format->headers
-            && format->headers(letter->pool, channel, &letter->told.message_id,
-                               &letter->body, ngx_time(), &headers)
-               != NGX_OK))
-    {
-        return NGX_ERROR;
-    }
-
-    type = format->content_type;
-
-    letter->call = ngx_http_approval_http_post(letter->sender->http,
-                                               channel->url, &type, &headers,
-                                               &letter->body, timeout,
-                                               ngx_http_approval_letter_answer,
-                                               letter);
-
-    return letter->call ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_approval_letter_render(ngx_http_approval_letter_t *letter)
-{
-    ngx_int_t                  rc;
-    approval_buf_t             body;
-    ngx_http_approval_told_t  *told;
-
-    told = &letter->told;
-
-    if (ngx_http_approval_letter_name(letter, told->event, &told->message_id)
-        != NGX_OK
-        || ngx_http_approval_letter_name(letter, APPROVAL_EVENT_REQUESTED,
-                                         &told->thread_id)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    rc = NGX_ERROR;
-
-    approval_buf_init(&body);
-
-    if (ngx_http_approval_render(letter->sender->mcf, told, &body) == NGX_OK) {
-        letter->body.data = ngx_pnalloc(letter->pool, body.len);
-
-        if (letter->body.data) {
-            ngx_memcpy(letter->body.data, body.data, body.len);
-            letter->body.len = body.len;
-            rc = NGX_OK;
-        }
-    }
-
-    approval_buf_wipe(&body);
-
-    return rc;
-}
-
-
-/* The same whoever sends it; another one for what is another message. */
-
-static ngx_int_t
-ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter,
-    approval_event_e event, ngx_str_t *dst)
-{
-    ngx_int_t        rc;
-    ngx_str_t       *name;
-    approval_buf_t   buf;
-    approval_str_t   id, channel;
-
-    name = &letter->told.channel->name;
-    channel = ngx_http_approval_core_str(name);
-
-    approval_buf_init(&buf);
-
-    if (event != APPROVAL_EVENT_REQUESTED) {
-        approval_buf_add(&buf, letter->name.data, letter->name.len);
-        approval_buf_printf(&buf, "/%lu/", (unsigned long) letter->again);
-        approval_buf_add(&buf, channel.data, channel.len);
-        channel = approval_buf_str(&buf);
-    }
-
-    id.data = letter->id;
-    id.len = APPROVAL_ID_LEN;
-
-    dst->len = APPROVAL_WEBHOOK_ID_LEN;
-    dst->data = ngx_pnalloc(letter->pool, APPROVAL_WEBHOOK_ID_LEN);
-
-    rc = NGX_ERROR;
-
-    if (dst->data && !buf.failed
-        && approval_webhook_id(id, channel,
-                         ngx_http_approval_core_str(&letter->told.approver),
-                               dst->data)
-           == APPROVAL_OK)
-    {
-        rc = NGX_OK;
-    }
-
-    approval_buf_free(&buf);
-
-    return rc;
-}
-
+/* The channel has no message for what became of the action. */
 
 static void
+ngx_http_approval_letter_unsaid(ngx_http_approval_letter_t *letter)
+{
+    ngx_http_approval_store_t  *store;
+
+    store = letter->sender->mcf->store;
+
+    if (store) {
+        ngx_http_approval_queue_done(store, letter->id, &letter->name,
+                                     letter->attempt, 1, 0, &letter->payload);
+    }
+
+    ngx_http_approval_letter_free(letter);
+}
+
+
+void
 ngx_http_approval_letter_answer(void *data,
     const ngx_http_approval_answer_t *answer)
 {
@@ -421,6 +290,12 @@ ngx_http_approval_letter_answer(void *data,
 
     if (format->refused && ngx_http_approval_attempt_good(&a)) {
         a.error = format->refused(&body);
+    }
+
+    if (letter->told.channel->reply && ngx_http_approval_attempt_good(&a)
+        && approval_event_open(letter->told.event))
+    {
+        ngx_http_approval_letter_reply(letter, &answer->body);
     }
 
     ngx_http_approval_letter_settle(letter, &a);
@@ -464,7 +339,8 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
 
     if (mcf->store) {
         ngx_http_approval_queue_done(mcf->store, letter->id, &letter->name,
-                                     letter->attempt, good, letter->interval);
+                                     letter->attempt, good, letter->interval,
+                                     &letter->payload);
     }
 
     ngx_http_approval_letter_free(letter);
@@ -487,9 +363,10 @@ ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
     op = NULL;
     store = letter->sender->mcf->store;
     quit = ngx_exiting || ngx_quit || ngx_terminate;
-    leave = quit || ngx_http_approval_letter_count(letter->sender,
-                                                   letter->told.channel)
-                    > letter->sender->one / 2;
+    leave = quit || letter->stale
+            || ngx_http_approval_letter_count(letter->sender,
+                                              letter->told.channel)
+               > letter->sender->one / 2;
 
     if (store) {
         op = ngx_http_approval_queue_keep(store, letter->id, &letter->name,

@@ -62,6 +62,7 @@ filters(void)
     is_rendered("{{a|quote}}", "{\"a\":\"x\"}", "x");
     is_rendered("{{a|markdown}}", "{\"a\":\"[b](http://c) @all *d*\"}",
                 "\\[b\\]\\(http\\://c\\) \\@all \\*d\\*");
+    is_rendered("`{{a|code}}`", "{\"a\":\"x` @all `\"}", "`x' @all '`");
     is_rendered("{{a|64}}", "{\"a\":\"short\"}", "short");
     is_rendered("{{a|64}}", "{\"a\":\"0123456789012345678901234567890123456789"
                 "0123456789012345678901234567890123456789\"}",

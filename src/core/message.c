@@ -249,6 +249,12 @@ approval_message_facts(const approval_message_t *m,
     visit(data, "Digest", approval_message_get(m->doc, "digest"));
     visit(data, "Action id", m->id);
 
+    s = approval_message_get(m->doc, "traceparent");
+
+    if (s.len) {
+        visit(data, "Trace", s);
+    }
+
     if (m->head.len) {
         visit(data, "Audit head", m->head);
     }

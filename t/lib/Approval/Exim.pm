@@ -16,8 +16,8 @@ package Approval::Exim;
 # AUTH is offered over TLS only, and with "user" needed.  A mail to unknown@ is
 # refused by 550, to later@ by 451.
 #
-# Exim gives up root's rights where its configuration is not Debian's own, so
-# it runs as whoever runs the test, or as Debian-exim for root.
+# Only root may start it as a server.  It gives up root's rights where its
+# configuration is not Debian's own, so it runs as Debian-exim from the start.
 
 use strict;
 use warnings;
@@ -42,19 +42,15 @@ sub new {
         $self->{tls_port} = Approval::Test::free_port();
         Approval::Test::spew("$self->{dir}/exim.conf", $self->conf);
 
-        if ($> == 0) {
-            chmod(0755, $self->{dir});
-            chown($uid, $gid, map { "$self->{dir}$_" } '', qw(/spool /mail));
-        }
+        chmod(0755, $self->{dir});
+        chown($uid, $gid, map { "$self->{dir}$_" } '', qw(/spool /mail));
 
         $self->{process} = Approval::Process->start(
             stderr => "$self->{dir}/stderr",
             code => sub {
-                if ($> == 0) {
-                    $( = $gid;
-                    $) = "$gid $gid";
-                    POSIX::setuid($uid);
-                }
+                $( = $gid;
+                $) = "$gid $gid";
+                POSIX::setuid($uid);
 
                 exec('/usr/sbin/exim4', '-C', "$self->{dir}/exim.conf",
                      '-bdf');

@@ -38,6 +38,8 @@ my $tls = "trusted_certificate $ca/ca.crt;";
 
 my %fake = (
     greeting => [ { greet => [ undef ] }, qr/took longer than the "timeout"/ ],
+    crowded  => [ { greet => [ '421 busy' ] },
+                  qr/refused the connection \(status 421\)/ ],
     hangs_up => [ { from => [ '' ] }, qr/the connection was lost/ ],
     silent   => [ { end => [ undef ] }, qr/took longer than the "timeout"/ ],
     sender   => [ { from => [ '550 no' ] },
@@ -98,11 +100,14 @@ my $gw = Approval::Gateway->new(log_level => 'info', http => <<"END",
     approval_alias alice alice\@example.com;
     approval_group people alice Carol\@Example.com T01:U02 unknown\@gw.example;
     approval_group alice alice;
+    approval_group many @{[ map { "p$_\@example.com" } 1 .. 60 ]};
     approval_policy test {
         strict_path off;
         $rules
         rule remind { match \$uri ^/remind; action r; require alice;
                       notify loopback; remind 1s; }
+        rule many { match \$uri ^/many; action m; require many; timeout 60s;
+                    notify loopback; }
         rule critical { match \$uri ^/critical; action c; risk critical;
                         require alice; notify loopback; }
     }
@@ -115,6 +120,7 @@ threads();
 hostile();
 shared();
 critical();
+many();
 transports();
 failures();
 worker_free();
@@ -136,9 +142,9 @@ sub drop {
 
 
 sub finish {
-    my ($client, $id) = @_;
+    my ($client, $id, $who) = @_;
 
-    $gw->vote($id, 'deny', 'no');
+    is($gw->vote($id, 'deny', 'no', $who)->status, 200, 'denied');
     $client->read;
 }
 
@@ -326,6 +332,27 @@ sub critical {
 
     finish($client, $id);
     $plain->wait_count(2);
+    $plain->clear;
+}
+
+
+# more than Exim takes at a time: they wait for each other, and none is refused
+
+sub many {
+    my ($client, $id) = $gw->hold(GET => '/many');
+
+    ok($plain->wait_count(60), 'sixty mails');
+
+    my %to = map { $_->to => 1 } $plain->mails;
+
+    is(scalar(keys %to), 60, 'to sixty persons');
+
+    finish($client, $id, 'p1@example.com');
+    ok($plain->wait_count(120), 'and sixty outcomes');
+    $gw->wait_audit('notified', 120);
+    is(scalar(my @failed = grep { $_->{action_id} eq $id }
+                           $gw->audit('notify_failed')), 0, 'none was refused');
+    unlike($plain->log, qr/too many connections/i, 'nor came too many at once');
     $plain->clear;
 }
 

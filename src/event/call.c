@@ -17,7 +17,8 @@ static ngx_int_t ngx_http_approval_call_options(
 static ngx_int_t ngx_http_approval_call_tls(ngx_http_approval_call_t *call);
 static ngx_int_t ngx_http_approval_call_pem(CURL *easy, CURLoption option,
     ngx_str_t *pem);
-static const char *ngx_http_approval_call_why(CURLcode code);
+static const char *ngx_http_approval_call_why(ngx_http_approval_call_t *call,
+    CURLcode code);
 static void ngx_http_approval_call_done(ngx_event_t *ev);
 
 
@@ -62,6 +63,21 @@ ngx_http_approval_call_start(ngx_http_approval_call_t *call)
 {
     ngx_int_t  rc;
 
+    rc = ngx_http_approval_call_connect(call);
+
+    if (rc != NGX_OK) {
+        ngx_http_approval_call_free(call);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_approval_call_connect(ngx_http_approval_call_t *call)
+{
+    ngx_int_t  rc;
+
     if (call->target->numeric || call->target->local) {
         rc = ngx_http_approval_call_add(call);
 
@@ -70,10 +86,6 @@ ngx_http_approval_call_start(ngx_http_approval_call_t *call)
     }
 
     ERR_clear_error();
-
-    if (rc != NGX_OK) {
-        ngx_http_approval_call_free(call);
-    }
 
     return rc;
 }
@@ -211,12 +223,12 @@ ngx_http_approval_http_ended(CURL *easy, CURLcode code)
         return;
     }
 
-    ngx_http_approval_call_end(call, ngx_http_approval_call_why(code));
+    ngx_http_approval_call_end(call, ngx_http_approval_call_why(call, code));
 }
 
 
 static const char *
-ngx_http_approval_call_why(CURLcode code)
+ngx_http_approval_call_why(ngx_http_approval_call_t *call, CURLcode code)
 {
     switch (code) {
 
@@ -225,6 +237,10 @@ ngx_http_approval_call_why(CURLcode code)
 
     case CURLE_LOGIN_DENIED:
         return "the server refused the user and the password";
+
+    case CURLE_WEIRD_SERVER_REPLY:
+        return call->smtp ? "the mail server refused the connection"
+                          : curl_easy_strerror(code);
 
     case CURLE_USE_SSL_FAILED:
         return "the server offers no STARTTLS";

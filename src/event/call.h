@@ -23,7 +23,7 @@ typedef struct ngx_http_approval_smtp_s  ngx_http_approval_smtp_t;
 
 /*
  * It is being resolved (ctx), or curl's (added), or in the dialog of SMTP
- * (smtp, and added), or its "done" event is posted.  Freed after the handler's
+ * (smtp, and added), or waits for its turn there, or its "done" event is posted.  Freed after the handler's
  * call, or by a cancel.
  */
 
@@ -59,7 +59,10 @@ ngx_http_approval_call_t *ngx_http_approval_call_create(
     ngx_http_approval_http_t *http, ngx_http_approval_target_t *target,
     ngx_msec_t timeout, ngx_http_approval_answer_pt handler, void *data);
 
-/* Resolves the target, then connects; it is freed where it fails. */
+/* Resolves the target, then connects. */
+ngx_int_t ngx_http_approval_call_connect(ngx_http_approval_call_t *call);
+
+/* The same; it is freed where it fails. */
 ngx_int_t ngx_http_approval_call_start(ngx_http_approval_call_t *call);
 
 /* It is over: the handler is called later.  error NULL: it went well. */

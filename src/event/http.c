@@ -87,6 +87,8 @@ ngx_http_approval_http_destroy(ngx_http_approval_http_t *http)
     ngx_queue_t               *q;
     ngx_http_approval_call_t  *call;
 
+    http->closing = 1;
+
     while (!ngx_queue_empty(&http->calls)) {
         q = ngx_queue_head(&http->calls);
         call = ngx_queue_data(q, ngx_http_approval_call_t, queue);

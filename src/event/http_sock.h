@@ -26,6 +26,7 @@ struct ngx_http_approval_http_s {
     ngx_event_t                  timer;       /* curl's                     */
     ngx_queue_t                  calls;       /* of ..._call_t              */
     ngx_queue_t                  socks;       /* those nginx watches        */
+    unsigned                     closing:1;
 };
 
 

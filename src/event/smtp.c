@@ -17,7 +17,8 @@
 #include <openssl/err.h>
 
 
-#define NGX_HTTP_APPROVAL_SMTP_ADDRESS  320
+#define NGX_HTTP_APPROVAL_SMTP_ADDRESS   320
+#define NGX_HTTP_APPROVAL_SMTP_SESSIONS  4     /* at a time, of a server */
 
 
 typedef enum {
@@ -31,7 +32,8 @@ typedef enum {
 
 /*
  * What is said stands in "out", all of it, with the end of each step: a step is
- * sent, then its reply is waited for.
+ * sent, then its reply is waited for.  Before all that it may be waiting for one
+ * of the sessions with its server to end, which counts for its timeout.
  */
 
 struct ngx_http_approval_smtp_s {
@@ -44,6 +46,7 @@ struct ngx_http_approval_smtp_s {
     ngx_uint_t                   step;
     size_t                       nline;       /* of the reply's line        */
     u_char                       line[4];     /* its beginning              */
+    unsigned                     waiting:1;
 };
 
 
@@ -60,6 +63,8 @@ static const struct {
 };
 
 
+static ngx_uint_t ngx_http_approval_smtp_busy(ngx_http_approval_call_t *call);
+static void ngx_http_approval_smtp_next(ngx_http_approval_call_t *call);
 static ngx_int_t ngx_http_approval_smtp_options(
     ngx_http_approval_call_t *call);
 static ngx_int_t ngx_http_approval_smtp_write(ngx_http_approval_smtp_t *smtp,
@@ -109,7 +114,69 @@ ngx_http_approval_smtp_send(ngx_http_approval_http_t *http,
         return NULL;
     }
 
+    if (ngx_http_approval_smtp_busy(call)) {
+        smtp->waiting = 1;
+        ngx_add_timer(&smtp->timer, timeout);
+        return call;
+    }
+
     return ngx_http_approval_call_start(call) == NGX_OK ? call : NULL;
+}
+
+
+/* Servers refuse those who come with many connections at once. */
+
+static ngx_uint_t
+ngx_http_approval_smtp_busy(ngx_http_approval_call_t *call)
+{
+    ngx_uint_t                 n;
+    ngx_queue_t               *q, *calls;
+    ngx_http_approval_call_t  *other;
+
+    n = 0;
+    calls = &call->http->calls;
+
+    for (q = ngx_queue_head(calls); q != ngx_queue_sentinel(calls);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_http_approval_call_t, queue);
+
+        n += (other != call && other->smtp && !other->smtp->waiting
+              && other->target == call->target);
+    }
+
+    return n >= NGX_HTTP_APPROVAL_SMTP_SESSIONS;
+}
+
+
+/* The call ends: the first one that waits for its server begins. */
+
+static void
+ngx_http_approval_smtp_next(ngx_http_approval_call_t *call)
+{
+    ngx_queue_t               *q, *calls;
+    ngx_http_approval_call_t  *other;
+
+    calls = &call->http->calls;
+
+    for (q = ngx_queue_head(calls); q != ngx_queue_sentinel(calls);
+         q = ngx_queue_next(q))
+    {
+        other = ngx_queue_data(q, ngx_http_approval_call_t, queue);
+
+        if (other->smtp && other->smtp->waiting
+            && other->target == call->target)
+        {
+            other->smtp->waiting = 0;
+            ngx_del_timer(&other->smtp->timer);
+
+            if (ngx_http_approval_call_connect(other) != NGX_OK) {
+                ngx_http_approval_call_end(other, "it could not be started");
+            }
+
+            return;
+        }
+    }
 }
 
 
@@ -288,8 +355,11 @@ ngx_http_approval_smtp_event(void *data)
 static void
 ngx_http_approval_smtp_timeout(ngx_event_t *ev)
 {
-    (void) ngx_http_approval_smtp_end(ev->data,
-                                      "it took longer than the \"timeout\"");
+    ngx_http_approval_smtp_t *smtp = ev->data;
+
+    (void) ngx_http_approval_smtp_end(smtp, smtp->waiting
+                           ? "the mail server was busy for the \"timeout\""
+                           : "it took longer than the \"timeout\"");
 }
 
 
@@ -455,7 +525,7 @@ ngx_http_approval_smtp_end(ngx_http_approval_smtp_t *smtp, const char *error)
 
     call = smtp->call;
 
-    if (smtp->pos == smtp->end[smtp->step] && call->status) {
+    if (smtp->sock && smtp->pos == smtp->end[smtp->step] && call->status) {
         (void) curl_easy_send(call->easy, "QUIT\r\n", 6, &n);
     }
 
@@ -476,6 +546,10 @@ ngx_http_approval_smtp_end(ngx_http_approval_smtp_t *smtp, const char *error)
 void
 ngx_http_approval_smtp_free(ngx_http_approval_smtp_t *smtp)
 {
+    if (!smtp->waiting && !smtp->call->http->closing) {
+        ngx_http_approval_smtp_next(smtp->call);
+    }
+
     if (smtp->timer.timer_set) {
         ngx_del_timer(&smtp->timer);
     }

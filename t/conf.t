@@ -384,7 +384,7 @@ subtest 'channels' => sub {
             . '#!', qr/"secret" of channel "c" has no meaning without "type js/);
     refused('certificates without https', $channel->("pass /n; "
             . "trusted_certificate $file{ca};") . '#!',
-            qr/the certificates of channel "c" have no meaning without "url htt/);
+            qr/the certificates of channel "c" have no meaning without TLS: use/);
     refused('a certificate without key', $channel->('url https://127.0.0.1/;'
             . " certificate $file{ca};") . '#!',
             qr/channel "c" has only one of "certificate" and "certificate_key"/);

@@ -33,7 +33,12 @@ my $ngx = Approval::Nginx->new(start => 0, files => {
     'approval/slack' => 'https://hooks.slack.com/services/T0/B0/x' . "\n",
     'approval/slack-signing' => '0123456789abcdef0123456789abcdef' . "\n",
     'approval/teams' => 'https://teams.example.com/x' . "\n",
+    'approval/smtp' => "smtp://gw:secret\@smtp.example.com:587\n",
     'approval/redis' => "password\n",
+    map({ ("approval/$_" => "0123456789abcdef0123456789abcdef\n") }
+        qw(jira pagerduty servicenow)),
+    map({ (('approval/templates/' . s{.*/}{}r) => slurp($_)) }
+        glob("$root/conf/templates/*")),
     'approval/passwords' => "alice:x\n",
     map({ ("approval/$_" => "alice\@example.com\nbob\@example.com\n") }
         qw(oncall owners sre dba)),

@@ -207,6 +207,12 @@ sub done_with {
     is(code(queue_done => sprintf('%032x', 99998), '', 0, 1, 0), 'no',
        'of no action');
     is(cmd(EXISTS => key(sprintf('%032x', 99998))), 0, 'makes none');
+
+    is(cmd(HGET => key($id, ':deliver'), 'm0'), 'p-m0', 'its payload stays');
+    is(code(queue_done => $id, 'm1', 2, 1, 0, 'other'), 'no', 'not by another');
+    is(cmd(HGET => key($id, ':deliver'), 'm1'), 'p-m1', 'nor is it changed');
+    is(code(queue_done => $id, 'm1', 1, 1, 0, 'other'), 'ok', 'but by its own');
+    is(cmd(HGET => key($id, ':deliver'), 'm1'), 'other', 'with what it learnt');
 }
 
 

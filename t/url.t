@@ -8,16 +8,14 @@
 use lib 't/lib';
 use Approval::Test;
 
+use Approval::Ca;
 use Approval::Dns;
 use Approval::Gateway;
-use Approval::Process;
 
 need_module();
 need('redis-server', 'openssl');
 
-my $dir = tempdir();
-
-authority();
+my $dir = Approval::Ca->new(server => 'hook.test', client => 'gateway')->dir;
 
 my $up = Approval::Receiver->new;
 my $dns = Approval::Dns->new('hook.test' => '127.0.0.1',
@@ -206,36 +204,4 @@ sub refused {
 
     isnt($status, 0, "refused: $name");
     like($out, qr/\[emerg\].*\Q$why\E/, 'with the reason');
-}
-
-
-# a CA, a server's certificate for hook.test, and a client's
-
-sub authority {
-    my @key = qw(req -newkey rsa:2048 -nodes -days 2 -sha256);
-
-    openssl(@key, '-x509', '-subj', '/CN=ca', '-keyout', "$dir/ca.key",
-            '-out', "$dir/ca.crt");
-
-    for my $name ([ 'server', 'hook.test' ], [ 'client', 'gateway' ]) {
-        my ($file, $cn) = @$name;
-
-        spew("$dir/$file.ext", "subjectAltName=DNS:$cn\n");
-        openssl(@key, '-subj', "/CN=$cn", '-keyout', "$dir/$file.key",
-                '-out', "$dir/$file.csr");
-        openssl(qw(x509 -req -days 2 -sha256 -CAcreateserial), '-in',
-                "$dir/$file.csr", '-CA', "$dir/ca.crt", '-CAkey',
-                "$dir/ca.key", '-extfile', "$dir/$file.ext", '-out',
-                "$dir/$file.crt");
-    }
-}
-
-
-sub openssl {
-    my $child = Approval::Process->start(cmd => [ 'openssl', @_ ],
-                                         stderr => '/dev/null',
-                                         stdout => '/dev/null');
-
-    $child->wait_exit(60) or die 'openssl hangs';
-    $child->status == 0 or die "openssl @_";
 }

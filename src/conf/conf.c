@@ -70,6 +70,8 @@ static ngx_conf_enum_t  ngx_http_approval_channel_types[] = {
     { ngx_string("json"), NGX_HTTP_APPROVAL_CHANNEL_JSON },
     { ngx_string("slack"), NGX_HTTP_APPROVAL_CHANNEL_SLACK },
     { ngx_string("teams"), NGX_HTTP_APPROVAL_CHANNEL_TEAMS },
+    { ngx_string("mail"), NGX_HTTP_APPROVAL_CHANNEL_MAIL },
+    { ngx_string("template"), NGX_HTTP_APPROVAL_CHANNEL_TEMPLATE },
     { ngx_null_string, 0 }
 };
 
@@ -514,6 +516,55 @@ ngx_command_t  ngx_http_approval_commands[] = {
       ngx_conf_set_str_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_channel_t, certificate_key),
+      NULL },
+
+    { ngx_string("from"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_mail_from,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("to"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_mail_to,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("starttls"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_channel_t, starttls),
+      NULL },
+
+    { ngx_string("body"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_body,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("header"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE2,
+      ngx_http_approval_conf_template_header,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("value"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE2,
+      ngx_http_approval_conf_template_value,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("reply"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_reply,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("signing_secret"),

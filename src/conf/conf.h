@@ -95,7 +95,38 @@ char *ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* conf_mail.c */
+
+char *ngx_http_approval_conf_mail_from(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_mail_to(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_approval_conf_mail_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
+ngx_int_t ngx_http_approval_check_mail(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    ngx_array_t *list);
+
+
+/* conf_template.c */
+
+char *ngx_http_approval_conf_body(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_template_header(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_approval_conf_template_value(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+char *ngx_http_approval_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_approval_conf_template_finish(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
+
+
 /* conf_url.c */
+
+/* The value itself, or what the first line of "file:PATH" says. */
+ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_str_t *text);
 char *ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd,

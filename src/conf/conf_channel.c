@@ -65,6 +65,7 @@ ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     channel->backoff_min = NGX_CONF_UNSET_MSEC;
     channel->backoff_max = NGX_CONF_UNSET_MSEC;
     channel->per_approver = NGX_CONF_UNSET;
+    channel->starttls = NGX_CONF_UNSET;
     channel->conf_file = cf->conf_file->file.name.data;
     channel->conf_line = cf->conf_file->line;
 
@@ -107,7 +108,9 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
     }
 
     ngx_conf_init_uint_value(channel->type, NGX_HTTP_APPROVAL_CHANNEL_JSON);
-    ngx_conf_init_msec_value(channel->timeout, 5000);
+    ngx_conf_init_msec_value(channel->timeout,
+                             channel->type == NGX_HTTP_APPROVAL_CHANNEL_MAIL
+                             ? 30000 : 5000);
 
     /* what outlives its request has all the time until the deadline */
 
@@ -117,6 +120,13 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
     ngx_conf_init_value(channel->retries, 5);
     ngx_conf_init_msec_value(channel->backoff_min, 1000);
     ngx_conf_init_msec_value(channel->backoff_max, 60000);
+
+    if (ngx_http_approval_conf_mail_finish(cf, channel) != NGX_OK
+        || ngx_http_approval_conf_template_finish(cf, channel) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     ngx_conf_init_value(channel->per_approver, 0);
 
     if (ngx_http_approval_conf_url_finish(cf, channel) != NGX_OK) {

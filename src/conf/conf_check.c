@@ -364,7 +364,8 @@ ngx_http_approval_check_list(ngx_conf_t *cf,
 
     *channel_names = list;
 
-    return NGX_CONF_OK;
+    return ngx_http_approval_check_mail(cf, mcf, rule, list) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

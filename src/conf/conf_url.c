@@ -18,8 +18,6 @@
 #define NGX_HTTP_APPROVAL_PEM_MAX  (1024 * 1024)
 
 
-static ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_str_t *text);
 static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
     const char *what, ngx_str_t *pem);
 
@@ -63,7 +61,7 @@ ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* url https://... | file:PATH; it is a secret as a rule: never quoted. */
+/* url https://... | smtps://... | file:PATH; it is a secret as a rule: never quoted. */
 
 char *
 ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -88,7 +86,10 @@ ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    err = ngx_http_approval_target_parse(channel->url, &url);
+    err = (ngx_http_approval_starts(&url, "smtp:")
+           || ngx_http_approval_starts(&url, "smtps:"))
+          ? ngx_http_approval_target_mail(channel->url, &url)
+          : ngx_http_approval_target_parse(channel->url, &url);
 
     if (err) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -146,9 +147,7 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* The value itself, or what the first line of a file says. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *text)
 {
@@ -216,11 +215,13 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
 
     if ((channel->trusted.len || channel->certificate.len
          || channel->certificate_key.len)
-        && (channel->url == NULL || !channel->url->secure))
+        && (channel->url == NULL
+            || !(channel->url->secure || channel->url->starttls)))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the certificates of channel \"%V\" have no "
-                           "meaning without \"url https://...\"",
+                           "meaning without TLS: use \"url https://...\", or "
+                           "of mail \"smtps://...\" or \"starttls on\"",
                            &channel->name);
         return NGX_ERROR;
     }

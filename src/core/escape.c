@@ -110,6 +110,13 @@ approval_blank(approval_str_t s)
 
 
 void
+approval_escape_none(approval_str_t s, approval_buf_t *out)
+{
+    approval_buf_add(out, s.data, s.len);
+}
+
+
+void
 approval_escape_html(approval_str_t s, approval_buf_t *out)
 {
     size_t  i;

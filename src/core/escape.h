@@ -13,6 +13,9 @@
 #include "core/str.h"
 
 
+typedef void (*approval_escape_pt)(approval_str_t s, approval_buf_t *out);
+
+
 /*
  * Makes the invisible visible: control characters (but, in text that may have
  * lines, LF and TAB), bidirectional formatting, zero-width and other
@@ -29,6 +32,9 @@ void approval_escape_visible(approval_str_t s, approval_visible_e mode,
 
 /* Is there nothing in it that somebody could read? */
 int approval_blank(approval_str_t s);
+
+/* Appends it as it is. */
+void approval_escape_none(approval_str_t s, approval_buf_t *out);
 
 /* For element content and quoted attribute values: & < > " ' */
 void approval_escape_html(approval_str_t s, approval_buf_t *out);

@@ -79,6 +79,10 @@ size_t approval_people_group_size(const approval_people_t *p, int group);
 int approval_people_each(const approval_people_t *p, int group,
     int (*visit)(void *data, approval_str_t person), void *data);
 
+/* All names of the person behind an identity, its canonical form at least. */
+int approval_people_names(const approval_people_t *p, approval_str_t identity,
+    int (*visit)(void *data, approval_str_t name), void *data);
+
 /* "sha256:..." of their names, in order, each with an LF. */
 int approval_people_digest(const approval_people_t *p, int group,
     char dst[APPROVAL_DIGEST_LEN]);

@@ -101,8 +101,10 @@ approval_message_fit(approval_str_t s, approval_visible_e mode,
     safe_left = s.len;
     room = max - HIDDEN_MAX;
 
-    p = s.data;
-    last = s.data + s.len;
+    /* an empty buffer has no data */
+
+    p = s.len ? s.data : (const unsigned char *) "";
+    last = p + s.len;
 
     while (p < last) {
         one.data = p;
@@ -246,6 +248,12 @@ approval_message_facts(const approval_message_t *m,
 
     visit(data, "Digest", approval_message_get(m->doc, "digest"));
     visit(data, "Action id", m->id);
+
+    s = approval_message_get(m->doc, "traceparent");
+
+    if (s.len) {
+        visit(data, "Trace", s);
+    }
 
     if (m->head.len) {
         visit(data, "Audit head", m->head);

@@ -28,6 +28,8 @@ typedef enum {
     APPROVAL_EVENT_FAILED
 } approval_event_e;
 
+#define APPROVAL_EVENTS  (APPROVAL_EVENT_FAILED + 1)
+
 
 /*
  * doc:    the action document
@@ -52,9 +54,6 @@ typedef struct {
     unsigned long         recent;
     int                   buttons;     /* the chat's own are answered         */
 } approval_message_t;
-
-
-typedef void (*approval_escape_pt)(approval_str_t s, approval_buf_t *out);
 
 
 /* "requested", "reminder", ...; and is it still to be decided? */
@@ -96,6 +95,19 @@ int approval_message_pairs(const approval_message_t *m, const char *member,
 
 void approval_message_outcome(const approval_message_t *m,
     approval_buf_t *out);
+
+/*
+ * All of it as the values of a template (core/template.h), a new reference, or
+ * NULL.  docs/channels.md lists them.
+ */
+json_t *approval_message_data(const approval_message_t *m);
+
+/*
+ * To try a template: a message of the event with values that want escaping.
+ * m->doc and m->facts are the caller's; APPROVAL_ERROR: no memory.
+ */
+int approval_message_sample(approval_message_t *m, approval_event_e event,
+    const char *risk);
 
 /* A string member of the document; "" where it is absent. */
 approval_str_t approval_message_get(json_t *object, const char *name);

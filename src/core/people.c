@@ -334,6 +334,39 @@ approval_people_person(const approval_people_t *p, approval_str_t identity,
 
 
 int
+approval_people_names(const approval_people_t *p, approval_str_t identity,
+    int (*visit)(void *data, approval_str_t name), void *data)
+{
+    int                   rc;
+    size_t                i, root;
+    approval_str_t        name;
+    approval_canonical_t  c;
+
+    root = approval_people_find(p, identity, &c);
+
+    name.data = c.data;
+    name.len = c.len;
+
+    rc = c.len ? visit(data, name) : APPROVAL_DECLINED;
+
+    for (i = 0; root != APPROVAL_PEOPLE_NONE && rc == APPROVAL_OK && i < p->n;
+         i++)
+    {
+        name.data = p->nodes[i].data;
+        name.len = p->nodes[i].len;
+
+        if (approval_people_root(p, i) == root
+            && (name.len != c.len || memcmp(name.data, c.data, c.len) != 0))
+        {
+            rc = visit(data, name);
+        }
+    }
+
+    return rc;
+}
+
+
+int
 approval_people_same(const approval_people_t *p, approval_str_t a,
     approval_str_t b)
 {

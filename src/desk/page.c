@@ -7,9 +7,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "core/template.h"
 #include "desk/page.h"
 #include "desk/approver.h"
-#include "desk/template.h"
 #include "desk/view.h"
 
 #include "approval/action.html.h"
@@ -168,8 +168,8 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
             && json_object_set_new(data, "idp", json_true()) != 0)
         || json_object_set_new(data, "operator",
                     json_boolean(ngx_http_approval_approver_operator(d))) != 0
-        || ngx_http_approval_template(template, data,
-                                      ngx_http_approval_page_part, &html)
+        || approval_template(template, data, approval_escape_html,
+                             ngx_http_approval_page_part, &html)
            != APPROVAL_OK
         || ngx_http_approval_page_headers(d->request) != NGX_OK)
     {

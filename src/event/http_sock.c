@@ -18,20 +18,8 @@
 #include <openssl/err.h>
 
 
-typedef struct {
-    ngx_queue_t                  queue;
-    ngx_http_approval_http_t    *http;
-    ngx_connection_t            *connection;
-} ngx_http_approval_sock_t;
-
-
 static int ngx_http_approval_sock(CURL *easy, curl_socket_t s, int what,
     void *data, void *assigned);
-static ngx_http_approval_sock_t *ngx_http_approval_sock_watch(
-    ngx_http_approval_http_t *http, curl_socket_t s);
-static ngx_int_t ngx_http_approval_sock_want(ngx_event_t *ev,
-    ngx_int_t event, ngx_uint_t want);
-static void ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock);
 static void ngx_http_approval_sock_event(ngx_event_t *ev);
 static int ngx_http_approval_sock_timer(CURLM *multi, long ms, void *data);
 static void ngx_http_approval_sock_timeout(ngx_event_t *ev);
@@ -118,13 +106,13 @@ ngx_http_approval_sock(CURL *easy, curl_socket_t s, int what, void *data,
 }
 
 
-static ngx_http_approval_sock_t *
+ngx_http_approval_sock_t *
 ngx_http_approval_sock_watch(ngx_http_approval_http_t *http, curl_socket_t s)
 {
     ngx_connection_t          *c;
     ngx_http_approval_sock_t  *sock;
 
-    sock = ngx_alloc(sizeof(ngx_http_approval_sock_t), http->log);
+    sock = ngx_calloc(sizeof(ngx_http_approval_sock_t), http->log);
     if (sock == NULL) {
         return NULL;
     }
@@ -151,7 +139,7 @@ ngx_http_approval_sock_watch(ngx_http_approval_http_t *http, curl_socket_t s)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_sock_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
 {
     if (want && !ev->active) {
@@ -172,7 +160,7 @@ ngx_http_approval_sock_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
  * forgotten it.
  */
 
-static void
+void
 ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock)
 {
     ngx_connection_t  *c;
@@ -200,6 +188,10 @@ ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock)
 
     ngx_free_connection(c);
     c->fd = (ngx_socket_t) -1;
+
+    if (sock->owner) {
+        *sock->owner = NULL;
+    }
 
     ngx_queue_remove(&sock->queue);
     ngx_free(sock);
@@ -240,6 +232,12 @@ ngx_http_approval_sock_event(ngx_event_t *ev)
 
     c = ev->data;
     sock = c->data;
+
+    if (sock->handler) {
+        sock->handler(sock->data);
+        ERR_clear_error();
+        return;
+    }
 
     ngx_http_approval_sock_action(sock->http, c->fd,
                                   ev->write ? CURL_CSELECT_OUT

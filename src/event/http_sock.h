@@ -26,6 +26,26 @@ struct ngx_http_approval_http_s {
     ngx_event_t                  timer;       /* curl's                     */
     ngx_queue_t                  calls;       /* of ..._call_t              */
     ngx_queue_t                  socks;       /* those nginx watches        */
+    unsigned                     closing:1;
+};
+
+
+/*
+ * A socket of curl's that nginx watches: for curl, or, where it has a handler,
+ * for whoever speaks on a connection that curl has made.
+ */
+
+typedef struct ngx_http_approval_sock_s  ngx_http_approval_sock_t;
+
+typedef void (*ngx_http_approval_sock_pt)(void *data);
+
+struct ngx_http_approval_sock_s {
+    ngx_queue_t                  queue;
+    ngx_http_approval_http_t    *http;
+    ngx_connection_t            *connection;
+    ngx_http_approval_sock_pt    handler;     /* NULL: curl's               */
+    void                        *data;
+    ngx_http_approval_sock_t   **owner;       /* cleared when the watch ends */
 };
 
 
@@ -36,11 +56,20 @@ void ngx_http_approval_socks_init(ngx_http_approval_http_t *http);
 /* After curl_multi_cleanup(). */
 void ngx_http_approval_socks_done(ngx_http_approval_http_t *http);
 
+/* NULL: no connection, or no memory. */
+ngx_http_approval_sock_t *ngx_http_approval_sock_watch(
+    ngx_http_approval_http_t *http, curl_socket_t s);
+ngx_int_t ngx_http_approval_sock_want(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t want);
+
+/* The watch ends, the socket stays as it is. */
+void ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock);
+
 /* CURLOPT_CLOSESOCKETFUNCTION; its data is the transport. */
 int ngx_http_approval_sock_close(void *data, curl_socket_t s);
 
 
-/* http.c */
+/* call.c */
 
 /* A transfer is over; its handler is called later. */
 void ngx_http_approval_http_ended(CURL *easy, CURLcode code);

@@ -12,6 +12,10 @@
 #include "event/http.h"
 
 
+static const char *ngx_http_approval_target_characters(ngx_str_t *url);
+static ngx_uint_t ngx_http_approval_target_scheme(ngx_str_t *url,
+    const char *scheme, u_char **after);
+static ngx_uint_t ngx_http_approval_target_user(u_char *p, u_char *last);
 static const char *ngx_http_approval_target_host(
     ngx_http_approval_target_t *target, u_char *p, u_char *last);
 static ngx_uint_t ngx_http_approval_target_name(ngx_str_t *host);
@@ -21,30 +25,23 @@ const char *
 ngx_http_approval_target_parse(ngx_http_approval_target_t *target,
     ngx_str_t *url)
 {
-    u_char  *p, *last, *end;
+    u_char      *p, *last, *end;
+    const char  *err;
 
-    last = url->data + url->len;
-
-    for (p = url->data; p < last; p++) {
-        if (*p <= ' ' || *p >= 0x7f) {
-            return "it has a character that no URL may have";
-        }
+    err = ngx_http_approval_target_characters(url);
+    if (err) {
+        return err;
     }
 
+    last = url->data + url->len;
     target->url = *url;
 
-    if (url->len >= 8 && ngx_strncasecmp(url->data, (u_char *) "https://", 8)
-                        == 0)
-    {
+    if (ngx_http_approval_target_scheme(url, "https://", &p)) {
         target->secure = 1;
         target->port = 443;
-        p = url->data + 8;
 
-    } else if (url->len >= 7
-               && ngx_strncasecmp(url->data, (u_char *) "http://", 7) == 0)
-    {
+    } else if (ngx_http_approval_target_scheme(url, "http://", &p)) {
         target->port = 80;
-        p = url->data + 7;
 
     } else {
         return "it starts neither with \"https://\" nor with \"http://\"";
@@ -62,6 +59,143 @@ ngx_http_approval_target_parse(ngx_http_approval_target_t *target,
     }
 
     return ngx_http_approval_target_host(target, p, end);
+}
+
+
+/* What is after the "/" is the name by which we say EHLO. */
+
+const char *
+ngx_http_approval_target_mail(ngx_http_approval_target_t *target,
+    ngx_str_t *url)
+{
+    u_char      *p, *last, *end, *slash;
+    ngx_str_t    name;
+    const char  *err;
+
+    err = ngx_http_approval_target_characters(url);
+    if (err) {
+        return err;
+    }
+
+    last = url->data + url->len;
+    target->url = *url;
+    target->mail = 1;
+
+    if (ngx_http_approval_target_scheme(url, "smtps://", &p)) {
+        target->secure = 1;
+        target->port = 465;
+
+    } else if (ngx_http_approval_target_scheme(url, "smtp://", &p)) {
+        target->port = 25;
+
+    } else {
+        return "it starts neither with \"smtps://\" nor with \"smtp://\"";
+    }
+
+    end = ngx_strlchr(p, last, '@');
+
+    if (end) {
+        target->user = 1;
+
+        if (!ngx_http_approval_target_user(p, end)) {
+            return "its \"USER:PASSWORD@\" is invalid: write characters other "
+                   "than letters, digits and \"-._~\" as %XX";
+        }
+
+        p = end + 1;
+    }
+
+    slash = ngx_strlchr(p, last, '/');
+
+    if (slash) {
+        name.data = slash + 1;
+        name.len = last - slash - 1;
+
+        if (name.len && !ngx_http_approval_target_name(&name)) {
+            return "its path is no host name for EHLO";
+        }
+
+        last = slash;
+    }
+
+    return ngx_http_approval_target_host(target, p, last);
+}
+
+
+static const char *
+ngx_http_approval_target_characters(ngx_str_t *url)
+{
+    size_t  i;
+
+    for (i = 0; i < url->len; i++) {
+        if (url->data[i] <= ' ' || url->data[i] >= 0x7f) {
+            return "it has a character that no URL may have";
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_target_scheme(ngx_str_t *url, const char *scheme,
+    u_char **after)
+{
+    size_t  len;
+
+    len = ngx_strlen(scheme);
+
+    if (url->len < len
+        || ngx_strncasecmp(url->data, (u_char *) scheme, len) != 0)
+    {
+        return 0;
+    }
+
+    *after = url->data + len;
+
+    return 1;
+}
+
+
+/* Unreserved characters and %XX, no control character by way of it. */
+
+static ngx_uint_t
+ngx_http_approval_target_user(u_char *p, u_char *last)
+{
+    ngx_int_t   c;
+    ngx_uint_t  colons;
+
+    if (p == last || *p == ':') {
+        return 0;
+    }
+
+    for (colons = 0; p < last; p++) {
+
+        if (*p == ':') {
+            colons++;
+            continue;
+        }
+
+        if (*p == '%') {
+            c = (last - p > 2) ? ngx_hextoi(p + 1, 2) : NGX_ERROR;
+
+            if (c == NGX_ERROR || c < 0x20 || c == 0x7f) {
+                return 0;
+            }
+
+            p += 2;
+            continue;
+        }
+
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+              || (*p >= '0' && *p <= '9') || *p == '-' || *p == '.'
+              || *p == '_' || *p == '~'))
+        {
+            return 0;
+        }
+    }
+
+    return colons == 1;
 }
 
 
@@ -110,6 +244,10 @@ ngx_http_approval_target_host(ngx_http_approval_target_t *target, u_char *p,
     target->numeric = ngx_inet_addr(target->host.data, target->host.len)
                       != INADDR_NONE;
 
+    target->loopback = target->local
+                       || (target->numeric
+                           && ngx_strncmp(target->host.data, "127.", 4) == 0);
+
     if (*p == '[') {
         u_char  addr[16];
 
@@ -124,6 +262,9 @@ ngx_http_approval_target_host(ngx_http_approval_target_t *target, u_char *p,
         {
             return "its host is invalid";
         }
+
+        target->loopback = target->host.len == 3
+                           && ngx_strncmp(target->host.data, "::1", 3) == 0;
     }
 
     return (target->numeric || ngx_http_approval_target_name(&target->host))

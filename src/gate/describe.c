@@ -331,9 +331,16 @@ ngx_http_approval_describe_on_behalf(ngx_http_approval_hold_t *hold,
 static ngx_int_t
 ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
 {
+    ngx_str_t            trace;
     ngx_http_request_t  *r;
 
     r = hold->request;
+
+    if (ngx_http_approval_trace(r, hold->body, &trace)
+        && ngx_http_approval_set_str(doc, "traceparent", &trace) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
         || ngx_http_approval_facts_where(r, hold->rule, doc) != NGX_OK

@@ -12,7 +12,7 @@
  *   requester (identity as given), person (canonical), [on_behalf_of],
  *   [on_behalf_person], [reason], method, host, target (redacted), uri,
  *   remote_addr, [tls_client {subject, verify}] (the client's certificate),
- *   digest, headers {name: value} (redacted, an allow-list),
+ *   [traceparent] (W3C Trace Context), digest, headers {name: value} (redacted, an allow-list),
  *   [body] (redacted text), body_bytes, body_hidden (bytes of the shown text
  *   that were left out), [content_type], show {name: value},
  *   matched {subject: value} (redacted), require [{count, groups:[name]}],

@@ -160,8 +160,26 @@ struct ngx_http_approval_policy_s {
 typedef enum {
     NGX_HTTP_APPROVAL_CHANNEL_JSON = 0,
     NGX_HTTP_APPROVAL_CHANNEL_SLACK,
-    NGX_HTTP_APPROVAL_CHANNEL_TEAMS
+    NGX_HTTP_APPROVAL_CHANNEL_TEAMS,
+    NGX_HTTP_APPROVAL_CHANNEL_MAIL,
+    NGX_HTTP_APPROVAL_CHANNEL_TEMPLATE
 } ngx_http_approval_channel_type_e;
+
+
+/* body FILE ...; of "type template".  Texts and URIs end with a NUL. */
+
+typedef struct {
+    ngx_str_t                      file;
+    ngx_str_t                      text;
+    ngx_str_t                      content_type;
+    void                         (*escape)(approval_str_t s,
+                                       approval_buf_t *out);
+    ngx_str_t                      uri;         /* len 0: that of "url"       */
+    ngx_str_t                      method;      /* len 0: POST                */
+    ngx_uint_t                     events;      /* bits; 0: all others        */
+    unsigned                       json:1;
+    unsigned                       replied:1;   /* it has {{reply}}           */
+} ngx_http_approval_template_t;
 
 
 struct ngx_http_approval_channel_s {
@@ -181,6 +199,13 @@ struct ngx_http_approval_channel_s {
     ngx_msec_t                     backoff_min;
     ngx_msec_t                     backoff_max;
     ngx_flag_t                     per_approver;
+    ngx_str_t                      from;        /* of mail: addresses; "to"   */
+    ngx_str_t                      to;          /* len 0: the approver's own  */
+    ngx_flag_t                     starttls;
+    ngx_array_t                   *bodies;      /* of template: ..._body_t    */
+    ngx_array_t                   *headers;     /* of ngx_keyval_t            */
+    ngx_array_t                   *values;      /* of ngx_keyval_t            */
+    approval_json_pointer_t       *reply;       /* or NULL                    */
     struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;

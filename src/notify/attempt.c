@@ -36,7 +36,9 @@ ngx_http_approval_attempt_delay(ngx_http_approval_channel_t *channel,
     ngx_uint_t  i;
     ngx_msec_t  delay;
 
-    if (attempt > (ngx_uint_t) channel->retries && !channel->persistent) {
+    if (a->final
+        || (attempt > (ngx_uint_t) channel->retries && !channel->persistent))
+    {
         return 0;
     }
 

@@ -22,6 +22,7 @@ typedef struct {
     ngx_uint_t                     status;      /* 0: none, "error" says why  */
     const char                    *error;       /* or NULL                    */
     ngx_msec_t                     retry_after; /* 0: not said                */
+    ngx_uint_t                     final;       /* another one would end so   */
 } ngx_http_approval_attempt_t;
 
 

@@ -30,17 +30,32 @@ static const ngx_http_approval_format_t  ngx_http_approval_formats[] = {
     { ngx_string("application/json"),
       ngx_http_approval_webhook_body,
       ngx_http_approval_webhook_headers,
+      NULL,
       NULL },
 
     { ngx_string("application/json"),
       ngx_http_approval_slack_body,
+      NULL,
       NULL,
       NULL },
 
     { ngx_string("application/json"),
       ngx_http_approval_teams_body,
       NULL,
-      ngx_http_approval_teams_refused }
+      ngx_http_approval_teams_refused,
+      NULL },
+
+    { ngx_null_string,
+      ngx_http_approval_mail_body,
+      NULL,
+      NULL,
+      NULL },
+
+    { ngx_null_string,
+      ngx_http_approval_template_body,
+      ngx_http_approval_template_headers,
+      NULL,
+      ngx_http_approval_template_uri }
 };
 
 
@@ -57,9 +72,33 @@ ngx_http_approval_format(ngx_uint_t type)
 }
 
 
+ngx_uint_t
+ngx_http_approval_told_of(ngx_http_approval_channel_t *channel,
+    approval_event_e event)
+{
+    return channel->type != NGX_HTTP_APPROVAL_CHANNEL_TEMPLATE
+           || ngx_http_approval_template_find(channel, event) != NULL;
+}
+
+
+ngx_str_t *
+ngx_http_approval_content_type(ngx_http_approval_channel_t *channel,
+    approval_event_e event)
+{
+    ngx_http_approval_template_t  *body;
+
+    body = ngx_http_approval_template_find(channel, event);
+
+    return body ? &body->content_type
+                : (ngx_str_t *)
+                  &ngx_http_approval_formats[channel->type].content_type;
+}
+
+
 ngx_int_t
 ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
-    const ngx_http_approval_told_t *told, approval_buf_t *out)
+    const ngx_http_approval_told_t *told, approval_buf_t *out,
+    approval_buf_t *uri)
 {
     u_char                             code[NGX_HTTP_APPROVAL_CODE_LEN];
     u_char                             head[APPROVAL_HEAD_LEN + 1];
@@ -77,6 +116,10 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     ngx_memzero(&content, sizeof(ngx_http_approval_content_t));
 
     content.channel = told->channel;
+    content.message_id = told->message_id;
+    content.thread_id = told->thread_id;
+    content.to = told->to;
+    content.reply = told->reply;
 
     m = &content.message;
     m->event = told->event;
@@ -103,6 +146,10 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     {
         m->url = approval_buf_str(&url);
         rc = format->body(&content, out);
+
+        if (rc == NGX_OK && uri && format->uri) {
+            rc = format->uri(&content, uri);
+        }
     }
 
     approval_buf_wipe(&url);

@@ -198,7 +198,7 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
 
     approval_buf_add(&name, d->channel->name.data, d->channel->name.len);
 
-    if (ngx_http_approval_render(outbox->mcf, &told, &body) != NGX_OK) {
+    if (ngx_http_approval_render(outbox->mcf, &told, &body, NULL) != NGX_OK) {
         goto done;
     }
 
@@ -354,7 +354,7 @@ ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
     ngx_str_null(&none);
 
     ngx_http_approval_queue_done(outbox->mcf->store, outbox->id, &none, 0,
-                                 ngx_http_approval_attempt_good(a), 0);
+                                 ngx_http_approval_attempt_good(a), 0, &none);
 }
 
 

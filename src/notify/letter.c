@@ -7,49 +7,20 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "notify/sender.h"
-
-#include "core/webhook.h"
+#include "notify/letter.h"
 
 
-/*
- * In a pool of its own.  It is being sent (call), or waits for the next
- * attempt (the timer), or asks whether it still is to be sent (op).
- */
+/* How often it is looked whether the reply that is referred to is there. */
 
-struct ngx_http_approval_letter_s {
-    void                          *ident[4];    /* the timer's debug log takes
-                                                   this for a connection      */
-    ngx_event_t                    timer;
-    ngx_queue_t                    queue;
-    ngx_pool_t                    *pool;
-    ngx_http_approval_sender_t    *sender;
-
-    ngx_http_approval_told_t       told;
-    u_char                         id[APPROVAL_ID_LEN];
-    ngx_str_t                      name;
-    ngx_uint_t                     attempt;     /* from 1                     */
-    ngx_uint_t                     again;
-    ngx_msec_t                     interval;    /* of reminders               */
-    ngx_msec_t                     deadline;    /* by ngx_current_msec        */
-
-    ngx_str_t                      body;        /* made for the first attempt */
-    ngx_str_t                      message_id;
-    ngx_http_approval_call_t      *call;
-    ngx_http_approval_op_t        *op;
-};
+#define NGX_HTTP_APPROVAL_LETTER_EARLY  10
 
 
 static ngx_int_t ngx_http_approval_letter_copy(ngx_pool_t *pool,
     ngx_str_t *dst, const ngx_str_t *src);
-static ngx_int_t ngx_http_approval_letter_start(
+static ngx_int_t ngx_http_approval_letter_wait(
     ngx_http_approval_letter_t *letter);
-static ngx_int_t ngx_http_approval_letter_render(
+static void ngx_http_approval_letter_unsaid(
     ngx_http_approval_letter_t *letter);
-static ngx_int_t ngx_http_approval_letter_name(
-    ngx_http_approval_letter_t *letter);
-static void ngx_http_approval_letter_answer(void *data,
-    const ngx_http_approval_answer_t *answer);
 static void ngx_http_approval_letter_settle(
     ngx_http_approval_letter_t *letter,
     const ngx_http_approval_attempt_t *a);
@@ -91,6 +62,7 @@ ngx_http_approval_letter_create(ngx_http_approval_sender_t *sender,
     letter->attempt = attempt;
     letter->again = again;
     letter->interval = interval;
+    letter->target = told->channel->url;
     letter->deadline = ngx_current_msec + (ngx_msec_t) ngx_max(left, 0);
 
     ngx_memcpy(letter->id, told->id, APPROVAL_ID_LEN);
@@ -101,6 +73,9 @@ ngx_http_approval_letter_create(ngx_http_approval_sender_t *sender,
            != NGX_OK
         || ngx_http_approval_letter_copy(pool, &letter->told.base,
                                          &told->base)
+           != NGX_OK
+        || ngx_http_approval_letter_copy(pool, &letter->told.reply,
+                                         &told->reply)
            != NGX_OK)
     {
         ngx_destroy_pool(pool);
@@ -205,133 +180,92 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
 
     ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
 
+    if (!ngx_http_approval_told_of(letter->told.channel, letter->told.event)) {
+        ngx_http_approval_letter_unsaid(letter);
+        return;
+    }
+
     if ((ngx_msec_int_t) (letter->deadline - ngx_current_msec) <= 0) {
         a.error = "the action has expired";
         ngx_http_approval_letter_settle(letter, &a);
         return;
     }
 
-    if (ngx_http_approval_letter_start(letter) != NGX_OK) {
-        a.error = "it could not be started";
-        ngx_http_approval_letter_settle(letter, &a);
-    }
-}
+    switch (ngx_http_approval_letter_start(letter)) {
 
+    case NGX_OK:
+        return;
 
-static ngx_int_t
-ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
-{
-    ngx_str_t                          type;
-    ngx_msec_t                         timeout;
-    ngx_array_t                        headers;
-    ngx_http_approval_channel_t       *channel;
-    const ngx_http_approval_format_t  *format;
+    case NGX_DECLINED:
+        a.error = letter->target->mail
+                  ? "no mail address is known of the approver: add it with "
+                    "\"approval_alias\""
+                  : "a value would change the path of its \"uri\"";
+        a.final = 1;
+        break;
 
-    channel = letter->told.channel;
-    format = ngx_http_approval_format(channel->type);
-
-    if (format == NULL
-        || (letter->body.len == 0
-            && ngx_http_approval_letter_render(letter) != NGX_OK)
-        || ngx_array_init(&headers, letter->pool, 4, sizeof(ngx_keyval_t))
-           != NGX_OK
-        || (format->headers
-            && format->headers(letter->pool, channel, &letter->message_id,
-                               &letter->body, ngx_time(), &headers)
-               != NGX_OK))
-    {
-        return NGX_ERROR;
-    }
-
-    type = format->content_type;
-    timeout = ngx_min(channel->timeout, letter->deadline - ngx_current_msec);
-
-    letter->call = ngx_http_approval_http_post(letter->sender->http,
-                                               channel->url, &type, &headers,
-                                               &letter->body, timeout,
-                                               ngx_http_approval_letter_answer,
-                                               letter);
-
-    return letter->call ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_approval_letter_render(ngx_http_approval_letter_t *letter)
-{
-    ngx_int_t       rc;
-    approval_buf_t  body;
-
-    rc = NGX_ERROR;
-
-    approval_buf_init(&body);
-
-    if (ngx_http_approval_render(letter->sender->mcf, &letter->told, &body)
-        == NGX_OK
-        && ngx_http_approval_letter_name(letter) == NGX_OK)
-    {
-        letter->body.data = ngx_pnalloc(letter->pool, body.len);
-
-        if (letter->body.data) {
-            ngx_memcpy(letter->body.data, body.data, body.len);
-            letter->body.len = body.len;
-            rc = NGX_OK;
+    case NGX_AGAIN:
+        if (ngx_http_approval_letter_wait(letter) == NGX_OK) {
+            return;
         }
+
+        a.error = "the reply to the first message is not known";
+        a.final = 1;
+        break;
+
+    default:
+        a.error = "it could not be started";
+        break;
     }
 
-    approval_buf_wipe(&body);
-
-    return rc;
+    ngx_http_approval_letter_settle(letter, &a);
 }
 
 
-/* The same whoever sends it; another one for what is another message. */
+/* NGX_DECLINED: it was waited for long enough. */
 
 static ngx_int_t
-ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter)
+ngx_http_approval_letter_wait(ngx_http_approval_letter_t *letter)
 {
-    ngx_int_t        rc;
-    ngx_str_t       *name;
-    approval_buf_t   buf;
-    approval_str_t   id, channel;
+    ngx_msec_t                   delay;
+    ngx_http_approval_attempt_t  a;
 
-    name = &letter->told.channel->name;
-    channel = ngx_http_approval_core_str(name);
+    ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
 
-    approval_buf_init(&buf);
+    delay = ngx_http_approval_attempt_delay(letter->told.channel,
+                                            letter->attempt, &a,
+                                      (ngx_msec_int_t) (letter->deadline
+                                                        - ngx_current_msec));
 
-    if (letter->told.event != APPROVAL_EVENT_REQUESTED) {
-        approval_buf_add(&buf, letter->name.data, letter->name.len);
-        approval_buf_printf(&buf, "/%lu/", (unsigned long) letter->again);
-        approval_buf_add(&buf, channel.data, channel.len);
-        channel = approval_buf_str(&buf);
+    if (delay == 0 || letter->attempt >= NGX_HTTP_APPROVAL_LETTER_EARLY) {
+        return NGX_DECLINED;
     }
 
-    id.data = letter->id;
-    id.len = APPROVAL_ID_LEN;
+    ngx_http_approval_letter_later(letter, delay, NGX_HTTP_APPROVAL_KEEP_WAIT);
 
-    letter->message_id.len = APPROVAL_WEBHOOK_ID_LEN;
-    letter->message_id.data = ngx_pnalloc(letter->pool,
-                                          APPROVAL_WEBHOOK_ID_LEN);
-
-    rc = NGX_ERROR;
-
-    if (letter->message_id.data && !buf.failed
-        && approval_webhook_id(id, channel,
-                         ngx_http_approval_core_str(&letter->told.approver),
-                               letter->message_id.data)
-           == APPROVAL_OK)
-    {
-        rc = NGX_OK;
-    }
-
-    approval_buf_free(&buf);
-
-    return rc;
+    return NGX_OK;
 }
 
+
+/* The channel has no message for what became of the action. */
 
 static void
+ngx_http_approval_letter_unsaid(ngx_http_approval_letter_t *letter)
+{
+    ngx_http_approval_store_t  *store;
+
+    store = letter->sender->mcf->store;
+
+    if (store) {
+        ngx_http_approval_queue_done(store, letter->id, &letter->name,
+                                     letter->attempt, 1, 0, &letter->payload);
+    }
+
+    ngx_http_approval_letter_free(letter);
+}
+
+
+void
 ngx_http_approval_letter_answer(void *data,
     const ngx_http_approval_answer_t *answer)
 {
@@ -347,11 +281,21 @@ ngx_http_approval_letter_answer(void *data,
     a.error = answer->error;
     a.retry_after = answer->retry_after;
 
+    /* a mail server's "5": the same again is refused again */
+
+    a.final = letter->told.channel->url->mail && a.status >= 500;
+
     format = ngx_http_approval_format(letter->told.channel->type);
     body = answer->body;
 
     if (format->refused && ngx_http_approval_attempt_good(&a)) {
         a.error = format->refused(&body);
+    }
+
+    if (letter->told.channel->reply && ngx_http_approval_attempt_good(&a)
+        && approval_event_open(letter->told.event))
+    {
+        ngx_http_approval_letter_reply(letter, &answer->body);
     }
 
     ngx_http_approval_letter_settle(letter, &a);
@@ -395,7 +339,8 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
 
     if (mcf->store) {
         ngx_http_approval_queue_done(mcf->store, letter->id, &letter->name,
-                                     letter->attempt, good, letter->interval);
+                                     letter->attempt, good, letter->interval,
+                                     &letter->payload);
     }
 
     ngx_http_approval_letter_free(letter);
@@ -418,9 +363,10 @@ ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
     op = NULL;
     store = letter->sender->mcf->store;
     quit = ngx_exiting || ngx_quit || ngx_terminate;
-    leave = quit || ngx_http_approval_letter_count(letter->sender,
-                                                   letter->told.channel)
-                    > letter->sender->one / 2;
+    leave = quit || letter->stale
+            || ngx_http_approval_letter_count(letter->sender,
+                                              letter->told.channel)
+               > letter->sender->one / 2;
 
     if (store) {
         op = ngx_http_approval_queue_keep(store, letter->id, &letter->name,
@@ -500,7 +446,7 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
     ngx_uint_t                 level;
     u_char                     next[sizeof("the next is in ms")
                                     + NGX_INT64_LEN];
-    u_char                     status[sizeof("status ") + NGX_INT64_LEN];
+    u_char                     status[sizeof(" (status )") + NGX_INT64_LEN];
     ngx_log_t                 *log;
     ngx_http_approval_told_t  *told;
 
@@ -521,8 +467,13 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
               : ngx_sprintf(next, "it was the last");
     *p = '\0';
 
-    p = ngx_sprintf(status, "status %ui", a->status);
-    *p = '\0';
+    status[0] = '\0';
+
+    if (a->status || a->error == NULL) {
+        p = ngx_sprintf(status, a->error ? " (status %ui)" : "status %ui",
+                        a->status);
+        *p = '\0';
+    }
 
     level = (delay && !ngx_http_approval_attempt_late(told->channel,
                                                       letter->attempt))
@@ -530,8 +481,8 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
 
     ngx_log_error(level, log, 0,
                   "approval: channel \"%V\" (url) was not told of action "
-                  "%*s (%s): attempt %ui: %s, %s",
+                  "%*s (%s): attempt %ui: %s%s, %s",
                   &told->channel->name, (size_t) APPROVAL_ID_LEN, letter->id,
                   approval_event_name(told->event), letter->attempt,
-                  a->error ? (u_char *) a->error : status, next);
+                  a->error ? a->error : "", status, next);
 }

@@ -298,6 +298,14 @@ ngx_http_approval_notify_add(ngx_http_approval_notify_t *ctx,
 {
     ngx_http_approval_delivery_t  *d;
 
+    if (!ngx_http_approval_told_of(channel, ctx->kind
+                                            == NGX_HTTP_APPROVAL_KIND_REMIND
+                                            ? APPROVAL_EVENT_REMINDER
+                                            : APPROVAL_EVENT_REQUESTED))
+    {
+        return NGX_OK;
+    }
+
     if (channel->url) {
 
         if (ctx->plan == NULL) {

@@ -148,12 +148,11 @@ static ngx_int_t
 ngx_http_approval_pass_headers(ngx_http_request_t *sr,
     ngx_http_approval_delivery_t *d, ngx_array_t *headers)
 {
-    u_char                            *p;
-    ngx_str_t                          type, length;
-    ngx_uint_t                         i;
-    ngx_keyval_t                      *kv;
-    ngx_http_headers_in_t             *in;
-    const ngx_http_approval_format_t  *format;
+    u_char                 *p;
+    ngx_str_t              *type, length;
+    ngx_uint_t              i;
+    ngx_keyval_t           *kv;
+    ngx_http_headers_in_t  *in;
 
     in = &sr->headers_in;
 
@@ -174,15 +173,14 @@ ngx_http_approval_pass_headers(ngx_http_request_t *sr,
     length.data = p;
     length.len = ngx_sprintf(p, "%uz", d->body.len) - p;
 
-    format = ngx_http_approval_format(d->channel->type);
-    type = format->content_type;
+    type = ngx_http_approval_content_type(d->channel, d->event);
 
     in->content_length = ngx_http_approval_pass_header(sr,
                                           &ngx_http_approval_pass_length,
                                           &length);
     in->content_type = ngx_http_approval_pass_header(sr,
                                           &ngx_http_approval_pass_type,
-                                          &type);
+                                          type);
     in->user_agent = ngx_http_approval_pass_header(sr,
                                           &ngx_http_approval_pass_user_agent,
                                           &ngx_http_approval_pass_agent);

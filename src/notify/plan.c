@@ -27,9 +27,6 @@ struct ngx_http_approval_plan_s {
 };
 
 
-static ngx_int_t ngx_http_approval_plan_payload(
-    ngx_http_approval_plan_t *plan, ngx_http_approval_channel_t *channel,
-    ngx_str_t *approver, ngx_msec_t again, ngx_str_t *payload);
 static void ngx_http_approval_plan_added(void *data,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_plan_end(ngx_http_approval_plan_t *plan,
@@ -98,8 +95,12 @@ ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan, u_char kind,
 
     entry->due = due;
 
-    if (ngx_http_approval_plan_payload(plan, channel, approver, again,
-                                       &entry->payload)
+    told = plan->told;
+    told.channel = channel;
+    told.approver = *approver;
+
+    if (ngx_http_approval_sender_payload(plan->sender, &told, again,
+                                         plan->pool, &entry->payload)
         != NGX_OK)
     {
         plan->entries.nelts--;
@@ -119,10 +120,6 @@ ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan, u_char kind,
         return NGX_ERROR;
     }
 
-    told = plan->told;
-    told.channel = channel;
-    told.approver = *approver;
-
     *letter = ngx_http_approval_letter_create(plan->sender, &told, &name, 1,
                                               0, 0,
                                               (ngx_msec_int_t)
@@ -135,61 +132,6 @@ ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan, u_char kind,
     entry->mine = 1;
 
     return NGX_OK;
-}
-
-
-/* c channel, a approver, b base of links, r recent, i interval: sealed. */
-
-static ngx_int_t
-ngx_http_approval_plan_payload(ngx_http_approval_plan_t *plan,
-    ngx_http_approval_channel_t *channel, ngx_str_t *approver,
-    ngx_msec_t again, ngx_str_t *payload)
-{
-    json_t                    *json;
-    ngx_int_t                  rc;
-    approval_buf_t             text, sealed;
-    approval_str_t             id;
-    ngx_http_approval_told_t  *told;
-
-    told = &plan->told;
-
-    json = json_pack("{s:o, s:o, s:o, s:I, s:I}",
-                     "c", ngx_http_approval_json_str(&channel->name),
-                     "a", ngx_http_approval_json_str(approver),
-                     "b", ngx_http_approval_json_str(&told->base),
-                     "r", (json_int_t) told->recent,
-                     "i", (json_int_t) again);
-
-    id.data = told->id;
-    id.len = APPROVAL_ID_LEN;
-
-    rc = NGX_ERROR;
-
-    approval_buf_init(&text);
-    approval_buf_init(&sealed);
-
-    if (json
-        && approval_json_canonical(json, &text) == APPROVAL_OK
-        && !text.failed
-        && approval_seal(plan->sender->mcf->keyring, "deliver", id,
-                         approval_buf_str(&text), &sealed)
-           == APPROVAL_OK
-        && !sealed.failed)
-    {
-        payload->len = sealed.len;
-        payload->data = ngx_pnalloc(plan->pool, sealed.len);
-
-        if (payload->data) {
-            ngx_memcpy(payload->data, sealed.data, sealed.len);
-            rc = NGX_OK;
-        }
-    }
-
-    approval_buf_wipe(&text);
-    approval_buf_free(&sealed);
-    json_decref(json);
-
-    return rc;
 }
 
 

@@ -268,7 +268,7 @@ ngx_http_approval_sender_strange(ngx_http_approval_sender_t *sender,
     const ngx_http_approval_claim_t *claim)
 {
     u_char      *id;
-    ngx_str_t    name;
+    ngx_str_t    name, none;
     ngx_uint_t   last, level;
 
     id = (u_char *) claim->action->id;
@@ -285,8 +285,9 @@ ngx_http_approval_sender_strange(ngx_http_approval_sender_t *sender,
                   last ? ", and given up" : "");
 
     if (last) {
+        ngx_str_null(&none);
         ngx_http_approval_queue_done(sender->mcf->store, id, &name,
-                                     claim->attempt, 0, 0);
+                                     claim->attempt, 0, 0, &none);
     }
 }
 
@@ -319,6 +320,7 @@ ngx_http_approval_sender_take(ngx_http_approval_sender_t *sender,
     told->recent = json_integer_value(json_object_get(payload, "r"));
     told->approver = ngx_http_approval_json_get(payload, "a");
     told->base = ngx_http_approval_json_get(payload, "b");
+    told->reply = ngx_http_approval_json_get(payload, "k");
 
     interval = (ngx_msec_t) json_integer_value(json_object_get(payload, "i"));
 
@@ -380,6 +382,60 @@ ngx_http_approval_sender_event(const ngx_http_approval_claim_t *claim,
     }
 
     return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_approval_sender_payload(ngx_http_approval_sender_t *sender,
+    const ngx_http_approval_told_t *told, ngx_msec_t again, ngx_pool_t *pool,
+    ngx_str_t *payload)
+{
+    json_t          *json;
+    ngx_int_t        rc;
+    approval_buf_t   text, sealed;
+    approval_str_t   id;
+
+    json = json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}",
+                     "c", ngx_http_approval_json_str(&told->channel->name),
+                     "a", ngx_http_approval_json_str(
+                                             (ngx_str_t *) &told->approver),
+                     "b", ngx_http_approval_json_str(
+                                             (ngx_str_t *) &told->base),
+                     "k", ngx_http_approval_json_str(
+                                             (ngx_str_t *) &told->reply),
+                     "r", (json_int_t) told->recent,
+                     "i", (json_int_t) again);
+
+    id.data = told->id;
+    id.len = APPROVAL_ID_LEN;
+
+    rc = NGX_ERROR;
+
+    approval_buf_init(&text);
+    approval_buf_init(&sealed);
+
+    if (json
+        && approval_json_canonical(json, &text) == APPROVAL_OK
+        && !text.failed
+        && approval_seal(sender->mcf->keyring, "deliver", id,
+                         approval_buf_str(&text), &sealed)
+           == APPROVAL_OK
+        && !sealed.failed)
+    {
+        payload->len = sealed.len;
+        payload->data = ngx_pnalloc(pool, sealed.len);
+
+        if (payload->data) {
+            ngx_memcpy(payload->data, sealed.data, sealed.len);
+            rc = NGX_OK;
+        }
+    }
+
+    approval_buf_wipe(&text);
+    approval_buf_free(&sealed);
+    json_decref(json);
+
+    return rc;
 }
 
 

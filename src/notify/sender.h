@@ -71,6 +71,14 @@ void ngx_http_approval_sender_destroy(ngx_http_approval_sender_t *sender);
 ngx_msec_t ngx_http_approval_sender_lease(
     ngx_http_approval_channel_t *channel);
 
+/*
+ * What the queue keeps of a message, sealed: c channel, a approver, b base of
+ * links, k the reply to it, r recent, i interval.
+ */
+ngx_int_t ngx_http_approval_sender_payload(
+    ngx_http_approval_sender_t *sender, const ngx_http_approval_told_t *told,
+    ngx_msec_t again, ngx_pool_t *pool, ngx_str_t *payload);
+
 /* The queue's handler: sender is data. */
 void ngx_http_approval_sender_claimed(void *data,
     const ngx_http_approval_claim_t *claim);

@@ -31,7 +31,7 @@ static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
 static const char  *ngx_http_approval_webhook_members[] = {
     "id", "policy", "policy_digest", "rule", "action", "risk", "summary",
     "requester", "on_behalf_of", "reason", "method", "host", "target",
-    "remote_addr", "digest", "headers", "content_type", "body", "body_bytes",
+    "remote_addr", "traceparent", "digest", "headers", "content_type", "body", "body_bytes",
     "body_hidden", "show", "matched", "require", "deny_after",
     "execute_within"
 };

@@ -283,4 +283,9 @@ ngx_uint_t ngx_http_approval_plain(ngx_http_request_t *r,
     const ngx_http_approval_plain_t *plain);
 
 
+/* trace.c: 1 where the request says which trace it is part of. */
+ngx_uint_t ngx_http_approval_trace(ngx_http_request_t *r,
+    ngx_http_approval_body_t *body, ngx_str_t *trace);
+
+
 #endif /* NGX_HTTP_APPROVAL_REQUEST_H */

@@ -134,10 +134,11 @@ ngx_http_approval_queue_keep(ngx_http_approval_store_t *store, u_char *id,
 
 void
 ngx_http_approval_queue_done(ngx_http_approval_store_t *store, u_char *id,
-    ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t sent, ngx_msec_t again)
+    ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t sent, ngx_msec_t again,
+    ngx_str_t *payload)
 {
     u_char                   n[NGX_INT64_LEN], ms[NGX_INT64_LEN];
-    ngx_str_t                args[4];
+    ngx_str_t                args[5];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store,
@@ -158,8 +159,9 @@ ngx_http_approval_queue_done(ngx_http_approval_store_t *store, u_char *id,
     }
 
     ngx_http_approval_number(&args[3], ms, again);
+    args[4] = *payload;
 
-    if (ngx_http_approval_op_send(op, NULL, 4, args) != NGX_OK) {
+    if (ngx_http_approval_op_send(op, NULL, 5, args) != NGX_OK) {
         ngx_http_approval_op_free(op);
     }
 }

@@ -75,10 +75,13 @@ ngx_http_approval_op_t *ngx_http_approval_queue_keep(
     ngx_uint_t attempt, ngx_msec_t ms, ngx_http_approval_keep_e why,
     ngx_http_approval_store_pt handler, void *data);
 
-/* name may be empty: of a message that was sent without the queue. */
+/*
+ * name may be empty: of a message that was sent without the queue.  payload:
+ * of it from now on, sealed, or len 0: as it is.
+ */
 void ngx_http_approval_queue_done(ngx_http_approval_store_t *store,
     u_char *id, ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t sent,
-    ngx_msec_t again);
+    ngx_msec_t again, ngx_str_t *payload);
 
 /* limit: how many messages this worker takes itself. */
 ngx_int_t ngx_http_approval_queue_outcome(ngx_http_approval_store_t *store,

@@ -5,7 +5,8 @@
 -- was late (see queue_keep.lua) has done so already.
 --
 -- ARGV[3..]  name ('': of a message that never was in the queue), attempts so
---            far, 1 if it was sent, ms until it is due again (0: it is not)
+--            far, 1 if it was sent, ms until it is due again (0: it is not),
+--            the payload from now on ('' or absent: as it is)
 -- ok         noted
 -- no         another worker has it
 
@@ -38,6 +39,10 @@ if kind == 'm' or kind == 'e' then
 
     if sent then
         redis.call('HINCRBY', key, 'nk', 1)
+
+        if (ARGV[7] or '') ~= '' then
+            redis.call('HSET', queue, name, ARGV[7])
+        end
 
         if late then
             redis.call('HINCRBY', key, 'nf', -1)

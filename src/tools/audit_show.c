@@ -296,6 +296,7 @@ show_request(json_t *event)
     show_member(event, "on_behalf_of", "on behalf of");
     show_member(event, "remote_addr", "address");
     show_member(event, "tls_client", "certificate");
+    show_member(event, "traceparent", "trace");
     show_member(event, "reason", "claimed reason");
     show_member(event, "policy", "policy");
     show_member(event, "policy_digest", "policy digest");

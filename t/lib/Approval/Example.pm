@@ -31,6 +31,7 @@ my %SECRET = (webhook => 'whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=',
               'slack-leads' => 'https://hooks.example.com/services/T0/B1/y',
               teams => 'https://hooks.example.com/workflows/x?sig=y',
               'slack-signing' => '8f742231b10e8888abcd99yyyzzz85a5',
+              smtp => 'smtp://gw:secret@smtp.example.com:587',
               redis => 'unused');
 
 my %PEM = ('server.key' => 'key', 'gateway.key' => 'key');

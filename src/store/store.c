@@ -30,15 +30,24 @@
 #include "store/internal.h"
 
 
-#define NGX_HTTP_APPROVAL_HEARD_LEN  16
+#define NGX_HTTP_APPROVAL_HEARD_LEN   16
+#define NGX_HTTP_APPROVAL_ASK_OTHERS  3      /* the last argument but two */
 
 
 static void ngx_http_approval_store_link(void *data);
 static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
 static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store);
 static void ngx_http_approval_store_evicts(void *data, redisReply *reply);
-static ngx_http_approval_op_t *ngx_http_approval_store_run(
-    ngx_http_approval_op_t *op, ngx_uint_t nargs, ngx_str_t *args);
+static ngx_http_approval_op_t *ngx_http_approval_store_ask(
+    ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
+    ngx_uint_t apart);
+static void ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
+    const ngx_str_t *ids);
+static ngx_int_t ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
+    ngx_str_t *others);
+static void ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
+    redisReply *reply);
+static void ngx_http_approval_store_uncount(ngx_http_approval_op_t *op);
 static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
     u_char *p);
 static void ngx_http_approval_store_made(ngx_http_approval_op_t *op,
@@ -227,45 +236,223 @@ ngx_http_approval_store_evicts(void *data, redisReply *reply)
 }
 
 
+/*
+ * What counts elsewhere, by a value of its own, is counted first; where that is
+ * in this shard, as always where there is one, the script does it.
+ */
+
 ngx_http_approval_op_t *
 ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     const ngx_http_approval_new_t *action, ngx_http_approval_store_pt handler,
     void *data)
 {
-    u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
-                             within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    u_char                   cool[NGX_INT64_LEN], heard[NGX_INT64_LEN];
-    ngx_str_t                args[15];
+    ngx_uint_t               apart;
+    ngx_http_approval_op_t  *op, *count;
+
+    apart = action->per.len
+            && ngx_memcmp(action->per.data, action->id,
+                          NGX_HTTP_APPROVAL_SHARD_LEN)
+               != 0;
+
+    op = ngx_http_approval_store_ask(store, action, apart);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->handler = handler;
+    op->data = data;
+
+    if (!apart) {
+        return ngx_http_approval_op_run(op);
+    }
+
+    count = ngx_http_approval_op_create(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_RESERVE, NULL,
+                                        NULL, NULL);
+    if (count == NULL) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    ngx_memcpy(count->id, action->id, APPROVAL_ID_LEN);
+    ngx_memcpy(count->shard, action->per.data, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    count->done = ngx_http_approval_store_counted;
+    count->next = op;
+
+    ngx_http_approval_op_keys(count, NGX_HTTP_APPROVAL_KEY_PER, &action->per);
+    ngx_http_approval_op_number(count, action->timeout
+                                       + action->execute_within);
+    ngx_http_approval_op_number(count, action->max_pending);
+
+    return ngx_http_approval_op_run(count) ? op : NULL;
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
+    const ngx_http_approval_new_t *action, ngx_uint_t apart)
+{
+    u_char                   heard[NGX_HTTP_APPROVAL_HEARD_LEN + 1];
+    ngx_str_t                per, counted, ticket, none, arg;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
-                                     action->id, handler, data);
+                                     action->id, NULL, NULL);
     if (op == NULL) {
         return NULL;
     }
 
     op->done = ngx_http_approval_store_made;
 
-    args[0] = action->join;
-    args[1] = action->requester;
-    args[2] = action->per;
-    ngx_http_approval_number(&args[3], max, action->max_pending);
-    args[4] = action->digest;
-    args[5] = action->doc;
-    ngx_http_approval_number(&args[6], timeout, action->timeout);
-    ngx_http_approval_number(&args[7], within, action->execute_within);
-    ngx_http_approval_number(&args[8], retention, store->conf->retention);
-    ngx_http_approval_number(&args[9], cool, action->cool_down);
-    args[10] = action->grant;
-    args[11] = action->policy;
-    args[12] = action->ticket;
-    args[13] = action->call;
+    per = action->per;
+    ngx_str_null(&counted);
+    ngx_str_null(&none);
 
-    args[14].data = heard;
-    args[14].len = NGX_HTTP_APPROVAL_HEARD_LEN;
+    if (apart) {
+        counted = per;
+        counted.len = APPROVAL_ID_LEN;
+        per.len = 0;
+
+        ngx_memcpy(op->counted, counted.data, APPROVAL_ID_LEN);
+    }
+
+    /* a ticket of another shard is another requester's */
+
+    ticket = action->ticket;
+
+    if (ticket.len != APPROVAL_ID_LEN
+        || ngx_memcmp(ticket.data, action->id, NGX_HTTP_APPROVAL_SHARD_LEN)
+           != 0)
+    {
+        ticket.len = 0;
+    }
+
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL, 0);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_BY,
+                              &action->requester);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_JOIN,
+                              &action->join);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_PER, &per);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT,
+                              &action->grant);
+    ngx_http_approval_store_pairs(op, &action->call);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_ACTION, &ticket);
+
+    op->known = op->nkeys;
+
+    ngx_http_approval_op_arg(op, &action->join);
+    ngx_http_approval_op_arg(op, &action->requester);
+    ngx_http_approval_op_arg(op, &per);
+    ngx_http_approval_op_number(op, action->max_pending);
+    ngx_http_approval_op_arg(op, &action->doc);
+    ngx_http_approval_op_number(op, action->timeout);
+    ngx_http_approval_op_number(op, action->execute_within);
+    ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_number(op, action->cool_down);
+    ngx_http_approval_op_arg(op, &action->grant);
+    ngx_http_approval_op_arg(op, &action->policy);
+    ngx_http_approval_op_arg(op, &ticket);
+    ngx_http_approval_op_arg(op, &action->call);
+    ngx_http_approval_op_arg(op, &action->class);
+    ngx_http_approval_op_arg(op, &action->class_doc);
+    ngx_http_approval_op_arg(op, &none);
+    ngx_http_approval_op_arg(op, &counted);
+
+    arg.data = heard;
+    arg.len = NGX_HTTP_APPROVAL_HEARD_LEN;
     ngx_http_approval_store_heard(store, heard);
+    ngx_http_approval_op_arg(op, &arg);
 
-    return ngx_http_approval_store_run(op, 15, args);
+    return op;
+}
+
+
+/* What is about an action, or held like one. */
+
+static void
+ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
+    const ngx_str_t *ids)
+{
+    size_t   i;
+    u_char  *id;
+
+    for (i = 0; i + APPROVAL_ID_LEN <= ids->len; i += APPROVAL_ID_LEN + 1) {
+        id = ids->data + i;
+
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ACTION, id,
+                                 APPROVAL_ID_LEN);
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DECISION, id,
+                                 APPROVAL_ID_LEN);
+    }
+}
+
+
+/*
+ * All keys are to be named, and what stands under a join hash is known to Redis
+ * only: it is asked once more, with the keys of that, and whenever something
+ * else stands there by then.
+ */
+
+static ngx_int_t
+ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
+    ngx_str_t *others)
+{
+    u_char          *p, heard[NGX_HTTP_APPROVAL_HEARD_LEN + 1];
+    uint32_t         len;
+    ngx_int_t        rc;
+    ngx_str_t        word;
+    ngx_uint_t       i, nkeys, nwords;
+    approval_buf_t   words;
+
+    words = op->words;
+    nkeys = op->nkeys;
+    nwords = op->nwords;
+
+    approval_buf_init(&op->words);
+    op->nkeys = 0;
+    op->nwords = 0;
+
+    p = words.data;
+
+    for (i = 0; i < nwords; i++) {
+        ngx_memcpy(&len, p, sizeof(uint32_t));
+
+        word.data = p + sizeof(uint32_t);
+        word.len = len;
+        p = word.data + len;
+
+        if (i < op->known) {
+            ngx_http_approval_op_arg(op, &word);
+            op->nkeys++;
+            continue;
+        }
+
+        if (i < nkeys) {
+            continue;
+        }
+
+        if (i == nkeys) {
+            ngx_http_approval_store_pairs(op, others);
+        }
+
+        if (i == nwords - NGX_HTTP_APPROVAL_ASK_OTHERS) {
+            word = *others;
+
+        } else if (i == nwords - 1) {
+            word.data = heard;
+            ngx_http_approval_store_heard(op->store, heard);
+        }
+
+        ngx_http_approval_op_arg(op, &word);
+    }
+
+    rc = ngx_http_approval_op_start(op);
+
+    approval_buf_free(&words);
+
+    return rc;
 }
 
 
@@ -288,6 +475,53 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
 }
 
 
+static void
+ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
+    redisReply *reply)
+{
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_reply_t   r;
+
+    op = count->next;
+    count->next = NULL;
+
+    ngx_memcpy(r.id, count->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(count->store, "reserve", reply, &r);
+
+    if (r.rc == NGX_OK && op->handler
+        && ngx_http_approval_op_start(op) == NGX_OK)
+    {
+        op = NULL;
+
+    } else if (r.rc == NGX_OK) {
+        ngx_http_approval_store_uncount(op);
+        r.rc = NGX_ERROR;
+    }
+
+    if (op) {
+        ngx_http_approval_op_end(op, &r);
+    }
+
+    ngx_http_approval_reply_free(&r);
+    ngx_http_approval_op_free(count);
+}
+
+
+static void
+ngx_http_approval_store_uncount(ngx_http_approval_op_t *op)
+{
+    ngx_str_t  per;
+
+    if (op->counted[0]) {
+        per.data = op->counted;
+        per.len = APPROVAL_ID_LEN;
+
+        ngx_http_approval_op_release(op, &per, op->id);
+    }
+}
+
+
 /*
  * Too late, and heard of nevertheless: what is known of Redis' clock was wrong,
  * and is not any more.
@@ -296,27 +530,34 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
 static void
 ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
 {
+    ngx_uint_t                 late, made;
     ngx_http_approval_reply_t  r;
 
     ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
 
     ngx_http_approval_reply_parse(op->store, "create", reply, &r);
 
-    if (r.rc == NGX_DECLINED && r.why.len == 4
-        && ngx_memcmp(r.why.data, "late", 4) == 0)
+    late = (r.rc == NGX_DECLINED && r.why.len == 4
+            && ngx_memcmp(r.why.data, "late", 4) == 0);
+
+    if ((late || r.rc == NGX_AGAIN) && op->handler
+        && op->tries++ < NGX_HTTP_APPROVAL_STORE_TRIES
+        && ngx_http_approval_store_ask_again(op, &r.others) == NGX_OK)
     {
-        ngx_http_approval_store_heard(op->store, op->argv[op->argc - 1].data);
+        ngx_http_approval_reply_free(&r);
+        return;
+    }
 
-        if (!op->again && op->handler) {
-            op->again = 1;
-
-            if (ngx_http_approval_op_again(op) == NGX_OK) {
-                ngx_http_approval_reply_free(&r);
-                return;
-            }
-        }
-
+    if (late || r.rc == NGX_AGAIN) {
         r.rc = NGX_ERROR;
+    }
+
+    /* where it is not known what was done, the count ends by itself */
+
+    made = (r.rc == NGX_OK && !r.joined && r.grant.len == 0);
+
+    if (!made && reply && r.rc != NGX_ERROR) {
+        ngx_http_approval_store_uncount(op);
     }
 
     ngx_http_approval_op_end(op, &r);
@@ -336,7 +577,7 @@ ngx_http_approval_store_load(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    return ngx_http_approval_store_run(op, 0, NULL);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -345,8 +586,6 @@ ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
     ngx_uint_t seen, ngx_str_t *vote, ngx_http_approval_state_e state,
     ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   n[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    ngx_str_t                args[5];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_VOTE, id,
@@ -355,13 +594,13 @@ ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    ngx_http_approval_number(&args[0], n, seen);
-    args[1] = *vote;
-    args[2] = *ngx_http_approval_state_name(state);
-    args[3] = *decision;
-    ngx_http_approval_number(&args[4], retention, store->conf->retention);
+    ngx_http_approval_op_number(op, seen);
+    ngx_http_approval_op_arg(op, vote);
+    ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, store->conf->retention);
 
-    return ngx_http_approval_store_run(op, 5, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -370,8 +609,6 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *decision,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   retention[NGX_INT64_LEN];
-    ngx_str_t                args[3];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SETTLE,
@@ -380,11 +617,11 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    args[0] = *ngx_http_approval_state_name(state);
-    args[1] = *decision;
-    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+    ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, store->conf->retention);
 
-    return ngx_http_approval_store_run(op, 3, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -394,9 +631,7 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *call, const ngx_http_approval_grant_t *grant,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN],
-                             time[NGX_INT64_LEN], uses[NGX_INT64_LEN];
-    ngx_str_t                args[10];
+    ngx_str_t                none;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
@@ -407,24 +642,32 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
 
     op->done = ngx_http_approval_store_consumed;
 
-    args[0] = *decision;
-    ngx_http_approval_number(&args[1], lease, NGX_HTTP_APPROVAL_LEASE);
-    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+    ngx_str_null(&none);
 
-    args[3] = *requester;
-    args[4] = *policy;
-    args[5] = *call;
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL, 0);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_DECISION, call);
 
-    if (grant == NULL) {
-        return ngx_http_approval_store_run(op, 6, args);
+    if (grant) {
+        ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT,
+                                  &grant->hash);
     }
 
-    args[6] = grant->hash;
-    ngx_http_approval_number(&args[7], time, grant->time);
-    ngx_http_approval_number(&args[8], uses, grant->uses);
-    args[9] = grant->doc;
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_LEASE);
+    ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_arg(op, requester);
+    ngx_http_approval_op_arg(op, policy);
+    ngx_http_approval_op_arg(op, call);
+    ngx_http_approval_op_arg(op, grant ? &grant->hash : &none);
 
-    return ngx_http_approval_store_run(op, 10, args);
+    if (grant) {
+        ngx_http_approval_op_number(op, grant->time);
+        ngx_http_approval_op_number(op, grant->uses);
+        ngx_http_approval_op_arg(op, &grant->doc);
+    }
+
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -446,6 +689,7 @@ ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
         ngx_http_approval_lease_add(op->store, op->id);
     }
 
+    ngx_http_approval_op_release(op, &r.per, op->id);
     ngx_http_approval_op_end(op, &r);
 
     ngx_http_approval_reply_free(&r);
@@ -456,8 +700,6 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   retention[NGX_INT64_LEN];
-    ngx_str_t                args[2];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
@@ -466,10 +708,11 @@ ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    args[0] = *decision;
-    ngx_http_approval_number(&args[1], retention, store->conf->retention);
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_text(op, "");
 
-    return ngx_http_approval_store_run(op, 2, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -477,7 +720,6 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_ticket(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                args[3];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
@@ -486,11 +728,11 @@ ngx_http_approval_store_ticket(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    ngx_str_set(&args[0], "");
-    ngx_str_set(&args[1], "0");
-    ngx_str_set(&args[2], "1");
+    ngx_http_approval_op_text(op, "");
+    ngx_http_approval_op_text(op, "0");
+    ngx_http_approval_op_text(op, "1");
 
-    return ngx_http_approval_store_run(op, 3, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -506,18 +748,7 @@ ngx_http_approval_store_drop(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    return ngx_http_approval_store_run(op, 1, decision);
-}
+    ngx_http_approval_op_arg(op, decision);
 
-
-static ngx_http_approval_op_t *
-ngx_http_approval_store_run(ngx_http_approval_op_t *op, ngx_uint_t nargs,
-    ngx_str_t *args)
-{
-    if (ngx_http_approval_op_send(op, NULL, nargs, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_op_run(op);
 }

@@ -14,7 +14,7 @@ set -e
 build="nginx nginx-dev gcc libc6-dev make dpkg-dev libcurl4-openssl-dev
        libhiredis-dev libjansson-dev libpcre2-dev libssl-dev"
 run="nginx redis-server openssl curl perl"
-test="chromium chromium-driver libnginx-mod-nchan"
+test="chromium chromium-driver libnginx-mod-nchan spin"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"

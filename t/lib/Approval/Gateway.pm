@@ -32,12 +32,15 @@ package Approval::Gateway;
 #                            {audit_file} is where they are, if elsewhere
 #   ->hits(TARGET)           how many requests for it the upstream has seen
 #   ->lost(N)                N requests died with a worker: nginx counts on
-#   ->clean(NAME)            a test: nothing is held, nothing will stay, and
-#                            approval-audit finds no tampering in the trail
+#   ->clean(NAME)            tests: nothing is held, nothing will stay,
+#                            approval-audit finds no tampering in the trail,
+#                            and each action went from state to state as the
+#                            scripts allow
 
 use strict;
 use warnings;
 
+use Approval::Life;
 use Approval::Test;
 
 
@@ -293,7 +296,12 @@ sub clean {
 
     diag($found) unless $holds;
 
-    return $good && $holds;
+    # also without the tool: by the table of the store's scripts
+
+    my @faults = Approval::Life::faults($self->audit);
+    my $lives = is_deeply(\@faults, [], 'each action lived as it may');
+
+    return $good && $holds && $lives;
 }
 
 

@@ -27,15 +27,15 @@
 --
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
 -- d decided, l end of the lease, b the sealed document, o outcome, h how many
--- connections wait beside the first (-1: none does, absent: 0), t a ticket (202)
--- is out: whoever asks again takes it up,
+-- connections wait beside the first (-1: none does, absent: 0), t a ticket
+-- (202) is out: whoever asks again takes it up,
 -- k "created execute_within join per class cool": each field costs memory; of
 -- the join hash it has the first half.
 -- nk, nf messages that were sent, that were given up (see queue_done.lua).
 --
 -- The index has one member of each action, all with the same score, so that
--- they are sorted as text: PLACE, CLASS, created, id without the shard; of those
--- that ended also the time (s) at which the action is gone.
+-- they are sorted as text: PLACE, CLASS, created, id without the shard; of
+-- those that ended also the time (s) at which the action is gone.
 
 local key, DECISION, VOTES = KEYS[1], KEYS[2], KEYS[3]
 local PENDING, INDEX, CLASSES = KEYS[4], KEYS[5], KEYS[6]

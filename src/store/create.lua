@@ -275,7 +275,8 @@ local function word(s)
 end
 
 redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
-           'k', table.concat({ int(a.c), int(within), word(string.sub(join, 1, 16)),
+           'k', table.concat({ int(a.c), int(within),
+                               word(string.sub(join, 1, 16)),
                                word(names[1] and first(per) or counted),
                                word(a.class),
                                cool > 0 and int(cool) or nil }, ' '))

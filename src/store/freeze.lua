@@ -3,9 +3,9 @@
 -- From now on nothing is asked for, nor taken, under these hashes.
 --
 -- KEYS[1]    frozen
--- ARGV[2..]  hashes, until (ms, 0: for ever), document, and why: "" a new freeze,
---            "carry" what is frozen under another hash than the first, "spread"
---            what is frozen in another shard
+-- ARGV[2..]  hashes, until (ms, 0: for ever), document, and why: "" a new
+--            freeze, "carry" what is frozen under another hash than the first,
+--            "spread" what is frozen in another shard
 -- ok         it is frozen
 -- no         it was already, or there is nothing to carry
 

@@ -215,7 +215,7 @@ void ngx_http_approval_op_arg(ngx_http_approval_op_t *op, const ngx_str_t *arg);
 void ngx_http_approval_op_text(ngx_http_approval_op_t *op, const char *arg);
 void ngx_http_approval_op_number(ngx_http_approval_op_t *op, int64_t n);
 
-/* The operation, under way; or NULL, and it is freed: there will be no reply. */
+/* The operation, under way; or NULL: it is freed, there will be no reply. */
 ngx_http_approval_op_t *ngx_http_approval_op_run(ngx_http_approval_op_t *op);
 
 /* NGX_OK; else there will be no reply, and it is still the caller's. */

@@ -1,7 +1,7 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What is due in a sorted set, or not yet over, by its score; what is to be done
--- with each is another script's, whose key it is.
+-- What is due in a sorted set, or not yet over, by its score; what is to be
+-- done with each is another script's, whose key it is.
 --
 -- KEYS[1]    pending, deliver, or grants
 -- ARGV[2..]  limit, "due" or "ahead"

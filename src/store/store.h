@@ -239,11 +239,11 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
 
 /*
  * Freezes what has these hashes (a requester, or a policy), until then in ms,
- * or for ever (0); the reply's state means nothing.  carry: what is frozen under
- * the hash of another key, or in another shard, is stored under the first one's
- * in all shards; NGX_DECLINED, it is there.  All shards are told: NGX_OK, missed:
- * those that did not answer.  thaw: NGX_DECLINED, it was not
- * frozen.  frozen: as grants (id the hash, expires, doc).
+ * or for ever (0); the reply's state means nothing.  carry: what is frozen
+ * under the hash of another key, or in another shard, is stored under the first
+ * one's in all shards; NGX_DECLINED, it is there.  All shards are told: NGX_OK,
+ * missed: those that did not answer.  thaw: NGX_DECLINED, it was not frozen.
+ * frozen: as grants (id the hash, expires, doc).
  */
 
 typedef enum {

@@ -45,6 +45,7 @@ typedef struct {
 static ngx_int_t ngx_http_approval_list_start(ngx_http_approval_desk_t *d,
     ngx_uint_t inbox);
 static void ngx_http_approval_list_cleanup(void *data);
+static ngx_int_t ngx_http_approval_list_first(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_list_requester(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_list_class(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
@@ -137,6 +138,16 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
         list->last = list->query.until + 1;
         ngx_memset(list->last_id, '0', APPROVAL_ID_LEN);
     }
+
+    return ngx_http_approval_list_first(d);
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_first(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t                  rc;
+    ngx_http_approval_list_t  *list = d->work;
 
     list->filter.states = list->query.states;
     list->filter.since = list->query.since;

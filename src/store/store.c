@@ -3,24 +3,9 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * The operations on actions.  What leads from which state to which, and when,
- * is decided by the scripts alone, by Redis' clock:
- *
- *   from       to         operation  when
- *   -          pending    new        nothing open under the same join hash
- *   pending    approved   vote       no decision yet, before "expires"
- *   pending    denied     vote       no decision yet, before "expires"
- *   pending    denied     settle     before "expires"
- *   pending    cancelled  settle     before "expires"
- *   pending    expired    settle     from "expires" on
- *   pending    executing  consume    before "expires", decision unchanged
- *   approved   executing  consume    before it lapses, decision unchanged
- *   approved   expired    settle     from when it lapses on
- *   executing  executed   finish
- *   executing  failed     finish
- *   executing  failed     settle     from the end of its lease on
- *
- * An action that is overdue but was not settled yet is reported as EXPIRED
- * where an operation is refused for this reason.
+ * is decided by the scripts alone, by Redis' clock: see action.lua.  An action
+ * that is overdue but was not settled yet is reported as EXPIRED where an
+ * operation is refused for this reason.
  */
 
 

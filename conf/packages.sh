@@ -16,7 +16,7 @@ build="nginx nginx-dev gcc libc6-dev make dpkg-dev libcurl4-openssl-dev
        libhiredis-dev libjansson-dev libpcre2-dev libssl-dev"
 run="nginx redis-server openssl curl perl"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
-      libnginx-mod-nchan exim4-daemon-light"
+      libnginx-mod-nchan exim4-daemon-light spin"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"

@@ -210,8 +210,8 @@ $r = Approval::Client->new($gw->port)->request(POST => '/mcp',
     headers => [ Authorization => 'Bearer t0ken',
                  Prefer => 'respond-async' ]);
 $id = $r->header('Approval-Id');
-$gw->redis->cmd(DEL => "approval:{$id}");
-$gw->redis->cmd(ZREM => 'approval:pending', $id);
+$gw->redis->cmd(DEL => "approval:{00}:$id");
+$gw->redis->cmd(ZREM => 'approval:{00}:pending', $id);
 is(status($id, '?wait=20')->status, 404, 'an action that vanished');
 
 $id = ticket('/tables/wait-3');

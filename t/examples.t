@@ -208,7 +208,7 @@ sub vote {
               [ [ 'requested', 'delete', 'agent-7' ],
                 [ 'refused', 'legacy', 'agent-7' ] ], 'both are on record');
     is($g->{up}->count, 3, 'all were forwarded');
-    is($g->{redis}->cmd(EXISTS => 'approval:pending'), 0, 'nothing is pending');
+    is($g->{redis}->cmd(EXISTS => 'approval:{00}:pending'), 0, 'nothing is pending');
 
     my ($command) = slurp("$examples/shadow.conf") =~ m{
         ^\#\ +(grep\ '"mode":"shadow"'.*?sort\ -rn)$}smx;
@@ -278,7 +278,7 @@ sub vote {
     is($g->{up}->count, $count, 'nothing of it was forwarded');
 
     ok(wait_for(sub {
-        !@{ $g->{redis}->cmd(ZRANGE => 'approval:pending', 0, -1) }
+        !@{ $g->{redis}->cmd(ZRANGE => 'approval:{00}:pending', 0, -1) }
     }), 'who hangs up has withdrawn');
 }
 

@@ -194,6 +194,8 @@ static ngx_int_t
 ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
+    json_t  *answer, *missed;
+
     if (reply->rc == NGX_DECLINED) {
         return ngx_http_approval_desk_not_found(d);
     }
@@ -202,12 +204,24 @@ ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_unavailable(d);
     }
 
+    missed = ngx_http_approval_freeze_missed(d, reply);
+
     if (d->form) {
-        return ngx_http_approval_freeze_page(d, "Thawed",
-                   json_string("What this concerns is asked for again."));
+        answer = json_string(missed ? "Not all shards of Redis answered: "
+                                      "repeat it."
+                                    : "What this concerns is asked for "
+                                      "again.");
+        json_decref(missed);
+
+        return ngx_http_approval_freeze_page(d, "Thawed", answer);
+    }
+
+    answer = json_pack("{s:b}", "frozen", missed != NULL);
+
+    if (missed) {
+        json_object_set_new(answer, "unanswered_shards", missed);
     }
 
     return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
-                                       "application/json",
-                                       json_pack("{s:b}", "frozen", 0));
+                                       "application/json", answer);
 }

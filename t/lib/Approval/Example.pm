@@ -130,7 +130,7 @@ sub port { $_[0]->ngx->port }
 sub open_actions {
     my ($self) = @_;
 
-    return @{ $self->redis->cmd(ZRANGE => 'approval:pending', 0, -1) };
+    return @{ $self->redis->cmd(ZRANGE => 'approval:{00}:pending', 0, -1) };
 }
 
 

@@ -14,7 +14,7 @@ package Approval::Test;
 #   EOF
 #   my $held = Approval::Client->new($ngx->port);
 #   $held->send(GET => '/drop');              # does not wait
-#   ok(wait_for(sub { $redis->cmd(ZCARD => 'approval:pending') }), 'pending');
+#   ok(wait_for(sub { $redis->cmd(ZCARD => 'approval:{00}:pending') }), 'pending');
 #   is($up->count, 0, 'nothing was forwarded');
 #   $redis->cmd(SET => $key, 'approve');
 #   is($held->read->status, 200, 'resumed');

@@ -68,32 +68,6 @@ sub agent {
 }
 
 
-# personal links of the newest messages, by person
-
-sub links {
-    my ($g, $id, $n) = @_;
-
-    my %links;
-
-    wait_for(sub {
-        %links = ();
-
-        for my $message ($g->{hook}->messages) {
-            my $event = decode_json($message->body);
-            my $data = $event->{data};
-
-            $links{ $data->{links}{approver} } = $data->{links}{url}
-                if $event->{type} eq 'approval.requested'
-                   && $data->{id} eq $id;
-        }
-
-        return keys %links >= $n;
-    });
-
-    return \%links;
-}
-
-
 sub vote {
     my ($g, $link, $decision, $comment) = @_;
 
@@ -118,7 +92,7 @@ sub vote {
                 agent($g, 'a'));
 
     my $id = $g->pending;
-    my $links = links($g, $id, 2);
+    my $links = $g->links($id, 2);
 
     is_deeply([ sort keys %$links ],
               [ 'bob@example.com', 'carol@example.com' ],
@@ -161,7 +135,7 @@ sub vote {
     ok(wait_for(sub { $id ne $g->pending }), 'a large one waits');
 
     $id = $g->pending;
-    $links = links($g, $id, 4);
+    $links = $g->links($id, 4);
 
     is(scalar keys %$links, 4, 'four are asked');
 

@@ -20,6 +20,8 @@
 static ngx_int_t ngx_http_approval_approver_link(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_approver_cookie(
     ngx_http_approval_desk_t *d);
+static ngx_uint_t ngx_http_approval_approver_may_sign_in(
+    ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_approver_token(ngx_http_approval_desk_t *d,
     const char *purpose, ngx_str_t *token, json_t *doc, int64_t now,
     ngx_str_t *who, int64_t *expires);
@@ -140,10 +142,48 @@ ngx_http_approval_approver_cookie(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_approver_unknown(ngx_http_approval_desk_t *d)
 {
+    if (ngx_http_approval_approver_may_sign_in(d)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "identity-required", "Who are you?",
                "Open the personal link of your message, or sign in as an "
                "approver.", NULL);
+}
+
+
+/*
+ * A browser that opens a page and is nobody yet: where the location has an
+ * error_page for 401, that is how one signs in there.
+ */
+
+static ngx_uint_t
+ngx_http_approval_approver_may_sign_in(ngx_http_approval_desk_t *d)
+{
+    ngx_uint_t                 i;
+    ngx_http_err_page_t       *page;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (!d->html || !(d->request->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return 0;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(d->request, ngx_http_core_module);
+
+    if (clcf->error_pages == NULL) {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == NGX_HTTP_UNAUTHORIZED) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -164,11 +204,6 @@ ngx_int_t
 ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
     ngx_array_t *groups, ngx_int_t *rc)
 {
-    int              g;
-    ngx_int_t       *named;
-    ngx_uint_t       i;
-    approval_str_t   who;
-
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
@@ -179,11 +214,33 @@ ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
         return NGX_DECLINED;
     }
 
+    if (ngx_http_approval_approver_in(d, groups)) {
+        return NGX_OK;
+    }
+
+    *rc = groups
+          ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                "not-an-auditor", "Not an auditor",
+                "You are in none of the groups of approval_auditors.", NULL)
+          : ngx_http_approval_approver_refuse(d);
+
+    return NGX_DECLINED;
+}
+
+
+ngx_uint_t
+ngx_http_approval_approver_in(ngx_http_approval_desk_t *d,
+    ngx_array_t *groups)
+{
+    int              g;
+    ngx_int_t       *named;
+    ngx_uint_t       i;
+    approval_str_t   who;
+
     who = ngx_http_approval_core_str(&d->who);
+    named = groups ? groups->elts : NULL;
 
     for (g = 0; approval_people_group_name(d->mcf->people, g).len; g++) {
-
-        named = groups ? groups->elts : NULL;
 
         for (i = 0; groups && i < groups->nelts && named[i] != g; i++) {
             /* void */
@@ -192,19 +249,11 @@ ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
         if ((groups == NULL || i < groups->nelts)
             && approval_people_in_group(d->mcf->people, g, who))
         {
-            return NGX_OK;
+            return 1;
         }
     }
 
-    *rc = groups
-          ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-                "not-an-auditor", "Not an auditor",
-                "You are in none of the groups of approval_auditors.", NULL)
-          : ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-                "not-an-approver", "Not an approver",
-                "You are in no group of approvers.", NULL);
-
-    return NGX_DECLINED;
+    return 0;
 }
 
 
@@ -391,6 +440,10 @@ ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
                    "ask anew.", NULL);
     }
 
+    if (ngx_http_approval_approver_may_sign_in(d)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "link-expired", "The link has expired",
                "Open the link of your message again, or sign in as an "
@@ -483,37 +536,56 @@ ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
 ngx_uint_t
 ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d)
 {
-    ngx_int_t    *groups;
-    ngx_uint_t    i;
-    ngx_array_t  *operators;
-
-    operators = d->mcf->operators;
-
-    if (operators == NULL) {
-        return 0;
-    }
-
-    groups = operators->elts;
-
-    for (i = 0; i < operators->nelts; i++) {
-        if (approval_people_in_group(d->mcf->people, groups[i],
-                                     ngx_http_approval_core_str(&d->who)))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
+    return d->mcf->operators
+           && ngx_http_approval_approver_in(d, d->mcf->operators);
 }
 
 
 ngx_int_t
 ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
 {
+    const char  *detail;
+
+    detail = ngx_http_approval_approver_stranger(d);
+
+    if (detail == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-               "not-an-approver", "Not an approver",
-               "You are in none of the groups that may decide on this action. "
-               "If the request is yours, its state is under /status/.", NULL);
+               "not-an-approver", "Not an approver", detail, NULL);
+}
+
+
+/*
+ * Mostly they are approvers whose name at the identity provider is not the one
+ * in the group: to see it is to know what is to be done.
+ */
+
+const char *
+ngx_http_approval_approver_stranger(ngx_http_approval_desk_t *d)
+{
+    size_t       size;
+    u_char      *text;
+    const char  *why;
+
+    why = ngx_http_approval_approver_in(d, NULL)
+          ? "who is in none of the groups that may decide on this. Leave it "
+            "to those who are, or have yourself added to one. If the request "
+            "is yours, its state is under /status/."
+          : "who is in no group of approvers. If you are one under another "
+            "name, have this name added by approval_alias; else have yourself "
+            "added by approval_group.";
+
+    size = sizeof("You are \"\", ") + d->who.len + ngx_strlen(why);
+
+    text = ngx_pnalloc(d->request->pool, size);
+
+    if (text) {
+        (void) ngx_snprintf(text, size, "You are \"%V\", %s%Z", &d->who, why);
+    }
+
+    return (const char *) text;
 }
 
 

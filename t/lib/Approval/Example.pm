@@ -17,6 +17,7 @@ package Approval::Example;
 #   ->pending([ID...])   the id of the first open action that is none of these
 #   ->hold(METHOD => TARGET, KEY, %how)   (client, id): an agent's request that
 #                        is held; KEY is that of approval/agents
+#   ->links(ID, N)       { person => personal link }, when N have been told
 #   ->records            the audit trail
 
 use strict;
@@ -153,6 +154,30 @@ sub hold {
                   headers => [ Authorization => "Bearer $key", @$headers ]);
 
     return ($client, $self->pending(@known));
+}
+
+
+sub links {
+    my ($self, $id, $n) = @_;
+
+    my %links;
+
+    wait_for(sub {
+        %links = ();
+
+        for my $message ($self->hook->messages) {
+            my $event = decode_json($message->body);
+            my $data = $event->{data};
+
+            $links{ $data->{links}{approver} } = $data->{links}{url}
+                if $event->{type} eq 'approval.requested'
+                   && $data->{id} eq $id;
+        }
+
+        return keys %links >= $n;
+    });
+
+    return \%links;
 }
 
 

@@ -44,7 +44,7 @@ install: build
 		> $(DESTDIR)$(mandir)/man1/approval-audit.1
 	perl conf/man.pl ngx_http_approval_module.7 \
 		> $(DESTDIR)$(mandir)/man7/ngx_http_approval_module.7
-	perl conf/man.pl approval-init.8 \
+	perl conf/man.pl approval-init.8 $(DESTDIR)$(sbindir)/approval-init \
 		> $(DESTDIR)$(mandir)/man8/approval-init.8
 	install -m 644 README.md CHANGES LICENSE SECURITY.md \
 		$(DESTDIR)$(docdir)

@@ -5,8 +5,10 @@
 # Makes the files that a configuration names, with owners and modes that nginx
 # can work with, and says what to do next:
 #
-#     sh conf/init.sh                              for the README's gateway
-#     sh conf/init.sh conf/examples/slack.conf     for this configuration, too
+#     sh conf/init.sh              for the README's gateway
+#     sh conf/init.sh CONF...      for these configurations, too
+#
+# It is installed as approval-init.
 #
 # Below /etc/nginx it makes what is missing, and changes no file that is there:
 #
@@ -24,6 +26,7 @@ export LC_ALL
 
 umask 077
 
+self=$(basename "$0")
 dir=/etc/nginx
 user=
 confs=
@@ -46,7 +49,7 @@ ssl_certificate_key /etc/nginx/tls/server.key;
 
 die()
 {
-    echo "init.sh: $*" >&2
+    echo "$self: $*" >&2
     exit 1
 }
 
@@ -293,17 +296,21 @@ say()
 while [ $# -gt 0 ]; do
     case $1 in
     --dir)
-        dir=${2:?init.sh: --dir needs a directory}
+        dir=${2:?--dir needs a directory}
         shift
         ;;
 
     --user)
-        user=${2:?init.sh: --user needs a name}
+        user=${2:?--user needs a name}
         shift
         ;;
 
     --help)
-        sed -n '5,/^$/s/^# \{0,1\}//p' "$0"
+        sed -n '5,/^$/s/^# \{0,1\}//p' "$0" | if [ "$self" = init.sh ]; then
+            cat
+        else
+            sed "s/sh conf.init\.sh/$self/; /^It is installed as/,/^$/d"
+        fi
         exit 0
         ;;
 

@@ -6,7 +6,7 @@
 #
 #     perl conf/man.pl ngx_http_approval_module.7    docs/directives.md
 #     perl conf/man.pl approval-audit.1 PROGRAM      its --help, docs/audit.md
-#     perl conf/man.pl approval-init.8               --help of conf/init.sh
+#     perl conf/man.pl approval-init.8 PROGRAM       its --help
 #
 # on standard output.
 
@@ -36,7 +36,7 @@ my %page = (
 
     'approval-init.8' => [
         'make the files that a configuration of ngx_http_approval_module names',
-        sub { usage('sh', "$root/conf/init.sh", '--help') } ],
+        sub { usage('sh', $_[0], '--help') } ],
 );
 
 my %more = (

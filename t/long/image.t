@@ -168,7 +168,7 @@ apt-get -q update
 apt-get -q -y --no-install-recommends install gcc make libc6-dev libpcre2-dev \\
     libssl-dev zlib1g-dev dpkg-dev
 cd /root
-apt-get -q source --download-only nginx
+apt-get -q source --download-only --tar-only nginx
 cp nginx_*.orig.tar.gz /nginx.tar.gz
 tar -xzf /nginx.tar.gz
 cd nginx-*/

@@ -177,6 +177,7 @@ make -s -j "\$(nproc)" > /dev/null
 make -s install DESTDIR=/image > /dev/null
 mkdir -p /image/usr/lib/nginx/modules /image/var/cache/nginx \\
     /image/etc/nginx/conf.d
+ln -s /usr/lib/nginx/modules /image/etc/nginx/modules
 END
 
     system('cp', '-a', $build->path('/image/.'), $image->path('/')) == 0

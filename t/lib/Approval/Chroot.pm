@@ -126,8 +126,9 @@ sub run {
                  'mount -t proc proc "$1/proc"
                   mount --bind "$2" "$1/var/cache/apt/archives"
                   [ -z "$3" ] || ip link set lo up
-                  exec chroot "$1" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-                       HOME=/root LC_ALL=C.UTF-8 \
+                  local=/usr/local/sbin:/usr/local/bin
+                  exec chroot "$1" env -i HOME=/root LC_ALL=C.UTF-8 \
+                       PATH=$local:/usr/sbin:/usr/bin:/sbin:/bin \
                        DEBIAN_FRONTEND=noninteractive sh -ec "$4"', 'sh',
                  $self->path(''), $self->debs, $isolated ? 1 : '', $commands ],
         stdout => $out, stderr => $out);

@@ -79,7 +79,8 @@ sub base {
 }
 
 
-# as a machine that is kept up to date, where nothing is started by itself
+# as a machine that is kept up to date, where nothing is started by itself; a
+# mirror may stand still
 
 sub configure {
     my ($self) = @_;
@@ -94,6 +95,9 @@ sub configure {
         $stable ? ("deb $mirror/debian $release-updates main\n",
                    "deb $mirror/debian-security $release-security main\n")
                 : ());
+
+    Approval::Test::spew($self->path('/etc/apt/apt.conf.d/mirror'),
+                         qq{Acquire::Check-Valid-Until "false";\n});
 
     Approval::Test::spew($self->path('/usr/sbin/policy-rc.d'),
                          "#!/bin/sh\nexit 101\n");

@@ -160,8 +160,8 @@ sub image {
     my $image = Approval::Chroot->new($release);
 
     runs($build, 'nginx is built', <<"END");
-echo "deb-src http://deb.debian.org/debian $release main" \\
-    >> /etc/apt/sources.list
+sed -n '1s/^deb /deb-src /p' /etc/apt/sources.list \\
+    > /etc/apt/sources.list.d/source.list
 apt-get -q update
 apt-get -q -y --no-install-recommends install gcc make libc6-dev libpcre2-dev \\
     libssl-dev zlib1g-dev dpkg-dev

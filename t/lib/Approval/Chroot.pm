@@ -14,7 +14,7 @@ package Approval::Chroot;
 #   $c->clone(NAME)        this tree, as a clone of it would be
 #
 # What debootstrap and apt have fetched stays in $APPROVAL_CHROOTS, by default
-# /var/tmp/approval-chroots; $APPROVAL_MIRROR is another mirror.
+# /var/tmp/approval-chroots; $APPROVAL_MIRROR is another mirror's URL.
 
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ use Fcntl qw(:flock);
 use Approval::Process;
 
 my $BOOTSTRAP = '/usr/share/debootstrap/scripts';
-my $MIRROR = 'http://deb.debian.org';
+my $MIRROR = $ENV{APPROVAL_MIRROR} // 'http://deb.debian.org/debian';
 
 
 sub new {
@@ -62,7 +62,6 @@ sub base {
     my ($self) = @_;
 
     my ($release, $cache) = @$self{qw(release cache)};
-    my $mirror = ($ENV{APPROVAL_MIRROR} // $MIRROR) . '/debian';
 
     open(my $lock, '>', "$cache/$release.lock") or die "$cache: $!";
     flock($lock, LOCK_EX) or die $!;
@@ -70,7 +69,7 @@ sub base {
     if (!-e "$cache/$release/bin/sh") {
         system('rm', '-rf', "$cache/$release.new");
         must('debootstrap', '--variant=minbase', $release,
-             "$cache/$release.new", $mirror,
+             "$cache/$release.new", $MIRROR,
              -e "$BOOTSTRAP/$release" ? () : "$BOOTSTRAP/sid");
         rename("$cache/$release.new", "$cache/$release") or die $!;
     }
@@ -86,15 +85,14 @@ sub configure {
     my ($self) = @_;
 
     my $release = $self->{release};
-    my $mirror = $ENV{APPROVAL_MIRROR} // $MIRROR;
+    my $security = $MIRROR =~ s{debian/?$}{debian-security}r;
     my $stable = Approval::Test::slurp($self->path('/etc/os-release'))
                  =~ /^VERSION_ID=/m;
 
     Approval::Test::spew($self->path('/etc/apt/sources.list'),
-        "deb $mirror/debian $release main\n",
-        $stable ? ("deb $mirror/debian $release-updates main\n",
-                   "deb $mirror/debian-security $release-security main\n")
-                : ());
+        "deb $MIRROR $release main\n",
+        $stable ? ("deb $MIRROR $release-updates main\n",
+                   "deb $security $release-security main\n") : ());
 
     Approval::Test::spew($self->path('/etc/apt/apt.conf.d/mirror'),
                          qq{Acquire::Check-Valid-Until "false";\n});

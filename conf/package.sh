@@ -35,7 +35,7 @@ package_version()
     # shellcheck source=/dev/null
     . /etc/os-release
 
-    echo "$version-1${VERSION_ID:+~deb${VERSION_ID}u1}"
+    echo "$1-1${VERSION_ID:+~deb${VERSION_ID}u1}"
 }
 
 
@@ -43,19 +43,21 @@ package_version()
 
 changelog()
 {
-    local day
+    local release day
 
-    day=$(sed -n "s/^Changes with [^ ]* $version *//p" "$root/CHANGES")
-
-    echo "$name ($(package_version)) unstable; urgency=medium"
-    echo
-    awk -v version="$version" '
-        /^Changes with/  { ours = ($4 == version) }
-        ours && /^ /     { sub(/^    \*\) /, "  * "); sub(/^       /, "    ")
-                           print }' "$root/CHANGES"
-    echo
-    echo " -- ngx_http_approval_module contributors <$maintainer> " \
-         "$(date -R -u -d "$day")"
+    sed -n 's/^Changes with [^ ]* \([^ ]*\) *\(.*\)/\1 \2/p' "$root/CHANGES" \
+    | while read -r release day; do
+        echo "$name ($(package_version "$release")) unstable; urgency=medium"
+        echo
+        awk -v version="$release" '
+            /^Changes with/  { ours = ($4 == version) }
+            ours && /^ /     { sub(/^    \*\) /, "  * ")
+                               sub(/^       /, "    "); print }' "$root/CHANGES"
+        echo
+        echo " -- ngx_http_approval_module contributors <$maintainer> " \
+             "$(date -R -u -d "$day")"
+        echo
+    done
 }
 
 

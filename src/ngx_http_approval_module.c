@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include "conf/conf.h"
+#include "core/version.h"
 #include "desk/freeze.h"
 #include "desk/metrics.h"
 #include "gate/gate.h"
@@ -17,6 +18,7 @@
 
 
 static ngx_int_t ngx_http_approval_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_approval_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_approval_init_process(ngx_cycle_t *cycle);
 static void ngx_http_approval_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf,
@@ -56,7 +58,7 @@ ngx_module_t  ngx_http_approval_module = {
     ngx_http_approval_commands,            /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_approval_init_module,         /* init module */
     ngx_http_approval_init_process,        /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -127,6 +129,16 @@ ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf, ngx_uint_t phase,
     }
 
     *h = handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_init_module(ngx_cycle_t *cycle)
+{
+    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                  "ngx_http_approval_module/" APPROVAL_VERSION);
 
     return NGX_OK;
 }

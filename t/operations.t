@@ -64,9 +64,10 @@ my $dir = tempdir();
 {
     my $commands = block(qr/openssl genpkey/);
 
-    $commands =~ s{/etc/nginx/approval}{$dir/keys}g;
+    mkdir("$dir/keys", 0700) or die $!;
 
-    is(system("set -e; $commands") >> 8, 0, 'the commands make keys');
+    is(system("set -e; cd $dir/keys; $commands") >> 8, 0,
+       'the commands make keys');
     ok(-s "$dir/keys/$_", "$_ is there")
         for qw(secret signing.pem public.pem webhook);
 }

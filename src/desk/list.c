@@ -524,6 +524,7 @@ static ngx_int_t
 ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
 {
     json_t                    *reply, *next;
+    const char                *detail;
     ngx_http_approval_list_t  *list = d->work;
 
     next = NULL;
@@ -567,6 +568,13 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
         (void) json_object_set_new(reply, "history", json_true());
         (void) json_object_set_new(reply, "search",
                                  ngx_http_approval_list_fields(&list->query));
+    }
+
+    if (!ngx_http_approval_approver_in(d, NULL)) {
+        detail = ngx_http_approval_approver_stranger(d);
+
+        (void) json_object_set_new(reply, "stranger",
+                                   detail ? json_string(detail) : NULL);
     }
 
     return ngx_http_approval_page_inbox(d, reply);

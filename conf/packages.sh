@@ -5,7 +5,7 @@
 # The Debian packages, listed here and nowhere else; installs what is missing:
 #
 #     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp] [readers]
-#                         [package] [chroot] [compile]
+#                         [package] [chroot] [compile] [fuzz]
 #
 # mcp: what t/mcp_sdk.t runs the official SDK with, where there is no npm yet.
 # readers: what t/readers.t runs beside it.
@@ -21,12 +21,13 @@ compile="gcc libc6-dev make dpkg-dev libcurl4-openssl-dev libhiredis-dev
 build="nginx nginx-dev $compile"
 run="nginx redis-server openssl ca-certificates curl perl"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
-      libnginx-mod-nchan exim4-daemon-light spin man-db"
+      libnginx-mod-nchan exim4-daemon-light spin man-db python3"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"
 readers="php-cli python3-flask ruby-sinatra ruby-rack ruby-webrick puma"
 package="build-essential debhelper fakeroot lintian"
+fuzz="clang libclang-rt-dev"
 chroot="debootstrap git iproute2 util-linux"
 
 # another node brings an npm of its own, and Debian's does not fit to it
@@ -50,6 +51,7 @@ for group in "${@:-build}"; do
         mcp)       names="$names $mcp" ;;
         readers)   names="$names $mcp $readers" ;;
         package)   names="$names $package" ;;
+        fuzz)      names="$names $fuzz" ;;
         chroot)    names="$names $chroot" ;;
         *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
     esac

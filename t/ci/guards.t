@@ -40,8 +40,14 @@ for my $what (sort keys %skip) {
     is((strict($test, "plain,asan planted.t no: with cause\n"))[0], 0,
        'and where it is listed');
 
+    my ($release) = slurp('/etc/os-release') =~ /^VERSION_CODENAME=(\w+)/m;
+
+    is((strict($test, "$release planted.t no luck: with cause\n"))[0], 0,
+       'or for this release');
+
     for my $other ('valgrind planted.t no: c', 'plain other.t no: c',
-                   'plain planted.t luck: c', 'plain planted.t no:')
+                   'plain planted.t luck: c', 'plain planted.t no:',
+                   'other planted.t no: c')
     {
         isnt((strict($test, "$other\n"))[0], 0, "but not as \"$other\"");
     }

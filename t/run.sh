@@ -14,7 +14,13 @@
 #     bash t/run.sh --strict              what skips without being listed in
 #                                         t/skips fails
 #
-# The last line is prove's result, the exit code is prove's.
+#     bash t/run.sh --long                what takes hours: everything under
+#                                         the sanitizers and valgrind, long
+#                                         generators (APPROVAL_FULL=1) and
+#                                         fuzzing, Debian 13 and forky
+#
+# The last line is prove's result, the exit code is prove's.  --long has the
+# last line of .ci/run.
 #
 #     APPROVAL_BUILD=DIR         where the module is built
 #     APPROVAL_TEST_LIMIT=N      seconds for all tests together, 1200; with
@@ -36,6 +42,7 @@ while [ $# -gt 0 ]; do
         --asan)        mode=asan; factor=2 ;;
         --valgrind)    mode=valgrind; factor=6; groups="$groups memcheck" ;;
         --strict)      strict=yes ;;
+        --long)        exec .ci/run full asan valgrind fuzz_long debian ;;
         --no-install)  install=no ;;
         --help)        sed -n 's/^# \{0,1\}//p' "$0"; exit 0 ;;
         *)             break ;;

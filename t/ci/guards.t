@@ -90,6 +90,20 @@ like($out, qr/AddressSanitizer: heap-use-after-free/, 'by the sanitizer');
 restore('src/event/suspend.c');
 
 
+# --- builds: a warning
+
+plant('src/event/suspend.c', qr/^(    c->log->action = action;\n)/m, <<'END');
+    { ngx_uint_t planted = 1; }
+END
+
+($rc, $out) = run('bash conf/build.sh $APPROVAL_BUILD');
+
+isnt($rc, 0, 'a warning stops the build');
+like($out, qr/unused variable .planted/, 'and is told');
+
+restore('src/event/suspend.c');
+
+
 # --- .ci/run itself
 
 spew("$copy/t/run.sh", "echo 'Result: FAIL'; exit 3\n");

@@ -33,9 +33,9 @@ fetch_source()
 
     printf 'deb-src [signed-by=%s] %s %s main\n' \
         /usr/share/keyrings/debian-archive-keyring.gpg "$mirror" "$release" \
-        > "$out/apt/list"
+        > "$out/sources.list"
 
-    options="-q -o Dir::Etc::SourceList=$out/apt/list
+    options="-q -o Dir::Etc::SourceList=$out/sources.list
              -o Dir::Etc::SourceParts=/dev/null
              -o Dir::State::Lists=$out/apt
              -o Acquire::Check-Valid-Until=false"

@@ -22,6 +22,7 @@ Approval::Test::run_quiet(qw(openssl req -x509 -newkey ec -pkeyopt),
 
 my $quic = Approval::Nginx::has_http3();
 my $listen = $quic ? 'listen 127.0.0.1:%%PORT1%% quic;' : '';
+my $brief = $quic ? 'listen 127.0.0.1:%%PORT3%% quic;' : '';
 
 # "listen ... http2" is what nginx before 1.25.1 needs, and others still take
 
@@ -39,6 +40,13 @@ my $gw = Approval::Gateway->new(defaults => 0, http => <<"EOF", server => <<'EOF
     server {
         listen 127.0.0.1:%%PORT1%% ssl http2;
         $listen
+        keepalive_timeout 600s;
+        location / { proxy_pass %%UP%%; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT3%% ssl;
+        $brief
         keepalive_timeout 4s;
         location / { proxy_pass %%UP%%; }
     }
@@ -88,7 +96,7 @@ subtest 'HTTP/3, STOP_SENDING' => sub {
         my ($first, $second) = @_;
 
         return Approval::Client->curl_start('-Z', @how, "$url$first", '--next',
-            '-sS', @how, '--max-time', 5, "$url$second");
+            '-sS', @how, '--max-time', 20, "$url$second");
     }, sub { });
 
     ok(wait_for(sub { !$curl->alive }), 'its own time limit');
@@ -121,6 +129,17 @@ sub has_http3 { $quic && `curl -V` =~ /^Features:.* HTTP3\b/m }
 sub hold {
     my ($proto, $target, @arg) = @_;
 
+    my ($client, $id) = try_hold($proto, $target, @arg);
+
+    ok($id, "$target is held");
+
+    return ($client, $id // 'none');
+}
+
+
+sub try_hold {
+    my ($proto, $target, @arg) = @_;
+
     my ($url, @how) = @{ $proto{$proto} };
     my %before = map { $_ => 1 } $gw->pending;
     my $id;
@@ -133,9 +152,31 @@ sub hold {
     });
 
     wait_for(sub { grep { $_->{action_id} eq $id } $gw->audit('requested') })
-        if ok($id, "$target is held");
+        if $id;
 
-    return ($client, $id // 'none');
+    return ($client, $id);
+}
+
+
+# Held, and about to be killed, or to give up by itself.  How long that takes
+# on a slow machine nobody knows: "ready" is called while it still waits.
+
+sub hold_leaver {
+    my ($proto, $target, $how, $ready) = @_;
+
+    for my $seconds (3, 15, 60) {
+        my ($client, $id) = try_hold($proto, "$target-$seconds",
+                        $how eq 'timeout' ? ('--max-time', $seconds) : ());
+
+        $ready->() if $ready;
+
+        return ($client, $id, "$target-$seconds") if $id && $client->alive;
+
+        kill('CONT', $gw->ngx->workers) if $ready;
+        wait_for(sub { !$gw->pending });
+    }
+
+    die "$target was not held";
 }
 
 
@@ -165,13 +206,16 @@ sub waits {
 }
 
 
-# who has read its answer in time, or was told to wait no longer, goes
-
 sub leaves {
     my ($proto, $how) = @_;
 
-    my ($client, $id) = hold($proto, "/held/$how",
-                             $how eq 'timeout' ? qw(--max-time 3) : ());
+    # of a client that is killed nothing arrives over UDP: nginx sees it idle
+
+    local $proto{$proto} = [ 'https://127.0.0.1:' . $gw->ngx->port(3),
+                             qw(-k --http3-only) ]
+        if $proto eq 'HTTP/3' && $how eq 'killed';
+
+    my ($client, $id) = hold_leaver($proto, "/held/$how", $how);
 
     $client->kill if $how eq 'killed';
 
@@ -185,17 +229,12 @@ sub leaves {
 sub stopped {
     my ($proto, $how) = @_;
 
-    # of a client that is killed nothing arrives over UDP
-
     return if $proto eq 'HTTP/3' && $how eq 'killed';
 
-    my $target = "/held/stopped-$how";
-    my ($client, $id) = hold($proto, $target,
-                             $how eq 'timeout' ? qw(--max-time 3) : ());
-
     my ($worker) = $gw->ngx->workers;
+    my ($client, $id, $target) = hold_leaver($proto, "/held/stopped-$how",
+        $how, sub { kill('STOP', $worker) });
 
-    kill('STOP', $worker);
     $client->kill if $how eq 'killed';
     wait_for(sub { !$client->alive });
     $gw->set($id, 'approve');

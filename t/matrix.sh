@@ -81,6 +81,10 @@ copy_tree()
         | xargs -0 cp -p --parents -t "$to"
 
     cp /etc/resolv.conf "$cache/$1/etc/resolv.conf"
+
+    # npm's way to the registry may need it
+
+    cp "${NODE_EXTRA_CA_CERTS:-/dev/null}" "$cache/$1/etc/ssl/matrix.pem"
 }
 
 
@@ -98,6 +102,7 @@ inside()
         root=$1; shift
         exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 \
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+            ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/etc/ssl/matrix.pem} \
             APPROVAL_BUILD=/var/tmp/build "$@"' \
         sh "$root" "APPROVAL_MIRROR=$mirror" \
         "APPROVAL_TEST_JOBS=${APPROVAL_TEST_JOBS:-2}" \

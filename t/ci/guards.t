@@ -99,7 +99,7 @@ END
 ($rc, $out) = run('bash conf/build.sh $APPROVAL_BUILD');
 
 isnt($rc, 0, 'a warning stops the build');
-like($out, qr/unused variable .planted/, 'and is told');
+like($out, qr/Wunused-variable/, 'and is told');
 
 restore('src/event/suspend.c');
 

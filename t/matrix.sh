@@ -131,7 +131,7 @@ run_core()
 run_all()
 {
     inside "$1" 'apt-get -q update > /dev/null
-                 sh conf/packages.sh build test mcp valkey'
+                 sh conf/packages.sh build test mcp readers valkey'
     versions "$1"
     inside "$1" bash conf/quickstart.sh --once
     inside "$1" bash t/run.sh --strict
@@ -155,7 +155,7 @@ done
 [ "$(id -u)" = 0 ] || die "run as root: it makes chroots"
 
 command -v debootstrap > /dev/null \
-    || die "no debootstrap: install with sh conf/packages.sh matrix"
+    || die "no debootstrap: install with sh conf/packages.sh chroot"
 
 mkdir -p "$cache"
 

@@ -25,8 +25,7 @@ test:
 	APPROVAL_BUILD=$(BUILD) bash t/run.sh $(TESTS)
 
 full-test: test
-	APPROVAL_BUILD=$(BUILD) bash t/run.sh --asan $(TESTS)
-	APPROVAL_BUILD=$(BUILD) bash t/run.sh --valgrind $(TESTS)
+	APPROVAL_BUILD=$(BUILD) bash t/run.sh --long
 
 bench: build
 	APPROVAL_BUILD=$(BUILD) bash t/bench/run.sh
@@ -55,13 +54,13 @@ package:
 	bash conf/package.sh $(BUILD)/package
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan .build-all
 
 help:
 	@echo 'make [build]      the module in $(BUILD), BUILD=DIR elsewhere'
 	@echo 'make check        build, harness, rooms, unit tests'
 	@echo 'make test         all tests; TESTS="t/a.t t/b.t" some of them'
-	@echo 'make full-test    the same, then under sanitizers and valgrind'
+	@echo 'make full-test    the same, then what takes hours: t/run.sh --long'
 	@echo 'make bench        measure; see t/bench'
 	@echo 'make install      install it; DESTDIR=, prefix=, modulesdir='
 	@echo 'make package      the Debian package, in $(BUILD)/package'

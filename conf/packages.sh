@@ -5,7 +5,8 @@
 # The Debian packages, listed here and nowhere else; installs what is missing:
 #
 #     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp] [readers]
-#                         [package] [chroot] [compile]
+#                         [package] [chroot] [compile] [core] [clang]
+#                         [valkey]
 #
 # mcp: what t/mcp_sdk.t runs the official SDK with, where there is no npm yet.
 # readers: what t/readers.t runs beside it.
@@ -20,6 +21,7 @@ compile="gcc libc6-dev make dpkg-dev libcurl4-openssl-dev libhiredis-dev
          libjansson-dev libpcre2-dev libssl-dev zlib1g-dev"
 build="nginx nginx-dev $compile"
 run="nginx redis-server openssl ca-certificates curl perl"
+core="python3"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
       libnginx-mod-nchan exim4-daemon-light spin man-db"
 memcheck="valgrind"
@@ -27,6 +29,8 @@ bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"
 readers="php-cli python3-flask ruby-sinatra ruby-rack ruby-webrick puma"
 package="build-essential debhelper fakeroot lintian"
+clang="clang libclang-rt-dev"
+valkey="valkey-server"
 chroot="debootstrap git iproute2 util-linux"
 
 # another node brings an npm of its own, and Debian's does not fit to it
@@ -44,12 +48,15 @@ for group in "${@:-build}"; do
         build)     names="$names $build" ;;
         compile)   names="$names $compile" ;;
         run)       names="$names $run" ;;
-        test)      names="$names $run $test" ;;
+        core)      names="$names $run $core" ;;
+        test)      names="$names $run $core $test" ;;
         memcheck)  names="$names $memcheck" ;;
         bench)     names="$names $run $memcheck $bench" ;;
         mcp)       names="$names $mcp" ;;
         readers)   names="$names $mcp $readers" ;;
         package)   names="$names $package" ;;
+        clang)     names="$names $clang" ;;
+        valkey)    names="$names $valkey" ;;
         chroot)    names="$names $chroot" ;;
         *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
     esac

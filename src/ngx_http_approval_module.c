@@ -213,7 +213,6 @@ ngx_http_approval_start_sender(ngx_cycle_t *cycle,
 {
     ngx_msec_t                     timeout;
     ngx_uint_t                     i, wanted;
-    ngx_resolver_t                *resolver;
     ngx_http_conf_ctx_t           *ctx;
     ngx_http_core_loc_conf_t      *clcf;
     ngx_http_approval_channel_t  **channel;
@@ -235,19 +234,13 @@ ngx_http_approval_start_sender(ngx_cycle_t *cycle,
                                                ngx_http_module);
     clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
 
-    resolver = clcf->resolver;
-
-    if (resolver && resolver->connections.nelts == 0) {
-        resolver = NULL;
-    }
-
     timeout = clcf->resolver_timeout;
 
     if (timeout == NGX_CONF_UNSET_MSEC) {
         timeout = 30000;
     }
 
-    mcf->sender = ngx_http_approval_sender_create(mcf, resolver, timeout,
+    mcf->sender = ngx_http_approval_sender_create(mcf, clcf->resolver, timeout,
                                                   cycle->log);
 
     return mcf->sender ? NGX_OK : NGX_ERROR;

@@ -308,7 +308,6 @@ void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 ngx_uint_t ngx_http_approval_reply_why(
     const ngx_http_approval_reply_t *reply, const char *why);
-ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
 
 /* settle.c */
 void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);

@@ -2,7 +2,8 @@ package Approval::Redis;
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# A private redis-server: no persistence, a unix socket and a TCP port.
+# A private redis-server, or what APPROVAL_REDIS names instead, as valkey-server:
+# no persistence, a unix socket and a TCP port.
 #
 #   my $redis = Approval::Redis->new(%how);
 #     tcp => 0          only the unix socket
@@ -80,7 +81,8 @@ sub start {
         $self->write_conf;
 
         $self->{process} = Approval::Process->start(
-            cmd => [ 'redis-server', "$self->{dir}/redis.conf" ],
+            cmd => [ $ENV{APPROVAL_REDIS} // 'redis-server',
+                     "$self->{dir}/redis.conf" ],
             stderr => "$self->{dir}/stderr");
 
         if ($self->wait_ready) {

@@ -160,6 +160,11 @@ is($r->status, 400, 'batches without any mcp_tool are judged as well');
 is($r->json->{type}, 'urn:approval:batch', 'its type');
 is($gw->send(post([ call('db.read'), 'x' ]))->read->status, 200,
    'an element that is no object is no call');
+is($gw->send(post([ (call('db.read')) x 1000 ]))->read->status, 200,
+   'a batch may be long');
+is($gw->send(post([ (call('db.read')) x 1001 ]))->read
+   ->json->[0]{result}{_meta}{approval}{type}, 'urn:approval:batch',
+   'but not longer');
 
 # Headers that repeat the call
 

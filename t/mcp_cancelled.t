@@ -241,23 +241,6 @@ is($gw->state($held_id), 'pending', 'and its action is open');
 }
 
 
-# A batch is held as a whole, and not given up by a part of it
-
-{
-    my ($post, $path, %how) = call(12);
-
-    $how{json} = [ $how{json} ];
-
-    my ($c, $id) = $gw->hold($post, $path, %how);
-
-    cancel('a batch', 12);
-    ok($c->quiet(0.3), 'a batch: it waits');
-    is($gw->state($id), 'pending', 'a batch: and is open');
-    $gw->vote($id, 'deny');
-    $c->read;
-}
-
-
 # A grant lets nothing pass that was given up
 
 {

@@ -87,12 +87,25 @@ my @PATHS = (
     [ held => '/x', headers => [ 'X-Original-URL' => '/admin/del' ],
       says => [ '/x', '/admin/del' ] ],
     [ held => '/x', headers => [ 'X-Rewrite-URL' => '/admin/del?a=b' ] ],
+    [ held => '/x', headers => [ 'X-Original-URL' => "\t/admin/del" ] ],
+    [ held => '/x', headers => [ 'X-Original-URL' => 'http://h/admin/del' ] ],
+    [ held => '/x', headers => [ 'X-Original-URL' => '/x://y/../../admin/del' ] ],
+    [ pass => '/x', headers => [ 'X-Original-URL' => '/y?to=http://h/admin/del' ] ],
     [ pass => '/admin/delete' ], [ pass => '/admin' ], [ pass => '/x/del' ],
     [ pass => '/admin%2fdelete' ], [ pass => '/a//b;c=d/%7Ee/%25/../f%2Fg/' ],
     [ pass => '/x', headers => [ 'X-Original-URL' => '/y' ] ],
 );
 
 both('a path', 'match $uri /admin/del;', @PATHS);
+
+# with more readings than are taken
+
+my $MANY = '/admin/drop/%5cb%ef%bc%8f/./%255c;a%5cb%255c%23/';
+
+group('a path of many readings before what is allowed',
+      'rule pub { match $uri ^/public/; allow; }'
+      . ' rule r { match $uri ^/admin/; require admins; }',
+      [ stopped => $MANY ], [ pass => '/public/x' ]);
 both('the beginning of a path', 'match $uri ^/admin/;',
      (map { [ @$_ ] } grep { $_->[1] !~ m{^/(?:admin|x)/?} } @PATHS),
      [ same => '/admin/' ], [ same => '/admin/x/y%2Fz' ],
@@ -251,6 +264,9 @@ both('a method', 'match $request_method DELETE;',
           qw(X-HTTP-Method-Override X-HTTP-Method X-Method-Override)),
      [ held => '/', method => 'POST',
        headers => [ 'X-HTTP-Method-Override' => 'delete' ] ],
+     (map { [ held => '/', method => 'POST',
+              headers => [ 'X-HTTP-Method-Override' => $_ ] ] }
+          "\tDELETE", 'DELETE, GET', 'GET,DELETE', ', DELETE'),
      [ held => '/?_method=DELETE', method => 'POST' ],
      [ pass => '/?_method=PATCH', method => 'POST' ],
      [ pass => '/', method => 'POST',

@@ -56,7 +56,7 @@ $gw->ngx->{http} = $gw->conf(<<"EOF_HTTP", <<'EOF_SERVER', 1, '');
             digest_headers $headers;
             summary "do \$http_x_note";
             show note \$http_x_note;
-            
+
             notify hook;
         }
     }

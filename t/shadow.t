@@ -31,6 +31,8 @@ sub policy {
         rule why    { match \$uri ^/why; require admins; reason required;
                       timeout 30s; $mode }
         rule never  { match \$uri ^/never; deny; $mode }
+        rule gone   { match \$request_method DELETE; match \$uri ^/gone;
+                      deny; $mode }
         rule again  { match \$uri ^/again; match \$arg_n 1; require admins;
                       timeout 30s; $mode }
     }
@@ -276,8 +278,8 @@ is(report()->status, 503, 'and so is the report');
 # nor anything else where the trail cannot be written
 
 my @odd = (
-    [ 'ambiguous-path', GET => '/a//b' ],
-    [ 'override-header', GET => '/x',
+    [ 'ambiguous-path', GET => '/x/..%2fnever' ],
+    [ 'ambiguous-method', GET => '/gone/x',
       headers => [ 'X-HTTP-Method-Override' => 'DELETE' ] ],
     [ 'body-unreadable', POST => '/pay', headers => $json, body => '{"a":' ],
     [ 'body-too-large', POST => '/pay', headers => $json,

@@ -24,7 +24,7 @@ my @files;
 find({ no_chdir => 1, wanted => sub {
     my $name = substr($_, length $root) =~ s{^/}{}r;
 
-    if ($name =~ m{^(?:\.git|\.build[^/]*|t/fuzz/corpus)$|(?:^|/)node_modules$})
+    if ($name =~ m{^(?:\.git|\.build[^/]*|t/fuzz/corpus|t/redact)$|(?:^|/)node_modules$})
     {
         $File::Find::prune = 1;
 

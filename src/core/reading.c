@@ -16,7 +16,8 @@
 #define APPROVAL_READING_KEEP  (64 * 1024)
 
 
-static approval_reading_t *approval_readings_push(approval_readings_t *rs);
+static approval_reading_t *approval_readings_push(approval_readings_t *rs,
+    unsigned member);
 static int approval_readings_known(approval_readings_t *rs,
     approval_reading_e kind, approval_str_t text);
 
@@ -42,6 +43,7 @@ approval_readings_reset(approval_readings_t *rs)
     approval_buf_reset(&rs->buf);
 
     rs->n = 0;
+    rs->last = 0;
     rs->code = 0;
 }
 
@@ -66,7 +68,7 @@ approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
         return;
     }
 
-    e = approval_readings_push(rs);
+    e = approval_readings_push(rs, 0);
 
     if (e) {
         e->kind = kind;
@@ -96,7 +98,7 @@ approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
         return;
     }
 
-    e = approval_readings_push(rs);
+    e = approval_readings_push(rs, 0);
 
     if (e) {
         e->kind = kind;
@@ -112,10 +114,9 @@ approval_readings_member(approval_readings_t *rs)
 {
     approval_reading_t  *e;
 
-    e = approval_readings_push(rs);
+    e = approval_readings_push(rs, 1);
 
     if (e) {
-        e->member = 1;
         e->copied = 1;
     }
 
@@ -128,9 +129,14 @@ approval_readings_unknown(approval_readings_t *rs, unsigned code,
     const char *why)
 {
     rs->n = 0;
+    rs->last = 0;
     rs->code = code;
 
     approval_readings_add(rs, APPROVAL_READING_UNKNOWN, approval_str(why));
+
+    if (rs->n) {
+        rs->elts[0].spelled = 0;        /* whatever is being added */
+    }
 }
 
 
@@ -158,8 +164,8 @@ approval_readings_count(const approval_readings_t *rs)
 {
     size_t  i, n;
 
-    for (i = 0, n = 0; i < rs->n; i++) {
-        n += !rs->elts[i].spelled && !rs->elts[i].member;
+    for (n = 0, i = rs->last; i; i = rs->elts[i - 1].before) {
+        n += !rs->elts[i - 1].spelled;
     }
 
     return n;
@@ -184,7 +190,7 @@ approval_readings_doubt(const approval_readings_t *rs)
 /* The values of one reader ("member") may be many; readers are not. */
 
 static approval_reading_t *
-approval_readings_push(approval_readings_t *rs)
+approval_readings_push(approval_readings_t *rs, unsigned member)
 {
     size_t               want;
     approval_reading_t  *e;
@@ -207,6 +213,12 @@ approval_readings_push(approval_readings_t *rs)
     memset(e, 0, sizeof(approval_reading_t));
 
     e->spelled = rs->spelling;
+    e->member = member;
+    e->before = rs->last;
+
+    if (!member) {
+        rs->last = rs->n;
+    }
 
     return e;
 }
@@ -218,25 +230,31 @@ static int
 approval_readings_known(approval_readings_t *rs, approval_reading_e kind,
     approval_str_t text)
 {
-    size_t               i;
+    size_t               i, n, spellings;
     approval_reading_t  *e;
 
     if (rs->n && rs->elts[0].kind == APPROVAL_READING_UNKNOWN) {
         return 1;
     }
 
-    for (i = 0; i < rs->n; i++) {
-        e = &rs->elts[i];
+    n = 0;
+    spellings = 0;
 
-        if (e->kind == kind && e->len == text.len && !e->member
-            && approval_str_eq(approval_reading_text(rs, i), text))
+    for (i = rs->last; i; i = e->before) {
+        e = &rs->elts[i - 1];
+
+        if (e->kind == kind && e->len == text.len
+            && approval_str_eq(approval_reading_text(rs, i - 1), text))
         {
             e->spelled &= rs->spelling;
             return 1;
         }
+
+        n += !e->spelled;
+        spellings += e->spelled;
     }
 
-    if (approval_readings_count(rs) < APPROVAL_READINGS_MAX) {
+    if (n < APPROVAL_READINGS_MAX && spellings < APPROVAL_SPELLINGS_MAX) {
         return 0;
     }
 

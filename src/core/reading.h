@@ -19,6 +19,9 @@
 /* Of more readings than these nothing is said but that they are unknown. */
 #define APPROVAL_READINGS_MAX  64
 
+/* ... and of more spellings. */
+#define APPROVAL_SPELLINGS_MAX 256
+
 
 typedef enum {
     APPROVAL_READING_ABSENT,     /* a reader finds nothing                    */
@@ -44,6 +47,8 @@ typedef struct {
     unsigned              copied:1;      /* offset in buf, else data */
     size_t                len;
     size_t                offset;
+    size_t                before;        /* 1 + index of the last one that is
+                                            no member; 0: none */
     const unsigned char  *data;
 } approval_reading_t;
 
@@ -57,6 +62,8 @@ typedef struct {
     approval_reading_t   *elts;
     size_t                n;
     size_t                alloc;
+    size_t                last;          /* 1 + index of the last one that is
+                                            no member; 0: none */
     approval_buf_t        buf;
     unsigned              code;          /* of an UNKNOWN: the caller's */
     unsigned              spelling:1;    /* what is added is "spelled" */

@@ -116,6 +116,10 @@ json_read(json_walk_t *w, json_t *value)
 
     rs = w->rs;
 
+    if (rs->n && rs->elts[0].kind == APPROVAL_READING_UNKNOWN) {
+        return;
+    }
+
     if (w->spelling || w->found++ == 0) {
 
         if (json_is_string(value)) {
@@ -137,7 +141,7 @@ json_read(json_walk_t *w, json_t *value)
 
     } else {
 
-                e = approval_readings_member(rs);
+        e = approval_readings_member(rs);
         start = rs->buf.len;
 
         if (e == NULL || approval_json_text(value, &rs->buf) != APPROVAL_OK) {

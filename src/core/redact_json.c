@@ -180,6 +180,7 @@ walk_object(walk_t *w, unsigned inside, json_t *object)
     redact_says_e   says;
 
     pair = pair_of(w, object);
+    json_incref(pair.columns);          /* which may be masked on the way */
 
     for (iter = json_object_iter(object);
          iter;
@@ -199,6 +200,8 @@ walk_object(walk_t *w, unsigned inside, json_t *object)
             (void) json_object_iter_set_new(object, iter, put);
         }
     }
+
+    json_decref(pair.columns);
 }
 
 

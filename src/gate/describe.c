@@ -27,6 +27,8 @@
 typedef struct {
     ngx_http_approval_tell_t  *tell;
     json_t                    *found;
+    ngx_http_approval_fact_t  *fact;       /* whose values are in "masked" */
+    approval_readings_t        masked;
 } ngx_http_approval_matched_t;
 
 
@@ -54,7 +56,8 @@ static ngx_int_t ngx_http_approval_describe_differs(
     ngx_http_approval_matched_t *matched, ngx_http_approval_fact_t *fact);
 static int ngx_http_approval_describe_match(void *data, unsigned subject,
     approval_str_t value);
-static json_t *ngx_http_approval_describe_hit(ngx_http_approval_tell_t *tell,
+static json_t *ngx_http_approval_describe_hit(
+    ngx_http_approval_matched_t *matched,
     ngx_http_approval_fact_t *fact, approval_str_t value, json_t *before);
 static json_t *ngx_http_approval_describe_headers(
     ngx_http_approval_hold_t *hold);
@@ -620,6 +623,9 @@ ngx_http_approval_describe_matched(ngx_http_approval_hold_t *hold,
 
     matched.tell = tell;
     matched.found = json_object();
+    matched.fact = NULL;
+
+    approval_readings_init(&matched.masked);
 
     if (matched.found
         && (ngx_http_approval_evidence(tell->look, hold->rule,
@@ -634,8 +640,10 @@ ngx_http_approval_describe_matched(ngx_http_approval_hold_t *hold,
                != NGX_OK))
     {
         json_decref(matched.found);
-        return NULL;
+        matched.found = NULL;
     }
+
+    approval_readings_free(&matched.masked);
 
     return matched.found;
 }
@@ -679,8 +687,8 @@ ngx_http_approval_describe_match(void *data, unsigned subject,
     if (approval_readings_count(&fact->readings) == 1
         && fact->readings.n > 1 && fact->readings.elts[1].member)
     {
-        told = ngx_http_approval_describe_hit(matched->tell, fact, value,
-                                              before);
+        told = ngx_http_approval_describe_hit(matched, fact, value, before);
+
     } else if (before) {
         return APPROVAL_OK;
 
@@ -695,25 +703,38 @@ ngx_http_approval_describe_match(void *data, unsigned subject,
 
 
 static json_t *
-ngx_http_approval_describe_hit(ngx_http_approval_tell_t *tell,
+ngx_http_approval_describe_hit(ngx_http_approval_matched_t *matched,
     ngx_http_approval_fact_t *fact, approval_str_t value, json_t *before)
 {
-    size_t               i;
-    ngx_str_t            text;
-    json_t              *told;
-    approval_buf_t       buf;
-    approval_readings_t  masked;
+    size_t                i;
+    ngx_str_t             text;
+    json_t               *told;
+    approval_buf_t        buf;
+    approval_readings_t  *masked;
 
-    approval_readings_init(&masked);
-    approval_read_json(&masked, fact->pointer, tell->masked);
+    if (before
+        && json_string_length(before) + sizeof(", ") - 1
+           + ngx_max(value.len, sizeof(APPROVAL_REDACTED) - 1)
+           > NGX_HTTP_APPROVAL_SHOWN_MATCH)
+    {
+        return json_incref(before);
+    }
 
-    for (i = 0; i < masked.n; i++) {
-        if (approval_str_eq(approval_reading_text(&masked, i), value)) {
+    masked = &matched->masked;
+
+    if (matched->fact != fact) {
+        approval_readings_reset(masked);
+        approval_read_json(masked, fact->pointer, matched->tell->masked);
+        matched->fact = fact;
+    }
+
+    for (i = 0; i < masked->n; i++) {
+        if (approval_str_eq(approval_reading_text(masked, i), value)) {
             break;
         }
     }
 
-    if (i == masked.n) {
+    if (i == masked->n) {
         value = approval_str(APPROVAL_REDACTED);
     }
 
@@ -728,15 +749,11 @@ ngx_http_approval_describe_hit(ngx_http_approval_tell_t *tell,
     text.data = buf.data;
     text.len = buf.len;
 
-    told = (buf.failed || masked.failed)
+    told = (buf.failed || masked->failed)
            ? NULL
-           : before && buf.len > NGX_HTTP_APPROVAL_SHOWN_MATCH
-             ? json_incref(before)
-             : ngx_http_approval_json_cut(&text,
-                                          NGX_HTTP_APPROVAL_SHOWN_MATCH);
+           : ngx_http_approval_json_cut(&text, NGX_HTTP_APPROVAL_SHOWN_MATCH);
 
     approval_buf_wipe(&buf);
-    approval_readings_free(&masked);
 
     return told;
 }

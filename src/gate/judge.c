@@ -13,6 +13,10 @@
 #include "gate/gate.h"
 
 
+/* Each element is judged by itself: of more than these it would take long. */
+#define NGX_HTTP_APPROVAL_BATCH_MAX  1000
+
+
 /* What was found on the way through the rules. */
 
 typedef struct {
@@ -387,6 +391,14 @@ ngx_http_approval_judge_batch(ngx_http_approval_look_t *look,
     ngx_http_approval_judge_rules(look, policy, 1, verdict);
 
     shadow = verdict->shadow;
+
+    if (json_array_size(look->body->json) > NGX_HTTP_APPROVAL_BATCH_MAX
+        && verdict->what == NGX_HTTP_APPROVAL_VERDICT_PASS)
+    {
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_REFUSE;
+        verdict->refusal = NGX_HTTP_APPROVAL_REFUSE_BATCH;
+        return;
+    }
 
     json_array_foreach(look->body->json, i, element) {
 

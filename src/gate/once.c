@@ -83,8 +83,6 @@ static ngx_http_approval_once_t *ngx_http_approval_once_find(
     ngx_http_approval_hold_t *hold, ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_enter(ngx_http_approval_hold_t *hold,
     ngx_http_request_t *r);
-static ngx_int_t ngx_http_approval_once_place(ngx_http_approval_hold_t *hold,
-    ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_guard(ngx_http_approval_hold_t *hold,
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_filter(void *data, ngx_chain_t *in);
@@ -449,22 +447,6 @@ ngx_http_approval_once_enter(ngx_http_approval_hold_t *hold,
             once->from = tried;
         }
     }
-
-    return (r == r->main) ? ngx_http_approval_once_place(hold, r) : NGX_OK;
-}
-
-
-/*
- * Is the request still where it was approved?  Called before each content
- * handler of an approved request; NGX_OK, or what to answer instead.
- */
-
-static ngx_int_t
-ngx_http_approval_once_place(ngx_http_approval_hold_t *hold,
-    ngx_http_request_t *r)
-{
-    (void) hold;
-    (void) r;
 
     return NGX_OK;
 }

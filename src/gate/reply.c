@@ -158,7 +158,8 @@ static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
 
     [NGX_HTTP_APPROVAL_REFUSE_BATCH] =
     { 400, 0, "batch", "A batch cannot wait for approval",
-      "A rule concerns one of its elements. Send its elements one by one." },
+      "A rule concerns one of its elements, or there are more than 1000. "
+      "Send its elements one by one." },
 
     [NGX_HTTP_APPROVAL_REFUSE_HEADERS] =
     { 400, 0, "header-mismatch", "The MCP headers and the body disagree",

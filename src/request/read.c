@@ -29,6 +29,8 @@ static void ngx_http_approval_read_filled(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_method(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+static void ngx_http_approval_read_methods(approval_readings_t *rs,
+    ngx_str_t *value);
 static void ngx_http_approval_read_upper(approval_readings_t *rs,
     approval_str_t s);
 static void ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
@@ -63,7 +65,8 @@ static void ngx_http_approval_read_unread(approval_readings_t *rs,
     ngx_http_approval_unread_e unread, const char *why);
 static approval_str_t ngx_http_approval_target_path(ngx_str_t *target,
     approval_str_t *query);
-static approval_str_t ngx_http_approval_target_absolute(ngx_str_t *target);
+static approval_str_t ngx_http_approval_target_absolute(ngx_str_t *target,
+    approval_str_t *query);
 
 
 static const ngx_http_approval_read_pt  ngx_http_approval_readers[] = {
@@ -98,6 +101,7 @@ ngx_http_approval_look(ngx_http_approval_look_t *look, ngx_http_request_t *r,
     look->root = NULL;
     look->captures = captures;
     look->number = ++ngx_http_approval_looks;
+    look->body_number = look->number;
 }
 
 
@@ -105,7 +109,7 @@ void
 ngx_http_approval_look_root(ngx_http_approval_look_t *look, json_t *root)
 {
     look->root = root;
-    look->number = ++ngx_http_approval_looks;
+    look->body_number = ++ngx_http_approval_looks;
 }
 
 
@@ -113,17 +117,30 @@ approval_readings_t *
 ngx_http_approval_read(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact)
 {
+    ngx_uint_t            number;
     approval_readings_t  *rs;
 
     rs = &fact->readings;
 
-    if (fact->look != look->number) {
+    switch (fact->kind) {
+
+    case NGX_HTTP_APPROVAL_FACT_OPAQUE:
+    case NGX_HTTP_APPROVAL_FACT_TEXT:
+    case NGX_HTTP_APPROVAL_FACT_MEMBER:
+        number = look->body_number;
+        break;
+
+    default:
+        number = look->number;
+    }
+
+    if (fact->look != number) {
         fact->look = 0;
         approval_readings_reset(rs);
 
         ngx_http_approval_readers[fact->kind](look, fact, rs);
 
-        fact->look = look->number;
+        fact->look = number;
     }
 
     return rs->failed ? NULL : rs;
@@ -349,8 +366,7 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
 
     for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
         if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_method(h)) {
-            ngx_http_approval_read_upper(rs,
-                                       ngx_http_approval_core_str(&h->value));
+            ngx_http_approval_read_methods(rs, &h->value);
         }
     }
 
@@ -372,6 +388,28 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
     rs->failed |= args.failed;
 
     approval_readings_free(&args);
+}
+
+
+/* A list of them, to readers that join copies of a header, and as it is. */
+
+static void
+ngx_http_approval_read_methods(approval_readings_t *rs, ngx_str_t *value)
+{
+    u_char     *p, *last;
+    ngx_str_t   one;
+
+    ngx_http_approval_read_upper(rs, ngx_http_approval_read_trimmed(value));
+
+    last = value->data + value->len;
+
+    for (p = value->data; p < last; p = one.data + one.len + 1) {
+        one.data = p;
+        p = ngx_strlchr(p, last, ',');
+        one.len = (p ? p : last) - one.data;
+
+        ngx_http_approval_read_upper(rs, ngx_http_approval_read_trimmed(&one));
+    }
 }
 
 
@@ -424,33 +462,40 @@ ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
     for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
 
         if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_path(h)) {
-            approval_read_path(rs, ngx_http_approval_target_path(&h->value,
-                                                                 NULL));
+            approval_read_path(rs, ngx_http_approval_target_absolute(&h->value,
+                                                                     NULL));
         }
 
-        /* DAV: a second path of the request, as an URL or without a host */
+        /* DAV: a second path of the request */
 
         if ((r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE))
             && ngx_http_approval_header_named(h, &destination)
                != APPROVAL_NAME_OTHER)
         {
-            approval_read_path(rs,
-                               ngx_http_approval_target_absolute(&h->value));
+            approval_read_path(rs, ngx_http_approval_target_absolute(&h->value,
+                                                                     NULL));
         }
     }
 }
 
 
-static approval_str_t
-ngx_http_approval_target_absolute(ngx_str_t *target)
-{
-    u_char     *p, *last;
-    ngx_str_t   path;
+/* Of a header, where it may be an URL as well as a path. */
 
-    path = *target;
+static approval_str_t
+ngx_http_approval_target_absolute(ngx_str_t *target, approval_str_t *query)
+{
+    u_char          *p, *last;
+    ngx_str_t        path;
+    approval_str_t   s;
+
+    s = ngx_http_approval_read_trimmed(target);
+
+    path.len = s.len;
+    path.data = target->data + (s.data - target->data);
     last = path.data + path.len;
 
-    p = path.len ? ngx_strnstr(path.data, "://", path.len) : NULL;
+    p = (path.len && *path.data != '/')
+        ? ngx_strnstr(path.data, "://", path.len) : NULL;
 
     if (p) {
         for (p += 3; p < last && *p != '/'; p++) { /* void */ }
@@ -459,7 +504,7 @@ ngx_http_approval_target_absolute(ngx_str_t *target)
         path.len = last - p;
     }
 
-    return ngx_http_approval_target_path(&path, NULL);
+    return ngx_http_approval_target_path(&path, query);
 }
 
 
@@ -639,7 +684,7 @@ ngx_http_approval_read_queries(ngx_http_approval_look_t *look,
 
     for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
         if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_path(h)) {
-            (void) ngx_http_approval_target_path(&h->value, &query);
+            (void) ngx_http_approval_target_absolute(&h->value, &query);
             handler(fact, rs, query);
         }
     }

@@ -229,6 +229,7 @@ typedef struct {
                                                     element of it             */
     ngx_array_t                     *captures;   /* of ..._capture_t, or NULL */
     ngx_uint_t                       number;
+    ngx_uint_t                       body_number; /* of what depends on root  */
 } ngx_http_approval_look_t;
 
 void ngx_http_approval_look(ngx_http_approval_look_t *look,

@@ -325,7 +325,7 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
                     "and nothing can be decided any more; the requester can "
                     "ask anew.",
                   json_pack("{s:o}", "expires_at",
-                            ngx_http_approval_view_time(reply->expires)));
+                            ngx_http_approval_json_time(reply->expires)));
         return NGX_DECLINED;
     }
 
@@ -355,7 +355,7 @@ ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
                   "decision of action %*s ignored: it is not the gateway's",
                   (size_t) APPROVAL_ID_LEN, d->id);
 
-    (void) ngx_http_approval_audit(d->mcf, "fault", d->id,
+    (void) ngx_http_approval_audit_often(d->mcf, "fault", d->id,
                json_pack("{s:s}", "why",
                          "decision ignored: it is not the gateway's"));
 
@@ -410,7 +410,7 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
                       "state", json_stringn((char *) name->data, name->len),
                       "decision", "decision", act, "by", by,
                       "decided_at",
-                      ngx_http_approval_view_time(reply->decided));
+                      ngx_http_approval_json_time(reply->decided));
 
     return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                "already-decided", "Decided already",

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include "desk/freeze.h"
+#include "audit/audit.h"
 #include "desk/form.h"
 #include "desk/page.h"
 
@@ -177,7 +178,11 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
                    NULL);
     }
 
-    if (ngx_http_approval_freeze_record(d, "thawed") != NGX_OK) {
+    if (ngx_http_approval_audit(d->mcf, "config", NULL,
+               ngx_http_approval_freeze_facts(d, "thawed",
+                             ngx_http_approval_store_now(d->mcf->store)))
+        != NGX_OK)
+    {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                    "audit-unavailable", "Audit unavailable",
                    "It could not be put on record, so it stays frozen.", NULL);

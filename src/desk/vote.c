@@ -484,7 +484,8 @@ void
 ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
     const char *why)
 {
-    json_t  *fields;
+    json_t                        *fields;
+    ngx_http_approval_decision_t  *dec = d->work;
 
     fields = ngx_http_approval_vote_fields(d);
 
@@ -492,7 +493,14 @@ ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
         (void) json_object_set_new(fields, "why", json_string(why));
     }
 
-    (void) ngx_http_approval_audit(d->mcf, "refused", d->id, fields);
+    /* one that is on record as a vote must not stand there alone */
+
+    if (dec->vote.len) {
+        (void) ngx_http_approval_audit(d->mcf, "refused", d->id, fields);
+
+    } else {
+        (void) ngx_http_approval_audit_often(d->mcf, "refused", d->id, fields);
+    }
 }
 
 

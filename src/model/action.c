@@ -134,6 +134,21 @@ ngx_http_approval_json_shown(approval_redact_t *redact, ngx_str_t *name,
 }
 
 
+json_t *
+ngx_http_approval_json_time(int64_t ms)
+{
+    char  text[APPROVAL_TIME_LEN + 1];
+
+    if (ms == 0) {
+        return json_null();
+    }
+
+    approval_time_format(text, ms);
+
+    return json_string(text);
+}
+
+
 ngx_str_t
 ngx_http_approval_json_get(json_t *doc, const char *name)
 {

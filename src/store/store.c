@@ -269,6 +269,13 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
 }
 
 
+int64_t
+ngx_http_approval_store_now(ngx_http_approval_store_t *store)
+{
+    return store->clock ? store->clock + (int64_t) ngx_current_msec : 0;
+}
+
+
 /*
  * Until when the answer is waited for, by Redis' clock: what it does later than
  * that nobody hears of.  A quarter is kept for what is not known exactly: the
@@ -280,9 +287,11 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
 {
     int64_t  end;
 
-    end = store->clock ? store->clock + (int64_t) ngx_current_msec
-                         + (int64_t) (store->conf->redis.timeout * 3 / 4)
-                       : 0;
+    end = ngx_http_approval_store_now(store);
+
+    if (end) {
+        end += (int64_t) (store->conf->redis.timeout * 3 / 4);
+    }
 
     (void) ngx_sprintf(p, "%016L", end);
 }

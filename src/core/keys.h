@@ -62,8 +62,8 @@ int approval_open(approval_keyring_t *k, const char *purpose,
     approval_str_t aad, approval_str_t sealed, approval_buf_t *out);
 
 /*
- * Ed25519.  From PEM (PKCS #8 private key), or derived from the keyring's
- * first key where no signing key is configured.  kid is the public key's
+ * Ed25519.  From PEM (PKCS #8 private key), or derived from the keyring's keys
+ * where no signing key is configured.  kid is the public key's
  * thumbprint by RFC 7638, in base64url.
  *
  * A signer may have others behind it: it signs, and all of them verify.

@@ -53,6 +53,8 @@ static const char *approval_signer_check(EVP_PKEY *pkey,
     approval_signer_e kind, unsigned encrypted);
 static approval_signer_t *approval_signer_create(EVP_PKEY *pkey,
     approval_signer_e kind);
+static approval_signer_t *approval_signer_derive_by(approval_keyring_t *k,
+    size_t n);
 static int approval_signer_thumbprint(approval_signer_t *s);
 static int approval_signer_password(char *buf, int size, int rwflag,
     void *data);
@@ -173,6 +175,34 @@ approval_signer_password(char *buf, int size, int rwflag, void *data)
 approval_signer_t *
 approval_signer_derive(approval_keyring_t *k)
 {
+    size_t              i;
+    approval_signer_t  *first, *s;
+
+    first = NULL;
+
+    for (i = 0; i < approval_keyring_size(k); i++) {
+        s = approval_signer_derive_by(k, i);
+
+        if (s == NULL) {
+            approval_signer_destroy(first);
+            return NULL;
+        }
+
+        if (first == NULL) {
+            first = s;
+
+        } else {
+            (void) approval_signer_add(first, s);
+        }
+    }
+
+    return first;
+}
+
+
+static approval_signer_t *
+approval_signer_derive_by(approval_keyring_t *k, size_t n)
+{
     EVP_PKEY        *pkey;
     approval_str_t   empty;
     unsigned char    seed[APPROVAL_MAC_LEN];
@@ -180,7 +210,7 @@ approval_signer_derive(approval_keyring_t *k)
     empty.len = 0;
     empty.data = (const unsigned char *) "";
 
-    if (approval_mac(k, "ed25519 seed", empty, seed) != APPROVAL_OK) {
+    if (approval_mac_by(k, n, "ed25519 seed", empty, seed) != APPROVAL_OK) {
         return NULL;
     }
 

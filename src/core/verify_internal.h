@@ -98,7 +98,6 @@ typedef struct {
 
 typedef struct {
     approval_hashed_t            person;
-    approval_hashed_t            identity;
     approval_hashed_t            digest;
     char                        *groups;
     approval_place_t             place;

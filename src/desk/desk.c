@@ -14,6 +14,7 @@
 #include "desk/freeze.h"
 #include "desk/grants.h"
 #include "desk/list.h"
+#include "desk/jwks.h"
 #include "desk/slack.h"
 #include "desk/manifest.h"
 #include "desk/shadow.h"
@@ -102,6 +103,10 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
       ngx_http_approval_shadow_report },
 
+    { ngx_string("/.well-known/jwks.json"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",
+      ngx_http_approval_jwks },
+
     { ngx_string("/manifest"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
       ngx_http_approval_manifest },
@@ -188,12 +193,16 @@ ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
     d->route.len = uri->len - name.len;
 
     /*
-     * Slack's posts are signed, and requesters are not approvers: both may
-     * have a location without the approvers' login.
+     * Slack's posts are signed, requesters are not approvers, and public keys
+     * are for everybody: these may have a location without the approvers'
+     * login.
      */
 
     if (d->route.len == 0 && d->request->method == NGX_HTTP_POST) {
         ngx_http_approval_desk_own(d, &name, "/slack");
+
+    } else if (d->route.len == 0) {
+        ngx_http_approval_desk_own(d, &name, "/.well-known/jwks.json");
 
     } else if (d->route.len == 1 + APPROVAL_ID_LEN) {
         ngx_http_approval_desk_own(d, &name, "/status");

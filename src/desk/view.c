@@ -278,6 +278,7 @@ ngx_http_approval_view(json_t *doc, const ngx_http_approval_reply_t *reply,
     }
 
     (void) json_object_del(view, "v");
+    (void) json_object_del(view, "key");
 
     if (how == NGX_HTTP_APPROVAL_VIEW_LIST) {
         (void) json_object_del(view, "body");

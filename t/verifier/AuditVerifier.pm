@@ -842,7 +842,7 @@ sub voters {
     my @voters;
 
     for my $name (@$by) {
-        my @votes = grep { is_text($name) && text($_, 'idn', $name)
+        my @votes = grep { is_text($name) && text($_, 'sub', $name)
                            && $_->{act} eq $act }
                     map { $_->[2] } @{ $a->{votes} // [] };
 

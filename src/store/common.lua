@@ -58,8 +58,27 @@ local PENDING, ACTIONS = prefix .. 'pending', prefix .. 'actions'
 local GRANTS, FROZEN = prefix .. 'grants', prefix .. 'frozen'
 
 
+-- What nobody who keeps to the rules stores: an action that has it cannot be
+-- read, and the others can.
+
+local DOC_MAX, TEXT_MAX, VOTES_MAX = 512 * 1024, 64 * 1024, 257
+
+
 local function int(n)
     return string.format('%.0f', n)
+end
+
+
+-- nil: the key is of another type, and must not stop what else is to be done
+
+local function try(...)
+    local value = redis.pcall(...)
+
+    if type(value) == 'table' and value.err then
+        return nil
+    end
+
+    return value
 end
 
 
@@ -115,9 +134,9 @@ end
 
 
 local function read(name)
-    local f = redis.call('HMGET', name, 's', 'x', 'd', 'l', 'k')
+    local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k')
 
-    if not f[1] then
+    if not f or not f[1] then
         return nil
     end
 
@@ -151,7 +170,11 @@ end
 -- what stands in the decision key; set by hand, it may lack a TTL
 
 local function decided(name)
-    local decision = redis.call('GET', name .. DECISION)
+    local decision = try('GET', name .. DECISION)
+
+    if decision and #decision > TEXT_MAX then
+        return nil
+    end
 
     if decision and redis.call('PTTL', name .. DECISION) == -1 then
         redis.call('PEXPIRE', name .. DECISION,
@@ -242,12 +265,12 @@ end
 -- no longer open: cannot be joined, does not count for its requester
 
 local function leave(a)
-    if a.join and redis.call('GET', join_key(a.join)) == id then
+    if a.join and try('GET', join_key(a.join)) == id then
         redis.call('DEL', join_key(a.join))
     end
 
     if a.per then
-        redis.call('ZREM', per_key(a.per), id)
+        try('ZREM', per_key(a.per), id)
     end
 end
 
@@ -316,7 +339,25 @@ local function close(a, state, decision, retention)
         redis.call('PEXPIRE', key .. DECISION, int(retention))
     end
 
-    redis.call('ZREM', PENDING, id)
+    try('ZREM', PENDING, id)
+end
+
+
+-- no more than are read, and not more of each than one has
+
+local function votes_of(name)
+    local votes = try('LRANGE', name .. VOTES, 0, VOTES_MAX - 1) or {}
+    local size = 0
+
+    for n, vote in ipairs(votes) do
+        size = size + #vote
+
+        if size > DOC_MAX then
+            votes[n] = ''
+        end
+    end
+
+    return votes
 end
 
 
@@ -339,6 +380,10 @@ local function describe(out, action, votes)
 
     local f = redis.call('HMGET', name, 'b', 'o', 'h', 't')
 
+    if #(f[1] or '') > DOC_MAX or #(f[2] or '') > TEXT_MAX then
+        return false
+    end
+
     put('i', action)
     put('s', a.s)
     put('c', a.c)
@@ -358,7 +403,7 @@ local function describe(out, action, votes)
     end
 
     if votes then
-        put('V', redis.call('LRANGE', name .. VOTES, 0, -1))
+        put('V', votes_of(name))
     end
 
     return true

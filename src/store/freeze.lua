@@ -28,6 +28,12 @@ local function carries()
 end
 
 
+-- a key that cannot be one stops nobody from freezing
+
+if not try('HLEN', FROZEN) then
+    redis.call('DEL', FROZEN)
+end
+
 if ARGV[6] == 'carry' and not carries() then
     return answer('no', nil)
 end

@@ -32,9 +32,12 @@ local function add(created, action)
 end
 
 
--- Open ones are few, as a rule: no need to look for them in the history.
+-- Open ones are few, as a rule: no need to look for them in the history, unless
+-- somebody has made a key of another type of it.
 
-if open and redis.call('ZCARD', PENDING) <= budget then
+local few = open and try('ZCARD', PENDING)
+
+if few and few <= budget then
     local found = {}
 
     for _, action in ipairs(redis.call('ZRANGE', PENDING, 0, -1)) do
@@ -61,14 +64,14 @@ if open and redis.call('ZCARD', PENDING) <= budget then
 end
 
 local max = before == 0 and '+inf' or int(before)
-local ids = redis.call('ZREVRANGEBYSCORE', ACTIONS, max, '-inf',
-                       'WITHSCORES', 'LIMIT', 0, budget)
+local ids = try('ZREVRANGEBYSCORE', ACTIONS, max, '-inf',
+                'WITHSCORES', 'LIMIT', 0, budget) or {}
 
 for n = 1, #ids, 2 do
     local action, created = ids[n], tonumber(ids[n + 1])
 
     if wanted(created, action)
-       and (not open or redis.call('ZSCORE', PENDING, action))
+       and (not few or redis.call('ZSCORE', PENDING, action))
        and add(created, action)
     then
         return out

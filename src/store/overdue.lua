@@ -29,8 +29,10 @@ for _, action in ipairs(ids) do
         local entry = {}
 
         redis.call('ZADD', PENDING, int(now + again), action)
-        describe(entry, action, false)
-        out[#out + 1] = entry
+
+        if describe(entry, action, false) then
+            out[#out + 1] = entry
+        end
     end
 end
 

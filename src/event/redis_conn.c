@@ -15,7 +15,7 @@
 /* Beyond these a reply is not one to a command of ours. */
 
 #define NGX_HTTP_APPROVAL_REDIS_REPLY_MAX     (64 * 1024 * 1024)
-#define NGX_HTTP_APPROVAL_REDIS_VALUE_MAX     (1024 * 1024)
+#define NGX_HTTP_APPROVAL_REDIS_VALUE_MAX     (16 * 1024 * 1024)
 #define NGX_HTTP_APPROVAL_REDIS_ELEMENTS_MAX  (1024 * 1024)
 
 #define NGX_HTTP_APPROVAL_REDIS_IDLE_BUFFER   (256 * 1024)

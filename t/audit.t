@@ -516,7 +516,10 @@ subtest 'not its own' => sub {
     like($out, qr/^unauthenticated: \d+ records/m, 'but unauthenticated');
     like($out, qr/^unauthenticated \S+: records 1 to 3 of writer (?:ab){16}/m,
          'the writer');
-    like($out, qr/^unauthenticated \S+: records $seq to $seq of writer $dead->{writer}/m,
+
+    my $where = "records $seq to $seq of writer $dead->{writer}";
+
+    like($out, qr/^unauthenticated \S+: $where/m,
          'and the record');
 
     ($rc, $out) = out('show', $id, $file, $key);
@@ -543,7 +546,8 @@ subtest 'not its own' => sub {
     is(join(' ', sort map { $_->{record}{type} }
                       grep { $_->{unauthenticated}
                              && $_->{record}{seq} <= $seq
-                             && $_->{record}{writer} =~ /^(?:ab){16}|$dead->{writer}/ }
+                             && $_->{record}{writer}
+                                =~ /^(?:ab){16}|$dead->{writer}/ }
                       @{ $page // [] }),
        'denied notified viewed', 'and for an approver');
 

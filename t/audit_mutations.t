@@ -759,8 +759,8 @@ my %keyed = (
         $_[0]{digest} = 'sha256:' . '0' x 64;
     }),
 
-    'used after the grant was revoked' => change('config', what('grant revoked'),
-        sub { $_[0]{store_time} = '2026-01-01T00:00:00.000Z' }),
+    'used after the grant was revoked' => change('config',
+        what('grant revoked'), sub { $_[0]{store_time} = '2026-01-01T00:00:00.000Z' }),
     'used after the end of the grant' => change('approved', \&granted, sub {
         $_[0]{store_time} = '2099-01-01T00:00:00.000Z';
     }),

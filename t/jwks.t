@@ -76,7 +76,8 @@ sub sign_with {
 
     my $files = join(' ', map { $_->{signing} } @keys);
 
-    $gw->ngx->reload(http => $conf =~ s/(approval_signing_key) \S+;/$1 $files;/r);
+    $gw->ngx->reload(http => $conf
+                     =~ s/(approval_signing_key) \S+;/$1 $files;/r);
 }
 
 

@@ -107,7 +107,7 @@ for my $name (sort keys %poison) {
 
         is($page->status, 200, 'and on the page');
         like($page->body, qr/actions\/$first/, 'as ever');
-        is($gw->vote($first, 'approve')->status, 200, 'one of these is decided');
+        is($gw->vote($first, 'approve')->status, 200, 'one is decided');
         is($held[0][0]->read->status, 200, 'and executed');
 
         my $r = api($gw, POST => '/freeze', { policy => 'p' });

@@ -682,7 +682,8 @@ test_pem(void)
 
     ok(s && pub && approval_str_eq(approval_signer_kid(s),
                                    approval_signer_kid(pub))
-       && approval_signer_kid(s).len == APPROVAL_KID_LEN, "the kid is the public key's");
+       && approval_signer_kid(s).len == APPROVAL_KID_LEN,
+       "the kid is the public key's");
     ok(s && pub && approval_sign(s, data, sig) == APPROVAL_OK
        && approval_verify(pub, data, bytes(sig, 64)) == APPROVAL_OK,
        "the public half verifies");

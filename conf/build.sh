@@ -8,18 +8,26 @@
 #
 # gives DIRECTORY/ngx_http_approval_module.so and the programs of src/tools.
 #
-#     SANITIZE=1      AddressSanitizer and UndefinedBehaviorSanitizer; load
-#                     with LD_PRELOAD="$(gcc -print-file-name=libasan.so)"
-#     CC=clang        another compiler
-#     JOBS=N          compile N files at once
-#     NGINX_SRC=DIR   where nginx-dev put nginx's headers and configure
+#     SANITIZE=1        AddressSanitizer and UndefinedBehaviorSanitizer; load
+#                       with LD_PRELOAD="$(gcc -print-file-name=libasan.so)"
+#     CC=clang          another compiler
+#     JOBS=N            compile N files at once
+#     COMPAT=no         without --with-compat
+#     NGINX_SOURCE=DIR  a source tree of nginx, 1.22 or later, instead of what
+#                       Debian's nginx-dev installs: DIRECTORY/nginx is built,
+#                       too, and the module is for it
+#     NGINX_FLAGS=...   arguments of configure for a source tree
+#     LINK=static       the module is a part of DIRECTORY/nginx
 
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd -P)
 out=${1:-$root/.build}
-nginx_src=${NGINX_SRC:-/usr/share/nginx/src}
+debian=/usr/share/nginx/src
+source=${NGINX_SOURCE:-$debian}
 cc=${CC:-gcc}
+compat=${COMPAT:-yes}
+link=${LINK:-dynamic}
 sanitize=${SANITIZE:-0}
 
 unset CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS
@@ -34,7 +42,7 @@ die()
 
 set_flags()
 {
-    local warn="-Wall -Wextra -Werror"
+    local warn="-Wall -Wextra -Wno-unused-parameter -Werror"
 
     if [ "$sanitize" = 1 ]; then
 
@@ -55,11 +63,48 @@ set_flags()
 }
 
 
+# configure's arguments: Debian's own, or the modules that the tests use
+
+set_nginx_flags()
+{
+    local flag
+
+    if [ "$source" = $debian ]; then
+        # shellcheck source=/dev/null
+        . $debian/conf_flags
+
+    elif [ -n "${NGINX_FLAGS:-}" ]; then
+        read -r -a NGX_CONF_FLAGS <<< "$NGINX_FLAGS"
+
+    else
+        NGX_CONF_FLAGS=(--with-debug --with-threads --with-compat)
+
+        for flag in ssl v2 v3 realip auth_request dav slice addition sub \
+            stub_status
+        do
+            if grep -q -e "--with-http_${flag}_module)" "$source/auto/options"
+            then
+                NGX_CONF_FLAGS+=("--with-http_${flag}_module")
+            fi
+        done
+    fi
+
+    nginx_flags=()
+
+    for flag in "${NGX_CONF_FLAGS[@]}"; do
+        if [ "$flag" != --with-compat ] || [ "$compat" = yes ]; then
+            nginx_flags+=("$flag")
+        fi
+    done
+}
+
+
 # all that configure's result depends on
 
 describe()
 {
-    printf '%s\n' "$root" "$nginx_src" "$cc" "$cc_opt" "$ld_opt"
+    printf '%s\n' "$root" "$source" "$link" "$cc" "$cc_opt" "$ld_opt" \
+        "${nginx_flags[@]}"
     dpkg-query -W -f='${Package} ${Version}\n' nginx-dev libhiredis-dev || :
     cat config config.make
     find src -name '*.c' -o -name '*.h' -o -name '*.lua' -o -name '*.html' \
@@ -69,15 +114,16 @@ describe()
 
 configure()
 {
-    # shellcheck source=/dev/null
-    . "$nginx_src/conf_flags"
+    local add=--add-dynamic-module
+
+    [ "$link" = dynamic ] || add=--add-module
 
     rm -f "$out/configured"
 
-    if ! (cd "$nginx_src" \
-          && bash ./configure "${NGX_CONF_FLAGS[@]}" --with-cc="$cc" \
+    if ! (cd "$source" \
+          && bash ./configure "${nginx_flags[@]}" --with-cc="$cc" \
               --with-cc-opt="$cc_opt" --with-ld-opt="$ld_opt" \
-              --add-dynamic-module="$root" --builddir="$out") \
+              "$add=$root" --builddir="$out") \
          > "$out/configure.log" 2>&1
     then
         tail -n 15 "$out/configure.log" >&2
@@ -131,8 +177,31 @@ build_tools()
 
 cd "$root"
 
-[ -f "$nginx_src/conf_flags" ] \
-    || die "no $nginx_src/conf_flags: install with apt-get install nginx-dev"
+case $compat:$link in
+    yes:dynamic|no:dynamic|yes:static|no:static) ;;
+    *) die "COMPAT is yes or no, LINK is dynamic or static" ;;
+esac
+
+[ -d "$source" ] \
+    || die "no $source: install nginx-dev, or set NGINX_SOURCE"
+
+source=$(cd "$source" && pwd -P)
+
+if [ "$source" = $debian ]; then
+    targets=modules
+
+    [ -f $debian/conf_flags ] \
+        || die "no $debian/conf_flags: install with apt-get install nginx-dev"
+
+    [ "$link" = dynamic ] \
+        || die "LINK=static needs NGINX_SOURCE: nginx-dev has only headers"
+
+else
+    targets="binary modules"
+
+    [ -f "$source/src/core/nginx.c" ] && [ -f "$source/auto/options" ] \
+        || die "NGINX_SOURCE: $source is no source tree of nginx"
+fi
 
 command -v dpkg-buildflags > /dev/null \
     || die "no dpkg-buildflags: install with apt-get install dpkg-dev"
@@ -151,15 +220,21 @@ exec 9> "$out/lock"
 flock 9
 
 set_flags
+set_nginx_flags
 
 if ! describe | cmp -s - "$out/configured" || [ ! -f "$out/Makefile" ]; then
     echo "configuring in $out"
     configure
 fi
 
-make --no-print-directory -s -j "${JOBS:-$(nproc)}" -C "$nginx_src" \
-    -f "$out/Makefile" modules 9>&-
+# shellcheck disable=SC2086
+make --no-print-directory -s -j "${JOBS:-$(nproc)}" -C "$source" \
+    -f "$out/Makefile" $targets 9>&-
 
 build_tools
 
-echo "built $out/ngx_http_approval_module.so"
+if [ "$link" = static ]; then
+    echo "built $out/nginx"
+else
+    echo "built $out/ngx_http_approval_module.so"
+fi

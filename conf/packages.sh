@@ -5,22 +5,33 @@
 # The Debian packages, listed here and nowhere else; installs what is missing:
 #
 #     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp] [readers]
+#                         [package] [chroot] [compile] [core] [clang]
+#                         [valkey]
 #
 # mcp: what t/mcp_sdk.t runs the official SDK with, where there is no npm yet.
 # readers: what t/readers.t runs beside it.
+# package: what conf/package.sh makes and checks a Debian package with.
+# chroot: what t/long makes fresh machines with.
+# compile: build, but for nginx itself: for another nginx than Debian's.
 # No service is started by it.  --list only prints the names.
 
 set -e
 
-build="nginx nginx-dev gcc libc6-dev make dpkg-dev libcurl4-openssl-dev
-       libhiredis-dev libjansson-dev libpcre2-dev libssl-dev"
-run="nginx redis-server openssl curl perl"
+compile="gcc libc6-dev make dpkg-dev libcurl4-openssl-dev libhiredis-dev
+         libjansson-dev libpcre2-dev libssl-dev zlib1g-dev"
+build="nginx nginx-dev $compile"
+run="nginx redis-server openssl ca-certificates curl perl"
+core="python3"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
-      libnginx-mod-nchan exim4-daemon-light"
+      libnginx-mod-nchan exim4-daemon-light spin man-db"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"
 readers="php-cli python3-flask ruby-sinatra ruby-rack ruby-webrick puma"
+package="build-essential debhelper fakeroot lintian"
+clang="clang libclang-rt-dev"
+valkey="valkey-server"
+chroot="debootstrap git iproute2 util-linux"
 
 # another node brings an npm of its own, and Debian's does not fit to it
 
@@ -35,12 +46,18 @@ for group in "${@:-build}"; do
     case $group in
         --list)    only_list=yes ;;
         build)     names="$names $build" ;;
+        compile)   names="$names $compile" ;;
         run)       names="$names $run" ;;
-        test)      names="$names $run $test" ;;
+        core)      names="$names $run $core" ;;
+        test)      names="$names $run $core $test" ;;
         memcheck)  names="$names $memcheck" ;;
         bench)     names="$names $run $memcheck $bench" ;;
         mcp)       names="$names $mcp" ;;
         readers)   names="$names $mcp $readers" ;;
+        package)   names="$names $package" ;;
+        clang)     names="$names $clang" ;;
+        valkey)    names="$names $valkey" ;;
+        chroot)    names="$names $chroot" ;;
         *)         echo "packages.sh: no group \"$group\"" >&2; exit 2 ;;
     esac
 done

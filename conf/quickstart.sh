@@ -282,7 +282,7 @@ pending()
 {
     local id
 
-    id=$(redis-cli -s "$dir/redis.sock" ZRANGE approval:pending 0 -1)
+    id=$(redis-cli -s "$dir/redis.sock" ZRANGE approval:{00}:pending 0 -1)
     [ -n "$id" ] && echo "$id"
 }
 

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include "conf/conf.h"
+#include "core/version.h"
 #include "desk/freeze.h"
 #include "desk/metrics.h"
 #include "gate/gate.h"
@@ -17,6 +18,7 @@
 
 
 static ngx_int_t ngx_http_approval_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_approval_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_approval_init_process(ngx_cycle_t *cycle);
 static void ngx_http_approval_exit_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf,
@@ -56,7 +58,7 @@ ngx_module_t  ngx_http_approval_module = {
     ngx_http_approval_commands,            /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_approval_init_module,         /* init module */
     ngx_http_approval_init_process,        /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -132,6 +134,16 @@ ngx_http_approval_phase(ngx_http_core_main_conf_t *cmcf, ngx_uint_t phase,
 }
 
 
+static ngx_int_t
+ngx_http_approval_init_module(ngx_cycle_t *cycle)
+{
+    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                  "ngx_http_approval_module/" APPROVAL_VERSION);
+
+    return NGX_OK;
+}
+
+
 /* Cache manager and loader come here too; they hold nobody's requests. */
 
 static ngx_int_t
@@ -201,7 +213,6 @@ ngx_http_approval_start_sender(ngx_cycle_t *cycle,
 {
     ngx_msec_t                     timeout;
     ngx_uint_t                     i, wanted;
-    ngx_resolver_t                *resolver;
     ngx_http_conf_ctx_t           *ctx;
     ngx_http_core_loc_conf_t      *clcf;
     ngx_http_approval_channel_t  **channel;
@@ -223,19 +234,13 @@ ngx_http_approval_start_sender(ngx_cycle_t *cycle,
                                                ngx_http_module);
     clcf = ctx->loc_conf[ngx_http_core_module.ctx_index];
 
-    resolver = clcf->resolver;
-
-    if (resolver && resolver->connections.nelts == 0) {
-        resolver = NULL;
-    }
-
     timeout = clcf->resolver_timeout;
 
     if (timeout == NGX_CONF_UNSET_MSEC) {
         timeout = 30000;
     }
 
-    mcf->sender = ngx_http_approval_sender_create(mcf, resolver, timeout,
+    mcf->sender = ngx_http_approval_sender_create(mcf, clcf->resolver, timeout,
                                                   cycle->log);
 
     return mcf->sender ? NGX_OK : NGX_ERROR;

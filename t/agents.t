@@ -210,8 +210,8 @@ $r = Approval::Client->new($gw->port)->request(POST => '/mcp',
     headers => [ Authorization => 'Bearer t0ken',
                  Prefer => 'respond-async' ]);
 $id = $r->header('Approval-Id');
-$gw->redis->cmd(DEL => "approval:{$id}");
-$gw->redis->cmd(ZREM => 'approval:pending', $id);
+$gw->redis->cmd(DEL => "approval:{00}:$id");
+$gw->redis->cmd(ZREM => 'approval:{00}:pending', $id);
 is(status($id, '?wait=20')->status, 404, 'an action that vanished');
 
 $id = ticket('/tables/wait-3');
@@ -306,7 +306,7 @@ isnt(runs('curl, held', '/tables/orders', $sh[0], '.sh', 'sh'), 0, 'fails');
 isnt(runs('curl, ticket', '/tables/invoices', $ask, '.sh', 'sh'), 0, 'fails');
 
 SKIP: {
-    skip 'no python3', 1 if !grep { -x "$_/python3" } split /:/, $ENV{PATH};
+    skip('no python3', 1) unless grep { -x "$_/python3" } split /:/, $ENV{PATH};
 
     my @python = @{ $code{python} };
 
@@ -320,7 +320,7 @@ SKIP: {
 }
 
 SKIP: {
-    skip 'no node', 1 if !grep { -x "$_/node" } split /:/, $ENV{PATH};
+    skip('no node', 1) unless grep { -x "$_/node" } split /:/, $ENV{PATH};
 
     (my $node = $code{javascript}[0]) =~ s/wait=50/respond-async/;
 

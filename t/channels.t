@@ -542,7 +542,7 @@ sub silent {
     $broken->script({ status => 204 });
     $gw->vote($_, 'deny') for $gw->pending;
     $_->read for @held;
-    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 });
+    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:{00}:deliver') == 0 });
     $_->clear for $web, $broken;
 }
 
@@ -607,13 +607,13 @@ sub many {
     my %who = map { $_->json->{data}{links}{approver} => 1 } $web->messages;
 
     is(scalar keys %who, 150, 'each of them');
-    is($gw->redis->cmd(HLEN => "approval:{$id}:deliver"), 3 * 150,
+    is($gw->redis->cmd(HLEN => "approval:{00}:$id:deliver"), 3 * 150,
        'with attempts, and the escalations of all');
 
     $gw->vote($id, 'deny', '', 'p150@example');
     $client->read;
     ok($web->wait_count(300), 'and of the outcome');
-    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 });
+    wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:{00}:deliver') == 0 });
     $web->clear;
 }
 
@@ -643,7 +643,7 @@ sub stuck {
         $broken->script({ status => 204 });
         $gw->vote($_, 'deny') for $gw->pending;
         $_->read for @held;
-        ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }),
+        ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:{00}:deliver') == 0 }),
            "$what: nothing is left to be sent");
         $_->clear for $later, $broken;
     }
@@ -719,7 +719,7 @@ sub outage {
     $client->read;
     wait_for(sub { $later->count == 4 });
     $broken->script({ status => 204 });
-    ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }),
+    ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:{00}:deliver') == 0 }),
        'ends with its action');
 
     my @types = map { $_->json->{type} } grep { id_of($_) eq $id }
@@ -740,7 +740,7 @@ sub takeover {
 
     ok($web->wait_count(1), 'being sent');
 
-    my %leased = @{ $gw->redis->cmd(HGETALL => "approval:{$id}:deliver") };
+    my %leased = @{ $gw->redis->cmd(HGETALL => "approval:{00}:$id:deliver") };
 
     ok($leased{'a:m0'}, 'under a lease');
 
@@ -753,7 +753,7 @@ sub takeover {
 
     is($m[-1]->header('webhook-id'), $m[0]->header('webhook-id'),
        'the same message');
-    ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:deliver') == 0 }),
+    ok(wait_for(sub { $gw->redis->cmd(ZCARD => 'approval:{00}:deliver') == 0 }),
        'nothing is left to be sent');
 
     my $count = $web->count;

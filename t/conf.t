@@ -120,6 +120,8 @@ subtest 'approval_redis' => sub {
          ['bad IPv6', 'redis://[::1', qr/invalid host in the Redis address/],
          ['user alone', 'redis://bob@127.0.0.1', qr/user "bob", but no passw/],
          ['parameter', 'unix:/x pool=3', qr/unknown parameter "pool=3": use/],
+         (map { [ "shards=$_", "unix:/x shards=$_", qr/invalid number of shards/] }
+              '', 0, -1, 257, '4x'),
          ['empty prefix', 'unix:/x prefix=', qr/invalid prefix: it must not/],
          ['brace in it', 'unix:/x "prefix=a{"', qr/invalid prefix/],
          ['brace in it', 'unix:/x "prefix=a}"', qr/invalid prefix/],
@@ -138,7 +140,7 @@ subtest 'approval_redis' => sub {
          ['CA without TLS', "redis://127.0.0.1 trusted_certificate=$file{ca}",
           qr{"trusted_certificate=", but not a "rediss://" URL}],
          ['bad CA', "rediss://127.0.0.1 trusted_certificate=$file{ca}",
-          qr/SSL_CTX_load_verify_locations/])
+          qr{SSL_CTX_load_verify_locations|cannot load .* "$file{ca}"}])
     {
         my ($name, $args, $regex) = @$_;
 
@@ -157,6 +159,7 @@ subtest 'approval_redis' => sub {
             'rediss://127.0.0.1', 'rediss://bob:pw@localhost:6380/1',
             'unix:/run/redis.sock', 'unix:/run/redis.sock:3',
             'unix:/x prefix=gw: timeout=250ms retention=30d',
+            'unix:/x shards=1', 'unix:/x shards=256',
             "redis://bob\@127.0.0.1 password_file=$file{password}",
             "unix:/x password_file=$file{password}",
             'rediss://127.0.0.1 '

@@ -85,7 +85,7 @@ sub refused {
 my @held = map { $gw->send(GET => "/held/lost/$_") } 1 .. 5;
 my @ids = map { asked("/held/lost/$_") } 1 .. 5;
 
-ok(press(sub { !grep { $redis->cmd(EXISTS => "approval:{$_}") } @ids }),
+ok(press(sub { !grep { $redis->cmd(EXISTS => "approval:{00}:$_") } @ids }),
    'all of five are evicted');
 
 for my $i (1 .. 5) {
@@ -121,8 +121,8 @@ for my $i (1 .. 8) {
 
 # one key at a time, as if it were evicted: what each of them costs
 
-for my $key ('pending', 'actions', 'audit') {
-    my ($client, $id) = $gw->hold(GET => "/held/$key");
+for my $key ('{00}:pending', '{00}:index', '{00}:classes', 'audit') {
+    my ($client, $id) = $gw->hold(GET => "/held/" . $key =~ s/.*://r);
 
     $redis->cmd(DEL => "approval:$key");
     is($gw->vote($id, 'approve')->status, 200, "$key: a vote is taken");
@@ -132,7 +132,7 @@ for my $key ('pending', 'actions', 'audit') {
 my ($client, $id) = $gw->hold(GET => '/two');
 
 $gw->vote($id, 'approve', '', 'alice');
-$redis->cmd(DEL => "approval:{$id}:votes");
+$redis->cmd(DEL => "approval:{00}:$id:votes");
 $gw->vote($id, 'approve', '', 'bob');
 ok($client->quiet(0.3), 'votes: the other one is not enough');
 is($gw->vote($id, 'approve', '', 'alice')->status, 200, 'votes: given again');
@@ -141,7 +141,7 @@ is($client->read->status, 200, 'votes: and it passes');
 is($gw->send(GET => '/ticket')->read->status, 202, 'decision: a ticket');
 $id = asked('/ticket');
 $gw->vote($id, 'approve');
-$redis->cmd(DEL => "approval:{$id}:decision");
+$redis->cmd(DEL => "approval:{00}:$id:decision");
 refused($gw->send(GET => '/ticket', headers => [ 'Approval-Id' => $id ])->read,
         'expired', 'decision: the approval lapses');
 is($gw->hits('/ticket'), 0, 'decision: not forwarded');
@@ -150,14 +150,14 @@ is($gw->hits('/ticket'), 0, 'decision: not forwarded');
 $gw->vote($id, 'approve');
 is($client->read->status, 200, 'grant: made');
 is($gw->send(GET => '/grant')->read->status, 200, 'grant: used');
-$redis->cmd(DEL => $_) for $redis->keys('approval:grant:*');
+$redis->cmd(DEL => $_) for $redis->keys('approval:{00}:grant:*');
 ($client, $id) = $gw->hold(GET => '/grant');
 ok($id, 'grant: asked for again');
 $gw->vote($id, 'deny');
 is($client->read->status, 403, 'grant: and decided');
 
 ($client, $id) = $gw->hold(GET => '/held/join');
-$redis->cmd(DEL => $_) for $redis->keys('approval:join:*');
+$redis->cmd(DEL => $_) for $redis->keys('approval:{00}:join:*');
 my ($other, $second) = $gw->hold(GET => '/held/join');
 isnt($second, $id, 'join: an action of its own');
 $gw->vote($id, 'approve');
@@ -178,7 +178,7 @@ sub freeze {
 
 is(freeze(), 200, 'frozen');
 is($gw->send(GET => '/held/frozen')->read->status, 403, 'frozen: refused');
-$redis->cmd(DEL => 'approval:frozen');
+$redis->cmd(DEL => 'approval:{00}:frozen');
 ($client, $id) = $gw->hold(GET => '/held/frozen');
 ok($id, 'frozen: evicted, it is asked for');
 $gw->vote($id, 'deny');

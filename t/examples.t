@@ -27,6 +27,11 @@ for my $name (@names) {
         http => Approval::Example::fit($name), files => { %files });
 
     is($rc, 0, "nginx takes $name") or diag($out);
+
+    # the only way to say so before nginx 1.25.1
+
+    $out =~ s/^.*"listen \.\.\. http2" directive is deprecated.*\n//mg;
+
     unlike($out, qr/\[(?:warn|error|emerg)\]/, 'without a warning')
         or diag($out);
 }
@@ -35,24 +40,12 @@ for my $name (@names) {
 # the whole configuration in README.md, and the files that it points to
 
 {
-    my $readme = slurp(root_dir() . '/README.md');
-    my ($conf) = $readme =~ /^```nginx\n(load_module .*?)^```$/ms;
-
-    my $temp = join '', map { "${_}_temp_path %%PREFIX%%/${_}_temp;\n" }
-                            qw(client_body proxy fastcgi uwsgi scgi);
-
-    $conf =~ s{^load_module .*$}{load_module %%MODULE%%;
-               pid %%PREFIX%%/nginx.pid; error_log %%PREFIX%%/error.log;}m;
-    $conf =~ s{^http \{$}{http \{ $temp access_log off;}m;
-    $conf =~ s{/etc/nginx/(approval|tls)/}{%%PREFIX%%/$1/}g;
-    $conf =~ s{/var/log/nginx/}{%%PREFIX%%/}g;
-    $conf =~ s{listen 443}{listen 127.0.0.1:%%PORT%%}g;
-
-    my ($rc, $out) = Approval::Nginx->test_conf(raw => $conf,
-                                                files => { %files });
+    my ($rc, $out) = Approval::Nginx->test_conf(
+        raw => Approval::Example::fit('README.md'), files => { %files });
 
     is($rc, 0, 'nginx takes the configuration of README.md') or diag($out);
 
+    my $readme = slurp(root_dir() . '/README.md');
     my @links = grep { !/^https?:/ } $readme =~ /\]\(([^)#]+)[^)]*\)/g;
 
     is_deeply([ grep { !-e root_dir() . "/$_" } @links ], [],
@@ -65,32 +58,6 @@ sub agent {
 
     return (headers => [ Authorization => "Bearer $key",
                          'X-Approval-Reason' => 'invoice 7' ]);
-}
-
-
-# personal links of the newest messages, by person
-
-sub links {
-    my ($g, $id, $n) = @_;
-
-    my %links;
-
-    wait_for(sub {
-        %links = ();
-
-        for my $message ($g->{hook}->messages) {
-            my $event = decode_json($message->body);
-            my $data = $event->{data};
-
-            $links{ $data->{links}{approver} } = $data->{links}{url}
-                if $event->{type} eq 'approval.requested'
-                   && $data->{id} eq $id;
-        }
-
-        return keys %links >= $n;
-    });
-
-    return \%links;
 }
 
 
@@ -118,7 +85,7 @@ sub vote {
                 agent($g, 'a'));
 
     my $id = $g->pending;
-    my $links = links($g, $id, 2);
+    my $links = $g->links($id, 2);
 
     is_deeply([ sort keys %$links ],
               [ 'bob@example.com', 'carol@example.com' ],
@@ -161,7 +128,7 @@ sub vote {
     ok(wait_for(sub { $id ne $g->pending }), 'a large one waits');
 
     $id = $g->pending;
-    $links = links($g, $id, 4);
+    $links = $g->links($id, 4);
 
     is(scalar keys %$links, 4, 'four are asked');
 
@@ -208,7 +175,7 @@ sub vote {
               [ [ 'requested', 'delete', 'agent-7' ],
                 [ 'refused', 'legacy', 'agent-7' ] ], 'both are on record');
     is($g->{up}->count, 3, 'all were forwarded');
-    is($g->{redis}->cmd(EXISTS => 'approval:pending'), 0, 'nothing is pending');
+    is($g->{redis}->cmd(EXISTS => 'approval:{00}:pending'), 0, 'nothing is pending');
 
     my ($command) = slurp("$examples/shadow.conf") =~ m{
         ^\#\ +(grep\ '"mode":"shadow"'.*?sort\ -rn)$}smx;
@@ -278,7 +245,7 @@ sub vote {
     is($g->{up}->count, $count, 'nothing of it was forwarded');
 
     ok(wait_for(sub {
-        !@{ $g->{redis}->cmd(ZRANGE => 'approval:pending', 0, -1) }
+        !@{ $g->{redis}->cmd(ZRANGE => 'approval:{00}:pending', 0, -1) }
     }), 'who hangs up has withdrawn');
 }
 

@@ -88,7 +88,7 @@ sub types {
 
 sub idle {
     return wait_for(sub {
-        !$first->redis->cmd(ZCARD => 'approval:deliver') }, 20);
+        !$first->redis->cmd(ZCARD => 'approval:{00}:deliver') }, 20);
 }
 
 
@@ -187,7 +187,7 @@ sub before_sending {
     my ($client, $id) = $second->hold(POST => '/named');
 
     ok($dns->wait_asked('hook.test', 1), 'the receiver is looked up');
-    ok($first->redis->cmd(ZSCORE => 'approval:deliver', "$id:m0"),
+    ok($first->redis->cmd(ZSCORE => 'approval:{00}:deliver', "$id:m0"),
        'the message is in the queue');
     is($web->count, 0, 'nothing was sent');
 

@@ -250,7 +250,7 @@ asks('without remember', GET => '/plain');
 {
     my $id = approve('forged', 'alice', GET => '/r/forged');
     my ($grant) = grep { $_->{action_id} eq $id } grants();
-    my $key = "approval:grant:{$grant->{id}}";
+    my $key = "approval:{00}:grant:$grant->{id}";
     my ($other) = grep { $_->{action_id} ne $id } grants();
 
     ok($gw->redis->cmd(PTTL => $key) > 0, 'a grant has a TTL');
@@ -258,17 +258,17 @@ asks('without remember', GET => '/plain');
     unlike($doc, qr/agent-7|forged/, 'and is sealed');
 
     $gw->redis->cmd(HSET => $key, b => $gw->redis->cmd(
-        HGET => "approval:grant:{$other->{id}}", 'b'));
+        HGET => "approval:{00}:grant:$other->{id}", 'b'));
     is($gw->send(GET => '/r/forged')->read->status, 503,
        'another grant\'s document is refused');
     asks('and the grant is removed', GET => '/r/forged');
 
     my ($client, $held) = $gw->hold(GET => '/r/fresh');
-    my ($sealed) = $gw->redis->cmd(HGET => "approval:{$held}", 'b');
+    my ($sealed) = $gw->redis->cmd(HGET => "approval:{00}:$held", 'b');
     $gw->vote($held, 'approve');
     $client->read;
     ($grant) = grep { $_->{action_id} eq $held } grants();
-    $key = "approval:grant:{$grant->{id}}";
+    $key = "approval:{00}:grant:$grant->{id}";
     $gw->redis->cmd(HSET => $key, b => $sealed);
     is($gw->send(GET => '/r/fresh')->read->status, 503,
        'nor is an action\'s a grant');

@@ -566,7 +566,7 @@ EOF
     is($gw->state($id), 'approved', 'execute_within: approved');
 
     ok(wait_for(sub { $gw->redis->cmd('TIME')->[0] * 1000
-                      > $gw->redis->cmd(HGET => "approval:{$id}", 'x') }),
+                      > $gw->redis->cmd(HGET => "approval:{00}:$id", 'x') }),
        'execute_within: time goes by');
 
     my ($again, $id2) = $gw->hold(GET => '/brief/lapse');
@@ -633,8 +633,8 @@ sub tampered {
     $gw->vote($old, 'approve');
     is($client->read->status, 200, 'forged: one that was executed before');
 
-    my $real = $gw->redis->cmd(GET => "approval:{$old}:decision");
-    my $vote = $gw->redis->cmd(LINDEX => "approval:{$old}:votes", 0);
+    my $real = $gw->redis->cmd(GET => "approval:{00}:$old:decision");
+    my $vote = $gw->redis->cmd(LINDEX => "approval:{00}:$old:votes", 0);
 
     ok($real && $vote, 'forged: its decision and vote are known');
     $gw->clean;
@@ -671,13 +671,13 @@ sub tampered {
 
         ok(wait_for(sub { faults($id) > $faults }), "forged: $name: on record");
         ok(wait_for(sub {
-            !$gw->redis->cmd(EXISTS => "approval:{$id}:decision")
+            !$gw->redis->cmd(EXISTS => "approval:{00}:$id:decision")
         }), "forged: $name: taken away");
         is($gw->state($id), 'pending', "forged: $name: still pending");
     }
 
     $gw->set($id, '');
-    ok(wait_for(sub { !$gw->redis->cmd(EXISTS => "approval:{$id}:decision") }),
+    ok(wait_for(sub { !$gw->redis->cmd(EXISTS => "approval:{00}:$id:decision") }),
        'forged: nothing at all: taken away');
 
     ok($client->quiet(0.1), 'forged: the request is still held');
@@ -690,14 +690,14 @@ sub tampered {
     # an action deleted under the hold is refused
 
     ($client, $id) = $gw->hold(GET => '/held/deleted');
-    $gw->redis->cmd(DEL => "approval:{$id}");
+    $gw->redis->cmd(DEL => "approval:{00}:$id");
     $gw->set($id, 'x');
 
     my $response = $client->read;
     is($response->status, 503, 'deleted: refused');
     is($response->json->{type}, 'urn:approval:action-lost', 'deleted: as lost');
-    $gw->redis->cmd(DEL => "approval:{$id}:decision");
-    $gw->redis->cmd(ZREM => 'approval:pending', $id);
+    $gw->redis->cmd(DEL => "approval:{00}:$id:decision");
+    $gw->redis->cmd(ZREM => 'approval:{00}:pending', $id);
     $gw->clean;
 }
 
@@ -765,7 +765,7 @@ $gw->clean('nothing is left behind after all');
                'denied: all wait for the same');
 
             my ($id) = $many->pending;
-            $many->redis->cmd(SET => "approval:{$id}:decision", 'deny',
+            $many->redis->cmd(SET => "approval:{00}:$id:decision", 'deny',
                               PX => 60_000);
         }
 

@@ -111,6 +111,7 @@ sub oidc {
 
     my $g = Approval::Example->start('oidc-approvers.conf', put => {
         '127.0.0.1:4180' => '127.0.0.1:' . $proxy->port,
+        'pass /_notify;' => 'pass /_notify; per_approver on;',
         '00u1abcd2EFGHijkl3m4' => "$id{alice};\n"
             . "approval_alias bob\@example.com $id{bob}" },
         files => { 'approval/agents' => qq{"Bearer 7" agent-7;\n}
@@ -168,6 +169,66 @@ sub oidc {
     sign_in($bob, $g, $provider, "/_approval/actions/$id", 'bob');
     is(decide($g, $id, 'deny', cookies($bob))->status, 200, 'bob denies it');
     is($client->read->status, 403, 'denied');
+
+    personal($g, $provider) unless $entra;
+}
+
+
+# a link of one's own is enough, without signing in
+
+sub personal {
+    my ($g, $provider) = @_;
+
+    my ($client, $id) = $g->hold(DELETE => '/v1/orders/9', '7');
+    my %link = %{ $g->links($id, 2) };
+    my ($target) = $link{'bob@example.com'}
+                   =~ m{^http://[^/]+(/_approval/actions/$id\?t=\S+)$}
+        or return fail('a link for bob');
+
+    my $browser = browser();
+    my $answer = visit($browser, $g->port, $target);
+
+    is($answer->status, 303, 'a personal link opens without signing in');
+
+    $answer = visit($browser, $g->port, "/_approval/actions/$id");
+    like($answer->body, qr/You are <strong>bob\@example\.com</, 'as its person');
+
+    my ($nonce) = $answer->body =~ /name="nonce" value="([^"]+)"/;
+
+    is(visit($browser, $g->port, '/_approval/')->status, 302,
+       'but for the inbox one signs in');
+
+    (my $bad = $target) =~ s/(.)$/$1 eq 'A' ? 'B' : 'A'/e;
+
+    is(visit(browser(), $g->port, $bad)->status, 302,
+       'with a link that is not good one signs in, too');
+    is(http_get($g->port, $bad)->status, 401, 'a program cannot');
+    is(visit(browser(), $g->port, "/_approval/actions/$id")->status, 302,
+       'nor with a link without a token');
+
+    is(http_post($g->port, "/_approval/actions/$id/decision",
+                 "nonce=$nonce&decision=approve", headers => [
+                     'Content-Type' => 'application/x-www-form-urlencoded',
+                     cookies($browser) ])->status, 200, 'bob approves');
+    is($client->read->status, 200, 'and it is forwarded');
+
+    my ($voted) = grep { $_->{type} eq 'voted' && $_->{action_id} eq $id }
+                  $g->records;
+
+    is($voted->{how}, 'link', 'on record: by a link');
+
+    # signed in as one, with the link of another
+
+    ($client, $id) = $g->hold(DELETE => '/v1/orders/10', '7');
+
+    my $alice = browser();
+
+    sign_in($alice, $g, $provider, '/_approval/', 'alice');
+    ($target) = $g->links($id, 2)->{'bob@example.com'}
+                =~ m{^http://[^/]+(/\S+)$};
+    is(visit($alice, $g->port, $target)->status, 403,
+       'alice does not become bob by his link');
+    $client->close;
 }
 
 
@@ -206,8 +267,7 @@ sub forged {
     is(http_get($g->port, "/_approval/status/$id",
                 headers => [ Authorization => 'Bearer a' ])->status, 404,
        'for their own');
-    is(http_get($g->port, "/_approval/status/actions/$id")->status, 401,
-       'and nothing else is there without an identity');
+    open_paths($g);
 
     # the address of a page is the client's own
 
@@ -216,6 +276,30 @@ sub forged {
 
     is($answer->status, 302, 'a page with a line break in its address');
     unlike($answer->raw, qr/^(?:Set-Cookie: a|X:)/mi, 'adds no header');
+}
+
+
+# what asks for no identity, and what does
+
+sub open_paths {
+    my ($g) = @_;
+
+    my $manifest = http_get($g->port, '/_approval/manifest');
+
+    is($manifest->status, 200, 'agents read the manifest');
+    is($manifest->json->{rules}[0]{rule}, 'delete', 'which has the rules');
+
+    for my $path ('', 'actions', 'grants', 'shadow', 'audit') {
+        my $answer = http_get($g->port, "/_approval/$path");
+
+        is($answer->status, 401, "/$path asks a program who it is");
+        is($answer->json->{type}, 'urn:approval:identity-required',
+           'and says so');
+
+        like(visit(browser(), $g->port, "/_approval/$path")
+             ->header('Location') // '', qr{/authorize\?},
+             'a browser is sent to sign in') if $path =~ /^(?:|grants)$/;
+    }
 }
 
 
@@ -245,9 +329,16 @@ sub flaws {
     unlike($answer->body, qr/orders/, 'and sees nothing');
 
     my ($id) = $g->pending;
+    my %carol = $provider->person('carol');
+    my $carol = $entra ? $carol{oid} : $carol{email};
 
-    is(decide($g, $id, 'approve', cookies($browser))->json->{type},
-       'urn:approval:not-an-approver', 'nor decides');
+    like($answer->body, qr/You are &quot;\Q$carol\E&quot;, who is in no group/,
+         'but who it is, and that this is in no group');
+
+    $answer = decide($g, $id, 'approve', cookies($browser));
+    is($answer->json->{type}, 'urn:approval:not-an-approver', 'nor decides');
+    like($answer->json->{detail}, qr/^You are "\Q$carol\E", who is in no group/,
+         'and is told the same');
 
     # a callback that another browser began
 

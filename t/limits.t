@@ -119,7 +119,9 @@ for my $row ([ 'per=', '/cap', 'agent-8', 0 ],
                     $gw->audit('refused');
     like($refused->{why}, qr/cool-down/, 'it is on record');
 
-    ok(wait_for(sub { !$gw->redis->cmd(KEYS => 'approval:cool:*')->@* }),
+    my $denied = $gw->redis->cmd(HGET => "approval:{00}:$id", 'd');
+    ok(wait_for(sub { my ($s, $us) = @{ $gw->redis->cmd('TIME') };
+                      $s * 1000 + $us / 1000 >= $denied + 2000 }),
        'the cool-down ends');
     my ($again, $id4) = $gw->hold(POST => '/cool', body => 'x');
     ok($id4 && $id4 ne $id, 'then it may be asked for again');
@@ -155,7 +157,7 @@ for my $row ([ 'per=', '/cap', 'agent-8', 0 ],
     ok(wait_for(sub { $gw->audit('joined') }), 'present: twice');
 
     $one->close;
-    ok(wait_for(sub { !$gw->redis->cmd(HGET => "approval:{$id}", 'h') }),
+    ok(wait_for(sub { !$gw->redis->cmd(HGET => "approval:{00}:$id", 'h') }),
        'present: one leaves');
     ok(present($id), 'present: one still waits');
 
@@ -223,7 +225,7 @@ for my $row ([ 'per=', '/cap', 'agent-8', 0 ],
                       == 4 }), 'cancel: then it waits');
     is($poll->()->status, 202, 'cancel: another ticket, meanwhile');
     $one->close;
-    ok(wait_for(sub { ($gw->redis->cmd(HGET => "approval:{$id}", 'h') // 0)
+    ok(wait_for(sub { ($gw->redis->cmd(HGET => "approval:{00}:$id", 'h') // 0)
                       == -1 }), 'cancel: it leaves');
     is($gw->state($id), 'pending', 'cancel: the ticket is out');
     ok(present($id), 'cancel: present by its ticket');

@@ -181,7 +181,7 @@ is($gw->state($held_id), 'pending', 'and its action is open');
     ok(wait_for(sub { trail('joined', $held_id) }), 'another call joins it');
     cancel('one of two', 7);
     is_cancelled($held, 7, 'one of two');
-    ok(wait_for(sub { !defined $gw->redis->cmd(HGET => "approval:{$held_id}",
+    ok(wait_for(sub { !defined $gw->redis->cmd(HGET => "approval:{00}:$held_id",
                                                'h') }), 'it has left');
     is($gw->state($held_id), 'pending', 'the action stays open');
     ok(!$two->answered, 'for the other one');

@@ -486,7 +486,7 @@ sub client_gone {
     like($failed->{error}, qr/requester is gone/,
          'an attempt ends with its request');
 
-    $redis->cmd(SET => 'approval:{' . id($m) . '}:decision', 'deny');
+    $redis->cmd(SET => 'approval:{00}:' . id($m) . ':decision', 'deny');
     $receiver->script({ status => 204 });
 }
 
@@ -598,7 +598,7 @@ sub held_id {
 sub approve {
     my ($client, $id) = @_;
 
-    $redis->cmd(SET => 'approval:{' . $id . '}:decision', 'approve');
+    $redis->cmd(SET => 'approval:{00}:' . $id . ':decision', 'approve');
 
     return $client->read;
 }

@@ -64,9 +64,10 @@ my $dir = tempdir();
 {
     my $commands = block(qr/openssl genpkey/);
 
-    $commands =~ s{/etc/nginx/approval}{$dir/keys}g;
+    mkdir("$dir/keys", 0700) or die $!;
 
-    is(system("set -e; $commands") >> 8, 0, 'the commands make keys');
+    is(system("set -e; cd $dir/keys; $commands") >> 8, 0,
+       'the commands make keys');
     ok(-s "$dir/keys/$_", "$_ is there")
         for qw(secret signing.pem public.pem webhook);
 }
@@ -137,7 +138,7 @@ EOF
 my $port = $ngx->port;
 
 
-sub pending { @{ $redis->cmd(ZRANGE => 'approval:pending', 0, -1) } }
+sub pending { @{ $redis->cmd(ZRANGE => 'approval:{00}:pending', 0, -1) } }
 
 
 sub hold {
@@ -214,8 +215,8 @@ sub denied {
               [ qw(expired cancelled denied executed) ], 'the list reads all');
 
     ($held, $id) = hold('/held/4');
-    $redis->cmd(SET => "approval:{$id}:decision", 'approve');
-    ok(wait_for(sub { !$redis->cmd(EXISTS => "approval:{$id}:decision") }),
+    $redis->cmd(SET => "approval:{00}:$id:decision", 'approve');
+    ok(wait_for(sub { !$redis->cmd(EXISTS => "approval:{00}:$id:decision") }),
        'a decision that is not signed is removed');
     vote($id, 'deny');
     $held->read;
@@ -232,17 +233,17 @@ sub denied {
 
     $bot->cmd(AUTH => 'bot', $secret);
 
-    for my $words ([ GET => "approval:{$id}" ], [ DEL => "approval:{$id}" ],
-                   [ HGETALL => "approval:{$id}" ], [ 'FLUSHALL' ],
-                   [ GET => "approval:{$id}:decision" ],
-                   [ SET => 'approval:pending', 'x' ])
+    for my $words ([ GET => "approval:{00}:$id" ], [ DEL => "approval:{00}:$id" ],
+                   [ HGETALL => "approval:{00}:$id" ], [ 'FLUSHALL' ],
+                   [ GET => "approval:{00}:$id:decision" ],
+                   [ SET => 'approval:{00}:pending', 'x' ])
     {
         my $reply = $bot->try(@$words);
         like(ref $reply ? $$reply : 'done', qr/^NOPERM/,
              "the bot may not $words->[0] $words->[-1]");
     }
 
-    is($bot->cmd(SET => "approval:{$id}:decision", 'approve', 'NX'), 'OK',
+    is($bot->cmd(SET => "approval:{00}:$id:decision", 'approve', 'NX'), 'OK',
        'the bot may decide');
     is($held->read->status, 200, 'and it is honoured where that is on');
 }

@@ -44,7 +44,11 @@ sub listed {
 }
 
 
-sub key { "approval:{$_[0]}" . ($_[1] // '') }
+sub key {
+    my ($id, $suffix) = @_;
+
+    return 'approval:{' . substr($id, 0, 2) . "}:$id" . ($suffix // '');
+}
 
 
 my %poison = (
@@ -136,8 +140,8 @@ for my $row ([ 'pending' => 1 ], [ 'frozen' => 0 ]) {
         my $gw = gateway();
         my ($client, $id) = $gw->hold(GET => '/r/1');
 
-        $gw->redis->cmd(DEL => "approval:$name");
-        $gw->redis->cmd(SET => "approval:$name", 'x', 'PX', 60000);
+        $gw->redis->cmd(DEL => "approval:{00}:$name");
+        $gw->redis->cmd(SET => "approval:{00}:$name", 'x', 'PX', 60000);
 
         is(join(' ', listed($gw, '?state=pending')), $id, 'it is listed');
 

@@ -8,6 +8,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Approval::Scripts;
 use Approval::Test;
 
 
@@ -16,12 +17,7 @@ need('redis-server');
 my $prefix = 'approval:';
 my $redis = Approval::Redis->new(tcp => 0);
 my @conn = map { $redis->client } 1 .. 2;
-my $dir = root_dir() . '/src/store';
-
-my %script = map { $_ => slurp("$dir/common.lua") . slurp("$dir/$_.lua") }
-             qw(create load settle queue_add queue_claim queue_keep queue_done
-                queue_outcome once);
-
+my $scripts = Approval::Scripts->new(prefix => $prefix, scan => 'deliver');
 my $count = 0;
 
 added();
@@ -44,16 +40,11 @@ done_testing();
 
 sub cmd { $conn[0]->cmd(@_) }
 
-sub key { "$prefix\{$_[0]\}" . ($_[1] // '') }
+sub key { $scripts->key(@_) }
 
+sub deliver { $scripts->shared('deliver') }
 
-sub words {
-    my ($op, $id, @args) = @_;
-
-    return (EVAL => $script{$op}, 1,
-            $op eq 'queue_claim' ? "${prefix}deliver" : key($id),
-            $prefix, $op eq 'queue_claim' ? '' : $id, @args);
-}
+sub words { $scripts->words(@_) }
 
 
 sub run { cmd(words(@_)) }
@@ -68,8 +59,9 @@ sub action {
 
     my $id = sprintf('%032x', ++$count);
 
-    run(create => $id, '', '', '', 0, 'sha256:' . '0' x 64, 'doc',
-        $timeout // 60000, 20000, 40000);
+    run(create => $id, '', '', '', 0, 'doc',
+        $timeout // 60000, 20000, 40000, 0, '', '', '', '', '5' x 32, 'class',
+        '', '', 0);
 
     return $id;
 }
@@ -83,16 +75,34 @@ sub add {
 }
 
 
+# what is due, each taken by one script of its own; what nobody but a stranger
+# can have put there the store removes
+
+sub take {
+    my ($limit, $lease) = @_;
+
+    my @due = @{ run(scan => '', $limit, 'due')->[2] };
+    my @items;
+
+    while (my ($member) = splice @due, 0, 2) {
+        my ($id, $name) = $member =~ /^([0-9a-f]{32}):(.+)$/ or next;
+        my ($code, undef, $item) = @{ run(queue_claim => $id, $name, $lease) };
+
+        push @items, $item if $code eq 'ok';
+    }
+
+    return @items;
+}
+
+
 # names that are due, of one action
 
 sub claim {
     my ($id, $lease) = @_;
 
-    my (undef, undef, @items) = @{ run(queue_claim => '', 100,
-                                       $lease // 30000) };
     my @mine;
 
-    for my $item (@items) {
+    for my $item (take(100, $lease // 30000)) {
         my %action = @{ $item->[5] };
         push @mine, $item if $action{i} eq $id;
     }
@@ -105,14 +115,14 @@ sub claim {
 sub elapse {
     my ($ms) = @_;
 
-    my %due = @{ cmd(ZRANGE => "${prefix}deliver", 0, -1, 'WITHSCORES') };
+    my %due = @{ cmd(ZRANGE => deliver(), 0, -1, 'WITHSCORES') };
 
-    cmd(ZADD => "${prefix}deliver", $due{$_} - $ms, $_) for keys %due;
+    cmd(ZADD => deliver(), $due{$_} - $ms, $_) for keys %due;
 }
 
 sub names { join(' ', sort map { $_->[0] } claim(@_)) }
 
-sub due { cmd(ZSCORE => "${prefix}deliver", "$_[0]:$_[1]") }
+sub due { cmd(ZSCORE => deliver(), "$_[0]:$_[1]") }
 
 
 sub added {
@@ -147,13 +157,14 @@ sub claimed {
     is($action{b}, 'doc', 'the document');
     is($action{s}, 'pending', 'the state');
 
-    # what somebody else put there stops nobody's messages
+    # nobody sent it, or not any more
 
-    cmd(ZADD => "${prefix}deliver", 0, $_) for 'junk', '', 'xyz:m0', 'a:';
-    add($id, [ 'm1', 0, 0 ]);
+    my @others = ('e9', 'o:denied:m0', 'm0');
 
-    is(eval { names($id) }, 'm1', 'foreign members are passed over');
-    is(cmd(ZSCORE => "${prefix}deliver", 'junk'), undef, 'and removed');
+    cmd(ZADD => deliver(), 0, "$id:$_") for @others;
+    cmd(HDEL => key($id, ':deliver'), 'm0');
+    is(code(queue_claim => $id, $_, 30000), 'no', "$_: is none") for @others;
+    is(due($id, $_), undef, "$_: and removed") for @others;
 }
 
 
@@ -359,12 +370,12 @@ sub taken_once {
 
     my %got;
 
-    for (1 .. 5) {
-        $_->send(words('queue_claim', '', 3, 60000)) for @conn;
+    for my $name (map { "m$_" } 0 .. 9) {
+        $_->send(words(queue_claim => $id, $name, 60000)) for @conn;
 
         for my $conn (@conn) {
-            my (undef, undef, @items) = @{ $conn->read };
-            $got{ $_->[0] }++ for @items;
+            my ($code, undef, $item) = @{ $conn->read };
+            $got{ $item->[0] }++ if $code eq 'ok';
         }
     }
 
@@ -380,7 +391,7 @@ sub seen_once {
     is(code(once => $mark, 60000), 'no', 'seen');
     is(code(once => 'b' x 32, 60000), 'ok', 'another one');
 
-    for my $key ($redis->keys("${prefix}once*")) {
+    for my $key ($redis->keys("$prefix*once*")) {
         cmp_ok(cmd(PTTL => $key), '>', 1000, 'for a while');
         cmd(DEL => $key);
     }

@@ -144,7 +144,7 @@ sub gone {
     is($client->read->status, 403, 'killed at work: it can be denied');
     is($gw->state($id), 'executing', 'killed at work: until its lease is over');
 
-    $gw->redis->cmd(ZREM => 'approval:pending', $id);
+    $gw->redis->cmd(ZREM => 'approval:{00}:pending', $id);
     $gw->lost(3);
     $gw->clean;
 }

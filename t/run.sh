@@ -4,14 +4,23 @@
 #
 # Installs what is missing, builds, and runs the tests:
 #
-#     bash t/run.sh [--asan | --valgrind] [--no-install] [prove's arguments]
+#     bash t/run.sh [--asan | --valgrind] [--strict] [--no-install]
+#                   [prove's arguments]
 #
 #     bash t/run.sh                       all of t/*.t
 #     bash t/run.sh -v t/hold.t           one, with all that it prints
 #     bash t/run.sh --asan                module under ASan and UBSan
 #     bash t/run.sh --valgrind t/hold.t   nginx under valgrind
+#     bash t/run.sh --strict              what skips without being listed in
+#                                         t/skips fails
 #
-# The last line is prove's result, the exit code is prove's.
+#     bash t/run.sh --long                what takes hours: everything under
+#                                         the sanitizers and valgrind, long
+#                                         generators (APPROVAL_FULL=1) and
+#                                         fuzzing, Debian 13 and forky
+#
+# The last line is prove's result, the exit code is prove's.  --long has the
+# last line of .ci/run.
 #
 #     APPROVAL_BUILD=DIR         where the module is built
 #     APPROVAL_TEST_LIMIT=N      seconds for all tests together, 1200; with
@@ -24,6 +33,7 @@ cd "$(dirname "$0")/.."
 
 mode=plain
 install=yes
+strict=no
 groups="build test mcp readers"
 factor=1
 
@@ -31,6 +41,8 @@ while [ $# -gt 0 ]; do
     case $1 in
         --asan)        mode=asan; factor=2 ;;
         --valgrind)    mode=valgrind; factor=6; groups="$groups memcheck" ;;
+        --strict)      strict=yes ;;
+        --long)        exec .ci/run full asan valgrind fuzz_long debian ;;
         --no-install)  install=no ;;
         --help)        sed -n 's/^# \{0,1\}//p' "$0"; exit 0 ;;
         *)             break ;;
@@ -66,6 +78,10 @@ fi
 
 if [ $mode = valgrind ]; then
     export APPROVAL_VALGRIND=1
+fi
+
+if [ $strict = yes ]; then
+    export PERL5OPT="-I$PWD/t/lib -MApproval::Skips"
 fi
 
 limit=$((${APPROVAL_TEST_LIMIT:-1200} * factor))

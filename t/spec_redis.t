@@ -41,6 +41,15 @@ EOF
 my $redis = $gw->redis;
 
 
+# the shard is how the id begins
+
+sub key {
+    my ($id, $suffix) = @_;
+
+    return 'approval:{' . substr($id, 0, 2) . "}:$id" . ($suffix // '');
+}
+
+
 sub ticket {
     my ($method, $target) = @_;
 
@@ -65,16 +74,16 @@ subtest 'keys' => sub {
     my ($client, $id) = $gw->hold(DELETE => '/keys?token=canary-4711',
                        headers => [ Authorization => 'Bearer canary-4711' ]);
 
-    is($redis->cmd(TYPE => "approval:{$id}"), 'hash', 'the action is a hash');
-    is($redis->cmd(TYPE => 'approval:pending'), 'zset',
+    is($redis->cmd(TYPE => key($id)), 'hash', 'the action is a hash');
+    is($redis->cmd(TYPE => 'approval:{00}:pending'), 'zset',
        'pending is a sorted set');
-    is($redis->cmd(EXISTS => "approval:{$id}:decision"), 0, 'no decision yet');
+    is($redis->cmd(EXISTS => key($id, ':decision')), 0, 'no decision yet');
 
-    my $left = $redis->cmd(ZSCORE => 'approval:pending', $id) - time * 1000;
+    my $left = $redis->cmd(ZSCORE => 'approval:{00}:pending', $id) - time * 1000;
     ok($left > 50e3 && $left <= 61e3, 'by its deadline') or diag($left);
 
     is($gw->vote($id, 'comment', 'hm')->status, 200, 'a comment');
-    is($redis->cmd(EXISTS => "approval:{$id}:votes"), 1, 'is in :votes');
+    is($redis->cmd(EXISTS => key($id, ':votes')), 1, 'is in :votes');
 
     ok(wait_for(sub { $redis->cmd(EXISTS => 'approval:audit') }),
        'checkpoints are in approval:audit');
@@ -82,7 +91,7 @@ subtest 'keys' => sub {
 
     is($gw->vote($id, 'approve', 'yes')->status, 200, 'approved');
     is($client->read->status, 200, 'executed');
-    is($redis->cmd(TYPE => "approval:{$id}:decision"), 'string',
+    is($redis->cmd(TYPE => key($id, ':decision')), 'string',
        'the decision is a string');
 
     my ($all, @dump) = ('');
@@ -116,7 +125,7 @@ for (@bare) {
     subtest "a bare $name, held" => sub {
         my ($client, $id) = $gw->hold(DELETE => '/bot/held');
 
-        $redis->cmd(SET => "approval:{$id}:decision", @$args);
+        $redis->cmd(SET => key($id, ':decision'), @$args);
 
         my $r = $client->read;
         is($r->status, $status, 'is obeyed');
@@ -129,7 +138,7 @@ for (@bare) {
         my $id = ticket(DELETE => '/bot/later');
         my $state = $status == 200 ? 'approved' : 'denied';
 
-        $redis->cmd(SET => "approval:{$id}:decision", @$args);
+        $redis->cmd(SET => key($id, ':decision'), @$args);
 
         is(status($id)->{state}, $state, 'the requester may know');
         is($gw->action($id)->{state}, $state, 'approvers, too');
@@ -199,7 +208,7 @@ subtest 'a decision of another action' => sub {
     $gw->vote($id, 'approve');
     is($client->read->status, 200, 'one is approved');
 
-    $gw->set($id2, $redis->cmd(GET => "approval:{$id}:decision"));
+    $gw->set($id2, $redis->cmd(GET => key($id, ':decision')));
     ok($other->quiet(0.2), 'the other one is not');
     is($gw->vote($id2, 'deny')->status, 200, 'it is denied');
     is($other->read->status, 403, 'by people');

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include "audit/internal.h"
+#include "core/version.h"
 
 
 static void ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit);
@@ -119,7 +120,7 @@ ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit)
                        ngx_http_approval_json_str(
                                        (ngx_str_t *) &ngx_cycle->hostname),
                        "nginx", NGINX_VERSION,
-                       "module", NGX_HTTP_APPROVAL_VERSION,
+                       "module", APPROVAL_VERSION,
                        "key", ngx_http_approval_json_str(&kid),
                        "sync", ngx_http_approval_syncs[audit->conf->sync],
                        "config", ngx_http_approval_audit_config(audit->mcf));

@@ -17,9 +17,6 @@
 #include "model/policy.h"
 
 
-#define NGX_HTTP_APPROVAL_VERSION  "0.1.0"
-
-
 typedef struct ngx_http_approval_audit_conf_s  ngx_http_approval_audit_conf_t;
 typedef struct ngx_http_approval_audit_s       ngx_http_approval_audit_t;
 

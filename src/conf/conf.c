@@ -13,6 +13,7 @@
 
 #include "audit/audit.h"
 #include "gate/gate.h"
+#include "model/class.h"
 #include "model/hash.h"
 #include "store/store.h"
 
@@ -710,7 +711,8 @@ ngx_http_approval_conf_prepare(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf)
 {
     u_char                       *buf;
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, n;
+    ngx_http_approval_rule_t    **rules;
     ngx_http_approval_policy_t  **policies;
 
     policies = mcf->policies.elts;
@@ -719,6 +721,16 @@ ngx_http_approval_conf_prepare(ngx_conf_t *cf,
 
         if (!policies[i]->requires) {
             continue;
+        }
+
+        rules = policies[i]->rules.elts;
+
+        for (n = 0; n < policies[i]->rules.nelts; n++) {
+            if (rules[n]->requires
+                && ngx_http_approval_class(cf->pool, mcf, rules[n]) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
         }
 
         buf = ngx_pnalloc(cf->pool, NGX_HTTP_APPROVAL_HASHES);

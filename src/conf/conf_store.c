@@ -33,8 +33,8 @@ static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
 
 
 /*
- * approval_redis URL [prefix=] [timeout=] [retention=] [password_file=]
- *                    [trusted_certificate=];
+ * approval_redis URL [prefix=] [shards=] [timeout=] [retention=]
+ *                    [password_file=] [trusted_certificate=];
  */
 
 char *
@@ -59,6 +59,7 @@ ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_set(&scf->prefix, "approval:");
     scf->retention = (ngx_msec_t) 7 * 24 * 3600 * 1000;
     scf->redis.timeout = 1000;
+    scf->shards = 1;
 
     ngx_str_null(&trusted);
 
@@ -282,7 +283,7 @@ static char *
 ngx_http_approval_redis_option(ngx_conf_t *cf,
     ngx_http_approval_store_conf_t *scf, ngx_str_t *option)
 {
-    ngx_int_t  ms;
+    ngx_int_t  ms, n;
     ngx_str_t  s;
 
     if (ngx_http_approval_starts(option, "prefix=")) {
@@ -332,6 +333,19 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
+    if (ngx_http_approval_starts(option, "shards=")) {
+        n = ngx_atoi(option->data + 7, option->len - 7);
+
+        if (n < 1 || n > NGX_HTTP_APPROVAL_SHARDS_MAX) {
+            return "invalid number of shards: use one from 1 to 256, for "
+                   "example \"shards=16\"";
+        }
+
+        scf->shards = n;
+
+        return NGX_CONF_OK;
+    }
+
     if (ngx_http_approval_starts(option, "password_file=")) {
         s.data = option->data + 14;
         s.len = option->len - 14;
@@ -368,8 +382,9 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown parameter \"%V\": use \"prefix=\", "
-                       "\"timeout=\", \"retention=\", \"password_file=\" or "
-                       "\"trusted_certificate=\"", option);
+                       "\"shards=\", \"timeout=\", \"retention=\", "
+                       "\"password_file=\" or \"trusted_certificate=\"",
+                       option);
     return NGX_CONF_ERROR;
 }
 

@@ -25,6 +25,7 @@ static ngx_int_t ngx_http_approval_conf_team_webhook(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
 static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
     const char *what, ngx_str_t *pem);
+static ngx_uint_t ngx_http_approval_conf_resolves(ngx_resolver_t *resolver);
 
 
 /* approval_base_url URL; where it has variables, each request is looked at. */
@@ -433,8 +434,6 @@ ngx_http_approval_conf_resolver(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t      *clcf;
     ngx_http_approval_channel_t  **channel;
 
-    /* nginx may have put a resolver there that asks nobody */
-
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     channel = mcf->channels.elts;
 
@@ -442,7 +441,7 @@ ngx_http_approval_conf_resolver(ngx_conf_t *cf,
 
         if (channel[i]->url == NULL || channel[i]->url->numeric
             || channel[i]->url->local
-            || (clcf->resolver && clcf->resolver->connections.nelts))
+            || ngx_http_approval_conf_resolves(clcf->resolver))
         {
             continue;
         }
@@ -456,4 +455,30 @@ ngx_http_approval_conf_resolver(ngx_conf_t *cf,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * nginx may have put a resolver there that asks nobody, and only it knows: its
+ * list of servers is not the same member in nginx and in its forks.
+ */
+
+static ngx_uint_t
+ngx_http_approval_conf_resolves(ngx_resolver_t *resolver)
+{
+    ngx_resolver_ctx_t  *ctx;
+
+    if (resolver == NULL) {
+        return 0;
+    }
+
+    ctx = ngx_resolve_start(resolver, NULL);
+
+    if (ctx == NULL || ctx == NGX_NO_RESOLVER) {
+        return 0;
+    }
+
+    ngx_resolve_name_done(ctx);
+
+    return 1;
 }

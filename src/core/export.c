@@ -111,14 +111,17 @@ approval_wanted_time(approval_str_t text, char time[APPROVAL_TIME_LEN + 1])
         approval_buf_adds(&full, "T00:00:00Z");
     }
 
-    rc = full.failed ? APPROVAL_ERROR
-                     : approval_time_parse(approval_buf_str(&full), &ms);
+    rc = APPROVAL_ERROR;
+
+    if (!full.failed) {
+        rc = approval_time_parse(approval_buf_str(&full), &ms);
+
+        if (rc == APPROVAL_OK) {
+            approval_time_format(time, ms);
+        }
+    }
 
     approval_buf_free(&full);
-
-    if (rc == APPROVAL_OK) {
-        approval_time_format(time, ms);
-    }
 
     return rc;
 }

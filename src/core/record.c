@@ -252,6 +252,7 @@ approval_record_read(approval_str_t line, json_t **event,
     unsigned char   hex[APPROVAL_HASH_HEX];
 
     *event = NULL;
+    at = 0;
 
     if (line.len && line.data[line.len - 1] == '\n') {
         line.len--;

@@ -99,14 +99,15 @@ redact_path(const approval_redact_t *r, approval_str_t path,
         for (i = 0; i < r->paths.len; i += rule.len + 1) {
             rule = approval_str((const char *) r->paths.data + i);
 
-            if (path_rule(rule, path, &part) && part.start >= from && part.start < found.start)
+            if (path_rule(rule, path, &part) && part.start >= from
+                && part.start < found.start)
             {
                 found = part;
             }
         }
 
-        (void) redact_text(r, approval_str_sub(path, from, found.start), REDACT_PATH,
-                           0, out, &masks);
+        (void) redact_text(r, approval_str_sub(path, from, found.start),
+                           REDACT_PATH, 0, out, &masks);
 
         if (found.start < found.end) {
             approval_redact_mask(r, redact_part(path, found), out);
@@ -405,7 +406,9 @@ redact_typed(const approval_redact_t *r, approval_str_t content_type,
 
     /* a form or text may in truth be JSON, and an upstream may know it */
 
-    if (type == APPROVAL_MEDIA_JSON || (type < APPROVAL_MEDIA_PARTS && redact_looks_json(body))) {
+    if (type == APPROVAL_MEDIA_JSON
+        || (type < APPROVAL_MEDIA_PARTS && redact_looks_json(body)))
+    {
         json = approval_json_parse(body, &err);
 
         if (json == NULL && type <= APPROVAL_MEDIA_FORM) {
@@ -453,7 +456,8 @@ redact_typed(const approval_redact_t *r, approval_str_t content_type,
 
     } else {
         masks = 0;
-        rc = redact_text(r, body, type == APPROVAL_MEDIA_CSV ? REDACT_CSV : REDACT_TEXT,
+        rc = redact_text(r, body, type == APPROVAL_MEDIA_CSV ? REDACT_CSV
+                                                             : REDACT_TEXT,
                          0, out, &masks);
     }
 

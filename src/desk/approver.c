@@ -20,6 +20,8 @@
 static ngx_int_t ngx_http_approval_approver_link(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_approver_cookie(
     ngx_http_approval_desk_t *d);
+static ngx_uint_t ngx_http_approval_approver_may_sign_in(
+    ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_approver_token(ngx_http_approval_desk_t *d,
     const char *purpose, ngx_str_t *token, json_t *doc, int64_t now,
     ngx_str_t *who, int64_t *expires);
@@ -140,10 +142,48 @@ ngx_http_approval_approver_cookie(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_approver_unknown(ngx_http_approval_desk_t *d)
 {
+    if (ngx_http_approval_approver_may_sign_in(d)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "identity-required", "Who are you?",
                "Open the personal link of your message, or sign in as an "
                "approver.", NULL);
+}
+
+
+/*
+ * A browser that opens a page and is nobody yet: where the location has an
+ * error_page for 401, that is how one signs in there.
+ */
+
+static ngx_uint_t
+ngx_http_approval_approver_may_sign_in(ngx_http_approval_desk_t *d)
+{
+    ngx_uint_t                 i;
+    ngx_http_err_page_t       *page;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (!d->html || !(d->request->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return 0;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(d->request, ngx_http_core_module);
+
+    if (clcf->error_pages == NULL) {
+        return 0;
+    }
+
+    page = clcf->error_pages->elts;
+
+    for (i = 0; i < clcf->error_pages->nelts; i++) {
+        if (page[i].status == NGX_HTTP_UNAUTHORIZED) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -157,54 +197,6 @@ ngx_http_approval_approver_idp(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 
     return ngx_http_approval_approver_person(d, &d->idp,
                                              NGX_HTTP_APPROVAL_DESK_IDP, rc);
-}
-
-
-ngx_int_t
-ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
-    ngx_array_t *groups, ngx_int_t *rc)
-{
-    int              g;
-    ngx_int_t       *named;
-    ngx_uint_t       i;
-    approval_str_t   who;
-
-    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_approval_approver_idp(d, rc) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    who = ngx_http_approval_core_str(&d->who);
-
-    for (g = 0; approval_people_group_name(d->mcf->people, g).len; g++) {
-
-        named = groups ? groups->elts : NULL;
-
-        for (i = 0; groups && i < groups->nelts && named[i] != g; i++) {
-            /* void */
-        }
-
-        if ((groups == NULL || i < groups->nelts)
-            && approval_people_in_group(d->mcf->people, g, who))
-        {
-            return NGX_OK;
-        }
-    }
-
-    *rc = groups
-          ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-                "not-an-auditor", "Not an auditor",
-                "You are in none of the groups of approval_auditors.", NULL)
-          : ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-                "not-an-approver", "Not an approver",
-                "You are in no group of approvers.", NULL);
-
-    return NGX_DECLINED;
 }
 
 
@@ -391,129 +383,14 @@ ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
                    "ask anew.", NULL);
     }
 
+    if (ngx_http_approval_approver_may_sign_in(d)) {
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "link-expired", "The link has expired",
                "Open the link of your message again, or sign in as an "
                "approver.", NULL);
-}
-
-
-ngx_uint_t
-ngx_http_approval_approver_self(ngx_http_approval_main_conf_t *mcf,
-    json_t *doc, approval_str_t who)
-{
-    ngx_str_t            name;
-    ngx_uint_t           i;
-    static const char   *names[] = {
-        "requester", "person", "on_behalf_of", "on_behalf_person"
-    };
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        name = ngx_http_approval_json_get(doc, names[i]);
-
-        if (name.len
-            && approval_people_same(mcf->people, who,
-                                    ngx_http_approval_core_str(&name)))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-uint32_t
-ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
-    json_t *doc, approval_str_t who)
-{
-    int         group;
-    size_t      i, j;
-    json_t     *lines, *groups, *name;
-    uint32_t    mask;
-
-    mask = 0;
-    lines = json_object_get(doc, "require");
-
-    for (i = 0; i < json_array_size(lines) && i < APPROVAL_QUORUM_LINES; i++) {
-        groups = json_object_get(json_array_get(lines, i), "groups");
-
-        for (j = 0; j < json_array_size(groups); j++) {
-            name = json_array_get(groups, j);
-
-            if (!json_is_string(name)) {
-                continue;
-            }
-
-            group = approval_people_group_find(mcf->people,
-                                     approval_str(json_string_value(name)));
-
-            if (group >= 0
-                && approval_people_in_group(mcf->people, group, who))
-            {
-                mask |= (uint32_t) 1 << i;
-            }
-        }
-    }
-
-    return mask;
-}
-
-
-ngx_uint_t
-ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
-    json_t *doc, approval_str_t who)
-{
-    int         group;
-    ngx_str_t   name;
-
-    name = ngx_http_approval_json_get(doc, "break_glass");
-
-    if (name.len == 0) {
-        return 0;
-    }
-
-    group = approval_people_group_find(mcf->people,
-                                       ngx_http_approval_core_str(&name));
-
-    return group >= 0 && approval_people_in_group(mcf->people, group, who);
-}
-
-
-ngx_uint_t
-ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d)
-{
-    ngx_int_t    *groups;
-    ngx_uint_t    i;
-    ngx_array_t  *operators;
-
-    operators = d->mcf->operators;
-
-    if (operators == NULL) {
-        return 0;
-    }
-
-    groups = operators->elts;
-
-    for (i = 0; i < operators->nelts; i++) {
-        if (approval_people_in_group(d->mcf->people, groups[i],
-                                     ngx_http_approval_core_str(&d->who)))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-ngx_int_t
-ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
-{
-    return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-               "not-an-approver", "Not an approver",
-               "You are in none of the groups that may decide on this action. "
-               "If the request is yours, its state is under /status/.", NULL);
 }
 
 

@@ -52,8 +52,15 @@ uint32_t ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
 ngx_uint_t ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who);
 
+/* Is the person in one of these groups (of ngx_int_t; NULL: in any)? */
+ngx_uint_t ngx_http_approval_approver_in(ngx_http_approval_desk_t *d,
+    ngx_array_t *groups);
+
 /* Is the person in a group of approval_operators? */
 ngx_uint_t ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d);
+
+/* Who the person is, and that they are no approver; NULL: no memory. */
+const char *ngx_http_approval_approver_stranger(ngx_http_approval_desk_t *d);
 
 ngx_int_t ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d);
 

@@ -4,7 +4,8 @@
  *
  * After a rotation of approval_key: what is frozen is stored under the first
  * key as well, so that it stays frozen when the old key is removed.  What else
- * is found by a key (open actions, cool-downs, grants) ends before that.
+ * is found by a key (open actions, cool-downs, grants) ends before that.  And
+ * after a change of their number all shards have what is frozen in any.
  */
 
 
@@ -30,7 +31,10 @@ ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf)
 {
     ngx_http_approval_op_t  *op;
 
-    if (ngx_worker != 0 || approval_keyring_size(mcf->keyring) < 2) {
+    if (ngx_worker != 0
+        || (approval_keyring_size(mcf->keyring) < 2
+            && mcf->store_conf->shards == 1))
+    {
         return;
     }
 
@@ -40,7 +44,8 @@ ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf)
     if (op == NULL) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "what is frozen could not be stored under the first "
-                      "approval_key: keep the others until the next reload");
+                      "approval_key, and in all shards: reload once more before "
+                      "you remove the other keys");
     }
 }
 
@@ -70,7 +75,8 @@ ngx_http_approval_carry_one(void *data, const ngx_http_approval_reply_t *reply)
 
     if (doc == NULL
         || ngx_http_approval_carry_hashes(mcf, doc, buf, &hashes) != NGX_OK
-        || ngx_memcmp(hashes.data, id, sizeof(id)) == 0)
+        || (ngx_memcmp(hashes.data, id, sizeof(id)) == 0
+            && mcf->store_conf->shards == 1))
     {
         goto done;
     }

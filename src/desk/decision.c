@@ -287,6 +287,7 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_int_t *rc)
 {
     ngx_uint_t                     glass;
+    const char                    *detail;
     approval_str_t                 who;
     ngx_http_approval_decision_t  *dec = d->work;
 
@@ -315,11 +316,12 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
     if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
         && !(glass && (dec->glass || dec->act.data[0] == 'c')))
     {
-        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
-                  "not-an-approver", "Not an approver",
-                  "You are in none of the groups that may decide on this "
-                  "action. Leave it to those who are, or have yourself added "
-                  "to one.", NULL);
+        detail = ngx_http_approval_approver_stranger(d);
+
+        *rc = detail ? ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                           "not-an-approver", "Not an approver", detail, NULL)
+                     : NGX_HTTP_INTERNAL_SERVER_ERROR;
+
         return NGX_DECLINED;
     }
 

@@ -193,15 +193,15 @@ ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
     d->route.len = uri->len - name.len;
 
     /*
-     * Slack's posts are signed, requesters are not approvers, and public keys
-     * are for everybody: these may have a location without the approvers'
-     * login.
+     * Slack's posts are signed, requesters and agents are not approvers, keys
+     * are public: they may have a location without the approvers' login.
      */
 
     if (d->route.len == 0 && d->request->method == NGX_HTTP_POST) {
         ngx_http_approval_desk_own(d, &name, "/slack");
 
     } else if (d->route.len == 0) {
+        ngx_http_approval_desk_own(d, &name, "/manifest");
         ngx_http_approval_desk_own(d, &name, "/.well-known/jwks.json");
 
     } else if (d->route.len == 1 + APPROVAL_ID_LEN) {

@@ -17,9 +17,6 @@
 #include "notify/notify.h"
 
 
-#define NGX_HTTP_APPROVAL_FREEZE_SCAN  1000000
-
-
 /* An action that is being ended: outlives the request. */
 
 typedef struct {
@@ -152,6 +149,34 @@ ngx_http_approval_freeze_cleanup(void *data)
 
     json_decref(work->doc);
     json_decref(work->list);
+    json_decref(work->missed);
+}
+
+
+json_t *
+ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t  *names;
+    size_t   i;
+
+    if (reply->missed.len == 0) {
+        return NULL;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+                  "shards %V of redis have not been told of a freeze, or of "
+                  "its end: repeat it", &reply->missed);
+
+    names = json_array();
+
+    for (i = 0; i < reply->missed.len; i += NGX_HTTP_APPROVAL_SHARD_LEN + 1) {
+        json_array_append_new(names,
+                              json_stringn((char *) reply->missed.data + i,
+                                           NGX_HTTP_APPROVAL_SHARD_LEN));
+    }
+
+    return names;
 }
 
 
@@ -428,9 +453,13 @@ static ngx_int_t
 ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
+    ngx_http_approval_freeze_t  *work = d->work;
+
     if (reply->rc != NGX_OK) {
         return ngx_http_approval_desk_unavailable(d);
     }
+
+    work->missed = ngx_http_approval_freeze_missed(d, reply);
 
     /* it is in force, on record or not, and what stops does not wait for it */
 
@@ -439,8 +468,7 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
                                                                 reply->now));
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_list(d->mcf->store, 1, 0, NULL,
-                                            NGX_HTTP_APPROVAL_FREEZE_SCAN,
+               ngx_http_approval_store_open(d->mcf->store,
                                             ngx_http_approval_desk_answer, d),
                ngx_http_approval_freeze_step);
 }
@@ -458,15 +486,18 @@ ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
         return NGX_BUSY;
     }
 
-    if (reply->rc != NGX_DONE) {
+    if (reply->rc != NGX_DONE && work->missed == NULL) {
         return ngx_http_approval_desk_unavailable(d);
     }
 
     if (d->form) {
         return ngx_http_approval_freeze_page(d, "Frozen",
                    json_sprintf("From now on all is refused that this "
-                                "concerns. Of what waited, %u ended.",
-                                (unsigned) work->ended));
+                                "concerns. Of what waited, %u ended.%s",
+                                (unsigned) work->ended,
+                                work->missed ? " Not all shards of Redis "
+                                               "answered: freeze again."
+                                             : ""));
     }
 
     answer = json_copy(work->doc);
@@ -474,6 +505,10 @@ ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
     json_object_del(answer, "v");
     json_object_del(answer, "kind");
     json_object_set_new(answer, "cancelled", json_integer(work->ended));
+
+    if (work->missed) {
+        json_object_set(answer, "unanswered_shards", work->missed);
+    }
 
     return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
                                        "application/json", answer);

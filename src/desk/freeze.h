@@ -27,6 +27,7 @@ typedef struct {
     ngx_str_t    person;
     int64_t      until;
     ngx_uint_t   ended;
+    json_t      *missed;                /* shards that did not answer   */
     ngx_str_t    hashes;
     u_char       buf[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_freeze_t;
@@ -39,6 +40,10 @@ ngx_int_t ngx_http_approval_freeze(ngx_http_approval_desk_t *d);
 const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
 json_t *ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d,
     const char *what, int64_t now);
+
+/* NULL, or the names of the shards that did not answer. */
+json_t *ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
 ngx_int_t ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d,
     const char *err);
 

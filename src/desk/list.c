@@ -11,19 +11,18 @@
 #include "desk/approver.h"
 #include "desk/page.h"
 #include "desk/view.h"
+#include "model/hash.h"
 
 
 #define NGX_HTTP_APPROVAL_LIST_PAGE   100      /* asked of the store at once */
 #define NGX_HTTP_APPROVAL_LIST_SCAN   2000     /* looked at for one reply    */
 
-#define NGX_HTTP_APPROVAL_LIST_OPEN                                           \
-    (1 << NGX_HTTP_APPROVAL_PENDING | 1 << NGX_HTTP_APPROVAL_APPROVED         \
-     | 1 << NGX_HTTP_APPROVAL_EXECUTING)
-
 
 /*
- * d->work.  The store gives pages of all actions; what the query asks for, and
- * the approver may see, is picked from them until there is enough.
+ * d->work.  The store gives pages of what its index says is meant: actions of
+ * one requester, or of the classes that have the rule and that the approver may
+ * decide.  What the index does not know is picked from them until there is
+ * enough.
  */
 
 typedef struct {
@@ -35,6 +34,8 @@ typedef struct {
     u_char                      last_id[APPROVAL_ID_LEN];
     int64_t                     shown;       /* the last that is listed */
     u_char                      shown_id[APPROVAL_ID_LEN];
+    ngx_http_approval_filter_t  filter;
+    ngx_array_t                 classes;     /* of ids                  */
     unsigned                    more:1;      /* there is another one    */
     unsigned                    end:1;       /* all others are older    */
     unsigned                    failed:1;    /* no memory               */
@@ -44,6 +45,10 @@ typedef struct {
 static ngx_int_t ngx_http_approval_list_start(ngx_http_approval_desk_t *d,
     ngx_uint_t inbox);
 static void ngx_http_approval_list_cleanup(void *data);
+static ngx_int_t ngx_http_approval_list_first(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_list_requester(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_list_class(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_list_page(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_list_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
@@ -51,6 +56,10 @@ static ngx_int_t ngx_http_approval_list_take(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_uint_t ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply);
+static ngx_uint_t ngx_http_approval_list_rule(ngx_http_approval_query_t *q,
+    json_t *doc);
+static ngx_uint_t ngx_http_approval_list_may(ngx_http_approval_desk_t *d,
+    json_t *doc);
 static ngx_int_t ngx_http_approval_list_insert(ngx_http_approval_list_t *list,
     json_t *view, ngx_uint_t urgent);
 static ngx_int_t ngx_http_approval_list_send(ngx_http_approval_desk_t *d);
@@ -130,9 +139,141 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
         ngx_memset(list->last_id, '0', APPROVAL_ID_LEN);
     }
 
-    rc = ngx_http_approval_list_page(d);
+    return ngx_http_approval_list_first(d);
+}
 
-    return rc == NGX_AGAIN ? rc : ngx_http_approval_desk_unavailable(d);
+
+static ngx_int_t
+ngx_http_approval_list_first(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t                  rc;
+    ngx_http_approval_list_t  *list = d->work;
+
+    list->filter.states = list->query.states;
+    list->filter.since = list->query.since;
+
+    if (list->query.requester.len) {
+        rc = ngx_http_approval_list_requester(d);
+
+        if (rc != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        rc = ngx_http_approval_list_page(d);
+
+        return rc == NGX_AGAIN ? rc : ngx_http_approval_desk_unavailable(d);
+    }
+
+    if (ngx_array_init(&list->classes, d->request->pool, 16, APPROVAL_ID_LEN)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_classes(d->mcf->store,
+                                               ngx_http_approval_desk_answer,
+                                               d),
+               ngx_http_approval_list_class);
+}
+
+
+/* All names of a person are found by any of them. */
+
+static ngx_int_t
+ngx_http_approval_list_requester(ngx_http_approval_desk_t *d)
+{
+    u_char                    *buf;
+    ngx_int_t                  rc;
+    ngx_str_t                  value;
+    const char                *err;
+    approval_buf_t             person;
+    ngx_http_approval_list_t  *list = d->work;
+
+    buf = ngx_pnalloc(d->request->pool, NGX_HTTP_APPROVAL_HASHES);
+    if (buf == NULL) {
+        return NGX_ERROR;
+    }
+
+    approval_buf_init(&person);
+
+    value = list->query.requester;
+
+    rc = approval_people_person(d->mcf->people,
+                                ngx_http_approval_core_str(&value), &person,
+                                &err);
+    if (rc == APPROVAL_OK) {
+        value.data = person.data;
+        value.len = person.len;
+    }
+
+    if (rc == APPROVAL_ERROR
+        || ngx_http_approval_hashes(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                    &value, 1, buf, &list->filter.requester)
+           != NGX_OK
+        || ngx_http_approval_store_shard(d->mcf->store, &value,
+                                         list->filter.shard)
+           != NGX_OK)
+    {
+        rc = NGX_ERROR;
+
+    } else {
+        rc = NGX_OK;
+    }
+
+    approval_buf_free(&person);
+
+    return rc;
+}
+
+
+/* Of which classes the approver may see actions, of this rule. */
+
+static ngx_int_t
+ngx_http_approval_list_class(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    u_char                     id[APPROVAL_ID_LEN], *class;
+    json_t                    *doc;
+    ngx_str_t                  sealed;
+    ngx_http_approval_list_t  *list = d->work;
+
+    if (reply->rc == NGX_OK) {
+        sealed = reply->doc;
+        ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
+
+        doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
+
+        if (doc && ngx_http_approval_list_rule(&list->query, doc)
+            && ngx_http_approval_list_may(d, doc))
+        {
+            class = ngx_array_push(&list->classes);
+
+            if (class) {
+                ngx_memcpy(class, id, APPROVAL_ID_LEN);
+
+            } else {
+                list->failed = 1;
+            }
+        }
+
+        json_decref(doc);
+
+        return NGX_BUSY;
+    }
+
+    if (list->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    list->filter.classes = list->classes.elts;
+    list->filter.nclasses = list->classes.nelts;
+
+    if (reply->rc != NGX_DONE || ngx_http_approval_list_page(d) != NGX_AGAIN) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -148,18 +289,13 @@ ngx_http_approval_list_cleanup(void *data)
 static ngx_int_t
 ngx_http_approval_list_page(ngx_http_approval_desk_t *d)
 {
-    ngx_uint_t                 open;
     ngx_http_approval_op_t    *op;
     ngx_http_approval_list_t  *list = d->work;
 
-    open = list->query.states != 0
-           && (list->query.states & ~(ngx_uint_t) NGX_HTTP_APPROVAL_LIST_OPEN)
-              == 0;
-
     list->got = 0;
 
-    op = ngx_http_approval_store_list(d->mcf->store, open, list->last,
-                                      list->last_id,
+    op = ngx_http_approval_store_list(d->mcf->store, &list->filter,
+                                      list->last, list->last_id,
                                       NGX_HTTP_APPROVAL_LIST_PAGE,
                                       ngx_http_approval_desk_answer, d);
     if (op == NULL) {
@@ -286,7 +422,6 @@ ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
     const ngx_http_approval_reply_t *reply)
 {
     ngx_str_t                   value;
-    approval_str_t              who;
     ngx_http_approval_list_t   *list = d->work;
     ngx_http_approval_query_t  *q;
     ngx_http_approval_state_e   state;
@@ -298,14 +433,8 @@ ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
         return 0;
     }
 
-    if (q->rule.len) {
-        value = ngx_http_approval_json_get(doc, "rule");
-
-        if (value.len != q->rule.len
-            || ngx_strncmp(value.data, q->rule.data, value.len) != 0)
-        {
-            return 0;
-        }
+    if (!ngx_http_approval_list_rule(q, doc)) {
+        return 0;
     }
 
     if (q->requester.len) {
@@ -319,11 +448,39 @@ ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
         }
     }
 
+    return ngx_http_approval_list_may(d, doc)
+           && !ngx_http_approval_approver_self(d->mcf, doc,
+                                        ngx_http_approval_core_str(&d->who));
+}
+
+
+/* Of an action, or of a class of them. */
+
+static ngx_uint_t
+ngx_http_approval_list_rule(ngx_http_approval_query_t *q, json_t *doc)
+{
+    ngx_str_t  value;
+
+    if (q->rule.len == 0) {
+        return 1;
+    }
+
+    value = ngx_http_approval_json_get(doc, "rule");
+
+    return value.len == q->rule.len
+           && ngx_strncmp(value.data, q->rule.data, value.len) == 0;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_list_may(ngx_http_approval_desk_t *d, json_t *doc)
+{
+    approval_str_t  who;
+
     who = ngx_http_approval_core_str(&d->who);
 
-    return (ngx_http_approval_approver_lines(d->mcf, doc, who) != 0
-            || ngx_http_approval_approver_glass(d->mcf, doc, who))
-           && !ngx_http_approval_approver_self(d->mcf, doc, who);
+    return ngx_http_approval_approver_lines(d->mcf, doc, who) != 0
+           || ngx_http_approval_approver_glass(d->mcf, doc, who);
 }
 
 
@@ -367,6 +524,7 @@ static ngx_int_t
 ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
 {
     json_t                    *reply, *next;
+    const char                *detail;
     ngx_http_approval_list_t  *list = d->work;
 
     next = NULL;
@@ -383,6 +541,10 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
 
     reply = json_pack("{s:O, s:o}", "actions", list->actions, "next",
                       next ? next : json_null());
+
+    if (reply && next && !list->more) {
+        json_object_set_new(reply, "partial", json_true());
+    }
 
     if (reply == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -406,6 +568,13 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
         (void) json_object_set_new(reply, "history", json_true());
         (void) json_object_set_new(reply, "search",
                                  ngx_http_approval_list_fields(&list->query));
+    }
+
+    if (!ngx_http_approval_approver_in(d, NULL)) {
+        detail = ngx_http_approval_approver_stranger(d);
+
+        (void) json_object_set_new(reply, "stranger",
+                                   detail ? json_string(detail) : NULL);
     }
 
     return ngx_http_approval_page_inbox(d, reply);

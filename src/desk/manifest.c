@@ -13,7 +13,7 @@
 
 #include "desk/manifest.h"
 
-#include "audit/audit.h"
+#include "core/version.h"
 
 
 typedef struct {
@@ -196,7 +196,7 @@ ngx_http_approval_manifest_json(ngx_http_approval_desk_t *d)
     }
 
     manifest = json_pack("{s:s, s:o, s:o, s:o}",
-                         "version", NGX_HTTP_APPROVAL_VERSION,
+                         "version", APPROVAL_VERSION,
                          "rules", ngx_http_approval_manifest_rules(d->mcf),
                          "how", how, "problems", problems);
 

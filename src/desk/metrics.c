@@ -10,6 +10,7 @@
 #include "desk/metrics.h"
 
 #include "audit/audit.h"
+#include "core/version.h"
 #include "model/action.h"
 #include "model/counters.h"
 #include "model/problem.h"
@@ -281,7 +282,7 @@ ngx_http_approval_metrics_text(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_metrics_head(out, "approval_build_info", "gauge",
                                    "1; the version is its label.");
     approval_buf_adds(out, "approval_build_info{version=\""
-                           NGX_HTTP_APPROVAL_VERSION "\",nginx=\""
+                           APPROVAL_VERSION "\",nginx=\""
                            NGINX_VERSION "\"} 1\n");
 
     ngx_http_approval_metrics_head(out, "approval_workers", "gauge",

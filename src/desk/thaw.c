@@ -158,6 +158,7 @@ ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
 {
+    int64_t                      now;
     const char                  *err;
     ngx_http_approval_freeze_t  *work = d->work;
 
@@ -178,9 +179,18 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
                    NULL);
     }
 
+    now = ngx_http_approval_store_now(d->mcf->store);
+
+    if (now == 0) {
+
+        /* a new worker: the host's clock is as near as it gets */
+
+        now = (int64_t) ngx_time() * 1000;
+    }
+
     if (ngx_http_approval_audit(d->mcf, "config", NULL,
-               ngx_http_approval_freeze_facts(d, "thawed",
-                             ngx_http_approval_store_now(d->mcf->store)))
+                                ngx_http_approval_freeze_facts(d, "thawed",
+                                                               now))
         != NGX_OK)
     {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -199,6 +209,8 @@ static ngx_int_t
 ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
+    json_t  *answer, *missed;
+
     if (reply->rc == NGX_DECLINED) {
         return ngx_http_approval_desk_not_found(d);
     }
@@ -207,12 +219,24 @@ ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_unavailable(d);
     }
 
+    missed = ngx_http_approval_freeze_missed(d, reply);
+
     if (d->form) {
-        return ngx_http_approval_freeze_page(d, "Thawed",
-                   json_string("What this concerns is asked for again."));
+        answer = json_string(missed ? "Not all shards of Redis answered: "
+                                      "repeat it."
+                                    : "What this concerns is asked for "
+                                      "again.");
+        json_decref(missed);
+
+        return ngx_http_approval_freeze_page(d, "Thawed", answer);
+    }
+
+    answer = json_pack("{s:b}", "frozen", missed != NULL);
+
+    if (missed) {
+        json_object_set_new(answer, "unanswered_shards", missed);
     }
 
     return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
-                                       "application/json",
-                                       json_pack("{s:b}", "frozen", 0));
+                                       "application/json", answer);
 }

@@ -23,6 +23,13 @@
 #define NGX_HTTP_APPROVAL_REDIS_HOST_MAX      255
 
 
+#if (NGX_HTTP_APPROVAL_HIREDIS_SIZE_T)
+typedef size_t  ngx_http_approval_redis_elements_t;
+#else
+typedef int     ngx_http_approval_redis_elements_t;
+#endif
+
+
 static void ngx_http_approval_redis_conn_test(
     ngx_http_approval_redis_conn_t *conn);
 static void ngx_http_approval_redis_conn_established(
@@ -42,7 +49,7 @@ static redisReader *ngx_http_approval_redis_reader_create(void);
 static ngx_uint_t ngx_http_approval_redis_conn_oversize(
     ngx_http_approval_redis_conn_t *conn);
 static void *ngx_http_approval_redis_create_array(const redisReadTask *task,
-    int elements);
+    ngx_http_approval_redis_elements_t elements);
 static void ngx_http_approval_redis_conn_read_handler(ngx_event_t *rev);
 static void ngx_http_approval_redis_conn_write_handler(ngx_event_t *wev);
 static void ngx_http_approval_redis_conn_flush_handler(ngx_event_t *ev);
@@ -426,9 +433,10 @@ ngx_http_approval_redis_reader_create(void)
  */
 
 static void *
-ngx_http_approval_redis_create_array(const redisReadTask *task, int elements)
+ngx_http_approval_redis_create_array(const redisReadTask *task,
+    ngx_http_approval_redis_elements_t elements)
 {
-    if (elements < 0 || elements > NGX_HTTP_APPROVAL_REDIS_ELEMENTS_MAX) {
+    if ((size_t) elements > NGX_HTTP_APPROVAL_REDIS_ELEMENTS_MAX) {
         return NULL;
     }
 

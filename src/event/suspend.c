@@ -7,10 +7,20 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include <poll.h>
+
 #include "event/suspend.h"
 
 
-/* As ngx_http_limit_req_module does. */
+static void ngx_http_approval_suspend_read_handler(ngx_http_request_t *r);
+static void ngx_http_approval_suspend_write_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_suspend_test(ngx_http_request_t *r);
+#if (NGX_HTTP_SSL)
+static ngx_uint_t ngx_http_approval_client_notified(ngx_connection_t *c);
+#endif
+
+
+/* As ngx_http_limit_req_module does, but for how a client leaves. */
 
 ngx_int_t
 ngx_http_approval_suspend(ngx_http_request_t *r, char *action)
@@ -28,10 +38,146 @@ ngx_http_approval_suspend(ngx_http_request_t *r, char *action)
         return NGX_ERROR;
     }
 
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
+    r->read_event_handler = ngx_http_approval_suspend_read_handler;
+
+    /* the writer hears of an HTTP/3 client that wants no answer any more */
+
+    r->write_event_handler = ngx_http_approval_suspend_write_handler;
 
     c->log->action = action;
 
     return NGX_OK;
 }
+
+
+static void
+ngx_http_approval_suspend_read_handler(ngx_http_request_t *r)
+{
+    if (ngx_http_approval_suspend_test(r) == NGX_OK) {
+        ngx_http_test_reading(r);
+    }
+}
+
+
+static void
+ngx_http_approval_suspend_write_handler(ngx_http_request_t *r)
+{
+    (void) ngx_http_approval_suspend_test(r);
+}
+
+
+/* Ends the request of a client that has gone. */
+
+static ngx_int_t
+ngx_http_approval_suspend_test(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    if (!ngx_http_approval_client_gone(r)) {
+        return NGX_OK;
+    }
+
+    c = r->connection;
+    c->error = 1;
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        c->ssl->no_send_shutdown = 1;
+    }
+#endif
+
+    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+                  "client prematurely closed connection");
+
+    ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
+
+    return NGX_DONE;
+}
+
+
+ngx_uint_t
+ngx_http_approval_client_gone(ngx_http_request_t *r)
+{
+    struct pollfd      fd;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->error || c->read->error) {
+        return 1;
+    }
+
+#ifdef NGX_HTTP_VERSION_30
+
+    /* the end of the stream that is read is only the end of the request */
+
+    if (r->http_version == NGX_HTTP_VERSION_30) {
+        return c->write->error;
+    }
+
+#endif
+
+    if (c->read->eof || c->read->pending_eof) {
+        return 1;
+    }
+
+    /* whatever it has sent before, which nobody reads now */
+
+    fd.fd = c->fd;
+    fd.events = POLLRDHUP;
+    fd.revents = 0;
+
+    if (poll(&fd, 1, 0) == 1) {
+        return 1;
+    }
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl && r->http_version < NGX_HTTP_VERSION_20) {
+        return ngx_http_approval_client_notified(c);
+    }
+#endif
+
+    return 0;
+}
+
+
+#if (NGX_HTTP_SSL)
+
+/* TLS has an end of its own, which may come before TCP's, or without it. */
+
+static ngx_uint_t
+ngx_http_approval_client_notified(ngx_connection_t *c)
+{
+    int    n;
+    SSL   *ssl;
+    char   byte;
+
+    ssl = c->ssl->connection;
+
+    /* the handshake is nginx's */
+
+    if (!c->ssl->handshaked || c->ssl->in_early) {
+        return 0;
+    }
+
+    ERR_clear_error();
+
+    n = SSL_peek(ssl, &byte, 1);
+
+    if (n > 0) {
+
+        /* a next request: epoll does not tell of what is in OpenSSL now */
+
+        c->read->ready = 1;
+        return 0;
+    }
+
+    n = SSL_get_error(ssl, n);
+
+    ERR_clear_error();
+
+    return n == SSL_ERROR_ZERO_RETURN || n == SSL_ERROR_SYSCALL
+           || n == SSL_ERROR_SSL;
+}
+
+#endif

@@ -23,4 +23,13 @@
 ngx_int_t ngx_http_approval_suspend(ngx_http_request_t *r, char *action);
 
 
+/*
+ * Has the client of a suspended request left, by all that has arrived?  In
+ * HTTP/1 and HTTP/2 it has as soon as it closes its side of the connection, by
+ * TCP or by TLS.  An HTTP/2 client that gives up a stream is known by
+ * the time that nginx has read the frame.
+ */
+ngx_uint_t ngx_http_approval_client_gone(ngx_http_request_t *r);
+
+
 #endif /* NGX_HTTP_APPROVAL_SUSPEND_H */

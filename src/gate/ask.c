@@ -30,6 +30,7 @@ static ngx_int_t ngx_http_approval_ask_identify(
 static ngx_int_t ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
     ngx_http_approval_look_t *look);
 static ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_ask_id(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
 static ngx_int_t ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
@@ -217,7 +218,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     ngx_http_approval_new_t           new;
     ngx_http_approval_ask_hashes_t    hashes;
 
-    if (approval_id((char *) hold->id) != APPROVAL_OK) {
+    if (ngx_http_approval_ask_id(hold) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -248,14 +249,14 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 
     if (rc == NGX_OK) {
         new.id = hold->id;
-        new.digest.data = (u_char *) hold->digest;
-        new.digest.len = APPROVAL_DIGEST_LEN;
         new.doc.data = doc.data;
         new.doc.len = doc.len;
         new.timeout = hold->rule->timeout;
         new.execute_within = hold->rule->execute_within;
         new.cool_down = hold->rule->cool_down;
         new.ticket = ngx_http_approval_ticket(hold->request);
+        new.class = hold->rule->class;
+        new.class_doc = hold->rule->class_doc;
 
         ngx_http_approval_body_done(hold);
 
@@ -273,6 +274,60 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     approval_buf_free(&doc);
 
     return rc;
+}
+
+
+/* An id begins with the shard of whoever asks. */
+
+static ngx_int_t
+ngx_http_approval_ask_id(ngx_http_approval_hold_t *hold)
+{
+    if (approval_id((char *) hold->id) != APPROVAL_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_ask_shard(hold, &hold->requester, hold->id);
+}
+
+
+/*
+ * All names of one person are in one shard; what names nobody is in that of its
+ * text.  No store, no shard.
+ */
+
+ngx_int_t
+ngx_http_approval_ask_shard(ngx_http_approval_hold_t *hold, ngx_str_t *name,
+    u_char *shard)
+{
+    ngx_int_t        rc;
+    ngx_str_t        value;
+    const char      *err;
+    approval_buf_t   person;
+
+    if (hold->mcf->store == NULL) {
+        ngx_memcpy(shard, "00", NGX_HTTP_APPROVAL_SHARD_LEN);
+        return NGX_OK;
+    }
+
+    approval_buf_init(&person);
+
+    rc = approval_people_person(hold->mcf->people,
+                                ngx_http_approval_core_str(name), &person,
+                                &err);
+    if (rc != APPROVAL_ERROR) {
+        value = *name;
+
+        if (rc == APPROVAL_OK) {
+            value.data = person.data;
+            value.len = person.len;
+        }
+
+        rc = ngx_http_approval_store_shard(hold->mcf->store, &value, shard);
+    }
+
+    approval_buf_free(&person);
+
+    return rc == NGX_OK ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -332,6 +387,7 @@ static ngx_int_t
 ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new)
 {
+    u_char                         shard[NGX_HTTP_APPROVAL_SHARD_LEN];
     ngx_str_t                      parts[2];
     ngx_http_approval_look_t       look;
     ngx_http_approval_loc_conf_t  *lcf;
@@ -358,10 +414,17 @@ ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
 
     if (ngx_http_approval_hashes(hold->mcf, "per", parts, 2, hashes->per,
                                  &new->per)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_approval_ask_shard(hold, parts[0].len ? &parts[0]
+                                                          : &parts[1], shard)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
+
+    /* counted in the shard of the value: not all have the same requester */
+
+    ngx_http_approval_store_place(&new->per, shard);
 
     new->max_pending = lcf->max_pending;
 

@@ -70,6 +70,7 @@ ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
     char                *text;
+    u_char               shard[NGX_HTTP_APPROVAL_SHARD_LEN];
     ngx_int_t            rc;
     ngx_str_t            parts[5];
     const char          *err;
@@ -106,6 +107,15 @@ ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
 
         rc = ngx_http_approval_hashes(hold->mcf, "call", parts, 5, buf,
                                       hashes);
+
+        if (rc == NGX_OK) {
+            rc = ngx_http_approval_ask_shard(hold, requester, shard);
+        }
+
+        if (rc == NGX_OK) {
+            ngx_http_approval_store_place(hashes, shard);
+        }
+
     } else {
         rc = NGX_ERROR;
     }

@@ -11,6 +11,8 @@
 
 #include "gate/gate.h"
 
+#include "event/suspend.h"
+
 
 static void ngx_http_approval_hold_consumed(void *data,
     const ngx_http_approval_reply_t *reply);
@@ -20,9 +22,12 @@ static void ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold);
 void
 ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
 {
-    /* nothing is executed for a requester that is not there */
+    /*
+     * Nothing is executed for a requester that is not there: its end may have
+     * arrived in the same turn as the decision, and wait behind it.
+     */
 
-    if (ngx_http_approval_hold_gone(hold)) {
+    if (ngx_http_approval_client_gone(hold->request)) {
         ngx_http_finalize_request(hold->request,
                                   NGX_HTTP_CLIENT_CLOSED_REQUEST);
         return;
@@ -35,33 +40,6 @@ ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
     if (hold->op == NULL) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
     }
-}
-
-
-/*
- * The client's end may have arrived in the same turn as the decision, and wait
- * behind it in the event queue. HTTP/2 streams say so by their own frames.
- */
-
-ngx_uint_t
-ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold)
-{
-    u_char             byte;
-    ngx_connection_t  *c;
-
-    c = hold->request->connection;
-
-    if (c->error || c->read->eof || c->read->pending_eof) {
-        return 1;
-    }
-
-#if (NGX_HTTP_V2)
-    if (hold->request->stream) {
-        return 0;
-    }
-#endif
-
-    return recv(c->fd, (char *) &byte, 1, MSG_PEEK) == 0;
 }
 
 

@@ -210,39 +210,7 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
 json_t *
 ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
 {
-    json_t                       *lines, *names, *line;
-    ngx_int_t                    *groups;
-    ngx_uint_t                    i, j;
-    approval_str_t                name;
-    ngx_http_approval_require_t  *requires;
-
-    lines = json_array();
-    requires = hold->rule->requires->elts;
-
-    for (i = 0; i < hold->rule->requires->nelts; i++) {
-
-        names = json_array();
-        groups = requires[i].groups.elts;
-
-        for (j = 0; j < requires[i].groups.nelts; j++) {
-            name = approval_people_group_name(hold->mcf->people, groups[j]);
-            json_array_append_new(names, json_stringn((char *) name.data,
-                                                      name.len));
-        }
-
-        line = json_pack("{s:i, s:o}", "count", (int) requires[i].count,
-                         "groups", names);
-
-        if (line == NULL
-            || json_array_size(names) != requires[i].groups.nelts
-            || json_array_append_new(lines, line) != 0)
-        {
-            json_decref(lines);
-            return NULL;
-        }
-    }
-
-    return lines;
+    return ngx_http_approval_class_require(hold->mcf, hold->rule);
 }
 
 

@@ -17,6 +17,7 @@
 #include "core/digest.h"
 #include "core/jws.h"
 #include "model/action.h"
+#include "model/class.h"
 #include "model/counters.h"
 #include "model/hash.h"
 #include "store/store.h"
@@ -309,7 +310,6 @@ void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 ngx_uint_t ngx_http_approval_reply_why(
     const ngx_http_approval_reply_t *reply, const char *why);
-ngx_uint_t ngx_http_approval_hold_gone(ngx_http_approval_hold_t *hold);
 
 /* settle.c */
 void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
@@ -336,6 +336,8 @@ void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
 /* call.c: an MCP call, and the message that gives it up */
+ngx_int_t ngx_http_approval_ask_shard(ngx_http_approval_hold_t *hold,
+    ngx_str_t *name, u_char *shard);
 ngx_int_t ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 void ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold);

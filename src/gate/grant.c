@@ -54,6 +54,7 @@ ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
 
         rc = ngx_http_approval_hashes(hold->mcf, "grant", parts, 8, buf,
                                       hashes);
+        ngx_http_approval_store_place(hashes, hold->id);
     }
 
     approval_buf_free(&persons[0]);

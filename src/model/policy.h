@@ -115,6 +115,9 @@ struct ngx_http_approval_rule_s {
     ngx_uint_t                     mcp;         /* has mcp_tool               */
     ngx_uint_t                     matches;     /* how many conditions        */
     struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
+    ngx_str_t                      class;       /* model/class.h; where it
+                                                   requires                   */
+    ngx_str_t                      class_doc;
     u_char                        *conf_file;   /* for messages               */
     ngx_uint_t                     conf_line;
 };

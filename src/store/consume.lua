@@ -4,16 +4,22 @@
 -- still hold it.  In a pending action it was put there by somebody else than
 -- vote.lua, which the caller may accept.
 --
--- ARGV[3..]  decision, lease, retention, requester, policy, hash of the call
---            (''), and for a grant: its hash, time, uses, document
--- ok         taken
+-- KEYS[7..]  frozen, grants; the decision of the call, where one is named; the
+--            grant, where one is made
+-- ARGV[2..]  decision, lease, retention, requester, policy, hash of the call
+--            (''), and for a grant: its hash (''), time, uses, document
+-- ok         taken; p
 -- no         taken before, lapsed, or the decision key holds something else;
 --            w frozen: the requester or the policy is
 --            w given up: the call was
+--
+-- A grant: a the approved action, b the sealed document, m how often it may be
+-- used (0: any number), u how often it was.
 
-local decision = ARGV[3]
-local lease, retention = tonumber(ARGV[4]), tonumber(ARGV[5])
-local call, grant = ARGV[8] or '', ARGV[9] or ''
+local decision = ARGV[2]
+local lease, retention = tonumber(ARGV[3]), tonumber(ARGV[4])
+local call, grant = ARGV[7], ARGV[8]
+local FROZEN, GRANTS = KEYS[7], KEYS[8]
 
 local a = read(key)
 
@@ -26,15 +32,15 @@ if now >= a.x then
     return refuse(a)
 end
 
-if decision == '' or redis.call('GET', key .. DECISION) ~= decision then
+if decision == '' or redis.call('GET', DECISION) ~= decision then
     return refuse(a)
 end
 
-if frozen(ARGV[6] or '', ARGV[7] or '') then
+if frozen(FROZEN, ARGV[5], ARGV[6]) then
     return answer('no', a, 'w', 'frozen')
 end
 
-if call ~= '' and redis.call('EXISTS', call_key(call) .. DECISION) == 1 then
+if call ~= '' and redis.call('EXISTS', KEYS[9]) == 1 then
     return answer('no', a, 'w', 'given up')
 end
 
@@ -48,18 +54,19 @@ a.s = 'executing'
 
 redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'l', int(now + lease))
 redis.call('PEXPIRE', key, int(lease + retention))
-redis.call('PEXPIRE', key .. VOTES, int(lease + retention))
-redis.call('PEXPIRE', key .. DECISION, int(lease + retention))
+redis.call('PEXPIRE', VOTES, int(lease + retention))
+redis.call('PEXPIRE', DECISION, int(lease + retention))
 
 redis.call('ZADD', PENDING, int(now + lease), id)
 keep(PENDING, lease + retention)
-keep(ACTIONS, lease + retention)
+keep(INDEX, lease + retention)
+keep(CLASSES, lease + retention)
 
 if grant ~= '' then
-    local name, time = grant_key(grant), tonumber(ARGV[10])
+    local name, time = KEYS[call ~= '' and 10 or 9], tonumber(ARGV[9])
 
     redis.call('DEL', name)
-    redis.call('HSET', name, 'a', id, 'm', ARGV[11], 'b', ARGV[12])
+    redis.call('HSET', name, 'a', id, 'm', ARGV[10], 'b', ARGV[11])
     redis.call('PEXPIRE', name, int(time))
 
     redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', int(now))

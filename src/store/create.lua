@@ -2,13 +2,19 @@
 --
 -- A new action, or the open one under the same join hash.
 --
--- ARGV[3..]  join, requester, per, max_pending, digest, doc, timeout,
---            execute_within, retention, cool_down, grant, policy, ticket,
---            call, until when the answer is waited for (0: not known):
---            hashes in join, requester, per, grant, policy, call; these, and
---            ticket, may be empty
+-- KEYS[7..]  frozen, grants; of each requester the list of what it asked for
+--            (by), of each join, per and grant its key, of each call its key
+--            and its decision; the ticket's action; the action and the decision
+--            of each of "others"
+-- ARGV[2..]  join, requester, per, max_pending, doc, timeout, execute_within,
+--            retention, cool_down, grant, policy, ticket, call, class, its
+--            document, others (ids that stand under the join hashes, as the
+--            answer "again" told them), where it counts already for
+--            approval_max_pending, until when the answer is waited for (0: not
+--            known): hashes in join, requester, per, grant, policy, call
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
+-- again      O: others than were named stand under the join hashes
 -- no         w frozen: the requester or the policy is
 -- no         w late: nobody waits for the answer
 -- no         w given up: the call was, before it came
@@ -16,25 +22,78 @@
 -- no         w ended: i is the ticket, an action under join that is not open
 -- busy       per has max_pending open actions
 
-local join, requester, per = ARGV[3], ARGV[4], ARGV[5]
-local max, digest, doc = tonumber(ARGV[6]), ARGV[7], ARGV[8]
-local timeout, within = tonumber(ARGV[9]), tonumber(ARGV[10])
-local retention, cool = tonumber(ARGV[11]), tonumber(ARGV[12] or 0)
-local grant, policy = ARGV[13] or '', ARGV[14] or ''
-local ticket, call = ARGV[15] or '', ARGV[16] or ''
-local heard = tonumber(ARGV[17] or 0)
+local join, requester, per = ARGV[2], ARGV[3], ARGV[4]
+local max, doc = tonumber(ARGV[5]), ARGV[6]
+local timeout, within = tonumber(ARGV[7]), tonumber(ARGV[8])
+local retention, cool = tonumber(ARGV[9]), tonumber(ARGV[10])
+local grant, policy, ticket, call = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
+local class, class_doc, others = ARGV[15], ARGV[16], ARGV[17]
+local counted, heard = ARGV[18], tonumber(ARGV[19])
+
+local FROZEN, GRANTS = KEYS[7], KEYS[8]
+local at = 8
+
+
+-- the next keys, n of each name
+
+local function keys_of(names, n)
+    local list = {}
+
+    for name in each(names) do
+        list[#list + 1] = { name, KEYS[at + 1], n == 2 and KEYS[at + 2] }
+        at = at + n
+    end
+
+    return list
+end
+
+
+local by, joins = keys_of(requester, 1), keys_of(join, 1)
+local pers, passes = keys_of(per, 1), keys_of(grant, 1)
+local calls, tickets = keys_of(call, 2), keys_of(ticket, 1)
+local open_ones = keys_of(others, 2)
+
+
+local function no(state, x, why, ...)
+    return answer('no', { s = state, c = 0, x = x, d = 0 }, 'w', why, ...)
+end
+
+
+-- what is older than ten minutes, and gone: by one new action in sixteen
+
+local function trim_by(name)
+    local gone, old = 0, stamp(now - 600000)
+
+    for n, m in ipairs(redis.call('LRANGE', name, 0, 63)) do
+        if m > old or tonumber(string.sub(m, -10)) * 1000 >= now then
+            break
+        end
+
+        gone = n
+    end
+
+    redis.call('LTRIM', name, gone, -1)
+end
 
 
 local function count()
-    if requester ~= '' then
-        local name = recent_key(first(requester))
+    local life, sum = timeout + within + retention, 0
 
-        if redis.call('HINCRBY', name, math.floor(now / 60000), 1) == 1 then
-            redis.call('PEXPIRE', name, 660000)
+    if by[1] then
+        redis.call('RPUSH', by[1][2], stamp(now) .. id
+                   .. string.format('%010.0f', (now + life) / 1000 + 600))
+        keep(by[1][2], math.max(life, 660000))
+
+        if string.sub(id, -1) == '0' then
+            trim_by(by[1][2])
         end
     end
 
-    return recent(requester, true)
+    for _, b in ipairs(by) do
+        sum = sum + recent(b[2])
+    end
+
+    return sum
 end
 
 
@@ -46,9 +105,9 @@ end
 -- one that was held, and given up, is asked for again
 
 local function given_up()
-    for hash in each(call) do
-        if redis.call('DEL', call_key(hash) .. DECISION) == 1
-           and redis.call('EXISTS', call_key(hash)) == 0
+    for _, c in ipairs(calls) do
+        if redis.call('DEL', c[3]) == 1
+           and redis.call('EXISTS', c[2]) == 0
         then
             return true
         end
@@ -59,25 +118,30 @@ end
 
 
 local function held(action)
-    if call ~= '' then
-        local name = call_key(first(call))
-
-        redis.call('HSET', name, 'a', action)
-        keep(name, timeout + within)
+    if calls[1] then
+        redis.call('HSET', calls[1][2], 'a', action)
+        keep(calls[1][2], timeout + within)
     end
 end
 
 
-local function joined(other, a)
-    local decision = redis.call('GET', action_key(other) .. DECISION)
-    local out = answer('ok', a, 'i', other, 'r', recent(requester),
+local function joined(other, name, decision, a)
+    local sum = 0
+
+    for _, b in ipairs(by) do
+        sum = sum + recent(b[2])
+    end
+
+    local out = answer('ok', a, 'i', other, 'r', sum,
                        'j', other == id and 0 or 1)
 
     if other ~= id then
-        wait(action_key(other), 1)
-        redis.call('HDEL', action_key(other), 't')
+        wait(name, 1)
+        redis.call('HDEL', name, 't')
         held(other)
     end
+
+    decision = redis.call('GET', decision)
 
     if decision then
         out[#out + 1] = 'D'
@@ -88,27 +152,27 @@ local function joined(other, a)
 end
 
 
--- what is older than all that is kept of it: by one new action in sixteen,
--- and more than that many
+-- ids under the join hashes; what is none of this shard nobody has put there
 
-local function trim()
-    if string.sub(id, -1) ~= '0' then
-        return
-    end
+local function standing()
+    local list = {}
 
-    local old = redis.call('ZRANGEBYSCORE', ACTIONS, '-inf',
-                           int(now - retention), 'LIMIT', 0, 64)
+    for _, j in ipairs(joins) do
+        local other = redis.call('GET', j[2])
 
-    for _, action in ipairs(old) do
-        if redis.call('EXISTS', action_key(action)) == 0 then
-            redis.call('ZREM', ACTIONS, action)
+        if other and #other == 32 and string.match(other, '^%x+$')
+           and string.sub(other, 1, 2) == string.sub(id, 1, 2)
+        then
+            list[#list + 1] = other
         end
     end
+
+    return table.concat(list, ' ')
 end
 
 
-local function granted(grant)
-    local name = grant_key(grant)
+local function granted(g)
+    local grant, name = g[1], g[2]
     local f = redis.call('HMGET', name, 'a', 'b', 'm')
 
     if not f[1] or not f[2] then
@@ -133,107 +197,104 @@ end
 
 
 if heard > 0 and now > heard then
-    return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 }, 'w', 'late')
+    return no('cancelled', 0, 'late')
 end
 
-if frozen(requester, policy) then
-    return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 },
-                  'w', 'frozen')
+if frozen(FROZEN, requester, policy) then
+    return no('cancelled', 0, 'frozen')
 end
 
 local a = read(key)
 
 if a then
-    return joined(id, a)
+    return joined(id, key, DECISION, a)
+end
+
+local there = standing()
+
+if there ~= others then
+    return { 'again', now, 'O', there }
 end
 
 if given_up() then
-    return answer('no', { s = 'cancelled', c = 0, x = 0, d = 0 },
-                  'w', 'given up')
+    return no('cancelled', 0, 'given up')
 end
 
-if join ~= '' then
-    for hash in each(join) do
-        local left = redis.call('PTTL', cool_key(hash))
+for _, o in ipairs(open_ones) do
+    a = read(o[2])
 
-        if left > 0 then
-            return answer('no', { s = 'denied', c = 0, x = now + left, d = 0 },
-                          'i', redis.call('GET', cool_key(hash)),
-                          'w', 'cooling')
-        end
+    if a and a.s == 'denied' and now < a.d + a.cool then
+        return no('denied', a.d + a.cool, 'cooling', 'i', o[1])
     end
+end
 
-    for hash in each(grant) do
-        local pass = granted(hash)
+for _, g in ipairs(passes) do
+    local pass = granted(g)
 
-        if pass then
-            return pass
-        end
+    if pass then
+        return pass
     end
+end
 
-    a = ticket ~= '' and read(action_key(ticket))
+a = tickets[1] and read(tickets[1][2])
 
-    for hash in each(join) do
-        if a and a.join == hash and not open(a) then
-            if a.s == 'pending' or a.s == 'approved' then
-                a.s = 'expired'
-            end
-
-            return answer('no', a, 'i', ticket, 'w', 'ended')
+for _, j in ipairs(joins) do
+    if a and a.join == string.sub(j[1], 1, 16) and not open(a) then
+        if a.s == 'pending' or a.s == 'approved' then
+            a.s = 'expired'
         end
+
+        return answer('no', a, 'i', ticket, 'w', 'ended')
     end
+end
 
-    for hash in each(join) do
-        local other = redis.call('GET', join_key(hash))
-        a = other and read(action_key(other))
+for _, o in ipairs(open_ones) do
+    a = read(o[2])
 
-        if open(a) then
-            return joined(other, a)
-        end
+    if open(a) then
+        return joined(o[1], o[2], o[3], a)
     end
 end
 
 local whole = timeout + within
+local names = {}
 
-if per ~= '' and max > 0 then
-    local open = 0
-
-    for hash in each(per) do
-        redis.call('ZREMRANGEBYSCORE', per_key(hash), '-inf', int(now))
-        open = open + redis.call('ZCARD', per_key(hash))
-    end
-
-    if open >= max then
-        return answer('busy', nil)
-    end
+for n, p in ipairs(pers) do
+    names[n] = p[2]
 end
 
-join, per = first(join), first(per)
+if names[1] and max > 0 and not reserve(names, whole, max) then
+    return answer('busy', nil)
+end
 
-a = { s = 'pending', c = now, x = now + timeout, d = 0 }
+a = { s = 'pending', c = now, x = now + timeout, d = 0,
+      class = string.sub(class, 1, 8) }
+
+local function word(s)
+    return s ~= '' and s or '-'
+end
 
 redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
            'k', table.concat({ int(a.c), int(within),
-                               join ~= '' and join or '-',
-                               per ~= '' and per or '-',
-                           (string.gsub(digest, '^sha256:', '')),
-                                 cool > 0 and int(cool) or nil }, ' '))
+                               word(string.sub(join, 1, 16)),
+                               word(names[1] and first(per) or counted),
+                               word(a.class),
+                               cool > 0 and int(cool) or nil }, ' '))
 redis.call('PEXPIRE', key, int(whole + retention))
+
+-- what is executed lives longer, and says so: see consume.lua
 
 redis.call('ZADD', PENDING, int(a.x), id)
 keep(PENDING, whole + retention)
 
-redis.call('ZADD', ACTIONS, int(now), id)
-keep(ACTIONS, whole + retention)
-trim()
+redis.call('ZADD', INDEX, 0, member(a, a.s))
+keep(INDEX, whole + retention)
 
-if join ~= '' then
-    redis.call('SET', join_key(join), id, 'PX', int(whole))
-end
+redis.call('HSETNX', CLASSES, class, class_doc)
+keep(CLASSES, whole + retention)
 
-if per ~= '' then
-    redis.call('ZADD', per_key(per), int(now + whole), id)
-    keep(per_key(per), whole)
+if joins[1] then
+    redis.call('SET', joins[1][2], id, 'PX', int(whole + cool))
 end
 
 held(id)

@@ -2,15 +2,15 @@
 --
 -- Removes a decision that did not verify.
 --
--- ARGV[3]  decision
+-- ARGV[2]  decision
 -- ok       removed, or none is there
 -- no       there is another one by now (D), or no such action
 
 local a = read(key)
-local decision = redis.call('GET', key .. DECISION)
+local decision = redis.call('GET', DECISION)
 
-if decision == ARGV[3] then
-    redis.call('DEL', key .. DECISION)
+if decision == ARGV[2] then
+    redis.call('DEL', DECISION)
     decision = false
 end
 

@@ -2,11 +2,11 @@
 --
 -- What became of an action that was taken.
 --
--- ARGV[3..]  state, outcome, retention
+-- ARGV[2..]  state, outcome, retention
 -- ok         recorded, now or before
 -- no         it is not being executed
 
-local state, outcome, retention = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local state, outcome, retention = ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local a = read(key)
 

@@ -2,20 +2,21 @@
 --
 -- From now on nothing is asked for, nor taken, under these hashes.
 --
--- KEYS[1]    PREFIXfrozen
--- ARGV[3..]  hashes, until (ms, 0: for ever), document, "carry" where it is only
---            about what was frozen before under another hash than the first
+-- KEYS[1]    frozen
+-- ARGV[2..]  hashes, until (ms, 0: for ever), document, and why: "" a new
+--            freeze, "carry" what is frozen under another hash than the first,
+--            "spread" what is frozen in another shard
 -- ok         it is frozen
--- no         there is nothing to carry
+-- no         it was already, or there is nothing to carry
 
-local hashes, till, doc = ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local hashes, till, doc = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 
 local function carries()
     local found = false
 
     for hash in each(hashes) do
-        if redis.call('HEXISTS', FROZEN, hash) == 1 then
+        if redis.call('HEXISTS', KEYS[1], hash) == 1 then
             if hash == first(hashes) then
                 return false
             end
@@ -30,26 +31,28 @@ end
 
 -- a key that cannot be one stops nobody from freezing
 
-if not try('HLEN', FROZEN) then
-    redis.call('DEL', FROZEN)
+if not try('HLEN', KEYS[1]) then
+    redis.call('DEL', KEYS[1])
 end
 
-if ARGV[6] == 'carry' and not carries() then
+if ARGV[5] == 'carry' and not carries()
+   or ARGV[5] == 'spread' and redis.call('HEXISTS', KEYS[1], first(hashes)) == 1
+then
     return answer('no', nil)
 end
 
-local ttl = redis.call('PTTL', FROZEN)
+local ttl = redis.call('PTTL', KEYS[1])
 
 for hash in each(hashes) do
-    redis.call('HSET', FROZEN, hash,
+    redis.call('HSET', KEYS[1], hash,
                int(till) .. ' ' .. (hash == first(hashes) and doc
                                     or '@' .. first(hashes)))
 end
 
 if till == 0 then
-    redis.call('PERSIST', FROZEN)
+    redis.call('PERSIST', KEYS[1])
 elseif ttl ~= -1 then
-    redis.call('PEXPIRE', FROZEN, int(math.max(ttl, till - now, 1)))
+    redis.call('PEXPIRE', KEYS[1], int(math.max(ttl, till - now, 1)))
 end
 
 return answer('ok', { s = 'cancelled', c = 0, x = till, d = 0 })

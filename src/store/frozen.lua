@@ -2,11 +2,11 @@
 --
 -- All that is frozen.
 --
--- KEYS[1]  PREFIXfrozen
+-- KEYS[1]  frozen
 -- ok       a list: i the hash, s, x until, b the document
 
 local out = { 'ok', now }
-local list = redis.call('HGETALL', FROZEN)
+local list = redis.call('HGETALL', KEYS[1])
 
 for n = 1, #list, 2 do
     local till, doc = string.match(list[n + 1], '^(%d+) (.*)$')

@@ -3,20 +3,21 @@
 -- A call is given up.  Whoever holds it watches its key; one that comes later
 -- than this finds it, for a moment.
 --
--- KEYS[1]    PREFIXcalls
--- ARGV[3..]  hashes of the call, ms
--- ok         state means nothing
+-- KEYS     of each hash of the call its key (a: the action) and its decision:
+--          where that is set, it was given up
+-- ARGV[2]  ms
+-- ok       state means nothing
 
-local name, left = call_key(first(ARGV[3])), tonumber(ARGV[4])
+local name, left = KEYS[2], tonumber(ARGV[2])
 
-for hash in each(ARGV[3]) do
-    local ttl = redis.call('PTTL', call_key(hash))
+for n = 1, #KEYS, 2 do
+    local ttl = redis.call('PTTL', KEYS[n])
 
     if ttl > 0 then
-        name, left = call_key(hash), ttl
+        name, left = KEYS[n + 1], ttl
     end
 end
 
-redis.call('SET', name .. DECISION, 'cancelled', 'PX', int(left))
+redis.call('SET', name, 'cancelled', 'PX', int(left))
 
 return answer('ok', { s = 'cancelled', c = 0, x = 0, d = 0 })

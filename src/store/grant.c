@@ -17,13 +17,38 @@
 #define NGX_HTTP_APPROVAL_GIVEN_UP      5000     /* ms, before the call came */
 
 
-static ngx_http_approval_op_t *ngx_http_approval_grants_run(
-    ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
-    const char *shared, ngx_uint_t nargs, ngx_str_t *args,
-    ngx_http_approval_store_pt handler, void *data);
-static void ngx_http_approval_grants_reply(ngx_http_approval_op_t *op,
+/* op->work of what is done in every shard; missed: their names, by spaces. */
+
+typedef struct {
+    ngx_uint_t  done;
+    ngx_uint_t  declined;
+    int64_t     now;                          /* the latest of all shards */
+    size_t      len;
+    u_char      missed[NGX_HTTP_APPROVAL_SHARDS_MAX
+                       * (NGX_HTTP_APPROVAL_SHARD_LEN + 1)];
+} ngx_http_approval_everywhere_t;
+
+
+static void ngx_http_approval_grant_each(ngx_http_approval_op_t *op,
+    u_char *shard, ngx_str_t *hash);
+static void ngx_http_approval_grant_entry(ngx_http_approval_op_t *part,
     redisReply *reply);
-static ngx_int_t ngx_http_approval_grants_each(ngx_http_approval_op_t *op,
+static void ngx_http_approval_grants_done(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static ngx_http_approval_op_t *ngx_http_approval_everywhere(
+    ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
+    ngx_http_approval_store_pt handler, void *data);
+static void ngx_http_approval_everywhere_run(ngx_http_approval_op_t *op,
+    ngx_http_approval_op_pt done, ngx_uint_t nargs, ngx_str_t *args);
+static ngx_http_approval_op_t *ngx_http_approval_everywhere_sent(
+    ngx_http_approval_op_t *op);
+static void ngx_http_approval_everywhere_missed(ngx_http_approval_op_t *op,
+    u_char *shard);
+static void ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
+    redisReply *reply);
+static void ngx_http_approval_everywhere_done(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static void ngx_http_approval_frozen_part(ngx_http_approval_op_t *part,
     redisReply *reply);
 
 
@@ -31,116 +56,22 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_grants(ngx_http_approval_store_t *store,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char     limit[NGX_INT64_LEN];
-    ngx_str_t  args[1];
-
-    ngx_http_approval_number(&args[0], limit, NGX_HTTP_APPROVAL_GRANTS_LIMIT);
-
-    return ngx_http_approval_grants_run(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_GRANTS,
-                                        "grants", 1, args, handler, data);
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
-    ngx_http_approval_store_pt handler, void *data)
-{
-    ngx_str_t  args[1];
-
-    args[0].data = grant;
-    args[0].len = APPROVAL_ID_LEN;
-
-    return ngx_http_approval_grants_run(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
-                                        "grants", 1, args, handler, data);
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_freeze(ngx_http_approval_store_t *store,
-    ngx_str_t *hashes, ngx_http_approval_freeze_e how, int64_t until,
-    ngx_str_t *doc, ngx_http_approval_store_pt handler, void *data)
-{
-    u_char     end[NGX_INT64_LEN];
-    ngx_str_t  args[4];
-
-    args[0] = *hashes;
-    ngx_http_approval_number(&args[1], end, until);
-    args[2] = *doc;
-    ngx_str_set(&args[3], "carry");
-
-    return ngx_http_approval_grants_run(store,
-                              NGX_HTTP_APPROVAL_SCRIPT_FREEZE, "frozen",
-                              how == NGX_HTTP_APPROVAL_FREEZE_CARRY ? 4 : 3,
-                              args, handler, data);
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
-    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
-{
-    return ngx_http_approval_grants_run(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
-                                        "frozen", 1, hashes, handler, data);
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
-    ngx_http_approval_store_pt handler, void *data)
-{
-    return ngx_http_approval_grants_run(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
-                                        "frozen", 0, NULL, handler, data);
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_give_up(ngx_http_approval_store_t *store,
-    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
-{
-    u_char     ms[NGX_INT64_LEN];
-    ngx_str_t  args[2];
-
-    args[0] = *hashes;
-    ngx_http_approval_number(&args[1], ms, NGX_HTTP_APPROVAL_GIVEN_UP);
-
-    return ngx_http_approval_grants_run(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
-                                        "calls", 2, args, handler, data);
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_recent(ngx_http_approval_store_t *store,
-    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
-{
-    return ngx_http_approval_grants_run(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_RECENT,
-                                        "recent", 1, hashes, handler, data);
-}
-
-
-static ngx_http_approval_op_t *
-ngx_http_approval_grants_run(ngx_http_approval_store_t *store,
-    ngx_http_approval_script_e script, const char *shared, ngx_uint_t nargs,
-    ngx_str_t *args, ngx_http_approval_store_pt handler, void *data)
-{
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store, script, NULL, handler, data);
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GRANT,
+                                     NULL, handler, data);
     if (op == NULL) {
         return NULL;
     }
 
-    if (script == NGX_HTTP_APPROVAL_SCRIPT_GRANTS
-        || script == NGX_HTTP_APPROVAL_SCRIPT_FROZEN)
-    {
-        op->done = ngx_http_approval_grants_reply;
-    }
+    op->done = ngx_http_approval_grants_done;
 
-    if (ngx_http_approval_op_send(op, shared, nargs, args) != NGX_OK) {
+    if (ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_GRANTS,
+                               NGX_HTTP_APPROVAL_SCAN_AHEAD,
+                               NGX_HTTP_APPROVAL_GRANTS_LIMIT,
+                               ngx_http_approval_grant_each)
+        != NGX_OK)
+    {
         ngx_http_approval_op_free(op);
         return NULL;
     }
@@ -150,49 +81,363 @@ ngx_http_approval_grants_run(ngx_http_approval_store_t *store,
 
 
 static void
-ngx_http_approval_grants_reply(ngx_http_approval_op_t *op, redisReply *reply)
+ngx_http_approval_grant_each(ngx_http_approval_op_t *op, u_char *shard,
+    ngx_str_t *hash)
+{
+    ngx_http_approval_op_t  *part;
+
+    if (hash->len != APPROVAL_ID_LEN) {
+        ngx_http_approval_scan_remove(op, NGX_HTTP_APPROVAL_KEY_GRANTS, shard,
+                                      hash);
+        return;
+    }
+
+    part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_GRANT, NULL,
+                                     ngx_http_approval_grant_entry);
+    if (part == NULL) {
+        return;
+    }
+
+    ngx_memcpy(part->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    ngx_http_approval_op_keys(part, NGX_HTTP_APPROVAL_KEY_GRANT, hash);
+    ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_arg(part, hash);
+
+    ngx_http_approval_op_part_run(part);
+}
+
+
+static void
+ngx_http_approval_grant_entry(ngx_http_approval_op_t *part, redisReply *reply)
+{
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_reply_t   r;
+
+    op = part->whole;
+
+    ngx_memzero(r.id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(part->store, "grant", reply, &r);
+
+    if (r.rc == NGX_OK && op->handler) {
+        op->handler(op->data, &r);
+
+    } else if (r.rc == NGX_ERROR) {
+        op->missed++;
+    }
+
+    ngx_http_approval_reply_free(&r);
+    ngx_http_approval_op_part_end(part);
+}
+
+
+static void
+ngx_http_approval_grants_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_http_approval_reply_t  r;
 
     ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
 
-    r.rc = ngx_http_approval_grants_each(op, reply);
+    r.rc = op->missed ? NGX_ERROR : NGX_DONE;
     r.state = NGX_HTTP_APPROVAL_UNKNOWN;
 
     ngx_http_approval_op_end(op, &r);
 }
 
 
-static ngx_int_t
-ngx_http_approval_grants_each(ngx_http_approval_op_t *op, redisReply *reply)
+ngx_http_approval_op_t *
+ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                hash;
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    hash.data = grant;
+    hash.len = APPROVAL_ID_LEN;
+
+    ngx_memcpy(op->shard, grant, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT, &hash);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_arg(op, &hash);
+
+    return ngx_http_approval_op_run(op);
+}
+
+
+/*
+ * Every shard has all that is frozen: a requester is in one of them, a policy
+ * in all, and a number of shards that changes moves nobody out of a freeze.
+ */
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_freeze(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_freeze_e how, int64_t until,
+    ngx_str_t *doc, ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   end[NGX_INT64_LEN];
+    ngx_str_t                args[4];
+    ngx_http_approval_op_t  *op;
+
+    args[0] = *hashes;
+    args[1].data = end;
+    args[1].len = ngx_sprintf(end, "%L", until) - end;
+    args[2] = *doc;
+
+    if (how == NGX_HTTP_APPROVAL_FREEZE_NEW) {
+        ngx_str_set(&args[3], "");
+
+    } else if (store->conf->shards == 1) {
+        ngx_str_set(&args[3], "carry");
+
+    } else {
+        ngx_str_set(&args[3], "spread");
+    }
+
+    op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
+                                      handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_http_approval_everywhere_run(op, ngx_http_approval_everywhere_part, 4,
+                                     args);
+
+    return ngx_http_approval_everywhere_sent(op);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
+                                      handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_http_approval_everywhere_run(op, ngx_http_approval_everywhere_part, 1,
+                                     hashes);
+
+    return ngx_http_approval_everywhere_sent(op);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
+                                      handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_grants_done;
+
+    ngx_http_approval_everywhere_run(op, ngx_http_approval_frozen_part, 0,
+                                     NULL);
+
+    return ngx_http_approval_everywhere_sent(op);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_everywhere(ngx_http_approval_store_t *store,
+    ngx_http_approval_script_e script, ngx_http_approval_store_pt handler,
+    void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, script, NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_everywhere_done;
+    op->work = ngx_calloc(sizeof(ngx_http_approval_everywhere_t), store->log);
+
+    if (op->work == NULL) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+static void
+ngx_http_approval_everywhere_run(ngx_http_approval_op_t *op,
+    ngx_http_approval_op_pt done, ngx_uint_t nargs, ngx_str_t *args)
+{
+    u_char                   shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+    ngx_uint_t               i, n, missed;
+    ngx_http_approval_op_t  *part;
+
+    for (i = 0; i < op->store->conf->shards; i++) {
+        ngx_http_approval_shard_name(shard, i);
+
+        missed = op->missed;
+        part = ngx_http_approval_op_part(op, op->script, NULL, done);
+
+        if (part) {
+            ngx_memcpy(part->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+            ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL,
+                                     0);
+
+            for (n = 0; n < nargs; n++) {
+                ngx_http_approval_op_arg(part, &args[n]);
+            }
+
+            ngx_http_approval_op_part_run(part);
+        }
+
+        if (op->missed != missed) {
+            ngx_http_approval_everywhere_missed(op, shard);
+        }
+    }
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_everywhere_sent(ngx_http_approval_op_t *op)
+{
+    if (op->parts) {
+        return op;
+    }
+
+    ngx_http_approval_op_free(op);
+
+    return NULL;
+}
+
+
+static void
+ngx_http_approval_everywhere_missed(ngx_http_approval_op_t *op, u_char *shard)
+{
+    u_char                          *p;
+    ngx_http_approval_everywhere_t  *all;
+
+    all = op->work;
+    p = all->missed + all->len;
+
+    if (all->len) {
+        *p++ = ' ';
+    }
+
+    p = ngx_cpymem(p, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    all->len = p - all->missed;
+}
+
+
+static void
+ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
+    redisReply *reply)
+{
+    ngx_http_approval_reply_t        r;
+    ngx_http_approval_everywhere_t  *all;
+
+    all = part->whole->work;
+
+    ngx_memzero(r.id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(part->store,
+                                  part->store->scripts[part->script].name,
+                                  reply, &r);
+
+    all->now = ngx_max(all->now, r.now);
+
+    if (r.rc == NGX_OK) {
+        all->done++;
+
+    } else if (r.rc == NGX_DECLINED) {
+        all->declined++;
+
+    } else {
+        ngx_http_approval_everywhere_missed(part->whole, part->shard);
+    }
+
+    ngx_http_approval_reply_free(&r);
+    ngx_http_approval_op_part_end(part);
+}
+
+
+/* Done where it is in some shard: missed says where it is not. */
+
+static void
+ngx_http_approval_everywhere_done(ngx_http_approval_op_t *op,
+    redisReply *reply)
+{
+    ngx_http_approval_reply_t        r;
+    ngx_http_approval_everywhere_t  *all;
+
+    all = op->work;
+
+    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+
+    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+    r.now = all->now;
+    r.missed.data = all->missed;
+    r.missed.len = all->len;
+
+    if (all->done) {
+        r.rc = NGX_OK;
+
+    } else {
+        r.rc = (all->len || all->declined == 0) ? NGX_ERROR : NGX_DECLINED;
+    }
+
+    ngx_http_approval_op_end(op, &r);
+}
+
+
+/* {"ok", now, entry...}; what several shards have is told once */
+
+static void
+ngx_http_approval_frozen_part(ngx_http_approval_op_t *part, redisReply *reply)
 {
     size_t                      i;
     int64_t                     now;
+    ngx_http_approval_op_t     *op;
     ngx_http_approval_reply_t   r;
 
-    if (reply == NULL) {
-        return NGX_ERROR;
-    }
+    op = part->whole;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements < 2
         || reply->element[1]->type != REDIS_REPLY_INTEGER)
     {
-        if (reply->type == REDIS_REPLY_ERROR) {
-            ngx_http_approval_reply_error(op->store,
-                                          op->store->scripts[op->script].name,
-                                          reply);
+        if (reply && reply->type == REDIS_REPLY_ERROR) {
+            ngx_http_approval_reply_error(part->store, "frozen", reply);
         }
 
-        return NGX_ERROR;
+        op->missed++;
+        ngx_http_approval_op_part_end(part);
+        return;
     }
 
     now = reply->element[1]->integer;
 
-    for (i = 2; i < reply->elements && op->handler; i++) {
-        if (ngx_http_approval_reply_entry(op->store,
-                                          op->store->scripts[op->script].name,
+    for (i = 2; i < reply->elements; i++) {
+        if (ngx_http_approval_reply_entry(part->store, "frozen",
                                           reply->element[i], now, &r)
-            == NGX_OK)
+            == NGX_OK
+            && !ngx_http_approval_op_seen(op, r.id)
+            && op->handler)
         {
             op->handler(op->data, &r);
         }
@@ -200,5 +445,83 @@ ngx_http_approval_grants_each(ngx_http_approval_op_t *op, redisReply *reply)
         ngx_http_approval_reply_free(&r);
     }
 
-    return NGX_DONE;
+    ngx_http_approval_op_part_end(part);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_give_up(ngx_http_approval_store_t *store,
+    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
+{
+    size_t                   i;
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(op->shard, hashes->data, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    for (i = 0; i < hashes->len; i += APPROVAL_ID_LEN + 1) {
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ACTION,
+                                 hashes->data + i, APPROVAL_ID_LEN);
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DECISION,
+                                 hashes->data + i, APPROVAL_ID_LEN);
+    }
+
+    ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_GIVEN_UP);
+
+    return ngx_http_approval_op_run(op);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_recent(ngx_http_approval_store_t *store, u_char *id,
+    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_RECENT,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(op->shard, id, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_BY, hashes);
+
+    return ngx_http_approval_op_run(op);
+}
+
+
+/* In the shard of its own: whose it is nobody knows yet. */
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_once(ngx_http_approval_store_t *store, u_char *mark,
+    ngx_msec_t ms, ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                value;
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_ONCE,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    value.data = mark;
+    value.len = APPROVAL_ID_LEN;
+
+    if (ngx_http_approval_store_shard(store, &value, op->shard) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_ONCE, &value);
+    ngx_http_approval_op_number(op, ms);
+
+    return ngx_http_approval_op_run(op);
 }

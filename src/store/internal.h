@@ -21,36 +21,66 @@
 #define NGX_HTTP_APPROVAL_LEASE        60000
 #define NGX_HTTP_APPROVAL_WATCH_BATCH  100    /* keys of one MGET          */
 #define NGX_HTTP_APPROVAL_STORE_KINDS  16     /* of errors                 */
+#define NGX_HTTP_APPROVAL_STORE_TRIES  4      /* to join what changes      */
 
 
 typedef enum {
     NGX_HTTP_APPROVAL_SCRIPT_CREATE = 0,
     NGX_HTTP_APPROVAL_SCRIPT_LOAD,
-    NGX_HTTP_APPROVAL_SCRIPT_RECENT,
     NGX_HTTP_APPROVAL_SCRIPT_VOTE,
     NGX_HTTP_APPROVAL_SCRIPT_SETTLE,
     NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
     NGX_HTTP_APPROVAL_SCRIPT_FINISH,
     NGX_HTTP_APPROVAL_SCRIPT_DROP,
+    NGX_HTTP_APPROVAL_SCRIPT_LEAVE,
     NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,
     NGX_HTTP_APPROVAL_SCRIPT_RENEW,
-    NGX_HTTP_APPROVAL_SCRIPT_LIST,
-    NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
-    NGX_HTTP_APPROVAL_SCRIPT_LEAVE,
-    NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
-    NGX_HTTP_APPROVAL_SCRIPT_GRANTS,
-    NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
-    NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
-    NGX_HTTP_APPROVAL_SCRIPT_THAW,
-    NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,
     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_CLAIM,
     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_KEEP,
     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_DONE,
     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_OUTCOME,
+    NGX_HTTP_APPROVAL_SCRIPT_ACTION,         /* those before it are about
+                                                one action: see action.lua */
+
+    NGX_HTTP_APPROVAL_SCRIPT_SCAN = NGX_HTTP_APPROVAL_SCRIPT_ACTION,
+    NGX_HTTP_APPROVAL_SCRIPT_LIST,
+    NGX_HTTP_APPROVAL_SCRIPT_BY,
+    NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
+    NGX_HTTP_APPROVAL_SCRIPT_RECENT,
+    NGX_HTTP_APPROVAL_SCRIPT_RESERVE,
+    NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
+    NGX_HTTP_APPROVAL_SCRIPT_GRANT,
+    NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
+    NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
+    NGX_HTTP_APPROVAL_SCRIPT_THAW,
+    NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
+    NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
     NGX_HTTP_APPROVAL_SCRIPT_ONCE,
     NGX_HTTP_APPROVAL_SCRIPT_N
 } ngx_http_approval_script_e;
+
+
+/* PREFIX, the shard in braces, and what follows: see keys.c. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_KEY_ACTION = 0,        /* by id                      */
+    NGX_HTTP_APPROVAL_KEY_DECISION,
+    NGX_HTTP_APPROVAL_KEY_VOTES,
+    NGX_HTTP_APPROVAL_KEY_MESSAGES,
+    NGX_HTTP_APPROVAL_KEY_BY,                /* by hash                    */
+    NGX_HTTP_APPROVAL_KEY_JOIN,
+    NGX_HTTP_APPROVAL_KEY_PER,
+    NGX_HTTP_APPROVAL_KEY_GRANT,
+    NGX_HTTP_APPROVAL_KEY_ONCE,
+    NGX_HTTP_APPROVAL_KEY_PENDING,           /* one a shard                */
+    NGX_HTTP_APPROVAL_KEY_INDEX,
+    NGX_HTTP_APPROVAL_KEY_CLASSES,
+    NGX_HTTP_APPROVAL_KEY_FROZEN,
+    NGX_HTTP_APPROVAL_KEY_GRANTS,
+    NGX_HTTP_APPROVAL_KEY_DELIVER,
+    NGX_HTTP_APPROVAL_KEY_SHADOW             /* by day, of no shard        */
+} ngx_http_approval_key_e;
 
 
 typedef struct {
@@ -128,21 +158,36 @@ struct ngx_http_approval_op_s {
     ngx_http_approval_op_pt             done;
     ngx_http_approval_script_e          script;
     u_char                              id[APPROVAL_ID_LEN];
+    u_char                              shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+
+    approval_buf_t                      words;       /* keys, arguments    */
+    ngx_uint_t                          nkeys;
+    ngx_uint_t                          nwords;
 
     ngx_uint_t                          argc;
-    ngx_str_t                          *argv;        /* owned by op        */
+    ngx_str_t                          *argv;        /* into words         */
 
-    /* list */
-    ngx_uint_t                          open;
-    ngx_uint_t                          left;
-    int64_t                             before;
-    u_char                              below[APPROVAL_ID_LEN];
+    /*
+     * An operation of several scripts: it is sent none itself, done() is
+     * called with no reply when the last of its parts has ended.
+     */
+    ngx_http_approval_op_t             *whole;       /* of a part          */
+    ngx_uint_t                          parts;       /* under way          */
+    ngx_uint_t                          missed;      /* had no reply, or
+                                                        one of an error    */
+    void                               *work;        /* owned by op        */
+
+    /* create */
+    ngx_http_approval_op_t             *next;        /* after its count    */
+    ngx_uint_t                          known;       /* keys but others'   */
+    u_char                              counted[APPROVAL_ID_LEN];
 
     /* queue */
     ngx_http_approval_claim_pt          claim;
+    ngx_msec_t                          lease;
 
     unsigned                            evaluated:1;
-    unsigned                            again:1;
+    unsigned                            tries:3;
 };
 
 
@@ -152,19 +197,31 @@ ngx_int_t ngx_http_approval_scripts_init(ngx_http_approval_store_t *store);
 void ngx_http_approval_scripts_done(ngx_http_approval_store_t *store);
 void ngx_http_approval_scripts_load(ngx_http_approval_store_t *store);
 
+/*
+ * id: of the action that the script is about, with its keys; NULL: the shard
+ * and all keys are the caller's to add.
+ */
 ngx_http_approval_op_t *ngx_http_approval_op_create(
     ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
     u_char *id, ngx_http_approval_store_pt handler, void *data);
 
-/*
- * Sends the script with its key (the action's, or PREFIX and "shared"), the
- * prefix, the id and args.  Without NGX_OK there will be no reply, and the
- * operation is still the caller's.
- */
-ngx_int_t ngx_http_approval_op_send(ngx_http_approval_op_t *op,
-    const char *shared, ngx_uint_t nargs, ngx_str_t *args);
+/* First all keys, then all arguments.  name is not looked at where a shard has
+ * one such key. */
+void ngx_http_approval_op_key(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e key, u_char *name, size_t len);
+void ngx_http_approval_op_keys(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e key, const ngx_str_t *hashes);
+void ngx_http_approval_op_arg(ngx_http_approval_op_t *op, const ngx_str_t *arg);
+void ngx_http_approval_op_text(ngx_http_approval_op_t *op, const char *arg);
+void ngx_http_approval_op_number(ngx_http_approval_op_t *op, int64_t n);
 
-/* The same once more, after its reply. */
+/* The operation, under way; or NULL: it is freed, there will be no reply. */
+ngx_http_approval_op_t *ngx_http_approval_op_run(ngx_http_approval_op_t *op);
+
+/* NGX_OK; else there will be no reply, and it is still the caller's. */
+ngx_int_t ngx_http_approval_op_start(ngx_http_approval_op_t *op);
+
+/* The same words once more, after their reply. */
 ngx_int_t ngx_http_approval_op_again(ngx_http_approval_op_t *op);
 
 /* Calls the handler, unless it was forgotten, and frees the operation. */
@@ -172,14 +229,60 @@ void ngx_http_approval_op_end(ngx_http_approval_op_t *op,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_op_free(ngx_http_approval_op_t *op);
 
-/* An action's key: PREFIX{ID} and a suffix. */
-size_t ngx_http_approval_key_len(ngx_http_approval_store_t *store,
-    const char *suffix);
-u_char *ngx_http_approval_key(ngx_http_approval_store_t *store, u_char *p,
-    u_char *id, const char *suffix);
+/* A part of an operation; its done() ends with op_part_end(). */
+ngx_http_approval_op_t *ngx_http_approval_op_part(ngx_http_approval_op_t *op,
+    ngx_http_approval_script_e script, u_char *id,
+    ngx_http_approval_op_pt done);
+void ngx_http_approval_op_part_run(ngx_http_approval_op_t *part);
+void ngx_http_approval_op_part_end(ngx_http_approval_op_t *part);
 
-/* An argument that is a number, printed into buf of NGX_INT64_LEN bytes. */
-void ngx_http_approval_number(ngx_str_t *s, u_char *buf, int64_t n);
+/* Has a part of it told of this id before?  It has by now. */
+ngx_uint_t ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id);
+
+/* What no longer counts for approval_max_pending. */
+void ngx_http_approval_op_release(ngx_http_approval_op_t *op,
+    ngx_str_t *per, u_char *id);
+
+
+/* keys.c */
+
+void ngx_http_approval_key(ngx_http_approval_store_t *store,
+    approval_buf_t *out, ngx_http_approval_key_e key, u_char *shard,
+    u_char *name, size_t len);
+
+/* Is this the decision key of some id? */
+u_char *ngx_http_approval_key_decided(ngx_http_approval_store_t *store,
+    ngx_str_t *key);
+
+void ngx_http_approval_shard_name(u_char *shard, ngx_uint_t n);
+
+
+/* scan.c */
+
+/*
+ * For each member of a sorted set of all shards that is due (by its score), or
+ * not yet over, at most limit; each() may run a part.  When all are done, so is
+ * op.  NGX_DECLINED: nothing is under way.
+ */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_SCAN_DUE = 0,
+    NGX_HTTP_APPROVAL_SCAN_AHEAD
+} ngx_http_approval_scan_e;
+
+typedef void (*ngx_http_approval_scan_pt)(ngx_http_approval_op_t *op,
+    u_char *shard, ngx_str_t *member);
+
+ngx_int_t ngx_http_approval_scan(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e key, ngx_http_approval_scan_e what,
+    ngx_uint_t limit, ngx_http_approval_scan_pt each);
+
+/* How many were found. */
+ngx_uint_t ngx_http_approval_scan_found(ngx_http_approval_op_t *op);
+
+/* Nobody but a stranger put it there. */
+void ngx_http_approval_scan_remove(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e key, u_char *shard, ngx_str_t *member);
 
 
 /* reply.c */

@@ -15,8 +15,7 @@
 #include "store/internal.h"
 
 
-#define NGX_HTTP_APPROVAL_RENEW        15000
-#define NGX_HTTP_APPROVAL_RENEW_BATCH  64
+#define NGX_HTTP_APPROVAL_RENEW  15000
 
 
 /*
@@ -49,7 +48,7 @@ static void ngx_http_approval_lease_finished(ngx_http_approval_op_t *op,
 static void ngx_http_approval_lease_retry(ngx_http_approval_store_t *store);
 static void ngx_http_approval_renew_handler(ngx_event_t *ev);
 static void ngx_http_approval_renew_send(ngx_http_approval_store_t *store,
-    ngx_uint_t n, ngx_str_t *ids);
+    u_char *id);
 static void ngx_http_approval_renew_done(ngx_http_approval_op_t *op,
     redisReply *reply);
 
@@ -188,8 +187,6 @@ ngx_http_approval_lease_finish(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   retention[NGX_INT64_LEN];
-    ngx_str_t                args[3];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FINISH,
@@ -200,16 +197,11 @@ ngx_http_approval_lease_finish(ngx_http_approval_store_t *store, u_char *id,
 
     op->done = ngx_http_approval_lease_finished;
 
-    args[0] = *ngx_http_approval_state_name(state);
-    args[1] = *outcome;
-    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+    ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
+    ngx_http_approval_op_arg(op, outcome);
+    ngx_http_approval_op_number(op, store->conf->retention);
 
-    if (ngx_http_approval_op_send(op, NULL, 3, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -280,8 +272,6 @@ ngx_http_approval_lease_retry(ngx_http_approval_store_t *store)
 static void
 ngx_http_approval_renew_handler(ngx_event_t *ev)
 {
-    ngx_str_t                   ids[NGX_HTTP_APPROVAL_RENEW_BATCH];
-    ngx_uint_t                  n;
     ngx_rbtree_node_t          *node;
     ngx_http_approval_lease_t  *lease;
     ngx_http_approval_store_t  *store;
@@ -306,96 +296,60 @@ ngx_http_approval_renew_handler(ngx_event_t *ev)
         return;
     }
 
-    n = 0;
-
     for (node = ngx_rbtree_min(store->leases.root, store->leases.sentinel);
          node;
          node = ngx_rbtree_next(&store->leases, node))
     {
         lease = (ngx_http_approval_lease_t *) node;
 
-        if (lease->finished) {
-            continue;
+        if (!lease->finished) {
+            ngx_http_approval_renew_send(store, lease->id);
         }
-
-        ids[n++] = lease->sn.str;
-
-        if (n == NGX_HTTP_APPROVAL_RENEW_BATCH) {
-            ngx_http_approval_renew_send(store, n, ids);
-            n = 0;
-        }
-    }
-
-    if (n) {
-        ngx_http_approval_renew_send(store, n, ids);
     }
 }
 
 
 static void
-ngx_http_approval_renew_send(ngx_http_approval_store_t *store, ngx_uint_t n,
-    ngx_str_t *ids)
+ngx_http_approval_renew_send(ngx_http_approval_store_t *store, u_char *id)
 {
-    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    ngx_str_t                args[NGX_HTTP_APPROVAL_RENEW_BATCH + 2];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_RENEW,
-                                     NULL, NULL, NULL);
+                                     id, NULL, NULL);
     if (op == NULL) {
         return;
     }
 
     op->done = ngx_http_approval_renew_done;
 
-    ngx_http_approval_number(&args[0], lease, NGX_HTTP_APPROVAL_LEASE);
-    ngx_http_approval_number(&args[1], retention, store->conf->retention);
+    ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_LEASE);
+    ngx_http_approval_op_number(op, store->conf->retention);
 
-    ngx_memcpy(&args[2], ids, n * sizeof(ngx_str_t));
-
-    if (ngx_http_approval_op_send(op, "pending", n + 2, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-    }
+    (void) ngx_http_approval_op_run(op);
 }
 
-
-/* Ids that come back are not being executed any more. */
 
 static void
 ngx_http_approval_renew_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
-    size_t                      i;
     ngx_http_approval_lease_t  *lease;
-    ngx_http_approval_store_t  *store;
+    ngx_http_approval_reply_t   r;
 
-    store = op->store;
+    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
 
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(store, "renew", reply);
+    ngx_http_approval_reply_parse(op->store, "renew", reply, &r);
+
+    lease = (r.rc == NGX_DECLINED)
+            ? ngx_http_approval_lease_find(op->store, op->id) : NULL;
+
+    if (lease && !lease->finished) {
+        ngx_log_error(NGX_LOG_WARN, op->store->log, 0,
+                      "action %*s is still forwarded, but its lease in Redis "
+                      "was lost", (size_t) APPROVAL_ID_LEN, lease->id);
+
+        ngx_http_approval_lease_del(op->store, lease);
     }
 
-    if (reply && reply->type == REDIS_REPLY_ARRAY) {
-
-        for (i = 2; i < reply->elements; i++) {
-            if (reply->element[i]->type != REDIS_REPLY_STRING
-                || reply->element[i]->len != APPROVAL_ID_LEN)
-            {
-                continue;
-            }
-
-            lease = ngx_http_approval_lease_find(store,
-                                          (u_char *) reply->element[i]->str);
-
-            if (lease && !lease->finished) {
-                ngx_log_error(NGX_LOG_WARN, store->log, 0,
-                              "action %*s is still forwarded, but its lease "
-                              "in Redis was lost", (size_t) APPROVAL_ID_LEN,
-                              lease->id);
-
-                ngx_http_approval_lease_del(store, lease);
-            }
-        }
-    }
-
+    ngx_http_approval_reply_free(&r);
     ngx_http_approval_op_free(op);
 }

@@ -2,12 +2,12 @@
 --
 -- A requester does not wait any more; with the last one its action may end.
 --
--- ARGV[3..]  decision ('': the action stays open), retention, ticket ('': it
+-- ARGV[2..]  decision ('': the action stays open), retention, ticket ('': it
 --            was given none to come back with)
 -- ok         s cancelled: it ended
 -- no         it is not open
 
-local decision, retention = ARGV[3], tonumber(ARGV[4])
+local decision, retention = ARGV[2], tonumber(ARGV[3])
 
 local a = read(key)
 
@@ -15,13 +15,13 @@ if not a or (a.s ~= 'pending' and a.s ~= 'approved') then
     return refuse(a)
 end
 
-if (ARGV[5] or '') ~= '' then
+if ARGV[4] ~= '' then
     redis.call('HSET', key, 't', 1)
 end
 
 if wait(key, -1) < 0 and decision ~= '' and a.s == 'pending' and now < a.x
    and redis.call('HEXISTS', key, 't') == 0
-   and redis.call('EXISTS', key .. DECISION) == 0
+   and redis.call('EXISTS', DECISION) == 0
 then
     close(a, 'cancelled', decision, retention)
 end

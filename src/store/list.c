@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A page of actions, in parts: Redis serves others between them.
+ * A page of actions, in parts, since Redis serves others between them: each
+ * shard's index says which are the newest, and these are read one by one.
  */
 
 
@@ -12,25 +13,78 @@
 #include "store/internal.h"
 
 
-#define NGX_HTTP_APPROVAL_LIST_PART    32      /* actions a part         */
-#define NGX_HTTP_APPROVAL_LIST_BUDGET  1000    /* looked at for a part   */
+#define NGX_HTTP_APPROVAL_LIST_PART   100     /* actions a part              */
+#define NGX_HTTP_APPROVAL_LIST_STAMP  13      /* digits of a time            */
+#define NGX_HTTP_APPROVAL_LIST_REST   (APPROVAL_ID_LEN                        \
+                                       - NGX_HTTP_APPROVAL_SHARD_LEN)
+#define NGX_HTTP_APPROVAL_LIST_ENTRY  (NGX_HTTP_APPROVAL_LIST_STAMP           \
+                                       + NGX_HTTP_APPROVAL_LIST_REST)
+#define NGX_HTTP_APPROVAL_LIST_FOUND  (NGX_HTTP_APPROVAL_LIST_ENTRY           \
+                                       + NGX_HTTP_APPROVAL_SHARD_LEN)
+#define NGX_HTTP_APPROVAL_LIST_CLASS  8       /* of its hash, in the index   */
 
 
+/* op->work; a position is a time and the rest of an id, as in the index. */
+
+typedef struct {
+    ngx_uint_t  left;
+    ngx_uint_t  all;                          /* of what can be read         */
+    size_t      nbegins;
+    u_char     *begins;                       /* each 1 + ..._LIST_CLASS     */
+    size_t      nhashes;
+    u_char     *hashes;                       /* of a requester, by spaces   */
+    u_char      shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+    u_char      since[NGX_HTTP_APPROVAL_LIST_STAMP + 1];
+    u_char      before[NGX_HTTP_APPROVAL_LIST_ENTRY + 1];
+    ngx_uint_t  n;
+    u_char    (*found)[NGX_HTTP_APPROVAL_LIST_FOUND];
+} ngx_http_approval_list_t;
+
+
+static ngx_http_approval_list_t *ngx_http_approval_list_create(
+    ngx_http_approval_store_t *store,
+    const ngx_http_approval_filter_t *filter);
+static void ngx_http_approval_list_begins(ngx_http_approval_list_t *list,
+    const ngx_http_approval_filter_t *filter);
 static ngx_int_t ngx_http_approval_list_send(ngx_http_approval_op_t *op);
-static void ngx_http_approval_list_done(ngx_http_approval_op_t *op,
+static void ngx_http_approval_list_ask(ngx_http_approval_op_t *op,
+    u_char *shard);
+static void ngx_http_approval_list_found(ngx_http_approval_op_t *part,
     redisReply *reply);
-static ngx_int_t ngx_http_approval_list_part(ngx_http_approval_op_t *op,
+static ngx_int_t ngx_http_approval_list_add(ngx_http_approval_op_t *part,
     redisReply *reply);
-static ngx_uint_t ngx_http_approval_list_advance(ngx_http_approval_op_t *op,
-    redisReply *before, redisReply *below);
+static void ngx_http_approval_list_load(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static int ngx_libc_cdecl ngx_http_approval_list_cmp(const void *one,
+    const void *two);
+static void ngx_http_approval_list_entry(ngx_http_approval_op_t *part,
+    redisReply *reply);
+static void ngx_http_approval_list_next(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static void ngx_http_approval_list_end(ngx_http_approval_op_t *op,
+    ngx_int_t rc);
+static void ngx_http_approval_open_part(ngx_http_approval_op_t *part,
+    redisReply *reply);
+static void ngx_http_approval_open_list(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static ngx_http_approval_op_t *ngx_http_approval_classes_ask(
+    ngx_http_approval_op_t *op, ngx_http_approval_op_pt done);
+static redisReply *ngx_http_approval_classes_reply(
+    ngx_http_approval_op_t *part, redisReply *reply);
+static void ngx_http_approval_classes_part(ngx_http_approval_op_t *part,
+    redisReply *reply);
+static void ngx_http_approval_classes_done(ngx_http_approval_op_t *op,
+    redisReply *reply);
 
 
 ngx_http_approval_op_t *
-ngx_http_approval_store_list(ngx_http_approval_store_t *store, ngx_uint_t open,
-    int64_t before, u_char *before_id, ngx_uint_t limit,
-    ngx_http_approval_store_pt handler, void *data)
+ngx_http_approval_store_list(ngx_http_approval_store_t *store,
+    const ngx_http_approval_filter_t *filter, int64_t before,
+    u_char *before_id, ngx_uint_t limit, ngx_http_approval_store_pt handler,
+    void *data)
 {
-    ngx_http_approval_op_t  *op;
+    ngx_http_approval_op_t    *op;
+    ngx_http_approval_list_t  *list;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LIST,
                                      NULL, handler, data);
@@ -38,13 +92,21 @@ ngx_http_approval_store_list(ngx_http_approval_store_t *store, ngx_uint_t open,
         return NULL;
     }
 
-    op->done = ngx_http_approval_list_done;
-    op->open = open;
-    op->left = limit ? limit : 1;
-    op->before = before;
+    list = ngx_http_approval_list_create(store, filter);
 
-    if (before && before_id) {
-        ngx_memcpy(op->below, before_id, APPROVAL_ID_LEN);
+    if (list == NULL) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    op->work = list;
+
+    list->left = limit ? limit : 1;
+
+    if (before) {
+        (void) ngx_sprintf(list->before, "%013L%*s", before,
+                           (size_t) NGX_HTTP_APPROVAL_LIST_REST,
+                           before_id + NGX_HTTP_APPROVAL_SHARD_LEN);
     }
 
     if (ngx_http_approval_list_send(op) != NGX_OK) {
@@ -56,143 +118,509 @@ ngx_http_approval_store_list(ngx_http_approval_store_t *store, ngx_uint_t open,
 }
 
 
+static ngx_http_approval_list_t *
+ngx_http_approval_list_create(ngx_http_approval_store_t *store,
+    const ngx_http_approval_filter_t *filter)
+{
+    size_t                     len, begins;
+    ngx_http_approval_list_t  *list;
+
+    begins = filter->requester.len
+             ? 0 : filter->nclasses * (sizeof("oxfdec") - 1);
+
+    len = sizeof(ngx_http_approval_list_t)
+          + begins * (1 + NGX_HTTP_APPROVAL_LIST_CLASS)
+          + filter->requester.len
+          + store->conf->shards * NGX_HTTP_APPROVAL_LIST_PART
+            * NGX_HTTP_APPROVAL_LIST_FOUND;
+
+    list = ngx_calloc(len, store->log);
+    if (list == NULL) {
+        return NULL;
+    }
+
+    list->begins = (u_char *) list + sizeof(ngx_http_approval_list_t);
+    list->hashes = list->begins + begins * (1 + NGX_HTTP_APPROVAL_LIST_CLASS);
+    list->found = (void *) (list->hashes + filter->requester.len);
+
+    (void) ngx_sprintf(list->since, "%013L", filter->since);
+
+    if (filter->requester.len) {
+        list->nhashes = filter->requester.len;
+        ngx_memcpy(list->hashes, filter->requester.data, list->nhashes);
+        ngx_memcpy(list->shard, filter->shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    } else {
+        ngx_http_approval_list_begins(list, filter);
+    }
+
+    return list;
+}
+
+
+/* Where actions of these states and classes are in the index: action.lua. */
+
+static void
+ngx_http_approval_list_begins(ngx_http_approval_list_t *list,
+    const ngx_http_approval_filter_t *filter)
+{
+    u_char      *p;
+    ngx_uint_t   i, n;
+
+    static struct {
+        u_char      place;
+        ngx_uint_t  states;
+    } places[] = {
+        { 'o', NGX_HTTP_APPROVAL_STATES_OPEN },
+        { 'x', 1 << NGX_HTTP_APPROVAL_EXECUTED },
+        { 'f', 1 << NGX_HTTP_APPROVAL_FAILED },
+        { 'd', 1 << NGX_HTTP_APPROVAL_DENIED },
+        { 'e', 1 << NGX_HTTP_APPROVAL_EXPIRED },
+        { 'c', 1 << NGX_HTTP_APPROVAL_CANCELLED }
+    };
+
+    p = list->begins;
+
+    for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+
+        if (filter->states && !(filter->states & places[i].states)) {
+            continue;
+        }
+
+        for (n = 0; n < filter->nclasses; n++) {
+            *p++ = places[i].place;
+            p = ngx_cpymem(p, filter->classes[n],
+                           NGX_HTTP_APPROVAL_LIST_CLASS);
+            list->nbegins++;
+        }
+    }
+}
+
+
 static ngx_int_t
 ngx_http_approval_list_send(ngx_http_approval_op_t *op)
 {
-    u_char     before[NGX_INT64_LEN], limit[NGX_INT64_LEN],
-               budget[NGX_INT64_LEN];
-    ngx_str_t  args[5];
+    u_char                     shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+    ngx_uint_t                 i;
+    ngx_http_approval_list_t  *list;
 
-    if (op->open) {
-        ngx_str_set(&args[0], "1");
+    list = op->work;
+
+    list->n = 0;
+    op->done = ngx_http_approval_list_load;
+
+    if (list->nhashes) {
+        ngx_http_approval_list_ask(op, list->shard);
 
     } else {
-        ngx_str_set(&args[0], "0");
+        for (i = 0; i < op->store->conf->shards; i++) {
+            ngx_http_approval_shard_name(shard, i);
+            ngx_http_approval_list_ask(op, shard);
+        }
     }
 
-    ngx_http_approval_number(&args[1], before, op->before);
-
-    args[2].data = op->below;
-    args[2].len = op->below[0] ? APPROVAL_ID_LEN : 0;
-
-    ngx_http_approval_number(&args[3], limit,
-                             ngx_min(op->left, NGX_HTTP_APPROVAL_LIST_PART));
-    ngx_http_approval_number(&args[4], budget, NGX_HTTP_APPROVAL_LIST_BUDGET);
-
-    return ngx_http_approval_op_send(op, "actions", 5, args);
+    return op->parts ? NGX_OK : NGX_DECLINED;
 }
 
 
 static void
-ngx_http_approval_list_done(ngx_http_approval_op_t *op, redisReply *reply)
+ngx_http_approval_list_ask(ngx_http_approval_op_t *op, u_char *shard)
 {
-    ngx_int_t                  rc;
-    ngx_http_approval_reply_t  r;
+    size_t                     i;
+    ngx_str_t                  arg;
+    ngx_http_approval_op_t    *part;
+    ngx_http_approval_list_t  *list;
 
-    rc = ngx_http_approval_list_part(op, reply);
+    list = op->work;
 
-    if (rc == NGX_AGAIN && op->handler) {
-        rc = ngx_http_approval_list_send(op);
+    part = ngx_http_approval_op_part(op, list->nhashes
+                                         ? NGX_HTTP_APPROVAL_SCRIPT_BY
+                                         : NGX_HTTP_APPROVAL_SCRIPT_LIST,
+                                     NULL, ngx_http_approval_list_found);
+    if (part == NULL) {
+        return;
+    }
 
-        if (rc == NGX_OK) {
-            return;
+    ngx_memcpy(part->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    if (list->nhashes) {
+        arg.data = list->hashes;
+        arg.len = list->nhashes;
+        ngx_http_approval_op_keys(part, NGX_HTTP_APPROVAL_KEY_BY, &arg);
+
+    } else {
+        ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_INDEX, NULL, 0);
+    }
+
+    ngx_http_approval_op_text(part, (char *) list->since);
+    ngx_http_approval_op_text(part, (char *) list->before);
+    ngx_http_approval_op_number(part, ngx_min(list->left,
+                                              NGX_HTTP_APPROVAL_LIST_PART));
+
+    arg.len = 1 + NGX_HTTP_APPROVAL_LIST_CLASS;
+
+    for (i = 0; i < list->nbegins; i++) {
+        arg.data = list->begins + i * arg.len;
+        ngx_http_approval_op_arg(part, &arg);
+    }
+
+    ngx_http_approval_op_part_run(part);
+}
+
+
+static void
+ngx_http_approval_list_found(ngx_http_approval_op_t *part, redisReply *reply)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = part->whole;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(part->store, "list", reply);
+    }
+
+    if (ngx_http_approval_list_add(part, reply) != NGX_OK) {
+        op->missed++;
+    }
+
+    ngx_http_approval_op_part_end(part);
+}
+
+
+/* {"ok", now, {entry...}} */
+
+static ngx_int_t
+ngx_http_approval_list_add(ngx_http_approval_op_t *part, redisReply *reply)
+{
+    size_t                     i;
+    u_char                    *p;
+    ngx_uint_t                 room;
+    redisReply                *found, *entry;
+    ngx_http_approval_list_t  *list;
+
+    list = part->whole->work;
+    room = part->store->conf->shards * NGX_HTTP_APPROVAL_LIST_PART;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != 3
+        || reply->element[2]->type != REDIS_REPLY_ARRAY)
+    {
+        return NGX_ERROR;
+    }
+
+    found = reply->element[2];
+
+    for (i = 0; i < found->elements && list->n < room; i++) {
+        entry = found->element[i];
+
+        if (entry->type != REDIS_REPLY_STRING
+            || entry->len != NGX_HTTP_APPROVAL_LIST_ENTRY)
+        {
+            continue;
         }
 
-        rc = NGX_ERROR;
+        p = ngx_cpymem(list->found[list->n++], entry->str, entry->len);
+        ngx_memcpy(p, part->shard, NGX_HTTP_APPROVAL_SHARD_LEN);
     }
+
+    return NGX_OK;
+}
+
+
+/* The newest of all shards, in their order, which is that of the replies. */
+
+static void
+ngx_http_approval_list_load(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    u_char                     id[APPROVAL_ID_LEN], *p;
+    ngx_uint_t                 i, most;
+    ngx_http_approval_op_t    *part;
+    ngx_http_approval_list_t  *list;
+
+    list = op->work;
+
+    if ((op->missed && !list->all) || list->n == 0 || op->handler == NULL) {
+        ngx_http_approval_list_end(op, op->missed ? NGX_ERROR : NGX_DONE);
+        return;
+    }
+
+    ngx_qsort(list->found, list->n, NGX_HTTP_APPROVAL_LIST_FOUND,
+              ngx_http_approval_list_cmp);
+
+    most = ngx_min(list->left, NGX_HTTP_APPROVAL_LIST_PART);
+
+    if (list->n > most) {
+        list->n = most;
+    }
+
+    op->done = ngx_http_approval_list_next;
+
+    for (i = 0; i < list->n; i++) {
+        p = ngx_cpymem(id, list->found[i] + NGX_HTTP_APPROVAL_LIST_ENTRY,
+                       NGX_HTTP_APPROVAL_SHARD_LEN);
+        ngx_memcpy(p, list->found[i] + NGX_HTTP_APPROVAL_LIST_STAMP,
+                   NGX_HTTP_APPROVAL_LIST_REST);
+
+        part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_LOAD, id,
+                                         ngx_http_approval_list_entry);
+        if (part) {
+            ngx_http_approval_op_part_run(part);
+        }
+    }
+
+    ngx_memcpy(list->before, list->found[list->n - 1],
+               NGX_HTTP_APPROVAL_LIST_ENTRY);
+
+    if (op->parts == 0) {
+        ngx_http_approval_list_end(op, NGX_ERROR);
+    }
+}
+
+
+static int ngx_libc_cdecl
+ngx_http_approval_list_cmp(const void *one, const void *two)
+{
+    return ngx_memcmp(two, one, NGX_HTTP_APPROVAL_LIST_ENTRY);
+}
+
+
+/* What is gone is passed over. */
+
+static void
+ngx_http_approval_list_entry(ngx_http_approval_op_t *part, redisReply *reply)
+{
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_list_t   *list;
+    ngx_http_approval_reply_t   r;
+
+    op = part->whole;
+    list = op->work;
+
+    ngx_memcpy(r.id, part->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(part->store, "list", reply, &r);
+
+    if (reply == NULL) {
+        op->missed++;
+
+    } else if (r.rc == NGX_OK && list->left) {
+        list->left--;
+
+        if (op->handler) {
+            op->handler(op->data, &r);
+        }
+    }
+
+    ngx_http_approval_reply_free(&r);
+    ngx_http_approval_op_part_end(part);
+}
+
+
+static void
+ngx_http_approval_list_next(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_list_t  *list;
+
+    list = op->work;
+
+    if ((op->missed && !list->all) || list->left == 0 || op->handler == NULL) {
+        ngx_http_approval_list_end(op, op->missed ? NGX_ERROR : NGX_DONE);
+        return;
+    }
+
+    if (ngx_http_approval_list_send(op) != NGX_OK) {
+        ngx_http_approval_list_end(op, NGX_ERROR);
+    }
+}
+
+
+static void
+ngx_http_approval_list_end(ngx_http_approval_op_t *op, ngx_int_t rc)
+{
+    ngx_http_approval_reply_t  r;
 
     ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
 
-    r.rc = (rc == NGX_DONE) ? NGX_DONE : NGX_ERROR;
+    r.rc = rc;
     r.state = NGX_HTTP_APPROVAL_UNKNOWN;
 
     ngx_http_approval_op_end(op, &r);
 }
 
 
-/* {"ok", now, before, below, action...}; NGX_AGAIN: it is not the last part */
+/* The classes of all shards first, and then what is open in these. */
 
-static ngx_int_t
-ngx_http_approval_list_part(ngx_http_approval_op_t *op, redisReply *reply)
+ngx_http_approval_op_t *
+ngx_http_approval_store_open(ngx_http_approval_store_t *store,
+    ngx_http_approval_store_pt handler, void *data)
 {
-    size_t                      i;
-    ngx_http_approval_reply_t   r;
-    ngx_http_approval_store_t  *store;
+    ngx_http_approval_op_t  *op;
 
-    store = op->store;
-
-    if (reply == NULL) {
-        return NGX_ERROR;
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
     }
 
-    if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(store, "list", reply);
-        return NGX_ERROR;
-    }
+    op->done = ngx_http_approval_open_list;
 
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 4
-        || reply->element[1]->type != REDIS_REPLY_INTEGER)
-    {
-        return NGX_ERROR;
-    }
-
-    for (i = 4; i < reply->elements; i++) {
-
-        if (ngx_http_approval_reply_entry(store, "list", reply->element[i],
-                                          reply->element[1]->integer, &r)
-            == NGX_OK
-            && op->handler)
-        {
-            op->handler(op->data, &r);
-        }
-
-        ngx_http_approval_reply_free(&r);
-
-        if (op->left) {
-            op->left--;
-        }
-    }
-
-    if (op->left == 0
-        || !ngx_http_approval_list_advance(op, reply->element[2],
-                                           reply->element[3]))
-    {
-        return NGX_DONE;
-    }
-
-    return NGX_AGAIN;
+    return ngx_http_approval_classes_ask(op, ngx_http_approval_open_part);
 }
 
 
-/* A position that does not advance would never come to an end. */
-
-static ngx_uint_t
-ngx_http_approval_list_advance(ngx_http_approval_op_t *op, redisReply *before,
-    redisReply *below)
+static void
+ngx_http_approval_open_part(ngx_http_approval_op_t *part, redisReply *reply)
 {
-    int64_t    time;
-    ngx_int_t  rc;
+    size_t       i;
+    redisReply  *list, *hash;
 
-    if (before->type != REDIS_REPLY_INTEGER
-        || below->type != REDIS_REPLY_STRING
-        || below->len != APPROVAL_ID_LEN)
-    {
-        return 0;
-    }
+    list = ngx_http_approval_classes_reply(part, reply);
 
-    time = before->integer;
+    for (i = 0; list && i + 1 < list->elements; i += 2) {
+        hash = list->element[i];
 
-    if (op->before) {
-        rc = op->below[0]
-             ? ngx_memcmp(below->str, op->below, APPROVAL_ID_LEN) : 0;
-
-        if (time > op->before || (time == op->before && rc >= 0)) {
-            return 0;
+        if (hash->type == REDIS_REPLY_STRING && hash->len == APPROVAL_ID_LEN) {
+            (void) ngx_http_approval_op_seen(part->whole,
+                                             (u_char *) hash->str);
         }
     }
 
-    op->before = time;
-    ngx_memcpy(op->below, below->str, APPROVAL_ID_LEN);
+    ngx_http_approval_op_part_end(part);
+}
 
-    return 1;
+
+static void
+ngx_http_approval_open_list(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_list_t    *list;
+    ngx_http_approval_filter_t   filter;
+
+    ngx_memzero(&filter, sizeof(ngx_http_approval_filter_t));
+
+    filter.states = NGX_HTTP_APPROVAL_STATES_OPEN;
+    filter.classes = (void *) op->words.data;
+    filter.nclasses = op->words.len / APPROVAL_ID_LEN;
+
+    list = ngx_http_approval_list_create(op->store, &filter);
+
+    if (list) {
+        list->left = (ngx_uint_t) -1;
+        list->all = 1;
+        op->work = list;
+    }
+
+    if (list == NULL || ngx_http_approval_list_send(op) != NGX_OK) {
+        ngx_http_approval_list_end(op, NGX_ERROR);
+    }
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_classes(ngx_http_approval_store_t *store,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_classes_done;
+
+    return ngx_http_approval_classes_ask(op, ngx_http_approval_classes_part);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_classes_ask(ngx_http_approval_op_t *op,
+    ngx_http_approval_op_pt done)
+{
+    ngx_uint_t               i;
+    ngx_http_approval_op_t  *part;
+
+    for (i = 0; i < op->store->conf->shards; i++) {
+        part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
+                                         NULL, done);
+        if (part) {
+            ngx_http_approval_shard_name(part->shard, i);
+            ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_CLASSES, NULL,
+                                     0);
+            ngx_http_approval_op_part_run(part);
+        }
+    }
+
+    if (op->parts == 0) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    return op;
+}
+
+
+/* {"ok", now, {hash, document, ...}} */
+
+static redisReply *
+ngx_http_approval_classes_reply(ngx_http_approval_op_t *part,
+    redisReply *reply)
+{
+    if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3
+        && reply->element[2]->type == REDIS_REPLY_ARRAY)
+    {
+        return reply->element[2];
+    }
+
+    if (reply && reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(part->store, "classes", reply);
+    }
+
+    part->whole->missed++;
+
+    return NULL;
+}
+
+
+static void
+ngx_http_approval_classes_part(ngx_http_approval_op_t *part,
+    redisReply *reply)
+{
+    size_t                      i;
+    redisReply                 *list, *hash, *doc;
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_reply_t   r;
+
+    op = part->whole;
+    list = ngx_http_approval_classes_reply(part, reply);
+
+    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+
+    r.rc = NGX_OK;
+    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+
+    for (i = 0; list && i + 1 < list->elements && op->handler; i += 2) {
+        hash = list->element[i];
+        doc = list->element[i + 1];
+
+        if (hash->type == REDIS_REPLY_STRING && hash->len == APPROVAL_ID_LEN
+            && doc->type == REDIS_REPLY_STRING
+            && !ngx_http_approval_op_seen(op, (u_char *) hash->str))
+        {
+            ngx_memcpy(r.id, hash->str, APPROVAL_ID_LEN);
+            r.doc.data = (u_char *) doc->str;
+            r.doc.len = doc->len;
+
+            op->handler(op->data, &r);
+        }
+    }
+
+    ngx_http_approval_op_part_end(part);
+}
+
+
+static void
+ngx_http_approval_classes_done(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_list_end(op, op->missed ? NGX_ERROR : NGX_DONE);
 }

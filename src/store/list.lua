@@ -1,87 +1,49 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A part of a page of actions, newest first: those created before "before", or
--- at that time with an id below "below".
+-- A part of a page of actions, newest first: where they are in an index.
 --
--- KEYS[1]    PREFIXactions
--- ARGV[3..]  open (1: only open ones), before (0: all), below, limit, budget
--- ok         the time and the id from which to go on ('': the end), then a
---            list of actions
+-- KEYS[1]    index: see action.lua
+-- ARGV[2..]  since (13 digits), before (the same and an id without its shard;
+--            "": from the newest), limit, and how members begin, one or more
+-- ok         created and id, in one, ...
 
-local open, before, below = ARGV[3] == '1', tonumber(ARGV[4]), ARGV[5]
-local limit, budget = tonumber(ARGV[6]), tonumber(ARGV[7])
+local since, before, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local found = {}
 
-local out = { 'ok', now, 0, '' }
-
-
-local function wanted(created, action)
-    return before == 0 or created < before
-           or (created == before and action < below)
+if before == '' then
+    before = ':'
 end
 
 
-local function add(created, action)
-    local entry = {}
+-- Members that come after limit others need not be looked for.
 
-    if describe(entry, action, true) then
-        out[#out + 1] = entry
-        out[3], out[4] = created, action
+local function cut()
+    table.sort(found, function(l, r) return l > r end)
+
+    for n = #found, limit + 1, -1 do
+        found[n] = nil
     end
 
-    return #out - 4 >= limit
+    if #found == limit and found[limit] > since then
+        since = found[limit]
+    end
 end
 
 
--- Open ones are few, as a rule: no need to look for them in the history, unless
--- somebody has made a key of another type of it.
+for n = 5, #ARGV do
+    local begin = ARGV[n]
+    local part = redis.call('ZREVRANGEBYLEX', KEYS[1], '(' .. begin .. before,
+                            '[' .. begin .. since, 'LIMIT', 0, limit)
 
-local few = open and try('ZCARD', PENDING)
-
-if few and few <= budget then
-    local found = {}
-
-    for _, action in ipairs(redis.call('ZRANGE', PENDING, 0, -1)) do
-        local a = read(action_key(action))
-
-        if a and wanted(a.c, action) then
-            found[#found + 1] = { a.c, action }
-        end
+    for _, m in ipairs(part) do
+        found[#found + 1] = string.sub(m, #begin + 1, #begin + 43)
     end
 
-    table.sort(found, function(l, r)
-        return l[1] > r[1] or (l[1] == r[1] and l[2] > r[2])
-    end)
-
-    for _, f in ipairs(found) do
-        if add(f[1], f[2]) then
-            return out
-        end
+    if #found > 2 * limit then
+        cut()
     end
-
-    out[3], out[4] = 0, ''
-
-    return out
 end
 
-local max = before == 0 and '+inf' or int(before)
-local ids = try('ZREVRANGEBYSCORE', ACTIONS, max, '-inf',
-                'WITHSCORES', 'LIMIT', 0, budget) or {}
+cut()
 
-for n = 1, #ids, 2 do
-    local action, created = ids[n], tonumber(ids[n + 1])
-
-    if wanted(created, action)
-       and (not few or redis.call('ZSCORE', PENDING, action))
-       and add(created, action)
-    then
-        return out
-    end
-
-    out[3], out[4] = created, action
-end
-
-if #ids < 2 * budget then
-    out[3], out[4] = 0, ''
-end
-
-return out
+return { 'ok', now, found }

@@ -4,7 +4,7 @@
 
 local out = { 'ok', now }
 
-if describe(out, id, true) then
+if describe(out, true) then
     return out
 end
 

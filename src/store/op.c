@@ -13,34 +13,43 @@
 #include "store/internal.h"
 
 #include "approval/common.lua.h"
+#include "approval/action.lua.h"
 #include "approval/create.lua.h"
 #include "approval/load.lua.h"
-#include "approval/recent.lua.h"
 #include "approval/vote.lua.h"
 #include "approval/settle.lua.h"
 #include "approval/consume.lua.h"
 #include "approval/finish.lua.h"
 #include "approval/drop.lua.h"
+#include "approval/leave.lua.h"
 #include "approval/overdue.lua.h"
 #include "approval/renew.lua.h"
-#include "approval/list.lua.h"
-#include "approval/shadow.lua.h"
-#include "approval/leave.lua.h"
-#include "approval/give_up.lua.h"
-#include "approval/grants.lua.h"
-#include "approval/revoke.lua.h"
-#include "approval/freeze.lua.h"
-#include "approval/thaw.lua.h"
-#include "approval/frozen.lua.h"
 #include "approval/queue_add.lua.h"
 #include "approval/queue_claim.lua.h"
 #include "approval/queue_keep.lua.h"
 #include "approval/queue_done.lua.h"
 #include "approval/queue_outcome.lua.h"
+#include "approval/scan.lua.h"
+#include "approval/list.lua.h"
+#include "approval/by.lua.h"
+#include "approval/classes.lua.h"
+#include "approval/recent.lua.h"
+#include "approval/reserve.lua.h"
+#include "approval/give_up.lua.h"
+#include "approval/grant.lua.h"
+#include "approval/revoke.lua.h"
+#include "approval/freeze.lua.h"
+#include "approval/thaw.lua.h"
+#include "approval/frozen.lua.h"
+#include "approval/shadow.lua.h"
 #include "approval/once.lua.h"
 
 
 static void ngx_http_approval_op_handler(void *data, redisReply *reply);
+static void ngx_http_approval_op_word(ngx_http_approval_op_t *op,
+    const void *data, size_t len);
+static ngx_int_t ngx_http_approval_op_send(ngx_http_approval_op_t *op);
+static void ngx_http_approval_op_close(ngx_http_approval_op_t *op);
 static void ngx_http_approval_op_done(ngx_http_approval_op_t *op,
     redisReply *reply);
 
@@ -53,28 +62,32 @@ static struct {
 } ngx_http_approval_scripts[] = {
     { "create", ngx_http_approval_create_lua },
     { "load", ngx_http_approval_load_lua },
-    { "recent", ngx_http_approval_recent_lua },
     { "vote", ngx_http_approval_vote_lua },
     { "settle", ngx_http_approval_settle_lua },
     { "consume", ngx_http_approval_consume_lua },
     { "finish", ngx_http_approval_finish_lua },
     { "drop", ngx_http_approval_drop_lua },
+    { "leave", ngx_http_approval_leave_lua },
     { "overdue", ngx_http_approval_overdue_lua },
     { "renew", ngx_http_approval_renew_lua },
-    { "list", ngx_http_approval_list_lua },
-    { "shadow", ngx_http_approval_shadow_lua },
-    { "leave", ngx_http_approval_leave_lua },
-    { "give_up", ngx_http_approval_give_up_lua },
-    { "grants", ngx_http_approval_grants_lua },
-    { "revoke", ngx_http_approval_revoke_lua },
-    { "freeze", ngx_http_approval_freeze_lua },
-    { "thaw", ngx_http_approval_thaw_lua },
-    { "frozen", ngx_http_approval_frozen_lua },
     { "queue_add", ngx_http_approval_queue_add_lua },
     { "queue_claim", ngx_http_approval_queue_claim_lua },
     { "queue_keep", ngx_http_approval_queue_keep_lua },
     { "queue_done", ngx_http_approval_queue_done_lua },
     { "queue_outcome", ngx_http_approval_queue_outcome_lua },
+    { "scan", ngx_http_approval_scan_lua },
+    { "list", ngx_http_approval_list_lua },
+    { "by", ngx_http_approval_by_lua },
+    { "classes", ngx_http_approval_classes_lua },
+    { "recent", ngx_http_approval_recent_lua },
+    { "reserve", ngx_http_approval_reserve_lua },
+    { "give_up", ngx_http_approval_give_up_lua },
+    { "grant", ngx_http_approval_grant_lua },
+    { "revoke", ngx_http_approval_revoke_lua },
+    { "freeze", ngx_http_approval_freeze_lua },
+    { "thaw", ngx_http_approval_thaw_lua },
+    { "frozen", ngx_http_approval_frozen_lua },
+    { "shadow", ngx_http_approval_shadow_lua },
     { "once", ngx_http_approval_once_lua }
 };
 
@@ -86,14 +99,26 @@ ngx_http_approval_scripts_init(ngx_http_approval_store_t *store)
     u_char                      *p, sum[20];
     ngx_sha1_t                   sha1;
     ngx_uint_t                   i;
+    const char                  *parts[3];
+    ngx_uint_t                   n;
     ngx_http_approval_script_t  *script;
+
+    parts[0] = ngx_http_approval_common_lua;
 
     for (i = 0; i < NGX_HTTP_APPROVAL_SCRIPT_N; i++) {
         script = &store->scripts[i];
 
-        len = ngx_strlen(ngx_http_approval_scripts[i].text);
+        parts[1] = (i < NGX_HTTP_APPROVAL_SCRIPT_ACTION)
+                   ? ngx_http_approval_action_lua : "";
+        parts[2] = ngx_http_approval_scripts[i].text;
 
-        p = ngx_alloc(sizeof(ngx_http_approval_common_lua) + len, store->log);
+        len = 0;
+
+        for (n = 0; n < 3; n++) {
+            len += ngx_strlen(parts[n]);
+        }
+
+        p = ngx_alloc(len, store->log);
         if (p == NULL) {
             return NGX_ERROR;
         }
@@ -101,9 +126,9 @@ ngx_http_approval_scripts_init(ngx_http_approval_store_t *store)
         script->name = ngx_http_approval_scripts[i].name;
         script->text.data = p;
 
-        p = ngx_cpymem(p, ngx_http_approval_common_lua,
-                       sizeof(ngx_http_approval_common_lua) - 1);
-        p = ngx_cpymem(p, ngx_http_approval_scripts[i].text, len);
+        for (n = 0; n < 3; n++) {
+            p = ngx_cpymem(p, parts[n], ngx_strlen(parts[n]));
+        }
 
         script->text.len = p - script->text.data;
 
@@ -156,7 +181,17 @@ ngx_http_approval_op_create(ngx_http_approval_store_t *store,
     ngx_http_approval_script_e script, u_char *id,
     ngx_http_approval_store_pt handler, void *data)
 {
+    ngx_uint_t               i;
     ngx_http_approval_op_t  *op;
+
+    static ngx_http_approval_key_e  keys[] = {
+        NGX_HTTP_APPROVAL_KEY_ACTION,
+        NGX_HTTP_APPROVAL_KEY_DECISION,
+        NGX_HTTP_APPROVAL_KEY_VOTES,
+        NGX_HTTP_APPROVAL_KEY_PENDING,
+        NGX_HTTP_APPROVAL_KEY_INDEX,
+        NGX_HTTP_APPROVAL_KEY_CLASSES
+    };
 
     op = ngx_calloc(sizeof(ngx_http_approval_op_t), store->log);
     if (op == NULL) {
@@ -169,8 +204,163 @@ ngx_http_approval_op_create(ngx_http_approval_store_t *store,
     op->done = ngx_http_approval_op_done;
     op->script = script;
 
+    approval_buf_init(&op->words);
+
     if (id) {
         ngx_memcpy(op->id, id, APPROVAL_ID_LEN);
+        ngx_memcpy(op->shard, id, NGX_HTTP_APPROVAL_SHARD_LEN);
+    }
+
+    if (id && script < NGX_HTTP_APPROVAL_SCRIPT_ACTION) {
+        for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            ngx_http_approval_op_key(op, keys[i], id, APPROVAL_ID_LEN);
+        }
+    }
+
+    return op;
+}
+
+
+/* A word is its length and its bytes. */
+
+static void
+ngx_http_approval_op_word(ngx_http_approval_op_t *op, const void *data,
+    size_t len)
+{
+    uint32_t  n;
+
+    n = (uint32_t) len;
+
+    approval_buf_add(&op->words, &n, sizeof(uint32_t));
+    approval_buf_add(&op->words, data, len);
+
+    op->nwords++;
+}
+
+
+void
+ngx_http_approval_op_key(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e key, u_char *name, size_t len)
+{
+    size_t    at;
+    uint32_t  n;
+
+    at = op->words.len;
+
+    ngx_http_approval_op_word(op, NULL, 0);
+    ngx_http_approval_key(op->store, &op->words, key, op->shard, name, len);
+
+    op->nkeys++;
+
+    if (!op->words.failed) {
+        n = (uint32_t) (op->words.len - at - sizeof(uint32_t));
+        ngx_memcpy(op->words.data + at, &n, sizeof(uint32_t));
+    }
+}
+
+
+void
+ngx_http_approval_op_keys(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e key, const ngx_str_t *hashes)
+{
+    size_t  i;
+
+    for (i = 0; i + APPROVAL_ID_LEN <= hashes->len; i += APPROVAL_ID_LEN + 1) {
+        ngx_http_approval_op_key(op, key, hashes->data + i, APPROVAL_ID_LEN);
+    }
+}
+
+
+void
+ngx_http_approval_op_arg(ngx_http_approval_op_t *op, const ngx_str_t *arg)
+{
+    ngx_http_approval_op_word(op, arg->data, arg->len);
+}
+
+
+void
+ngx_http_approval_op_text(ngx_http_approval_op_t *op, const char *arg)
+{
+    ngx_http_approval_op_word(op, arg, ngx_strlen(arg));
+}
+
+
+void
+ngx_http_approval_op_number(ngx_http_approval_op_t *op, int64_t n)
+{
+    u_char  buf[NGX_INT64_LEN];
+
+    ngx_http_approval_op_word(op, buf, ngx_sprintf(buf, "%L", n) - buf);
+}
+
+
+/* EVALSHA sha1 numkeys key... id arg... */
+
+ngx_int_t
+ngx_http_approval_op_start(ngx_http_approval_op_t *op)
+{
+    u_char                      *p;
+    uint32_t                     len;
+    ngx_str_t                   *arg;
+    ngx_uint_t                   i;
+    ngx_http_approval_script_t  *script;
+
+    script = &op->store->scripts[op->script];
+
+    if (op->argv) {
+        ngx_free(op->argv);
+    }
+
+    op->argc = op->nwords + 4;
+    op->argv = op->words.failed ? NULL
+                                : ngx_alloc(op->argc * sizeof(ngx_str_t)
+                                            + NGX_INT_T_LEN, op->store->log);
+    if (op->argv == NULL) {
+        return NGX_ERROR;
+    }
+
+    arg = op->argv;
+
+    ngx_str_set(&arg[0], "EVALSHA");
+    arg[1].data = script->sha1;
+    arg[1].len = sizeof(script->sha1);
+    arg[2].data = (u_char *) &op->argv[op->argc];
+    arg[2].len = ngx_sprintf(arg[2].data, "%ui", op->nkeys) - arg[2].data;
+
+    arg += 3;
+    p = op->words.data;
+
+    for (i = 0; i <= op->nwords; i++) {
+
+        if (i == op->nkeys) {
+            arg->data = op->id;
+            arg->len = op->id[0] ? APPROVAL_ID_LEN : 0;
+            arg++;
+        }
+
+        if (i == op->nwords) {
+            break;
+        }
+
+        ngx_memcpy(&len, p, sizeof(uint32_t));
+
+        arg->data = p + sizeof(uint32_t);
+        arg->len = len;
+        arg++;
+
+        p += sizeof(uint32_t) + len;
+    }
+
+    return ngx_http_approval_op_again(op);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_op_run(ngx_http_approval_op_t *op)
+{
+    if (ngx_http_approval_op_start(op) != NGX_OK) {
+        ngx_http_approval_op_free(op);
+        return NULL;
     }
 
     return op;
@@ -178,81 +368,16 @@ ngx_http_approval_op_create(ngx_http_approval_store_t *store,
 
 
 ngx_int_t
-ngx_http_approval_op_send(ngx_http_approval_op_t *op, const char *shared,
-    ngx_uint_t nargs, ngx_str_t *args)
+ngx_http_approval_op_again(ngx_http_approval_op_t *op)
 {
-    size_t                       len;
-    u_char                      *p;
-    ngx_str_t                   *argv;
-    ngx_uint_t                   i;
-    ngx_http_approval_store_t   *store;
-    ngx_http_approval_script_t  *script;
-
-    store = op->store;
-    script = &store->scripts[op->script];
-
-    /* a copy, for the case that Redis does not know the script */
-
-    len = (nargs + 6) * sizeof(ngx_str_t);
-
-    len += shared ? store->conf->prefix.len + ngx_strlen(shared)
-                  : ngx_http_approval_key_len(store, "");
-
-    for (i = 0; i < nargs; i++) {
-        len += args[i].len;
-    }
-
-    argv = ngx_alloc(len, store->log);
-    if (argv == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (op->argv) {
-        ngx_free(op->argv);
-    }
-
-    op->argv = argv;
-    op->argc = nargs + 6;
     op->evaluated = 0;
 
-    ngx_str_set(&argv[0], "EVALSHA");
-    argv[1].data = script->sha1;
-    argv[1].len = sizeof(script->sha1);
-    ngx_str_set(&argv[2], "1");
-
-    p = (u_char *) &argv[op->argc];
-
-    argv[3].data = p;
-
-    if (shared) {
-        p = ngx_cpymem(p, store->conf->prefix.data, store->conf->prefix.len);
-        p = ngx_cpymem(p, shared, ngx_strlen(shared));
-
-    } else {
-        p = ngx_http_approval_key(store, p, op->id, "");
-    }
-
-    argv[3].len = p - argv[3].data;
-
-    argv[4] = store->conf->prefix;
-    argv[5].data = op->id;
-    argv[5].len = shared ? 0 : APPROVAL_ID_LEN;
-
-    for (i = 0; i < nargs; i++) {
-        argv[6 + i].data = p;
-        argv[6 + i].len = args[i].len;
-
-        if (args[i].len) {
-            p = ngx_cpymem(p, args[i].data, args[i].len);
-        }
-    }
-
-    return ngx_http_approval_op_again(op);
+    return ngx_http_approval_op_send(op);
 }
 
 
-ngx_int_t
-ngx_http_approval_op_again(ngx_http_approval_op_t *op)
+static ngx_int_t
+ngx_http_approval_op_send(ngx_http_approval_op_t *op)
 {
     return ngx_http_approval_redis_command(op->store->redis, op->argc,
                                            op->argv,
@@ -266,7 +391,7 @@ ngx_http_approval_op_handler(void *data, redisReply *reply)
     ngx_http_approval_op_t *op = data;
 
     if (op->store->closing) {
-        ngx_http_approval_op_free(op);
+        ngx_http_approval_op_close(op);
         return;
     }
 
@@ -278,7 +403,7 @@ ngx_http_approval_op_handler(void *data, redisReply *reply)
         ngx_str_set(&op->argv[0], "EVAL");
         op->argv[1] = op->store->scripts[op->script].text;
 
-        if (ngx_http_approval_op_again(op) == NGX_OK) {
+        if (ngx_http_approval_op_send(op) == NGX_OK) {
             return;
         }
 
@@ -299,6 +424,8 @@ ngx_http_approval_op_done(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_http_approval_reply_parse(op->store,
                                   op->store->scripts[op->script].name, reply,
                                   &r);
+
+    ngx_http_approval_op_release(op, &r.per, op->id);
 
     ngx_http_approval_op_end(op, &r);
 
@@ -321,11 +448,145 @@ ngx_http_approval_op_end(ngx_http_approval_op_t *op,
 void
 ngx_http_approval_op_free(ngx_http_approval_op_t *op)
 {
+    if (op->next) {
+        ngx_http_approval_op_free(op->next);
+    }
+
+    if (op->work) {
+        ngx_free(op->work);
+    }
+
     if (op->argv) {
         ngx_free(op->argv);
     }
 
+    approval_buf_free(&op->words);
+
     ngx_free(op);
+}
+
+
+/* The store goes away: nobody is called any more. */
+
+static void
+ngx_http_approval_op_close(ngx_http_approval_op_t *op)
+{
+    ngx_http_approval_op_t  *whole;
+
+    whole = op->whole;
+
+    ngx_http_approval_op_free(op);
+
+    if (whole && --whole->parts == 0) {
+        ngx_http_approval_op_free(whole);
+    }
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_op_part(ngx_http_approval_op_t *op,
+    ngx_http_approval_script_e script, u_char *id,
+    ngx_http_approval_op_pt done)
+{
+    ngx_http_approval_op_t  *part;
+
+    part = ngx_http_approval_op_create(op->store, script, id, NULL, NULL);
+
+    if (part == NULL) {
+        op->missed++;
+        return NULL;
+    }
+
+    part->whole = op;
+    part->done = done;
+
+    return part;
+}
+
+
+void
+ngx_http_approval_op_part_run(ngx_http_approval_op_t *part)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = part->whole;
+
+    if (ngx_http_approval_op_run(part)) {
+        op->parts++;
+
+    } else {
+        op->missed++;
+    }
+}
+
+
+void
+ngx_http_approval_op_part_end(ngx_http_approval_op_t *part)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = part->whole;
+
+    ngx_http_approval_op_free(part);
+
+    if (--op->parts == 0) {
+        op->done(op, NULL);
+    }
+}
+
+
+/* The words of an operation of several scripts are not sent: ids, here. */
+
+ngx_uint_t
+ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id)
+{
+    size_t  i;
+
+    for (i = 0; i < op->words.len; i += APPROVAL_ID_LEN) {
+        if (ngx_memcmp(op->words.data + i, id, APPROVAL_ID_LEN) == 0) {
+            return 1;
+        }
+    }
+
+    approval_buf_add(&op->words, id, APPROVAL_ID_LEN);
+
+    return 0;
+}
+
+
+/*
+ * Nobody waits for it: where it is lost, the counter forgets the action at the
+ * end of its time.
+ */
+
+void
+ngx_http_approval_op_release(ngx_http_approval_op_t *op, ngx_str_t *per,
+    u_char *id)
+{
+    ngx_str_t       argv[3];
+    approval_buf_t  key;
+
+    if (per->len != APPROVAL_ID_LEN) {
+        return;
+    }
+
+    approval_buf_init(&key);
+
+    ngx_http_approval_key(op->store, &key, NGX_HTTP_APPROVAL_KEY_PER,
+                          per->data, per->data, per->len);
+
+    if (!key.failed) {
+        ngx_str_set(&argv[0], "ZREM");
+        argv[1].data = key.data;
+        argv[1].len = key.len;
+        argv[2].data = id;
+        argv[2].len = APPROVAL_ID_LEN;
+
+        (void) ngx_http_approval_redis_command(op->store->redis, 3, argv, NULL,
+                                               NULL);
+    }
+
+    approval_buf_free(&key);
 }
 
 
@@ -342,33 +603,4 @@ ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
 {
     op->handler = handler;
     op->data = data;
-}
-
-
-size_t
-ngx_http_approval_key_len(ngx_http_approval_store_t *store, const char *suffix)
-{
-    return store->conf->prefix.len + APPROVAL_ID_LEN + 2 + ngx_strlen(suffix);
-}
-
-
-u_char *
-ngx_http_approval_key(ngx_http_approval_store_t *store, u_char *p, u_char *id,
-    const char *suffix)
-{
-    p = ngx_cpymem(p, store->conf->prefix.data, store->conf->prefix.len);
-
-    *p++ = '{';
-    p = ngx_cpymem(p, id, APPROVAL_ID_LEN);
-    *p++ = '}';
-
-    return ngx_cpymem(p, suffix, ngx_strlen(suffix));
-}
-
-
-void
-ngx_http_approval_number(ngx_str_t *s, u_char *buf, int64_t n)
-{
-    s->data = buf;
-    s->len = ngx_sprintf(buf, "%L", n) - buf;
 }

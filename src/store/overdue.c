@@ -22,7 +22,11 @@
 
 
 static void ngx_http_approval_overdue_handler(ngx_event_t *ev);
-static void ngx_http_approval_overdue_reply(ngx_http_approval_op_t *op,
+static void ngx_http_approval_overdue_each(ngx_http_approval_op_t *op,
+    u_char *shard, ngx_str_t *member);
+static void ngx_http_approval_overdue_reply(ngx_http_approval_op_t *part,
+    redisReply *reply);
+static void ngx_http_approval_overdue_asked(ngx_http_approval_op_t *op,
     redisReply *reply);
 
 
@@ -50,8 +54,6 @@ ngx_http_approval_overdue_done(ngx_http_approval_store_t *store)
 static void
 ngx_http_approval_overdue_handler(ngx_event_t *ev)
 {
-    u_char                      limit[NGX_INT64_LEN], again[NGX_INT64_LEN];
-    ngx_str_t                   args[2];
     ngx_msec_t                  delay;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_store_t  *store;
@@ -73,12 +75,14 @@ ngx_http_approval_overdue_handler(ngx_event_t *ev)
         return;
     }
 
-    op->done = ngx_http_approval_overdue_reply;
+    op->done = ngx_http_approval_overdue_asked;
 
-    ngx_http_approval_number(&args[0], limit, NGX_HTTP_APPROVAL_OVERDUE_LIMIT);
-    ngx_http_approval_number(&args[1], again, NGX_HTTP_APPROVAL_OVERDUE_AGAIN);
-
-    if (ngx_http_approval_op_send(op, "pending", 2, args) != NGX_OK) {
+    if (ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_PENDING,
+                               NGX_HTTP_APPROVAL_SCAN_DUE,
+                               NGX_HTTP_APPROVAL_OVERDUE_LIMIT,
+                               ngx_http_approval_overdue_each)
+        != NGX_OK)
+    {
         ngx_http_approval_op_free(op);
         return;
     }
@@ -88,50 +92,69 @@ ngx_http_approval_overdue_handler(ngx_event_t *ev)
 
 
 static void
-ngx_http_approval_overdue_reply(ngx_http_approval_op_t *op, redisReply *reply)
+ngx_http_approval_overdue_each(ngx_http_approval_op_t *op, u_char *shard,
+    ngx_str_t *member)
 {
-    size_t                      i;
-    int64_t                     now;
+    approval_str_t           id;
+    ngx_http_approval_op_t  *part;
+
+    id.data = member->data;
+    id.len = member->len;
+
+    if (!approval_id_valid(id)
+        || ngx_memcmp(member->data, shard, NGX_HTTP_APPROVAL_SHARD_LEN) != 0)
+    {
+        ngx_http_approval_scan_remove(op, NGX_HTTP_APPROVAL_KEY_PENDING, shard,
+                                      member);
+        return;
+    }
+
+    part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,
+                                     member->data,
+                                     ngx_http_approval_overdue_reply);
+    if (part) {
+        ngx_http_approval_op_number(part, NGX_HTTP_APPROVAL_OVERDUE_AGAIN);
+        ngx_http_approval_op_part_run(part);
+    }
+}
+
+
+static void
+ngx_http_approval_overdue_reply(ngx_http_approval_op_t *part,
+    redisReply *reply)
+{
     ngx_http_approval_reply_t   r;
+    ngx_http_approval_store_t  *store;
+
+    store = part->store;
+
+    ngx_memcpy(r.id, part->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(store, "overdue", reply, &r);
+
+    if (r.rc == NGX_OK && store->events.overdue) {
+        store->events.overdue(store->events.data, &r);
+    }
+
+    ngx_http_approval_reply_free(&r);
+    ngx_http_approval_op_part_end(part);
+}
+
+
+static void
+ngx_http_approval_overdue_asked(ngx_http_approval_op_t *op, redisReply *reply)
+{
     ngx_http_approval_store_t  *store;
 
     store = op->store;
     store->asking = 0;
 
-    ngx_http_approval_op_free(op);
-
-    if (reply == NULL) {
-        return;
-    }
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
-        || reply->element[1]->type != REDIS_REPLY_INTEGER)
-    {
-        if (reply->type == REDIS_REPLY_ERROR) {
-            ngx_http_approval_reply_error(store, "overdue", reply);
-        }
-
-        return;
-    }
-
-    now = reply->element[1]->integer;
-
-    for (i = 2; i < reply->elements; i++) {
-        if (ngx_http_approval_reply_entry(store, "overdue", reply->element[i],
-                                          now, &r)
-            == NGX_OK
-            && store->events.overdue)
-        {
-            store->events.overdue(store->events.data, &r);
-        }
-
-        ngx_http_approval_reply_free(&r);
-    }
-
-    if (reply->elements == NGX_HTTP_APPROVAL_OVERDUE_LIMIT + 2
+    if (ngx_http_approval_scan_found(op) >= NGX_HTTP_APPROVAL_OVERDUE_LIMIT
         && store->overdue.timer_set)
     {
         ngx_del_timer(&store->overdue);
         ngx_add_timer(&store->overdue, NGX_HTTP_APPROVAL_OVERDUE_MORE);
     }
+
+    ngx_http_approval_op_free(op);
 }

@@ -10,7 +10,17 @@
 #include "store/internal.h"
 
 
-static void ngx_http_approval_queue_claimed(ngx_http_approval_op_t *op,
+static ngx_http_approval_op_t *ngx_http_approval_queue_op(
+    ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
+    u_char *id, ngx_http_approval_store_pt handler, void *data);
+static void ngx_http_approval_queue_keys(ngx_http_approval_op_t *op);
+static void ngx_http_approval_queue_due(ngx_http_approval_op_t *op,
+    u_char *shard, ngx_str_t *member);
+static void ngx_http_approval_queue_ended(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static void ngx_http_approval_queue_claimed(ngx_http_approval_op_t *part,
+    redisReply *reply);
+static void ngx_http_approval_queue_told(ngx_http_approval_op_t *op,
     redisReply *reply);
 static void ngx_http_approval_queue_each(ngx_http_approval_op_t *op,
     redisReply *reply);
@@ -25,10 +35,7 @@ ngx_http_approval_queue_add(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_entry_t *entries, ngx_uint_t n, ngx_msec_t lease,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   ms[NGX_INT64_LEN];
-    u_char                   due[NGX_HTTP_APPROVAL_QUEUE_BATCH][NGX_INT64_LEN];
-    ngx_str_t                args[1 + 4 * NGX_HTTP_APPROVAL_QUEUE_BATCH];
-    ngx_str_t               *arg;
+    ngx_str_t                name;
     ngx_uint_t               i;
     ngx_http_approval_op_t  *op;
 
@@ -36,36 +43,51 @@ ngx_http_approval_queue_add(ngx_http_approval_store_t *store, u_char *id,
         return NGX_ERROR;
     }
 
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,
-                                     id, handler, data);
+    op = ngx_http_approval_queue_op(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,
+                                    id, handler, data);
     if (op == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_http_approval_number(&args[0], ms, lease);
+    ngx_http_approval_op_number(op, lease);
 
     for (i = 0; i < n; i++) {
-        arg = &args[1 + 4 * i];
+        name.data = entries[i].name;
+        name.len = ngx_strlen(entries[i].name);
 
-        arg[0].data = entries[i].name;
-        arg[0].len = ngx_strlen(entries[i].name);
-        arg[1] = entries[i].payload;
-        ngx_http_approval_number(&arg[2], due[i], entries[i].due);
-
-        if (entries[i].mine) {
-            ngx_str_set(&arg[3], "1");
-
-        } else {
-            ngx_str_set(&arg[3], "0");
-        }
+        ngx_http_approval_op_arg(op, &name);
+        ngx_http_approval_op_arg(op, &entries[i].payload);
+        ngx_http_approval_op_number(op, entries[i].due);
+        ngx_http_approval_op_text(op, entries[i].mine ? "1" : "0");
     }
 
-    if (ngx_http_approval_op_send(op, NULL, 1 + 4 * n, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NGX_ERROR;
+    return ngx_http_approval_op_run(op) ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_queue_op(ngx_http_approval_store_t *store,
+    ngx_http_approval_script_e script, u_char *id,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, script, id, handler, data);
+
+    if (op) {
+        ngx_http_approval_queue_keys(op);
     }
 
-    return NGX_OK;
+    return op;
+}
+
+
+static void
+ngx_http_approval_queue_keys(ngx_http_approval_op_t *op)
+{
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_MESSAGES, op->id,
+                             APPROVAL_ID_LEN);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DELIVER, NULL, 0);
 }
 
 
@@ -74,29 +96,78 @@ ngx_http_approval_queue_claim(ngx_http_approval_store_t *store,
     ngx_uint_t limit, ngx_msec_t lease, ngx_http_approval_claim_pt claim,
     void *data)
 {
-    u_char                   n[NGX_INT64_LEN], ms[NGX_INT64_LEN];
-    ngx_str_t                args[2];
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store,
-                                     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_CLAIM,
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SCAN,
                                      NULL, NULL, data);
     if (op == NULL) {
         return NGX_ERROR;
     }
 
-    op->done = ngx_http_approval_queue_claimed;
+    op->done = ngx_http_approval_queue_ended;
     op->claim = claim;
+    op->lease = lease;
 
-    ngx_http_approval_number(&args[0], n, limit);
-    ngx_http_approval_number(&args[1], ms, lease);
-
-    if (ngx_http_approval_op_send(op, "deliver", 2, args) != NGX_OK) {
+    if (ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_DELIVER,
+                               NGX_HTTP_APPROVAL_SCAN_DUE, limit,
+                               ngx_http_approval_queue_due)
+        != NGX_OK)
+    {
         ngx_http_approval_op_free(op);
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+/* ID:NAME */
+
+static void
+ngx_http_approval_queue_due(ngx_http_approval_op_t *op, u_char *shard,
+    ngx_str_t *member)
+{
+    ngx_str_t                name;
+    approval_str_t           id;
+    ngx_http_approval_op_t  *part;
+
+    id.data = member->data;
+    id.len = APPROVAL_ID_LEN;
+
+    if (member->len <= APPROVAL_ID_LEN + 1
+        || member->data[APPROVAL_ID_LEN] != ':'
+        || !approval_id_valid(id)
+        || ngx_memcmp(id.data, shard, NGX_HTTP_APPROVAL_SHARD_LEN) != 0)
+    {
+        ngx_http_approval_scan_remove(op, NGX_HTTP_APPROVAL_KEY_DELIVER, shard,
+                                      member);
+        return;
+    }
+
+    part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_CLAIM,
+                                     member->data,
+                                     ngx_http_approval_queue_claimed);
+    if (part == NULL) {
+        return;
+    }
+
+    name.data = member->data + APPROVAL_ID_LEN + 1;
+    name.len = member->len - APPROVAL_ID_LEN - 1;
+
+    ngx_http_approval_queue_keys(part);
+    ngx_http_approval_op_arg(part, &name);
+    ngx_http_approval_op_number(part, op->lease);
+
+    ngx_http_approval_op_part_run(part);
+}
+
+
+static void
+ngx_http_approval_queue_ended(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    op->claim(op->data, NULL);
+
+    ngx_http_approval_op_free(op);
 }
 
 
@@ -106,29 +177,20 @@ ngx_http_approval_queue_keep(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_keep_e why, ngx_http_approval_store_pt handler,
     void *data)
 {
-    u_char                   n[NGX_INT64_LEN], time[NGX_INT64_LEN];
-    u_char                   reason[NGX_INT64_LEN];
-    ngx_str_t                args[4];
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store,
-                                     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_KEEP, id,
-                                     handler, data);
+    op = ngx_http_approval_queue_op(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_KEEP,
+                                    id, handler, data);
     if (op == NULL) {
         return NULL;
     }
 
-    args[0] = *name;
-    ngx_http_approval_number(&args[1], n, attempt);
-    ngx_http_approval_number(&args[2], time, ms);
-    ngx_http_approval_number(&args[3], reason, why);
+    ngx_http_approval_op_arg(op, name);
+    ngx_http_approval_op_number(op, attempt);
+    ngx_http_approval_op_number(op, ms);
+    ngx_http_approval_op_number(op, why);
 
-    if (ngx_http_approval_op_send(op, NULL, 4, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -137,33 +199,21 @@ ngx_http_approval_queue_done(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t sent, ngx_msec_t again,
     ngx_str_t *payload)
 {
-    u_char                   n[NGX_INT64_LEN], ms[NGX_INT64_LEN];
-    ngx_str_t                args[5];
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store,
-                                     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_DONE, id,
-                                     NULL, NULL);
+    op = ngx_http_approval_queue_op(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_DONE,
+                                    id, NULL, NULL);
     if (op == NULL) {
         return;
     }
 
-    args[0] = *name;
-    ngx_http_approval_number(&args[1], n, attempt);
+    ngx_http_approval_op_arg(op, name);
+    ngx_http_approval_op_number(op, attempt);
+    ngx_http_approval_op_text(op, sent ? "1" : "0");
+    ngx_http_approval_op_number(op, again);
+    ngx_http_approval_op_arg(op, payload);
 
-    if (sent) {
-        ngx_str_set(&args[2], "1");
-
-    } else {
-        ngx_str_set(&args[2], "0");
-    }
-
-    ngx_http_approval_number(&args[3], ms, again);
-    args[4] = *payload;
-
-    if (ngx_http_approval_op_send(op, NULL, 5, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-    }
+    (void) ngx_http_approval_op_run(op);
 }
 
 
@@ -172,54 +222,48 @@ ngx_http_approval_queue_outcome(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *state, ngx_str_t *facts, ngx_msec_t lease, ngx_uint_t limit,
     ngx_http_approval_claim_pt claim, void *data)
 {
-    u_char                   n[NGX_INT64_LEN], ms[NGX_INT64_LEN];
-    ngx_str_t                args[4];
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store,
-                                     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_OUTCOME,
-                                     id, NULL, data);
+    op = ngx_http_approval_queue_op(store,
+                                    NGX_HTTP_APPROVAL_SCRIPT_QUEUE_OUTCOME,
+                                    id, NULL, data);
     if (op == NULL) {
         return NGX_ERROR;
     }
 
-    op->done = ngx_http_approval_queue_claimed;
+    op->done = ngx_http_approval_queue_told;
     op->claim = claim;
 
-    args[0] = *state;
-    args[1] = *facts;
-    ngx_http_approval_number(&args[2], ms, lease);
-    ngx_http_approval_number(&args[3], n, limit);
+    ngx_http_approval_op_arg(op, state);
+    ngx_http_approval_op_arg(op, facts);
+    ngx_http_approval_op_number(op, lease);
+    ngx_http_approval_op_number(op, limit);
 
-    if (ngx_http_approval_op_send(op, NULL, 4, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_http_approval_op_run(op) ? NGX_OK : NGX_ERROR;
 }
 
 
 static void
-ngx_http_approval_queue_claimed(ngx_http_approval_op_t *op, redisReply *reply)
+ngx_http_approval_queue_claimed(ngx_http_approval_op_t *part,
+    redisReply *reply)
 {
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(op->store, "deliver", reply);
+    part->claim = part->whole->claim;
+    part->data = part->whole->data;
 
-    } else if (reply && reply->type == REDIS_REPLY_ARRAY
-               && reply->elements >= 2
-               && reply->element[0]->type == REDIS_REPLY_STRING
-               && ngx_strcmp(reply->element[0]->str, "ok") == 0
-               && reply->element[1]->type == REDIS_REPLY_INTEGER)
-    {
-        ngx_http_approval_queue_each(op, reply);
-    }
-
-    op->claim(op->data, NULL);
-
-    ngx_http_approval_op_free(op);
+    ngx_http_approval_queue_each(part, reply);
+    ngx_http_approval_op_part_end(part);
 }
 
+
+static void
+ngx_http_approval_queue_told(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_queue_each(op, reply);
+    ngx_http_approval_queue_ended(op, reply);
+}
+
+
+/* {"ok", now, item...} */
 
 static void
 ngx_http_approval_queue_each(ngx_http_approval_op_t *op, redisReply *reply)
@@ -228,6 +272,20 @@ ngx_http_approval_queue_each(ngx_http_approval_op_t *op, redisReply *reply)
     redisReply                 *item;
     ngx_http_approval_claim_t   claim;
     ngx_http_approval_reply_t   action;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(op->store, "deliver", reply);
+        return;
+    }
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements < 2
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || ngx_strcmp(reply->element[0]->str, "ok") != 0
+        || reply->element[1]->type != REDIS_REPLY_INTEGER)
+    {
+        return;
+    }
 
     for (i = 2; i < reply->elements; i++) {
         item = reply->element[i];
@@ -287,29 +345,4 @@ ngx_http_approval_queue_text(redisReply *value, ngx_str_t *s)
     s->len = value->len;
 
     return NGX_OK;
-}
-
-
-ngx_http_approval_op_t *
-ngx_http_approval_store_once(ngx_http_approval_store_t *store, u_char *mark,
-    ngx_msec_t ms, ngx_http_approval_store_pt handler, void *data)
-{
-    u_char                   time[NGX_INT64_LEN];
-    ngx_str_t                arg;
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_ONCE,
-                                     mark, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
-
-    ngx_http_approval_number(&arg, time, ms);
-
-    if (ngx_http_approval_op_send(op, NULL, 1, &arg) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
 }

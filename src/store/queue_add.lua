@@ -2,9 +2,9 @@
 --
 -- Messages about a pending action.
 --
--- PREFIXdeliver holds what is to be sent: "ID:NAME" by when, or, while a
+-- KEYS[8], deliver, holds what is to be sent: "ID:NAME" by when, or, while a
 -- worker sends it, by when its lease is over and another one may.
--- PREFIX{ID}:deliver holds of each message: NAME its sealed payload, a:NAME
+-- KEYS[7] holds of each message: NAME its sealed payload, a:NAME
 -- the attempts (who knows the number holds the lease), s:NAME how often it
 -- was sent again, x:NAME that it is late; and f:STATE what is told of an
 -- outcome.
@@ -12,12 +12,12 @@
 -- NAMEs: m0 the request, e0 an escalation, r0 a reminder: only of a pending
 -- action; o:STATE:NAME the outcome, to whom NAME was sent.
 --
--- ARGV[3..]  lease, then of each message: name, payload, ms until it is due,
+-- ARGV[2..]  lease, then of each message: name, payload, ms until it is due,
 --            1 if the caller sends it now
 -- ok         added
 -- no         it is not pending
 
-local lease = tonumber(ARGV[3])
+local lease = tonumber(ARGV[2])
 local a = read(key)
 
 if not a or a.s ~= 'pending' then
@@ -25,9 +25,9 @@ if not a or a.s ~= 'pending' then
 end
 
 local ttl = redis.call('PTTL', key)
-local queue, deliver = key .. ':deliver', prefix .. 'deliver'
+local queue, deliver = KEYS[7], KEYS[8]
 
-for n = 4, #ARGV, 4 do
+for n = 3, #ARGV, 4 do
     local name, due = ARGV[n], tonumber(ARGV[n + 2])
 
     redis.call('HSET', queue, name, ARGV[n + 1])

@@ -1,55 +1,41 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Messages that are due, each given to one worker for the time of its lease.
+-- A message that is due is given to one worker for the time of its lease.
 --
--- KEYS[1]    PREFIXdeliver
--- ARGV[3..]  limit, lease
--- ok         a list of {name, payload, facts, attempt, again, action}
+-- KEYS[7]    the action's messages,  KEYS[8] deliver
+-- ARGV[2..]  name, lease
+-- ok         {name, payload, facts, attempt, again, action}
+-- no         it waits no more, never was a message, or another worker has it
 
-local limit, lease = tonumber(ARGV[3]), tonumber(ARGV[4])
+local name, lease = ARGV[2], tonumber(ARGV[3])
+local queue, deliver = KEYS[7], KEYS[8]
 
-local out = { 'ok', now }
-local due = redis.call('ZRANGEBYSCORE', key, '-inf', int(now),
-                       'LIMIT', 0, limit)
+local member = id .. ':' .. name
+local due = redis.call('ZSCORE', deliver, member)
 
-
--- nil: it waits no more, or never was a message
-
-local function claimed(member, action, name)
-    local queue = action_key(action) .. ':deliver'
-    local state, base = string.match(name, '^o:(%a+):(.+)$')
-
-    local a = read(action_key(action))
-    local payload = redis.call('HGET', queue, base or name)
-    local facts = state and redis.call('HGET', queue, 'f:' .. state) or ''
-
-    if not payload or not a
-       or not (state or (a.s == 'pending' and now < a.x))
-    then
-        return nil
-    end
-
-    local described = {}
-    local attempt = redis.call('HINCRBY', queue, 'a:' .. name, 1)
-
-    redis.call('ZADD', key, int(now + lease), member)
-    describe(described, action, false)
-
-    return { name, payload, facts or '', attempt,
-             tonumber(redis.call('HGET', queue, 's:' .. name) or 0),
-             described }
+if not due or tonumber(due) > now then
+    return answer('no', nil)
 end
 
+local state, base = string.match(name, '^o:(%a+):(.+)$')
 
-for _, member in ipairs(due) do
-    local action, name = string.match(member, '^(%x+):(.+)$')
-    local item = action and claimed(member, action, name)
+local a = read(key)
+local payload = redis.call('HGET', queue, base or name)
+local facts = state and redis.call('HGET', queue, 'f:' .. state) or ''
 
-    if item then
-        out[#out + 1] = item
-    else
-        redis.call('ZREM', key, member)
-    end
+if not payload or not a
+   or not (state or (a.s == 'pending' and now < a.x))
+then
+    redis.call('ZREM', deliver, member)
+    return answer('no', nil)
 end
 
-return out
+local described = {}
+local attempt = redis.call('HINCRBY', queue, 'a:' .. name, 1)
+
+redis.call('ZADD', deliver, int(now + lease), member)
+describe(described, false)
+
+return { 'ok', now, { name, payload, facts or '', attempt,
+                      tonumber(redis.call('HGET', queue, 's:' .. name) or 0),
+                      described } }

@@ -4,16 +4,16 @@
 -- action: nk and nf.  What is given up makes the action's escalations due; what
 -- was late (see queue_keep.lua) has done so already.
 --
--- ARGV[3..]  name ('': of a message that never was in the queue), attempts so
+-- ARGV[2..]  name ('': of a message that never was in the queue), attempts so
 --            far, 1 if it was sent, ms until it is due again (0: it is not),
 --            the payload from now on ('' or absent: as it is)
 -- ok         noted
 -- no         another worker has it
 
-local name, sent, again = ARGV[3], ARGV[5] == '1', tonumber(ARGV[6])
+local name, sent, again = ARGV[2], ARGV[4] == '1', tonumber(ARGV[5])
 
 local a = read(key)
-local queue, deliver = key .. ':deliver', prefix .. 'deliver'
+local queue, deliver = KEYS[7], KEYS[8]
 local kind = name == '' and 'm' or string.sub(name, 1, 1)
 
 if not a then
@@ -21,7 +21,7 @@ if not a then
 end
 
 if name ~= '' then
-    if redis.call('HGET', queue, 'a:' .. name) ~= ARGV[4] then
+    if redis.call('HGET', queue, 'a:' .. name) ~= ARGV[3] then
         return answer('no', a)
     end
 
@@ -40,8 +40,8 @@ if kind == 'm' or kind == 'e' then
     if sent then
         redis.call('HINCRBY', key, 'nk', 1)
 
-        if (ARGV[7] or '') ~= '' then
-            redis.call('HSET', queue, name, ARGV[7])
+        if (ARGV[6] or '') ~= '' then
+            redis.call('HSET', queue, name, ARGV[6])
         end
 
         if late then
@@ -51,7 +51,7 @@ if kind == 'm' or kind == 'e' then
         redis.call('HDEL', queue, name)
 
         if not late then
-            untold(queue)
+            untold(queue, deliver)
         end
     end
 end

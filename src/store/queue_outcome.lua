@@ -3,14 +3,14 @@
 -- How an action ended, or went on, for all whom its message was sent to; once
 -- for each state.  The first of the messages are the caller's to send.
 --
--- ARGV[3..]  state, facts, lease, limit
+-- ARGV[2..]  state, facts, lease, limit
 -- ok         a list of {name, payload, facts, attempt, again, action}
 -- no         nobody is to be told, or they are told already
 
-local state, facts = ARGV[3], ARGV[4]
-local lease, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
+local state, facts = ARGV[2], ARGV[3]
+local lease, limit = tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local queue, deliver = key .. ':deliver', prefix .. 'deliver'
+local queue, deliver = KEYS[7], KEYS[8]
 local a = read(key)
 
 if not a or (state ~= 'approved' and a.s ~= state)
@@ -22,7 +22,7 @@ end
 
 local out, described = { 'ok', now }, {}
 
-describe(described, id, false)
+describe(described, false)
 
 for _, base in ipairs(redis.call('HKEYS', queue)) do
     if string.match(base, '^[me]%d+$')

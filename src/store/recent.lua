@@ -2,8 +2,13 @@
 --
 -- How many actions a requester has made lately: looked at, not counted.
 --
--- KEYS[1]  PREFIXrecent
--- ARGV[3]  the requester's hashes
--- ok       r
+-- KEYS  the indexes of what it asked for
+-- ok    r
 
-return { 'ok', now, 's', 'pending', 'r', recent(ARGV[3]) }
+local sum = 0
+
+for _, name in ipairs(KEYS) do
+    sum = sum + recent(name)
+end
+
+return { 'ok', now, 's', 'pending', 'r', sum }

@@ -1,29 +1,26 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Renews the leases of actions that are being executed.
+-- Renews the lease of an action that is being executed.
 --
--- KEYS[1]    PREFIXpending
--- ARGV[3..]  lease, retention, id...
--- ok         ids that are not being executed any more
+-- ARGV[2..]  lease, retention
+-- ok         renewed
+-- no         it is not being executed any more
 
-local lease, retention = tonumber(ARGV[3]), tonumber(ARGV[4])
+local lease, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local out = { 'ok', now }
+local a = read(key)
 
-for n = 5, #ARGV do
-    local name = action_key(ARGV[n])
-
-    if redis.call('HGET', name, 's') == 'executing' then
-        redis.call('HSET', name, 'l', int(now + lease))
-        redis.call('PEXPIRE', name, int(lease + retention))
-        redis.call('PEXPIRE', name .. VOTES, int(lease + retention))
-        redis.call('ZADD', PENDING, int(now + lease), ARGV[n])
-    else
-        out[#out + 1] = ARGV[n]
-    end
+if not a or a.s ~= 'executing' then
+    return answer('no', a)
 end
 
-keep(PENDING, lease + retention)
-keep(ACTIONS, lease + retention)
+redis.call('HSET', key, 'l', int(now + lease))
+redis.call('PEXPIRE', key, int(lease + retention))
+redis.call('PEXPIRE', VOTES, int(lease + retention))
+redis.call('ZADD', PENDING, int(now + lease), id)
 
-return out
+keep(PENDING, lease + retention)
+keep(INDEX, lease + retention)
+keep(CLASSES, lease + retention)
+
+return ok(a)

@@ -56,8 +56,8 @@ static struct {
                 "documentation lists" },
     { "NOAUTH", "approval_redis has to name a password" },
     { "WRONGTYPE", "something else uses keys under this prefix" },
-    { "MOVED", "Redis Cluster is not supported" },
-    { "CROSSSLOT", "Redis Cluster is not supported" },
+    { "MOVED", "Redis Cluster is not supported yet" },
+    { "CROSSSLOT", "Redis Cluster is not supported yet" },
     { "NOSCRIPT", "scripts are flushed again and again" },
     { NULL, "see the documentation" }
 };
@@ -167,12 +167,14 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     r->absent = 0;
     r->used = 0;
 
-    ngx_str_null(&r->digest);
     ngx_str_null(&r->doc);
     ngx_str_null(&r->decision);
     ngx_str_null(&r->outcome);
     ngx_str_null(&r->why);
     ngx_str_null(&r->grant);
+    ngx_str_null(&r->per);
+    ngx_str_null(&r->others);
+    ngx_str_null(&r->missed);
 }
 
 
@@ -313,8 +315,12 @@ ngx_http_approval_reply_pair(int name, redisReply *value,
         r->why = text;
         break;
 
-    case 'g':
-        r->digest = text;
+    case 'O':
+        r->others = text;
+        break;
+
+    case 'p':
+        r->per = text;
         break;
 
     case 'b':

@@ -2,15 +2,15 @@
 --
 -- Ends a grant.
 --
--- KEYS[1]  PREFIXgrants
--- ARGV[3]  its hash
+-- KEYS[1]  grant,  KEYS[2]  grants
+-- ARGV[2]  its hash
 -- ok       it ended;  no  there is none
 
-local action = redis.call('HGET', grant_key(ARGV[3]), 'a')
+local action = redis.call('HGET', KEYS[1], 'a')
 
-redis.call('ZREM', GRANTS, ARGV[3])
+redis.call('ZREM', KEYS[2], ARGV[2])
 
-if redis.call('DEL', grant_key(ARGV[3])) == 0 then
+if redis.call('DEL', KEYS[1]) == 0 then
     return answer('no', nil)
 end
 

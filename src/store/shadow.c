@@ -15,11 +15,10 @@
 
 #define NGX_HTTP_APPROVAL_SHADOW_MAX  5000
 
-#define NGX_HTTP_APPROVAL_SHADOW_KEY  "shadow:"
 
-
-static ngx_int_t ngx_http_approval_shadow_send(ngx_http_approval_op_t *op,
-    u_char *day, ngx_uint_t nargs, ngx_str_t *args);
+static ngx_http_approval_op_t *ngx_http_approval_shadow_op(
+    ngx_http_approval_store_t *store, u_char *day,
+    ngx_http_approval_store_pt handler, void *data);
 static void ngx_http_approval_shadow_done(ngx_http_approval_op_t *op,
     redisReply *reply);
 static ngx_int_t ngx_http_approval_shadow_fields(ngx_http_approval_op_t *op,
@@ -47,30 +46,34 @@ ngx_http_approval_store_shadow(ngx_http_approval_store_t *store, int64_t ms,
     approval_str_t hash, approval_str_t sealed)
 {
     u_char                   day[NGX_HTTP_APPROVAL_SHADOW_DAY];
-    u_char                   hour[NGX_INT_T_LEN], max[NGX_INT64_LEN],
-                             ttl[NGX_INT64_LEN];
-    ngx_str_t                args[5];
+    u_char                   buf[NGX_INT_T_LEN];
+    ngx_str_t                arg;
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
-                                     NULL, NULL, NULL);
+    ngx_http_approval_shadow_day(day, ms);
+
+    op = ngx_http_approval_shadow_op(store, day, NULL, NULL);
     if (op == NULL) {
         return;
     }
 
-    ngx_http_approval_shadow_day(day, ms);
+    arg.data = (u_char *) hash.data;
+    arg.len = hash.len;
+    ngx_http_approval_op_arg(op, &arg);
 
-    args[0].data = (u_char *) hash.data;
-    args[0].len = hash.len;
-    args[1].data = hour;
-    args[1].len = ngx_sprintf(hour, "%02d", (int) (ms / 3600000 % 24)) - hour;
-    args[2].data = (u_char *) sealed.data;
-    args[2].len = sealed.len;
-    ngx_http_approval_number(&args[3], max, NGX_HTTP_APPROVAL_SHADOW_MAX);
-    ngx_http_approval_number(&args[4], ttl, (NGX_HTTP_APPROVAL_SHADOW_DAYS + 1)
-                                            * 86400);
+    arg.data = buf;
+    arg.len = ngx_sprintf(buf, "%02d", (int) (ms / 3600000 % 24)) - buf;
+    ngx_http_approval_op_arg(op, &arg);
 
-    (void) ngx_http_approval_shadow_send(op, day, 5, args);
+    arg.data = (u_char *) sealed.data;
+    arg.len = sealed.len;
+    ngx_http_approval_op_arg(op, &arg);
+
+    ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_SHADOW_MAX);
+    ngx_http_approval_op_number(op, (NGX_HTTP_APPROVAL_SHADOW_DAYS + 1)
+                                    * 86400);
+
+    (void) ngx_http_approval_op_run(op);
 }
 
 
@@ -81,38 +84,30 @@ ngx_http_approval_store_shadow_read(ngx_http_approval_store_t *store,
 {
     ngx_http_approval_op_t  *op;
 
+    op = ngx_http_approval_shadow_op(store, day, handler, data);
+
+    return op ? ngx_http_approval_op_run(op) : NULL;
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_shadow_op(ngx_http_approval_store_t *store, u_char *day,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
                                      NULL, handler, data);
     if (op == NULL) {
         return NULL;
     }
 
-    return (ngx_http_approval_shadow_send(op, day, 0, NULL) == NGX_OK) ? op
-                                                                       : NULL;
-}
-
-
-static ngx_int_t
-ngx_http_approval_shadow_send(ngx_http_approval_op_t *op, u_char *day,
-    ngx_uint_t nargs, ngx_str_t *args)
-{
-    u_char  *p;
-    u_char   key[sizeof(NGX_HTTP_APPROVAL_SHADOW_KEY)
-                 + NGX_HTTP_APPROVAL_SHADOW_DAY];
-
-    p = ngx_cpymem(key, NGX_HTTP_APPROVAL_SHADOW_KEY,
-                   sizeof(NGX_HTTP_APPROVAL_SHADOW_KEY) - 1);
-    p = ngx_cpymem(p, day, NGX_HTTP_APPROVAL_SHADOW_DAY);
-    *p = '\0';
-
     op->done = ngx_http_approval_shadow_done;
 
-    if (ngx_http_approval_op_send(op, (char *) key, nargs, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NGX_ERROR;
-    }
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_SHADOW, day,
+                             NGX_HTTP_APPROVAL_SHADOW_DAY);
 
-    return NGX_OK;
+    return op;
 }
 
 

@@ -3,24 +3,9 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * The operations on actions.  What leads from which state to which, and when,
- * is decided by the scripts alone, by Redis' clock:
- *
- *   from       to         operation  when
- *   -          pending    new        nothing open under the same join hash
- *   pending    approved   vote       no decision yet, before "expires"
- *   pending    denied     vote       no decision yet, before "expires"
- *   pending    denied     settle     before "expires"
- *   pending    cancelled  settle     before "expires"
- *   pending    expired    settle     from "expires" on
- *   pending    executing  consume    before "expires", decision unchanged
- *   approved   executing  consume    before it lapses, decision unchanged
- *   approved   expired    settle     from when it lapses on
- *   executing  executed   finish
- *   executing  failed     finish
- *   executing  failed     settle     from the end of its lease on
- *
- * An action that is overdue but was not settled yet is reported as EXPIRED
- * where an operation is refused for this reason.
+ * is decided by the scripts alone, by Redis' clock: see action.lua.  An action
+ * that is overdue but was not settled yet is reported as EXPIRED where an
+ * operation is refused for this reason.
  */
 
 
@@ -30,19 +15,10 @@
 #include "store/internal.h"
 
 
-#define NGX_HTTP_APPROVAL_HEARD_LEN  16
-
-
 static void ngx_http_approval_store_link(void *data);
 static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
 static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store);
 static void ngx_http_approval_store_evicts(void *data, redisReply *reply);
-static ngx_http_approval_op_t *ngx_http_approval_store_run(
-    ngx_http_approval_op_t *op, ngx_uint_t nargs, ngx_str_t *args);
-static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
-    u_char *p);
-static void ngx_http_approval_store_made(ngx_http_approval_op_t *op,
-    redisReply *reply);
 static void ngx_http_approval_store_consumed(ngx_http_approval_op_t *op,
     redisReply *reply);
 
@@ -227,109 +203,10 @@ ngx_http_approval_store_evicts(void *data, redisReply *reply)
 }
 
 
-ngx_http_approval_op_t *
-ngx_http_approval_store_new(ngx_http_approval_store_t *store,
-    const ngx_http_approval_new_t *action, ngx_http_approval_store_pt handler,
-    void *data)
-{
-    u_char                   max[NGX_INT64_LEN], timeout[NGX_INT64_LEN],
-                             within[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    u_char                   cool[NGX_INT64_LEN], heard[NGX_INT64_LEN];
-    ngx_str_t                args[15];
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
-                                     action->id, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
-
-    op->done = ngx_http_approval_store_made;
-
-    args[0] = action->join;
-    args[1] = action->requester;
-    args[2] = action->per;
-    ngx_http_approval_number(&args[3], max, action->max_pending);
-    args[4] = action->digest;
-    args[5] = action->doc;
-    ngx_http_approval_number(&args[6], timeout, action->timeout);
-    ngx_http_approval_number(&args[7], within, action->execute_within);
-    ngx_http_approval_number(&args[8], retention, store->conf->retention);
-    ngx_http_approval_number(&args[9], cool, action->cool_down);
-    args[10] = action->grant;
-    args[11] = action->policy;
-    args[12] = action->ticket;
-    args[13] = action->call;
-
-    args[14].data = heard;
-    args[14].len = NGX_HTTP_APPROVAL_HEARD_LEN;
-    ngx_http_approval_store_heard(store, heard);
-
-    return ngx_http_approval_store_run(op, 15, args);
-}
-
-
 int64_t
 ngx_http_approval_store_now(ngx_http_approval_store_t *store)
 {
     return store->clock ? store->clock + (int64_t) ngx_current_msec : 0;
-}
-
-
-/*
- * Until when the answer is waited for, by Redis' clock: what it does later than
- * that nobody hears of.  A quarter is kept for what is not known exactly: the
- * clock, nginx's cached time, and how long the answer is on its way.
- */
-
-static void
-ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
-{
-    int64_t  end;
-
-    end = ngx_http_approval_store_now(store);
-
-    if (end) {
-        end += (int64_t) (store->conf->redis.timeout * 3 / 4);
-    }
-
-    (void) ngx_sprintf(p, "%016L", end);
-}
-
-
-/*
- * Too late, and heard of nevertheless: what is known of Redis' clock was wrong,
- * and is not any more.
- */
-
-static void
-ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
-{
-    ngx_http_approval_reply_t  r;
-
-    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(op->store, "create", reply, &r);
-
-    if (r.rc == NGX_DECLINED && r.why.len == 4
-        && ngx_memcmp(r.why.data, "late", 4) == 0)
-    {
-        ngx_http_approval_store_heard(op->store, op->argv[op->argc - 1].data);
-
-        if (!op->again && op->handler) {
-            op->again = 1;
-
-            if (ngx_http_approval_op_again(op) == NGX_OK) {
-                ngx_http_approval_reply_free(&r);
-                return;
-            }
-        }
-
-        r.rc = NGX_ERROR;
-    }
-
-    ngx_http_approval_op_end(op, &r);
-    ngx_http_approval_reply_free(&r);
 }
 
 
@@ -345,7 +222,7 @@ ngx_http_approval_store_load(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    return ngx_http_approval_store_run(op, 0, NULL);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -354,8 +231,6 @@ ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
     ngx_uint_t seen, ngx_str_t *vote, ngx_http_approval_state_e state,
     ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   n[NGX_INT64_LEN], retention[NGX_INT64_LEN];
-    ngx_str_t                args[5];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_VOTE, id,
@@ -364,13 +239,13 @@ ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    ngx_http_approval_number(&args[0], n, seen);
-    args[1] = *vote;
-    args[2] = *ngx_http_approval_state_name(state);
-    args[3] = *decision;
-    ngx_http_approval_number(&args[4], retention, store->conf->retention);
+    ngx_http_approval_op_number(op, seen);
+    ngx_http_approval_op_arg(op, vote);
+    ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, store->conf->retention);
 
-    return ngx_http_approval_store_run(op, 5, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -379,8 +254,6 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *decision,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   retention[NGX_INT64_LEN];
-    ngx_str_t                args[3];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SETTLE,
@@ -389,11 +262,11 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    args[0] = *ngx_http_approval_state_name(state);
-    args[1] = *decision;
-    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+    ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, store->conf->retention);
 
-    return ngx_http_approval_store_run(op, 3, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -403,9 +276,7 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *call, const ngx_http_approval_grant_t *grant,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   lease[NGX_INT64_LEN], retention[NGX_INT64_LEN],
-                             time[NGX_INT64_LEN], uses[NGX_INT64_LEN];
-    ngx_str_t                args[10];
+    ngx_str_t                none;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
@@ -416,24 +287,32 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
 
     op->done = ngx_http_approval_store_consumed;
 
-    args[0] = *decision;
-    ngx_http_approval_number(&args[1], lease, NGX_HTTP_APPROVAL_LEASE);
-    ngx_http_approval_number(&args[2], retention, store->conf->retention);
+    ngx_str_null(&none);
 
-    args[3] = *requester;
-    args[4] = *policy;
-    args[5] = *call;
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL, 0);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_DECISION, call);
 
-    if (grant == NULL) {
-        return ngx_http_approval_store_run(op, 6, args);
+    if (grant) {
+        ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT,
+                                  &grant->hash);
     }
 
-    args[6] = grant->hash;
-    ngx_http_approval_number(&args[7], time, grant->time);
-    ngx_http_approval_number(&args[8], uses, grant->uses);
-    args[9] = grant->doc;
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_LEASE);
+    ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_arg(op, requester);
+    ngx_http_approval_op_arg(op, policy);
+    ngx_http_approval_op_arg(op, call);
+    ngx_http_approval_op_arg(op, grant ? &grant->hash : &none);
 
-    return ngx_http_approval_store_run(op, 10, args);
+    if (grant) {
+        ngx_http_approval_op_number(op, grant->time);
+        ngx_http_approval_op_number(op, grant->uses);
+        ngx_http_approval_op_arg(op, &grant->doc);
+    }
+
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -455,6 +334,7 @@ ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
         ngx_http_approval_lease_add(op->store, op->id);
     }
 
+    ngx_http_approval_op_release(op, &r.per, op->id);
     ngx_http_approval_op_end(op, &r);
 
     ngx_http_approval_reply_free(&r);
@@ -465,8 +345,6 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *decision, ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   retention[NGX_INT64_LEN];
-    ngx_str_t                args[2];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
@@ -475,10 +353,11 @@ ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    args[0] = *decision;
-    ngx_http_approval_number(&args[1], retention, store->conf->retention);
+    ngx_http_approval_op_arg(op, decision);
+    ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_text(op, "");
 
-    return ngx_http_approval_store_run(op, 2, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -486,7 +365,6 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_ticket(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                args[3];
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
@@ -495,11 +373,11 @@ ngx_http_approval_store_ticket(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    ngx_str_set(&args[0], "");
-    ngx_str_set(&args[1], "0");
-    ngx_str_set(&args[2], "1");
+    ngx_http_approval_op_text(op, "");
+    ngx_http_approval_op_text(op, "0");
+    ngx_http_approval_op_text(op, "1");
 
-    return ngx_http_approval_store_run(op, 3, args);
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -515,18 +393,7 @@ ngx_http_approval_store_drop(ngx_http_approval_store_t *store, u_char *id,
         return NULL;
     }
 
-    return ngx_http_approval_store_run(op, 1, decision);
-}
+    ngx_http_approval_op_arg(op, decision);
 
-
-static ngx_http_approval_op_t *
-ngx_http_approval_store_run(ngx_http_approval_op_t *op, ngx_uint_t nargs,
-    ngx_str_t *args)
-{
-    if (ngx_http_approval_op_send(op, NULL, nargs, args) != NGX_OK) {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_op_run(op);
 }

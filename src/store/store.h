@@ -18,10 +18,15 @@
 #include "model/state.h"
 
 
+#define NGX_HTTP_APPROVAL_SHARD_LEN   2      /* hex: the first of an id     */
+#define NGX_HTTP_APPROVAL_SHARDS_MAX  256
+
+
 struct ngx_http_approval_store_conf_s {
     ngx_http_approval_redis_conf_t  redis;
     ngx_str_t                       prefix;      /* "approval:"          */
     ngx_msec_t                      retention;   /* of decided actions   */
+    ngx_uint_t                      shards;
 };
 
 typedef struct ngx_http_approval_store_conf_s  ngx_http_approval_store_conf_t;
@@ -52,11 +57,15 @@ typedef struct {
     int64_t                         created;     /* ms                   */
     int64_t                         expires;     /* ms                   */
     int64_t                         decided;     /* ms, 0: not yet       */
-    ngx_str_t                       digest;
     ngx_str_t                       doc;         /* sealed               */
     ngx_str_t                       decision;    /* len 0: none          */
     ngx_str_t                       outcome;     /* JSON, len 0: none    */
     ngx_str_t                       why;         /* create: refused      */
+    ngx_str_t                       missed;      /* freeze, thaw: shards that
+                                                    did not answer, by
+                                                    spaces               */
+    ngx_str_t                       per;         /* where it counted     */
+    ngx_str_t                       others;      /* the store's own      */
     ngx_str_t                       grant;       /* its id, len 0: none  */
     ngx_uint_t                      used;        /* ... so many times    */
     ngx_str_t                      *votes;       /* JWS each             */
@@ -115,6 +124,17 @@ void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
 
 
 /*
+ * The shard of a value: all that is about a requester is in the requester's,
+ * which an id begins with.  What has a value of its own is in that value's, and
+ * _place() puts it at the beginning of its hashes.
+ */
+ngx_int_t ngx_http_approval_store_shard(ngx_http_approval_store_t *store,
+    ngx_str_t *value, u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN]);
+void ngx_http_approval_store_place(ngx_str_t *hashes,
+    u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN]);
+
+
+/*
  * Makes a pending action, or joins the one that is open (pending or approved)
  * under the same join hash.  NGX_OK: id, state, created, expires, recent,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
@@ -135,7 +155,6 @@ typedef struct {
     ngx_str_t                       requester;   /* hashes, for "recent" */
     ngx_str_t                       per;         /* hashes, 0: no cap    */
     ngx_uint_t                      max_pending;
-    ngx_str_t                       digest;
     ngx_str_t                       doc;         /* sealed               */
     ngx_msec_t                      timeout;
     ngx_msec_t                      execute_within;
@@ -144,6 +163,8 @@ typedef struct {
     ngx_str_t                       policy;      /* hashes, for "frozen" */
     ngx_str_t                       ticket;      /* id, len 0: none      */
     ngx_str_t                       call;        /* hashes, len 0: none  */
+    ngx_str_t                       class;       /* a hash               */
+    ngx_str_t                       class_doc;   /* sealed               */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -157,9 +178,9 @@ ngx_http_approval_op_t *ngx_http_approval_store_load(
     ngx_http_approval_store_pt handler, void *data);
 
 
-/* NGX_OK: recent, of the requester with these hashes; of no action. */
+/* NGX_OK: recent, of the action's requester, with these hashes. */
 ngx_http_approval_op_t *ngx_http_approval_store_recent(
-    ngx_http_approval_store_t *store, ngx_str_t *hashes,
+    ngx_http_approval_store_t *store, u_char *id, ngx_str_t *hashes,
     ngx_http_approval_store_pt handler, void *data);
 
 
@@ -219,10 +240,11 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
 
 /*
  * Freezes what has these hashes (a requester, or a policy), until then in ms,
- * or for ever (0); the reply's state means nothing.  carry: what was frozen by
- * one of the other keys is stored under the first one's hash, too;
- * NGX_DECLINED, there is nothing to carry.  thaw: NGX_DECLINED, it was not
- * frozen.  frozen: as grants (id the hash, expires, doc).
+ * or for ever (0); the reply's state means nothing.  carry: what is frozen
+ * under the hash of another key, or in another shard, is stored under the first
+ * one's in all shards; NGX_DECLINED, it is there.  All shards are told: NGX_OK,
+ * missed: those that did not answer.  thaw: NGX_DECLINED, it was not frozen.
+ * frozen: as grants (id the hash, expires, doc).
  */
 
 typedef enum {
@@ -300,16 +322,48 @@ ngx_http_approval_op_t *ngx_http_approval_store_drop(
 
 
 /*
+ * What the lists are read from: places in an index, no action is looked at that
+ * is not meant.  Either of one requester, in all states; or of these states and
+ * classes.  A class is a rule as it was when it asked: by whom its actions can
+ * be decided.  Open states have one place: who wants one of them picks it.
+ */
+
+#define NGX_HTTP_APPROVAL_STATES_OPEN                                         \
+    (1 << NGX_HTTP_APPROVAL_PENDING | 1 << NGX_HTTP_APPROVAL_APPROVED         \
+     | 1 << NGX_HTTP_APPROVAL_EXECUTING)
+
+typedef struct {
+    ngx_uint_t                      states;      /* bits; 0: all         */
+    int64_t                         since;       /* ms, 0: all           */
+    ngx_uint_t                      nclasses;
+    u_char                        (*classes)[APPROVAL_ID_LEN];
+    ngx_str_t                       requester;   /* hashes, len 0: any   */
+    u_char                          shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+                                                 /* the requester's      */
+} ngx_http_approval_filter_t;
+
+/* The handler is called for each (id, doc; several shards may have the same),
+ * and at last with NGX_DONE, or NGX_ERROR. */
+ngx_http_approval_op_t *ngx_http_approval_store_classes(
+    ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
+    void *data);
+
+/*
  * A page of actions, newest first, that were created before "before" (ms, with
- * the id that breaks ties; 0: from the newest).  open: only pending and
- * approved and executing ones.  handler is called once for each action
- * (rc NGX_OK, everything but votes' order as in load) and at last with rc
- * NGX_DONE, or NGX_ERROR.
+ * the id that breaks ties; 0: from the newest).  handler is called once for
+ * each action (rc NGX_OK, all as in load) and at last with rc NGX_DONE, or
+ * NGX_ERROR.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_list(
-    ngx_http_approval_store_t *store, ngx_uint_t open, int64_t before,
+    ngx_http_approval_store_t *store,
+    const ngx_http_approval_filter_t *filter, int64_t before,
     u_char *before_id, ngx_uint_t limit,
     ngx_http_approval_store_pt handler, void *data);
+
+/* All that is open, of the shards that answer; NGX_ERROR: some did not. */
+ngx_http_approval_op_t *ngx_http_approval_store_open(
+    ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
+    void *data);
 
 
 #endif /* NGX_HTTP_APPROVAL_STORE_H */

@@ -3,13 +3,13 @@
 -- One more vote, and with the last one the decision.  What the decision is was
 -- judged over "seen" votes: any other number of them, and it is judged again.
 --
--- ARGV[3..]  seen, vote, state, decision ('': not decided), retention
+-- ARGV[2..]  seen, vote, state, decision ('': not decided), retention
 -- ok         recorded
 -- again      there are other votes than seen
 -- no         decided (D), overdue, or unknown
 
-local seen, vote = tonumber(ARGV[3]), ARGV[4]
-local state, decision, retention = ARGV[5], ARGV[6], tonumber(ARGV[7])
+local seen, vote = tonumber(ARGV[2]), ARGV[3]
+local state, decision, retention = ARGV[4], ARGV[5], tonumber(ARGV[6])
 
 local a = read(key)
 
@@ -19,13 +19,13 @@ end
 
 -- the same call again: its answer was lost
 
-if redis.call('LINDEX', key .. VOTES, seen) == vote then
+if redis.call('LINDEX', VOTES, seen) == vote then
     return ok(a)
 end
 
 -- an empty key is no decision, nor does the caller see one
 
-if a.s ~= 'pending' or (decided(key) or '') ~= '' then
+if a.s ~= 'pending' or (decided() or '') ~= '' then
     return refuse(a)
 end
 
@@ -34,7 +34,7 @@ if now >= a.x then
     return refuse(a)
 end
 
-if redis.call('LLEN', key .. VOTES) ~= seen then
+if redis.call('LLEN', VOTES) ~= seen then
     return answer('again', a)
 end
 
@@ -42,8 +42,8 @@ if decision ~= '' and state ~= 'approved' and state ~= 'denied' then
     return redis.error_reply('ERR a vote cannot make an action ' .. state)
 end
 
-redis.call('RPUSH', key .. VOTES, vote)
-redis.call('PEXPIRE', key .. VOTES,
+redis.call('RPUSH', VOTES, vote)
+redis.call('PEXPIRE', VOTES,
            int(math.max(redis.call('PTTL', key), retention)))
 
 if decision ~= '' then

@@ -20,8 +20,6 @@
 #define NGX_HTTP_APPROVAL_SWEEP_NEXT   10      /* between slices          */
 #define NGX_HTTP_APPROVAL_SWEEP_SLICE  500     /* actions                 */
 
-#define NGX_HTTP_APPROVAL_DECISION     ":decision"
-
 
 /* ids that one MGET, or one EXISTS, asks for */
 
@@ -48,7 +46,7 @@ static ngx_http_approval_watch_read_t *ngx_http_approval_watch_read_create(
     u_char (*ids)[APPROVAL_ID_LEN], ngx_uint_t check);
 static ngx_int_t ngx_http_approval_watch_send(
     ngx_http_approval_watch_read_t *read, const char *command,
-    const char *suffix, ngx_http_approval_redis_reply_pt handler);
+    ngx_http_approval_key_e key, ngx_http_approval_redis_reply_pt handler);
 static void ngx_http_approval_watch_read_handler(void *data,
     redisReply *reply);
 static ngx_int_t ngx_http_approval_watch_value(
@@ -259,25 +257,13 @@ ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
     ngx_str_t *key)
 {
     u_char                     *id;
-    size_t                      len;
     ngx_http_approval_watch_t  *watch;
 
-    static u_char  suffix[] = "}" NGX_HTTP_APPROVAL_DECISION;
+    id = ngx_http_approval_key_decided(store, key);
 
-    len = store->conf->prefix.len;
-
-    if (key->len != ngx_http_approval_key_len(store,
-                                              NGX_HTTP_APPROVAL_DECISION)
-        || ngx_memcmp(key->data, store->conf->prefix.data, len) != 0
-        || key->data[len] != '{'
-        || ngx_memcmp(key->data + len + 1 + APPROVAL_ID_LEN, suffix,
-                      sizeof(suffix) - 1)
-           != 0)
-    {
+    if (id == NULL) {
         return;
     }
-
-    id = key->data + len + 1;
 
     watch = ngx_http_approval_watch_find(&store->watches, id);
 
@@ -331,6 +317,15 @@ ngx_http_approval_watch_want(ngx_http_approval_store_t *store,
     }
 
     watch->reading = 1;
+
+    /* one command reads in one shard */
+
+    if (ws->nbatch && ngx_memcmp(ws->batch[0], watch->id,
+                                 NGX_HTTP_APPROVAL_SHARD_LEN)
+                      != 0)
+    {
+        ngx_http_approval_watch_flush(store);
+    }
 
     ngx_memcpy(ws->batch[ws->nbatch++], watch->id, APPROVAL_ID_LEN);
 
@@ -390,7 +385,8 @@ ngx_http_approval_watch_flush(ngx_http_approval_store_t *store)
                                                NULL);
     }
 
-    if (ngx_http_approval_watch_send(read, "MGET", NGX_HTTP_APPROVAL_DECISION,
+    if (ngx_http_approval_watch_send(read, "MGET",
+                                     NGX_HTTP_APPROVAL_KEY_DECISION,
                                      ngx_http_approval_watch_read_handler)
         != NGX_OK)
     {
@@ -423,38 +419,42 @@ ngx_http_approval_watch_read_create(ngx_http_approval_store_t *store,
 
 static ngx_int_t
 ngx_http_approval_watch_send(ngx_http_approval_watch_read_t *read,
-    const char *command, const char *suffix,
+    const char *command, ngx_http_approval_key_e key,
     ngx_http_approval_redis_reply_pt handler)
 {
-    u_char                     *p, *keys;
+    size_t                      len;
     ngx_int_t                   rc;
     ngx_str_t                   argv[NGX_HTTP_APPROVAL_WATCH_BATCH + 1];
     ngx_uint_t                  i;
+    approval_buf_t              keys;
     ngx_http_approval_store_t  *store;
 
     store = read->store;
 
-    keys = ngx_alloc(read->n * ngx_http_approval_key_len(store, suffix),
-                     store->log);
-    if (keys == NULL) {
-        return NGX_ERROR;
-    }
-
     argv[0].data = (u_char *) command;
     argv[0].len = ngx_strlen(command);
 
-    p = keys;
+    approval_buf_init(&keys);
 
     for (i = 0; i < read->n; i++) {
-        argv[i + 1].data = p;
-        p = ngx_http_approval_key(store, p, read->ids[i], suffix);
-        argv[i + 1].len = p - argv[i + 1].data;
+        ngx_http_approval_key(store, &keys, key, read->ids[i], read->ids[i],
+                              APPROVAL_ID_LEN);
     }
 
-    rc = ngx_http_approval_redis_command(store->redis, read->n + 1, argv,
-                                         handler, read);
+    /* they are all of the same length */
 
-    ngx_free(keys);
+    len = keys.len / read->n;
+
+    for (i = 0; i < read->n; i++) {
+        argv[i + 1].data = keys.data + i * len;
+        argv[i + 1].len = len;
+    }
+
+    rc = keys.failed ? NGX_ERROR
+                     : ngx_http_approval_redis_command(store->redis,
+                                                       read->n + 1, argv,
+                                                       handler, read);
+    approval_buf_free(&keys);
 
     return rc;
 }
@@ -586,7 +586,8 @@ ngx_http_approval_watch_exists(ngx_http_approval_store_t *store, ngx_uint_t n,
         return;
     }
 
-    if (ngx_http_approval_watch_send(read, "EXISTS", "",
+    if (ngx_http_approval_watch_send(read, "EXISTS",
+                                     NGX_HTTP_APPROVAL_KEY_ACTION,
                                      ngx_http_approval_watch_exists_handler)
         != NGX_OK)
     {

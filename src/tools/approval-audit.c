@@ -7,6 +7,7 @@
 
 
 #include "tools/audit_tools.h"
+#include "core/version.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static const char  usage[] =
 "                      [--since TIME] [--until TIME] [--action ID]\n"
 "                      [--limit N] [--format jsonl|csv]\n"
 "       approval-audit check EXCERPT... --key PUB.pem\n"
+"       approval-audit --version | --help\n"
 "\n"
 "  verify   do the files hold? names file, line and reason of each finding\n"
 "  show     the story of one action: who asked, who signed off, what happened;\n"
@@ -128,6 +130,11 @@ main(int argc, char **argv)
             fputs(usage, stdout);
             return APPROVAL_EXIT_OK;
         }
+    }
+
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("approval-audit " APPROVAL_VERSION);
+        return APPROVAL_EXIT_OK;
     }
 
     for (command = 0; commands[command].name; command++) {

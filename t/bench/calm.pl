@@ -33,7 +33,7 @@ my $load = start_load($busy->port, $n, '/held/');
 
 load_line($load);
 
-wait_for(sub { $redis->cmd(ZCARD => 'approval:pending') >= $n }, 120)
+wait_for(sub { $redis->cmd(ZCARD => 'approval:{00}:pending') >= $n }, 120)
     or die 'not all are held';
 
 $redis->pause;

@@ -105,7 +105,7 @@ EOF
     my $load = start_load($ngx->port, $n, $target);
 
     if ($target eq '/held/') {
-        wait_for(sub { $redis->cmd(ZCARD => 'approval:pending') >= $n }, 60)
+        wait_for(sub { $redis->cmd(ZCARD => 'approval:{00}:pending') >= $n }, 60)
             or die 'not all are held';
     }
 

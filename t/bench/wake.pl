@@ -96,12 +96,12 @@ EOF
 
     # all are watched when their actions have been stored and read again
 
-    wait_for(sub { $redis->cmd(ZCARD => 'approval:pending') >= $n
+    wait_for(sub { $redis->cmd(ZCARD => 'approval:{00}:pending') >= $n
                    && tracked($redis) >= $n }, 60)
         or die 'not all are held';
 
-    my %keys = map { $_ => "approval:{$_}:decision" }
-                   @{ $redis->cmd(ZRANGE => 'approval:pending', 0, -1) };
+    my %keys = map { $_ => "approval:{00}:$_:decision" }
+                   @{ $redis->cmd(ZRANGE => 'approval:{00}:pending', 0, -1) };
 
     return finish($load, $redis, $ngx, 'SET', 'approve', %keys);
 }

@@ -19,6 +19,7 @@ cd "$root"
 options=
 bounded=
 names=
+all=
 
 for arg in "$@"; do
     case $arg in
@@ -32,6 +33,8 @@ for arg in "$@"; do
 done
 
 if [ -z "$names" ]; then
+    all=1
+
     for source in t/fuzz/*.c; do
         names="$names $(basename "$source" .c)"
     done
@@ -81,6 +84,11 @@ for source in src/core/*.c; do
 
     if $cc $cflags $object_flags -c -o "$object" "$source"; then
         ar -qcS "$dir/libcore.a" "$object"
+
+    elif [ -n "$all" ]; then
+        echo "not ok - $source does not compile"
+        exit 1
+
     else
         echo "# $source does not compile" >&2
     fi

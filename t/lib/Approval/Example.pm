@@ -2,21 +2,30 @@ package Approval::Example;
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# A file of conf/examples as it stands, but for the addresses and the places of
-# files.
+# A file of conf/examples as it stands, or README.md's gateway, but for the
+# addresses and the places of files, which are those that conf/init.sh makes.
 #
 #   my $text  = Approval::Example::fit(NAME);       for nginx -t
 #   my %files = Approval::Example::files();         what the examples name
 #
 #   my $g = Approval::Example->start(NAME, %how);   a gateway of its own
+#     init  => 1           as after conf/init.sh, with its owners and modes, with
+#                          TLS, and by the names of the file; else with agents,
+#                          passwords and secrets that tests know, over TCP
 #     tls   => 1           it listens with TLS, by the certificate of files()
 #     put   => { FROM => TO, ... }   further addresses
 #     files => { NAME => TEXT }      over those of files()
 #     hook  => RECEIVER
 #   ->redis ->up ->hook ->ngx ->port
+#   ->said               what conf/init.sh has said
+#   ->key([FILE])        what the first of approval/agents sends, after init
+#   ->password(NAME)     of an approver, after init
+#   ->curl(ARG...) ->curl_start(ARG...)   by the names of the file: trusting
+#                        tls/server.pem, all names are this gateway
 #   ->pending([ID...])   the id of the first open action that is none of these
 #   ->hold(METHOD => TARGET, KEY, %how)   (client, id): an agent's request that
 #                        is held; KEY is that of approval/agents
+#   ->links(ID, N)       { person => personal link }, when N have been told
 #   ->records            the audit trail
 
 use strict;
@@ -24,61 +33,95 @@ use warnings;
 
 use Approval::Test;
 
-my ($keys, $tls);
+my $HOOKS = 'https://hooks.example.com';
 
-my %SECRET = (webhook => 'whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=',
-              slack => 'https://hooks.example.com/services/T0/B0/x',
-              'slack-leads' => 'https://hooks.example.com/services/T0/B1/y',
-              teams => 'https://hooks.example.com/workflows/x?sig=y',
-              'slack-signing' => '8f742231b10e8888abcd99yyyzzz85a5',
-              smtp => 'smtp://gw:secret@smtp.example.com:587',
-              redis => 'unused');
+my %KNOWN = (
+    'approval/agents'        => qq{"Bearer 7" agent-7;\n"Bearer a" Alice;\n},
+    'approval/pipelines'     => qq{"Bearer 7" shop-main;\n},
+    'approval/oncall'        => "# this week\nalice\@example.com\n",
+    'approval/slack'         => "$HOOKS/services/T0/B0/x\n",
+    'approval/slack-leads'   => "$HOOKS/services/T0/B1/y\n",
+    'approval/slack-signing' => "8f742231b10e8888abcd99yyyzzz85a5\n",
+    'approval/teams'         => "$HOOKS/workflows/x?sig=y\n",
+    'approval/smtp'          => "smtp://gw:secret\@smtp.example.com:587\n",
+    'approval/passwords'     => join('', map { "$_->[0]:"
+                                    . crypt($_->[1], '$6$salt') . "\n" }
+                                    [ alice => 'alice' ],
+                                    [ 'bob@example.com' => 'bob' ],
+                                    [ 'carol@example.com' => 'carol' ]),
+);
 
-my %PEM = ('server.key' => 'key', 'gateway.key' => 'key');
+my %made;
 
 
-for my $name (qw(redis up hook ngx)) {
+for my $name (qw(redis up hook ngx said)) {
     no strict 'refs';
     *$name = sub { $_[0]{$name} };
 }
 
 
-sub files {
-    if (!$tls) {
-        $tls = tempdir();
-        $keys = make_keys(tempdir());
+# what it says; the authorities of the system are the gateway's own certificate
 
-        Approval::Test::run_quiet(qw(openssl req -x509 -newkey ec -pkeyopt),
-            qw(ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -days 2),
-            '-keyout', "$tls/key", '-out', "$tls/pem");
+sub init {
+    my ($dir, @conf) = @_;
+
+    my $root = root_dir();
+    my @path = map { $_ eq 'README.md' ? () : "$root/conf/examples/$_" } @conf;
+    my $out = tempdir() . '/init';
+
+    my $init = Approval::Process->start(
+        cmd => [ 'sh', "$root/conf/init.sh", '--dir', $dir, '--user',
+                 $> == 0 ? 'nobody' : getpwuid($>), @path ],
+        stdout => $out, stderr => $out);
+
+    $init->wait_exit(120 * slow()) or die 'conf/init.sh does not end';
+    $init->status == 0 or die 'conf/init.sh: ' . slurp($out);
+
+    spew("$dir/tls/ca.pem", slurp("$dir/tls/server.pem"));
+
+    return slurp($out);
+}
+
+
+sub files {
+    if (!%made) {
+        my $dir = tempdir();
+
+        init($dir, map { s{.*/}{}r } glob(root_dir() . '/conf/examples/*.conf'));
+
+        %made = map { substr($_, 1 + length $dir) => slurp($_) }
+                    glob("$dir/approval/* $dir/tls/*");
     }
 
-    return (
-        'approval/secret'      => slurp($keys->{secret}),
-        'approval/signing.pem' => slurp($keys->{signing}),
-        'approval/passwords'   => join('', map { "$_->[0]:"
-                                    . crypt($_->[1], '$6$salt') . "\n" }
-                                    [ alice => 'alice' ],
-                                    [ 'bob@example.com' => 'bob' ],
-                                    [ 'carol@example.com' => 'carol' ]),
-        'approval/agents'      => qq{"Bearer 7" agent-7;\n"Bearer a" Alice;\n},
-        'approval/pipelines'   => qq{"Bearer 7" shop-main;\n},
-        'approval/oncall'      => "# this week\nalice\@example.com\n",
-        'approval/owners'      => "alice\@example.com\nbob\@example.com\n",
-        'approval/sre'         => "alice\@example.com\nbob\@example.com\n",
-        (map { +"approval/$_" => "$SECRET{$_}\n" } keys %SECRET),
-        (map { +"tls/$_" => slurp("$tls/" . ($PEM{$_} // 'pem')) }
-             qw(server.pem server.key clients-ca.pem cluster-ca.pem
-                people-ca.pem gateway.pem gateway.key ca.pem)),
-    );
+    return (%made, %KNOWN);
+}
+
+
+sub text_of {
+    my ($name) = @_;
+
+    return slurp(root_dir() . "/conf/examples/$name") if $name ne 'README.md';
+
+    my ($text) = slurp(root_dir() . '/README.md')
+                 =~ /^```nginx\n(user .*?)^```$/ms;
+    my $temp = join '', map { "${_}_temp_path %%PREFIX%%/${_}_temp;\n" }
+                            qw(client_body proxy fastcgi uwsgi scgi);
+
+    $text =~ s{^user .*$}{daemon off; pid %%PREFIX%%/nginx.pid;
+                          error_log %%PREFIX%%/error.log debug;}m;
+    $text =~ s{^load_module .*$}{load_module %%MODULE%%;}m;
+    $text =~ s{^http \{$}{http \{ $temp access_log %%PREFIX%%/access.log;}m;
+
+    return $text;
 }
 
 
 sub fit {
     my ($name, %how) = @_;
 
-    my $text = slurp(root_dir() . "/conf/examples/$name");
-    my $redis = $how{redis} ? $how{redis}->url : 'unix:/nowhere/redis.sock';
+    my $text = text_of($name);
+    my $redis = !$how{redis} ? 'unix:/nowhere/redis.sock'
+                : $how{init} ? $how{redis}->tcp_url : $how{redis}->url;
     my $listen = 'listen 127.0.0.1:%%PORT%%';
     my $scheme = $how{tls} ? 'https' : 'http';
 
@@ -89,13 +132,14 @@ sub fit {
 
     return $text unless %how;
 
-    $text =~ s{^approval_redis .*$}{approval_redis $redis;}m;
+    $text =~ s{^(\s*)approval_redis .*$}{$1approval_redis $redis;}m;
     $text =~ s{\Q$listen\E[^;]*}{$listen}g unless $how{tls};
     $text =~ s{127\.0\.0\.1:9000}{'127.0.0.1:' . $how{up}->port}ge;
+    $text =~ s{http://127\.0\.0\.1:9001}{$how{hook}->url}ge;
     $text =~ s{^\s+resolver .*$}{}m;
-    $text =~ s{https://hooks\.example\.com}{$how{hook}->url}ge;
+    $text =~ s{\Q$HOOKS\E}{$how{hook}->url}ge;
     $text =~ s{https://\w+\.example\.com/_approval}
-              {$scheme://127.0.0.1:%%PORT%%/_approval}x;
+              {$scheme://127.0.0.1:%%PORT%%/_approval}x unless $how{init};
 
     my $put = $how{put} // {};
 
@@ -112,15 +156,69 @@ sub start {
                        up => Approval::Upstream->new,
                        hook => $arg{hook} // Approval::Receiver->new }, $class;
 
-    my %files = (files(), %{ $arg{files} // {} });
+    my %how = (%$self, map { $_ => $arg{$_} } qw(tls put init));
 
-    s{https://hooks\.example\.com}{$self->hook->url}ge for values %files;
+    $how{tls} = 1 if $arg{init};
 
-    $self->{ngx} = Approval::Nginx->new(
-        http => fit($name, %$self, map { $_ => $arg{$_} } qw(tls put)),
-        files => \%files);
+    my $conf = $name eq 'README.md' ? 'raw' : 'http';
+    my %files = $arg{init} ? () : (files(), %{ $arg{files} // {} });
+
+    s{\Q$HOOKS\E}{$self->hook->url}ge for values %files;
+
+    $self->{ngx} = Approval::Nginx->new($conf => fit($name, %how),
+                                        files => \%files, start => 0);
+
+    $self->after_init($name) if $arg{init};
+    $self->ngx->start;
 
     return $self;
+}
+
+
+# what is to be filled in is the receiver's address
+
+sub after_init {
+    my ($self, $name) = @_;
+
+    my $prefix = $self->ngx->prefix;
+    my $url = $self->hook->url;
+
+    $self->{said} = init($prefix, $name);
+
+    for my $file (glob("$prefix/approval/*")) {
+        my $text = slurp($file);
+        spew($file, $text) if $text =~ s{\Q$HOOKS\E}{$url}g;
+    }
+}
+
+
+sub key {
+    my ($self, $file) = @_;
+
+    my ($key) = slurp($self->ngx->path('approval/' . ($file // 'agents')))
+                =~ /^"(Bearer \S+)" \S+-1;$/m;
+
+    return $key;
+}
+
+
+sub password {
+    my ($self, $name) = @_;
+
+    my ($password) = $self->said =~ /^ +\Q$name\E +(\S+)$/m;
+
+    return $password;
+}
+
+
+sub curl { my ($self, @arg) = @_; return $self->curl_start(@arg)->read }
+
+sub curl_start {
+    my ($self, @arg) = @_;
+
+    return Approval::Client->curl_start(
+        '--cacert', $self->ngx->path('tls/server.pem'), '--connect-to',
+        '::127.0.0.1:' . $self->port, @arg);
 }
 
 
@@ -130,7 +228,7 @@ sub port { $_[0]->ngx->port }
 sub open_actions {
     my ($self) = @_;
 
-    return @{ $self->redis->cmd(ZRANGE => 'approval:pending', 0, -1) };
+    return @{ $self->redis->cmd(ZRANGE => 'approval:{00}:pending', 0, -1) };
 }
 
 
@@ -154,6 +252,30 @@ sub hold {
                   headers => [ Authorization => "Bearer $key", @$headers ]);
 
     return ($client, $self->pending(@known));
+}
+
+
+sub links {
+    my ($self, $id, $n) = @_;
+
+    my %links;
+
+    wait_for(sub {
+        %links = ();
+
+        for my $message ($self->hook->messages) {
+            my $event = decode_json($message->body);
+            my $data = $event->{data};
+
+            $links{ $data->{links}{approver} } = $data->{links}{url}
+                if $event->{type} eq 'approval.requested'
+                   && $data->{id} eq $id;
+        }
+
+        return keys %links >= $n;
+    });
+
+    return \%links;
 }
 
 

@@ -13,6 +13,7 @@ package Approval::Gateway;
 #     audit    => PARAMETERS of approval_audit
 #     redis    => PARAMETERS of approval_redis; a slow machine is no fault of
 #                 Redis, so it may take longer to answer than by default
+#     server_is => { }   of Approval::Redis
 #     defaults => 0   without "approval_requester $http_x_agent" in the server
 #     all else is for Approval::Nginx
 #   %%UP%%, %%HOOK%% and %%REDIS%% are the URLs of the upstream, the receiver
@@ -23,6 +24,7 @@ package Approval::Gateway;
 #   ->send(METHOD => TARGET, %how)   a client that has sent it; agent => NAME
 #   ->hold(METHOD => TARGET, %how)   (client, id): the same, and it is held
 #   ->vote(ID, DECISION [, COMMENT [, APPROVER]])   the API's response
+#   ->key(ID [, SUFFIX])     its key in Redis
 #   ->set(ID, VALUE)         writes the decision key, as redis-cli would
 #   ->action(ID)             the action as the API has it
 #   ->state(ID)              its state, as Redis has it
@@ -31,12 +33,15 @@ package Approval::Gateway;
 #   ->wait_signed            waits until each writer has signed its last record
 #   ->hits(TARGET)           how many requests for it the upstream has seen
 #   ->lost(N)                N requests died with a worker: nginx counts on
-#   ->clean(NAME)            a test: nothing is held, nothing will stay, and
-#                            approval-audit finds no tampering in the trail
+#   ->clean(NAME)            tests: nothing is held, nothing will stay,
+#                            approval-audit finds no tampering in the trail,
+#                            and each action went from state to state as the
+#                            scripts allow
 
 use strict;
 use warnings;
 
+use Approval::Life;
 use Approval::Test;
 
 
@@ -58,7 +63,8 @@ sub new {
     $self->{redis_is} = delete $arg{redis} // 'timeout=10s';
 
     $self->{keys} = make_keys($self->{dir});
-    $self->{redis} = Approval::Redis->new(all_end => 1);
+    $self->{redis} = Approval::Redis->new(all_end => 1,
+                                          %{ delete $arg{server_is} // {} });
     $self->{hook} = Approval::Receiver->new;
     $self->{up} = Approval::Upstream->new(
         ref $up eq 'CODE' ? (code => $up) : $up ? (answers => $up) : ());
@@ -110,7 +116,20 @@ sub port { $_[0]->ngx->port }
 sub pending {
     my ($self) = @_;
 
-    return @{ $self->redis->cmd(ZRANGE => 'approval:pending', 0, -1) };
+    my ($shards) = $self->{redis_is} =~ /shards=(\d+)/;
+
+    return map { @{ $self->redis->cmd(ZRANGE => sprintf(
+                        'approval:{%02x}:pending', $_), 0, -1) } }
+               0 .. ($shards // 1) - 1;
+}
+
+
+# of an action
+
+sub key {
+    my ($self, $id, $suffix) = @_;
+
+    return 'approval:{' . substr($id, 0, 2) . "}:$id" . ($suffix // '');
 }
 
 
@@ -179,7 +198,7 @@ sub vote {
 sub set {
     my ($self, $id, $value) = @_;
 
-    return $self->redis->cmd(SET => "approval:{$id}:decision", $value);
+    return $self->redis->cmd(SET => $self->key($id, ':decision'), $value);
 }
 
 
@@ -195,7 +214,7 @@ sub action {
 sub state {
     my ($self, $id) = @_;
 
-    return $self->redis->cmd(HGET => "approval:{$id}", 's') // 'gone';
+    return $self->redis->cmd(HGET => $self->key($id), 's') // 'gone';
 }
 
 
@@ -290,7 +309,12 @@ sub clean {
 
     diag($found) unless $holds;
 
-    return $good && $holds;
+    # also without the tool: by the table of the store's scripts
+
+    my @faults = Approval::Life::faults($self->audit);
+    my $lives = is_deeply(\@faults, [], 'each action lived as it may');
+
+    return $good && $holds && $lives;
 }
 
 

@@ -21,6 +21,9 @@ package Approval::Nginx;
 #     stop_timeout => N      seconds QUIT may take, default 60
 #     env      => { NAME => VALUE }   of its processes
 #
+#   APPROVAL_NGINX=FILE is the program, /usr/sbin/nginx unless it is given; the
+#   module may be linked into it.
+#
 #   In http, conf, raw and files: %%PORT%% %%PORT1%% ... are free ports,
 #   %%PREFIX%% is the prefix, %%MODULE%% the module's file.
 #
@@ -58,7 +61,7 @@ use Time::HiRes qw(sleep time);
 
 use Approval::Process;
 
-my $BIN = '/usr/sbin/nginx';
+my $BIN = $ENV{APPROVAL_NGINX} // '/usr/sbin/nginx';
 
 my $DATED = qr{^\d{4}/\d\d/\d\d\ \d\d:\d\d:\d\d\ }x;
 my $BAD = qr{$DATED\[(?:alert|emerg|crit)\]
@@ -80,7 +83,11 @@ sub new {
     $self->{ports} = [];
     $self->{prefix} = Approval::Test::tempdir();
 
-    if ($self->{module} && !-f Approval::Test::module_path()) {
+    # where an nginx that is not Debian's puts what no directive names
+
+    mkdir $self->path('logs');
+
+    if ($self->{module} && !has_module()) {
         die 'no ' . Approval::Test::module_path() . ': run conf/build.sh';
     }
 
@@ -101,6 +108,24 @@ sub url { 'http://127.0.0.1:' . $_[0]->port }
 sub pid { $_[0]{process} && $_[0]{process}->pid }
 
 sub allow { push @{ $_[0]{allow} }, $_[1] }
+
+
+# the module is a part of this nginx: LINK=static of conf/build.sh
+
+my $linked;
+
+sub is_linked {
+    my $root = Approval::Test::root_dir();
+
+    $linked //= `$BIN -V 2>&1` =~ /--add-module=\Q$root\E(?:\s|$)/ ? 1 : 0;
+
+    return $linked;
+}
+
+
+sub has_module { is_linked() || -f Approval::Test::module_path() }
+
+sub has_http3 { scalar `$BIN -V 2>&1` =~ /--with-http_v3_module\b/ }
 
 
 # starting
@@ -274,6 +299,7 @@ sub fill {
     my $ports = $self->{ports};
     my $module = Approval::Test::module_path();
 
+    $text =~ s/^\s*load_module %%MODULE%%;\n//mg if is_linked();
     $text =~ s/%%PREFIX%%/$self->{prefix}/g;
     $text =~ s/%%MODULE%%/$module/g;
     $text =~ s{%%PORT(\d*)%%}

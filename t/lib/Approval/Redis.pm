@@ -2,7 +2,8 @@ package Approval::Redis;
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# A private redis-server: no persistence, a unix socket and a TCP port.
+# A private redis-server, or what APPROVAL_REDIS names instead, as valkey-server:
+# no persistence, a unix socket and a TCP port.
 #
 #   my $redis = Approval::Redis->new(%how);
 #     tcp => 0          only the unix socket
@@ -10,6 +11,8 @@ package Approval::Redis;
 #     conf => TEXT      more lines for redis.conf ("user bot on >x ~* +@all")
 #     persist => 1      keep the data over stop and start (not over kill)
 #     start => 0        only prepare
+#     cluster => 1      a Redis Cluster of this one node: what is in several
+#                       slots is refused (needs Redis 7)
 #     all_end => 1      a test at the end: each key that is left has a TTL
 #
 #   ->url ->tcp_url     for approval_redis: unix:/path, redis://127.0.0.1:port
@@ -78,15 +81,30 @@ sub start {
         $self->write_conf;
 
         $self->{process} = Approval::Process->start(
-            cmd => [ 'redis-server', "$self->{dir}/redis.conf" ],
+            cmd => [ $ENV{APPROVAL_REDIS} // 'redis-server',
+                     "$self->{dir}/redis.conf" ],
             stderr => "$self->{dir}/stderr");
 
-        return $self if $self->wait_ready;
+        if ($self->wait_ready) {
+            $self->own_slots if $self->{cluster};
+            return $self;
+        }
 
         $self->{process}->kill_group;
     }
 
     die "redis-server did not start:\n" . $self->log;
+}
+
+
+sub own_slots {
+    my ($self) = @_;
+
+    $self->cmd(CLUSTER => ADDSLOTS => 0 .. 16383);
+
+    Approval::Test::wait_for(sub {
+        $self->cmd(CLUSTER => 'INFO') =~ /^cluster_state:ok/m;
+    }) or die "redis-server makes no cluster:\n" . $self->log;
 }
 
 
@@ -96,6 +114,8 @@ sub write_conf {
     my $port = $self->{port} // 0;
     my $auth = defined $self->{password} ? "requirepass $self->{password}" : '';
     my $save = $self->{persist} ? 'save 3600 1' : 'save ""';
+    my $cluster = $self->{cluster} ? "cluster-enabled yes\ncluster-port "
+                                     . Approval::Test::free_port() : '';
 
     Approval::Test::spew("$self->{dir}/redis.conf", <<"END");
 bind 127.0.0.1
@@ -108,6 +128,7 @@ daemonize no
 appendonly no
 $save
 $auth
+$cluster
 $self->{conf}
 END
 }
@@ -240,7 +261,7 @@ sub check_ends {
 
     $self->resume;
 
-    my @left = grep { $_ ne 'approval:frozen' } $self->keys_without_ttl;
+    my @left = grep { !/\}:frozen$/ } $self->keys_without_ttl;
 
     Test::More::ok(!@left, 'each key that is left in Redis has a TTL')
         or Test::More::diag("@left");

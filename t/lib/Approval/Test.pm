@@ -14,7 +14,7 @@ package Approval::Test;
 #   EOF
 #   my $held = Approval::Client->new($ngx->port);
 #   $held->send(GET => '/drop');              # does not wait
-#   ok(wait_for(sub { $redis->cmd(ZCARD => 'approval:pending') }), 'pending');
+#   ok(wait_for(sub { $redis->cmd(ZCARD => 'approval:{00}:pending') }), 'pending');
 #   is($up->count, 0, 'nothing was forwarded');
 #   $redis->cmd(SET => $key, 'approve');
 #   is($held->read->status, 200, 'resumed');
@@ -45,6 +45,7 @@ package Approval::Test;
 #   done_testing()               instead of Test::More's; see above
 #
 # Environment: APPROVAL_BUILD (directory of the module, .build),
+# APPROVAL_NGINX (another nginx than /usr/sbin/nginx),
 # APPROVAL_SANITIZE=1, APPROVAL_VALGRIND=1, APPROVAL_KEEP=1 (keep temporary
 # directories), APPROVAL_TEST_TIMEOUT (seconds a test file may take, 480).
 
@@ -236,7 +237,8 @@ sub need {
 
 
 sub need_module {
-    plan(skip_all => 'no ' . module_path()) unless -f module_path();
+    plan(skip_all => 'no ' . module_path())
+        unless Approval::Nginx::has_module();
 }
 
 

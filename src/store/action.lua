@@ -1,0 +1,303 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- What the scripts about one action begin with, after common.lua.
+--
+-- KEYS[1]  the action,  KEYS[2] its decision,  KEYS[3] its votes
+-- KEYS[4]  pending: open ids of the shard by their next deadline
+-- KEYS[5]  index: what the lists are read from
+-- KEYS[6]  classes: by whom actions can be decided, sealed
+-- What follows is the script's own.
+--
+-- The life of an action; nothing else is possible:
+--
+--   from       to         by       when
+--   -          pending    create
+--   pending    approved   vote     no decision yet, not overdue
+--   pending    denied     vote     no decision yet, not overdue
+--   pending    denied     settle   not overdue
+--   pending    cancelled  settle   not overdue
+--   pending    cancelled  leave    the last one, no decision yet, not overdue
+--   pending    expired    settle   overdue
+--   pending    executing  consume  not overdue, the decision key holds VALUE
+--   approved   executing  consume  not lapsed, the decision key holds VALUE
+--   approved   expired    settle   lapsed
+--   executing  executed   finish
+--   executing  failed     finish
+--   executing  failed     settle   the lease is over
+--
+-- Fields: s state, x expires (pending: overdue at, later: lapses at),
+-- d decided, l end of the lease, b the sealed document, o outcome, h how many
+-- connections wait beside the first (-1: none does, absent: 0), t a ticket
+-- (202) is out: whoever asks again takes it up,
+-- k "created execute_within join per class cool": each field costs memory; of
+-- the join hash it has the first half.
+-- nk, nf messages that were sent, that were given up (see queue_done.lua).
+--
+-- The index has one member of each action, all with the same score, so that
+-- they are sorted as text: PLACE, CLASS, created, id without the shard; of
+-- those that ended also the time (s) at which the action is gone.
+
+local key, DECISION, VOTES = KEYS[1], KEYS[2], KEYS[3]
+local PENDING, INDEX, CLASSES = KEYS[4], KEYS[5], KEYS[6]
+
+local PLACE = { pending = 'o', approved = 'o', executing = 'o',
+                executed = 'x', failed = 'f', denied = 'd', expired = 'e',
+                cancelled = 'c' }
+
+
+local function read(name)
+    local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k')
+
+    if not f or not f[1] then
+        return nil
+    end
+
+    local created, within, join, per, class, cool =
+        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (%S+) ?(%d*)$')
+
+    return { s = f[1], x = tonumber(f[2]) or 0, d = tonumber(f[3]) or 0,
+             l = tonumber(f[4]) or 0, c = tonumber(created or 0),
+             class = class, within = tonumber(within or 0),
+             join = join ~= '-' and join or nil,
+             per = per ~= '-' and per or nil,
+             cool = tonumber(cool ~= '' and cool or 0) }
+end
+
+
+-- what stands in the decision key; set by hand, it may lack a TTL
+
+local function decided()
+    local decision = try('GET', DECISION)
+
+    if decision and #decision > TEXT_MAX then
+        return nil
+    end
+
+    if decision and redis.call('PTTL', DECISION) == -1 then
+        redis.call('PEXPIRE', DECISION,
+                   int(math.max(redis.call('PTTL', key), 60000)))
+    end
+
+    return decision
+end
+
+
+-- done, or refused: a refusal shows what was decided
+
+local function ok(a)
+    return answer('ok', a)
+end
+
+
+local function refuse(a)
+    local decision = decided()
+
+    if a and decision then
+        return answer('no', a, 'D', decision)
+    end
+
+    return answer('no', a)
+end
+
+
+-- one more waits, or one fewer; returns how many beside the first
+
+local function wait(name, n)
+    local others = redis.call('HINCRBY', name, 'h', n)
+
+    if others == 0 then
+        redis.call('HDEL', name, 'h')
+    end
+
+    return others
+end
+
+
+-- who should have been told of an action was not: the next ones are told now
+
+local function untold(queue, deliver)
+    redis.call('HINCRBY', key, 'nf', 1)
+
+    for _, other in ipairs(redis.call('HKEYS', queue)) do
+        if string.match(other, '^e%d+$')
+           and redis.call('HEXISTS', queue, 'a:' .. other) == 0
+        then
+            redis.call('ZADD', deliver, 'XX', int(now), id .. ':' .. other)
+        end
+    end
+end
+
+
+-- no longer open: the caller's store is told where it counted
+
+local function leave(a)
+    a.left = a.per
+end
+
+
+local function member(a, state)
+    return PLACE[state] .. (a.class or '') .. stamp(a.c) .. string.sub(id, 3)
+end
+
+
+-- Of what ended, oldest first, what is gone; returns whether any was there, or
+-- may be.
+
+local function trim(prefix, most)
+    local list = try('ZRANGEBYLEX', INDEX, '[' .. prefix .. '0',
+                     '(' .. prefix .. ':', 'LIMIT', 0, most)
+
+    if not list then
+        return true
+    end
+
+    for _, old in ipairs(list) do
+        if tonumber(string.sub(old, -10)) * 1000 < now then
+            redis.call('ZREM', INDEX, old)
+        end
+    end
+
+    return #list > 0
+end
+
+
+-- Classes of which nothing is left are forgotten: one at a time, by chance.
+
+local function trim_class()
+    local name = try('HRANDFIELD', CLASSES)
+
+    if not name then
+        return
+    end
+
+    local class = string.sub(name, 1, 8)
+    local open = try('ZRANGEBYLEX', INDEX, '[o' .. class, '(o' .. class .. ':',
+                     'LIMIT', 0, 1)
+    local used = not open or #open > 0
+
+    for place in string.gmatch('xfdec', '.') do
+        used = trim(place .. class, 16) or used
+    end
+
+    if not used then
+        redis.call('HDEL', CLASSES, name)
+    end
+end
+
+
+local function file(a, retention)
+    try('ZREM', INDEX, member(a, 'pending'))
+    try('ZADD', INDEX, 0, member(a, a.s)
+        .. string.format('%010.0f', (now + retention) / 1000))
+    keep(INDEX, retention)
+
+    if string.sub(id, -1) == '0' then
+        trim(PLACE[a.s] .. (a.class or ''), 64)
+        trim_class()
+    end
+end
+
+
+local function approve(a, decision, retention)
+    local within = a.within
+
+    a.s, a.d, a.x = 'approved', now, now + within
+
+    redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'x', int(a.x))
+    redis.call('PEXPIRE', key, int(within + retention))
+    redis.call('PEXPIRE', VOTES, int(within + retention))
+    redis.call('SET', DECISION, decision, 'PX', int(within))
+
+    redis.call('ZADD', PENDING, int(a.x), id)
+end
+
+
+-- any terminal state; without a decision the one that stands is kept
+
+local function close(a, state, decision, retention)
+    if a.s ~= 'executing' then
+        a.d = now
+        leave(a)
+    end
+
+    a.s = state
+
+    redis.call('HSET', key, 's', a.s, 'd', int(a.d))
+    redis.call('HDEL', key, 'l')
+    redis.call('PEXPIRE', key, int(retention))
+    redis.call('PEXPIRE', VOTES, int(retention))
+
+    if decision ~= '' then
+        redis.call('SET', DECISION, decision, 'PX', int(retention))
+    else
+        redis.call('PEXPIRE', DECISION, int(retention))
+    end
+
+    try('ZREM', PENDING, id)
+    file(a, retention)
+end
+
+
+-- no more than are read, and not more of each than one has
+
+local function votes_of()
+    local votes = try('LRANGE', VOTES, 0, VOTES_MAX - 1) or {}
+    local size = 0
+
+    for n, vote in ipairs(votes) do
+        size = size + #vote
+
+        if size > DOC_MAX then
+            votes[n] = ''
+        end
+    end
+
+    return votes
+end
+
+
+-- the whole of an action, as pairs at the end of a list
+
+local function describe(out, votes)
+    local a = read(key)
+
+    if not a then
+        return false
+    end
+
+    local function put(field, value)
+        if value then
+            out[#out + 1] = field
+            out[#out + 1] = value
+        end
+    end
+
+    local f = redis.call('HMGET', key, 'b', 'o', 'h', 't', 'nk', 'nf')
+
+    if #(f[1] or '') > DOC_MAX or #(f[2] or '') > TEXT_MAX then
+        return false
+    end
+
+    put('i', id)
+    put('s', a.s)
+    put('c', a.c)
+    put('x', a.x)
+    put('d', a.d)
+    put('b', f[1])
+    put('o', f[2])
+    put('h', not f[4] and tonumber(f[3] or nil))
+    put('D', decided())
+
+    if f[5] or f[6] then
+        put('k', tonumber(f[5] or 0))
+        put('f', tonumber(f[6] or 0))
+    end
+
+    if votes then
+        put('V', votes_of())
+    end
+
+    return true
+end
+
+

@@ -1,0 +1,363 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * A new action, or the one that it joins.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/internal.h"
+
+
+#define NGX_HTTP_APPROVAL_HEARD_LEN   16
+#define NGX_HTTP_APPROVAL_ASK_OTHERS  3      /* the last argument but two */
+
+
+static ngx_http_approval_op_t *ngx_http_approval_store_ask(
+    ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
+    ngx_uint_t apart);
+static void ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
+    const ngx_str_t *ids);
+static ngx_int_t ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
+    ngx_str_t *others);
+static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
+    u_char *p);
+static void ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
+    redisReply *reply);
+static void ngx_http_approval_store_uncount(ngx_http_approval_op_t *op);
+static void ngx_http_approval_store_made(ngx_http_approval_op_t *op,
+    redisReply *reply);
+
+
+/*
+ * What counts elsewhere, by a value of its own, is counted first; where that is
+ * in this shard, as always where there is one, the script does it.
+ */
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_new(ngx_http_approval_store_t *store,
+    const ngx_http_approval_new_t *action, ngx_http_approval_store_pt handler,
+    void *data)
+{
+    ngx_uint_t               apart;
+    ngx_http_approval_op_t  *op, *count;
+
+    apart = action->per.len
+            && ngx_memcmp(action->per.data, action->id,
+                          NGX_HTTP_APPROVAL_SHARD_LEN)
+               != 0;
+
+    op = ngx_http_approval_store_ask(store, action, apart);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->handler = handler;
+    op->data = data;
+
+    if (!apart) {
+        return ngx_http_approval_op_run(op);
+    }
+
+    count = ngx_http_approval_op_create(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_RESERVE, NULL,
+                                        NULL, NULL);
+    if (count == NULL) {
+        ngx_http_approval_op_free(op);
+        return NULL;
+    }
+
+    ngx_memcpy(count->id, action->id, APPROVAL_ID_LEN);
+    ngx_memcpy(count->shard, action->per.data, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    count->done = ngx_http_approval_store_counted;
+    count->next = op;
+
+    ngx_http_approval_op_keys(count, NGX_HTTP_APPROVAL_KEY_PER, &action->per);
+    ngx_http_approval_op_number(count, action->timeout
+                                       + action->execute_within);
+    ngx_http_approval_op_number(count, action->max_pending);
+
+    return ngx_http_approval_op_run(count) ? op : NULL;
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
+    const ngx_http_approval_new_t *action, ngx_uint_t apart)
+{
+    u_char                   heard[NGX_HTTP_APPROVAL_HEARD_LEN + 1];
+    ngx_str_t                per, counted, ticket, none, arg;
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
+                                     action->id, NULL, NULL);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_store_made;
+
+    per = action->per;
+    ngx_str_null(&counted);
+    ngx_str_null(&none);
+
+    if (apart) {
+        counted = per;
+        counted.len = APPROVAL_ID_LEN;
+        per.len = 0;
+
+        ngx_memcpy(op->counted, counted.data, APPROVAL_ID_LEN);
+    }
+
+    /* a ticket of another shard is another requester's */
+
+    ticket = action->ticket;
+
+    if (ticket.len != APPROVAL_ID_LEN
+        || ngx_memcmp(ticket.data, action->id, NGX_HTTP_APPROVAL_SHARD_LEN)
+           != 0)
+    {
+        ticket.len = 0;
+    }
+
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL, 0);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_BY,
+                              &action->requester);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_JOIN,
+                              &action->join);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_PER, &per);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT,
+                              &action->grant);
+    ngx_http_approval_store_pairs(op, &action->call);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_ACTION, &ticket);
+
+    op->known = op->nkeys;
+
+    ngx_http_approval_op_arg(op, &action->join);
+    ngx_http_approval_op_arg(op, &action->requester);
+    ngx_http_approval_op_arg(op, &per);
+    ngx_http_approval_op_number(op, action->max_pending);
+    ngx_http_approval_op_arg(op, &action->doc);
+    ngx_http_approval_op_number(op, action->timeout);
+    ngx_http_approval_op_number(op, action->execute_within);
+    ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_number(op, action->cool_down);
+    ngx_http_approval_op_arg(op, &action->grant);
+    ngx_http_approval_op_arg(op, &action->policy);
+    ngx_http_approval_op_arg(op, &ticket);
+    ngx_http_approval_op_arg(op, &action->call);
+    ngx_http_approval_op_arg(op, &action->class);
+    ngx_http_approval_op_arg(op, &action->class_doc);
+    ngx_http_approval_op_arg(op, &none);
+    ngx_http_approval_op_arg(op, &counted);
+
+    arg.data = heard;
+    arg.len = NGX_HTTP_APPROVAL_HEARD_LEN;
+    ngx_http_approval_store_heard(store, heard);
+    ngx_http_approval_op_arg(op, &arg);
+
+    return op;
+}
+
+
+/* What is about an action, or held like one. */
+
+static void
+ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
+    const ngx_str_t *ids)
+{
+    size_t   i;
+    u_char  *id;
+
+    for (i = 0; i + APPROVAL_ID_LEN <= ids->len; i += APPROVAL_ID_LEN + 1) {
+        id = ids->data + i;
+
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ACTION, id,
+                                 APPROVAL_ID_LEN);
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DECISION, id,
+                                 APPROVAL_ID_LEN);
+    }
+}
+
+
+/*
+ * All keys are to be named, and what stands under a join hash is known to Redis
+ * only: it is asked once more, with the keys of that, and whenever something
+ * else stands there by then.
+ */
+
+static ngx_int_t
+ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
+    ngx_str_t *others)
+{
+    u_char          *p, heard[NGX_HTTP_APPROVAL_HEARD_LEN + 1];
+    uint32_t         len;
+    ngx_int_t        rc;
+    ngx_str_t        word;
+    ngx_uint_t       i, nkeys, nwords;
+    approval_buf_t   words;
+
+    words = op->words;
+    nkeys = op->nkeys;
+    nwords = op->nwords;
+
+    approval_buf_init(&op->words);
+    op->nkeys = 0;
+    op->nwords = 0;
+
+    p = words.data;
+
+    for (i = 0; i < nwords; i++) {
+        ngx_memcpy(&len, p, sizeof(uint32_t));
+
+        word.data = p + sizeof(uint32_t);
+        word.len = len;
+        p = word.data + len;
+
+        if (i < op->known) {
+            ngx_http_approval_op_arg(op, &word);
+            op->nkeys++;
+            continue;
+        }
+
+        if (i < nkeys) {
+            continue;
+        }
+
+        if (i == nkeys) {
+            ngx_http_approval_store_pairs(op, others);
+        }
+
+        if (i == nwords - NGX_HTTP_APPROVAL_ASK_OTHERS) {
+            word = *others;
+
+        } else if (i == nwords - 1) {
+            word.data = heard;
+            ngx_http_approval_store_heard(op->store, heard);
+        }
+
+        ngx_http_approval_op_arg(op, &word);
+    }
+
+    rc = ngx_http_approval_op_start(op);
+
+    approval_buf_free(&words);
+
+    return rc;
+}
+
+
+/*
+ * Until when the answer is waited for, by Redis' clock: what it does later than
+ * that nobody hears of.  A quarter is kept for what is not known exactly: the
+ * clock, nginx's cached time, and how long the answer is on its way.
+ */
+
+static void
+ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
+{
+    int64_t  end;
+
+    end = ngx_http_approval_store_now(store);
+
+    if (end) {
+        end += (int64_t) (store->conf->redis.timeout * 3 / 4);
+    }
+
+    (void) ngx_sprintf(p, "%016L", end);
+}
+
+
+static void
+ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
+    redisReply *reply)
+{
+    ngx_http_approval_op_t     *op;
+    ngx_http_approval_reply_t   r;
+
+    op = count->next;
+    count->next = NULL;
+
+    ngx_memcpy(r.id, count->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(count->store, "reserve", reply, &r);
+
+    if (r.rc == NGX_OK && op->handler
+        && ngx_http_approval_op_start(op) == NGX_OK)
+    {
+        op = NULL;
+
+    } else if (r.rc == NGX_OK) {
+        ngx_http_approval_store_uncount(op);
+        r.rc = NGX_ERROR;
+    }
+
+    if (op) {
+        ngx_http_approval_op_end(op, &r);
+    }
+
+    ngx_http_approval_reply_free(&r);
+    ngx_http_approval_op_free(count);
+}
+
+
+static void
+ngx_http_approval_store_uncount(ngx_http_approval_op_t *op)
+{
+    ngx_str_t  per;
+
+    if (op->counted[0]) {
+        per.data = op->counted;
+        per.len = APPROVAL_ID_LEN;
+
+        ngx_http_approval_op_release(op, &per, op->id);
+    }
+}
+
+
+/*
+ * Too late, and heard of nevertheless: what is known of Redis' clock was wrong,
+ * and is not any more.
+ */
+
+static void
+ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_uint_t                 late, made;
+    ngx_http_approval_reply_t  r;
+
+    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
+
+    ngx_http_approval_reply_parse(op->store, "create", reply, &r);
+
+    late = (r.rc == NGX_DECLINED && r.why.len == 4
+            && ngx_memcmp(r.why.data, "late", 4) == 0);
+
+    if ((late || r.rc == NGX_AGAIN) && op->handler
+        && op->tries++ < NGX_HTTP_APPROVAL_STORE_TRIES
+        && ngx_http_approval_store_ask_again(op, &r.others) == NGX_OK)
+    {
+        ngx_http_approval_reply_free(&r);
+        return;
+    }
+
+    if (late || r.rc == NGX_AGAIN) {
+        r.rc = NGX_ERROR;
+    }
+
+    /* where it is not known what was done, the count ends by itself */
+
+    made = (r.rc == NGX_OK && !r.joined && r.grant.len == 0);
+
+    if (!made && reply && r.rc != NGX_ERROR) {
+        ngx_http_approval_store_uncount(op);
+    }
+
+    ngx_http_approval_op_end(op, &r);
+    ngx_http_approval_reply_free(&r);
+}

@@ -162,7 +162,7 @@ subtest 'records' => sub {
          'and what');
     is($ambiguous->{refusal}, 'urn:approval:ambiguous-path', 'a path in doubt');
     is_deeply([ @$ambiguous{qw(requester host target)} ],
-              [ 'agent-7', 'gw.example', '/NEVER?token=[redacted]' ],
+              [ 'agent-7', 'gw.example', '/NEVER?token=[redacted, 6 bytes]' ],
               'whose it was');
 
     my @stream = @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') };

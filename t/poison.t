@@ -156,4 +156,26 @@ for my $row ([ 'pending' => 1 ], [ 'frozen' => 0 ]) {
     };
 }
 
+# those by which open actions are found: it is frozen, and says that not all is
+# ended
+
+for my $name (qw(index classes)) {
+    subtest "another type: $name" => sub {
+        my $gw = gateway();
+        my ($client, $id) = $gw->hold(GET => '/r/1');
+
+        $gw->redis->cmd(DEL => "approval:{00}:$name");
+        $gw->redis->cmd(SET => "approval:{00}:$name", 'x', 'PX', 60000);
+
+        is(api($gw, POST => '/freeze', { policy => 'p' })->status, 503,
+           'not all is ended');
+        is($gw->send(GET => '/r/2')->read->json->{type},
+           'urn:approval:frozen', 'nothing new is asked for');
+        $gw->vote($id, 'approve');
+        is($client->read->json->{type}, 'urn:approval:frozen',
+           'what is approved is refused');
+        is($gw->hits('/r/1') + $gw->hits('/r/2'), 0, 'nothing is executed');
+    };
+}
+
 done_testing;

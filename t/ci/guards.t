@@ -99,7 +99,7 @@ END
 ($rc, $out) = run('bash conf/build.sh $APPROVAL_BUILD');
 
 isnt($rc, 0, 'a warning stops the build');
-like($out, qr/Wunused-variable/, 'and is told');
+like($out, qr/unused-variable/, 'and is told');
 
 restore('src/event/suspend.c');
 
@@ -112,13 +112,13 @@ spew("$copy/t/run.sh", "echo 'Result: FAIL'; exit 3\n");
 is($rc, 1, 'a stage that fails is the last');
 unlike($out, qr/^=== fuzz/m, 'the next is not run');
 like($out, qr/^=== tests FAILED with status 3 .*not run: 1\n/m, 'named');
-like($out, qr/^Stages: 0 passed, 1 failed\n\z/m, 'and counted at the end');
+like($out, qr/^0 passed, 1 failed\n\z/m, 'and counted at the end');
 
 spew("$copy/t/run.sh", "echo 'Result: PASS'\n");
 
 ($rc, $out) = run('.ci/run tests sanitizers');
 is($rc, 0, 'all stages pass');
-like($out, qr/^Stages: 2 passed, 0 failed\n\z/m, 'the last line');
+like($out, qr/^2 passed, 0 failed\n\z/m, 'the last line');
 
 is((run('.ci/run tests nonsense'))[0], 1, 'no such stage');
 

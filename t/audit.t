@@ -47,6 +47,15 @@ sub run {
 }
 
 
+sub out {
+    my (@arg) = @_;
+
+    my $out = `$tool @arg 2>/dev/null`;
+
+    return ($? >> 8, $out);
+}
+
+
 sub heads {
     my ($gw) = @_;
 
@@ -402,8 +411,6 @@ subtest 'load' => sub {
     $burst->(sub { $gw->ngx->kill_worker });
     $burst->(sub { $gw->redis->kill; $gw->redis->start });
 
-    wait_for(sub { my ($rc) = run('verify', $old, $file, '--key',
-                                  $gw->{keys}{public}); $rc == 0 }, 5);
 
     # nginx as a whole
 
@@ -414,17 +421,192 @@ subtest 'load' => sub {
 
     $gw->ngx->stop;
 
-    my ($rc, $out) = run('verify', $old, $file, '--key', $gw->{keys}{public});
-    is($rc, 0, 'worker, nginx and Redis killed: the log holds') or diag($out);
-    like($out, qr/no "close" record/, 'and says who was killed');
+    # who was killed had not signed its last records, and nobody does it for it
 
-    ($rc) = run('verify', $file, $old, '--key', $gw->{keys}{public});
-    is($rc, 0, 'the files in any order');
+    my $signed = sub {
+        my ($name, @files) = @_;
+        my ($rc, $out) = run('verify', @files, '--key', $gw->{keys}{public});
+        my %killed = map { $_ => 1 } $out =~ /writer (\S+) has no "close"/g;
+
+        ok($rc != 1 && $out =~ /: \d+ records .*; 0 tampered, \d+ unauth/,
+           $name) or diag($out);
+        is(scalar(grep { !$killed{$_} }
+                  $out =~ /^unauthenticated .* of writer (\S+) /mg), 0,
+           'all is signed, but for the ends of those that were killed')
+            or diag($out);
+        return $out;
+    };
+
+    like($signed->('worker, nginx and Redis killed: the log holds', $old,
+                   $file), qr/no "close" record/, 'and says who was killed');
+    $signed->('the files in any order', $file, $old);
+
+    my ($rc, $out);
 
     ($rc, $out) = run('verify', $file, '--key', $gw->{keys}{public});
     is($rc, 2, 'the new one alone is incomplete');
 
     executed_all($gw, 'no executed request is missing', $old, $file);
+};
+
+
+# the file belongs to somebody else for a while: what the gateway did not write
+# does not become signed, nor "ok", whatever it does next
+
+subtest 'not its own' => sub {
+    my $gw = gateway(workers => 1);
+    my $file = $gw->ngx->path('audit.jsonl');
+    my $key = "--key $gw->{keys}{public}";
+
+    is((approve_one($gw, '/held/1'))[0]->status, 200, 'an honest action');
+
+    my ($client, $id) = $gw->hold(GET => '/held/2');
+    my ($dead) = $gw->audit('open');
+
+    $gw->wait_signed;
+    $gw->lost(1);
+    $gw->ngx->kill_worker;
+    ok($gw->wait_audit('open', 2), 'a worker is killed, another one begins');
+    $gw->wait_signed;
+    holds($gw, 'what it had signed holds');
+
+    # a writer that there never was, and more of the one that is no more
+
+    my @all = $gw->audit;
+    my ($last) = (grep { $_->{writer} eq $dead->{writer} } @all)[-1];
+    my %base = (time => $last->{time}, mono => \'1', action_id => undef,
+                hash => '');
+    my @new = rechain(undef, map { { %base, writer => 'ab' x 16, %$_ } }
+        { type => 'open', pid => \'1' },
+        { type => 'denied', action_id => $id, by => [ 'mallory' ] },
+        { type => 'notified', action_id => $id, channel => 'hook' });
+    my $seq = $last->{seq} + 1;
+
+    push @new, rehash({ %base, type => 'viewed', action_id => $id,
+                        identity => 'mallory', writer => $dead->{writer},
+                        seq => \"$seq", prev => $last->{hash} });
+
+    my $honest = slurp($file);
+
+    open(my $fh, '>>', $file) or die $!;
+    syswrite($fh, join('', map { line($_) } @new));
+    close($fh);
+
+    $gw->ngx->reload;
+    ok($gw->wait_audit('open', 4), 'a reload');
+    is((approve_one($gw, '/held/3'))[0]->status, 200, 'and on as ever');
+    is($gw->vote($id, 'deny', 'no')->status, 200, 'what waited is denied');
+
+    my ($page) = map { [ grep { defined $_->{record}{action_id} }
+                         map { decode_json($_) } split(/\n/, $_) ] }
+        http_get($gw->port, '/_approval/audit',
+                 headers => [ 'X-User' => 'alice' ])->body;
+
+    $gw->ngx->stop;
+
+    is(scalar(grep { /^peer (?:ab){16} |^peer $dead->{writer} $seq /m }
+              map { $_->{checkpoint} } $gw->audit('checkpoint')), 0,
+       'no checkpoint cites it');
+    ok(scalar(grep { /^peer $dead->{writer} /m }
+              map { $_->{checkpoint} } $gw->audit('checkpoint')),
+       'but up to where it had signed');
+
+    my ($rc, $out) = run('verify', $file, $key);
+    is($rc, 2, 'it is not ok') or diag($out);
+    like($out, qr/^unauthenticated: \d+ records/m, 'but unauthenticated');
+    like($out, qr/^unauthenticated \S+: records 1 to 3 of writer (?:ab){16}/m,
+         'the writer');
+
+    my $where = "records $seq to $seq of writer $dead->{writer}";
+
+    like($out, qr/^unauthenticated \S+: $where/m,
+         'and the record');
+
+    ($rc, $out) = out('show', $id, $file, $key);
+    is($rc, 2, 'show');
+    like($out, qr/denied +by mallory .*unauthenticated/, 'this denial is not');
+    unlike($out, qr/voted +alice: deny.*unauthenticated/, 'the vote is');
+    unlike($out, qr/^verified/m, 'and that is not called verified');
+
+    my $excerpt = $gw->ngx->path('excerpt');
+    ($rc, $out) = out('export', $file, $key, '--action', $id);
+    spew($excerpt, $out);
+    is($rc, 2, 'export');
+    is(join(' ', sort map { $_->{record}{type} }
+                      grep { $_->{unauthenticated} }
+                      map { decode_json($_) } split(/\n/, $out)),
+       'denied notified viewed', 'says of which records nobody signed');
+    is((run('check', $excerpt, $key))[0], 2, 'and so does check');
+
+    ($rc, $out) = out('export', $file, $key, '--action', $id,
+                      '--format csv');
+    is(scalar(grep { /,unauthenticated,,$/ } split(/\n/, $out)), 3,
+       'in csv, too');
+
+    is(join(' ', sort map { $_->{record}{type} }
+                      grep { $_->{unauthenticated}
+                             && $_->{record}{seq} <= $seq
+                             && $_->{record}{writer}
+                                =~ /^(?:ab){16}|$dead->{writer}/ }
+                      @{ $page // [] }),
+       'denied notified viewed', 'and for an approver');
+
+    # the same without them
+
+    my $cut = spew($gw->ngx->path('honest'), slurp($file)
+                   =~ s/\Q@{[ join('', map { line($_) } @new) ]}\E//r);
+
+    ($rc, $out) = run('verify', $cut, $key, '--heads', heads($gw));
+    is($rc, 0, 'the rest holds') or diag($out);
+    ($rc, $out) = run('show', $id, $cut, $key);
+    like($out, qr/^verified/m, 'and is verified');
+    unlike($out, qr/unauthenticated/, 'every record');
+};
+
+
+# what outsiders can cause without limit is counted, and does not fill a disk
+
+subtest 'floods' => sub {
+    my $gw = gateway(workers => 1);
+    my $count = sub {
+        my ($type, $like) = @_;
+        my @found = grep { ($_->{refusal} // $_->{why}) =~ $like }
+                    $gw->audit($type);
+        my $sum = 0;
+
+        $sum += $_->{collapsed} // 1 for @found;
+
+        return (scalar @found, $sum);
+    };
+
+    $gw->send(GET => '/a/..;/never')->read for 1 .. 3;
+    is(join(' ', $count->('refused', qr/ambiguous/)), '3 3',
+       'a few of a kind are told of one by one');
+    $gw->send(GET => '/a/..;/never')->read for 4 .. 60;
+
+    my ($client, $id) = $gw->hold(GET => '/held/1');
+
+    for my $n (1 .. 40) {
+        $gw->set($id, "bogus $n");
+        wait_for(sub { !defined $gw->redis->cmd(
+                                   GET => $gw->key($id, ':decision')) });
+    }
+
+    $gw->send(GET => '/never')->read for 1, 2;
+    $gw->vote($id, 'approve');
+    is($client->read->status, 200, 'the decision still counts');
+    ok(wait_for(sub { grep { $_->{collapsed} } $gw->audit('fault') }),
+       'the others are counted when their time is over');
+    $gw->ngx->stop;
+
+    my ($n, $sum) = $count->('refused', qr/ambiguous/);
+    is($sum, 60, 'every hostile request counts');
+    cmp_ok($n, '<=', 25, 'in few records');
+    ($n, $sum) = $count->('fault', qr/decision ignored/);
+    is($sum, 40, 'every bogus decision counts');
+    cmp_ok($n, '<=', 35, 'in few records');
+    is(join(' ', $count->('refused', qr/denied/)), '2 2', 'others as ever');
+    holds($gw, 'it verifies');
 };
 
 

@@ -45,6 +45,7 @@ my $gw = Approval::Gateway->new(workers => 3, http => <<'EOF',
                      break_glass oncall; }
     }
     approval_group oncall olga;
+    approval_operators oncall;
 EOF
     server => 'approval p; location / { proxy_pass %%UP%%; }');
 
@@ -80,11 +81,46 @@ is(Approval::Client->new($gw->port)->request(
        headers => [ 'X-User' => 'olga' ])->status, 200, 'alone');
 is($client->read->status, 200, 'and executed');
 
+# a grant that is revoked, and a requester who is stopped for a while
+
+sub operate {
+    my ($method, $path, $what) = @_;
+
+    is(Approval::Client->new($gw->port)->request($method,
+           "/_approval/$path", ($what ? (json => $what) : ()),
+           headers => [ 'X-User' => 'olga' ])->status, 200,
+       "$method $path");
+}
+
+
+($client, $id) = $gw->hold(GET => '/rem/1', agent => 'agent-r');
+$gw->vote($id, 'approve');
+$client->read;
+is($gw->send(GET => '/rem/2', agent => 'agent-r')->read->status, 200, 'used');
+
+my ($grant) = grep { $_->{requester} eq 'agent-r' }
+    @{ http_get($gw->port, '/_approval/grants',
+                headers => [ 'X-User' => 'alice',
+                             Accept => 'application/json' ])->json->{grants} };
+
+is(Approval::Client->new($gw->port)->request(
+       DELETE => "/_approval/grants/$grant->{id}",
+       headers => [ 'X-User' => 'alice' ])->status, 200, 'revoked');
+
+operate(POST => 'freeze', { requester => 'agent-f' });
+is($gw->send(GET => '/one/f', agent => 'agent-f')->read->status, 403,
+   'stopped');
+operate(DELETE => 'freeze?requester=agent-f');
+
+($client, $id) = $gw->hold(GET => '/one/f', agent => 'agent-f');
+$gw->vote($id, 'approve');
+is($client->read->status, 200, 'and not stopped any more');
+
 my @joined = map { ($gw->send(GET => '/one/left')) } 1, 2;
 $gw->wait_audit('joined', 1);
 $_->close for @joined;
 
-wait_for(sub { (my @seen = $gw->audit('checkpoint')) >= 2 });
+$gw->wait_signed;
 $gw->ngx->kill_worker;
 act($_) for 13 .. 18;
 
@@ -311,7 +347,9 @@ sub of_type {
 
 sub alone { return !$_[0]{grant} }
 
-sub granted { return defined $_[0]{grant} }
+sub granted { return defined $_[0]{use} }
+
+sub what { my ($what) = @_; return sub { ($_[0]{what} // '') eq $what } }
 
 sub rule { my ($name) = @_; return sub { ($_[0]{rule} // '') eq $name } }
 
@@ -721,6 +759,30 @@ my %keyed = (
         $_[0]{digest} = 'sha256:' . '0' x 64;
     }),
 
+    'used after the grant was revoked' => change('config',
+        what('grant revoked'), sub { $_[0]{store_time} = '2026-01-01T00:00:00.000Z' }),
+    'used after the end of the grant' => change('approved', \&granted, sub {
+        $_[0]{store_time} = '2099-01-01T00:00:00.000Z';
+    }),
+    'executed while frozen' => drop('config', what('thawed')),
+    'executed while the policy was frozen' => change('config', what('frozen'),
+        sub { $_[0]{policy} = 'p' }),
+    'executed after a later freeze' => change('approved', sub {
+        alone($_[0]) && $_[0]{requester} eq 'agent-f' }, sub {
+            my ($r, $new) = @_;
+            my ($frozen) = grep { what('frozen')->($_) } @$new;
+            my ($thawed) = grep { what('thawed')->($_) } @$new;
+
+            $frozen->{store_time} = '2026-01-01T00:00:00.000Z';
+            $thawed->{store_time} = '2026-01-03T00:00:00.000Z';
+            $r->{store_time} = '2026-01-02T00:00:00.000Z';
+        }),
+    'approved after its deadline' => change('requested', rule('glass'), sub {
+        $_[0]{store_time} = '2026-01-01T00:00:00.000Z';
+    }),
+    'executed after its approval had lapsed' => change('approved', \&alone,
+        sub { $_[0]{store_time} = '2099-01-01T00:00:00.000Z' }),
+
     'shadow that did not pass' => change('requested', rule('dry'), sub {
         delete $_[0]{mode};
     }),
@@ -862,6 +924,15 @@ is($found[1], 0, 'and for the other') or diag($found[3]);
 like($found[2], qr/^note \S+: "told" is no type that/m, 'is noted');
 like($found[2], qr/^note \S+: the clock of writer \S+ was set back by \d+ s$/m,
      'and so is the clock');
+
+# a freeze that has run out by itself
+
+@found = both(forge($key, grep { !what('thawed')->($_) } map {
+    what('frozen')->($_) ? { %{ copy($_) }, until => $_->{store_time} }
+                         : copy($_)
+} @records), 0);
+is($found[0], 0, 'executed after the end of a freeze') or diag($found[2]);
+is($found[1], 0, 'and for the other') or diag($found[3]);
 
 @found = both(forge($key, map {
     $_->{type} eq 'close' ? { %{ copy($_) }, lost => \'3' } : copy($_)

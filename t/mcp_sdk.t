@@ -10,9 +10,8 @@ use warnings;
 use lib 't/lib';
 use Approval::Test;
 use Approval::Gateway;
+use Approval::Npm;
 use Approval::Process;
-
-use Fcntl qw(:flock);
 
 use constant SDK => '@modelcontextprotocol/sdk@1';
 
@@ -22,36 +21,8 @@ need(qw(node npm));
 my $dir = sdk();
 
 
-# a directory whose node_modules has the SDK
-
 sub sdk {
-    my $cache = build_dir() . '/npm';
-
-    mkdir $cache;
-    open(my $lock, '>', "$cache/lock") or die "$cache/lock: $!";
-    flock($lock, LOCK_EX) or die "$cache/lock: $!";
-
-    if (!-e "$cache/installed") {
-        my $log = "$cache/npm.log";
-
-        # what the registry, or the way to it, does is no fault of ours
-
-        if (system("cd '$cache' && timeout 180 npm install --no-audit "
-                   . '--no-fund --no-save --fetch-timeout=30000 '
-                   . '--fetch-retries=1 --prefix . ' . SDK
-                   . " > '$log' 2>&1") != 0)
-        {
-            my ($why) = slurp($log) =~ /^(npm ERR! .*)$/m;
-
-            plan(skip_all => 'npm does not install ' . SDK . ': '
-                             . ($why // 'it takes too long'));
-        }
-
-        spew("$cache/installed", SDK);
-    }
-
-    my $dir = tempdir();
-    symlink("$cache/node_modules", "$dir/node_modules") or die $!;
+    my $dir = Approval::Npm::install(SDK);
 
     spew("$dir/$_", slurp(root_dir() . "/t/mcp/$_"))
         for qw(server.mjs client.mjs);

@@ -3,13 +3,16 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # approval_key is rotated by reload: a new one first, then without the old one.
-# What was stored, signed and stopped before is so after it.
+# What was stored, signed and stopped before is so after it.  So it is with
+# approval_signing_key.
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
 use Approval::Test;
 use Approval::Gateway;
+
+use MIME::Base64 ();
 
 need_module();
 
@@ -212,4 +215,101 @@ $gw->vote($last, 'deny');
 $again->read;
 
 $gw->clean('rotation');
+
+# approval_signing_key, while requests are held: no vote is lost, and approver
+# and requester are told the same
+
+{
+    my $gw = Approval::Gateway->new(workers => 1, http => <<'END',
+    approval_group ops olga;
+    approval_operators ops;
+    approval_policy p {
+        rule two   { match $uri ^/two; require 2 of admins; timeout 120s; }
+        rule one   { match $uri ^/one; require admins; timeout 120s; }
+        rule later { match $uri ^/later; require admins; timeout 120s;
+                     hold 1s; }
+    }
+END
+        server => 'approval p; location / { proxy_pass %%UP%%; }');
+
+    my $conf = $gw->ngx->{http};
+    my $first = $gw->{keys};
+    my $second = make_keys(tempdir());
+    my $sign_with = sub {
+        my $files = join(' ', map { $_->{signing} } @_);
+
+        $gw->ngx->reload(http => $conf
+                         =~ s/(approval_signing_key) \S+;/$1 $files;/r);
+    };
+    my $kid = sub {
+        my $head = (split(/\./, $_[0]))[0];
+
+        return decode_json(MIME::Base64::decode_base64url($head))->{kid};
+    };
+
+    my ($two, $id2) = $gw->hold(GET => '/two');
+    my ($deny, $id3) = $gw->hold(GET => '/one/deny', agent => 'agent-d');
+    my ($stop, $id4) = $gw->hold(GET => '/one/stop', agent => 'agent-s');
+    my $ticket = $gw->send(GET => '/later')->read;
+
+    is($ticket->status, 202, 'a ticket');
+    is($gw->vote($id2, 'approve')->status, 200, 'one vote by the old key');
+
+    $sign_with->($second, $first);
+
+    my $r = $gw->vote($id2, 'approve', '', 'bob');
+
+    is($r->status, 200, 'the second one after the rotation');
+    like($r->json->{state}, qr/^(?:approved|execut)/, 'decides');
+    is($two->read->status, 200, 'and the requester hears the same');
+
+    my $old = $gw->up->last->header('Approval-Receipt');
+
+    is($gw->up->last->header('Approval-By'), 'alice, bob', 'no vote is lost');
+
+    is($gw->vote($id3, 'deny', 'not now')->status, 200, 'a denial');
+    $r = $deny->read;
+    is($r->status, 403, 'is one');
+    is($r->json->{comment}, 'not now', 'with what was said');
+
+    $r = Approval::Client->new($gw->port)->request(POST =>
+        '/_approval/freeze', json => { requester => 'agent-s' },
+        headers => [ 'X-User' => 'olga' ]);
+    is($r->json->{cancelled}, 1, 'a freeze ends what waits');
+    is($stop->read->json->{type}, 'urn:approval:frozen', 'at once');
+
+    is($gw->vote($ticket->header('Approval-Id'), 'approve')->status, 200,
+       'what comes later is approved');
+    is($gw->send(GET => '/later')->read->status, 200, 'and redeemed');
+
+    my ($new, $id5) = $gw->hold(GET => '/one/new');
+    $gw->vote($id5, 'approve');
+    is($new->read->status, 200, 'what was made after the rotation');
+    isnt($kid->($gw->up->last->header('Approval-Receipt')), $kid->($old),
+         'is signed with the new key');
+
+    # the new one alone: who votes is told that it does not count
+
+    my ($held, $id6) = $gw->hold(GET => '/one/alone');
+
+    $sign_with->($first);
+    $r = $gw->vote($id6, 'approve');
+    is($r->status, 503, 'an action of a key that is gone');
+    is($r->json->{type}, 'urn:approval:signing-key-unknown', 'says why');
+    ok($held->quiet(0.1), 'and its requester still waits');
+    is($gw->state($id6), 'pending', 'as the store says');
+
+    $sign_with->($first, $second);
+    is($gw->vote($id6, 'approve')->status, 200, 'with the key it counts');
+    is($held->read->status, 200, 'and is executed');
+
+    $gw->ngx->stop;
+
+    my $tool = build_dir() . '/approval-audit';
+    my $out = `$tool verify @{[ $gw->ngx->path('audit.jsonl') ]} \\
+               --key $first->{public} --key $second->{public} 2>&1`;
+
+    is($? >> 8, 0, 'the trail holds with both keys') or diag($out);
+}
+
 done_testing;

@@ -50,6 +50,8 @@ approved();
 denied();
 refused();
 signature();
+secrets();
+teams();
 two_people();
 critical();
 stalled();
@@ -243,6 +245,122 @@ sub signature {
     $client->read;
     told(1);
     $slack->clear;
+}
+
+
+# a secret is good for what was told through its own channel, and for the
+# people of its workspace
+
+sub secrets {
+    my $other = 'another-app-0123456789';
+    my $own = Approval::Gateway->new(workers => 1, log_level => 'info',
+        http => <<"END", server => <<'END');
+        approval_channel one { type slack; url $url/hook;
+                               signing_secret $secret; }
+        approval_channel two { type slack; url $url/services/T02/B1/x;
+                               signing_secret $other; }
+        approval_channel far { type slack; url $url/hook;
+                               signing_secret far-away-0123456789;
+                               team T01 T03; }
+        approval_alias alice T01:U0ALICE T02:U0ALICIA;
+        approval_alias bob   T03:U0BOB;
+        approval_policy test {
+            rule one  { match \$uri /one; action o; require admins;
+                        notify one; }
+            rule both { match \$uri /both; action b; require admins;
+                        notify one two; }
+            rule late { match \$uri /late; action l; require admins;
+                        notify two; escalate 30s one; }
+            rule far  { match \$uri /far; action f; require admins;
+                        notify far; }
+        }
+END
+        approval test;
+        location / { proxy_pass %%UP%%; }
+END
+
+    my $case = sub {
+        my ($uri, $who, $with, $status, $name, %more) = @_;
+        my ($client, $id) = $own->hold(POST => $uri);
+        my ($n) = (0);
+
+        $slack->clear;
+        is(Approval::Chat::press($own->port, Approval::Chat::button(
+               approve => $id, $own->action($id)->{digest}, $who,
+               response_url => "$url/respond/1", %more),
+               secret => $with)->status, 200, "$name: heard");
+
+        if ($status == 200) {
+            is($client->read->status, 200, "$name: executed");
+            return;
+        }
+
+        like((told(1))[0]->json->{text}, qr/^(?:Not found|Not an approver)\./,
+             "$name: refused");
+        is($own->state($id), 'pending', 'nothing was decided');
+        $own->vote($id, 'deny');
+        $client->read;
+    };
+
+    $case->('/one', 'T01:U0ALICE', $secret, 200, 'its own channel');
+    $case->('/one', 'T01:U0ALICE', $other, 403, 'another channel');
+    $case->('/both', 'T02:U0ALICIA', $other, 200, 'told through both');
+    $case->('/both', 'T01:U0ALICE', $other, 403, 'of another workspace');
+    $case->('/late', 'T01:U0ALICE', $secret, 200, 'told later');
+    $case->('/far', 'T03:U0BOB', 'far-away-0123456789', 200, 'a team named',
+            team => { id => 'T01' });
+    $case->('/far', 'T02:U0ALICIA', 'far-away-0123456789', 403,
+            'a team that is not', team => { id => 'T01' });
+    $own->clean;
+}
+
+
+# who somebody is: by the home, not by where the button was pressed
+
+sub teams {
+    my ($client, $id, $digest) = held('/one');
+
+    press(payload('approve', $id, $digest, 'U0ALICE',
+                  user => { id => 'U0ALICE', team_id => 'T02' }));
+    like((told(1))[0]->json->{text}, qr/^Not an approver/,
+         'a guest with the same id');
+    is($gw->state($id), 'pending', 'nothing was decided');
+    $slack->clear;
+
+    press(payload('approve', $id, $digest, 'U0ALICE'));
+    is($client->read->status, 200, 'the one of here');
+
+    my $up = $gw->up->last;
+
+    is($up->header('Approval-By'), 'alice', 'by name, upstream');
+
+    my ($approved) = grep { $_->{action_id} eq $id } $gw->audit('approved');
+
+    is($approved->{approvers}, 'alice', 'in the trail');
+    told(1);
+    like((told(1))[0]->body, qr/By alice/, 'and in the message');
+    $slack->clear;
+
+    ($client, $id, $digest) = held('/one');
+    press(payload('deny', $id, $digest, 'U0BOB'));
+    is($client->read->json->{decided_by}, 'bob', 'and to the requester');
+    told(1);
+    $slack->clear;
+
+    for my $row ([ 'type slack; url http://127.0.0.1/; signing_secret '
+                   . 'x0123456789abcdef; team workspace;', qr/no id of a/ ],
+                 [ 'type slack; url http://127.0.0.1/; team T01;',
+                   qr/"team" of channel "c" has no meaning without/ ],
+                 [ 'type slack; url http://127.0.0.1/; signing_secret '
+                   . 'x0123456789abcdef; team T01; team T02;',
+                   qr/is duplicate/ ])
+    {
+        my ($rc, $out) = Approval::Nginx->test_conf(
+            http => "approval_channel c { $row->[0] }");
+
+        is($rc, 1, "refused: $row->[0]");
+        like($out, $row->[1], 'and why');
+    }
 }
 
 

@@ -67,6 +67,7 @@ ngx_http_approval_audit_create(ngx_http_approval_main_conf_t *mcf,
     }
 
     ngx_http_approval_checkpoint_init(audit);
+    ngx_http_approval_collapse_init(audit);
     ngx_http_approval_sync_init(audit);
     ngx_http_approval_peers_tail(audit);
 
@@ -85,6 +86,7 @@ ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit)
     audit->conf->file->flush = NULL;
     audit->conf->file->data = NULL;
 
+    ngx_http_approval_collapse_done(audit);
     ngx_http_approval_audit_close(audit);
 
     ngx_http_approval_checkpoint_done(audit);
@@ -282,12 +284,23 @@ ngx_http_approval_audit_happened(const char *type)
 }
 
 
+/* The host's clock, ms. */
+
+int64_t
+ngx_http_approval_audit_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
 json_t *
 ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 {
-    char         time[APPROVAL_TIME_LEN + 1];
-    json_t      *event;
-    ngx_time_t  *tp;
+    json_t  *event;
 
     event = fields ? fields : json_object();
     if (event == NULL) {
@@ -296,11 +309,11 @@ ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 
     json_object_del(event, "id");
 
-    tp = ngx_timeofday();
-    approval_time_format(time, (int64_t) tp->sec * 1000 + tp->msec);
-
     if (json_object_set_new(event, "type", json_string(type)) != 0
-        || json_object_set_new(event, "time", json_string(time)) != 0
+        || json_object_set_new(event, "time",
+                               ngx_http_approval_json_time(
+                                            ngx_http_approval_audit_now()))
+           != 0
         || json_object_set_new(event, "mono",
                                json_integer((json_int_t) ngx_current_msec))
            != 0

@@ -56,6 +56,13 @@ ngx_int_t ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf,
     const char *type, u_char *id, json_t *fields);
 
 /*
+ * The same of what outsiders can cause without limit, and what nothing depends
+ * on: after the first ones of a kind it may only be counted.
+ */
+ngx_int_t ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
+    const char *type, u_char *id, json_t *fields);
+
+/*
  * The same of what should have been refused without its record, and could not
  * be any more: it is kept as what has happened.
  */

@@ -140,7 +140,6 @@ static ngx_int_t
 ngx_http_approval_checkpoint_note(ngx_http_approval_audit_t *audit,
     approval_buf_t *note)
 {
-    ngx_time_t             *tp;
     approval_checkpoint_t  *cp;
 
     cp = &audit->checkpoint;
@@ -149,8 +148,7 @@ ngx_http_approval_checkpoint_note(ngx_http_approval_audit_t *audit,
     ngx_memcpy(cp->head.hash, audit->chain.prev, APPROVAL_SHA256_LEN);
     cp->head.seq = audit->chain.seq - 1;
 
-    tp = ngx_timeofday();
-    approval_time_format(cp->time, (int64_t) tp->sec * 1000 + tp->msec);
+    approval_time_format(cp->time, ngx_http_approval_audit_now());
 
     if (approval_merkle_root(&audit->tree, cp->root) != APPROVAL_OK) {
         return ngx_http_approval_audit_fail(audit, 0, "no memory");

@@ -23,6 +23,7 @@
 #define NGX_HTTP_APPROVAL_KEPT_MAX            10000
 #define NGX_HTTP_APPROVAL_SYNC_OLD            16
 #define NGX_HTTP_APPROVAL_TAIL                (1024 * 1024)
+#define NGX_HTTP_APPROVAL_COLLAPSE_KINDS      64
 
 
 /* Another writer's head as it was published, cited while "fresh". */
@@ -31,6 +32,17 @@ typedef struct {
     approval_head_t                  head;
     unsigned                         fresh:1;
 } ngx_http_approval_peer_t;
+
+
+/* Events of one kind that were seen since "begin". */
+
+typedef struct {
+    json_t                          *kind;       /* NULL: a free place       */
+    ngx_msec_t                       begin;
+    ngx_uint_t                       n;          /* on record                */
+    ngx_uint_t                       more;       /* only counted             */
+    int64_t                          since;      /* the first of these, ms   */
+} ngx_http_approval_collapse_t;
 
 
 typedef struct {
@@ -64,6 +76,9 @@ struct ngx_http_approval_audit_s {
 
     ngx_http_approval_sync_t         sync;
 
+    ngx_http_approval_collapse_t     collapse[NGX_HTTP_APPROVAL_COLLAPSE_KINDS];
+    ngx_event_t                      collapse_end;
+
     ngx_http_approval_peer_t         peers[APPROVAL_CHECKPOINT_PEERS];
     ngx_uint_t                       npeers;
     ngx_uint_t                       evict;
@@ -92,6 +107,7 @@ json_t *ngx_http_approval_audit_event(const char *type, u_char *id,
     json_t *fields);
 
 json_t *ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit);
+int64_t ngx_http_approval_audit_now(void);
 
 /*
  * append.c: writes one event; failures are logged and counted. NGX_DECLINED:
@@ -117,6 +133,10 @@ void ngx_http_approval_checkpoint_done(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_checkpoint_soon(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
     const char *state);
+
+/* collapse.c */
+void ngx_http_approval_collapse_init(ngx_http_approval_audit_t *audit);
+void ngx_http_approval_collapse_done(ngx_http_approval_audit_t *audit);
 
 /* peers.c */
 void ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit);

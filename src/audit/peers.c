@@ -3,7 +3,9 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * The other writers' heads: those that live are heard of in Redis, those that
- * wrote before this one are found at the end of the file.
+ * wrote before this one are found at the end of the file.  Others can write to
+ * both, so a head counts only as far as its own writer has signed for it: what
+ * this writer cites, it signs.
  */
 
 
@@ -15,6 +17,8 @@
 
 static void ngx_http_approval_peers_entry(void *data, ngx_str_t *id,
     ngx_str_t *note);
+static void ngx_http_approval_peers_note(ngx_http_approval_audit_t *audit,
+    approval_str_t note, const char *where);
 static void ngx_http_approval_peers_learn(ngx_http_approval_audit_t *audit,
     const approval_head_t *head);
 static void ngx_http_approval_peers_line(ngx_http_approval_audit_t *audit,
@@ -66,10 +70,6 @@ ngx_http_approval_peers_entry(void *data, ngx_str_t *id, ngx_str_t *note)
 {
     ngx_http_approval_audit_t *audit = data;
 
-    const char      *err;
-    ngx_uint_t       i;
-    approval_str_t   text;
-
     if (id == NULL) {
         audit->reading = NULL;
         return;
@@ -81,11 +81,21 @@ ngx_http_approval_peers_entry(void *data, ngx_str_t *id, ngx_str_t *note)
         audit->last_id_len = id->len;
     }
 
-    text = ngx_http_approval_core_str(note);
+    ngx_http_approval_peers_note(audit, ngx_http_approval_core_str(note),
+                                 "in redis");
+}
+
+
+static void
+ngx_http_approval_peers_note(ngx_http_approval_audit_t *audit,
+    approval_str_t note, const char *where)
+{
+    const char  *err;
+    ngx_uint_t   i;
 
     /* cheap looks first: our own, or nothing new */
 
-    if (approval_checkpoint_read(NULL, text, &audit->checkpoint, &err)
+    if (approval_checkpoint_read(NULL, note, &audit->checkpoint, &err)
         != APPROVAL_OK
         || ngx_memcmp(audit->checkpoint.head.writer, audit->chain.writer,
                       APPROVAL_WRITER_LEN)
@@ -104,14 +114,12 @@ ngx_http_approval_peers_entry(void *data, ngx_str_t *id, ngx_str_t *note)
         }
     }
 
-    /* Redis is transport: only what our key has signed is cited */
-
-    if (approval_checkpoint_read(audit->mcf->signer, text, &audit->checkpoint,
+    if (approval_checkpoint_read(audit->mcf->signer, note, &audit->checkpoint,
                                  &err)
         != APPROVAL_OK)
     {
         ngx_log_error(NGX_LOG_WARN, audit->log, 0,
-                      "a checkpoint in redis is ignored: %s", err);
+                      "a checkpoint %s is ignored: %s", where, err);
         return;
     }
 
@@ -194,10 +202,7 @@ ngx_http_approval_peers_done(ngx_http_approval_audit_t *audit)
 }
 
 
-/*
- * Whoever wrote before cannot sign for its end if it crashed: its successor
- * does.  Read once, before the worker serves anybody.
- */
+/* Read once, before the worker serves anybody. */
 
 void
 ngx_http_approval_peers_tail(ngx_http_approval_audit_t *audit)
@@ -207,6 +212,10 @@ ngx_http_approval_peers_tail(ngx_http_approval_audit_t *audit)
     ssize_t           n;
     ngx_fd_t          fd;
     ngx_file_info_t   fi;
+
+    if (audit->mcf->signer == NULL) {
+        return;
+    }
 
     fd = ngx_open_file(audit->conf->file->name.data, NGX_FILE_RDONLY,
                        NGX_FILE_OPEN, 0);
@@ -262,25 +271,26 @@ static void
 ngx_http_approval_peers_line(ngx_http_approval_audit_t *audit, u_char *p,
     u_char *last)
 {
-    json_t           *event;
-    const char       *err;
-    approval_str_t    line;
-    approval_head_t   head;
+    u_char           hash[APPROVAL_SHA256_LEN];
+    json_t          *event, *note;
+    const char      *err;
+    approval_str_t   line;
 
     line.data = p;
     line.len = last - p;
 
-    if (approval_record_read(line, &event, head.hash, &err) != APPROVAL_OK) {
+    if (approval_record_read(line, &event, hash, &err) != APPROVAL_OK) {
         return;
     }
 
-    ngx_memcpy(head.writer,
-               json_string_value(json_object_get(event, "writer")),
-               APPROVAL_WRITER_LEN);
+    note = json_object_get(event, "checkpoint");
 
-    head.seq = (uint64_t) json_integer_value(json_object_get(event, "seq"));
+    if (json_is_string(note)) {
+        line.data = (u_char *) json_string_value(note);
+        line.len = json_string_length(note);
 
-    ngx_http_approval_peers_learn(audit, &head);
+        ngx_http_approval_peers_note(audit, line, "in the audit trail");
+    }
 
     json_decref(event);
 }

@@ -39,6 +39,7 @@ struct ngx_http_approval_audit_read_s {
     unsigned                           running:1;
 
     approval_export_t                 *export;
+    approval_signer_t                 *keys;      /* the export's           */
     ngx_fd_t                           fd;
     off_t                              offset;
     off_t                              end;       /* the size at first      */
@@ -99,9 +100,15 @@ ngx_http_approval_audit_read_create(ngx_http_approval_main_conf_t *mcf,
     approval_buf_init(&read->line);
     approval_buf_init(&read->out);
 
-    read->export = approval_export_create(wanted);
+    /* signers are not for two threads */
+
+    read->keys = mcf->signer ? approval_signer_verifier(mcf->signer) : NULL;
+
+    read->export = (read->keys || mcf->signer == NULL)
+                   ? approval_export_create(wanted, read->keys) : NULL;
 
     if (read->export == NULL) {
+        approval_signer_destroy(read->keys);
         ngx_free(read);
         return NULL;
     }
@@ -174,6 +181,7 @@ ngx_http_approval_read_free(ngx_http_approval_audit_read_t *read)
     }
 
     approval_export_destroy(read->export);
+    approval_signer_destroy(read->keys);
     approval_buf_free(&read->line);
     approval_buf_free(&read->out);
 

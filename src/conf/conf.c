@@ -104,7 +104,7 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NULL },
 
     { ngx_string("approval_signing_key"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_signing_key,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -571,6 +571,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
     { ngx_string("signing_secret"),
       NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
       ngx_http_approval_conf_signing_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("team"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_1MORE,
+      ngx_http_approval_conf_team,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

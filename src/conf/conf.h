@@ -131,6 +131,8 @@ char *ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_signing_secret(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_approval_conf_url_finish(ngx_conf_t *cf,

@@ -15,6 +15,10 @@
 #define NGX_HTTP_APPROVAL_KEY_FILE_MAX  65536
 
 
+static approval_signer_t *ngx_http_approval_conf_signer(ngx_conf_t *cf,
+    ngx_str_t *name);
+
+
 /*
  * Reads a whole file, of at most max bytes, into cf->pool; the name is made
  * absolute against the configuration's directory.  Errors are logged.
@@ -120,41 +124,72 @@ ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* The first one signs, all verify: while it is replaced, and after. */
+
 char *
 ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
     ngx_http_approval_main_conf_t *mcf = conf;
 
-    ngx_str_t   *value, text;
-    const char  *err;
+    ngx_str_t          *value;
+    ngx_uint_t          i;
+    approval_signer_t  *signer;
 
     if (mcf->signer) {
-        return "is duplicate";
+        return "is duplicate: it takes several files, the first one signs";
     }
 
     value = cf->args->elts;
 
-    if (ngx_http_approval_conf_read_file(cf, &value[1],
+    for (i = 1; i < cf->args->nelts; i++) {
+        signer = ngx_http_approval_conf_signer(cf, &value[i]);
+
+        if (signer == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (mcf->signer == NULL) {
+            mcf->signer = signer;
+
+        } else if (approval_signer_add(mcf->signer, signer) != APPROVAL_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "the signing key \"%V\" is given twice: name "
+                               "each key once", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static approval_signer_t *
+ngx_http_approval_conf_signer(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_str_t           text;
+    const char         *err;
+    approval_signer_t  *signer;
+
+    if (ngx_http_approval_conf_read_file(cf, name,
                                          NGX_HTTP_APPROVAL_KEY_FILE_MAX, &text)
         != NGX_OK)
     {
-        return NGX_CONF_ERROR;
+        return NULL;
     }
 
     err = "no memory";
 
-    mcf->signer = approval_signer_pem(ngx_http_approval_core_str(&text), &err);
+    signer = approval_signer_pem(ngx_http_approval_core_str(&text), &err);
 
     ngx_explicit_memzero(text.data, text.len);
 
-    if (mcf->signer == NULL) {
+    if (signer == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid signing key \"%V\": %s (make one with "
                            "\"openssl genpkey -algorithm ed25519\")",
-                           &value[1], err);
-        return NGX_CONF_ERROR;
+                           name, err);
     }
 
-    return NGX_CONF_OK;
+    return signer;
 }

@@ -18,6 +18,11 @@
 #define NGX_HTTP_APPROVAL_PEM_MAX  (1024 * 1024)
 
 
+static size_t ngx_http_approval_conf_team_valid(ngx_str_t *id);
+static ngx_int_t ngx_http_approval_conf_team_add(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel, ngx_str_t *id);
+static ngx_int_t ngx_http_approval_conf_team_webhook(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel);
 static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
     const char *what, ngx_str_t *pem);
 static ngx_uint_t ngx_http_approval_conf_resolves(ngx_resolver_t *resolver);
@@ -148,6 +153,127 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/* team ID...; of the workspaces whose people the signing secret speaks for. */
+
+char *
+ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    if (channel->teams) {
+        return "is duplicate: it takes several ids";
+    }
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_http_approval_conf_team_valid(&value[i]) != value[i].len) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" in \"team\" of channel \"%V\" is no "
+                               "id of a Slack workspace: use its \"T...\", "
+                               "which stands in the address of its web client",
+                               &value[i], &channel->name);
+            return NGX_CONF_ERROR;
+        }
+
+        if (ngx_http_approval_conf_team_add(cf, channel, &value[i]) != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* How much of it is an id; 0: it does not begin with one. */
+
+static size_t
+ngx_http_approval_conf_team_valid(ngx_str_t *id)
+{
+    size_t  i;
+
+    if (id->len < 3 || id->data[0] != 'T') {
+        return 0;
+    }
+
+    for (i = 1; i < id->len; i++) {
+        if ((id->data[i] < 'A' || id->data[i] > 'Z')
+            && (id->data[i] < '0' || id->data[i] > '9'))
+        {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+static ngx_int_t
+ngx_http_approval_conf_team_add(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel, ngx_str_t *id)
+{
+    ngx_str_t  *team;
+
+    if (channel->teams == NULL) {
+        channel->teams = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
+        if (channel->teams == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    team = ngx_array_push(channel->teams);
+    if (team == NULL) {
+        return NGX_ERROR;
+    }
+
+    *team = *id;
+
+    return NGX_OK;
+}
+
+
+/* An incoming webhook's own: https://hooks.slack.com/services/T.../B.../... */
+
+static ngx_int_t
+ngx_http_approval_conf_team_webhook(ngx_conf_t *cf,
+    ngx_http_approval_channel_t *channel)
+{
+    u_char     *p, *last;
+    ngx_str_t   team;
+
+    static ngx_str_t  path = ngx_string("/services/");
+
+    if (channel->signing_secrets == NULL || channel->teams
+        || channel->url == NULL)
+    {
+        return NGX_OK;
+    }
+
+    last = channel->url->url.data + channel->url->url.len;
+    p = ngx_strnstr(channel->url->url.data, (char *) path.data,
+                    channel->url->url.len);
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    team.data = p + path.len;
+    team.len = last - team.data;
+    team.len = ngx_http_approval_conf_team_valid(&team);
+
+    if (team.len == 0 || team.data + team.len == last
+        || team.data[team.len] != '/')
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_approval_conf_team_add(cf, channel, &team);
+}
+
+
 ngx_int_t
 ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *text)
@@ -204,6 +330,17 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"signing_secret\" of channel \"%V\" has no "
                            "meaning without \"type slack\"", &channel->name);
+        return NGX_ERROR;
+    }
+
+    if (channel->teams && channel->signing_secrets == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"team\" of channel \"%V\" has no meaning "
+                           "without \"signing_secret\"", &channel->name);
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_conf_team_webhook(cf, channel) != NGX_OK) {
         return NGX_ERROR;
     }
 

@@ -25,7 +25,7 @@
 static int approval_note_key(approval_signer_t *s, const char *writer,
     unsigned char id[4]);
 static int approval_note_signature(approval_signer_t *s, approval_str_t text,
-    approval_str_t line, const char *writer, const char **err);
+    approval_str_t line, approval_checkpoint_t *c, const char **err);
 static int approval_checkpoint_line(approval_str_t *rest,
     approval_str_t *line);
 static int approval_checkpoint_extra(approval_str_t line,
@@ -194,7 +194,7 @@ approval_checkpoint_read(approval_signer_t *s, approval_str_t note,
         return APPROVAL_DECLINED;
     }
 
-    return approval_note_signature(s, text, line, c->head.writer, err);
+    return approval_note_signature(s, text, line, c, err);
 }
 
 
@@ -272,7 +272,7 @@ approval_checkpoint_peer(approval_str_t line, approval_head_t *h)
 
 static int
 approval_note_signature(approval_signer_t *s, approval_str_t text,
-    approval_str_t line, const char *writer, const char **err)
+    approval_str_t line, approval_checkpoint_t *c, const char **err)
 {
     unsigned char   sig[APPROVAL_NOTE_SIG + 3], id[4];
     approval_str_t  raw;
@@ -282,7 +282,7 @@ approval_note_signature(approval_signer_t *s, approval_str_t text,
         != APPROVAL_OK
         || line.len != APPROVAL_WRITER_LEN + 1
                        + approval_base64_size(APPROVAL_NOTE_SIG)
-        || memcmp(line.data, writer, APPROVAL_WRITER_LEN) != 0
+        || memcmp(line.data, c->head.writer, APPROVAL_WRITER_LEN) != 0
         || line.data[APPROVAL_WRITER_LEN] != ' ')
     {
         return APPROVAL_DECLINED;
@@ -295,28 +295,34 @@ approval_note_signature(approval_signer_t *s, approval_str_t text,
         return APPROVAL_DECLINED;
     }
 
+    c->signer = NULL;
+
     if (s == NULL) {
         return APPROVAL_OK;
-    }
-
-    if (approval_note_key(s, writer, id) != APPROVAL_OK) {
-        *err = "no memory for the checkpoint";
-        return APPROVAL_ERROR;
     }
 
     raw.data = sig + 4;
     raw.len = APPROVAL_NOTE_SIG - 4;
 
-    if (memcmp(sig, id, 4) != 0
-        || approval_verify(s, text, raw) != APPROVAL_OK)
-    {
-        *err = "the checkpoint is not signed by the key";
-        return APPROVAL_DECLINED;
+    for ( /* void */ ; s; s = approval_signer_next(s)) {
+
+        if (approval_note_key(s, c->head.writer, id) != APPROVAL_OK) {
+            *err = "no memory for the checkpoint";
+            return APPROVAL_ERROR;
+        }
+
+        if (memcmp(sig, id, 4) == 0
+            && approval_verify(s, text, raw) == APPROVAL_OK)
+        {
+            c->signer = s;
+            *err = NULL;
+            return APPROVAL_OK;
+        }
     }
 
-    *err = NULL;
+    *err = "the checkpoint is not signed by the key";
 
-    return APPROVAL_OK;
+    return APPROVAL_DECLINED;
 }
 
 

@@ -43,6 +43,7 @@ typedef struct {
     approval_head_t         head;
     unsigned char           root[APPROVAL_SHA256_LEN];
     char                    time[APPROVAL_TIME_LEN + 1];
+    approval_signer_t      *signer;     /* that it verifies with */
     size_t                  npeers;
     approval_head_t         peers[APPROVAL_CHECKPOINT_PEERS];
 } approval_checkpoint_t;
@@ -54,7 +55,7 @@ int approval_checkpoint_make(approval_signer_t *s,
 
 /*
  * Reads a note.  APPROVAL_DECLINED with *err: not in this form, or not signed
- * by s.  With s == NULL the signature is not looked at.
+ * by s or one behind it.  With s == NULL the signature is not looked at.
  */
 int approval_checkpoint_read(approval_signer_t *s, approval_str_t note,
     approval_checkpoint_t *c, const char **err);

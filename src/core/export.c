@@ -33,6 +33,7 @@ struct export_writer_s {
 
     approval_proof_t       proofs[APPROVAL_EXPORT_WAITING];
     approval_buf_t         texts[APPROVAL_EXPORT_WAITING];
+    unsigned char          alone[APPROVAL_EXPORT_WAITING];
     size_t                 waiting;
 
     unsigned               rooted:1;     /* the tree is whole */
@@ -42,6 +43,7 @@ struct export_writer_s {
 
 struct approval_export_s {
     approval_wanted_t      wanted;
+    approval_signer_t     *keys;
     export_writer_t       *writers;      /* by who was heard last */
     size_t                 nwriters;
     uint64_t               taken;
@@ -58,7 +60,8 @@ static int export_follows(approval_export_t *e, export_writer_t *w,
     json_t *event, uint64_t seq, approval_buf_t *out);
 static int export_wanted(approval_export_t *e, json_t *event);
 static int export_wait(approval_export_t *e, export_writer_t *w,
-    uint64_t seq, approval_buf_t *text, approval_buf_t *out);
+    uint64_t seq, int alone, approval_buf_t *text, approval_buf_t *out);
+static int export_signed(approval_export_t *e, json_t *event);
 static int export_checkpoint(approval_export_t *e, export_writer_t *w,
     json_t *event, approval_buf_t *out);
 static int export_flush(approval_export_t *e, export_writer_t *w,
@@ -69,6 +72,8 @@ static void export_text(approval_export_t *e, approval_str_t line,
 static void export_cell(json_t *event, const char *name,
     approval_buf_t *text);
 static int export_formula(approval_str_t text);
+static int export_bare(approval_export_t *e, const approval_buf_t *text,
+    int alone, approval_buf_t *out);
 static int export_line(approval_export_t *e, const approval_buf_t *text,
     const approval_merkle_t *tree, const approval_proof_t *p, json_t *note,
     approval_buf_t *out);
@@ -148,7 +153,8 @@ approval_wanted_nothing(const approval_wanted_t *wanted)
 
 
 approval_export_t *
-approval_export_create(const approval_wanted_t *wanted)
+approval_export_create(const approval_wanted_t *wanted,
+    approval_signer_t *keys)
 {
     approval_export_t  *e;
 
@@ -156,6 +162,7 @@ approval_export_create(const approval_wanted_t *wanted)
 
     if (e) {
         e->wanted = *wanted;
+        e->keys = keys;
     }
 
     return e;
@@ -191,7 +198,7 @@ approval_export_begin(approval_export_t *e, approval_buf_t *out)
         approval_buf_addc(out, ',');
     }
 
-    approval_buf_adds(out, "tree_size,audit_path\n");
+    approval_buf_adds(out, "proof,tree_size,audit_path\n");
 }
 
 
@@ -200,7 +207,7 @@ approval_export_record(approval_export_t *e, approval_str_t line,
     json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
     approval_buf_t *out)
 {
-    int               rc, follows;
+    int               rc, follows, wanted, alone;
     uint64_t          seq;
     const char       *type;
     approval_buf_t    text;
@@ -216,23 +223,26 @@ approval_export_record(approval_export_t *e, approval_str_t line,
     type = type ? type : "";
 
     follows = export_follows(e, w, event, seq, out);
+    wanted = export_wanted(e, event);
 
-    if (follows && strcmp(type, "checkpoint") == 0
-        && export_checkpoint(e, w, event, out) != APPROVAL_OK)
+    alone = (w->waiting || wanted) && strcmp(type, "checkpoint") == 0
+            && export_signed(e, event);
+
+    if (follows && alone && export_checkpoint(e, w, event, out) != APPROVAL_OK)
     {
         return APPROVAL_ERROR;
     }
 
     rc = APPROVAL_OK;
 
-    if (export_wanted(e, event)) {
+    if (wanted) {
         e->taken++;
 
         approval_buf_init(&text);
         export_text(e, line, event, &text);
 
-        rc = follows ? export_wait(e, w, seq, &text, out)
-                     : export_line(e, &text, NULL, NULL, NULL, out);
+        rc = follows ? export_wait(e, w, seq, alone, &text, out)
+                     : export_bare(e, &text, alone, out);
 
         approval_buf_free(&text);
     }
@@ -398,7 +408,7 @@ approval_export_full(approval_export_t *e)
 /* Takes the text. */
 
 static int
-export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq,
+export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq, int alone,
     approval_buf_t *text, approval_buf_t *out)
 {
     int  rc;
@@ -410,11 +420,12 @@ export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq,
     rc = APPROVAL_OK;
 
     if (w->waiting == APPROVAL_EXPORT_WAITING) {
-        rc = export_line(e, &w->texts[0], NULL, NULL, NULL, out);
+        rc = export_bare(e, &w->texts[0], w->alone[0], out);
         export_shift(e, w, 1);
     }
 
     w->texts[w->waiting] = *text;
+    w->alone[w->waiting] = alone != 0;
     w->proofs[w->waiting].index = seq - 1;
     approval_buf_init(&w->proofs[w->waiting].path);
 
@@ -444,32 +455,41 @@ export_shift(approval_export_t *e, export_writer_t *w, size_t n)
 
     memmove(w->texts, w->texts + n, w->waiting * sizeof(w->texts[0]));
     memmove(w->proofs, w->proofs + n, w->waiting * sizeof(w->proofs[0]));
+    memmove(w->alone, w->alone + n, w->waiting * sizeof(w->alone[0]));
 }
 
 
-/* Who signed it is for those to see who check the excerpt. */
+/* A checkpoint by one of the keys, in the record that it was made for. */
 
 static int
-export_checkpoint(approval_export_t *e, export_writer_t *w, json_t *event,
-    approval_buf_t *out)
+export_signed(approval_export_t *e, json_t *event)
 {
-    json_t                 *note;
-    const char             *err;
-    unsigned char           root[APPROVAL_SHA256_LEN];
-    approval_str_t          text;
-    approval_checkpoint_t  *cp;
+    json_t          *note;
+    const char      *err;
+    approval_str_t   text;
 
-    cp = &e->checkpoint;
     note = json_object_get(event, "checkpoint");
 
     text.data = (const unsigned char *) json_string_value(note);
     text.len = json_string_length(note);
 
-    if (w->waiting == 0 || text.data == NULL
-        || approval_checkpoint_read(NULL, text, cp, &err) != APPROVAL_OK
-        || memcmp(cp->head.writer, w->id, APPROVAL_WRITER_LEN) != 0
-        || cp->head.seq != w->tree.size)
-    {
+    return e->keys && text.data
+           && approval_checkpoint_read(e->keys, text, &e->checkpoint, &err)
+              == APPROVAL_OK
+           && approval_checkpoint_stands(&e->checkpoint, event);
+}
+
+
+static int
+export_checkpoint(approval_export_t *e, export_writer_t *w, json_t *event,
+    approval_buf_t *out)
+{
+    unsigned char           root[APPROVAL_SHA256_LEN];
+    approval_checkpoint_t  *cp;
+
+    cp = &e->checkpoint;
+
+    if (w->waiting == 0 || cp->head.seq != w->tree.size) {
         return APPROVAL_OK;
     }
 
@@ -478,7 +498,8 @@ export_checkpoint(approval_export_t *e, export_writer_t *w, json_t *event,
     }
 
     return memcmp(root, cp->root, APPROVAL_SHA256_LEN) == 0
-           ? export_flush(e, w, note, out) : APPROVAL_OK;
+           ? export_flush(e, w, json_object_get(event, "checkpoint"), out)
+           : APPROVAL_OK;
 }
 
 
@@ -492,7 +513,9 @@ export_flush(approval_export_t *e, export_writer_t *w, json_t *note,
     rc = APPROVAL_OK;
 
     for (i = 0; rc == APPROVAL_OK && i < w->waiting; i++) {
-        rc = export_line(e, &w->texts[i], &w->tree, &w->proofs[i], note, out);
+        rc = note ? export_line(e, &w->texts[i], &w->tree, &w->proofs[i],
+                                note, out)
+                  : export_bare(e, &w->texts[i], w->alone[i], out);
     }
 
     export_shift(e, w, w->waiting);
@@ -595,6 +618,30 @@ export_formula(approval_str_t text)
 }
 
 
+/* Without a proof: a checkpoint that is one itself, or nobody signed it. */
+
+static int
+export_bare(approval_export_t *e, const approval_buf_t *text, int alone,
+    approval_buf_t *out)
+{
+    if (text->failed) {
+        return APPROVAL_ERROR;
+    }
+
+    if (e->wanted.format == APPROVAL_EXPORT_JSONL) {
+        approval_buf_adds(out, "{\"proof\":null,\"record\":");
+        approval_buf_add(out, text->data, text->len);
+        approval_buf_adds(out, alone ? "}\n" : ",\"unauthenticated\":true}\n");
+
+    } else {
+        approval_buf_add(out, text->data, text->len);
+        approval_buf_adds(out, alone ? "signed,,\n" : "unauthenticated,,\n");
+    }
+
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+}
+
+
 static int
 export_line(approval_export_t *e, const approval_buf_t *text,
     const approval_merkle_t *tree, const approval_proof_t *p, json_t *note,
@@ -608,7 +655,7 @@ export_line(approval_export_t *e, const approval_buf_t *text,
     approval_buf_init(&path);
     approval_buf_init(&names);
 
-    rc = note ? approval_merkle_path(tree, p, &path) : APPROVAL_OK;
+    rc = approval_merkle_path(tree, p, &path);
 
     for (i = 0; i < path.len; i += APPROVAL_SHA256_LEN) {
         (void) approval_hex_encode(hex, path.data + i, APPROVAL_SHA256_LEN);
@@ -624,20 +671,13 @@ export_line(approval_export_t *e, const approval_buf_t *text,
         rc = APPROVAL_ERROR;
 
     } else if (e->wanted.format == APPROVAL_EXPORT_JSONL) {
-        rc = export_jsonl(text, note ? p->index : 0, note ? tree->size : 0,
-                          &names, note, out);
+        rc = export_jsonl(text, p->index, tree->size, &names, note, out);
 
     } else {
         approval_buf_add(out, text->data, text->len);
-
-        if (note) {
-            approval_buf_printf(out, "%llu,", (unsigned long long) tree->size);
-            approval_buf_add(out, names.data, names.len);
-
-        } else {
-            approval_buf_addc(out, ',');
-        }
-
+        approval_buf_printf(out, "signed,%llu,",
+                            (unsigned long long) tree->size);
+        approval_buf_add(out, names.data, names.len);
         approval_buf_addc(out, '\n');
     }
 
@@ -657,13 +697,12 @@ export_jsonl(const approval_buf_t *text, uint64_t index, uint64_t size,
     int      rc;
     json_t  *proof;
 
-    proof = note ? json_pack("{s:I, s:I, s:s%, s:O}",
-                             "index", (json_int_t) index,
-                             "tree_size", (json_int_t) size,
-                             "audit_path",
-                             path->len ? (char *) path->data : "", path->len,
-                             "checkpoint", note)
-                 : json_null();
+    proof = json_pack("{s:I, s:I, s:s%, s:O}",
+                      "index", (json_int_t) index,
+                      "tree_size", (json_int_t) size,
+                      "audit_path",
+                      path->len ? (char *) path->data : "", path->len,
+                      "checkpoint", note);
 
     approval_buf_adds(out, "{\"proof\":");
 

@@ -5,7 +5,8 @@
  * An excerpt of a trail: records that are wanted, each with the proof that it
  * is in a chain that its writer has signed.  Fed record by record, in memory
  * that does not grow with the trail: a record waits for the next checkpoint
- * of its writer, and leaves with that one's proof.
+ * of its writer, and leaves with that one's proof.  What no signature covers is
+ * said to be unauthenticated.
  */
 
 
@@ -48,8 +49,12 @@ int approval_wanted_nothing(const approval_wanted_t *wanted);
 typedef struct approval_export_s  approval_export_t;
 
 
-/* NULL: no memory. */
-approval_export_t *approval_export_create(const approval_wanted_t *wanted);
+/*
+ * The keys, whose signatures count, stay the caller's; NULL: none does.  NULL
+ * is returned where there is no memory.
+ */
+approval_export_t *approval_export_create(const approval_wanted_t *wanted,
+    approval_signer_t *keys);
 void approval_export_destroy(approval_export_t *e);
 
 /* What stands before the first record. */

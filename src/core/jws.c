@@ -184,7 +184,11 @@ approval_jws_verify(approval_signer_t *s, const char *typ,
     sig.data = dot + 1;
     sig.len = last - sig.data;
 
-    if (approval_jws_check(s, typ, header) != APPROVAL_OK) {
+    while (s && approval_jws_check(s, typ, header) != APPROVAL_OK) {
+        s = approval_signer_next(s);
+    }
+
+    if (s == NULL) {
         *err = "the JWS was made by another key, or for another purpose";
         return NULL;
     }

@@ -20,7 +20,8 @@ int approval_jws_make(approval_signer_t *s, const char *typ, json_t *claims,
     approval_buf_t *out);
 
 /*
- * Only EdDSA, only this signer's kid, only this typ, only canonical base64url.
+ * Only EdDSA, only this typ, only canonical base64url, and only the kid of s or
+ * of one behind it.
  * Returns the claims (a new reference), or NULL with *err.
  */
 json_t *approval_jws_verify(approval_signer_t *s, const char *typ,

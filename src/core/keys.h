@@ -62,19 +62,34 @@ int approval_open(approval_keyring_t *k, const char *purpose,
     approval_str_t aad, approval_str_t sealed, approval_buf_t *out);
 
 /*
- * Ed25519.  From PEM (PKCS #8 private key), or derived from the keyring's
- * first key where no signing key is configured.  kid is the first 16
- * base64url characters of SHA-256 over the raw public key.
+ * Ed25519.  From PEM (PKCS #8 private key), or derived from the keyring's keys
+ * where no signing key is configured.  kid is the public key's
+ * thumbprint by RFC 7638, in base64url.
+ *
+ * A signer may have others behind it: it signs, and all of them verify.
  */
+#define APPROVAL_KID_LEN      43
+
 approval_signer_t *approval_signer_pem(approval_str_t pem, const char **err);
 approval_signer_t *approval_signer_derive(approval_keyring_t *k);
 approval_signer_t *approval_signer_public_pem(approval_str_t pem,
     const char **err);
+
+/* Takes "last", also where it fails: it is among them already. */
+int approval_signer_add(approval_signer_t *s, approval_signer_t *last);
+approval_signer_t *approval_signer_next(const approval_signer_t *s);
+
+/* The public keys of all, for another thread; NULL: no memory. */
+approval_signer_t *approval_signer_verifier(const approval_signer_t *s);
+
+/* All of them. */
 void approval_signer_destroy(approval_signer_t *s);
 approval_str_t approval_signer_kid(const approval_signer_t *s);
 int approval_signer_public(const approval_signer_t *s, unsigned char raw[32]);
 int approval_sign(approval_signer_t *s, approval_str_t data,
     unsigned char sig[64]);
+
+/* By this one key. */
 int approval_verify(approval_signer_t *s, approval_str_t data,
     approval_str_t sig);
 

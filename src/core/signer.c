@@ -21,7 +21,9 @@
 
 #define APPROVAL_ED25519_LEN   32
 #define APPROVAL_SIG_LEN       64
-#define APPROVAL_KID_LEN       16      /* base64url of 12 bytes */
+
+#define APPROVAL_JWK_BEGIN     "{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\""
+#define APPROVAL_JWK_END       "\"}"
 
 
 /*
@@ -30,11 +32,12 @@
  */
 
 struct approval_signer_s {
+    approval_signer_t    *next;
     EVP_PKEY             *pkey;
     EVP_MD_CTX           *sign;        /* NULL: a public key only */
     EVP_MD_CTX           *verify;
     unsigned char         raw[APPROVAL_ED25519_LEN];
-    unsigned char         kid[APPROVAL_KID_LEN];
+    unsigned char         kid[approval_base64_size(APPROVAL_SHA256_LEN)];
 };
 
 
@@ -50,6 +53,9 @@ static const char *approval_signer_check(EVP_PKEY *pkey,
     approval_signer_e kind, unsigned encrypted);
 static approval_signer_t *approval_signer_create(EVP_PKEY *pkey,
     approval_signer_e kind);
+static approval_signer_t *approval_signer_derive_by(approval_keyring_t *k,
+    size_t n);
+static int approval_signer_thumbprint(approval_signer_t *s);
 static int approval_signer_password(char *buf, int size, int rwflag,
     void *data);
 
@@ -169,6 +175,34 @@ approval_signer_password(char *buf, int size, int rwflag, void *data)
 approval_signer_t *
 approval_signer_derive(approval_keyring_t *k)
 {
+    size_t              i;
+    approval_signer_t  *first, *s;
+
+    first = NULL;
+
+    for (i = 0; i < approval_keyring_size(k); i++) {
+        s = approval_signer_derive_by(k, i);
+
+        if (s == NULL) {
+            approval_signer_destroy(first);
+            return NULL;
+        }
+
+        if (first == NULL) {
+            first = s;
+
+        } else {
+            (void) approval_signer_add(first, s);
+        }
+    }
+
+    return first;
+}
+
+
+static approval_signer_t *
+approval_signer_derive_by(approval_keyring_t *k, size_t n)
+{
     EVP_PKEY        *pkey;
     approval_str_t   empty;
     unsigned char    seed[APPROVAL_MAC_LEN];
@@ -176,7 +210,7 @@ approval_signer_derive(approval_keyring_t *k)
     empty.len = 0;
     empty.data = (const unsigned char *) "";
 
-    if (approval_mac(k, "ed25519 seed", empty, seed) != APPROVAL_OK) {
+    if (approval_mac_by(k, n, "ed25519 seed", empty, seed) != APPROVAL_OK) {
         return NULL;
     }
 
@@ -199,8 +233,6 @@ static approval_signer_t *
 approval_signer_create(EVP_PKEY *pkey, approval_signer_e kind)
 {
     size_t              len;
-    unsigned char       md[APPROVAL_SHA256_LEN];
-    approval_str_t      raw;
     approval_signer_t  *s;
 
     s = calloc(1, sizeof(approval_signer_t));
@@ -219,14 +251,9 @@ approval_signer_create(EVP_PKEY *pkey, approval_signer_e kind)
         goto failed;
     }
 
-    raw.data = s->raw;
-    raw.len = APPROVAL_ED25519_LEN;
-
-    if (approval_sha256(raw, md) != APPROVAL_OK) {
+    if (approval_signer_thumbprint(s) != APPROVAL_OK) {
         goto failed;
     }
-
-    (void) approval_base64url_encode(s->kid, md, APPROVAL_KID_LEN / 4 * 3);
 
     s->verify = EVP_MD_CTX_new();
 
@@ -259,18 +286,108 @@ failed:
 }
 
 
+/* RFC 7638, 3.2: the members that a key of this kind must have, in order. */
+
+static int
+approval_signer_thumbprint(approval_signer_t *s)
+{
+    unsigned char   jwk[sizeof(APPROVAL_JWK_BEGIN) + sizeof(APPROVAL_JWK_END)
+                        + approval_base64_size(APPROVAL_ED25519_LEN)];
+    unsigned char   md[APPROVAL_SHA256_LEN];
+    approval_str_t  text;
+
+    text.data = jwk;
+    text.len = sizeof(APPROVAL_JWK_BEGIN) - 1;
+
+    memcpy(jwk, APPROVAL_JWK_BEGIN, text.len);
+
+    text.len += approval_base64url_encode(jwk + text.len, s->raw,
+                                          APPROVAL_ED25519_LEN);
+
+    memcpy(jwk + text.len, APPROVAL_JWK_END, sizeof(APPROVAL_JWK_END) - 1);
+    text.len += sizeof(APPROVAL_JWK_END) - 1;
+
+    if (approval_sha256(text, md) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
+
+    (void) approval_base64url_encode(s->kid, md, sizeof(md));
+
+    return APPROVAL_OK;
+}
+
+
+int
+approval_signer_add(approval_signer_t *s, approval_signer_t *last)
+{
+    for ( ;; ) {
+        if (memcmp(s->raw, last->raw, APPROVAL_ED25519_LEN) == 0) {
+            approval_signer_destroy(last);
+            return APPROVAL_DECLINED;
+        }
+
+        if (s->next == NULL) {
+            break;
+        }
+
+        s = s->next;
+    }
+
+    s->next = last;
+
+    return APPROVAL_OK;
+}
+
+
+approval_signer_t *
+approval_signer_next(const approval_signer_t *s)
+{
+    return s->next;
+}
+
+
+approval_signer_t *
+approval_signer_verifier(const approval_signer_t *s)
+{
+    EVP_PKEY           *pkey;
+    approval_signer_t  *first, **p;
+
+    first = NULL;
+
+    for (p = &first; s; s = s->next) {
+        pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, s->raw,
+                                           APPROVAL_ED25519_LEN);
+
+        *p = pkey ? approval_signer_create(pkey, APPROVAL_SIGNER_PUBLIC)
+                  : NULL;
+
+        if (*p == NULL) {
+            ERR_clear_error();
+            approval_signer_destroy(first);
+            return NULL;
+        }
+
+        p = &(*p)->next;
+    }
+
+    return first;
+}
+
+
 void
 approval_signer_destroy(approval_signer_t *s)
 {
-    if (s == NULL) {
-        return;
+    approval_signer_t  *next;
+
+    for ( /* void */ ; s; s = next) {
+        next = s->next;
+
+        EVP_MD_CTX_free(s->sign);
+        EVP_MD_CTX_free(s->verify);
+        EVP_PKEY_free(s->pkey);
+
+        free(s);
     }
-
-    EVP_MD_CTX_free(s->sign);
-    EVP_MD_CTX_free(s->verify);
-    EVP_PKEY_free(s->pkey);
-
-    free(s);
 }
 
 

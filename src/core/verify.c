@@ -19,14 +19,10 @@ static const char *approval_verify_type(json_t *event, int64_t *ms);
 
 
 approval_verify_t *
-approval_verify_create(approval_signer_t **keys, size_t nkeys,
-    approval_found_pt found, void *data)
+approval_verify_create(approval_signer_t *keys, approval_found_pt found,
+    void *data)
 {
     approval_verify_t  *v;
-
-    if (nkeys > APPROVAL_VERIFY_KEYS) {
-        return NULL;
-    }
 
     v = calloc(1, sizeof(approval_verify_t));
     if (v == NULL) {
@@ -43,11 +39,7 @@ approval_verify_create(approval_signer_t **keys, size_t nkeys,
     v->seeds[0] |= 1;
     v->seeds[1] |= 1;
 
-    if (nkeys) {
-        memcpy(v->keys, keys, nkeys * sizeof(approval_signer_t *));
-    }
-
-    v->nkeys = nkeys;
+    v->keys = keys;
     v->found = found;
     v->data = data;
 
@@ -80,6 +72,7 @@ approval_verify_destroy(approval_verify_t *v)
         }
     }
 
+    free(v->freezes);
     free(v);
 }
 
@@ -110,31 +103,27 @@ approval_verify_head(approval_verify_t *v, const approval_place_t *place,
     approval_str_t text, const char **err)
 {
     int               rc;
-    size_t            i, len;
+    size_t            i;
     approval_head_t   head;
 
     if (text.len > 15 && memcmp(text.data, "approval-audit/", 15) == 0) {
 
-        rc = APPROVAL_DECLINED;
         *err = "there is no key";
 
-        for (i = 0; i < v->nkeys && rc != APPROVAL_OK; i++) {
-            rc = approval_checkpoint_read(v->keys[i], text, &v->checkpoint,
-                                          err);
-        }
+        rc = v->keys ? approval_checkpoint_read(v->keys, text, &v->checkpoint,
+                                                err)
+                     : APPROVAL_DECLINED;
 
         if (rc != APPROVAL_OK) {
             return rc;
         }
 
-        head = v->checkpoint.head;
-        len = APPROVAL_SHA256_LEN;
-
-        rc = approval_verify_expect(v, &head, len, place);
+        rc = approval_verify_expect(v, &v->checkpoint.head,
+                                    APPROVAL_EXPECT_SIGNED, place);
 
         for (i = 0; rc == APPROVAL_OK && i < v->checkpoint.npeers; i++) {
-            rc = approval_verify_expect(v, &v->checkpoint.peers[i], len,
-                                        place);
+            rc = approval_verify_expect(v, &v->checkpoint.peers[i],
+                                        APPROVAL_EXPECT_PEER, place);
         }
 
         return rc;
@@ -145,7 +134,7 @@ approval_verify_head(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_DECLINED;
     }
 
-    return approval_verify_expect(v, &head, APPROVAL_HEAD_HASH / 2, place);
+    return approval_verify_expect(v, &head, APPROVAL_EXPECT_TOLD, place);
 }
 
 
@@ -210,6 +199,32 @@ approval_verify_expects(approval_verify_t *v, json_t *event)
     seq = json_integer_value(json_object_get(event, "seq"));
 
     return (uint64_t) seq == (w ? w->seq : 0) + 1;
+}
+
+
+int
+approval_verify_last(approval_verify_t *v, json_t *event,
+    const unsigned char hash[APPROVAL_SHA256_LEN])
+{
+    approval_writer_t  *w;
+
+    w = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+
+    return w && memcmp(w->hash, hash, APPROVAL_SHA256_LEN) == 0;
+}
+
+
+int
+approval_verify_covered(approval_verify_t *v, json_t *event)
+{
+    approval_writer_t  *w;
+
+    w = approval_verify_writer(v,
+                       json_string_value(json_object_get(event, "writer")));
+
+    return w && (uint64_t) json_integer_value(json_object_get(event, "seq"))
+                <= w->covered;
 }
 
 

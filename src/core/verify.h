@@ -14,13 +14,10 @@
 #include "core/checkpoint.h"
 
 
-#define APPROVAL_VERIFY_KEYS  16
-
-
 typedef enum {
     APPROVAL_FOUND_NOTE = 0,         /* worth knowing, nothing wrong    */
-    APPROVAL_FOUND_INCOMPLETE,       /* something is missing, or not
-                                        covered by a signature          */
+    APPROVAL_FOUND_INCOMPLETE,       /* something is missing            */
+    APPROVAL_FOUND_UNAUTHENTICATED,  /* no signature covers it          */
     APPROVAL_FOUND_TAMPERED
 } approval_found_e;
 
@@ -40,14 +37,14 @@ typedef void (*approval_found_pt)(void *data, approval_found_e what,
 typedef struct approval_verify_s  approval_verify_t;
 
 
-/* The keys stay the caller's. */
-approval_verify_t *approval_verify_create(approval_signer_t **keys,
-    size_t nkeys, approval_found_pt found, void *data);
+/* The keys, NULL where there are none, stay the caller's. */
+approval_verify_t *approval_verify_create(approval_signer_t *keys,
+    approval_found_pt found, void *data);
 void approval_verify_destroy(approval_verify_t *v);
 
 /*
- * A head that is known from elsewhere: WRITER/SEQ/HASH or a signed note, and
- * only what is signed covers the records before it.
+ * A head that is known from elsewhere: WRITER/SEQ/HASH or a signed note.  Only
+ * a note covers the records before it, and only those of its own writer.
  * All of them before the first record.  APPROVAL_DECLINED with *err: it is
  * neither.
  */
@@ -65,6 +62,14 @@ int approval_verify_record(approval_verify_t *v,
     const approval_place_t *place, json_t *event,
     const unsigned char hash[APPROVAL_SHA256_LEN]);
 
+/*
+ * After all records: does a signature of its writer cover the record, of which
+ * approval_verify_last() has said that it is one of its chain?
+ */
+int approval_verify_last(approval_verify_t *v, json_t *event,
+    const unsigned char hash[APPROVAL_SHA256_LEN]);
+int approval_verify_covered(approval_verify_t *v, json_t *event);
+
 /* A line, or its beginning, that is no record: "why" says what it is. */
 void approval_verify_torn(approval_verify_t *v, const approval_place_t *place);
 void approval_verify_broken(approval_verify_t *v,
@@ -79,7 +84,7 @@ typedef struct {
     uint64_t        checkpoints;
     uint64_t        writers;
     uint64_t        actions;
-    uint64_t        findings[3];     /* by approval_found_e             */
+    uint64_t        findings[4];     /* by approval_found_e             */
 } approval_verify_stats_t;
 
 const approval_verify_stats_t *approval_verify_stats(approval_verify_t *v);

@@ -27,6 +27,7 @@ static void approval_verify_act_executed(approval_verify_t *v,
 
 typedef enum {
     APPROVAL_ACT_OTHER = 0,
+    APPROVAL_ACT_CONFIG,
     APPROVAL_ACT_REQUESTED,
     APPROVAL_ACT_VOTED,
     APPROVAL_ACT_APPROVED,
@@ -50,7 +51,7 @@ static const struct {
     { "expired", APPROVAL_ACT_OVER },
     { "cancelled", APPROVAL_ACT_OVER },
     { "open", APPROVAL_ACT_OTHER },
-    { "config", APPROVAL_ACT_OTHER },
+    { "config", APPROVAL_ACT_CONFIG },
     { "joined", APPROVAL_ACT_OTHER },
     { "notified", APPROVAL_ACT_OTHER },
     { "notify_failed", APPROVAL_ACT_OTHER },
@@ -91,6 +92,11 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
 
     if (kind == APPROVAL_ACT_OTHER) {
         return APPROVAL_OK;
+    }
+
+    if (kind == APPROVAL_ACT_CONFIG) {
+        approval_verify_config(v, event);
+        return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
 
     if (id == NULL) {
@@ -198,6 +204,13 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
     if (why == NULL) {
         why = grant ? approval_verify_grant_use(a, event, claims)
                     : approval_verify_alone(v, a, claims);
+    }
+
+    if (grant) {
+        approval_verify_limits_use(v, a, place, event);
+
+    } else {
+        approval_verify_limits_approved(a, event, claims);
     }
 
     if (why) {
@@ -342,6 +355,7 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 
     approval_verify_ballots(v, a);
     approval_verify_grant_judge(v, a);
+    approval_verify_limits_judge(v, a);
 
     if (a->denied_by) {
         approval_verify_refusal(v, a);

@@ -33,7 +33,7 @@ static void approval_verify_writer_end(approval_verify_t *v,
 
 int
 approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
-    size_t len, const approval_place_t *place)
+    approval_expect_e kind, const approval_place_t *place)
 {
     size_t              i, size;
     approval_expect_t  *e;
@@ -69,7 +69,7 @@ approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
 
     e->point.seq = head->seq;
     memcpy(e->point.hash, head->hash, APPROVAL_SHA256_LEN);
-    e->len = len;
+    e->kind = kind;
     e->place = *place;
 
     w->nexpects++;
@@ -120,7 +120,7 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
         }
 
         if (rc == APPROVAL_OK) {
-            w->anchored = seq;
+            w->covered = seq;
             v->stats.checkpoints++;
         }
     }
@@ -236,8 +236,8 @@ approval_verify_opened(approval_writer_t *w, json_t *key)
 {
     w->keyed = 1;
 
-    if (json_string_length(key) == APPROVAL_VERIFY_KID) {
-        memcpy(w->kid, json_string_value(key), APPROVAL_VERIFY_KID);
+    if (json_string_length(key) == APPROVAL_KID_LEN) {
+        memcpy(w->kid, json_string_value(key), APPROVAL_KID_LEN);
     }
 }
 
@@ -322,6 +322,7 @@ static void
 approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
     const approval_place_t *place)
 {
+    size_t              len;
     approval_expect_t  *e;
 
     for ( /* void */ ; w->passed < w->nexpects; w->passed++) {
@@ -335,7 +336,10 @@ approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
             continue;
         }
 
-        if (memcmp(e->point.hash, w->hash, e->len) != 0) {
+        len = e->kind == APPROVAL_EXPECT_TOLD ? APPROVAL_HEAD_HASH / 2
+                                              : APPROVAL_SHA256_LEN;
+
+        if (memcmp(e->point.hash, w->hash, len) != 0) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                                   "record %llu of writer %s is not the one "
                                   "that %s:%lu knows of",
@@ -344,10 +348,10 @@ approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
             continue;
         }
 
-        /* a token is the hash alone: it contradicts, and nobody signed it */
+        /* what others know contradicts, and vouches for nothing */
 
-        if (e->len == APPROVAL_SHA256_LEN && w->anchored < w->seq) {
-            w->anchored = w->seq;
+        if (e->kind == APPROVAL_EXPECT_SIGNED && w->covered < w->seq) {
+            w->covered = w->seq;
         }
     }
 }
@@ -360,7 +364,6 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
     const approval_place_t *place, json_t *event)
 {
     int                     rc;
-    size_t                  i;
     json_t                 *text;
     const char             *err;
     unsigned char           root[APPROVAL_SHA256_LEN];
@@ -374,27 +377,22 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
     note.data = (const unsigned char *) json_string_value(text);
     note.len = json_string_length(text);
 
-    rc = APPROVAL_DECLINED;
     err = "the checkpoint is not in the form of a checkpoint";
 
-    for (i = 0; note.data && i < v->nkeys && rc != APPROVAL_OK; i++) {
-
-        if (w->keyed
-            && !approval_str_eq(approval_signer_kid(v->keys[i]),
-                                approval_str(w->kid)))
-        {
-            err = "the checkpoint is not signed by the key that its writer "
-                  "began with";
-            continue;
-        }
-
-        rc = approval_checkpoint_read(v->keys[i], note, cp, &err);
-    }
+    rc = note.data && v->keys
+         ? approval_checkpoint_read(v->keys, note, cp, &err)
+         : APPROVAL_DECLINED;
 
     if (rc == APPROVAL_OK) {
         rc = APPROVAL_DECLINED;
 
-        if (!approval_checkpoint_stands(cp, event)) {
+        if (w->keyed && !approval_str_eq(approval_signer_kid(cp->signer),
+                                         approval_str(w->kid)))
+        {
+            err = "the checkpoint is not signed by the key that its writer "
+                  "began with";
+
+        } else if (!approval_checkpoint_stands(cp, event)) {
             err = "the checkpoint stands in a record that it was not made for";
 
         } else if (w->partial || w->live == NULL) {
@@ -444,7 +442,7 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
         w = approval_verify_writer(v, peer->writer);
 
         if (w == NULL || w->seq < peer->seq) {
-            if (approval_verify_expect(v, peer, APPROVAL_SHA256_LEN, place)
+            if (approval_verify_expect(v, peer, APPROVAL_EXPECT_PEER, place)
                 != APPROVAL_OK)
             {
                 return APPROVAL_ERROR;
@@ -455,20 +453,11 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
 
         p = approval_verify_point(w, peer->seq);
 
-        if (p == NULL) {
-            continue;
-        }
-
-        if (memcmp(p->hash, peer->hash, APPROVAL_SHA256_LEN) != 0) {
+        if (p && memcmp(p->hash, peer->hash, APPROVAL_SHA256_LEN) != 0) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                                   "this checkpoint knows another record %llu "
                                   "of writer %s",
                                   (unsigned long long) peer->seq, w->id);
-            continue;
-        }
-
-        if (w->anchored < peer->seq) {
-            w->anchored = peer->seq;
         }
     }
 
@@ -548,11 +537,12 @@ approval_verify_writer_end(approval_verify_t *v, approval_writer_t *w)
         return;
     }
 
-    if (w->seq > w->anchored) {
-        approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &w->place,
+    if (w->seq > w->covered) {
+        approval_verify_found(v, APPROVAL_FOUND_UNAUTHENTICATED, &w->place,
                               "records %llu to %llu of writer %s are not "
-                              "covered by a checkpoint",
-                              (unsigned long long) w->anchored + 1,
+                              "covered by a checkpoint: no signature says "
+                              "that they are its own",
+                              (unsigned long long) w->covered + 1,
                               (unsigned long long) w->seq, w->id);
     }
 

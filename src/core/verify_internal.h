@@ -23,7 +23,7 @@
 #define APPROVAL_VERIFY_OPEN      65536   /* ... that are not             */
 #define APPROVAL_VERIFY_USES      64      /* of a grant, not executed yet */
 #define APPROVAL_VERIFY_SEATS     256     /* groups of all require lines  */
-#define APPROVAL_VERIFY_KID       16
+#define APPROVAL_VERIFY_FREEZES   256     /* and thaws                    */
 #define APPROVAL_VERIFY_CLOCK     1000    /* ms that are no note          */
 
 
@@ -35,9 +35,15 @@ typedef struct {
 
 /* A head that somebody else knows of, and that is still to come. */
 
+typedef enum {
+    APPROVAL_EXPECT_TOLD = 0,             /* half of the hash, unsigned   */
+    APPROVAL_EXPECT_PEER,                 /* cited by another writer      */
+    APPROVAL_EXPECT_SIGNED                /* by the writer itself         */
+} approval_expect_e;
+
 typedef struct {
     approval_point_t             point;
-    size_t                       len;     /* of the hash, in bytes */
+    approval_expect_e            kind;
     approval_place_t             place;
 } approval_expect_t;
 
@@ -59,12 +65,12 @@ struct approval_writer_s {
     approval_writer_t           *before;  /* while it is live: by  */
     approval_writer_t           *after;   /* who was heard last    */
     char                         id[APPROVAL_WRITER_LEN + 1];
-    char                         kid[APPROVAL_VERIFY_KID + 1];
+    char                         kid[APPROVAL_KID_LEN + 1];
     uint64_t                     seq;     /* 0: only heard of      */
     int64_t                      time;    /* ms, of the last one   */
     unsigned char                hash[APPROVAL_SHA256_LEN];
     approval_place_t             place;   /* of the last record    */
-    uint64_t                     anchored;
+    uint64_t                     covered; /* by its signatures     */
     approval_live_t             *live;    /* NULL: not begun, or over */
     approval_point_t            *rest;    /* when it is over       */
 
@@ -92,7 +98,6 @@ typedef struct {
 
 typedef struct {
     approval_hashed_t            person;
-    approval_hashed_t            identity;
     approval_hashed_t            digest;
     char                        *groups;
     approval_place_t             place;
@@ -107,6 +112,17 @@ typedef struct {
     approval_hashed_t            group;
     unsigned                     line;
 } approval_seat_t;
+
+
+/* A freeze, or its end, of a policy or a requester; times by Redis' clock. */
+
+typedef struct {
+    approval_hashed_t            scope;
+    int64_t                      from;
+    int64_t                      until;
+    unsigned                     policy:1;
+    unsigned                     thaw:1;
+} approval_freeze_t;
 
 
 /* One action, from its request until its end is old. */
@@ -148,6 +164,16 @@ struct approval_act_s {
     uint64_t                     last;        /* the use with most        */
     uint64_t                     most;        /* 0: any number            */
 
+    approval_hashed_t            policy;
+    int64_t                      deadline;    /* ms by Redis' clock; 0:   */
+    int64_t                      decided_at;  /* not known                */
+    int64_t                      lapses;
+    int64_t                      taken;
+    int64_t                      remembered;  /* for so long              */
+    int64_t                      revoked;
+    int64_t                      used_last;   /* its grant                */
+    approval_place_t             used_at;
+
     unsigned                     requested:1;
     unsigned                     glass:1;     /* one may approve alone    */
     unsigned                     behalf_of:1; /* somebody else's          */
@@ -160,6 +186,7 @@ struct approval_act_s {
     unsigned                     early:1;     /* before it was approved   */
     unsigned                     granted:1;   /* its grant was used       */
     unsigned                     scoped:1;    /* ... for what is known    */
+    unsigned                     frozen:1;    /* its use was, as was said */
     unsigned                     outran:1;    /* there may be uses that
                                                  are not kept             */
     unsigned                     ended:1;
@@ -174,8 +201,7 @@ typedef struct {
 
 
 struct approval_verify_s {
-    approval_signer_t           *keys[APPROVAL_VERIFY_KEYS];
-    size_t                       nkeys;
+    approval_signer_t           *keys;
     approval_found_pt            found;
     void                        *data;
 
@@ -188,6 +214,9 @@ struct approval_verify_s {
     approval_act_t              *acts[APPROVAL_VERIFY_BUCKETS];
     approval_acts_t              open;
     approval_acts_t              ended;
+
+    approval_freeze_t           *freezes;
+    size_t                       nfreezes;    /* that there were          */
 
     uint64_t                     torn;
     uint64_t                     torn_told;
@@ -230,7 +259,7 @@ const approval_point_t *approval_verify_point(const approval_writer_t *w,
 
 /* verify_chain.c */
 int approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
-    size_t len, const approval_place_t *place);
+    approval_expect_e kind, const approval_place_t *place);
 int approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
     json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
     const char *type);
@@ -257,6 +286,16 @@ void approval_verify_grant_used(approval_verify_t *v, approval_act_t *a,
 int approval_verify_grant_over(approval_verify_t *v, approval_act_t *a,
     json_t *event);
 void approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a);
+
+/* verify_limits.c */
+void approval_verify_config(approval_verify_t *v, json_t *event);
+void approval_verify_limits_request(approval_verify_t *v, approval_act_t *a,
+    json_t *event);
+void approval_verify_limits_approved(approval_act_t *a, json_t *event,
+    json_t *claims);
+void approval_verify_limits_use(approval_verify_t *v, approval_act_t *a,
+    const approval_place_t *place, json_t *event);
+void approval_verify_limits_judge(approval_verify_t *v, approval_act_t *a);
 
 /* verify_claims.c: what was signed, and what records say. */
 json_t *approval_verify_jws(approval_verify_t *v, const char *typ,

@@ -57,6 +57,8 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_ERROR;
     }
 
+    approval_verify_limits_request(v, a, event);
+
     n = json_integer_value(json_object_get(event, "deny_after"));
     a->deny_after = n > 1 && n <= INT_MAX ? (unsigned) n : 1;
 

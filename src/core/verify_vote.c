@@ -64,11 +64,6 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
     rc = approval_verify_hashed(v, json_object_get(claims, "sub"), &b.person);
 
     if (rc == APPROVAL_OK) {
-        rc = approval_verify_hashed(v, json_object_get(claims, "idn"),
-                                    &b.identity);
-    }
-
-    if (rc == APPROVAL_OK) {
         rc = approval_verify_hashed(v, json_object_get(claims, "dig"),
                                     &b.digest);
     }
@@ -102,7 +97,6 @@ approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
 
         if (b->act == ballot->act && b->glass == ballot->glass
             && approval_hashed_eq(&b->person, &ballot->person)
-            && approval_hashed_eq(&b->identity, &ballot->identity)
             && approval_hashed_eq(&b->digest, &ballot->digest)
             && strcmp(b->groups, text) == 0)
         {
@@ -368,7 +362,7 @@ approval_verify_count(approval_verify_t *v, approval_act_t *a, json_t *by,
 }
 
 
-/* Of that identity, and what any of its votes says that it may count for. */
+/* Of that person, and what any of its votes says that it may count for. */
 
 static const approval_ballot_t *
 approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
@@ -376,14 +370,14 @@ approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
 {
     size_t                    i;
     unsigned                  broken;
-    approval_hashed_t         identity;
+    approval_hashed_t         person;
     const approval_ballot_t  *b, *found;
 
     *lines = 0;
     *glass = 0;
 
     if (!json_is_string(name)
-        || approval_verify_hashed(v, name, &identity) != APPROVAL_OK)
+        || approval_verify_hashed(v, name, &person) != APPROVAL_OK)
     {
         return NULL;
     }
@@ -393,7 +387,7 @@ approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
     for (i = 0; i < a->nballots; i++) {
         b = &a->ballots[i];
 
-        if (b->act == act && approval_hashed_eq(&b->identity, &identity)) {
+        if (b->act == act && approval_hashed_eq(&b->person, &person)) {
             found = found ? found : b;
             *lines |= approval_verify_lines(v, a, b->groups, &broken);
             *glass |= (b->glass && broken);

@@ -23,6 +23,8 @@ static void ngx_http_approval_decision_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_decision_start(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_decision_key(ngx_http_approval_desk_t *d,
+    json_t *doc, ngx_int_t *rc);
 static ngx_int_t ngx_http_approval_decision_may(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_int_t *rc);
 static ngx_int_t ngx_http_approval_decision_open(ngx_http_approval_desk_t *d,
@@ -193,6 +195,7 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_http_approval_decision_t  *dec = d->work;
 
     if (ngx_http_approval_approver_identify(d, doc, reply, &rc) != NGX_OK
+        || ngx_http_approval_decision_key(d, doc, &rc) != NGX_OK
         || ngx_http_approval_decision_may(d, doc, &rc) != NGX_OK
         || ngx_http_approval_decision_open(d, doc, reply, &rc) != NGX_OK
         || ngx_http_approval_decision_meant(d, doc, reply, &rc) != NGX_OK)
@@ -247,6 +250,35 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     return ngx_http_approval_vote_cast(d, doc, reply, votes);
+}
+
+
+/*
+ * Who waits for the action believes the key that it was made under, and no
+ * other for sure: then nobody is told that a vote counts which may not.
+ */
+
+static ngx_int_t
+ngx_http_approval_decision_key(ngx_http_approval_desk_t *d, json_t *doc,
+    ngx_int_t *rc)
+{
+    if (ngx_http_approval_action_signer(d->mcf, doc)) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+                  "action %*s was made under another signing key: votes on it "
+                  "are refused until \"approval_signing_key\" names the file "
+                  "of that key, too", (size_t) APPROVAL_ID_LEN, d->id);
+
+    *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+              "signing-key-unknown", "Made under another key",
+              "The action was made under a signing key that this gateway does "
+              "not have, so your vote was not taken. The operators can add "
+              "that key; otherwise the action ends at its deadline, and the "
+              "requester can ask anew.", NULL);
+
+    return NGX_DECLINED;
 }
 
 
@@ -327,7 +359,7 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
                     "and nothing can be decided any more; the requester can "
                     "ask anew.",
                   json_pack("{s:o}", "expires_at",
-                            ngx_http_approval_view_time(reply->expires)));
+                            ngx_http_approval_json_time(reply->expires)));
         return NGX_DECLINED;
     }
 
@@ -357,7 +389,7 @@ ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
                   "decision of action %*s ignored: it is not the gateway's",
                   (size_t) APPROVAL_ID_LEN, d->id);
 
-    (void) ngx_http_approval_audit(d->mcf, "fault", d->id,
+    (void) ngx_http_approval_audit_often(d->mcf, "fault", d->id,
                json_pack("{s:s}", "why",
                          "decision ignored: it is not the gateway's"));
 
@@ -412,7 +444,7 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
                       "state", json_stringn((char *) name->data, name->len),
                       "decision", "decision", act, "by", by,
                       "decided_at",
-                      ngx_http_approval_view_time(reply->decided));
+                      ngx_http_approval_json_time(reply->decided));
 
     return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                "already-decided", "Decided already",

@@ -14,6 +14,7 @@
 #include "desk/freeze.h"
 #include "desk/grants.h"
 #include "desk/list.h"
+#include "desk/jwks.h"
 #include "desk/slack.h"
 #include "desk/manifest.h"
 #include "desk/shadow.h"
@@ -101,6 +102,10 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/shadow"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
       ngx_http_approval_shadow_report },
+
+    { ngx_string("/.well-known/jwks.json"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",
+      ngx_http_approval_jwks },
 
     { ngx_string("/manifest"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",

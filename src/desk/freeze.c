@@ -246,14 +246,6 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_approval_freeze_record(d, "frozen") != NGX_OK) {
-
-        /* what has to stop is stopped all the same */
-
-        ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
-                      "a freeze by \"%V\" is not in the audit trail", &d->who);
-    }
-
     value.data = sealed.data;
     value.len = sealed.len;
 
@@ -289,7 +281,7 @@ ngx_http_approval_freeze_form(ngx_http_approval_desk_t *d)
         return "\"minutes\" is a whole number, up to a year.";
     }
 
-    until = ngx_http_approval_view_time(((int64_t) ngx_time() + minutes * 60)
+    until = ngx_http_approval_json_time(((int64_t) ngx_time() + minutes * 60)
                                         * 1000);
 
     json_object_del(work->doc, "minutes");
@@ -416,35 +408,42 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
 }
 
 
-ngx_int_t
-ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d, const char *what)
+/* "now" is Redis' time. */
+
+json_t *
+ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d, const char *what,
+    int64_t now)
 {
     json_t                      *facts;
     ngx_http_approval_freeze_t  *work = d->work;
 
     facts = ngx_http_approval_approver_facts(d);
 
-    if (facts
-        && (json_object_set_new(facts, "what", json_string(what)) != 0
-            || json_object_set_new(facts, work->policy.len ? "policy"
-                                                           : "requester",
-                          ngx_http_approval_json_str(work->policy.len
-                                                     ? &work->policy
-                                                     : &work->requester))
-               != 0))
-    {
-        json_decref(facts);
-        return NGX_ERROR;
+    if (facts == NULL) {
+        return NULL;
     }
 
-    if (facts && work->doc) {
+    json_object_set_new(facts, "what", json_string(what));
+    json_object_set_new(facts, "store_time", ngx_http_approval_json_time(now));
+
+    if (work->policy.len) {
+        json_object_set_new(facts, "policy",
+                            ngx_http_approval_json_str(&work->policy));
+
+    } else {
+        json_object_set_new(facts, "requester",
+                            ngx_http_approval_json_str(&work->requester));
+        json_object_set_new(facts, "requester_person",
+                            ngx_http_approval_json_str(&work->person));
+    }
+
+    if (work->doc) {
         json_object_set(facts, "comment",
                         json_object_get(work->doc, "comment"));
         json_object_set(facts, "until", json_object_get(work->doc, "until"));
     }
 
-    return facts ? ngx_http_approval_audit(d->mcf, "config", NULL, facts)
-                 : NGX_ERROR;
+    return facts;
 }
 
 
@@ -461,6 +460,12 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
     }
 
     work->missed = ngx_http_approval_freeze_missed(d, reply);
+
+    /* it is in force, on record or not, and what stops does not wait for it */
+
+    ngx_http_approval_audit_late(d->mcf, "config", NULL,
+                                 ngx_http_approval_freeze_facts(d, "frozen",
+                                                                reply->now));
 
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_open(d->mcf->store,

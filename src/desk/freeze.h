@@ -38,8 +38,8 @@ ngx_int_t ngx_http_approval_freeze(ngx_http_approval_desk_t *d);
 
 /* What is named becomes the hashes that the gates ask with; or why not. */
 const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
-ngx_int_t ngx_http_approval_freeze_record(ngx_http_approval_desk_t *d,
-    const char *what);
+json_t *ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d,
+    const char *what, int64_t now);
 
 /* NULL, or the names of the shards that did not answer. */
 json_t *ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,

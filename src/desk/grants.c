@@ -39,7 +39,7 @@ static ngx_int_t ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static json_t *ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d,
-    json_t *grant);
+    json_t *grant, int64_t now);
 
 
 ngx_int_t
@@ -280,9 +280,9 @@ ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
 
     if (view) {
         json_object_set_new(view, "used", json_integer(reply->used));
-        json_object_set_new(view, "granted_at", ngx_http_approval_view_time(
+        json_object_set_new(view, "granted_at", ngx_http_approval_json_time(
               json_integer_value(json_object_get(doc, "granted"))));
-        json_object_set_new(view, "expires_at", ngx_http_approval_view_time(
+        json_object_set_new(view, "expires_at", ngx_http_approval_json_time(
               json_integer_value(json_object_get(doc, "ends"))));
 
         if (d->html) {
@@ -305,7 +305,6 @@ static ngx_int_t
 ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
-    json_t                      *facts;
     ngx_http_approval_op_t      *op;
     ngx_http_approval_grants_t  *work = d->work;
 
@@ -330,16 +329,6 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
         return ngx_http_approval_approver_refuse(d);
     }
 
-    facts = ngx_http_approval_grants_facts(d, work->found);
-
-    if (facts == NULL
-        || ngx_http_approval_audit(d->mcf, "config", NULL, facts) != NGX_OK)
-    {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-                   "audit-unavailable", "Audit unavailable",
-                   "The end of the grant could not be put on record.", NULL);
-    }
-
     op = ngx_http_approval_store_revoke(d->mcf->store, work->id,
                                         ngx_http_approval_desk_answer, d);
 
@@ -349,14 +338,16 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
 
 
 static json_t *
-ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d, json_t *grant)
+ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d, json_t *grant,
+    int64_t now)
 {
     json_t  *facts, *ended;
 
     facts = ngx_http_approval_approver_facts(d);
 
-    ended = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O}",
+    ended = json_pack("{s:s, s:o, s:O, s:O, s:O, s:O, s:O}",
                       "what", "grant revoked",
+                      "store_time", ngx_http_approval_json_time(now),
                       "grant", json_object_get(grant, "id"),
                       "granted_by", json_object_get(grant, "action_id"),
                       "policy", json_object_get(grant, "policy"),
@@ -385,6 +376,12 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
     if (reply->rc == NGX_ERROR) {
         return ngx_http_approval_desk_unavailable(d);
     }
+
+    /* it has ended, on record or not, and what stops does not wait for it */
+
+    ngx_http_approval_audit_late(d->mcf, "config", NULL,
+                                 ngx_http_approval_grants_facts(d, work->found,
+                                                                reply->now));
 
     if (d->form) {
         return ngx_http_approval_page_result(d, NGX_HTTP_OK,

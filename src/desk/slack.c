@@ -12,6 +12,7 @@
 #include "core/form.h"
 #include "core/slack.h"
 #include "desk/decision.h"
+#include "notify/notify.h"
 #include "notify/respond.h"
 #include "store/queue.h"
 
@@ -26,7 +27,11 @@
 
 typedef struct {
     ngx_http_approval_decision_t   decision;     /* first: the desk's       */
-    ngx_http_approval_channel_t   *channel;      /* whose secret it was     */
+    ngx_http_approval_channel_t   *channel;      /* through which it came   */
+    ngx_array_t                    signed_by;    /* of ..._channel_t *, with
+                                                    that secret             */
+    ngx_str_t                      team;         /* the person's home       */
+    unsigned                       foreign:1;    /* not the app's workspace */
     ngx_str_t                      respond;      /* response_url            */
     ngx_str_t                      digest;       /* of what was shown       */
     json_t                        *doc;
@@ -36,8 +41,8 @@ typedef struct {
 static void ngx_http_approval_slack_cleanup(void *data);
 static void ngx_http_approval_slack_read(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_slack_start(ngx_http_approval_desk_t *d);
-static ngx_http_approval_channel_t *ngx_http_approval_slack_signed(
-    ngx_http_approval_desk_t *d, ngx_str_t *body, u_char *seen);
+static ngx_int_t ngx_http_approval_slack_signed(ngx_http_approval_desk_t *d,
+    ngx_str_t *body, u_char *seen);
 static ngx_int_t ngx_http_approval_slack_parse(ngx_http_approval_desk_t *d,
     ngx_str_t *body);
 static ngx_int_t ngx_http_approval_slack_pressed(ngx_http_approval_desk_t *d,
@@ -50,6 +55,10 @@ static ngx_int_t ngx_http_approval_slack_once(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_slack_loaded(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d,
+    ngx_int_t *rc);
+static ngx_uint_t ngx_http_approval_slack_among(
+    ngx_http_approval_slack_t *slack, ngx_array_t *teams);
 static ngx_int_t ngx_http_approval_slack_reply(ngx_http_approval_desk_t *d,
     ngx_uint_t status, const char *title, const char *detail, json_t *extra);
 static ngx_int_t ngx_http_approval_slack_decided(ngx_http_approval_desk_t *d,
@@ -134,10 +143,9 @@ ngx_http_approval_slack_read(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_approval_slack_start(ngx_http_approval_desk_t *d)
 {
-    u_char                      seen[APPROVAL_ID_LEN];
-    ngx_int_t                   rc;
-    ngx_str_t                   body;
-    ngx_http_approval_slack_t  *slack = d->work;
+    u_char     seen[APPROVAL_ID_LEN];
+    ngx_int_t  rc;
+    ngx_str_t  body;
 
     rc = ngx_http_approval_desk_body(d->request,
                                      NGX_HTTP_APPROVAL_SLACK_BODY_MAX, &body);
@@ -147,10 +155,14 @@ ngx_http_approval_slack_start(ngx_http_approval_desk_t *d)
     }
 
     if (rc == NGX_OK) {
-        slack->channel = ngx_http_approval_slack_signed(d, &body, seen);
+        rc = ngx_http_approval_slack_signed(d, &body, seen);
     }
 
-    if (slack->channel == NULL) {
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_OK) {
         return ngx_http_approval_slack_refuse(d);
     }
 
@@ -176,23 +188,32 @@ ngx_http_approval_slack_start(ngx_http_approval_desk_t *d)
 }
 
 
-static ngx_http_approval_channel_t *
+/* Channels may share an app, and so a secret. */
+
+static ngx_int_t
 ngx_http_approval_slack_signed(ngx_http_approval_desk_t *d, ngx_str_t *body,
     u_char *seen)
 {
     ngx_str_t                     *when, *sign, *secret;
     ngx_uint_t                     i, n;
-    ngx_http_approval_channel_t  **channel, *found;
+    ngx_http_approval_slack_t     *slack = d->work;
+    ngx_http_approval_channel_t  **channel, **found;
 
     when = ngx_http_approval_header_first(d->request,
                                           "x-slack-request-timestamp");
     sign = ngx_http_approval_header_first(d->request, "x-slack-signature");
 
     if (when == NULL || sign == NULL) {
-        return NULL;
+        return NGX_DECLINED;
     }
 
-    found = NULL;
+    if (ngx_array_init(&slack->signed_by, d->request->pool, 1,
+                       sizeof(ngx_http_approval_channel_t *))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     channel = d->mcf->channels.elts;
 
     for (i = 0; i < d->mcf->channels.nelts; i++) {
@@ -209,18 +230,28 @@ ngx_http_approval_slack_signed(ngx_http_approval_desk_t *d, ngx_str_t *body,
                                       ngx_http_approval_core_str(sign),
                                       ngx_http_approval_core_str(body),
                                       ngx_time())
-                == APPROVAL_OK)
+                != APPROVAL_OK)
             {
-                found = channel[i];
+                continue;
             }
+
+            found = ngx_array_push(&slack->signed_by);
+            if (found == NULL) {
+                return NGX_ERROR;
+            }
+
+            *found = channel[i];
+            slack->channel = channel[i];
         }
     }
 
-    if (found) {
-        ngx_memcpy(seen, sign->data + 3, APPROVAL_ID_LEN);
+    if (slack->channel == NULL) {
+        return NGX_DECLINED;
     }
 
-    return found;
+    ngx_memcpy(seen, sign->data + 3, APPROVAL_ID_LEN);
+
+    return NGX_OK;
 }
 
 
@@ -323,22 +354,30 @@ ngx_http_approval_slack_pressed(ngx_http_approval_desk_t *d, json_t *payload)
 }
 
 
-/* "TEAM:USER", as approval_alias names people: ids, for names change hands. */
+/*
+ * "TEAM:USER", as approval_alias names people: ids, for names change hands.
+ * The team is the person's own, wherever the button was pressed.
+ */
 
 static ngx_int_t
 ngx_http_approval_slack_who(ngx_http_approval_desk_t *d, json_t *payload)
 {
-    u_char     *p;
-    json_t     *who;
-    ngx_str_t   team, user;
+    u_char                     *p;
+    json_t                     *who;
+    ngx_str_t                   team, app, user;
+    ngx_http_approval_slack_t  *slack = d->work;
 
     who = json_object_get(payload, "user");
     user = ngx_http_approval_json_get(who, "id");
-    team = ngx_http_approval_json_get(json_object_get(payload, "team"), "id");
+    team = ngx_http_approval_json_get(who, "team_id");
+    app = ngx_http_approval_json_get(json_object_get(payload, "team"), "id");
 
     if (team.len == 0) {
-        team = ngx_http_approval_json_get(who, "team_id");
+        team = app;
     }
+
+    slack->foreign = app.len != team.len
+                     || ngx_memcmp(app.data, team.data, team.len) != 0;
 
     if (team.len == 0 || user.len == 0) {
         return NGX_ERROR;
@@ -351,6 +390,9 @@ ngx_http_approval_slack_who(ngx_http_approval_desk_t *d, json_t *payload)
 
     d->slack.data = p;
     d->slack.len = team.len + 1 + user.len;
+
+    slack->team.data = p;
+    slack->team.len = team.len;
 
     p = ngx_cpymem(p, team.data, team.len);
     *p++ = ':';
@@ -411,7 +453,85 @@ ngx_http_approval_slack_loaded(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_not_found(d);
     }
 
+    if (ngx_http_approval_slack_speaks(d, &rc) != NGX_OK) {
+        return rc;
+    }
+
     return ngx_http_approval_decision_step(d, reply);
+}
+
+
+/*
+ * A secret speaks for its channel: for what was told there, and for the people
+ * of its workspace.  Whoever has it can sign what they like.
+ */
+
+static ngx_int_t
+ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
+{
+    ngx_uint_t                     i, told;
+    ngx_http_approval_slack_t     *slack = d->work;
+    ngx_http_approval_channel_t  **channel;
+
+    told = 0;
+    channel = slack->signed_by.elts;
+
+    for (i = 0; i < slack->signed_by.nelts; i++) {
+
+        if (!ngx_http_approval_notify_told(d->mcf, slack->doc, channel[i])) {
+            continue;
+        }
+
+        if (ngx_http_approval_slack_among(slack, channel[i]->teams)) {
+            slack->channel = channel[i];
+            return NGX_OK;
+        }
+
+        told = 1;
+    }
+
+    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+                  "a vote in Slack on action %*s by \"%V\" was refused: %s",
+                  (size_t) APPROVAL_ID_LEN, d->id, &d->slack,
+                  told ? "the channel has other teams"
+                       : "the action was not told through a channel with that "
+                         "signing secret");
+
+    *rc = told
+          ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                "not-an-approver", "Not an approver",
+                "Your Slack workspace is none of those that decide in this "
+                "channel.", NULL)
+          : ngx_http_approval_desk_not_found(d);
+
+    return NGX_DECLINED;
+}
+
+
+/* Of a channel that names no team it is that of the app, as Slack says. */
+
+static ngx_uint_t
+ngx_http_approval_slack_among(ngx_http_approval_slack_t *slack,
+    ngx_array_t *teams)
+{
+    ngx_str_t   *id;
+    ngx_uint_t   i;
+
+    if (teams == NULL) {
+        return !slack->foreign;
+    }
+
+    id = teams->elts;
+
+    for (i = 0; i < teams->nelts; i++) {
+        if (id[i].len == slack->team.len
+            && ngx_memcmp(id[i].data, slack->team.data, slack->team.len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

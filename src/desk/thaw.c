@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include "desk/freeze.h"
+#include "audit/audit.h"
 #include "desk/form.h"
 #include "desk/page.h"
 
@@ -157,6 +158,7 @@ ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
 {
+    int64_t                      now;
     const char                  *err;
     ngx_http_approval_freeze_t  *work = d->work;
 
@@ -177,7 +179,20 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
                    NULL);
     }
 
-    if (ngx_http_approval_freeze_record(d, "thawed") != NGX_OK) {
+    now = ngx_http_approval_store_now(d->mcf->store);
+
+    if (now == 0) {
+
+        /* a new worker: the host's clock is as near as it gets */
+
+        now = (int64_t) ngx_time() * 1000;
+    }
+
+    if (ngx_http_approval_audit(d->mcf, "config", NULL,
+                                ngx_http_approval_freeze_facts(d, "thawed",
+                                                               now))
+        != NGX_OK)
+    {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                    "audit-unavailable", "Audit unavailable",
                    "It could not be put on record, so it stays frozen.", NULL);

@@ -278,6 +278,7 @@ ngx_http_approval_view(json_t *doc, const ngx_http_approval_reply_t *reply,
     }
 
     (void) json_object_del(view, "v");
+    (void) json_object_del(view, "key");
 
     if (how == NGX_HTTP_APPROVAL_VIEW_LIST) {
         (void) json_object_del(view, "body");
@@ -351,13 +352,13 @@ ngx_http_approval_view_store(json_t *view, json_t *doc,
                                 ngx_http_approval_state_terminal(state)))
            != 0
         || json_object_set_new(view, "created_at",
-                               ngx_http_approval_view_time(reply->created))
+                               ngx_http_approval_json_time(reply->created))
            != 0
         || json_object_set_new(view, "expires_at",
-                               ngx_http_approval_view_time(reply->expires))
+                               ngx_http_approval_json_time(reply->expires))
            != 0
         || json_object_set_new(view, "decided_at",
-                               ngx_http_approval_view_time(reply->decided))
+                               ngx_http_approval_json_time(reply->decided))
            != 0
         || json_object_set_new(view, "notified",
                                json_pack("{s:I, s:I}",
@@ -394,7 +395,7 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
                    "comment", vote->comment.len
                               ? ngx_http_approval_json_str(&vote->comment)
                               : json_null(),
-                   "time", ngx_http_approval_view_time(vote->time),
+                   "time", ngx_http_approval_json_time(vote->time),
                    "groups", vote->groups.len
                              ? ngx_http_approval_json_str(&vote->groups)
                              : json_null(),
@@ -508,21 +509,6 @@ ngx_http_approval_view_event(json_t *trail, json_t *time, const char *event,
                                  json_pack("{s:O, s:s, s:O}", "time", time,
                                            "event", event, "who", who))
            == 0 ? NGX_OK : NGX_ERROR;
-}
-
-
-json_t *
-ngx_http_approval_view_time(int64_t ms)
-{
-    char  text[APPROVAL_TIME_LEN + 1];
-
-    if (ms == 0) {
-        return json_null();
-    }
-
-    approval_time_format(text, ms);
-
-    return json_string(text);
 }
 
 

@@ -32,7 +32,6 @@ json_t *ngx_http_approval_view(json_t *doc,
     ngx_http_approval_view_e how);
 
 /* ms as RFC 3339; 0 is null. */
-json_t *ngx_http_approval_view_time(int64_t ms);
 
 
 /* The step that shows one action, and the reply with it. */

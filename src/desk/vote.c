@@ -65,6 +65,7 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     vote = &votes->votes[votes->nvotes++];
     vote->identity = d->who;
     vote->person = d->person;
+    vote->name = d->person;
     vote->act = dec->act;
     vote->comment = dec->comment;
     vote->groups = dec->groups;
@@ -228,8 +229,8 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
     approval_buf_init(&jws);
     rc = NGX_ERROR;
 
-    if (approval_jws_make(d->mcf->signer, NGX_HTTP_APPROVAL_VOTE_TYP, claims,
-                          &jws)
+    if (approval_jws_make(ngx_http_approval_action_signer(d->mcf, doc),
+                          NGX_HTTP_APPROVAL_VOTE_TYP, claims, &jws)
         == APPROVAL_OK && !jws.failed)
     {
         rc = ngx_http_approval_desk_copy(d->request->pool,
@@ -484,7 +485,8 @@ void
 ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
     const char *why)
 {
-    json_t  *fields;
+    json_t                        *fields;
+    ngx_http_approval_decision_t  *dec = d->work;
 
     fields = ngx_http_approval_vote_fields(d);
 
@@ -492,7 +494,14 @@ ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
         (void) json_object_set_new(fields, "why", json_string(why));
     }
 
-    (void) ngx_http_approval_audit(d->mcf, "refused", d->id, fields);
+    /* one that is on record as a vote must not stand there alone */
+
+    if (dec->vote.len) {
+        (void) ngx_http_approval_audit(d->mcf, "refused", d->id, fields);
+
+    } else {
+        (void) ngx_http_approval_audit_often(d->mcf, "refused", d->id, fields);
+    }
 }
 
 

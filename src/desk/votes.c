@@ -107,6 +107,8 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
 
     if (ngx_http_approval_votes_text(pool, claims, "idn", &vote->identity)
         == NGX_OK
+        && ngx_http_approval_votes_text(pool, claims, "sub", &vote->name)
+           == NGX_OK
         && ngx_http_approval_votes_text(pool, claims, "how", &vote->how)
            == NGX_OK
         && ngx_http_approval_votes_text(pool, claims, "act", &vote->act)
@@ -432,7 +434,7 @@ ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes, const char *act)
         if ((vote->lines || vote->glass)
             && ngx_http_approval_vote_is(vote, act)
             && json_array_append_new(by,
-                              ngx_http_approval_json_str(&vote->identity))
+                              ngx_http_approval_json_str(&vote->name))
                != 0)
         {
             json_decref(by);

@@ -21,7 +21,8 @@
 
 typedef struct {
     ngx_str_t           identity;
-    ngx_str_t           person;
+    ngx_str_t           person;      /* by the present aliases */
+    ngx_str_t           name;        /* the person, as signed  */
     ngx_str_t           how;
     ngx_str_t           act;         /* approve, deny, comment */
     ngx_str_t           comment;
@@ -63,7 +64,7 @@ ngx_http_approval_vote_t *ngx_http_approval_votes_of(
 void ngx_http_approval_votes_groups(ngx_http_approval_desk_t *d, json_t *doc,
     approval_buf_t *out);
 
-/* Whose votes decided: identities, as a new reference. */
+/* Whose votes decided: persons, as their votes say, a new reference. */
 json_t *ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes,
     const char *act);
 

@@ -15,6 +15,7 @@
 /* Beyond these a reply is not one to a command of ours. */
 
 #define NGX_HTTP_APPROVAL_REDIS_REPLY_MAX     (64 * 1024 * 1024)
+#define NGX_HTTP_APPROVAL_REDIS_VALUE_MAX     (16 * 1024 * 1024)
 #define NGX_HTTP_APPROVAL_REDIS_ELEMENTS_MAX  (1024 * 1024)
 
 #define NGX_HTTP_APPROVAL_REDIS_IDLE_BUFFER   (256 * 1024)
@@ -45,6 +46,8 @@ static ngx_int_t ngx_http_approval_redis_conn_ssl_verify(
     ngx_http_approval_redis_conn_t *conn);
 #endif
 static redisReader *ngx_http_approval_redis_reader_create(void);
+static ngx_uint_t ngx_http_approval_redis_conn_oversize(
+    ngx_http_approval_redis_conn_t *conn);
 static void *ngx_http_approval_redis_create_array(const redisReadTask *task,
     ngx_http_approval_redis_elements_t elements);
 static void ngx_http_approval_redis_conn_read_handler(ngx_event_t *rev);
@@ -86,6 +89,7 @@ ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
     ngx_connection_t       *c;
     ngx_peer_connection_t   peer;
 
+    conn->skip = 0;
     conn->reader = ngx_http_approval_redis_reader_create();
     if (conn->reader == NULL) {
         conn->lost(conn, 0, "no memory");
@@ -475,6 +479,7 @@ void
 ngx_http_approval_redis_conn_read(ngx_http_approval_redis_conn_t *conn)
 {
     u_char             buf[16384];
+    size_t             skip;
     ssize_t            n;
     ngx_event_t       *rev;
     ngx_connection_t  *c;
@@ -504,7 +509,16 @@ ngx_http_approval_redis_conn_read(ngx_http_approval_redis_conn_t *conn)
             return;
         }
 
-        if (redisReaderFeed(conn->reader, (char *) buf, n) != REDIS_OK) {
+        skip = ngx_min((size_t) n, conn->skip);
+        conn->skip -= skip;
+
+        if (skip) {
+            conn->heard = ngx_current_msec;
+        }
+
+        if (redisReaderFeed(conn->reader, (char *) buf + skip, n - skip)
+            != REDIS_OK)
+        {
             conn->lost(conn, 0, "no memory for a reply");
             return;
         }
@@ -540,6 +554,11 @@ ngx_http_approval_redis_conn_parse(ngx_http_approval_redis_conn_t *conn)
         }
 
         if (reply == NULL) {
+
+            if (ngx_http_approval_redis_conn_oversize(conn)) {
+                continue;
+            }
+
             break;
         }
 
@@ -559,6 +578,53 @@ ngx_http_approval_redis_conn_parse(ngx_http_approval_redis_conn_t *conn)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * A value that is larger than any of ours is passed over and read as none: it
+ * is kept by nobody, and others of the reply are read.  What the reader waits
+ * for, after a line with a number, is the rest of a value.
+ */
+
+static ngx_uint_t
+ngx_http_approval_redis_conn_oversize(ngx_http_approval_redis_conn_t *conn)
+{
+    u_char       *p, *last;
+    uint64_t      size;
+    redisReader  *reader;
+
+    reader = conn->reader;
+
+    p = (u_char *) reader->buf + reader->pos;
+    last = (u_char *) reader->buf + reader->len;
+
+    for (size = 0; p < last && *p >= '0' && *p <= '9'; p++) {
+        size = size * 10 + (*p - '0');
+
+        if (size > UINT32_MAX) {
+            return 0;
+        }
+    }
+
+    if (last - p < 2 || p[0] != CR || p[1] != LF
+        || size <= NGX_HTTP_APPROVAL_REDIS_VALUE_MAX
+        || size + 4 <= (uint64_t) (last - p))
+    {
+        return 0;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, conn->connection->log, 0,
+                  "a value of %uL bytes in redis is passed over: none that the "
+                  "gateway stores has more than %d",
+                  size, NGX_HTTP_APPROVAL_REDIS_VALUE_MAX);
+
+    conn->skip = (size_t) (size + 4 - (last - p));
+
+    ngx_memcpy(last - 4, "-1\r\n", 4);
+    reader->pos = reader->len - 4;
+
+    return 1;
 }
 
 

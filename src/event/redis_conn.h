@@ -52,6 +52,8 @@ typedef struct ngx_http_approval_redis_conn_s  ngx_http_approval_redis_conn_t;
 struct ngx_http_approval_redis_conn_s {
     ngx_connection_t                 *connection;   /* NULL: closed */
     redisReader                      *reader;
+    size_t                            skip;      /* bytes of a value that is
+                                                    passed over            */
     ngx_queue_t                       waiting;      /* requests     */
     ngx_http_approval_redis_out_t     out;
     ngx_event_t                       flush;

@@ -539,6 +539,12 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
     ngx_http_approval_hold_clock(hold, reply);
     hold->recent = (uint16_t) ngx_min(reply->recent, 65535);
     hold->joined = reply->joined;
+
+    if (hold->doc && !hold->joined) {
+        json_object_set_new(hold->doc, "store_time",
+                            ngx_http_approval_json_time(reply->created));
+    }
+
     hold->stored = 1;
     hold->action_state = reply->state;
 
@@ -589,7 +595,8 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
         json_object_set_new(facts, "why",
                             json_string("denied before, and not asked for "
                                         "again until the cool-down ends"));
-        (void) ngx_http_approval_audit(hold->mcf, "refused", hold->id, facts);
+        (void) ngx_http_approval_audit_often(hold->mcf, "refused", hold->id,
+                                             facts);
     }
 
     ngx_http_approval_hold_denied(hold, NGX_HTTP_APPROVAL_REFUSE_COOLING);

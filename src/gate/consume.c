@@ -53,6 +53,7 @@ ngx_http_approval_hold_consumed(void *data,
 
     if (reply->rc == NGX_OK) {
         hold->consumed = 1;
+        hold->taken = reply->now;
 
         if (hold->grant.len == 0
             && ngx_http_approval_spend(hold->mcf, hold->id) != NGX_OK)

@@ -327,7 +327,8 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
     if (facts) {
         json_object_set_new(facts, "why",
                             json_sprintf("decision ignored: %s", why));
-        (void) ngx_http_approval_audit(hold->mcf, "fault", hold->id, facts);
+        (void) ngx_http_approval_audit_often(hold->mcf, "fault", hold->id,
+                                             facts);
     }
 
     if (hold->decision.len) {

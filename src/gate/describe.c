@@ -116,6 +116,9 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
                                  json_stringn(hold->digest,
                                               APPROVAL_DIGEST_LEN))
            != NGX_OK
+        || ngx_http_approval_set(doc, "key",
+                                 ngx_http_approval_action_key(hold->mcf))
+           != NGX_OK
         || ngx_http_approval_describe_rule(hold, doc) != NGX_OK
         || ngx_http_approval_describe_who(hold, doc) != NGX_OK
         || ngx_http_approval_describe_what(hold, doc) != NGX_OK

@@ -77,6 +77,9 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
     if (facts
         && json_object_set_new(facts, "decision",
                                ngx_http_approval_json_str(&hold->receipt))
+           == 0
+        && json_object_set_new(facts, "store_time",
+                               ngx_http_approval_json_time(hold->taken))
            == 0)
     {
         if (hold->grant.len) {

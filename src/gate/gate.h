@@ -149,6 +149,8 @@ struct ngx_http_approval_hold_s {
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
+    int64_t                          taken;      /* the approval, of that
+                                                    clock                     */
     int64_t                          clock;      /* Redis' clock minus
                                                     ngx_current_msec          */
     ngx_msec_t                       patience;   /* how long to hold, ms      */

@@ -294,6 +294,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
                                 NGX_HTTP_APPROVAL_COUNT_GRANT_USED);
 
         hold->consumed = 1;
+        hold->taken = reply->now;
         hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
 
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);

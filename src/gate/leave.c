@@ -163,6 +163,10 @@ ngx_http_approval_left_orphan(void *data,
         json_decref(left->doc);
         left->doc = NULL;
         left->untold = 0;
+
+    } else if (left->doc) {
+        json_object_set_new(left->doc, "store_time",
+                            ngx_http_approval_json_time(reply->created));
     }
 
     ngx_http_approval_left_send(left);

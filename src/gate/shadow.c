@@ -143,7 +143,8 @@ ngx_http_approval_shadow_audit(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    return ngx_http_approval_audit(mcf, ngx_strcmp(outcome, "held") == 0
-                                        ? "requested" : "refused",
-                                   NULL, fields);
+    return ngx_http_approval_audit_often(mcf,
+                                         ngx_strcmp(outcome, "held") == 0
+                                         ? "requested" : "refused",
+                                         NULL, fields);
 }

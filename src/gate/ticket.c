@@ -131,7 +131,8 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
     if (facts) {
         json_object_set_new(facts, "why",
                             json_string("the named action has ended"));
-        (void) ngx_http_approval_audit(hold->mcf, "refused", hold->id, facts);
+        (void) ngx_http_approval_audit_often(hold->mcf, "refused", hold->id,
+                                             facts);
     }
 
     if (refusal == NGX_HTTP_APPROVAL_REFUSE_DENIED) {

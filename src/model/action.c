@@ -15,6 +15,7 @@
 
 
 #define NGX_HTTP_APPROVAL_ACTION_PURPOSE  "action"
+#define NGX_HTTP_APPROVAL_ACTION_KEY      16  /* of its kid, 96 bits */
 
 /* No document of ours comes near it. */
 #define NGX_HTTP_APPROVAL_ACTION_MAX      (64 * 1024 * 1024)
@@ -134,6 +135,21 @@ ngx_http_approval_json_shown(approval_redact_t *redact, ngx_str_t *name,
 }
 
 
+json_t *
+ngx_http_approval_json_time(int64_t ms)
+{
+    char  text[APPROVAL_TIME_LEN + 1];
+
+    if (ms == 0) {
+        return json_null();
+    }
+
+    approval_time_format(text, ms);
+
+    return json_string(text);
+}
+
+
 ngx_str_t
 ngx_http_approval_json_get(json_t *doc, const char *name)
 {
@@ -247,15 +263,55 @@ ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf, u_char *id,
 }
 
 
+json_t *
+ngx_http_approval_action_key(ngx_http_approval_main_conf_t *mcf)
+{
+    approval_str_t  kid;
+
+    kid = approval_signer_kid(mcf->signer);
+
+    return json_stringn((char *) kid.data, NGX_HTTP_APPROVAL_ACTION_KEY);
+}
+
+
+approval_signer_t *
+ngx_http_approval_action_signer(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc)
+{
+    ngx_str_t           key;
+    approval_signer_t  *s;
+
+    key = ngx_http_approval_json_get(doc, "key");
+
+    if (key.len == 0) {
+        return mcf->signer;
+    }
+
+    for (s = mcf->signer; s; s = approval_signer_next(s)) {
+        if (key.len == NGX_HTTP_APPROVAL_ACTION_KEY
+            && ngx_memcmp(key.data, approval_signer_kid(s).data, key.len) == 0)
+        {
+            break;
+        }
+    }
+
+    return s;
+}
+
+
 ngx_int_t
 ngx_http_approval_decision_make(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, ngx_http_approval_state_e state, json_t *by, time_t now,
     time_t exp, approval_buf_t *out)
 {
-    json_t     *claims;
-    ngx_int_t   rc;
+    json_t             *claims;
+    ngx_int_t           rc;
+    approval_signer_t  *signer;
 
-    if (mcf->signer == NULL
+    signer = ngx_http_approval_action_signer(mcf, doc);
+    signer = signer ? signer : mcf->signer;
+
+    if (signer == NULL
         || (state != NGX_HTTP_APPROVAL_APPROVED
             && !ngx_http_approval_state_terminal(state)))
     {
@@ -269,8 +325,7 @@ ngx_http_approval_decision_make(ngx_http_approval_main_conf_t *mcf,
 
     rc = NGX_OK;
 
-    if (approval_jws_make(mcf->signer, NGX_HTTP_APPROVAL_DECISION_TYP, claims,
-                          out)
+    if (approval_jws_make(signer, NGX_HTTP_APPROVAL_DECISION_TYP, claims, out)
         != APPROVAL_OK
         || out->failed)
     {

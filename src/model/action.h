@@ -63,6 +63,16 @@ json_t *ngx_http_approval_json_str(ngx_str_t *s);   /* invalid UTF-8: made
                                                         but for memory */
 /* The same, of at most max bytes and how many more there are. */
 json_t *ngx_http_approval_json_cut(ngx_str_t *s, size_t max);
+/*
+ * The key that signs what is said of an action: the one that it was made
+ * under, which all know who wait for it; NULL: this gateway has it not.
+ */
+approval_signer_t *ngx_http_approval_action_signer(
+    ngx_http_approval_main_conf_t *mcf, json_t *doc);
+json_t *ngx_http_approval_action_key(ngx_http_approval_main_conf_t *mcf);
+
+/* A time in ms, as RFC 3339 has it; null where it is 0. */
+json_t *ngx_http_approval_json_time(int64_t ms);
 
 /* Without its secrets, too; of a header or field with its name, or NULL. */
 json_t *ngx_http_approval_json_shown(approval_redact_t *redact,

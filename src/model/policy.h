@@ -192,6 +192,8 @@ struct ngx_http_approval_channel_s {
     ngx_http_approval_target_t    *url;         /* or NULL: one of the two    */
     ngx_array_t                   *secrets;     /* of ngx_str_t, decoded      */
     ngx_array_t                   *signing_secrets;  /* of ngx_str_t, Slack's */
+    ngx_array_t                   *teams;       /* of ngx_str_t: whose people
+                                                   may press, or NULL: any's  */
     ngx_str_t                      trusted;     /* files, while parsing       */
     ngx_str_t                      certificate;
     ngx_str_t                      certificate_key;

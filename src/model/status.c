@@ -8,11 +8,11 @@
 #include <ngx_core.h>
 
 #include "model/status.h"
+#include "model/action.h"
 
 #include "core/keys.h"
 
 
-static json_t *ngx_http_approval_status_time(int64_t ms);
 static const char *ngx_http_approval_status_next(
     ngx_http_approval_state_e state);
 
@@ -32,8 +32,8 @@ ngx_http_approval_status_document(u_char *id, ngx_http_approval_state_e state,
                  "id", json_stringn((char *) id, APPROVAL_ID_LEN),
                  "state", json_stringn((char *) name->data, name->len),
                  "terminal", (int) terminal,
-                 "created_at", ngx_http_approval_status_time(created),
-                 "expires_at", ngx_http_approval_status_time(expires),
+                 "created_at", ngx_http_approval_json_time(created),
+                 "expires_at", ngx_http_approval_json_time(expires),
                  "next", ngx_http_approval_status_next(state));
 
     if (status && !terminal
@@ -46,17 +46,6 @@ ngx_http_approval_status_document(u_char *id, ngx_http_approval_state_e state,
     }
 
     return status;
-}
-
-
-static json_t *
-ngx_http_approval_status_time(int64_t ms)
-{
-    char  time[APPROVAL_TIME_LEN + 1];
-
-    approval_time_format(time, ms);
-
-    return json_string(time);
 }
 
 

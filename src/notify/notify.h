@@ -69,6 +69,13 @@ void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_http_approval_state_e state, json_t *facts);
 
 /*
+ * Are people told of the action through that channel, at once or, as its rule
+ * says now, later?
+ */
+ngx_uint_t ngx_http_approval_notify_told(ngx_http_approval_main_conf_t *mcf,
+    json_t *doc, ngx_http_approval_channel_t *channel);
+
+/*
  * Is r one of our own subrequests?  The gate lets those pass.  It no longer is
  * where an X-Accel-Redirect of the receiver leads it.
  */

@@ -9,6 +9,9 @@
 
 #include "notify/sender.h"
 
+#include "model/counters.h"
+#include "notify/notify.h"
+
 
 /*
  * In a pool of its own, until the queue has answered.  Letters are made at
@@ -197,4 +200,48 @@ ngx_http_approval_plan_end(ngx_http_approval_plan_t *plan, ngx_uint_t send)
     }
 
     ngx_destroy_pool(plan->pool);
+}
+
+
+ngx_uint_t
+ngx_http_approval_notify_told(ngx_http_approval_main_conf_t *mcf, json_t *doc,
+    ngx_http_approval_channel_t *channel)
+{
+    size_t                         i, j;
+    json_t                        *name;
+    ngx_str_t                      policy, named;
+    ngx_http_approval_rule_t      *rule;
+    ngx_http_approval_channel_t  **channels;
+    ngx_http_approval_escalate_t  *steps;
+
+    json_array_foreach(json_object_get(doc, "notify"), i, name) {
+        if (json_is_string(name)
+            && approval_str_eq(approval_str(json_string_value(name)),
+                               ngx_http_approval_core_str(&channel->name)))
+        {
+            return 1;
+        }
+    }
+
+    policy = ngx_http_approval_json_get(doc, "policy");
+    named = ngx_http_approval_json_get(doc, "rule");
+    rule = ngx_http_approval_count_rule(mcf, &policy, &named);
+
+    if (rule == NULL || rule->escalate == NULL) {
+        return 0;
+    }
+
+    steps = rule->escalate->elts;
+
+    for (i = 0; i < rule->escalate->nelts; i++) {
+        channels = steps[i].channels->elts;
+
+        for (j = 0; j < steps[i].channels->nelts; j++) {
+            if (channels[j] == channel) {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
 }

@@ -18,7 +18,6 @@ static json_t *ngx_http_approval_webhook_data(
     const ngx_http_approval_content_t *c);
 static json_t *ngx_http_approval_webhook_links(
     const approval_message_t *m);
-static json_t *ngx_http_approval_webhook_time(int64_t ms);
 static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
     ngx_array_t *headers, ngx_str_t *name, approval_str_t value);
 
@@ -64,7 +63,7 @@ ngx_http_approval_webhook_body(const ngx_http_approval_content_t *c,
                                          approval_event_name(m->event)))
         == 0
         && json_object_set_new(message, "timestamp",
-                               ngx_http_approval_webhook_time(
+                               ngx_http_approval_json_time(
                                    m->event == APPROVAL_EVENT_REQUESTED
                                    ? m->created : m->told))
            == 0
@@ -117,10 +116,10 @@ ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
                                ngx_http_approval_json_str(name))
            != 0
         || json_object_set_new(data, "created_at",
-                               ngx_http_approval_webhook_time(m->created))
+                               ngx_http_approval_json_time(m->created))
            != 0
         || json_object_set_new(data, "expires_at",
-                               ngx_http_approval_webhook_time(m->expires))
+                               ngx_http_approval_json_time(m->expires))
            != 0
         || json_object_set_new(data, "recent", json_integer(m->recent)) != 0
         || json_object_set_new(data, "links",
@@ -190,17 +189,6 @@ failed:
     json_decref(links);
 
     return NULL;
-}
-
-
-static json_t *
-ngx_http_approval_webhook_time(int64_t ms)
-{
-    char  text[APPROVAL_TIME_LEN + 1];
-
-    approval_time_format(text, ms);
-
-    return json_string(text);
 }
 
 

@@ -46,9 +46,9 @@ local PLACE = { pending = 'o', approved = 'o', executing = 'o',
 
 
 local function read(name)
-    local f = redis.call('HMGET', name, 's', 'x', 'd', 'l', 'k')
+    local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k')
 
-    if not f[1] then
+    if not f or not f[1] then
         return nil
     end
 
@@ -67,7 +67,11 @@ end
 -- what stands in the decision key; set by hand, it may lack a TTL
 
 local function decided()
-    local decision = redis.call('GET', DECISION)
+    local decision = try('GET', DECISION)
+
+    if decision and #decision > TEXT_MAX then
+        return nil
+    end
 
     if decision and redis.call('PTTL', DECISION) == -1 then
         redis.call('PEXPIRE', DECISION,
@@ -136,11 +140,16 @@ local function member(a, state)
 end
 
 
--- Of what ended, oldest first, what is gone; returns whether any was there.
+-- Of what ended, oldest first, what is gone; returns whether any was there, or
+-- may be.
 
 local function trim(prefix, most)
-    local list = redis.call('ZRANGEBYLEX', INDEX, '[' .. prefix .. '0',
-                            '(' .. prefix .. ':', 'LIMIT', 0, most)
+    local list = try('ZRANGEBYLEX', INDEX, '[' .. prefix .. '0',
+                     '(' .. prefix .. ':', 'LIMIT', 0, most)
+
+    if not list then
+        return true
+    end
 
     for _, old in ipairs(list) do
         if tonumber(string.sub(old, -10)) * 1000 < now then
@@ -155,15 +164,16 @@ end
 -- Classes of which nothing is left are forgotten: one at a time, by chance.
 
 local function trim_class()
-    local name = redis.call('HRANDFIELD', CLASSES)
+    local name = try('HRANDFIELD', CLASSES)
 
     if not name then
         return
     end
 
     local class = string.sub(name, 1, 8)
-    local used = #redis.call('ZRANGEBYLEX', INDEX, '[o' .. class,
-                             '(o' .. class .. ':', 'LIMIT', 0, 1) > 0
+    local open = try('ZRANGEBYLEX', INDEX, '[o' .. class, '(o' .. class .. ':',
+                     'LIMIT', 0, 1)
+    local used = not open or #open > 0
 
     for place in string.gmatch('xfdec', '.') do
         used = trim(place .. class, 16) or used
@@ -176,9 +186,9 @@ end
 
 
 local function file(a, retention)
-    redis.call('ZREM', INDEX, member(a, 'pending'))
-    redis.call('ZADD', INDEX, 0, member(a, a.s)
-               .. string.format('%010.0f', (now + retention) / 1000))
+    try('ZREM', INDEX, member(a, 'pending'))
+    try('ZADD', INDEX, 0, member(a, a.s)
+        .. string.format('%010.0f', (now + retention) / 1000))
     keep(INDEX, retention)
 
     if string.sub(id, -1) == '0' then
@@ -223,8 +233,26 @@ local function close(a, state, decision, retention)
         redis.call('PEXPIRE', DECISION, int(retention))
     end
 
-    redis.call('ZREM', PENDING, id)
+    try('ZREM', PENDING, id)
     file(a, retention)
+end
+
+
+-- no more than are read, and not more of each than one has
+
+local function votes_of()
+    local votes = try('LRANGE', VOTES, 0, VOTES_MAX - 1) or {}
+    local size = 0
+
+    for n, vote in ipairs(votes) do
+        size = size + #vote
+
+        if size > DOC_MAX then
+            votes[n] = ''
+        end
+    end
+
+    return votes
 end
 
 
@@ -246,6 +274,10 @@ local function describe(out, votes)
 
     local f = redis.call('HMGET', key, 'b', 'o', 'h', 't', 'nk', 'nf')
 
+    if #(f[1] or '') > DOC_MAX or #(f[2] or '') > TEXT_MAX then
+        return false
+    end
+
     put('i', id)
     put('s', a.s)
     put('c', a.c)
@@ -262,7 +294,7 @@ local function describe(out, votes)
     end
 
     if votes then
-        put('V', redis.call('LRANGE', VOTES, 0, -1))
+        put('V', votes_of())
     end
 
     return true

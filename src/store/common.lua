@@ -22,8 +22,27 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 
+-- What nobody who keeps to the rules stores: an action that has it cannot be
+-- read, and the others can.
+
+local DOC_MAX, TEXT_MAX, VOTES_MAX = 512 * 1024, 64 * 1024, 257
+
+
 local function int(n)
     return string.format('%.0f', n)
+end
+
+
+-- nil: the key is of another type, and must not stop what else is to be done
+
+local function try(...)
+    local value = redis.pcall(...)
+
+    if type(value) == 'table' and value.err then
+        return nil
+    end
+
+    return value
 end
 
 

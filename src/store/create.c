@@ -263,9 +263,11 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
 {
     int64_t  end;
 
-    end = store->clock ? store->clock + (int64_t) ngx_current_msec
-                         + (int64_t) (store->conf->redis.timeout * 3 / 4)
-                       : 0;
+    end = ngx_http_approval_store_now(store);
+
+    if (end) {
+        end += (int64_t) (store->conf->redis.timeout * 3 / 4);
+    }
 
     (void) ngx_sprintf(p, "%016L", end);
 }

@@ -29,6 +29,12 @@ local function carries()
 end
 
 
+-- a key that cannot be one stops nobody from freezing
+
+if not try('HLEN', KEYS[1]) then
+    redis.call('DEL', KEYS[1])
+end
+
 if ARGV[5] == 'carry' and not carries()
    or ARGV[5] == 'spread' and redis.call('HEXISTS', KEYS[1], first(hashes)) == 1
 then

@@ -22,6 +22,7 @@
 typedef struct {
     ngx_uint_t  done;
     ngx_uint_t  declined;
+    int64_t     now;                          /* the latest of all shards */
     size_t      len;
     u_char      missed[NGX_HTTP_APPROVAL_SHARDS_MAX
                        * (NGX_HTTP_APPROVAL_SHARD_LEN + 1)];
@@ -358,6 +359,8 @@ ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
                                   part->store->scripts[part->script].name,
                                   reply, &r);
 
+    all->now = ngx_max(all->now, r.now);
+
     if (r.rc == NGX_OK) {
         all->done++;
 
@@ -387,6 +390,7 @@ ngx_http_approval_everywhere_done(ngx_http_approval_op_t *op,
     ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
 
     r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+    r.now = all->now;
     r.missed.data = all->missed;
     r.missed.len = all->len;
 

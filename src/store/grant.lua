@@ -6,10 +6,10 @@
 -- ARGV[2]  its hash
 -- ok       i s c x d G b u;  no  there is none
 
-local f = redis.call('HMGET', KEYS[1], 'a', 'b', 'u')
+local f = try('HMGET', KEYS[1], 'a', 'b', 'u') or {}
 local ends = redis.call('ZSCORE', KEYS[2], ARGV[2])
 
-if not f[1] or not f[2] or not ends then
+if not f[1] or not f[2] or #f[2] > DOC_MAX or not ends then
     return answer('no', nil)
 end
 

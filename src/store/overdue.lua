@@ -29,6 +29,9 @@ end
 local out = { 'ok', now }
 
 redis.call('ZADD', PENDING, int(now + tonumber(ARGV[2])), id)
-describe(out, false)
+
+if not describe(out, false) then
+    return answer('no', nil)
+end
 
 return out

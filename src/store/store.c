@@ -203,6 +203,13 @@ ngx_http_approval_store_evicts(void *data, redisReply *reply)
 }
 
 
+int64_t
+ngx_http_approval_store_now(ngx_http_approval_store_t *store)
+{
+    return store->clock ? store->clock + (int64_t) ngx_current_msec : 0;
+}
+
+
 ngx_http_approval_op_t *
 ngx_http_approval_store_load(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_store_pt handler, void *data)

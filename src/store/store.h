@@ -264,6 +264,10 @@ ngx_http_approval_op_t *ngx_http_approval_store_frozen(
     void *data);
 
 
+/* Redis' clock by the last answer, in ms; 0: there was none yet. */
+int64_t ngx_http_approval_store_now(ngx_http_approval_store_t *store);
+
+
 /*
  * The grants in force: the handler is called for each (grant, id, expires,
  * doc, used; rc NGX_OK), and at last with NGX_DONE, or NGX_ERROR.

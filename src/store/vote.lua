@@ -25,7 +25,7 @@ end
 
 -- an empty key is no decision, nor does the caller see one
 
-if a.s ~= 'pending' or (redis.call('GET', DECISION) or '') ~= '' then
+if a.s ~= 'pending' or (decided() or '') ~= '' then
     return refuse(a)
 end
 

@@ -43,7 +43,8 @@ static const char  usage[] =
 "\n"
 "Files in any order, rotated ones and those of several hosts together; \"-\" is\n"
 "standard input. The exit code is 0: all holds; 1: tampered with; 2: incomplete,\n"
-"or not covered by a signature; 3: wrong usage, or a file cannot be read.\n"
+"or unauthenticated: no signature covers some records; 3: wrong usage, or a file\n"
+"cannot be read.\n"
 "\n"
 "  approval-audit verify audit.jsonl* --key signing.pub\n"
 "  approval-audit verify audit.jsonl <(zcat audit.jsonl.*.gz) --key signing.pub\n"
@@ -162,9 +163,7 @@ main(int argc, char **argv)
         rc = commands[command].run(&o);
     }
 
-    for (i = 0; i < o.nkeys; i++) {
-        approval_signer_destroy(o.keys[i]);
-    }
+    approval_signer_destroy(o.keys);
 
     free(o.files);
     free(o.heads);
@@ -314,11 +313,6 @@ add_key(approval_options_t *o, const char *file)
     approval_buf_t      text;
     approval_signer_t  *key;
 
-    if (o->nkeys == APPROVAL_VERIFY_KEYS) {
-        fputs("approval-audit: too many keys\n", stderr);
-        return -1;
-    }
-
     approval_buf_init(&text);
     key = NULL;
 
@@ -336,7 +330,12 @@ add_key(approval_options_t *o, const char *file)
         return -1;
     }
 
-    o->keys[o->nkeys++] = key;
+    if (o->keys == NULL) {
+        o->keys = key;
+
+    } else {
+        (void) approval_signer_add(o->keys, key);
+    }
 
     return 0;
 }

@@ -46,7 +46,7 @@ approval_command_check(approval_options_t *o)
     size_t   i;
     check_t  c;
 
-    if (o->nfiles == 0 || o->nkeys == 0) {
+    if (o->nfiles == 0 || o->keys == NULL) {
         fputs("usage: approval-audit check EXCERPT... --key PUB.pem\n",
               stderr);
         return APPROVAL_EXIT_USAGE;
@@ -65,8 +65,8 @@ approval_command_check(approval_options_t *o)
         return APPROVAL_EXIT_USAGE;
     }
 
-    printf("%lu records proved, %lu not covered by a checkpoint, %lu that do "
-           "not hold; %lu writers, %lu gaps\n", c.counts[APPROVAL_EXIT_OK],
+    printf("%lu records proved, %lu unauthenticated, %lu that do not hold; "
+           "%lu writers, %lu gaps\n", c.counts[APPROVAL_EXIT_OK],
            c.counts[APPROVAL_EXIT_INCOMPLETE],
            c.counts[APPROVAL_EXIT_TAMPERED], (unsigned long) c.nwriters,
            c.gaps);
@@ -111,7 +111,8 @@ check_file(approval_options_t *o, const char *name, check_t *c)
 
         if (rc != APPROVAL_EXIT_OK) {
             printf("%s %s:%lu: %s\n",
-                   rc == APPROVAL_EXIT_TAMPERED ? "tampered" : "incomplete",
+                   rc == APPROVAL_EXIT_TAMPERED ? "tampered"
+                                                : "unauthenticated",
                    name, number, err);
         }
 
@@ -226,8 +227,7 @@ check_alone(approval_options_t *o, json_t *record, const char **err)
     note = json_object_get(record, "checkpoint");
 
     if (note == NULL) {
-        *err = "the record has no proof: no checkpoint of its writer covers "
-               "it";
+        *err = "the record has no proof: no signature covers it";
         return APPROVAL_EXIT_INCOMPLETE;
     }
 
@@ -248,21 +248,15 @@ static int
 check_note(approval_options_t *o, json_t *note, approval_checkpoint_t *cp,
     const char **err)
 {
-    int             rc;
-    size_t          i;
     approval_str_t  text;
 
     text.data = (const unsigned char *) json_string_value(note);
     text.len = json_string_length(note);
 
-    rc = APPROVAL_DECLINED;
     *err = "there is no checkpoint";
 
-    for (i = 0; text.data && i < o->nkeys && rc != APPROVAL_OK; i++) {
-        rc = approval_checkpoint_read(o->keys[i], text, cp, err);
-    }
-
-    return rc;
+    return text.data ? approval_checkpoint_read(o->keys, text, cp, err)
+                     : APPROVAL_DECLINED;
 }
 
 

@@ -25,7 +25,7 @@ approval_command_export(approval_options_t *o)
     approval_verify_t  *v;
     approval_teller_t   teller;
 
-    if (o->nfiles == 0 || o->nkeys == 0) {
+    if (o->nfiles == 0 || o->keys == NULL) {
         fputs("usage: approval-audit export FILE... --key PUB.pem "
               "[--since TIME] [--until TIME]\n"
               "       [--action ID] [--limit N] [--format jsonl|csv]\n",
@@ -39,7 +39,7 @@ approval_command_export(approval_options_t *o)
 
     rc = APPROVAL_EXIT_USAGE;
 
-    e = approval_export_create(&o->wanted);
+    e = approval_export_create(&o->wanted, o->keys);
     v = approval_verify_start(o, &teller);
 
     if (e && v && export_records(o, v, e) == 0

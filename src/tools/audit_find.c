@@ -48,7 +48,7 @@ approval_find(approval_options_t *o, const char *text)
     }
 
     ids = json_array();
-    v = approval_verify_create(NULL, 0, NULL, NULL);
+    v = approval_verify_create(NULL, NULL, NULL);
     in = (ids && v) ? approval_input_open(o->files + 1, o->nfiles - 1, v)
                     : NULL;
     rc = in ? 0 : -1;

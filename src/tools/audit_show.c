@@ -19,10 +19,17 @@
 
 
 typedef struct {
+    approval_place_t     place;
+    unsigned             chained:1;  /* one of its writer's chain   */
+    unsigned             covered:1;  /* ... that this writer signed */
+} record_t;
+
+
+typedef struct {
     const char          *id;
-    json_t              *records;    /* array of the action's */
+    json_t              *events;     /* array of the action's */
     size_t               size;
-    approval_place_t    *places;
+    record_t            *records;
 } story_t;
 
 
@@ -30,11 +37,14 @@ static int show_twice(approval_options_t *o);
 static int show_stories(approval_options_t *o, json_t *ids);
 static int show_collect(approval_options_t *o, story_t *stories, size_t n,
     approval_verify_t *v);
-static int show_add(story_t *story, approval_entry_t *entry);
-static void show_story(story_t *story);
+static int show_add(story_t *story, approval_entry_t *entry,
+    approval_verify_t *v);
+static void show_story(approval_options_t *o, story_t *story,
+    approval_verify_t *v);
 static int show_verdict(approval_options_t *o, approval_verify_t *v);
-static void show_request(json_t *event);
-static void show_record(json_t *event, const approval_place_t *place);
+static void show_request(json_t *event, const record_t *r);
+static void show_record(json_t *event, const record_t *r);
+static const char *show_mark(const record_t *r);
 static void show_detail(const char *type, json_t *event);
 static void show_text(const char *before, json_t *value, const char *after);
 static void show_member(json_t *event, const char *name, const char *label);
@@ -109,7 +119,7 @@ show_stories(approval_options_t *o, json_t *ids)
     approval_verify_t  *v;
     approval_teller_t   teller;
 
-    teller.out = o->nkeys ? stderr : NULL;
+    teller.out = o->keys ? stderr : NULL;
     teller.quiet = 1;
     teller.told = 0;
 
@@ -122,13 +132,13 @@ show_stories(approval_options_t *o, json_t *ids)
 
     for (i = 0; stories && i < n; i++) {
         stories[i].id = json_string_value(json_array_get(ids, i));
-        stories[i].records = json_array();
+        stories[i].events = json_array();
     }
 
     if (v && stories && show_collect(o, stories, n, v) == 0) {
 
         for (i = 0; i < n; i++) {
-            show_story(&stories[i]);
+            show_story(o, &stories[i], v);
         }
 
         if (n == APPROVAL_FOUND_MAX) {
@@ -139,8 +149,8 @@ show_stories(approval_options_t *o, json_t *ids)
     }
 
     for (i = 0; stories && i < n; i++) {
-        json_decref(stories[i].records);
-        free(stories[i].places);
+        json_decref(stories[i].events);
+        free(stories[i].records);
     }
 
     free(stories);
@@ -167,7 +177,7 @@ show_collect(approval_options_t *o, story_t *stories, size_t n,
 
     while ((rc = approval_input_next(in, &entry)) == 1) {
 
-        if (o->nkeys
+        if (o->keys
             && approval_verify_record(v, &entry.place, entry.event,
                                       entry.hash)
                != APPROVAL_OK)
@@ -184,7 +194,7 @@ show_collect(approval_options_t *o, story_t *stories, size_t n,
             }
         }
 
-        if (id && i < n && show_add(&stories[i], &entry) != 0) {
+        if (id && i < n && show_add(&stories[i], &entry, v) != 0) {
             rc = -1;
             break;
         }
@@ -192,7 +202,7 @@ show_collect(approval_options_t *o, story_t *stories, size_t n,
 
     approval_input_close(in);
 
-    if (rc == 0 && o->nkeys && approval_verify_end(v) != APPROVAL_OK) {
+    if (rc == 0 && o->keys && approval_verify_end(v) != APPROVAL_OK) {
         rc = -1;
     }
 
@@ -206,44 +216,52 @@ show_collect(approval_options_t *o, story_t *stories, size_t n,
 
 
 static int
-show_add(story_t *story, approval_entry_t *entry)
+show_add(story_t *story, approval_entry_t *entry, approval_verify_t *v)
 {
-    size_t             n;
-    approval_place_t  *places;
+    size_t     n;
+    record_t  *records;
 
-    n = json_array_size(story->records);
+    n = json_array_size(story->events);
 
     if (n == story->size) {
-        places = realloc(story->places,
-                         (2 * n + 16) * sizeof(approval_place_t));
-        if (places == NULL) {
+        records = realloc(story->records, (2 * n + 16) * sizeof(record_t));
+        if (records == NULL) {
             return -1;
         }
 
-        story->places = places;
+        story->records = records;
         story->size = 2 * n + 16;
     }
 
-    story->places[n] = entry->place;
+    story->records[n].place = entry->place;
+    story->records[n].chained = approval_verify_last(v, entry->event,
+                                                     entry->hash);
 
-    return json_array_append(story->records, entry->event);
+    return json_array_append(story->events, entry->event);
 }
 
 
+/* Without a key nothing is known of signatures, and that is said at the end. */
+
 static void
-show_story(story_t *story)
+show_story(approval_options_t *o, story_t *story, approval_verify_t *v)
 {
-    size_t   i;
-    json_t  *event;
+    size_t     i;
+    json_t    *event;
+    record_t  *r;
 
     printf("action %s\n", story->id);
 
-    json_array_foreach(story->records, i, event) {
-        show_request(event);
+    json_array_foreach(story->events, i, event) {
+        r = &story->records[i];
+        r->covered = o->keys == NULL
+                     || (r->chained && approval_verify_covered(v, event));
+
+        show_request(event, r);
     }
 
-    json_array_foreach(story->records, i, event) {
-        show_record(event, &story->places[i]);
+    json_array_foreach(story->events, i, event) {
+        show_record(event, &story->records[i]);
     }
 }
 
@@ -253,7 +271,7 @@ show_verdict(approval_options_t *o, approval_verify_t *v)
 {
     int  rc;
 
-    if (o->nkeys == 0) {
+    if (o->keys == NULL) {
         puts("\nnot verified: give --key PUB.pem");
         return APPROVAL_EXIT_OK;
     }
@@ -264,15 +282,16 @@ show_verdict(approval_options_t *o, approval_verify_t *v)
          ? "\nverified: the log holds, and so do the signatures"
          : rc == APPROVAL_EXIT_TAMPERED
          ? "\nNOT TRUSTWORTHY: the log was tampered with"
-         : "\nincomplete: parts of the log are missing, or not covered by a "
-           "checkpoint");
+         : approval_verify_stats(v)->findings[APPROVAL_FOUND_UNAUTHENTICATED]
+         ? "\nunauthenticated: no signature covers parts of the log"
+         : "\nincomplete: parts of the log are missing");
 
     return rc;
 }
 
 
 static void
-show_request(json_t *event)
+show_request(json_t *event, const record_t *r)
 {
     size_t       i, j;
     json_t      *line, *name;
@@ -282,6 +301,10 @@ show_request(json_t *event)
 
     if (type == NULL || strcmp(type, "requested") != 0) {
         return;
+    }
+
+    if (!r->covered) {
+        puts("  unauthenticated: no signature covers this request");
     }
 
     show_member(event, "summary", "summary");
@@ -319,7 +342,7 @@ show_request(json_t *event)
 
 
 static void
-show_record(json_t *event, const approval_place_t *place)
+show_record(json_t *event, const record_t *r)
 {
     const char  *type;
 
@@ -332,7 +355,14 @@ show_record(json_t *event, const approval_place_t *place)
         show_detail(type, event);
     }
 
-    printf("  [%s:%lu]\n", place->file, place->line);
+    printf("  [%s:%lu]%s\n", r->place.file, r->place.line, show_mark(r));
+}
+
+
+static const char *
+show_mark(const record_t *r)
+{
+    return r->covered ? "" : "  unauthenticated: no signature covers it";
 }
 
 

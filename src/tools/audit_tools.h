@@ -23,8 +23,7 @@
 
 
 typedef struct {
-    approval_signer_t   *keys[APPROVAL_VERIFY_KEYS];
-    size_t               nkeys;
+    approval_signer_t   *keys;
     char               **heads;
     size_t               nheads;
     char               **files;

@@ -26,6 +26,8 @@ typedef struct {
 } heads_t;
 
 
+static const char *verify_verdict(const approval_verify_stats_t *stats,
+    int rc);
 static void verify_found(void *data, approval_found_e what,
     const approval_place_t *place, const char *why);
 static int verify_heads(approval_verify_t *v, const char *name);
@@ -38,7 +40,9 @@ static int verify_heads_tokens(heads_t *heads, approval_str_t line,
     const char **err);
 
 
-static const char  *found_names[] = { "note", "incomplete", "tampered" };
+static const char  *found_names[] = {
+    "note", "incomplete", "unauthenticated", "tampered"
+};
 
 
 int
@@ -51,7 +55,7 @@ approval_command_verify(approval_options_t *o)
     approval_teller_t               teller;
     const approval_verify_stats_t  *stats;
 
-    if (o->nfiles == 0 || o->nkeys == 0) {
+    if (o->nfiles == 0 || o->keys == NULL) {
         fputs("usage: approval-audit verify FILE... --key PUB.pem "
               "[--heads FILE] [-q]\n", stderr);
         return APPROVAL_EXIT_USAGE;
@@ -84,13 +88,16 @@ approval_command_verify(approval_options_t *o)
         rc = approval_verify_exit(v);
 
         printf("%s: %llu records of %llu writers, %llu checkpoints, %llu "
-               "actions; %llu tampered, %llu incomplete, %llu notes\n",
-               rc == 0 ? "ok" : found_names[3 - rc],
+               "actions; %llu tampered, %llu unauthenticated, %llu "
+               "incomplete, %llu notes\n",
+               verify_verdict(stats, rc),
                (unsigned long long) stats->records,
                (unsigned long long) stats->writers,
                (unsigned long long) stats->checkpoints,
                (unsigned long long) stats->actions,
                (unsigned long long) stats->findings[APPROVAL_FOUND_TAMPERED],
+               (unsigned long long)
+                             stats->findings[APPROVAL_FOUND_UNAUTHENTICATED],
                (unsigned long long) stats->findings[APPROVAL_FOUND_INCOMPLETE],
                (unsigned long long) stats->findings[APPROVAL_FOUND_NOTE]);
 
@@ -105,13 +112,23 @@ approval_command_verify(approval_options_t *o)
 }
 
 
+static const char *
+verify_verdict(const approval_verify_stats_t *stats, int rc)
+{
+    return rc == APPROVAL_EXIT_OK ? "ok"
+           : stats->findings[APPROVAL_FOUND_TAMPERED] ? "tampered"
+           : stats->findings[APPROVAL_FOUND_UNAUTHENTICATED]
+           ? "unauthenticated" : "incomplete";
+}
+
+
 approval_verify_t *
 approval_verify_start(approval_options_t *o, approval_teller_t *teller)
 {
     size_t              i;
     approval_verify_t  *v;
 
-    v = approval_verify_create(o->keys, o->nkeys, verify_found, teller);
+    v = approval_verify_create(o->keys, verify_found, teller);
 
     if (v == NULL) {
         fputs("approval-audit: no memory\n", stderr);
@@ -140,7 +157,10 @@ approval_verify_exit(approval_verify_t *v)
         return APPROVAL_EXIT_TAMPERED;
     }
 
-    if (stats->findings[APPROVAL_FOUND_INCOMPLETE] || stats->records == 0) {
+    if (stats->findings[APPROVAL_FOUND_UNAUTHENTICATED]
+        || stats->findings[APPROVAL_FOUND_INCOMPLETE]
+        || stats->records == 0)
+    {
         return APPROVAL_EXIT_INCOMPLETE;
     }
 

@@ -58,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
 
-    v = approval_verify_create(&fuzz_signer, 1, fuzz_found, &place);
+    v = approval_verify_create(fuzz_signer, fuzz_found, &place);
     if (v == NULL) {
         return 0;
     }

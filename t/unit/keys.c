@@ -682,7 +682,8 @@ test_pem(void)
 
     ok(s && pub && approval_str_eq(approval_signer_kid(s),
                                    approval_signer_kid(pub))
-       && approval_signer_kid(s).len == 16, "the kid is the public key's");
+       && approval_signer_kid(s).len == APPROVAL_KID_LEN,
+       "the kid is the public key's");
     ok(s && pub && approval_sign(s, data, sig) == APPROVAL_OK
        && approval_verify(pub, data, bytes(sig, 64)) == APPROVAL_OK,
        "the public half verifies");
@@ -705,9 +706,32 @@ test_pem(void)
        && approval_sign(s, data, sig) == APPROVAL_OK
        && approval_verify(pub, data, bytes(sig, 64)) == APPROVAL_OK,
        "derived from the first secret, always the same");
+    ok(s && pub && approval_signer_next(s) && approval_signer_next(pub) == NULL,
+       "and one from each other");
+
+    /* the same key twice is one; its copy verifies, and does not sign */
+
+    ok(s && pub && approval_signer_add(s, pub) == APPROVAL_DECLINED,
+       "a key is there once");
+    pub = approval_signer_verifier(s);
+    ok(pub && approval_signer_next(pub)
+       && approval_signer_next(approval_signer_next(pub)) == NULL
+       && approval_verify(pub, data, bytes(sig, 64)) == APPROVAL_OK
+       && approval_verify(approval_signer_next(pub), data, bytes(sig, 64))
+          != APPROVAL_OK
+       && approval_sign(pub, data, sig) != APPROVAL_OK,
+       "public copies of all");
 
     approval_signer_destroy(s);
     approval_signer_destroy(pub);
+
+    /* RFC 8037, A.3 */
+
+    s = signer("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    ok(s && approval_str_eq(approval_signer_kid(s), approval_str(
+               "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")),
+       "the kid is the thumbprint of RFC 7638");
+    approval_signer_destroy(s);
     EVP_PKEY_free(ed);
     EVP_PKEY_free(ec);
 }

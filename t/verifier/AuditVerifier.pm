@@ -15,7 +15,9 @@ use warnings;
 use Digest::SHA qw(sha256 sha256_hex);
 use Encode ();
 use File::Temp ();
-use MIME::Base64 qw(decode_base64 encode_base64 decode_base64url);
+use MIME::Base64 qw(decode_base64 encode_base64 decode_base64url
+                    encode_base64url);
+use Time::Local qw(timegm);
 
 use AuditJson qw(parse canonical);
 
@@ -37,11 +39,11 @@ sub new {
         die "$file: no key" unless length($der) == 44;
 
         my $raw = substr($der, -32);
-        my $kid = encode_base64(sha256($raw), '');
-        $kid =~ tr{+/}{-_};
+        my $jwk = '{"crv":"Ed25519","kty":"OKP","x":"'
+            . encode_base64url($raw) . '"}';
 
         push @{ $self->{keys} }, { file => $file, raw => $raw,
-                                   kid => substr($kid, 0, 16) };
+                                   kid => encode_base64url(sha256($jwk)) };
     }
 
     return $self;
@@ -59,6 +61,8 @@ sub tampered { $_[0]->found(1, $_[1], $_[2]) }
 
 sub incomplete { $_[0]->found(2, $_[1], $_[2]) }
 
+sub unauthenticated { $_[0]->found(2, $_[1], "unauthenticated: $_[2]") }
+
 
 sub verify {
     my ($self, %arg) = @_;
@@ -66,6 +70,7 @@ sub verify {
     $self->{$_} = {} for qw(writers actions known);
     $self->{findings} = [];
     $self->{$_} = 0 for qw(torn torn_told partial n);
+    $self->{freezes} = [];
 
     $self->heads($_) for @{ $arg{heads} // [] };
 
@@ -73,6 +78,7 @@ sub verify {
 
     $self->chain(@$_) for @records;
     $self->ends;
+    $self->bounds;
     $self->judge($_) for values %{ $self->{actions} };
 
     my %levels = map { $_->[0] => 1 } @{ $self->{findings} };
@@ -261,6 +267,8 @@ sub chain {
         && $why eq 'the audit trail could not be written'
         && ref $r->{torn} eq 'SCALAR';
 
+    $self->config($r) if $type eq 'config';
+
     if (defined $r->{action_id}) {
         $self->action($where, $r, $type);
 
@@ -416,7 +424,7 @@ sub heads {
         my $note = $self->note($1) or die "$file: a checkpoint is not signed";
 
         push @{ $self->{known}{ $note->{writer} } },
-            [ $note->{size}, $note->{head}, $file ];
+            [ $note->{size}, $note->{head}, $file, 'signed' ];
         push @{ $self->{known}{ $_->[0] } }, [ @$_[1, 2], $file ]
             for @{ $note->{peers} };
     }
@@ -442,7 +450,7 @@ sub ends {
         }
 
         for my $head (@{ $known->{$id} }) {
-            my ($seq, $hash, $where) = @$head;
+            my ($seq, $hash, $where, $signed) = @$head;
 
             if ($seq > $w->{seq}) {
                 $self->incomplete($where, "$id ends before $seq");
@@ -454,13 +462,14 @@ sub ends {
                 }
             }
 
-            $w->{covered} = $seq if length $hash == 64
+            $w->{covered} = $seq if $signed
                 && $seq <= $w->{seq} && $seq > $w->{covered};
         }
     }
 
     for my $w (values %{ $self->{writers} }) {
-        $self->incomplete($w->{where}, "$w->{id} is not covered to its end")
+        $self->unauthenticated($w->{where},
+                               "$w->{id} is not covered to its end")
             if $w->{seq} > $w->{covered};
         $self->incomplete($w->{where}, "$w->{id} has no last checkpoint")
             if $w->{closed} && $w->{last} ne 'checkpoint';
@@ -472,7 +481,7 @@ sub ends {
 }
 
 
-# actions: 11 to 15
+# actions: 11 to 14, and 16
 
 sub jws {
     my ($self, $typ, $token) = @_;
@@ -633,6 +642,10 @@ sub judge {
 
     $self->tampered($where, "$a->{id} is over") if $a->{over};
 
+    my $limit = $self->limits($a, $r, $d // {});
+
+    $self->tampered($where, "$a->{id} is used $limit") if $limit;
+
     return if !$d || (@{ $d->{by} } == 1 && is_text($d->{by}[0])
                       && $d->{by}[0] eq 'unsigned');
 
@@ -674,6 +687,130 @@ sub executed {
 }
 
 
+# limits: 15.  Times are Redis', in ms
+
+sub ms {
+    my ($text) = @_;
+
+    return 0 unless is_text($text) && is_time($text);
+
+    my ($date, $rest) = $text =~ /^(.*)\.(\d{3})Z$/;
+    my ($y, $m, $d, $h, $min, $s) = split(/[-T:]/, $date);
+
+    return timegm($s, $min, $h, $d, $m - 1, $y) * 1000 + $rest;
+}
+
+
+sub seconds {
+    my ($n) = @_;
+
+    return ref $n eq 'SCALAR' && $$n =~ /^[1-9]\d{0,11}\z/ ? $$n * 1000 : 0;
+}
+
+
+sub config {
+    my ($self, $r) = @_;
+
+    my $what = $r->{what};
+
+    return if !is_text($what);
+
+    if ($what eq 'grant revoked' && is_text($r->{granted_by})) {
+        $self->{actions}{ $r->{granted_by} }{id} = $r->{granted_by};
+        $self->{actions}{ $r->{granted_by} }{revoked} ||= ms($r->{store_time});
+    }
+
+    return unless $what =~ /^(?:frozen|thawed)\z/;
+
+    my $kind = exists $r->{policy} ? 'policy' : 'requester_person';
+
+    push @{ $self->{freezes} }, {
+        scope => "$kind $r->{$kind}", thaw => $what eq 'thawed',
+        from => ms($r->{store_time}), until => ms($r->{until}) || 9e18 }
+        if is_text($r->{$kind}) && ms($r->{store_time});
+}
+
+
+# each freeze ends with the next one of the same, or with its thaw
+
+sub bounds {
+    my ($self) = @_;
+
+    my @all = @{ $self->{freezes} };
+
+    for my $i (grep { !$all[$_]{thaw} } 0 .. $#all) {
+        my $f = $all[$i];
+        my @ends;
+
+        for my $j (grep { $_ != $i && $all[$_]{scope} eq $f->{scope} }
+                   0 .. $#all)
+        {
+            my $g = $all[$j];
+            my $behind = $j > $i && $g->{from} > $f->{from} - 60_000;
+
+            if ($g->{thaw} && ($behind || $g->{from} > $f->{from})) {
+                push @ends, $g->{from} - 1000 > $f->{from}
+                            ? $g->{from} - 1000 : $f->{from};
+
+            } elsif (!$g->{thaw} && ($g->{from} > $f->{from}
+                                     || $g->{from} == $f->{from} && $j > $i))
+            {
+                push @ends, $g->{from};
+            }
+        }
+
+        $f->{until} = $_ < $f->{until} ? $_ : $f->{until} for @ends;
+    }
+}
+
+
+sub frozen {
+    my ($self, $request, $time) = @_;
+
+    my %scopes = map { ("$_->[0] " . ($request->{ $_->[1] } // '') => 1) }
+                 [qw(policy policy)], [qw(requester_person person)];
+
+    return grep { !$_->{thaw} && $scopes{ $_->{scope} }
+                  && $time > $_->{from} && $time < $_->{until} }
+           @{ $self->{freezes} };
+}
+
+
+sub limits {
+    my ($self, $a, $r, $d) = @_;
+
+    my $request = $a->{requested};
+    my $taken = ms($r->{store_time});
+    my $asked = ms($request->{store_time});
+
+    return 'after its deadline'
+        if $asked && ref $request->{timeout} eq 'SCALAR'
+        && seconds($d->{iat}) > $asked + seconds($request->{timeout}) + 1000;
+    return 'after it had lapsed'
+        if seconds($d->{exp}) && $taken > seconds($d->{exp}) + 1000;
+    return 'while frozen' if $self->frozen($request, $taken);
+
+    return undef;
+}
+
+
+sub grant_limits {
+    my ($self, $a, $r) = @_;
+
+    my $request = $a->{requested};
+    my $used = ms($r->{store_time});
+    my $given = $a->{approved} ? ms($a->{approved}[1]{store_time}) : 0;
+    my $time = $request && ref $request->{remember} eq 'HASH'
+               ? seconds($request->{remember}{seconds}) : 0;
+
+    return 'after it was revoked' if $a->{revoked} && $used > $a->{revoked};
+    return 'after its end' if $given && $time && $used > $given + $time + 1000;
+    return 'while frozen' if $request && $self->frozen($request, $used);
+
+    return undef;
+}
+
+
 # an approval: what is on record is what was signed
 
 sub decides {
@@ -705,7 +842,7 @@ sub voters {
     my @voters;
 
     for my $name (@$by) {
-        my @votes = grep { is_text($name) && text($_, 'idn', $name)
+        my @votes = grep { is_text($name) && text($_, 'sub', $name)
                            && $_->{act} eq $act }
                     map { $_->[2] } @{ $a->{votes} // [] };
 
@@ -861,6 +998,11 @@ sub granted {
             || $n !~ /^[1-9]\d*\z/ || canonical($d->{use})
                                         ne canonical($r->{use})
             || $uses{$n}++ || ($most && $n > $most);
+
+        my $limit = $self->grant_limits($a, $r);
+
+        $self->tampered($where, "the grant of $a->{id} is used $limit")
+            if $limit;
     }
 
     $self->found($level, $where, "$a->{id}: a grant, and no approval")

@@ -30,6 +30,7 @@ package Approval::Gateway;
 #   ->state(ID)              its state, as Redis has it
 #   ->audit([TYPE])          the records; ->wait_audit(TYPE, N) waits for N;
 #                            {audit_file} is where they are, if elsewhere
+#   ->wait_signed            waits until each writer has signed its last record
 #   ->hits(TARGET)           how many requests for it the upstream has seen
 #   ->lost(N)                N requests died with a worker: nginx counts on
 #   ->clean(NAME)            tests: nothing is held, nothing will stay,
@@ -252,6 +253,17 @@ sub wait_audit {
     my ($self, $type, $n) = @_;
 
     return wait_for(sub { (my @records = $self->audit($type)) >= $n });
+}
+
+
+sub wait_signed {
+    my ($self) = @_;
+
+    return wait_for(sub {
+        my %last = map { $_->{writer} => $_->{type} } $self->audit;
+
+        return %last && !grep { $_ ne 'checkpoint' } values %last;
+    });
 }
 
 

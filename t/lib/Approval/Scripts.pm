@@ -37,7 +37,7 @@ for _, name in ipairs(KEYS) do
     end
 end
 
-local function guard(command, ...)
+local function guard(run, command, ...)
     local args = { ... }
     local last = 1
 
@@ -53,10 +53,14 @@ local function guard(command, ...)
         end
     end
 
-    return real.call(command, ...)
+    return run(command, ...)
 end
 
-local redis = { call = guard, error_reply = real.error_reply }
+local redis = {
+    call = function(...) return guard(real.call, ...) end,
+    pcall = function(...) return guard(real.pcall, ...) end,
+    error_reply = real.error_reply
+}
 EOF_LUA
 
 

@@ -15,6 +15,7 @@ use lib "$FindBin::Bin/lib";
 use Approval::Test;
 use Approval::Example;
 use Approval::Oidc;
+use Approval::Smtp;
 
 need('redis-server', 'openssl', 'curl');
 need_module();
@@ -186,6 +187,17 @@ for my $case ([ 'slack.conf', 'gw', '/_approval/', 'alice' ],
 }
 
 {
+    my $g = started('mail.conf', smtp => Approval::Smtp->new);
+    my $alice = 'alice@example.com:' . $g->password('alice@example.com');
+
+    played($g, 'mail.conf',
+           [ DELETE => 'https://gw.example.com/v1/orders/7' ], sub {
+        decide($g, "https://gw.example.com/_approval/actions/$_[0]",
+               -u => $alice)
+    });
+}
+
+{
     my $provider = Approval::Oidc::Provider->new(issuer => 'okta');
     my $proxy = Approval::Oidc::Proxy->new(
         provider => $provider, claim => 'email', domain => 'example.com');
@@ -265,7 +277,8 @@ sub played {
 
     is($client->read->status, 200, 'the request is answered');
     is($g->up->count, $before + 1, 'by the upstream, once');
-    ok($g->hook->wait_count(1), 'approvers were told');
+    ok($g->smtp ? $g->smtp->wait_command(qr/^end/) : $g->hook->wait_count(1),
+       'approvers were told');
 
     $played{$name} = 1;
 }

@@ -113,6 +113,8 @@ my $http = <<'EOF_HTTP';
             notify hook;
             %REDACT%
         }
+        rule raw { match $uri ^/raw; require admins; timeout 30s;
+                   notify hook signed; %REDACT% }
         rule hold {
             match $uri ^/;
             match "$http_authorization$http_cookie$http_x_api_key" "~^(?<all>.*)$";
@@ -224,11 +226,11 @@ my @requests = (
       'Content-Type' => 'application/x-www-form-urlencoded'] ],
     [ form => POST => "/f$query", body => $form, headers => [@headers,
       'Content-Type' => 'application/x-www-form-urlencoded'] ],
-    [ 'broken json' => POST => "/x", body => substr($json, 0, -1),
+    [ 'broken json' => POST => "/raw", body => substr($json, 0, -1),
       headers => [@headers, @type] ],
-    [ 'a binary' => POST => '/x', body => "\0" . canary('binary'),
+    [ 'a binary' => POST => '/raw', body => "\0" . canary('binary'),
       headers => [@headers, 'Content-Type' => 'application/octet-stream'] ],
-    [ 'an encoded one' => POST => '/x', body => canary('gzip'),
+    [ 'an encoded one' => POST => '/raw', body => canary('gzip'),
       headers => [@headers, @type, 'Content-Encoding' => 'gzip'] ],
     [ 'a large one' => POST => '/x', body => $json . ' ' x 70000,
       headers => [@headers, @type] ],

@@ -16,7 +16,8 @@ package Approval::Example;
 #     put   => { FROM => TO, ... }   further addresses
 #     files => { NAME => TEXT }      over those of files()
 #     hook  => RECEIVER
-#   ->redis ->up ->hook ->ngx ->port
+#     smtp  => SERVER    where mails go, after init
+#   ->redis ->up ->hook ->smtp ->ngx ->port
 #   ->said               what conf/init.sh has said
 #   ->key([FILE])        what the first of approval/agents sends, after init
 #   ->password(NAME)     of an approver, after init
@@ -54,7 +55,7 @@ my %KNOWN = (
 my %made;
 
 
-for my $name (qw(redis up hook ngx said)) {
+for my $name (qw(redis up hook smtp ngx said)) {
     no strict 'refs';
     *$name = sub { $_[0]{$name} };
 }
@@ -154,7 +155,8 @@ sub start {
 
     my $self = bless { redis => Approval::Redis->new,
                        up => Approval::Upstream->new,
-                       hook => $arg{hook} // Approval::Receiver->new }, $class;
+                       hook => $arg{hook} // Approval::Receiver->new,
+                       smtp => $arg{smtp} }, $class;
 
     my %how = (%$self, map { $_ => $arg{$_} } qw(tls put init));
 
@@ -189,6 +191,9 @@ sub after_init {
         my $text = slurp($file);
         spew($file, $text) if $text =~ s{\Q$HOOKS\E}{$url}g;
     }
+
+    spew("$prefix/approval/smtp", 'smtp://127.0.0.1:' . $self->smtp->port)
+        if $self->smtp;
 }
 
 

@@ -14,6 +14,8 @@
 #
 #     APPROVAL_MATRIX=DIR    where, ${XDG_CACHE_HOME:-~/.cache}/approval-matrix
 #     APPROVAL_MIRROR=URL    Debian's mirror, by default that of this machine
+#
+# Status 77: this machine cannot make such a chroot; no test was run.
 
 set -euo pipefail
 
@@ -39,6 +41,13 @@ die()
 }
 
 
+cannot()
+{
+    echo "matrix.sh: $*" >&2
+    exit 77
+}
+
+
 make_chroot()
 {
     local root=$cache/$1 scripts=/usr/share/debootstrap/scripts script=
@@ -54,7 +63,7 @@ make_chroot()
     # shellcheck disable=SC2086
     debootstrap --variant=minbase "$1" "$root.new" "$mirror" $script \
         > "$cache/$1.log" 2>&1 \
-        || die "debootstrap $1 failed, see $cache/$1.log"
+        || cannot "debootstrap $1 failed, see $cache/$1.log"
 
     # a mirror may stand still for longer than a release file is valid
 
@@ -122,7 +131,8 @@ versions()
 run_core()
 {
     inside "$1" 'apt-get -q update > /dev/null
-                 sh conf/packages.sh build core'
+                 sh conf/packages.sh build core' \
+        || cannot "no packages for $1"
     versions "$1"
     inside "$1" "bash t/run.sh --strict --no-install $(echo $core)"
 }
@@ -156,6 +166,9 @@ done
 
 command -v debootstrap > /dev/null \
     || die "no debootstrap: install with sh conf/packages.sh chroot"
+
+unshare --mount --pid --fork true \
+    || cannot "no mounts of its own: not allowed on this machine"
 
 mkdir -p "$cache"
 

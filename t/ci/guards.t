@@ -120,6 +120,13 @@ spew("$copy/t/run.sh", "echo 'Result: PASS'\n");
 is($rc, 0, 'all stages pass');
 like($out, qr/^2 passed, 0 failed\n\z/m, 'the last line');
 
+spew("$copy/t/matrix.sh", "exit 77\n");
+
+($rc, $out) = run('.ci/run debian13 tests');
+is($rc, 0, 'a stage that this machine cannot run stops nothing');
+like($out, qr/^=== debian13 NOT RUN: /m, 'is told');
+like($out, qr/^1 passed, 0 failed\n\z/m, 'and is not counted');
+
 is((run('.ci/run tests nonsense'))[0], 1, 'no such stage');
 
 done_testing;

@@ -337,7 +337,8 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
         }
     }
 
-    rc = (verdict.what == NGX_HTTP_APPROVAL_VERDICT_PASS)
+    rc = (verdict.what == NGX_HTTP_APPROVAL_VERDICT_PASS
+          && verdict.shadow == NULL)
          ? NGX_DECLINED
          : ngx_http_approval_gate_subrequest_stop(r, lcf, &verdict);
 
@@ -353,32 +354,36 @@ static ngx_int_t
 ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict)
 {
-    const char  *what, *why;
+    ngx_uint_t                 shadow;
+    const char                *what, *why;
+    ngx_http_approval_rule_t  *rule;
 
-    what = lcf->policy->shadow ? "passed, in shadow" : "refused";
+    rule = verdict->rule ? verdict->rule : verdict->shadow;
+    shadow = lcf->policy->shadow
+             || verdict->what == NGX_HTTP_APPROVAL_VERDICT_PASS;
+    what = shadow ? "passed, in shadow" : "refused";
 
     why = verdict->why ? verdict->why
           : (verdict->what == NGX_HTTP_APPROVAL_VERDICT_BODY)
             ? "its body was not read"
             : "its main request has no approval for it";
 
-    if (verdict->rule) {
+    if (rule) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "subrequest \"%V\" %s: rule \"%V\" of policy \"%V\" "
                       "concerns it, and %s",
-                      &r->uri, what, &verdict->rule->name, &lcf->policy->name,
-                      why);
+                      &r->uri, what, &rule->name, &lcf->policy->name, why);
     } else {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "subrequest \"%V\" %s: policy \"%V\" concerns it, and %s",
                       &r->uri, what, &lcf->policy->name, why);
     }
 
-    if (!lcf->policy->shadow) {
+    if (!shadow) {
         return NGX_HTTP_FORBIDDEN;
     }
 
-    ngx_http_approval_count(verdict->rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
+    ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
 
     return NGX_DECLINED;
 }

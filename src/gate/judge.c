@@ -47,6 +47,8 @@ static void ngx_http_approval_judge_doubt(ngx_http_approval_judge_t *judge,
     ngx_http_approval_rule_t *rule, const approval_match_found_t *found);
 static void ngx_http_approval_judge_say(ngx_http_approval_judge_t *judge,
     ngx_http_approval_verdict_t *verdict);
+static void ngx_http_approval_judge_decide(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict);
 static void ngx_http_approval_judge_unclear(ngx_http_approval_judge_t *judge,
     ngx_http_approval_verdict_t *verdict);
 static void ngx_http_approval_judge_host(ngx_http_approval_judge_t *judge,
@@ -149,7 +151,10 @@ ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
     rules = judge->policy->rules.elts;
     rule = rules[found->rule];
 
-    /* in shadow it decides nothing, and keeps no rule from deciding */
+    /*
+     * in shadow it decides nothing, and keeps no rule from deciding; where no
+     * rule decides anything, what would be refused is on record
+     */
 
     if (rule->mode == NGX_HTTP_APPROVAL_SHADOW
         && rule->outcome != NGX_HTTP_APPROVAL_ALLOW)
@@ -160,7 +165,9 @@ ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
             judge->shadow = rule;
         }
 
-        return APPROVAL_OK;
+        if (!judge->policy->shadow) {
+            return APPROVAL_OK;
+        }
     }
 
     if (rule->outcome == NGX_HTTP_APPROVAL_DENY) {
@@ -223,8 +230,23 @@ static void
 ngx_http_approval_judge_say(ngx_http_approval_judge_t *judge,
     ngx_http_approval_verdict_t *verdict)
 {
-    verdict->shadow = judge->shadow;
+    ngx_http_approval_judge_decide(judge, verdict);
 
+    if (!judge->policy->shadow) {
+        verdict->shadow = judge->shadow;
+
+    } else if (verdict->what != NGX_HTTP_APPROVAL_VERDICT_REFUSE) {
+        verdict->shadow = judge->shadow;
+        verdict->rule = NULL;
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_PASS;
+    }
+}
+
+
+static void
+ngx_http_approval_judge_decide(ngx_http_approval_judge_t *judge,
+    ngx_http_approval_verdict_t *verdict)
+{
     if (!judge->denied && judge->holds == NULL) {
         verdict->what = NGX_HTTP_APPROVAL_VERDICT_PASS;
         return;

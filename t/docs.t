@@ -30,7 +30,7 @@ my $ngx = Approval::Nginx->new(start => 0, files => {
     'approval/signing.pem' => slurp($keys->{signing}),
     'approval/webhook' => $webhook,
     'approval/url' => "https://hooks.example.com/T0/B0/secret\n",
-    'approval/slack' => 'https://hooks.slack.com/services/T0/B0/x' . "\n",
+    'approval/slack' => 'https://hooks.slack.com/services/T01ABCDEF/B0/x' . "\n",
     'approval/slack-signing' => '0123456789abcdef0123456789abcdef' . "\n",
     'approval/teams' => 'https://teams.example.com/x' . "\n",
     'approval/smtp' => "smtp://gw:secret\@smtp.example.com:587\n",

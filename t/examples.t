@@ -261,7 +261,7 @@ sub basic { (Authorization => 'Basic Ym9iQGV4YW1wbGUuY29tOmJvYg==') }
 
     ok($slack->wait_count(1), 'Slack is told');
     is(join('', $slack->faults), '', 'what it takes');
-    is($slack->last->target, '/services/T0/B0/x', 'by the hook of the file');
+    is($slack->last->target, '/services/T01ABCDEF/B0/x', 'by the hook of the file');
 
     my ($buttons) = grep { $_->{type} eq 'actions' }
                     @{ $slack->last->json->{blocks} };
@@ -288,7 +288,7 @@ sub basic { (Authorization => 'Basic Ym9iQGV4YW1wbGUuY29tOmJvYg==') }
 
     ($held, $id) = $g->hold(POST => '/v1/purge', '7');
 
-    ok(wait_for(sub { grep { $_->target eq '/services/T0/B1/y' }
+    ok(wait_for(sub { grep { $_->target eq '/services/T01ABCDEF/B1/y' }
                       $slack->messages }), 'leads have a channel of their own');
     is(http_get($g->port, "/_approval/actions/$id")->status, 401,
        'pages are for those who sign in');

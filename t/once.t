@@ -401,6 +401,7 @@ for my $row (@rows) {
 
     idle();
 
+    wait_for(sub { sent() eq $sent });
     is(sent(), $sent, "$name: sent to $sent");
 
     ok($gw->wait_audit($state, $before + 1), "$name: $state");

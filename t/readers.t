@@ -52,21 +52,18 @@ my ($policies, $each, $free) = $full ? (60, 60, 1500)
 # source, place, what stands there instead, and what is to be found
 
 my @faults = (
+    [ 'no fact is bound', 'gate/bind.c',
+      qr/if \(!ngx_http_approval_bind_ignored\(bind->lcf, facts\[i\]\)\) \{/
+          => 'if (0) {', qr/another than approved/ ],
+);
+
+# these only a few requests show
+
+push @faults,
     [ 'nobody ends a field at a semicolon', 'core/reading_field.c',
       qr/field_walk\(&semicolons, query, "&;", field_value\)/
           => 'field_walk(&semicolons, query, "&", field_value)',
       qr/without a decision/ ],
-    [ 'no fact is bound', 'gate/bind.c',
-      qr/if \(!ngx_http_approval_bind_ignored\(bind->lcf, facts\[i\]\)\) \{/
-          => 'if (0) {', qr/another than approved/ ],
-    [ 'the method is not bound', 'gate/bind.c',
-      qr/ngx_http_approval_bind_part\(bind, 'm',.*?\);/s => '(void) r;',
-      qr/another than approved/ ],
-);
-
-# this one only a few of the paths show
-
-push @faults,
     [ 'a backslash is no slash to anybody', 'core/reading_path.c',
       qr/\(steps & PATH_BACKSLASH\) && p\[i\] == '\\\\'/ => '0',
       qr/without a decision/ ] if $full;

@@ -17,7 +17,7 @@ cd "$(dirname "$0")/.."
 
 mkdir -p "${1:-.build-all}"
 out=$(cd "${1:-.build-all}" && pwd -P)
-tests="t/once.t t/hold.t t/phases.t t/departed.t"
+tests="t/hold.t t/phases.t t/departed.t"
 
 # shellcheck source=t/lib/debian.sh
 . t/lib/debian.sh

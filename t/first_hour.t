@@ -264,7 +264,8 @@ sub played {
     my $client = $g->curl_start(-X => $method, -H => "Authorization: $key",
                                 @arg, $url);
     my $id = $g->pending or return fail("$name: nothing waits");
-    my $links = (grep { !ref } @approvers) ? $g->links($id, 2) : {};
+    my @names = grep { !ref } @approvers;
+    my $links = @names ? $g->links($id, scalar @names, @names) : {};
 
     for my $i (0 .. $#approvers) {
         my $who = $approvers[$i];

@@ -23,7 +23,7 @@
 #define NGX_HTTP_APPROVAL_KEPT_MAX            10000
 #define NGX_HTTP_APPROVAL_SYNC_OLD            16
 #define NGX_HTTP_APPROVAL_TAIL                (1024 * 1024)
-#define NGX_HTTP_APPROVAL_COLLAPSE_KINDS      64
+#define NGX_HTTP_APPROVAL_COLLAPSE_KINDS      256
 
 
 /* Another writer's head as it was published, cited while "fresh". */

@@ -26,7 +26,9 @@ package Approval::Example;
 #   ->pending([ID...])   the id of the first open action that is none of these
 #   ->hold(METHOD => TARGET, KEY, %how)   (client, id): an agent's request that
 #                        is held; KEY is that of approval/agents
-#   ->links(ID, N)       { person => personal link }, when N have been told
+#   ->links(ID, N, NAME...)
+#                        { person => personal link }, when N have been told,
+#                        and these
 #   ->records            the audit trail
 
 use strict;
@@ -261,7 +263,7 @@ sub hold {
 
 
 sub links {
-    my ($self, $id, $n) = @_;
+    my ($self, $id, $n, @names) = @_;
 
     my %links;
 
@@ -277,7 +279,7 @@ sub links {
                    && $data->{id} eq $id;
         }
 
-        return keys %links >= $n;
+        return keys %links >= $n && !grep { !$links{$_} } @names;
     });
 
     return \%links;

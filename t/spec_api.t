@@ -11,6 +11,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use MIME::Base64 qw(encode_base64url);
 use Approval::Test;
 use Approval::Gateway;
 
@@ -94,7 +95,8 @@ subtest 'an action as JSON' => sub {
     ok(exists $list->{next} && !defined $list->{next}, 'its end');
 
     for (qw(requester=agent-7 rule=drop state=pending limit=1),
-         'since=2000-01-01T00:00:00Z', 'until=2999-01-01T00:00:00.000Z')
+         'since=2000-01-01T00:00:00Z', 'until=2999-01-01T00:00:00.000Z',
+         'cursor=' . encode_base64url("999999999999999.$id"))
     {
         is(@{ api(GET => "/actions?$_", 'bob')->json->{actions} }, 1, $_);
     }

@@ -17,9 +17,6 @@
 #define NGX_HTTP_APPROVAL_LIST_PAGE   100      /* asked of the store at once */
 #define NGX_HTTP_APPROVAL_LIST_SCAN   2000     /* looked at for one reply    */
 
-/* In milliseconds; times in an index have as many digits. */
-#define NGX_HTTP_APPROVAL_LIST_LAST   9999999999999
-
 
 /*
  * d->work.  The store gives pages of what its index says is meant: actions of
@@ -138,8 +135,7 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
         ngx_memcpy(list->last_id, list->query.before_id, APPROVAL_ID_LEN);
 
     } else if (list->query.until) {
-        list->last = ngx_min(list->query.until + 1,
-                             NGX_HTTP_APPROVAL_LIST_LAST);
+        list->last = list->query.until + 1;
         ngx_memset(list->last_id, '0', APPROVAL_ID_LEN);
     }
 
@@ -154,8 +150,7 @@ ngx_http_approval_list_first(ngx_http_approval_desk_t *d)
     ngx_http_approval_list_t  *list = d->work;
 
     list->filter.states = list->query.states;
-    list->filter.since = ngx_min(list->query.since,
-                                 NGX_HTTP_APPROVAL_LIST_LAST);
+    list->filter.since = list->query.since;
 
     if (list->query.requester.len) {
         rc = ngx_http_approval_list_requester(d);

@@ -23,7 +23,7 @@ static void ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
 
 /*
  * By what the held call can be given up; hashes->len 0: by nothing.  Ids are
- * unique in their session only, and the calls of a batch go together.
+ * unique in their session only; a batch is never held as one.
  */
 
 ngx_int_t

@@ -41,6 +41,7 @@ typedef struct {
 } ngx_http_approval_list_t;
 
 
+static u_char *ngx_http_approval_list_stamp(u_char *p, int64_t ms);
 static ngx_http_approval_list_t *ngx_http_approval_list_create(
     ngx_http_approval_store_t *store,
     const ngx_http_approval_filter_t *filter);
@@ -104,9 +105,9 @@ ngx_http_approval_store_list(ngx_http_approval_store_t *store,
     list->left = limit ? limit : 1;
 
     if (before) {
-        (void) ngx_sprintf(list->before, "%013L%*s", before,
-                           (size_t) NGX_HTTP_APPROVAL_LIST_REST,
-                           before_id + NGX_HTTP_APPROVAL_SHARD_LEN);
+        (void) ngx_cpymem(ngx_http_approval_list_stamp(list->before, before),
+                          before_id + NGX_HTTP_APPROVAL_SHARD_LEN,
+                          NGX_HTTP_APPROVAL_LIST_REST);
     }
 
     if (ngx_http_approval_list_send(op) != NGX_OK) {
@@ -115,6 +116,17 @@ ngx_http_approval_store_list(ngx_http_approval_store_t *store,
     }
 
     return op;
+}
+
+
+/* A time that somebody asks for may have more digits than those in an index. */
+
+static u_char *
+ngx_http_approval_list_stamp(u_char *p, int64_t ms)
+{
+    ms = ngx_max(0, ngx_min(ms, 9999999999999));
+
+    return ngx_sprintf(p, "%013L", ms);
 }
 
 
@@ -143,7 +155,7 @@ ngx_http_approval_list_create(ngx_http_approval_store_t *store,
     list->hashes = list->begins + begins * (1 + NGX_HTTP_APPROVAL_LIST_CLASS);
     list->found = (void *) (list->hashes + filter->requester.len);
 
-    (void) ngx_sprintf(list->since, "%013L", filter->since);
+    (void) ngx_http_approval_list_stamp(list->since, filter->since);
 
     if (filter->requester.len) {
         list->nhashes = filter->requester.len;

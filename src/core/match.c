@@ -307,9 +307,7 @@ approval_match_fold_uri(unsigned char *dst, approval_str_t uri)
     size_t         i;
     unsigned char  c;
 
-    if (uri.len && uri.data[uri.len - 1] == '/') {
-        uri.len--;
-    }
+    uri = approval_match_trim_uri(uri);
 
     for (i = 0; i < uri.len; i++) {
         c = uri.data[i];

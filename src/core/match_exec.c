@@ -532,9 +532,7 @@ int
 approval_match_none(const approval_match_t *m, approval_str_t method,
     approval_str_t uri)
 {
-    if (uri.len && uri.data[uri.len - 1] == '/') {
-        uri.len--;
-    }
+    uri = approval_match_trim_uri(uri);
 
     if (m->methods != APPROVAL_MATCH_METHOD_ANY || m->always_methods) {
         return approval_match_none_of(m, method, uri);

@@ -258,7 +258,7 @@ approval_holds_e approval_match_value_holds(approval_match_t *m,
     const approval_match_condition_t *c, const approval_readings_t *rs,
     size_t i);
 
-/* match.c: a URI's key, or what is looked up: lower case, no last slash */
+/* match.c: a key, or a URI to look up: lower case, no slash at its end */
 
 size_t approval_match_fold_uri(unsigned char *dst, approval_str_t uri);
 
@@ -277,6 +277,19 @@ approval_match_method_hash(approval_str_t name)
     }
 
     return (uint64_t) 1 << ((name.data[0] ^ (name.len << 3)) & 63);
+}
+
+
+/* All of them, so that "^/a//" is found for "/a/", which may be that too. */
+
+static inline approval_str_t
+approval_match_trim_uri(approval_str_t uri)
+{
+    while (uri.len && uri.data[uri.len - 1] == '/') {
+        uri.len--;
+    }
+
+    return uri;
 }
 
 

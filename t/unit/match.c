@@ -628,6 +628,22 @@ test_none(void)
     set_close(&s);
 
     set_open(&s);
+
+    uri = set_subject(&s, APPROVAL_SUBJECT_URI, "$uri");
+    set_rule(&s, uri, "^/a//");
+    set_compile(&s);
+
+    is_int(approval_match_none(s.m, get, approval_str("/a/")), 0,
+           "without the second of two slashes");
+    is_int(approval_match_none(s.m, get, approval_str("/a/b")), 1,
+           "a way where there is one slash");
+
+    s.vars.values[uri] = "/a/";
+    exec_is(&s, "0?", "the index finds it, too");
+
+    set_close(&s);
+
+    set_open(&s);
     env = set_subject(&s, APPROVAL_SUBJECT_VALUE, "$http_x_env");
     set_rule(&s, env, "prod;");
     set_compile(&s);

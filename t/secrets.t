@@ -344,9 +344,16 @@ subtest 'no sink has a canary' => sub {
     my $messages = join "\n", map { $_->raw } $gw->hook->messages;
     my $audit = slurp($gw->ngx->path('audit.jsonl'));
 
-    # nginx itself ends a line with the request line and the referrer
+    # a line ends with the path of its request; only nginx's own have its query
 
-    my $log = join '', map { s/, client: .*//sr . "\n" } $gw->ngx->log_lines(qr/./);
+    my @lines = $gw->ngx->log_lines(qr/./);
+    my $log = join '', map { s/, client: .*//sr . "\n" } @lines;
+    my @queries = grep { /\?\S*cnry/ } @lines;
+
+    is(scalar @queries, 0, 'no query in the error log')
+        or diag(@queries);
+    cmp_ok(scalar(grep { m{request: "POST /x", host: } } @lines), '>', 1,
+           '... whose lines have paths');
 
     my %sink = (redis => $stored, monitor => $monitored, messages => $messages,
                 pages => $pages, answers => $answers, audit => $audit,

@@ -517,7 +517,7 @@ ngx_http_approval_export_writer(ngx_http_request_t *r)
 
     if (d == NULL || c->write->timedout) {
         if (d) {
-            ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+            ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), NGX_ETIMEDOUT,
                           "client timed out");
             c->timedout = 1;
         }

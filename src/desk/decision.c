@@ -266,7 +266,7 @@ ngx_http_approval_decision_key(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
                   "action %*s was made under another signing key: votes on it "
                   "are refused until \"approval_signing_key\" names the file "
                   "of that key, too", (size_t) APPROVAL_ID_LEN, d->id);
@@ -385,7 +385,7 @@ ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
     dec->settled = 0;
     decision = reply->decision;
 
-    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "decision of action %*s ignored: it is not the gateway's",
                   (size_t) APPROVAL_ID_LEN, d->id);
 

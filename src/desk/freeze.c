@@ -164,7 +164,7 @@ ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
         return NULL;
     }
 
-    ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
                   "shards %V of redis have not been told of a freeze, or of "
                   "its end: repeat it", &reply->missed);
 

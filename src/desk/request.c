@@ -393,7 +393,7 @@ ngx_http_approval_desk_open(ngx_http_approval_desk_t *d,
         return NGX_OK;
     }
 
-    ngx_log_error(NGX_LOG_ERR, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
                   "approval action \"%*s\" does not open with the keys of "
                   "approval_key: another gateway's, damaged, or made with a "
                   "key that was removed",

@@ -490,7 +490,7 @@ ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
         told = 1;
     }
 
-    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "a vote in Slack on action %*s by \"%V\" was refused: %s",
                   (size_t) APPROVAL_ID_LEN, d->id, &d->slack,
                   told ? "the channel has other teams"
@@ -677,7 +677,7 @@ ngx_http_approval_slack_ok(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_slack_refuse(ngx_http_approval_desk_t *d)
 {
-    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "approval: a request to /slack was refused: it is not "
                   "signed by a \"signing_secret\", is more than 5 minutes "
                   "old, or was seen before");

@@ -349,7 +349,7 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
             ngx_http_approval_count(dec->rule,
                                     NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS);
 
-            ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+            ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                           "action %*s was approved alone, by break_glass: "
                           "\"%V\"", (size_t) APPROVAL_ID_LEN, d->id, &d->who);
         }

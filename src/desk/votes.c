@@ -133,7 +133,7 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
 
 foreign:
 
-    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "approval action \"%*s\": a vote in redis is ignored: %s",
                   (size_t) APPROVAL_ID_LEN, d->id, err ? err : "not signed");
 

@@ -11,6 +11,8 @@
 
 #include "event/suspend.h"
 
+#include "request/request.h"
+
 
 static void ngx_http_approval_suspend_read_handler(ngx_http_request_t *r);
 static void ngx_http_approval_suspend_write_handler(ngx_http_request_t *r);
@@ -86,7 +88,7 @@ ngx_http_approval_suspend_test(ngx_http_request_t *r)
     }
 #endif
 
-    ngx_log_error(NGX_LOG_INFO, c->log, 0,
+    ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), 0,
                   "client prematurely closed connection");
 
     ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);

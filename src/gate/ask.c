@@ -444,7 +444,7 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
                                           NGX_HTTP_APPROVAL_REFUSE_STORE);
     }
 
-    ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                   "request passed without approval: the store is unavailable "
                   "and \"approval_store_failure\" is \"allow\"");
 

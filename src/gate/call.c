@@ -208,7 +208,7 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                   "an MCP call that was given up may still be executed: the "
                   "store is unavailable");
 }

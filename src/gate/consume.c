@@ -105,7 +105,7 @@ ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
 {
     json_t  *facts;
 
-    ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                   "action %*s was executed before: Redis had lost that, and "
                   "the request is refused",
                   (size_t) APPROVAL_ID_LEN, hold->id);

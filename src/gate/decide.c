@@ -318,7 +318,7 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
 {
     json_t  *facts;
 
-    ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                   "decision of action %*s ignored: %s",
                   (size_t) APPROVAL_ID_LEN, hold->id, why);
 

@@ -369,12 +369,12 @@ ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
             : "its main request has no approval for it";
 
     if (rule) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(r), 0,
                       "subrequest \"%V\" %s: rule \"%V\" of policy \"%V\" "
                       "concerns it, and %s",
                       &r->uri, what, &rule->name, &lcf->policy->name, why);
     } else {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(r), 0,
                       "subrequest \"%V\" %s: policy \"%V\" concerns it, and %s",
                       &r->uri, what, &lcf->policy->name, why);
     }

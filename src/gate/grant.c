@@ -271,7 +271,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
 
         /* another one's: it is left to whom it belongs */
 
-        ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                       "redis answers with grant %V, which this request has not "
                       "asked for: it is refused", &reply->grant);
 
@@ -305,7 +305,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     json_decref(doc);
 
     if (err) {
-        ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                       "grant %V ignored and removed: %s", &reply->grant, err);
 
         op = ngx_http_approval_store_revoke(hold->mcf->store,

@@ -538,7 +538,7 @@ ngx_http_approval_once_unsent(ngx_http_approval_hold_t *hold,
     for (i = once->from; i < last; i++) {
 
         if (state[i].bytes_sent || state[i].bytes_received) {
-            ngx_log_error(NGX_LOG_ERR, once->request->connection->log, 0,
+            ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(once->request), 0,
                           "action %*s is not sent to an upstream again, \"%V\" "
                           "may have executed it: let \"error_page\" lead to a "
                           "file or to \"return\"",

@@ -58,7 +58,7 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
 
     if (text == NULL) {
         json_decref(outcome);
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                       "the outcome of action %*s could not be recorded: no "
                       "memory", (size_t) APPROVAL_ID_LEN, hold->id);
         return;
@@ -98,7 +98,7 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
                                    hold->id, facts)
            != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                       "the outcome of action %*s is not in the audit trail",
                       (size_t) APPROVAL_ID_LEN, hold->id);
     }

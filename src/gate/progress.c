@@ -405,7 +405,7 @@ ngx_http_approval_progress_writer(ngx_http_request_t *r)
     c = r->connection;
 
     if (c->write->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+        ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), NGX_ETIMEDOUT,
                       "client timed out");
         c->timedout = 1;
         ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);

@@ -408,7 +408,7 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
     json_t                    *facts;
     ngx_http_approval_look_t   look;
 
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+    ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), 0,
                   "request refused by approval policy \"%V\"%s: %s%s%s",
                   &hold->lcf->policy->name, mode ? ", in shadow" : "",
                   refusal->title, detail ? ": " : "", detail ? detail : "");

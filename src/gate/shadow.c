@@ -46,7 +46,7 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
                                           outcome)
            != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                       "request that rule \"%V\" in shadow mode concerns passed "
                       "without a record", &rule->name);
     }

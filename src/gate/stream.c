@@ -280,7 +280,7 @@ ngx_http_approval_stream_line(ngx_http_request_t *r, ngx_buf_t *b)
     u_char  *p;
 
     if (!b->temporary) {
-        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ALERT, ngx_http_approval_log(r), 0,
                       "an answer's bytes are not the filter's to change");
         return NGX_ERROR;
     }

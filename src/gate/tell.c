@@ -561,13 +561,19 @@ ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
                             (int) doubt->len, doubt->data);
 
     } else {
-        value = ngx_http_approval_tell(&tell, fact,
-                                       NGX_HTTP_APPROVAL_TELL_WHY);
+        /* no query is logged: there may be secrets in it that nobody named */
+
+        value = (fact->kind == NGX_HTTP_APPROVAL_FACT_TARGET
+                 || fact->kind == NGX_HTTP_APPROVAL_FACT_QUERY)
+                ? NULL
+                : ngx_http_approval_tell(&tell, fact,
+                                         NGX_HTTP_APPROVAL_TELL_WHY);
 
         approval_buf_printf(&why, "rule \"%.*s\" reads \"%.*s\", which has %s",
                             (int) rule->name.len, rule->name.data,
                             (int) fact->name.len, fact->name.data,
-                            value ? json_string_value(value) : "several");
+                            value ? json_string_value(value)
+                                  : "several readings");
         json_decref(value);
     }
 

@@ -116,7 +116,7 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
     }
 
     if (base->len == 0) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                       "approval: \"approval_base_url\" is empty for this "
                       "request, messages have no links");
         return NGX_DECLINED;
@@ -125,7 +125,7 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
     /* It may hold what a client sent, $host say: nothing breaks out of it. */
 
     if (!ngx_http_approval_link_plain(base)) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                       "approval: \"approval_base_url\" has a character for "
                       "this request that no URL may have, messages have no "
                       "links");

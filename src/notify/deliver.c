@@ -390,7 +390,7 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
 
     outbox = d->outbox;
     channel = d->channel;
-    log = outbox->request->connection->log;
+    log = ngx_http_approval_log(outbox->request);
 
     if (a->status >= 200 && a->status < 300) {
         ngx_log_error(NGX_LOG_INFO, log, 0,
@@ -421,10 +421,10 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
     }
 
     ngx_log_error(level, log, 0,
-                  "approval: channel \"%V\" (pass %V) was not told of action "
+                  "approval: channel \"%V\" (pass) was not told of action "
                   "%*s: attempt %ui: %s, %s%s%s",
-                  &channel->name, &channel->pass, (size_t) APPROVAL_ID_LEN,
-                  outbox->id, d->attempt,
+                  &channel->name, (size_t) APPROVAL_ID_LEN, outbox->id,
+                  d->attempt,
                   a->error ? (u_char *) a->error : status, next,
                   d->refused ? "; " : "", d->refused ? d->refused : "");
 }

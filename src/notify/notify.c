@@ -129,7 +129,7 @@ ngx_http_approval_notify(ngx_http_request_t *r,
 
 failed:
 
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                   "approval: no memory to tell the channels of action %*s",
                   (size_t) APPROVAL_ID_LEN, message->id);
 
@@ -443,7 +443,7 @@ ngx_http_approval_notify_nobody(ngx_http_approval_outbox_t *outbox,
 
     static const char  why[] = "nobody but the requester may approve";
 
-    ngx_log_error(NGX_LOG_ERR, outbox->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(outbox->request), 0,
                   "approval: channel \"%V\" was not told of action %*s: %s, "
                   "add members to the groups that the rule requires",
                   &channel->name, (size_t) APPROVAL_ID_LEN, outbox->id, why);

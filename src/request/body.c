@@ -145,7 +145,7 @@ ngx_http_approval_body_buf(ngx_http_request_t *r, ngx_buf_t *b, off_t offset,
                           b->file_pos + offset + done);
 
         if (n <= 0) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+            ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                           "the request body could not be read back from "
                           "\"%V\"", &b->file->name);
             return NGX_ERROR;

@@ -284,6 +284,14 @@ ngx_uint_t ngx_http_approval_plain(ngx_http_request_t *r,
     const ngx_http_approval_plain_t *plain);
 
 
+/*
+ * log.c: where to log lines about a request, so that they carry no query; and
+ * the target as the client sent it, without what follows "?" or "#".
+ */
+ngx_log_t *ngx_http_approval_log(ngx_http_request_t *r);
+ngx_str_t ngx_http_approval_target_bare(ngx_http_request_t *r);
+
+
 /* trace.c: 1 where the request says which trace it is part of. */
 ngx_uint_t ngx_http_approval_trace(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, ngx_str_t *trace);

@@ -43,6 +43,8 @@ my $gw = Approval::Gateway->new(workers => 3, http => <<'EOF',
         rule dry { match $uri ^/dry; require admins; mode shadow; }
         rule glass { match $uri ^/glass; require 2 of admins; timeout 60s;
                      break_glass oncall; }
+        rule say { match $uri ^/say; require admins; timeout 60s;
+                   comment always; }
     }
     approval_group oncall olga;
     approval_operators oncall;
@@ -80,6 +82,12 @@ is(Approval::Client->new($gw->port)->request(
                  break_glass => JSON::PP::true() },
        headers => [ 'X-User' => 'olga' ])->status, 200, 'alone');
 is($client->read->status, 200, 'and executed');
+
+for my $act (qw(approve deny)) {
+    ($client, $id) = $gw->hold(GET => "/say/$act");
+    is($gw->vote($id, $act, 'as agreed')->status, 200, "$act with a comment");
+    $client->read;
+}
 
 # a grant that is revoked, and a requester who is stopped for a while
 
@@ -659,6 +667,30 @@ my %keyed = (
             $vote->{vote} = jws($key, $vote->{vote}, grp => 'guests');
         }
     }),
+    (map { my $act = $_; ("a vote to $act without its comment" => sub {
+        my (@new) = @_;
+        my %says = map { $_->{action_id} => 1 }
+            grep { $_->{type} eq 'requested' && $_->{rule} eq 'say' } @new;
+        my ($vote) = grep { $_->{type} eq 'voted' && $_->{decision} eq $act
+                            && $says{ $_->{action_id} } } @new;
+
+        $vote->{comment} = " \n";
+        $vote->{vote} = jws($key, $vote->{vote}, cmt => " \n");
+
+        return @new;
+    }) } qw(approve deny)),
+    'a denial without the comment that denials need' => sub {
+        my (@new) = @_;
+        my ($vote) = grep { $_->{type} eq 'voted' && $_->{decision} eq 'deny'
+                            && request_of(\@new, $_->{action_id})->{rule}
+                               eq 'say' } @new;
+
+        request_of(\@new, $vote->{action_id})->{comment_required} = 'deny';
+        $vote->{comment} = '';
+        $vote->{vote} = jws($key, $vote->{vote}, cmt => '');
+
+        return @new;
+    },
     'an action of another name' => change('joined', undef, sub {
         $_[0]{action_id} = 'x' x 32;
     }),

@@ -501,6 +501,9 @@ subtest 'rule' => sub {
     refused('risk', $in->('risk huge; #!'), qr/invalid value "huge"/);
     refused('risk twice', $in->("risk low;\nrisk low; #!"), qr/is duplicate/);
     refused('reason', $in->('reason maybe; #!'), qr/invalid value "maybe"/);
+    refused('comment', $in->('comment never; #!'), qr/invalid value "never"/);
+    refused('comment twice', $in->("comment deny;\ncomment always; #!"),
+            qr/is duplicate/);
     refused('mode', $in->('mode silent; #!'), qr/invalid value "silent"/);
     refused('deny_after', $in->('deny_after 0; #!'), qr/equal to or greater than 1|between 1 and 256/);
     refused('deny_after', $in->('deny_after 257; #!'), qr/between 1 and 256/);
@@ -513,7 +516,7 @@ subtest 'rule' => sub {
             qr/"$_->[0]" in rule "r" has no meaning without "require"/)
         for [deny_after => 2], [timeout => '5m'], [execute_within => '5m'],
             [hold => '5m'], [digest_headers => 'X-A'], [bind => '$http_x_a'],
-            [remind => '5m'],
+            [remind => '5m'], [comment => 'deny'],
             [escalate => '5m hook'], [notify => 'hook'], [reason => 'required'];
     refused('hold longer than timeout', "$base approval_policy p { rule r {"
             . " require admins;\ntimeout 1m; hold 61s; } #!\n}",
@@ -595,6 +598,7 @@ EOF_CONF
         reason required;
         require 1 of admins;
         deny_after 2;
+        comment always;
         timeout 1h;
         hold 10s;
         digest_headers X-Env Host;

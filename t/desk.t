@@ -57,6 +57,18 @@ my $ngx = Approval::Nginx->new(workers => 2, http => <<"EOC");
             require dba;
             notify hook;
         }
+        rule why {
+            match \$uri ^/why;
+            action db.why;
+            require dba;
+            comment deny;
+        }
+        rule say {
+            match \$uri ^/say;
+            action db.say;
+            require 2 of dba;
+            comment always;
+        }
         rule short {
             match \$uri ^/short;
             action db.short;
@@ -672,6 +684,43 @@ is(vote($id, $alice, { decision => 'approve', code => $code })->status,
    200, 'approved with it');
 
 $held{$id}->read;
+
+# --- comments that the rule requires
+
+$id = hold('/why');
+is(get("/actions/$id", $alice)->json->{comment_required}, 'deny',
+   'comment deny: the action says so');
+$r = page("/actions/$id", $alice);
+like($r->body, qr/id="deny-comment"[^>]* required>/, 'the page says so');
+unlike($r->body, qr/id="approve-comment"[^>]* required>/, 'of denials only');
+($nonce) = $r->body =~ /name="nonce" value="([^"]+)"/;
+
+is_problem(vote($id, $alice, { decision => 'deny' }), 400, 'comment-required',
+           'a denial without a comment');
+is_problem(vote($id, $alice, { decision => 'deny', comment => " \n" }), 400,
+           'comment-required', 'with a blank one');
+is_page(form($id, { decision => 'deny', nonce => $nonce, comment => '' },
+             'X-Idp' => $alice), 400, qr/Say why you deny/, 'by the form');
+is(get("/actions/$id", $alice)->json->{state}, 'pending', 'nothing is decided');
+is(scalar(grep { $_->{why} eq 'comment-required' } audit('refused', $id)), 3,
+   'each refusal is on record');
+is(vote($id, $alice, { decision => 'approve' })->status, 200,
+   'an approval needs none');
+$held{$id}->read;
+
+$id = hold('/say');
+$r = page("/actions/$id", $alice);
+like($r->body, qr/id="$_-comment"[^>]* required>/, "comment always: $_")
+    for qw(deny approve);
+is_problem(vote($id, $alice, { decision => $_ }), 400, 'comment-required',
+           "comment always: $_ without one") for qw(approve deny);
+is(vote($id, $alice, { decision => 'approve', comment => 'agreed' })->status,
+   200, 'comment always: approve with one');
+is_problem(vote($id, 'bob@example.com', { decision => 'deny' }), 400,
+           'comment-required', 'somebody else\'s comment is not theirs');
+is(vote($id, 'bob@example.com', { decision => 'deny', comment => 'no' })
+   ->status, 200, 'comment always: deny with one');
+like($held{$id}->read->body, qr/"no"/, 'the requester reads why');
 
 # --- expired
 

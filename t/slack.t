@@ -36,6 +36,10 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
                     notify slack; }
         rule two  { match \$uri /two; action t; require 2 of admins;
                     timeout 60s; notify slack; }
+        rule why  { match \$uri /why; action w; require admins; comment deny;
+                    timeout 60s; notify slack; }
+        rule say  { match \$uri /say; action s; require admins;
+                    comment always; timeout 60s; notify slack; }
         rule grave { match \$uri /grave; action g; risk critical;
                      require admins; timeout 60s; notify slack; }
     }
@@ -54,6 +58,7 @@ secrets();
 teams();
 two_people();
 critical();
+comments();
 stalled();
 other_hosts();
 
@@ -399,6 +404,38 @@ sub critical {
 
 
 # a store that says nothing keeps Slack waiting no longer than it does
+
+# a button cannot comment: where that is required, there is none, and one that
+# is pressed all the same decides nothing
+
+sub comments {
+    for my $case ([ '/why', 'deny', qw(approval_approve approval_open) ],
+                  [ '/say', 'approve' ])
+    {
+        my ($uri, $act, @buttons) = @$case;
+        my ($client, $id) = $gw->hold(POST => $uri);
+
+        $slack->wait_count(1);
+
+        my ($message) = $slack->messages;
+
+        is_deeply([ map { map { $_->{action_id} } @{ $_->{elements} // [] } }
+                    @{ $message->json->{blocks} } ], \@buttons,
+                  "$uri: the buttons");
+        like($message->body, qr{actions/$id}, 'and a link to the page');
+        $slack->clear;
+
+        press(payload($act, $id, $gw->action($id)->{digest}, 'U0ALICE'));
+        like((told(1))[0]->json->{text}, qr/^A comment is required/,
+             "$uri: $act without a comment");
+        is($gw->state($id), 'pending', 'nothing is decided');
+
+        $gw->vote($id, 'deny', 'no');
+        $client->read;
+        $slack->clear;
+    }
+}
+
 
 sub stalled {
     my $own = Approval::Gateway->new(redis => 'timeout=1s',

@@ -46,6 +46,14 @@ static ngx_conf_enum_t  ngx_http_approval_reasons[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_approval_comments[] = {
+    { ngx_string("optional"), NGX_HTTP_APPROVAL_COMMENT_OPTIONAL },
+    { ngx_string("deny"), NGX_HTTP_APPROVAL_COMMENT_DENY },
+    { ngx_string("always"), NGX_HTTP_APPROVAL_COMMENT_ALWAYS },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_approval_modes[] = {
     { ngx_string("enforce"), NGX_HTTP_APPROVAL_ENFORCE },
     { ngx_string("shadow"), NGX_HTTP_APPROVAL_SHADOW },
@@ -411,6 +419,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_rule_t, deny_after),
       &ngx_http_approval_deny_after_bounds },
+
+    { ngx_string("comment"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, comment),
+      ngx_http_approval_comments },
 
     { ngx_string("timeout"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,

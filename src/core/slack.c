@@ -336,17 +336,22 @@ slack_code(const approval_message_t *m, json_t *blocks)
 
 
 /*
- * A button cannot ask for the code, so where there is one approving is left
- * to the page.
+ * A button cannot ask for the code, nor for a comment: where one is required,
+ * voting is left to the page.
  */
 
 static int
 slack_actions(const approval_message_t *m, json_t *blocks)
 {
-    int      rc;
-    json_t  *block, *list, *open;
+    int              rc;
+    json_t          *block, *list, *open;
+    approval_str_t   comment;
 
-    if (!m->buttons) {
+    comment = approval_message_get(m->doc, "comment_required");
+
+    if (!m->buttons || approval_str_eq(comment, approval_str("always"))
+        || (comment.len && m->code.len))
+    {
         return m->url.len ? slack_link(m, blocks) : APPROVAL_OK;
     }
 
@@ -364,8 +369,10 @@ slack_actions(const approval_message_t *m, json_t *blocks)
                                                "approval_approve", "primary"));
     }
 
-    rc |= json_array_append_new(list, slack_button(m, "Deny", "approval_deny",
-                                                   "danger"));
+    if (comment.len == 0) {
+        rc |= json_array_append_new(list, slack_button(m, "Deny",
+                                               "approval_deny", "danger"));
+    }
 
     if (m->url.len && m->url.len <= SLACK_URL) {
         open = slack_button(m, "Open", "approval_open", NULL);

@@ -103,6 +103,7 @@ typedef struct {
     approval_place_t             place;
     char                         act;     /* of approve, deny, comment */
     unsigned                     glass:1;
+    unsigned                     blank:1; /* without a comment     */
 } approval_ballot_t;
 
 
@@ -177,6 +178,8 @@ struct approval_act_s {
     unsigned                     requested:1;
     unsigned                     glass:1;     /* one may approve alone    */
     unsigned                     behalf_of:1; /* somebody else's          */
+    unsigned                     say_deny:1;  /* denials need a comment   */
+    unsigned                     say_all:1;   /* ... and approvals do     */
     unsigned                     remember:1;  /* the approval is a grant  */
     unsigned                     crowded:1;   /* more seats than are kept */
     unsigned                     approved:1;

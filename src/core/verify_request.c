@@ -59,6 +59,9 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
 
     approval_verify_limits_request(v, a, event);
 
+    a->say_all = approval_verify_claim(event, "comment_required", "always");
+    a->say_deny = (json_object_get(event, "comment_required") != NULL);
+
     n = json_integer_value(json_object_get(event, "deny_after"));
     a->deny_after = n > 1 && n <= INT_MAX ? (unsigned) n : 1;
 

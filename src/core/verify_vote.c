@@ -7,6 +7,7 @@
 
 
 #include "core/verify_internal.h"
+#include "core/escape.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +36,7 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
 {
     int                 rc;
     json_t             *claims;
-    const char         *err;
+    const char         *err, *text;
     approval_ballot_t   b;
 
     claims = approval_verify_jws(v, "approval-vote+jwt",
@@ -60,6 +61,9 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
     b.place = *place;
     b.act = json_string_value(json_object_get(claims, "act"))[0];
     b.glass = json_is_true(json_object_get(claims, "bg"));
+
+    text = json_string_value(json_object_get(claims, "cmt"));
+    b.blank = (text == NULL || approval_blank(approval_str(text)));
 
     rc = approval_verify_hashed(v, json_object_get(claims, "sub"), &b.person);
 
@@ -96,6 +100,7 @@ approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
         b = &a->ballots[i];
 
         if (b->act == ballot->act && b->glass == ballot->glass
+            && b->blank == ballot->blank
             && approval_hashed_eq(&b->person, &ballot->person)
             && approval_hashed_eq(&b->digest, &ballot->digest)
             && strcmp(b->groups, text) == 0)
@@ -175,6 +180,15 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
                                   "the vote is not one on action %s as it was "
                                   "requested", a->id);
+        }
+
+        if (b->blank
+            && ((b->act == 'd' && a->say_deny)
+                || (b->act == 'a' && a->say_all)))
+        {
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
+                                  "the vote on action %s lacks the comment "
+                                  "that its rule requires", a->id);
         }
 
         if (b->act != 'c'

@@ -8,6 +8,7 @@
 #include <ngx_core.h>
 
 #include "audit/audit.h"
+#include "core/escape.h"
 #include "desk/decision.h"
 #include "desk/approver.h"
 #include "desk/page.h"
@@ -38,6 +39,8 @@ static ngx_int_t ngx_http_approval_decision_over(ngx_http_approval_desk_t *d,
     ngx_http_approval_state_e state);
 static ngx_int_t ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
+static ngx_uint_t ngx_http_approval_decision_uncommented(json_t *doc,
+    ngx_http_approval_decision_t *dec);
 static ngx_int_t ngx_http_approval_decision_refuse(
     ngx_http_approval_desk_t *d, ngx_uint_t status, const char *type,
     const char *title, const char *detail, json_t *extra);
@@ -478,6 +481,17 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_DECLINED;
     }
 
+    if (ngx_http_approval_decision_uncommented(doc, dec)) {
+        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_BAD_REQUEST,
+                  "comment-required", "A comment is required",
+                  dec->act.data[0] == 'd'
+                  ? "Say why you deny: the requester reads it. Your vote was "
+                    "not taken; open the action and vote with a comment."
+                  : "Say why you approve. Your vote was not taken; open the "
+                    "action and vote with a comment.", NULL);
+        return NGX_DECLINED;
+    }
+
     risk = ngx_http_approval_json_get(doc, "risk");
 
     if (dec->act.data[0] != 'a' || risk.len != 8
@@ -508,6 +522,20 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
               "message shows as \"code\".", NULL);
 
     return NGX_DECLINED;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_decision_uncommented(json_t *doc,
+    ngx_http_approval_decision_t *dec)
+{
+    ngx_str_t  when;
+
+    when = ngx_http_approval_json_get(doc, "comment_required");
+
+    return when.len
+           && (dec->act.data[0] == 'd' || when.data[0] == 'a')
+           && approval_blank(ngx_http_approval_core_str(&dec->comment));
 }
 
 

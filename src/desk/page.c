@@ -347,7 +347,7 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
     json_t *data)
 {
     json_t                    *nonce;
-    ngx_str_t                  risk;
+    ngx_str_t                  risk, comment;
     ngx_uint_t                 self, pending, lines, glass, denied;
     approval_buf_t             text;
     approval_str_t             who;
@@ -382,6 +382,7 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
     approval_buf_free(&text);
 
     risk = ngx_http_approval_json_get(doc, "risk");
+    comment = ngx_http_approval_json_get(doc, "comment_required");
 
     if (json_object_set_new(data, "nonce", nonce) != 0
         || json_object_set_new(data, "may_comment", json_true()) != 0
@@ -389,6 +390,10 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
                                json_boolean(vote == NULL && lines)) != 0
         || json_object_set_new(data, "may_glass",
                                json_boolean(glass && !denied)) != 0
+        || json_object_set_new(data, "approve_comment",
+                               json_boolean(comment.len
+                                            && comment.data[0] == 'a'))
+           != 0
         || json_object_set_new(data, "critical",
                                json_boolean(risk.len == 8
                                    && ngx_strncmp(risk.data, "critical", 8)

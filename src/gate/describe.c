@@ -160,6 +160,11 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
         || ngx_http_approval_set(doc, "deny_after",
                                  json_integer(rule->deny_after))
            != NGX_OK
+        || (rule->comment
+            && ngx_http_approval_set(doc, "comment_required",
+                   json_string(rule->comment == NGX_HTTP_APPROVAL_COMMENT_DENY
+                               ? "deny" : "always"))
+               != NGX_OK)
         || ngx_http_approval_set(doc, "timeout",
                                  json_integer(rule->timeout / 1000))
            != NGX_OK

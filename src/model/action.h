@@ -17,7 +17,8 @@
  *   that were left out), [content_type], show {name: value},
  *   matched {subject: value} (redacted), require [{count, groups:[name]}],
  *   deny_after, execute_within (s), timeout (s), notify [channel name],
- *   [unsigned_decisions true]: a bare decision counts
+ *   [unsigned_decisions true]: a bare decision counts,
+ *   [comment_required "deny" or "always"]: votes without a comment are refused
  *
  * Times, state and votes are not in it: they are the store's.
  */

@@ -48,6 +48,15 @@ typedef enum {
 } ngx_http_approval_risk_e;
 
 
+/* comment: which votes need one. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_COMMENT_OPTIONAL = 0,
+    NGX_HTTP_APPROVAL_COMMENT_DENY,
+    NGX_HTTP_APPROVAL_COMMENT_ALWAYS
+} ngx_http_approval_comment_e;
+
+
 #define NGX_HTTP_APPROVAL_ENFORCE     0
 #define NGX_HTTP_APPROVAL_SHADOW      1
 
@@ -99,6 +108,7 @@ struct ngx_http_approval_rule_s {
     const char                    *binds;       /* by this directive, or NULL */
     ngx_array_t                   *requires;    /* of ..._require_t           */
     ngx_int_t                      deny_after;
+    ngx_uint_t                     comment;     /* ..._comment_e              */
     ngx_msec_t                     timeout;
     ngx_msec_t                     hold;        /* of the connection          */
     ngx_msec_t                     execute_within;

@@ -1010,6 +1010,15 @@ sub granted {
 }
 
 
+# an empty comment, or one of white space
+
+sub blank {
+    my ($text) = @_;
+
+    return $text !~ /[^\s\p{Cc}\p{Default_Ignorable_Code_Point}]/;
+}
+
+
 sub vote {
     my ($self, $a, $where, $r, $claims) = @_;
 
@@ -1035,6 +1044,12 @@ sub vote {
         unless text($request, 'digest', $claims->{dig});
 
     return if $claims->{act} eq 'comment';
+
+    my $when = $request->{comment_required} // '';
+
+    $self->tampered($where, "$a->{id}: a vote without its comment")
+        if ($when eq 'always' || ($when && $claims->{act} eq 'deny'))
+        && blank($claims->{cmt} // '');
 
     for my $name (qw(person on_behalf_person)) {
         $self->tampered($where, "$a->{id}: the requester votes")

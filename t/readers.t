@@ -55,11 +55,22 @@ my @faults = (
     [ 'no fact is bound', 'gate/bind.c',
       qr/if \(!ngx_http_approval_bind_ignored\(bind->lcf, facts\[i\]\)\) \{/
           => 'if (0) {', qr/another than approved/ ],
+    [ 'a name has no spellings', 'core/reading_field.c',
+      qr/as == APPROVAL_NAME_OTHER \? as : APPROVAL_NAME_SPELLING/
+          => 'as == APPROVAL_NAME_SAME ? as : APPROVAL_NAME_OTHER',
+      qr/without a decision/ ],
+    [ 'nobody routes by letters of any case', 'core/match_pattern.c',
+      qr/if \(a != b\) \{/
+          => 'if (a != b || text.data[i] != value.data[i]) {',
+      qr/without a decision/ ],
 );
 
 # these only a few requests show
 
 push @faults,
+    [ 'no two copies are a list', 'core/reading_field.c',
+      qr/if \(f\.same > 1\) \{/ => 'if (0) {',
+      qr/without a decision/ ],
     [ 'nobody ends a field at a semicolon', 'core/reading_field.c',
       qr/field_walk\(&semicolons, query, "&;", field_value\)/
           => 'field_walk(&semicolons, query, "&", field_value)',

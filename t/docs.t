@@ -235,8 +235,30 @@ subtest 'what there is, is documented' => sub {
         for slurp("$root/src/gate/variables.c")
             =~ /ngx_string\("approval_(\w+[a-z])"\)/g;
 
-    ok($doc =~ /`$_`/, "refusal $_")
-        for slurp("$root/src/gate/reply.c") =~ /^    \{ \d+, \d+, "([\w-]+)"/mg;
+    my $trouble = slurp("$root/docs/troubleshooting.md");
+    my $def = slurp("$root/src/model/problem.def");
+    my @refusals;
+
+    push @refusals, [ $1, $2, $3 eq 'FINAL' ? 'final' : 'again' ]
+        while $def
+              =~ /^REFUSAL\(\w+, "([\w-]+)", (\d+), \d+, -\d+, (\w+),/mg;
+
+    cmp_ok(scalar @refusals, '>', 20, 'refusals were found');
+
+    for (@refusals) {
+        my ($type, $status, $final) = @$_;
+
+        ok($doc =~ /^\| $status \| `$type` \| $final \| \S/m,
+           "refusal $status $type");
+        ok($trouble =~ /^\| `$type` \| (?:\d+, )*$status\b/m,
+           "refusal $status $type, where it is a symptom");
+    }
+
+    my %known = map { ("$_->[1] $_->[0]" => 1) } @refusals;
+    my @told = $doc =~ /^\| (\d+ \| `[\w-]+`) \| (?:final|again) /mg;
+
+    is_deeply([ grep { !$known{ s/ \| `(.*)`/ $1/r } } @told ], [],
+              'and no others');
 };
 
 

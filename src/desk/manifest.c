@@ -14,19 +14,13 @@
 #include "desk/manifest.h"
 
 #include "core/version.h"
+#include "model/problem.h"
 
 
 typedef struct {
     const char  *title;
     const char  *text;
 } ngx_http_approval_chapter_t;
-
-
-typedef struct {
-    const char  *type;
-    ngx_uint_t   status;
-    const char  *meaning;
-} ngx_http_approval_meaning_t;
 
 
 typedef struct {
@@ -108,37 +102,6 @@ static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
 };
 
 
-static const ngx_http_approval_meaning_t  ngx_http_approval_meanings[] = {
-    { "denied", 403, "an approver, or a rule, said no" },
-    { "expired", 403, "nobody decided, or used the approval, in time; "
-                      "sending it again asks anew" },
-    { "cancelled", 403, "the requester gave up; sending it again asks anew" },
-    { "already-executed", 409, "another connection used the approval" },
-    { "reason-required", 400, "say why" },
-    { "identity-required", 403, "the gateway does not know who asks" },
-    { "body-unreadable", 400, "a rule reads the body, and it is not valid; "
-                              "415 if it is encoded" },
-    { "body-too-large", 413, "a rule reads the body, and it is too large" },
-    { "ambiguous-path", 400, "send the path in its plain form" },
-    { "ambiguous-query", 400, "send each argument once, under its plain name" },
-    { "ambiguous-header", 400, "send that header once" },
-    { "ambiguous-body", 400, "send each member or field once, under its plain "
-                             "name, and numbers as numbers" },
-    { "ambiguous-method", 400, "send the method that is meant, and nothing "
-                               "that overrides it" },
-    { "ambiguous-host", 400, "send the same host in the target and in the "
-                             "Host header" },
-    { "batch", 400, "send the elements one by one" },
-    { "header-mismatch", 400, "the MCP headers and the body disagree" },
-    { "too-many-pending", 429, "wait for Retry-After seconds" },
-    { "store-unavailable", 503, "wait for Retry-After seconds" },
-    { "audit-unavailable", 503, "wait for Retry-After seconds" },
-    { "action-lost", 503, "send it again" },
-    { "restarting", 503, "send it again: it goes on waiting" },
-    { NULL, 0, NULL }
-};
-
-
 ngx_int_t
 ngx_http_approval_manifest(ngx_http_approval_desk_t *d)
 {
@@ -175,8 +138,9 @@ static json_t *
 ngx_http_approval_manifest_json(ngx_http_approval_desk_t *d)
 {
     json_t                             *manifest, *how, *problems;
+    ngx_uint_t                          i;
     const ngx_http_approval_chapter_t  *chapter;
-    const ngx_http_approval_meaning_t  *meaning;
+    const ngx_http_approval_refusal_t  *refusal;
 
     how = json_array();
     problems = json_array();
@@ -187,12 +151,17 @@ ngx_http_approval_manifest_json(ngx_http_approval_desk_t *d)
                                                     "text", chapter->text));
     }
 
-    for (meaning = ngx_http_approval_meanings; meaning->type; meaning++) {
+    for (i = 0; i < NGX_HTTP_APPROVAL_REFUSALS; i++) {
+        refusal = &ngx_http_approval_refusals[i];
+
         (void) json_array_append_new(problems,
-                   json_pack("{s:o, s:i, s:s}", "type",
-                             json_sprintf("urn:approval:%s", meaning->type),
-                             "status", (int) meaning->status,
-                             "meaning", meaning->meaning));
+                   json_pack("{s:o, s:i, s:b, s:o}", "type",
+                             json_sprintf("urn:approval:%s", refusal->type),
+                             "status", (int) refusal->http,
+                             "final",
+                             refusal->retry == NGX_HTTP_APPROVAL_FINAL,
+                             "meaning", json_sprintf("%s. %s", refusal->title,
+                                                     refusal->next)));
     }
 
     manifest = json_pack("{s:s, s:o, s:o, s:o}",
@@ -394,8 +363,9 @@ ngx_http_approval_manifest_page(ngx_http_approval_desk_t *d, json_t *manifest)
     json_t                             *rule, *rules;
     ngx_int_t                           rc;
     approval_buf_t                      out;
+    ngx_uint_t                          n;
     const ngx_http_approval_chapter_t  *chapter;
-    const ngx_http_approval_meaning_t  *meaning;
+    const ngx_http_approval_refusal_t  *refusal;
 
     rules = json_object_get(manifest, "rules");
 
@@ -423,10 +393,12 @@ ngx_http_approval_manifest_page(ngx_http_approval_desk_t *d, json_t *manifest)
     approval_buf_adds(&out, "## Refusals\n\nEach is `application/"
                             "problem+json`; `type` is one of these.\n\n");
 
-    for (meaning = ngx_http_approval_meanings; meaning->type; meaning++) {
-        approval_buf_printf(&out, "- `urn:approval:%s` (%lu): %s\n",
-                            meaning->type, (unsigned long) meaning->status,
-                            meaning->meaning);
+    for (n = 0; n < NGX_HTTP_APPROVAL_REFUSALS; n++) {
+        refusal = &ngx_http_approval_refusals[n];
+
+        approval_buf_printf(&out, "- `urn:approval:%s` (%lu): %s. %s\n",
+                            refusal->type, (unsigned long) refusal->http,
+                            refusal->title, refusal->next);
     }
 
     rc = out.failed

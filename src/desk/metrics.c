@@ -463,15 +463,14 @@ ngx_http_approval_metrics_refused(ngx_http_approval_main_conf_t *mcf,
                                    "Requests refused, by the problem's type; "
                                    "policy is denied by a rule.");
 
-    for (i = 0; /* void */ ; i++) {
+    for (i = 0; i < NGX_HTTP_APPROVAL_REFUSALS; i++) {
         type = ngx_http_approval_counted_refused(mcf, i, &n);
 
-        if (type == NULL) {
-            return;
+        if (type) {
+            approval_buf_printf(out,
+                                "approval_refused_total{type=\"%s\"} %lu\n",
+                                type, (unsigned long) n);
         }
-
-        approval_buf_printf(out, "approval_refused_total{type=\"%s\"} %lu\n",
-                            type, (unsigned long) n);
     }
 }
 

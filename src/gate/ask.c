@@ -506,7 +506,7 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
     hold->op = NULL;
 
     if (reply->rc == NGX_BUSY) {
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_PENDING);
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_MANY);
         return;
     }
 

@@ -12,17 +12,7 @@
 #include "gate/gate.h"
 
 #include "model/link.h"
-#include "model/problem.h"
 #include "model/status.h"
-
-
-typedef struct {
-    ngx_uint_t   status;
-    ngx_uint_t   retry_after;
-    const char  *type;
-    const char  *title;
-    const char  *detail;
-} ngx_http_approval_refusal_t;
 
 
 static ngx_uint_t ngx_http_approval_refuse_told(
@@ -37,138 +27,6 @@ static json_t *ngx_http_approval_refuse_extra(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold,
     const ngx_http_approval_refusal_t *refusal);
-
-
-/* By ngx_http_approval_refusal_e: named, so that no row can slip. */
-
-static const ngx_http_approval_refusal_t  ngx_http_approval_refusals[] = {
-
-    [NGX_HTTP_APPROVAL_REFUSE_DENIED] =
-    { 403, 0, "denied", "An approver denied this request",
-      "It was not forwarded. Do not repeat it unchanged: read the comment, "
-      "and ask for something else or ask the approver." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_POLICY] =
-    { 403, 0, "denied", "The gateway's policy denies this request",
-      "It was not forwarded, and no approver can allow it: a rule denies "
-      "it." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_EXPIRED] =
-    { 403, 0, "expired", "Nobody decided in time",
-      "It was neither approved nor denied, and was not forwarded. Send it "
-      "again to ask again." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_CANCELLED] =
-    { 403, 0, "cancelled", "This request was cancelled",
-      "It was not forwarded. Send it again to ask again." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_CONSUMED] =
-    { 409, 0, "already-executed", "The approval has been used",
-      "An approval is good for one execution, and another connection with the "
-      "same request took it. Look up the action's outcome instead of "
-      "repeating it." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_LOST] =
-    { 503, 1, "action-lost", "The pending action is gone from the store",
-      "It was not forwarded. Send the request again to ask again." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_SHUTDOWN] =
-    { 503, 1, "restarting", "The gateway is restarting",
-      "The action stays open. Send the same request again to go on waiting "
-      "for its decision." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_STORE] =
-    { 503, 1, "store-unavailable", "The approval store is unavailable",
-      "The request needs an approval, which cannot be asked for or checked "
-      "now. It was not forwarded. Try again later." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_AUDIT] =
-    { 503, 1, "audit-unavailable", "The audit trail cannot be written",
-      "The request needs an approval that cannot be recorded now. It was not "
-      "forwarded. Try again later." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_PENDING] =
-    { 429, 30, "too-many-pending", "Too many requests wait for approval",
-      "It was not forwarded, and nobody was asked. Wait until some are "
-      "decided." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_COOLING] =
-    { 403, 0, "denied", "An approver denied this request before",
-      "It was not forwarded, and nobody was asked again. Do not repeat it "
-      "before the time that Retry-After gives: ask for something else, or ask "
-      "the approver." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_FROZEN] =
-    { 403, 0, "frozen", "The requester or the policy is frozen",
-      "It was not forwarded, and nobody is asked: an operator has stopped "
-      "everything that needs an approval here. Ask the operator." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_BODY_LARGE] =
-    { 413, 0, "body-too-large", "The body is too large to be judged",
-      "A rule needs to read the body, and it is larger than the policy's "
-      "body_limit." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_BODY] =
-    { 400, 0, "body-unreadable", "The body cannot be judged",
-      "A rule needs to read the body, and it is not valid." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_ENCODING] =
-    { 415, 0, "body-unreadable", "An encoded body cannot be judged",
-      "A rule needs to read the body. Send it without Content-Encoding." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_PATH] =
-    { 400, 0, "ambiguous-path", "The request's path can be read in two ways",
-      "Send the path in its plain, normalized form." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_QUERY] =
-    { 400, 0, "ambiguous-query", "The request's query can be read in two ways",
-      "Send each argument once, under its plain name." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_HEADER] =
-    { 400, 0, "ambiguous-header", "A header can be read in two ways",
-      "Send it once, under its plain name." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_FIELD] =
-    { 400, 0, "ambiguous-body", "The request's body can be read in two ways",
-      "Send each member or field once, under its plain name, and numbers as "
-      "numbers." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_METHOD] =
-    { 400, 0, "ambiguous-method", "The request has two methods",
-      "Send the request with the method that it means, without a header or "
-      "an argument that overrides it." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_HOST] =
-    { 400, 0, "ambiguous-host", "The request has two hosts",
-      "Send the same host in the request target and in the Host header." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_REASON] =
-    { 400, 0, "reason-required", "A reason is required",
-      "Say why the request is needed, for example in the X-Approval-Reason "
-      "header." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_IDENTITY] =
-    { 403, 0, "identity-required", "The requester is not identified",
-      "A request that needs an approval needs a verified identity." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_LIMIT] =
-    { 400, 0, "match-limit", "The request is too expensive to judge",
-      "A rule's pattern reached its limit on this request. It was not "
-      "forwarded." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_BATCH] =
-    { 400, 0, "batch", "A batch cannot wait for approval",
-      "A rule concerns one of its elements, or there are more than 1000. "
-      "Send its elements one by one." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_HEADERS] =
-    { 400, 0, "header-mismatch", "The MCP headers and the body disagree",
-      "Mcp-Method and Mcp-Name must be the body's method and tool." },
-
-    [NGX_HTTP_APPROVAL_REFUSE_INTERNAL] =
-    { 500, 0, "internal", "The gateway failed to judge this request",
-      "It was not forwarded. The gateway's error log says more." }
-};
 
 
 ngx_int_t
@@ -201,15 +59,13 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
         ngx_http_approval_refuse_record(r, hold, refusal, detail, NULL);
     }
 
-    ngx_http_approval_count_refused(hold->mcf,
-                                    which == NGX_HTTP_APPROVAL_REFUSE_POLICY
-                                    ? "policy" : refusal->type);
+    ngx_http_approval_count_refused(hold->mcf, which);
 
     if (ngx_http_approval_refuse_headers(r, hold, refusal) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (refusal->status == 413) {
+    if (refusal->http == 413) {
         r->keepalive = 0;
     }
 
@@ -223,9 +79,9 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
         return ngx_http_approval_refuse_mcp(r, hold, refusal, detail);
     }
 
-    return ngx_http_approval_problem(r, refusal->status, refusal->type,
+    return ngx_http_approval_problem(r, refusal->http, refusal->type,
                                      refusal->title,
-                                     detail ? detail : refusal->detail,
+                                     detail ? detail : refusal->next,
                                      hold->stored ? hold->id : NULL,
                                      ngx_http_approval_refuse_extra(hold));
 }
@@ -243,7 +99,7 @@ ngx_http_approval_refuse_told(ngx_http_approval_refusal_e which)
     case NGX_HTTP_APPROVAL_REFUSE_EXPIRED:
     case NGX_HTTP_APPROVAL_REFUSE_CANCELLED:
     case NGX_HTTP_APPROVAL_REFUSE_CONSUMED:
-    case NGX_HTTP_APPROVAL_REFUSE_PENDING:
+    case NGX_HTTP_APPROVAL_REFUSE_MANY:
     case NGX_HTTP_APPROVAL_REFUSE_COOLING:
     case NGX_HTTP_APPROVAL_REFUSE_FROZEN:
     case NGX_HTTP_APPROVAL_REFUSE_REASON:
@@ -296,7 +152,7 @@ ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
                             hold->detail.data);
     }
 
-    approval_buf_adds(&text, detail ? detail : refusal->detail);
+    approval_buf_adds(&text, detail ? detail : refusal->next);
     approval_buf_addc(&text, '\0');
 
     if (text.failed) {
@@ -453,12 +309,12 @@ static ngx_int_t
 ngx_http_approval_refuse_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal)
 {
-    int64_t  after;
+    ngx_int_t  after;
 
-    after = hold->retry_after ? (int64_t) hold->retry_after
-            : refusal ? (int64_t) refusal->retry_after : 0;
+    after = (hold->retry_after || refusal == NULL)
+            ? (ngx_int_t) hold->retry_after : refusal->retry;
 
-    if (refusal && after
+    if (refusal && after > 0
         && ngx_http_approval_header_int(r, "Retry-After", after) != NGX_OK)
     {
         return NGX_ERROR;

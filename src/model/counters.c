@@ -17,7 +17,6 @@
 
 #define NGX_HTTP_APPROVAL_SHARED_MAGIC  0x61707276
 #define NGX_HTTP_APPROVAL_SLOTS         128
-#define NGX_HTTP_APPROVAL_TYPES         40
 
 
 typedef struct ngx_http_approval_series_s  ngx_http_approval_series_t;
@@ -53,7 +52,7 @@ struct ngx_http_approval_shared_s {
     ngx_uint_t                       nseries;
 
     ngx_atomic_t                     sums[NGX_HTTP_APPROVAL_SUMS];
-    ngx_atomic_t                     types[NGX_HTTP_APPROVAL_TYPES];
+    ngx_atomic_t                     refused[NGX_HTTP_APPROVAL_REFUSALS];
 
     ngx_http_approval_slot_t         slots[NGX_HTTP_APPROVAL_SLOTS];
 };
@@ -66,6 +65,8 @@ static ngx_int_t ngx_http_approval_counters_bind(
 static ngx_http_approval_series_t *ngx_http_approval_counters_series(
     ngx_http_approval_counters_t *counters, ngx_slab_pool_t *pool,
     ngx_str_t *first, ngx_str_t *second);
+static const char *ngx_http_approval_counters_label(
+    ngx_http_approval_refusal_e refusal);
 static void ngx_http_approval_counters_free(ngx_slab_pool_t *pool,
     ngx_http_approval_slot_t *slot);
 static ngx_uint_t ngx_http_approval_counters_sweep(
@@ -76,21 +77,6 @@ static ngx_uint_t ngx_http_approval_counters_sweep(
 
 const ngx_uint_t  ngx_http_approval_bounds[NGX_HTTP_APPROVAL_BUCKETS] = {
     1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 14400, 86400
-};
-
-
-/* The types of problems; the last stands for all that are not here. */
-
-static const char  *ngx_http_approval_types[] = {
-    "denied", "policy", "expired", "cancelled", "already-executed",
-    "action-lost", "restarting", "store-unavailable", "audit-unavailable",
-    "too-many-pending", "body-too-large", "body-unreadable",
-    "ambiguous-path", "ambiguous-query", "ambiguous-header",
-    "ambiguous-body", "ambiguous-method", "ambiguous-host",
-    "reason-required",
-    "identity-required", "match-limit", "batch", "header-mismatch",
-    "requester-left", "frozen", "requester-frozen", "policy-frozen",
-    "cooling-down", "cool-down", "internal", "other", NULL
 };
 
 
@@ -506,21 +492,12 @@ ngx_http_approval_count_rule(ngx_http_approval_main_conf_t *mcf,
 
 void
 ngx_http_approval_count_refused(ngx_http_approval_main_conf_t *mcf,
-    const char *type)
+    ngx_http_approval_refusal_e refusal)
 {
-    ngx_uint_t  i;
-
-    if (mcf->counters == NULL) {
-        return;
+    if (mcf->counters) {
+        (void) ngx_atomic_fetch_add(&mcf->counters->shared->refused[refusal],
+                                    1);
     }
-
-    for (i = 0; ngx_http_approval_types[i + 1]; i++) {
-        if (ngx_strcmp(ngx_http_approval_types[i], type) == 0) {
-            break;
-        }
-    }
-
-    (void) ngx_atomic_fetch_add(&mcf->counters->shared->types[i], 1);
 }
 
 
@@ -626,13 +603,38 @@ ngx_http_approval_counted_sum(ngx_http_approval_main_conf_t *mcf,
 
 const char *
 ngx_http_approval_counted_refused(ngx_http_approval_main_conf_t *mcf,
-    ngx_uint_t i, ngx_uint_t *n)
+    ngx_http_approval_refusal_e refusal, ngx_uint_t *n)
 {
-    if (ngx_http_approval_types[i]) {
-        *n = mcf->counters->shared->types[i];
+    ngx_uint_t   i;
+    const char  *label;
+
+    label = ngx_http_approval_counters_label(refusal);
+    *n = 0;
+
+    for (i = 0; i < NGX_HTTP_APPROVAL_REFUSALS; i++) {
+
+        if (ngx_strcmp(ngx_http_approval_counters_label(i), label) != 0) {
+            continue;
+        }
+
+        if (i < (ngx_uint_t) refusal) {
+            return NULL;
+        }
+
+        *n += mcf->counters->shared->refused[i];
     }
 
-    return ngx_http_approval_types[i];
+    return label;
+}
+
+
+/* A denial by a rule is told from one by an approver. */
+
+static const char *
+ngx_http_approval_counters_label(ngx_http_approval_refusal_e refusal)
+{
+    return (refusal == NGX_HTTP_APPROVAL_REFUSE_POLICY)
+           ? "policy" : ngx_http_approval_refusals[refusal].type;
 }
 
 

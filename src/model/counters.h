@@ -18,6 +18,7 @@
 #include <ngx_core.h>
 
 #include "model/policy.h"
+#include "model/problem.h"
 
 
 /*
@@ -122,9 +123,8 @@ void ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,
 ngx_http_approval_rule_t *ngx_http_approval_count_rule(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *policy, ngx_str_t *rule);
 
-/* A request was refused; type as in urn:approval:TYPE. */
 void ngx_http_approval_count_refused(ngx_http_approval_main_conf_t *mcf,
-    const char *type);
+    ngx_http_approval_refusal_e refusal);
 
 void ngx_http_approval_count_delivery(ngx_http_approval_channel_t *channel,
     ngx_http_approval_delivery_e result);
@@ -154,9 +154,13 @@ ngx_uint_t ngx_http_approval_counted_delivery(
 ngx_uint_t ngx_http_approval_counted_sum(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_sum_e sum);
 
-/* The i-th type of refusal; NULL: there is none. */
+/*
+ * How many were refused for what has the same type as this; NULL: an earlier
+ * one has it, too, and was told.
+ */
 const char *ngx_http_approval_counted_refused(
-    ngx_http_approval_main_conf_t *mcf, ngx_uint_t i, ngx_uint_t *n);
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_refusal_e refusal,
+    ngx_uint_t *n);
 
 /* Over the workers: the least and the greatest; 0 workers: 0 and 0. */
 void ngx_http_approval_counted_gauge(ngx_http_approval_main_conf_t *mcf,

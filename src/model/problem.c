@@ -11,6 +11,18 @@
 #include "core/keys.h"
 
 
+#define FINAL  NGX_HTTP_APPROVAL_FINAL
+
+#define REFUSAL(name, type, http, grpc, rpc, retry, title, next)              \
+    { type, title, next, http, grpc, rpc, retry },
+
+const ngx_http_approval_refusal_t
+    ngx_http_approval_refusals[NGX_HTTP_APPROVAL_REFUSALS] =
+{
+#include "model/problem.def"
+};
+
+
 ngx_int_t
 ngx_http_approval_header(ngx_http_request_t *r, const char *name,
     approval_str_t value)

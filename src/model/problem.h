@@ -18,6 +18,36 @@
 #include "core/json.h"
 
 
+/* Why a requester is refused: problem.def. */
+
+#define NGX_HTTP_APPROVAL_FINAL  (-1)
+
+#define REFUSAL(name, type, http, grpc, rpc, retry, title, next)              \
+    NGX_HTTP_APPROVAL_REFUSE_##name,
+
+typedef enum {
+#include "model/problem.def"
+    NGX_HTTP_APPROVAL_REFUSALS
+} ngx_http_approval_refusal_e;
+
+#undef REFUSAL
+
+
+typedef struct {
+    const char  *type;       /* follows "urn:approval:" */
+    const char  *title;
+    const char  *next;       /* what it means, and what to do */
+    ngx_uint_t   http;
+    ngx_uint_t   grpc;
+    ngx_int_t    rpc;
+    ngx_int_t    retry;      /* seconds; or ..._FINAL */
+} ngx_http_approval_refusal_t;
+
+
+extern const ngx_http_approval_refusal_t
+    ngx_http_approval_refusals[NGX_HTTP_APPROVAL_REFUSALS];
+
+
 /* Adds a response header; name is a literal, value is copied. */
 ngx_int_t ngx_http_approval_header(ngx_http_request_t *r, const char *name,
     approval_str_t value);

@@ -474,7 +474,7 @@ sub named {
         if ($by eq 'lua') {
             my ($command, @args) = @words;
 
-            next if $command =~ /^TIME$/i;
+            next if $command =~ /^(?:TIME|PUBLISH)$/i;
             splice @args, 1 if $command !~ /^(?:DEL|EXISTS)$/i;
             push @bad, map { "$keys{script}: $command $_" }
                        grep { !$keys{$_} } @args;

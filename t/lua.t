@@ -94,7 +94,7 @@ sub vote_args {
     my ($seen, $vote, $state) = @_;
 
     return ($seen, $vote, $state ? ($state, "J-$state") : ('unknown', ''),
-            $retention);
+            $retention, shared('decisions'));
 }
 
 

@@ -6,7 +6,7 @@
  *
  *   DOWN        a timer waits to try again
  *   CONNECTING  both connections are being made
- *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE
+ *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE of each channel
  *               command: AUTH, SELECT, CLIENT SETNAME, ROLE, then, as soon as
  *               the push connection's id is known, CLIENT TRACKING and PING
  *   READY       commands are taken
@@ -135,6 +135,17 @@ ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis)
     }
 
     ngx_free(redis);
+}
+
+
+void
+ngx_http_approval_redis_subscribe(ngx_http_approval_redis_t *redis,
+    ngx_str_t *channels, ngx_uint_t n,
+    ngx_http_approval_redis_message_pt message)
+{
+    redis->channels = channels;
+    redis->nchannels = n;
+    redis->message = message;
 }
 
 
@@ -343,14 +354,14 @@ ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
 }
 
 
-/* ["message", channel, [key, ...] or nil] */
+/* ["message", channel, [key, ...] or nil], or ["message", channel, text] */
 
 static ngx_uint_t
 ngx_http_approval_redis_pushed(ngx_http_approval_redis_t *redis,
     redisReply *reply)
 {
     size_t       i;
-    ngx_str_t    key;
+    ngx_str_t    key, text;
     redisReply  *keys;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3
@@ -365,6 +376,17 @@ ngx_http_approval_redis_pushed(ngx_http_approval_redis_t *redis,
     }
 
     keys = reply->element[2];
+
+    if (keys->type == REDIS_REPLY_STRING) {
+        text.data = (u_char *) keys->str;
+        text.len = keys->len;
+
+        if (redis->message) {
+            redis->message(redis->data, &text);
+        }
+
+        return 1;
+    }
 
     if (keys->type != REDIS_REPLY_ARRAY) {
         ngx_str_null(&key);

@@ -70,6 +70,10 @@ typedef void (*ngx_http_approval_redis_link_pt)(void *data);
 /* A tracked key changed.  key->data == NULL: all of them may have. */
 typedef void (*ngx_http_approval_redis_push_pt)(void *data, ngx_str_t *key);
 
+/* Somebody published this. */
+typedef void (*ngx_http_approval_redis_message_pt)(void *data,
+    ngx_str_t *message);
+
 
 /*
  * Owned by the worker process: created in init_process, destroyed in
@@ -83,6 +87,16 @@ ngx_http_approval_redis_t *ngx_http_approval_redis_create(
     ngx_http_approval_redis_link_pt link,
     ngx_http_approval_redis_push_pt push, void *data);
 void ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis);
+
+/*
+ * The link subscribes to these channels, each time that it is made.  Called
+ * before the event loop runs; the names belong to the caller and outlive the
+ * link.  If an ACL forbids a channel, this is logged and the link does without
+ * it.
+ */
+void ngx_http_approval_redis_subscribe(ngx_http_approval_redis_t *redis,
+    ngx_str_t *channels, ngx_uint_t n,
+    ngx_http_approval_redis_message_pt message);
 
 ngx_http_approval_redis_state_e ngx_http_approval_redis_state(
     ngx_http_approval_redis_t *redis);

@@ -38,6 +38,10 @@ struct ngx_http_approval_redis_s {
     ngx_http_approval_redis_push_pt   pushed;
     void                             *data;
 
+    ngx_str_t                        *channels;
+    ngx_uint_t                        nchannels;
+    ngx_http_approval_redis_message_pt  message;
+
     ngx_uint_t                        addr;         /* of the next try    */
     ngx_uint_t                        tried;        /* since the backoff  */
     ngx_msec_t                        backoff;
@@ -56,6 +60,7 @@ struct ngx_http_approval_redis_s {
     unsigned                          push_set:1;
     unsigned                          tracking:1;
     unsigned                          warned:1;
+    unsigned                          warned_channel:1;
     unsigned                          closing:1;
 };
 

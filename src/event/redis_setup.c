@@ -24,6 +24,7 @@ static void ngx_http_approval_redis_setup_tracking(
 static void ngx_http_approval_redis_name_handler(void *data,
     redisReply *reply);
 static ngx_uint_t ngx_http_approval_redis_refuses(redisReply *reply);
+static ngx_uint_t ngx_http_approval_redis_forbids(redisReply *reply);
 static void ngx_http_approval_redis_auth_handler(void *data,
     redisReply *reply);
 static void ngx_http_approval_redis_select_handler(void *data,
@@ -31,6 +32,8 @@ static void ngx_http_approval_redis_select_handler(void *data,
 static void ngx_http_approval_redis_role_handler(void *data,
     redisReply *reply);
 static void ngx_http_approval_redis_id_handler(void *data, redisReply *reply);
+static void ngx_http_approval_redis_channel_handler(void *data,
+    redisReply *reply);
 static void ngx_http_approval_redis_subscribe_handler(void *data,
     redisReply *reply);
 static void ngx_http_approval_redis_tracking_handler(void *data,
@@ -120,6 +123,9 @@ ngx_http_approval_redis_setup_command(ngx_http_approval_redis_t *redis)
 static void
 ngx_http_approval_redis_setup_push(ngx_http_approval_redis_t *redis)
 {
+    ngx_uint_t  i;
+    ngx_str_t   argv[2];
+
     static ngx_str_t  id[] = {
         ngx_http_approval_redis_word("CLIENT"),
         ngx_http_approval_redis_word("ID")
@@ -132,6 +138,17 @@ ngx_http_approval_redis_setup_push(ngx_http_approval_redis_t *redis)
 
     ngx_http_approval_redis_send(redis, &redis->push, 2, id,
                                  ngx_http_approval_redis_id_handler);
+
+    /* one command each: so each has one reply */
+
+    argv[0] = subscribe[0];
+
+    for (i = 0; i < redis->nchannels; i++) {
+        argv[1] = redis->channels[i];
+
+        ngx_http_approval_redis_send(redis, &redis->push, 2, argv,
+                                     ngx_http_approval_redis_channel_handler);
+    }
 
     ngx_http_approval_redis_send(redis, &redis->push, 2, subscribe,
                                  ngx_http_approval_redis_subscribe_handler);
@@ -203,6 +220,17 @@ ngx_http_approval_redis_refuses(redisReply *reply)
     return reply->type == REDIS_REPLY_ERROR
            && (ngx_strncmp(reply->str, "ERR max number of clients", 25) == 0
                || ngx_strncmp(reply->str, "DENIED", 6) == 0);
+}
+
+
+/* It is about this command only: the link can do without it. */
+
+static ngx_uint_t
+ngx_http_approval_redis_forbids(redisReply *reply)
+{
+    return reply->type != REDIS_REPLY_ERROR
+           || ngx_strncmp(reply->str, "NOPERM", 6) == 0
+           || ngx_strncmp(reply->str, "ERR", 3) == 0;
 }
 
 
@@ -309,6 +337,38 @@ ngx_http_approval_redis_id_handler(void *data, redisReply *reply)
 
 
 static void
+ngx_http_approval_redis_channel_handler(void *data, redisReply *reply)
+{
+    ngx_http_approval_redis_t  *redis = data;
+
+    const char  *fault;
+
+    if (reply == NULL || reply->type == REDIS_REPLY_ARRAY) {
+        return;
+    }
+
+    fault = ngx_http_approval_redis_fault(reply);
+
+    if (!ngx_http_approval_redis_forbids(reply)) {
+        ngx_http_approval_redis_lost(redis, 0, fault);
+        return;
+    }
+
+    if (redis->warned_channel) {
+        return;
+    }
+
+    redis->warned_channel = 1;
+
+    ngx_log_error(NGX_LOG_WARN, redis->log, 0,
+                  "approval_redis \"%V\" refuses a subscription to \"%V\" "
+                  "(%s): each decision costs one more round trip; allow its "
+                  "ACL user the channels by \"&PREFIX*\"",
+                  &redis->conf->name, &redis->channels[0], fault);
+}
+
+
+static void
 ngx_http_approval_redis_subscribe_handler(void *data, redisReply *reply)
 {
     ngx_http_approval_redis_t  *redis = data;
@@ -381,10 +441,7 @@ ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
 
     fault = ngx_http_approval_redis_fault(reply);
 
-    if (reply->type == REDIS_REPLY_ERROR
-        && ngx_strncmp(reply->str, "NOPERM", 6) != 0
-        && ngx_strncmp(reply->str, "ERR", 3) != 0)
-    {
+    if (!ngx_http_approval_redis_forbids(reply)) {
         ngx_http_approval_redis_lost(redis, 0, fault);
         return;
     }

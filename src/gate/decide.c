@@ -18,12 +18,18 @@
 
 static void ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
+static ngx_int_t ngx_http_approval_hold_told(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision);
+static ngx_int_t ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
+    ngx_str_t *decision);
 static ngx_uint_t ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, json_t *claims);
 static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
+static void ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold,
+    const char *why);
 static void ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold,
     const char *why);
 static void ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
@@ -36,6 +42,7 @@ ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold)
     ngx_memcpy(hold->watch.id, hold->id, APPROVAL_ID_LEN);
 
     hold->watch.handler = ngx_http_approval_hold_watched;
+    hold->watch.told = ngx_http_approval_hold_told;
     hold->watch.data = hold;
 
     ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
@@ -56,7 +63,10 @@ ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The key was read: what stands in it is judged by the wake event. */
+/*
+ * The key was read: what stands in it is judged by the wake event.  It goes
+ * before what somebody has published, so that no flood of messages hides it.
+ */
 
 static void
 ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
@@ -64,9 +74,13 @@ ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
 {
     ngx_http_approval_hold_t *hold = watch->data;
 
-    if (hold->state != NGX_HTTP_APPROVAL_HOLD_WAIT) {
+    if (hold->state != NGX_HTTP_APPROVAL_HOLD_WAIT
+        && !(hold->state == NGX_HTTP_APPROVAL_HOLD_DECIDED && hold->told))
+    {
         return;
     }
+
+    hold->told = 0;
 
     if (decision->len == 0) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
@@ -82,16 +96,62 @@ ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
         return;
     }
 
-    hold->decision.data = ngx_pstrdup(hold->request->pool, decision);
-
-    if (hold->decision.data == NULL) {
+    if (ngx_http_approval_hold_copy(hold, decision) != NGX_OK) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
         return;
     }
 
-    hold->decision.len = decision->len;
+    ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_DECIDED);
+}
+
+
+static ngx_int_t
+ngx_http_approval_hold_told(ngx_http_approval_watch_t *watch,
+    ngx_str_t *decision)
+{
+    ngx_http_approval_hold_t *hold = watch->data;
+
+    if (hold->state != NGX_HTTP_APPROVAL_HOLD_WAIT
+        || decision->len > NGX_HTTP_APPROVAL_DECISION_MAX
+        || ngx_http_approval_hold_copy(hold, decision) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    hold->told = 1;
 
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_DECIDED);
+
+    return NGX_OK;
+}
+
+
+/* Others can cause any number of them: one place is used again and again. */
+
+static ngx_int_t
+ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
+    ngx_str_t *decision)
+{
+    size_t   room;
+    u_char  *p;
+
+    if (decision->len > hold->room) {
+        room = ngx_min(ngx_max(decision->len, 2 * (size_t) hold->room),
+                       NGX_HTTP_APPROVAL_DECISION_MAX);
+
+        p = ngx_pnalloc(hold->request->pool, room);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        hold->decision.data = p;
+        hold->room = (uint16_t) room;
+    }
+
+    ngx_memcpy(hold->decision.data, decision->data, decision->len);
+    hold->decision.len = decision->len;
+
+    return NGX_OK;
 }
 
 
@@ -134,6 +194,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     json_t                     *claims;
     ngx_int_t                   rc;
     const char                 *err;
+    ngx_uint_t                  owns;
     ngx_http_approval_state_e   state;
 
     if (hold->decision.len == 0) {
@@ -141,7 +202,9 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    if (ngx_http_approval_decision_bare(&hold->decision, &state) == NGX_OK) {
+    if (!hold->told
+        && ngx_http_approval_decision_bare(&hold->decision, &state) == NGX_OK)
+    {
         ngx_http_approval_hold_bare(hold, state);
         return;
     }
@@ -154,6 +217,11 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
                          ngx_http_approval_hold_now(hold) / 1000,
                          &state, &claims, &err);
 
+    if (rc != NGX_OK && hold->told) {
+        ngx_http_approval_hold_hint(hold, err);
+        return;
+    }
+
     if (rc != NGX_OK) {
         ngx_http_approval_hold_ignore(hold, err);
         return;
@@ -164,7 +232,16 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
      * no authority. The decision stays, for its own.
      */
 
-    if (!ngx_http_approval_hold_owns(hold, state, claims)) {
+    owns = ngx_http_approval_hold_owns(hold, state, claims);
+
+    if (hold->told && (!owns || state != NGX_HTTP_APPROVAL_APPROVED)) {
+        json_decref(claims);
+        ngx_http_approval_hold_hint(hold, owns ? NULL
+                                               : "it is of another request");
+        return;
+    }
+
+    if (!owns) {
         json_decref(claims);
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
         return;
@@ -305,6 +382,46 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     hold->action_state = state;
 
     ngx_http_approval_hold_consume(hold);
+}
+
+
+/*
+ * Only a signed approval is used as it was published: taking it fails unless it
+ * stands in the key.  All else is a reason to read the key.
+ */
+
+static void
+ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
+{
+    json_t  *facts;
+
+    static time_t  logged;
+
+    hold->told = 0;
+
+    if (why && logged != ngx_time()) {
+        logged = ngx_time();
+
+        ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+                      "published decision of action %*s ignored: %s; the "
+                      "decision key is read instead",
+                      (size_t) APPROVAL_ID_LEN, hold->id, why);
+    }
+
+    facts = why ? ngx_http_approval_facts(hold) : NULL;
+
+    if (facts) {
+        json_object_set_new(facts, "why",
+                            json_sprintf("published decision ignored: %s",
+                                         why));
+        (void) ngx_http_approval_audit_often(hold->mcf, "fault", hold->id,
+                                             facts);
+    }
+
+    ngx_http_approval_hold_wait(hold, hold->expires
+                                      - ngx_http_approval_hold_now(hold));
+
+    ngx_http_approval_watch_read(hold->mcf->store, &hold->watch);
 }
 
 

@@ -134,6 +134,7 @@ struct ngx_http_approval_hold_s {
     u_char                           route[APPROVAL_SHA256_LEN];
 
     uint16_t                         recent;
+    uint16_t                         room;       /* at decision.data          */
     unsigned                         stored:1;   /* id and times are known    */
     unsigned                         joined:1;
     unsigned                         unrecorded:1;  /* "requested" is not on
@@ -141,6 +142,8 @@ struct ngx_http_approval_hold_s {
     unsigned                         waiting:1;  /* the request is suspended  */
     unsigned                         prefer_async:1;
     unsigned                         bare:1;     /* the decision, unsigned    */
+    unsigned                         told:1;     /* it was published, and not
+                                                    read from the key         */
     unsigned                         frozen:1;   /* why it was cancelled      */
     unsigned                         alone:1;    /* approved by break_glass   */
     unsigned                         given_up:1; /* by that name              */

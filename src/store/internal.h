@@ -79,6 +79,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_FROZEN,
     NGX_HTTP_APPROVAL_KEY_GRANTS,
     NGX_HTTP_APPROVAL_KEY_DELIVER,
+    NGX_HTTP_APPROVAL_KEY_DECISIONS,         /* a channel, not a key       */
     NGX_HTTP_APPROVAL_KEY_SHADOW             /* by day, of no shard        */
 } ngx_http_approval_key_e;
 
@@ -125,6 +126,8 @@ struct ngx_http_approval_store_s {
     ngx_http_approval_script_t          scripts[NGX_HTTP_APPROVAL_SCRIPT_N];
 
     ngx_http_approval_watches_t         watches;
+
+    ngx_str_t                          *channels;    /* one a shard        */
 
     /* of ngx_http_approval_lease_t */
     ngx_rbtree_t                        leases;
@@ -324,6 +327,15 @@ void ngx_http_approval_watches_done(ngx_http_approval_store_t *store);
 void ngx_http_approval_watches_reread(ngx_http_approval_store_t *store);
 void ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
     ngx_str_t *key);
+void ngx_http_approval_watches_told(ngx_http_approval_store_t *store,
+    u_char *id, ngx_str_t *decision);
+
+
+/* push.c */
+
+ngx_int_t ngx_http_approval_push_init(ngx_http_approval_store_t *store);
+void ngx_http_approval_push_done(ngx_http_approval_store_t *store);
+void ngx_http_approval_push_channel(ngx_http_approval_op_t *op);
 
 
 #endif /* NGX_HTTP_APPROVAL_STORE_INTERNAL_H */

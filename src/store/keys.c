@@ -34,6 +34,7 @@ static struct {
     { "frozen", NULL },
     { "grants", NULL },
     { "deliver", NULL },
+    { "decisions", NULL },
     { "shadow:", "" }
 };
 

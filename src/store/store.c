@@ -50,6 +50,12 @@ ngx_http_approval_store_create(ngx_http_approval_store_conf_t *conf,
         goto failed;
     }
 
+    if (ngx_http_approval_push_init(store) != NGX_OK) {
+        store->closing = 1;
+        ngx_http_approval_redis_destroy(store->redis);
+        goto failed;
+    }
+
     ngx_http_approval_watches_init(store);
     ngx_http_approval_lease_init(store);
     ngx_http_approval_overdue_init(store);
@@ -72,6 +78,7 @@ ngx_http_approval_store_destroy(ngx_http_approval_store_t *store)
 
     ngx_http_approval_redis_destroy(store->redis);
 
+    ngx_http_approval_push_done(store);
     ngx_http_approval_watches_done(store);
     ngx_http_approval_lease_done(store);
     ngx_http_approval_overdue_done(store);
@@ -244,6 +251,7 @@ ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
     ngx_http_approval_op_arg(op, decision);
     ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_push_channel(op);
 
     return ngx_http_approval_op_run(op);
 }

@@ -3,13 +3,15 @@
 -- One more vote, and with the last one the decision.  What the decision is was
 -- judged over "seen" votes: any other number of them, and it is judged again.
 --
--- ARGV[2..]  seen, vote, state, decision ('': not decided), retention
+-- ARGV[2..]  seen, vote, state, decision ('': not decided), retention, the
+--            channel on which the decision is published ('': none)
 -- ok         recorded
 -- again      there are other votes than seen
 -- no         decided (D), overdue, or unknown
 
 local seen, vote = tonumber(ARGV[2]), ARGV[3]
 local state, decision, retention = ARGV[4], ARGV[5], tonumber(ARGV[6])
+local channel = ARGV[7]
 
 local a = read(key)
 
@@ -52,6 +54,12 @@ if decision ~= '' then
     else
         close(a, state, decision, retention)
     end
+end
+
+-- The last command: whatever becomes of it, the decision stands in its key.
+
+if decision ~= '' and channel ~= '' then
+    redis.pcall('PUBLISH', channel, id .. ' ' .. decision)
 end
 
 return ok(a)

@@ -31,6 +31,12 @@ typedef struct {
 } ngx_http_approval_watch_read_t;
 
 
+typedef enum {
+    NGX_HTTP_APPROVAL_VISIT_READ = 0,    /* in the key, or it is gone     */
+    NGX_HTTP_APPROVAL_VISIT_TOLD
+} ngx_http_approval_visit_e;
+
+
 static void ngx_http_approval_watch_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_http_approval_watch_t *ngx_http_approval_watch_find(
@@ -57,8 +63,11 @@ static void ngx_http_approval_watch_exists(ngx_http_approval_store_t *store,
     ngx_uint_t n, u_char (*ids)[APPROVAL_ID_LEN]);
 static void ngx_http_approval_watch_exists_handler(void *data,
     redisReply *reply);
-static void ngx_http_approval_watch_visit(ngx_http_approval_store_t *store,
-    u_char *id, ngx_str_t *decision);
+static void ngx_http_approval_watch_unwant(ngx_http_approval_watches_t *ws,
+    ngx_http_approval_watch_t *watch);
+static ngx_int_t ngx_http_approval_watch_visit(
+    ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
+    ngx_http_approval_visit_e how);
 static void ngx_http_approval_watch_sweep_handler(ngx_event_t *ev);
 static void ngx_http_approval_watch_sweep_later(
     ngx_http_approval_store_t *store);
@@ -273,6 +282,49 @@ ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
 }
 
 
+void
+ngx_http_approval_watches_told(ngx_http_approval_store_t *store, u_char *id,
+    ngx_str_t *decision)
+{
+    ngx_http_approval_watch_t  *watch;
+
+    watch = ngx_http_approval_watch_find(&store->watches, id);
+
+    if (watch == NULL) {
+        return;
+    }
+
+    /* the key's invalidation came just before it */
+
+    ngx_http_approval_watch_unwant(&store->watches, watch);
+
+    if (ngx_http_approval_watch_visit(store, id, decision,
+                                      NGX_HTTP_APPROVAL_VISIT_TOLD)
+        == NGX_OK)
+    {
+        return;
+    }
+
+    watch = ngx_http_approval_watch_find(&store->watches, id);
+
+    if (watch) {
+        ngx_http_approval_watch_want(store, watch, 1);
+    }
+}
+
+
+void
+ngx_http_approval_watch_read(ngx_http_approval_store_t *store,
+    ngx_http_approval_watch_t *watch)
+{
+    watch = ngx_http_approval_watch_find(&store->watches, watch->id);
+
+    if (watch) {
+        ngx_http_approval_watch_want(store, watch, 1);
+    }
+}
+
+
 /* Everything, from the first on, as soon as the loop turns again. */
 
 void
@@ -339,6 +391,26 @@ ngx_http_approval_watch_want(ngx_http_approval_store_t *store,
     }
 
     ngx_post_event(&ws->flush, &ngx_posted_events);
+}
+
+
+/* It is not read, if it is not being read yet. */
+
+static void
+ngx_http_approval_watch_unwant(ngx_http_approval_watches_t *ws,
+    ngx_http_approval_watch_t *watch)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; watch->reading && i < ws->nbatch; i++) {
+
+        if (ngx_memcmp(ws->batch[i], watch->id, APPROVAL_ID_LEN) == 0) {
+            ws->nbatch--;
+            ngx_memcpy(ws->batch[i], ws->batch[ws->nbatch], APPROVAL_ID_LEN);
+
+            watch->reading = 0;
+        }
+    }
 }
 
 
@@ -549,7 +621,8 @@ ngx_http_approval_watch_value(ngx_http_approval_store_t *store, u_char *id,
         return NGX_OK;
     }
 
-    ngx_http_approval_watch_visit(store, id, &decision);
+    (void) ngx_http_approval_watch_visit(store, id, &decision,
+                                         NGX_HTTP_APPROVAL_VISIT_READ);
 
     return NGX_OK;
 }
@@ -627,7 +700,8 @@ ngx_http_approval_watch_exists_handler(void *data, redisReply *reply)
         ngx_str_null(&none);
 
         for (i = 0; i < read->n; i++) {
-            ngx_http_approval_watch_visit(store, read->ids[i], &none);
+            (void) ngx_http_approval_watch_visit(store, read->ids[i], &none,
+                                                 NGX_HTTP_APPROVAL_VISIT_READ);
         }
 
         goto done;
@@ -648,21 +722,23 @@ done:
 
 /*
  * Handlers may delete any watch, and add new ones, which are not visited now:
- * they read for themselves.
+ * they read for themselves.  NGX_DECLINED: somebody who was told wants to read.
  */
 
-static void
+static ngx_int_t
 ngx_http_approval_watch_visit(ngx_http_approval_store_t *store, u_char *id,
-    ngx_str_t *decision)
+    ngx_str_t *decision, ngx_http_approval_visit_e how)
 {
+    ngx_int_t                     rc;
     ngx_http_approval_watch_t    *watch;
     ngx_http_approval_watches_t  *ws;
 
     ws = &store->watches;
+    rc = NGX_OK;
 
     watch = ngx_http_approval_watch_find(ws, id);
     if (watch == NULL) {
-        return;
+        return NGX_OK;
     }
 
     ws->visit_last = ngx_queue_data(ngx_queue_prev(&watch->queue),
@@ -674,12 +750,21 @@ ngx_http_approval_watch_visit(ngx_http_approval_store_t *store, u_char *id,
                     : ngx_queue_data(ngx_queue_next(&watch->queue),
                                      ngx_http_approval_watch_t, queue);
 
-        watch->handler(watch, decision);
+        if (how == NGX_HTTP_APPROVAL_VISIT_READ) {
+            watch->handler(watch, decision);
+
+        } else if (watch->told == NULL
+                   || watch->told(watch, decision) != NGX_OK)
+        {
+            rc = NGX_DECLINED;
+        }
 
         watch = ws->visit;
     }
 
     ws->visit_last = NULL;
+
+    return rc;
 }
 
 

@@ -28,6 +28,13 @@ typedef struct ngx_http_approval_watch_s  ngx_http_approval_watch_t;
 typedef void (*ngx_http_approval_watch_pt)(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
 
+/*
+ * Somebody published this as the action's decision; the key may hold something
+ * else, or nothing.  Anything but NGX_OK: read the key.
+ */
+typedef ngx_int_t (*ngx_http_approval_watch_told_pt)(
+    ngx_http_approval_watch_t *watch, ngx_str_t *decision);
+
 
 /*
  * Embedded in, and owned by, the one who waits; several may wait for the same
@@ -38,6 +45,7 @@ struct ngx_http_approval_watch_s {
     ngx_rbtree_node_t               node;
     ngx_queue_t                     queue;       /* same action, or sweep */
     ngx_http_approval_watch_pt      handler;
+    ngx_http_approval_watch_told_pt  told;       /* NULL: read the key    */
     void                           *data;
     u_char                          id[APPROVAL_ID_LEN];
     unsigned                        active:1;
@@ -49,6 +57,10 @@ struct ngx_http_approval_watch_s {
 void ngx_http_approval_watch_add(ngx_http_approval_store_t *store,
     ngx_http_approval_watch_t *watch);
 void ngx_http_approval_watch_del(ngx_http_approval_store_t *store,
+    ngx_http_approval_watch_t *watch);
+
+/* Reads the key once more, for all who wait for the same action. */
+void ngx_http_approval_watch_read(ngx_http_approval_store_t *store,
     ngx_http_approval_watch_t *watch);
 
 

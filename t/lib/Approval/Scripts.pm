@@ -41,7 +41,7 @@ local function guard(run, command, ...)
     local args = { ... }
     local last = 1
 
-    if command == 'TIME' then
+    if command == 'TIME' or command == 'PUBLISH' then
         last = 0
     elseif command == 'DEL' or command == 'EXISTS' then
         last = #args

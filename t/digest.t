@@ -182,7 +182,8 @@ joins('with off each byte counts', 0, json('{"a":1}', '/retry/all'),
     my $action = $gw->action($id);
 
     is_deeply($action->{bound},
-              [ qw(content-type content-encoding destination), '$uri' ],
+              [ qw(content-type content-encoding destination
+                   idempotency-key), '$uri' ],
               'the bound headers, less what is ignored');
     is_deeply($action->{not_bound},
               [ 'json:/meta/at', 'json:/items/*/try', '$arg_nonce',
@@ -217,8 +218,8 @@ joins('with off each byte counts', 0, json('{"a":1}', '/retry/all'),
     my $action = $gw->action($id);
 
     is_deeply($action->{bound},
-              [ qw(content-type content-encoding destination $uri $http_x_env
-                   $http_x_api_key) ],
+              [ qw(content-type content-encoding destination
+                   idempotency-key $uri $http_x_env $http_x_api_key) ],
               'what is bound');
     is($action->{not_bound}[0], '$http_x_request_id', 'and what is not');
     is($action->{headers}{'x-env'}, 'a, b', 'a bound header is shown');

@@ -27,8 +27,6 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
                     remember 60s per $request_method$arg_v; }
         rule same2 { match $uri ^/also; require admins; timeout 60s;
                      remember 60s per $request_method$arg_v; }
-        rule cool { match $uri ^/cool; require admins; timeout 60s;
-                    cool_down 60s; remember 60s per $uri; }
         rule body { match json:/table "~(?<tab>.*)"; require admins;
                     timeout 60s; remember 60s per $approval_arg_tab; }
         rule plain { match $uri ^/plain; require admins; timeout 60s; }
@@ -239,9 +237,6 @@ asks('without remember', GET => '/plain');
 
     asks('a denial', GET => '/r/denied');
     asks('is not either', GET => '/r/denied');
-
-    approve('cool', 'alice', GET => '/cool', body => 'a');
-    passes('cool', GET => '/cool', body => 'b');
 }
 
 

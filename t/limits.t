@@ -2,7 +2,7 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# Against floods: approval_max_pending, cool_down; and requesters that leave.
+# Against floods: approval_max_pending; and requesters that leave.
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -15,11 +15,6 @@ need_module();
 my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
     approval_policy p {
         rule cap   { match $uri ^/cap; require admins; timeout 60s; }
-        rule cool  { match $uri ^/cool; require admins; timeout 60s;
-                     notify hook; cool_down 2s; }
-        rule cool2 { match $uri ^/bare; require admins; timeout 60s;
-                     cool_down 60s; }
-        rule again { match $uri ^/again; require admins; timeout 60s; }
         rule tool  { mcp_tool drop; require admins; timeout 60s; }
         rule held  { match $uri ^/held ^/cancel; require admins;
                      timeout 60s; }
@@ -31,7 +26,6 @@ EOF
         location /cap { approval_max_pending 2 per=$http_x_agent;
                         proxy_pass %%UP%%; }
         location /cap/all { approval_max_pending 2; proxy_pass %%UP%%; }
-        location /bare { approval_unsigned_decisions on; proxy_pass %%UP%%; }
         location /cancel { approval_disconnect cancel; proxy_pass %%UP%%; }
 EOF
 
@@ -82,69 +76,6 @@ for my $row ([ 'per=', '/cap', 'agent-8', 0 ],
 
     ok($gw->audit('refused'), "$name: it is on record");
     $gw->clean("$name: clean");
-}
-
-
-# cool_down: nobody is asked twice what was just denied
-
-{
-    my ($client, $id) = $gw->hold(POST => '/cool', body => 'x');
-    $gw->vote($id, 'deny', 'not today');
-    is($client->read->header('Retry-After'), undef, 'the denial itself');
-    ok(wait_for(sub { $gw->hook->count == 1 }), 'one message');
-
-    my $r = ask(POST => '/cool', body => 'x');
-    is($r->status, 403, 'cool-down: refused');
-    is($r->json->{type}, 'urn:approval:denied', 'cool-down: as denied');
-    is($r->json->{comment}, 'not today', 'cool-down: with the comment');
-    is($r->header('Approval-Id'), $id, 'cool-down: the denied action');
-    is($r->header('Approval-Status'), 'denied', 'cool-down: its state');
-    like($r->header('Retry-After'), qr/^[12]$/, 'cool-down: Retry-After');
-    is(scalar(my @open = $gw->pending), 0, 'cool-down: nothing is asked');
-
-    is(ask(POST => '/cool', body => 'x')->status, 403, 'and not once more');
-
-    my ($other, $id2) = $gw->hold(POST => '/cool', body => 'y');
-    ok($id2, 'another request is asked for');
-    $gw->vote($id2, 'approve');
-    is($other->read->status, 200, 'and passes');
-
-    my ($agent, $id3) = $gw->hold(POST => '/cool', body => 'x',
-                                  agent => 'agent-8');
-    ok($id3, 'and so is that of another agent');
-    $gw->vote($id3, 'approve');
-    is($agent->read->status, 200, 'and passes');
-
-    my ($refused) = grep { ($_->{action_id} // '') eq $id }
-                    $gw->audit('refused');
-    like($refused->{why}, qr/cool-down/, 'it is on record');
-
-    my $denied = $gw->redis->cmd(HGET => "approval:{00}:$id", 'd');
-    ok(wait_for(sub { my ($s, $us) = @{ $gw->redis->cmd('TIME') };
-                      $s * 1000 + $us / 1000 >= $denied + 2000 }),
-       'the cool-down ends');
-    my ($again, $id4) = $gw->hold(POST => '/cool', body => 'x');
-    ok($id4 && $id4 ne $id, 'then it may be asked for again');
-    $gw->vote($id4, 'approve');
-    is($again->read->status, 200, 'and passes');
-    is($gw->hook->count, 4, 'one message an action');
-}
-
-{
-    my ($client, $id) = $gw->hold(GET => '/bare');
-    $gw->set($id, 'deny');
-    is($client->read->status, 403, 'denied by a bare "deny"');
-    is(ask(GET => '/bare')->header('Approval-Id'), $id, 'cools down, too');
-}
-
-{
-    my ($client, $id) = $gw->hold(GET => '/again');
-    $gw->vote($id, 'deny');
-    $client->read;
-    my ($again, $id2) = $gw->hold(GET => '/again');
-    isnt($id2, $id, 'without cool_down it is asked for again');
-    $gw->vote($id2, 'deny');
-    $again->read;
 }
 
 
@@ -262,19 +193,10 @@ for my $row ([ '2025-11-25', 'pending' ], [ '2026-07-28', 'cancelled' ],
 }
 
 
-my ($code, $out) = Approval::Nginx->test_conf(http =>
-    'approval_policy p { rule r { deny; cool_down 1m; } }');
-isnt($code, 0, 'cool_down without require');
-like($out, qr/"cool_down" in rule "r" has no meaning/, 'says so');
-
-($code, $out) = Approval::Nginx->test_conf(http =>
-    'approval_policy p { rule r { require a; cool_down soon; } }');
-isnt($code, 0, 'cool_down of no time');
-
 for my $row ([ '0', qr/use 1 or more/ ], [ '5 by=x', qr/use "per=VALUE"/ ],
              [ '5 per=', qr/use "per=VALUE"/ ])
 {
-    ($code, $out) = Approval::Nginx->test_conf(http =>
+    my ($code, $out) = Approval::Nginx->test_conf(http =>
         "approval_max_pending $row->[0];");
     isnt($code, 0, "approval_max_pending $row->[0]");
     like($out, $row->[1], 'says so');

@@ -66,7 +66,7 @@ sub create_args {
     return ($how{join} // '', $how{requester} // '', $how{per} // '',
             $how{max} // 0, $how{doc} // 'sealed',
             $how{timeout} // $timeout, $how{within} // $within,
-            $how{retention} // $retention, $how{cool} // 0,
+            $how{retention} // $retention, $how{again} // 0,
             $how{grant} // '', $how{policy} // '', $how{ticket} // '',
             $how{call} // '', $how{class} // '5' x 32, 'class',
             $how{others} // '', $how{counted} // '', $how{heard} // 0);
@@ -414,6 +414,75 @@ for my $from (sort(keys %make)) {
     is($r->{i} eq $id ? 1 : 0, $joins, "$from: the id tells so");
 }
 
+# An end that an identical request gets again; of what was executed only where
+# somebody did not get the answer.
+
+sub again { create(new_id(), join => "j$_[0]", again => $_[1] // 10000) }
+
+for my $from (sort(keys %make)) {
+    next if $from eq 'none';
+
+    my $id = make($from, new_id());
+    my $r = again($id);
+    my $repeats = $from =~ /^(?:executing|lost|failed|denied)$/ ? 1 : 0;
+
+    is(($r->{w} // '') eq 'repeat' ? 1 : 0, $repeats,
+       "$from: " . ($repeats ? 'repeated' : 'not repeated'));
+    is($r->{i}, $id, "$from: that one") if $repeats;
+    ok($r->{x} > $r->{now} && $r->{x} <= $r->{now} + 10000,
+       "$from: for so long") if $repeats;
+
+    isnt(again($id, 0)->{w}, 'repeat', "$from: not if switched off");
+}
+
+for my $row (
+    [ 'a loser' => sub { run(consume => $_[0], consume_args('J-approved')) },
+      'executed' ],
+    [ 'a late loser' => sub { }, 'executed', sub {
+        run(consume => $_[0], consume_args('J-approved')) } ],
+    [ 'one who came meanwhile' => sub { again($_[0]) }, 'executed' ],
+    [ 'one whose answer was cut' => sub { }, 'executed', undef, 1 ],
+    [ 'nobody' => sub { }, undef ],
+) {
+    my ($name, $before, $repeats, $after, $flag) = @$row;
+    my $id = make(executing => new_id());
+
+    $before->($id);
+    run(finish => $id, finish_args('executed'), $flag // 0);
+    $after->($id) if $after;
+
+    my $r = again($id);
+    is(($r->{w} // '') eq 'repeat' ? $r->{s} : undef, $repeats,
+       "repeated for $name: " . ($repeats // 'no'));
+
+    if ($repeats) {
+        my $till = $r->{x};
+        is(again($id)->{x}, $till, "repeated for $name: until then");
+
+        cmd(HSET => key($id), r => $r->{now} - 10000);
+        is(again($id)->{w}, undef, "repeated for $name: and no longer");
+    }
+}
+
+{
+    my $id = make(pending => new_id());
+
+    again($id);
+    run(leave => $id, '', $retention, '');
+    run(vote => $id, vote_args(0, 'v', 'approved'));
+    run(consume => $id, consume_args('J-approved'));
+    run(finish => $id, finish_args('executed'), 0);
+    is(again($id)->{w}, 'repeat', 'repeated for one of two who left');
+
+    $id = make(pending => new_id());
+    run(leave => $id, '', $retention, '');
+    again($id);
+    run(vote => $id, vote_args(0, 'v', 'approved'));
+    run(consume => $id, consume_args('J-approved'));
+    run(finish => $id, finish_args('executed'), 0);
+    is(again($id)->{w}, undef, 'not for one who left and came back');
+}
+
 {
     my $old = make(overdue => new_id());
     my $new = create(new_id(), join => "j$old");
@@ -594,6 +663,10 @@ sub ttl_is {
     ttl_is(key($id), $whole + $retention, 'pending: TTL of the action');
     ttl_is(key($id, ':votes'), $whole + $retention, 'pending: of its votes');
     ttl_is(shared("join:j$id"), $whole, 'pending: of its join key');
+
+    create(new_id(), join => 'jlong', again => 10000);
+    ttl_is(shared('join:jlong'), $whole + 10000 + 3600000,
+           'pending: of one that is repeated');
     ttl_is(shared('pending'), $whole + $retention, 'pending: of the set');
     ttl_is(shared('index'), $whole + $retention, 'pending: of the index');
     ttl_is(shared('classes'), $whole + $retention, 'pending: of the classes');

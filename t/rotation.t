@@ -16,7 +16,7 @@ use MIME::Base64 ();
 
 need_module();
 
-my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
+my $gw = Approval::Gateway->new(repeat => '600s', workers => 2, http => <<'EOF',
     approval_group ops olga;
     approval_operators ops;
     approval_channel each { type json; pass /_notify; per_approver on; }
@@ -25,8 +25,7 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
         rule told  { match $uri ^/told; require admins; timeout 120s;
                      notify each; }
         rule cap   { match $uri ^/cap; require admins; timeout 120s; }
-        rule cool  { match $uri ^/cool; require admins; timeout 120s;
-                     cool_down 600s; }
+        rule cool  { match $uri ^/cool; require admins; timeout 120s; }
         rule grant { match $uri ^/grant; require admins; timeout 120s;
                      remember 600s per $uri uses=3; }
         rule call  { match $uri /mcp; mcp_tool drop; require admins;

@@ -232,6 +232,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       0,
       NULL },
 
+    { ngx_string("approval_repeat"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, repeat),
+      NULL },
+
     { ngx_string("approval_disconnect"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_enum_slot,
@@ -446,13 +453,6 @@ ngx_command_t  ngx_http_approval_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_rule_t, execute_within),
-      NULL },
-
-    { ngx_string("cool_down"),
-      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_approval_rule_t, cool_down),
       NULL },
 
     { ngx_string("remember"),

@@ -37,6 +37,11 @@
 #define NGX_HTTP_APPROVAL_PROGRESS      15000
 
 
+/* How soon after its end an action answers an identical request, ms. */
+
+#define NGX_HTTP_APPROVAL_REPEAT        10000
+
+
 /* Does the string begin with this literal? */
 
 #define ngx_http_approval_starts(s, lit)                                      \

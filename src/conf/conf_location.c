@@ -66,6 +66,7 @@ ngx_http_approval_create_loc_conf(ngx_conf_t *cf)
     conf->unsigned_decisions = NGX_CONF_UNSET;
     conf->max_pending = NGX_CONF_UNSET_UINT;
     conf->max_pending_per = NGX_CONF_UNSET_PTR;
+    conf->repeat = NGX_CONF_UNSET_MSEC;
     conf->disconnect = NGX_CONF_UNSET_UINT;
     conf->progress = NGX_CONF_UNSET_MSEC;
     conf->ignore = NGX_CONF_UNSET_PTR;
@@ -135,6 +136,8 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->max_pending_per, prev->max_pending_per,
                              NULL);
     ngx_conf_merge_uint_value(conf->max_pending, prev->max_pending, 0);
+    ngx_conf_merge_msec_value(conf->repeat, prev->repeat,
+                              NGX_HTTP_APPROVAL_REPEAT);
     ngx_conf_merge_uint_value(conf->disconnect, prev->disconnect,
                               NGX_HTTP_APPROVAL_KEEP);
     ngx_conf_merge_msec_value(conf->progress, prev->progress,

@@ -454,7 +454,6 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->timeout = NGX_CONF_UNSET_MSEC;
     rule->hold = NGX_CONF_UNSET_MSEC;
     rule->execute_within = NGX_CONF_UNSET_MSEC;
-    rule->cool_down = NGX_CONF_UNSET_MSEC;
     rule->conf_file = cf->conf_file->file.name.data;
     rule->conf_line = cf->conf_file->line;
 
@@ -507,7 +506,6 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
            : (rule->timeout != NGX_CONF_UNSET_MSEC) ? "timeout"
            : (rule->hold != NGX_CONF_UNSET_MSEC) ? "hold"
            : (rule->execute_within != NGX_CONF_UNSET_MSEC) ? "execute_within"
-           : (rule->cool_down != NGX_CONF_UNSET_MSEC) ? "cool_down"
            : (rule->reason != NGX_CONF_UNSET_UINT) ? "reason"
            : (rule->binds != NULL) ? rule->binds
            : (rule->remember != 0) ? "remember"
@@ -660,7 +658,6 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     ngx_conf_init_msec_value(rule->timeout, 15 * 60 * 1000);
     ngx_conf_init_msec_value(rule->hold, rule->timeout);
     ngx_conf_init_msec_value(rule->execute_within, 5 * 60 * 1000);
-    ngx_conf_init_msec_value(rule->cool_down, 0);
 
     if (rule->hold > rule->timeout) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -671,14 +668,13 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     }
 
     approval_buf_printf(&rule->policy->text,
-                        "rule %d %d %d %d %d %d %llu %llu %llu %llu\n",
+                        "rule %d %d %d %d %d %d %llu %llu %llu\n",
                         (int) rule->outcome, (int) rule->risk,
                         (int) rule->reason, (int) rule->mode,
                         (int) rule->deny_after, (int) rule->comment,
                         (unsigned long long) rule->timeout,
                         (unsigned long long) rule->hold,
-                        (unsigned long long) rule->execute_within,
-                        (unsigned long long) rule->cool_down);
+                        (unsigned long long) rule->execute_within);
     approval_buf_add(&rule->policy->text, rule->action.data, rule->action.len);
 
     if (rule->summary) {

@@ -4,8 +4,8 @@
  *
  * After a rotation of approval_key: what is frozen is stored under the first
  * key as well, so that it stays frozen when the old key is removed.  What else
- * is found by a key (open actions, cool-downs, grants) ends before that.  And
- * after a change of their number all shards have what is frozen in any.
+ * is found by a key (open actions, grants) ends before that.  And after a change
+ * of their number all shards have what is frozen in any.
  */
 
 

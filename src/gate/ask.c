@@ -253,7 +253,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         new.doc.len = doc.len;
         new.timeout = hold->rule->timeout;
         new.execute_within = hold->rule->execute_within;
-        new.cool_down = hold->rule->cool_down;
+        new.repeat = hold->lcf->repeat;
         new.ticket = ngx_http_approval_ticket(hold->request);
         new.class = hold->rule->class;
         new.class_doc = hold->rule->class_doc;
@@ -556,14 +556,12 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
 }
 
 
-/* No action is made: the one that was denied, or named, stands for it. */
+/* No action is made: the one that has ended, or is named, stands for it. */
 
 static void
 ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    json_t  *facts;
-
     if (ngx_http_approval_reply_why(reply, "frozen")) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
         return;
@@ -587,19 +585,7 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 
     hold->retry_after = (time_t) ((reply->expires - reply->now + 999) / 1000);
 
-    facts = ngx_http_approval_facts(hold);
-
-    if (facts) {
-        json_object_set_new(facts, "refusal",
-                            json_string("urn:approval:denied"));
-        json_object_set_new(facts, "why",
-                            json_string("denied before, and not asked for "
-                                        "again until the cool-down ends"));
-        (void) ngx_http_approval_audit_often(hold->mcf, "refused", hold->id,
-                                             facts);
-    }
-
-    ngx_http_approval_hold_denied(hold, NGX_HTTP_APPROVAL_REFUSE_COOLING);
+    ngx_http_approval_ticket_ended(hold);
 }
 
 

@@ -48,6 +48,7 @@ static ngx_str_t  ngx_http_approval_bind_always[] = {
     ngx_string("content-type"),
     ngx_string("content-encoding"),
     ngx_string("destination"),                       /* DAV's second path */
+    ngx_string("idempotency-key"),
     ngx_null_string
 };
 

@@ -312,7 +312,7 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
         return;
 
     case NGX_HTTP_APPROVAL_DENIED:
-        ngx_http_approval_hold_denied(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
+        ngx_http_approval_hold_explain(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
         return;
 
     case NGX_HTTP_APPROVAL_EXPIRED:

@@ -160,6 +160,7 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     op = hold->mcf->store && hold->grant.len == 0
          ? ngx_http_approval_store_finish(hold->mcf->store, hold->id,
                                           NGX_HTTP_APPROVAL_FAILED, &outcome,
+                                          NGX_HTTP_APPROVAL_AGAIN_REPEAT,
                                           NULL, NULL)
          : NULL;
 

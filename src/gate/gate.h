@@ -135,6 +135,8 @@ struct ngx_http_approval_hold_s {
 
     uint16_t                         recent;
     uint16_t                         room;       /* at decision.data          */
+    uint16_t                         answered;   /* the upstream's status, as
+                                                    Redis has it; 0: unknown  */
     unsigned                         stored:1;   /* id and times are known    */
     unsigned                         joined:1;
     unsigned                         unrecorded:1;  /* "requested" is not on
@@ -292,7 +294,7 @@ void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts);
-void ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
+void ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, approval_buf_t *out);

@@ -15,6 +15,8 @@
 
 static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
+static ngx_http_approval_again_e ngx_http_approval_outcome_again(
+    ngx_http_request_t *r);
 static json_t *ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
@@ -69,7 +71,9 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
 
     op = hold->mcf->store && hold->grant.len == 0
          ? ngx_http_approval_store_finish(hold->mcf->store, hold->id, state,
-                                          &s, NULL, NULL)
+                                          &s,
+                                          ngx_http_approval_outcome_again(r),
+                                          NULL, NULL)
          : NULL;
 
     if (op) {
@@ -122,6 +126,22 @@ ngx_http_approval_answered(ngx_http_request_t *r,
     status = ngx_http_approval_progress_status(hold);
 
     return status != 0 && status != NGX_HTTP_CLIENT_CLOSED_REQUEST;
+}
+
+
+/*
+ * The client will ask again, or says itself that it may mean the same one: its
+ * key is bound.
+ */
+
+static ngx_http_approval_again_e
+ngx_http_approval_outcome_again(ngx_http_request_t *r)
+{
+    ngx_str_t  key;
+
+    return !r->request_complete || r->connection->error
+           || ngx_http_approval_header_find(r, "idempotency-key", &key)
+           ? NGX_HTTP_APPROVAL_AGAIN_REPEAT : NGX_HTTP_APPROVAL_AGAIN_ANEW;
 }
 
 

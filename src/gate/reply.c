@@ -100,7 +100,8 @@ ngx_http_approval_refuse_told(ngx_http_approval_refusal_e which)
     case NGX_HTTP_APPROVAL_REFUSE_CANCELLED:
     case NGX_HTTP_APPROVAL_REFUSE_CONSUMED:
     case NGX_HTTP_APPROVAL_REFUSE_MANY:
-    case NGX_HTTP_APPROVAL_REFUSE_COOLING:
+    case NGX_HTTP_APPROVAL_REFUSE_FAILED:
+    case NGX_HTTP_APPROVAL_REFUSE_REPEATED:
     case NGX_HTTP_APPROVAL_REFUSE_FROZEN:
     case NGX_HTTP_APPROVAL_REFUSE_REASON:
     case NGX_HTTP_APPROVAL_REFUSE_BATCH:
@@ -143,6 +144,11 @@ ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
     if (hold->approvers.len) {
         approval_buf_printf(&text, " (%.*s)", (int) hold->approvers.len,
                             hold->approvers.data);
+    }
+
+    if (hold->answered) {
+        approval_buf_printf(&text, " (the answer was %d)",
+                            (int) hold->answered);
     }
 
     approval_buf_adds(&text, ". ");
@@ -378,6 +384,12 @@ ngx_http_approval_refuse_extra(ngx_http_approval_hold_t *hold)
     if (hold->detail.len) {
         json_object_set_new(extra, "comment",
                             ngx_http_approval_json_str(&hold->detail));
+    }
+
+    if (hold->answered) {
+        json_object_set_new(extra, "outcome",
+                            json_pack("{s:i}", "status",
+                                      (int) hold->answered));
     }
 
     if (hold->approvers.len) {

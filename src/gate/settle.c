@@ -17,7 +17,9 @@
 static void ngx_http_approval_hold_settled(void *data,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold);
-static void ngx_http_approval_hold_explain(void *data,
+static void ngx_http_approval_hold_explained(void *data,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
@@ -243,17 +245,17 @@ ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
 }
 
 
-/* Who denied it, and why: the votes say. */
+/* Who denied it, and why: the votes say. How it was executed: the outcome. */
 
 void
-ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
+ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal)
 {
     hold->state = NGX_HTTP_APPROVAL_HOLD_EXPLAIN;
     hold->refusal = refusal;
 
     hold->op = ngx_http_approval_store_load(hold->mcf->store, hold->id,
-                                            ngx_http_approval_hold_explain,
+                                            ngx_http_approval_hold_explained,
                                             hold);
     if (hold->op == NULL) {
         ngx_http_approval_hold_refuse(hold, refusal);
@@ -262,7 +264,7 @@ ngx_http_approval_hold_denied(ngx_http_approval_hold_t *hold,
 
 
 static void
-ngx_http_approval_hold_explain(void *data,
+ngx_http_approval_hold_explained(void *data,
     const ngx_http_approval_reply_t *reply)
 {
     ngx_http_approval_hold_t *hold = data;
@@ -276,6 +278,10 @@ ngx_http_approval_hold_explain(void *data,
 
     if (reply->rc == NGX_OK && hold->approvers.len == 0) {
         ngx_http_approval_hold_deciders(hold, reply);
+    }
+
+    if (reply->rc == NGX_OK && reply->outcome.len) {
+        ngx_http_approval_hold_answered(hold, reply);
     }
 
     for (i = 0; reply->rc == NGX_OK && i < reply->nvotes; i++) {
@@ -293,6 +299,29 @@ ngx_http_approval_hold_explain(void *data,
     }
 
     ngx_http_approval_hold_refuse(hold, hold->refusal);
+}
+
+
+/* With which status the upstream answered what is not executed again. */
+
+static void
+ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    json_t      *outcome;
+    json_int_t   status;
+
+    outcome = json_loadb((char *) reply->outcome.data, reply->outcome.len, 0,
+                         NULL);
+    status = json_integer_value(json_object_get(outcome, "status"));
+
+    if (hold->action_state == NGX_HTTP_APPROVAL_EXECUTED
+        && status >= 100 && status < 600)
+    {
+        hold->answered = (uint16_t) status;
+    }
+
+    json_decref(outcome);
 }
 
 

@@ -97,8 +97,9 @@ ngx_http_approval_ticket(ngx_http_request_t *r)
 
 
 /*
- * It is this requester's, for exactly this request, and has ended: who names
- * it asks what became of it, not for another one.
+ * An action of this requester, for exactly this request, has ended.  Who names
+ * it asks what became of it, not for another one; who repeats it so soon is
+ * taken for a machine that tries again by itself, and gets the same end.
  */
 
 void
@@ -110,7 +111,12 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
     switch (hold->action_state) {
 
     case NGX_HTTP_APPROVAL_DENIED:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_DENIED;
+        refusal = hold->retry_after ? NGX_HTTP_APPROVAL_REFUSE_REPEATED
+                                    : NGX_HTTP_APPROVAL_REFUSE_DENIED;
+        break;
+
+    case NGX_HTTP_APPROVAL_FAILED:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_FAILED;
         break;
 
     case NGX_HTTP_APPROVAL_EXPIRED:
@@ -130,15 +136,13 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
 
     if (facts) {
         json_object_set_new(facts, "why",
-                            json_string("the named action has ended"));
+                            json_string(hold->retry_after
+                                        ? "the same request has just ended, "
+                                          "and nobody is asked again"
+                                        : "the named action has ended"));
         (void) ngx_http_approval_audit_often(hold->mcf, "refused", hold->id,
                                              facts);
     }
 
-    if (refusal == NGX_HTTP_APPROVAL_REFUSE_DENIED) {
-        ngx_http_approval_hold_denied(hold, refusal);
-        return;
-    }
-
-    ngx_http_approval_hold_refuse(hold, refusal);
+    ngx_http_approval_hold_explain(hold, refusal);
 }

@@ -112,7 +112,6 @@ struct ngx_http_approval_rule_s {
     ngx_msec_t                     timeout;
     ngx_msec_t                     hold;        /* of the connection          */
     ngx_msec_t                     execute_within;
-    ngx_msec_t                     cool_down;   /* after a denial, 0: none    */
     ngx_msec_t                     remember;    /* an approval, 0: not        */
     ngx_http_approval_fact_t      *remember_per;
     ngx_uint_t                     remember_uses;   /* 0: any number          */
@@ -280,6 +279,7 @@ typedef struct {
     ngx_flag_t                     unsigned_decisions;
     ngx_uint_t                     max_pending; /* 0: no cap                  */
     ngx_http_approval_fact_t      *max_pending_per;
+    ngx_msec_t                     repeat;      /* of an end, 0: never        */
     ngx_uint_t                     disconnect;
     ngx_msec_t                     progress;    /* 0: off                     */
     approval_ignore_t             *ignore;      /* NULL: all is bound         */

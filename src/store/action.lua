@@ -29,8 +29,10 @@
 -- d decided, l end of the lease, b the sealed document, o outcome, h how many
 -- connections wait beside the first (-1: none does, absent: 0), t a ticket
 -- (202) is out: whoever asks again takes it up,
--- k "created execute_within join per class cool": each field costs memory; of
--- the join hash it has the first half.
+-- r when an execution ended whose end is repeated to whoever asks again soon
+-- (0: it has not yet; absent: they execute it once more),
+-- k "created execute_within join per class": each field costs memory; of the
+-- join hash it has the first half.
 -- nk, nf messages that were sent, that were given up (see queue_done.lua).
 --
 -- The index has one member of each action, all with the same score, so that
@@ -46,21 +48,21 @@ local PLACE = { pending = 'o', approved = 'o', executing = 'o',
 
 
 local function read(name)
-    local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k')
+    local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k', 'r')
 
     if not f or not f[1] then
         return nil
     end
 
-    local created, within, join, per, class, cool =
-        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (%S+) ?(%d*)$')
+    local created, within, join, per, class =
+        string.match(f[5] or '', '^(%d+) (%d+) (%S+) (%S+) (%S+)')
 
     return { s = f[1], x = tonumber(f[2]) or 0, d = tonumber(f[3]) or 0,
              l = tonumber(f[4]) or 0, c = tonumber(created or 0),
+             r = tonumber(f[6] or nil),
              class = class, within = tonumber(within or 0),
              join = join ~= '-' and join or nil,
-             per = per ~= '-' and per or nil,
-             cool = tonumber(cool ~= '' and cool or 0) }
+             per = per ~= '-' and per or nil }
 end
 
 
@@ -124,6 +126,16 @@ local function untold(queue, deliver)
         then
             redis.call('ZADD', deliver, 'XX', int(now), id .. ':' .. other)
         end
+    end
+end
+
+
+-- Somebody who asked for the same did not get the answer: the end is repeated.
+
+local function told(name, a)
+    if not a.r then
+        a.r = a.s == 'executed' and now or 0
+        redis.call('HSET', name, 'r', int(a.r))
     end
 end
 
@@ -218,6 +230,9 @@ local function close(a, state, decision, retention)
     if a.s ~= 'executing' then
         a.d = now
         leave(a)
+
+    elseif a.r or state == 'failed' then
+        redis.call('HSET', key, 'r', int(now))
     end
 
     a.s = state

@@ -23,6 +23,11 @@ local FROZEN, GRANTS = KEYS[7], KEYS[8]
 
 local a = read(key)
 
+if a and (a.s == 'executing' or a.s == 'executed') then
+    told(key, a)
+    return refuse(a)
+end
+
 if not a or (a.s ~= 'pending' and a.s ~= 'approved') then
     return refuse(a)
 end

@@ -146,7 +146,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_number(op, action->timeout);
     ngx_http_approval_op_number(op, action->execute_within);
     ngx_http_approval_op_number(op, store->conf->retention);
-    ngx_http_approval_op_number(op, action->cool_down);
+    ngx_http_approval_op_number(op, action->repeat);
     ngx_http_approval_op_arg(op, &action->grant);
     ngx_http_approval_op_arg(op, &action->policy);
     ngx_http_approval_op_arg(op, &ticket);

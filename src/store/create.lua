@@ -7,7 +7,7 @@
 --            and its decision; the ticket's action; the action and the decision
 --            of each of "others"
 -- ARGV[2..]  join, requester, per, max_pending, doc, timeout, execute_within,
---            retention, cool_down, grant, policy, ticket, call, class, its
+--            retention, repeat, grant, policy, ticket, call, class, its
 --            document, others (ids that stand under the join hashes, as the
 --            answer "again" told them), where it counts already for
 --            approval_max_pending, until when the answer is waited for (0: not
@@ -18,20 +18,26 @@
 -- no         w frozen: the requester or the policy is
 -- no         w late: nobody waits for the answer
 -- no         w given up: the call was, before it came
--- no         w cooling: i was denied, and is not asked for again until x
+-- no         w repeat: i has ended, or is executed now, and nobody is asked
+--            again until x
 -- no         w ended: i is the ticket, an action under join that is not open
 -- busy       per has max_pending open actions
 
 local join, requester, per = ARGV[2], ARGV[3], ARGV[4]
 local max, doc = tonumber(ARGV[5]), ARGV[6]
 local timeout, within = tonumber(ARGV[7]), tonumber(ARGV[8])
-local retention, cool = tonumber(ARGV[9]), tonumber(ARGV[10])
+local retention, again = tonumber(ARGV[9]), tonumber(ARGV[10])
 local grant, policy, ticket, call = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local class, class_doc, others = ARGV[15], ARGV[16], ARGV[17]
 local counted, heard = ARGV[18], tonumber(ARGV[19])
 
 local FROZEN, GRANTS = KEYS[7], KEYS[8]
 local at = 8
+
+
+-- For how long, at least, an execution is found by those who repeat it.
+
+local RUN_MAX = 3600000
 
 
 -- the next keys, n of each name
@@ -152,6 +158,25 @@ local function joined(other, name, decision, a)
 end
 
 
+-- The end of an action that an identical request gets again, and until when.
+-- Who comes while it is executed has overlapped the execution.
+
+local function repeated(name)
+    local a = again > 0 and read(name)
+    local from = a and (a.s == 'denied' and a.d
+                        or (a.s == 'failed' or a.s == 'executed') and a.r)
+
+    if a and a.s == 'executing' then
+        told(name, a)
+        from = now
+    end
+
+    if from and now < from + again then
+        return a.s, from + again
+    end
+end
+
+
 -- ids under the join hashes; what is none of this shard nobody has put there
 
 local function standing()
@@ -220,19 +245,19 @@ if given_up() then
     return no('cancelled', 0, 'given up')
 end
 
-for _, o in ipairs(open_ones) do
-    a = read(o[2])
-
-    if a and a.s == 'denied' and now < a.d + a.cool then
-        return no('denied', a.d + a.cool, 'cooling', 'i', o[1])
-    end
-end
-
 for _, g in ipairs(passes) do
     local pass = granted(g)
 
     if pass then
         return pass
+    end
+end
+
+for _, o in ipairs(open_ones) do
+    local ended, till = repeated(o[2])
+
+    if ended then
+        return no(ended, till, 'repeat', 'i', o[1])
     end
 end
 
@@ -278,8 +303,7 @@ redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
            'k', table.concat({ int(a.c), int(within),
                                word(string.sub(join, 1, 16)),
                                word(names[1] and first(per) or counted),
-                               word(a.class),
-                               cool > 0 and int(cool) or nil }, ' '))
+                               word(a.class) }, ' '))
 redis.call('PEXPIRE', key, int(whole + retention))
 
 -- what is executed lives longer, and says so: see consume.lua
@@ -294,7 +318,9 @@ redis.call('HSETNX', CLASSES, class, class_doc)
 keep(CLASSES, whole + retention)
 
 if joins[1] then
-    redis.call('SET', joins[1][2], id, 'PX', int(whole + cool))
+    local longer = again > 0 and again + RUN_MAX or 0
+
+    redis.call('SET', joins[1][2], id, 'PX', int(whole + longer))
 end
 
 held(id)

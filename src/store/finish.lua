@@ -2,7 +2,8 @@
 --
 -- What became of an action that was taken.
 --
--- ARGV[2..]  state, outcome, retention
+-- ARGV[2..]  state, outcome, retention, repeat (1: to whoever asks again soon,
+--            since the answer was not delivered in full, or has a key)
 -- ok         recorded, now or before
 -- no         it is not being executed
 
@@ -20,6 +21,10 @@ end
 
 if state ~= 'executed' and state ~= 'failed' then
     return redis.error_reply('ERR an action cannot finish ' .. state)
+end
+
+if ARGV[5] == '1' then
+    told(key, a)
 end
 
 redis.call('HSET', key, 'o', outcome)

@@ -28,6 +28,7 @@ struct ngx_http_approval_lease_s {
     u_char                          id[APPROVAL_ID_LEN];
     ngx_http_approval_state_e       state;
     ngx_str_t                       outcome;
+    ngx_http_approval_again_e       again;
     ngx_msec_t                      end;         /* of trying to record it */
 
     unsigned                        finished:1;
@@ -42,7 +43,8 @@ static void ngx_http_approval_lease_del(ngx_http_approval_store_t *store,
 static ngx_http_approval_op_t *ngx_http_approval_lease_finish(
     ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,
-    ngx_http_approval_store_pt handler, void *data);
+    ngx_http_approval_again_e again, ngx_http_approval_store_pt handler,
+    void *data);
 static void ngx_http_approval_lease_finished(ngx_http_approval_op_t *op,
     redisReply *reply);
 static void ngx_http_approval_lease_retry(ngx_http_approval_store_t *store);
@@ -148,7 +150,8 @@ ngx_http_approval_lease_del(ngx_http_approval_store_t *store,
 ngx_http_approval_op_t *
 ngx_http_approval_store_finish(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,
-    ngx_http_approval_store_pt handler, void *data)
+    ngx_http_approval_again_e again, ngx_http_approval_store_pt handler,
+    void *data)
 {
     ngx_http_approval_op_t     *op;
     ngx_http_approval_lease_t  *lease;
@@ -162,6 +165,7 @@ ngx_http_approval_store_finish(ngx_http_approval_store_t *store, u_char *id,
             ngx_memcpy(lease->outcome.data, outcome->data, outcome->len);
             lease->outcome.len = outcome->len;
             lease->state = state;
+            lease->again = again;
             lease->end = ngx_current_msec + store->conf->retention;
             lease->finished = 1;
 
@@ -171,8 +175,8 @@ ngx_http_approval_store_finish(ngx_http_approval_store_t *store, u_char *id,
         }
     }
 
-    op = ngx_http_approval_lease_finish(store, id, state, outcome, handler,
-                                        data);
+    op = ngx_http_approval_lease_finish(store, id, state, outcome, again,
+                                        handler, data);
 
     if (lease) {
         lease->sending = (op != NULL);
@@ -185,7 +189,8 @@ ngx_http_approval_store_finish(ngx_http_approval_store_t *store, u_char *id,
 static ngx_http_approval_op_t *
 ngx_http_approval_lease_finish(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,
-    ngx_http_approval_store_pt handler, void *data)
+    ngx_http_approval_again_e again, ngx_http_approval_store_pt handler,
+    void *data)
 {
     ngx_http_approval_op_t  *op;
 
@@ -200,6 +205,7 @@ ngx_http_approval_lease_finish(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
     ngx_http_approval_op_arg(op, outcome);
     ngx_http_approval_op_number(op, store->conf->retention);
+    ngx_http_approval_op_number(op, again);
 
     return ngx_http_approval_op_run(op);
 }
@@ -259,7 +265,8 @@ ngx_http_approval_lease_retry(ngx_http_approval_store_t *store)
         }
 
         op = ngx_http_approval_lease_finish(store, lease->id, lease->state,
-                                            &lease->outcome, NULL, NULL);
+                                            &lease->outcome, lease->again,
+                                            NULL, NULL);
         if (op == NULL) {
             return;
         }

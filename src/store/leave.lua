@@ -19,7 +19,13 @@ if ARGV[4] ~= '' then
     redis.call('HSET', key, 't', 1)
 end
 
-if wait(key, -1) < 0 and decision ~= '' and a.s == 'pending' and now < a.x
+local others = wait(key, -1)
+
+if others >= 0 then
+    told(key, a)
+end
+
+if others < 0 and decision ~= '' and a.s == 'pending' and now < a.x
    and redis.call('HEXISTS', key, 't') == 0
    and redis.call('EXISTS', DECISION) == 0
 then

@@ -138,8 +138,9 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
  * Makes a pending action, or joins the one that is open (pending or approved)
  * under the same join hash.  NGX_OK: id, state, created, expires, recent,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
- * NGX_DECLINED, why "cooling": the action "id" was denied, and no other is made
- * under its join hash until "expires".  why "frozen": requester or policy is.
+ * NGX_DECLINED, why "repeat": the action "id" ended as "state", or is executing,
+ * and no other is made under its join hash until "expires".  why "frozen":
+ * requester or policy is.
  * why "given up": the call was, before it came.
  * why "ended": the ticket is an action under this join hash, and not open.
  * grant.len != 0: that grant was used, once; id is the action whose approval
@@ -158,7 +159,7 @@ typedef struct {
     ngx_str_t                       doc;         /* sealed               */
     ngx_msec_t                      timeout;
     ngx_msec_t                      execute_within;
-    ngx_msec_t                      cool_down;   /* after a denial       */
+    ngx_msec_t                      repeat;      /* of an end, 0: never  */
     ngx_str_t                       grant;       /* hashes, len 0: none  */
     ngx_str_t                       policy;      /* hashes, for "frozen" */
     ngx_str_t                       ticket;      /* id, len 0: none      */
@@ -286,11 +287,22 @@ ngx_http_approval_op_t *ngx_http_approval_store_revoke(
  * executing -> EXECUTED or FAILED, with the outcome (JSON).  Of an action that
  * this worker consumed the outcome is kept: where it cannot be recorded now
  * (NULL, NGX_ERROR) the store records it as soon as it is back.
+ *
+ * What failed is repeated to whoever asks for the same soon after (see
+ * ngx_http_approval_new_t), and so is what others asked for meanwhile; what else
+ * was executed only where "again" says so.
  */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_AGAIN_ANEW = 0,
+    NGX_HTTP_APPROVAL_AGAIN_REPEAT
+} ngx_http_approval_again_e;
+
 ngx_http_approval_op_t *ngx_http_approval_store_finish(
     ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_state_e state, ngx_str_t *outcome,
-    ngx_http_approval_store_pt handler, void *data);
+    ngx_http_approval_again_e again, ngx_http_approval_store_pt handler,
+    void *data);
 
 
 /*

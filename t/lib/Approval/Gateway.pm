@@ -15,6 +15,8 @@ package Approval::Gateway;
 #                 Redis, so it may take longer to answer than by default
 #     server_is => { }   of Approval::Redis
 #     defaults => 0   without "approval_requester $http_x_agent" in the server
+#     repeat   => TIME of approval_repeat, undef for the default; 0, unless
+#                 named: what a test has denied it asks for again at once
 #     all else is for Approval::Nginx
 #   %%UP%%, %%HOOK%% and %%REDIS%% are the URLs of the upstream, the receiver
 #   and, over TCP, the Redis.
@@ -60,6 +62,8 @@ sub new {
     my $defaults = delete $arg{defaults} // 1;
     my $audit = delete $arg{audit} // '';
 
+    $self->{repeat} = exists $arg{repeat} ? delete $arg{repeat} : 0;
+
     $self->{redis_is} = delete $arg{redis} // 'timeout=10s';
 
     $self->{keys} = make_keys($self->{dir});
@@ -81,6 +85,8 @@ sub conf {
     my ($self, $http, $server, $defaults, $audit) = @_;
 
     my $requester = $defaults ? 'approval_requester $http_x_agent;' : '';
+    my $repeat = defined $self->{repeat} ? "approval_repeat $self->{repeat};"
+                                         : '';
 
     my $text = <<"EOF";
     approval_redis @{[ $self->redis->url ]} $self->{redis_is};
@@ -90,6 +96,7 @@ sub conf {
     approval_audit %%PREFIX%%/audit.jsonl $audit;
     approval_group admins alice bob;
     approval_channel hook { type json; pass /_notify; }
+    $repeat
     $http
     server {
         listen 127.0.0.1:%%PORT%%;

@@ -272,9 +272,10 @@ for my $path ('/slack', '/x', '/actions/', "/actions/$id/",
 
 # --- methods
 
-for ([ PUT => "/actions/$id", 'GET, HEAD' ], [ POST => '/actions', 'GET, HEAD' ],
+for ([ PUT => "/actions/$id", 'GET, HEAD, DELETE' ],
+     [ POST => '/actions', 'GET, HEAD' ],
      [ GET => "/actions/$id/decision", 'POST' ], [ DELETE => '/', 'GET, HEAD' ],
-     [ POST => "/status/$id", 'GET, HEAD' ])
+     [ POST => "/status/$id", 'GET, HEAD, DELETE' ])
 {
     my ($method, $path, $allow) = @$_;
     my $r = Approval::Client->new($port)->request($method => "$api$path",

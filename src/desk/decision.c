@@ -423,8 +423,8 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
     if (state == NGX_HTTP_APPROVAL_CANCELLED) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "cancelled", "Cancelled",
-                   "The requester gave up, or an operator stopped it, before "
-                   "anybody decided. There is nothing left to do.",
+                   "It was given up, withdrawn or stopped before anybody "
+                   "decided. There is nothing left to do.",
                    json_pack("{s:s}", "state", "cancelled"));
     }
 

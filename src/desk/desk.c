@@ -20,6 +20,7 @@
 #include "desk/shadow.h"
 #include "desk/status.h"
 #include "desk/view.h"
+#include "desk/withdraw.h"
 
 
 #define NGX_HTTP_APPROVAL_DESK_READ  (NGX_HTTP_GET|NGX_HTTP_HEAD)
@@ -50,6 +51,7 @@ static ngx_int_t ngx_http_approval_desk_method(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_route_t *route);
 static ngx_int_t ngx_http_approval_desk_slash(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_desk_action(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_desk_status(ngx_http_approval_desk_t *d);
 
 
 static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
@@ -67,7 +69,7 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
       ngx_http_approval_list },
 
     { ngx_string("/actions/"), ngx_string(""), 1,
-      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",
+      NGX_HTTP_APPROVAL_DESK_READ|NGX_HTTP_DELETE, "GET, HEAD, DELETE", "../",
       ngx_http_approval_desk_action },
 
     { ngx_string("/actions/"), ngx_string("/decision"), 1,
@@ -83,8 +85,8 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
       ngx_http_approval_slack },
 
     { ngx_string("/status/"), ngx_string(""), 1,
-      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",
-      ngx_http_approval_status },
+      NGX_HTTP_APPROVAL_DESK_READ|NGX_HTTP_DELETE, "GET, HEAD, DELETE", "../",
+      ngx_http_approval_desk_status },
 
     { ngx_string("/freeze"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ|NGX_HTTP_POST|NGX_HTTP_DELETE,
@@ -366,6 +368,10 @@ ngx_http_approval_desk_slash(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_desk_action(ngx_http_approval_desk_t *d)
 {
+    if (d->request->method == NGX_HTTP_DELETE) {
+        return ngx_http_approval_withdraw(d);
+    }
+
     switch (ngx_http_approval_approver_claims(d)) {
 
     case NGX_OK:
@@ -383,4 +389,12 @@ ngx_http_approval_desk_action(ngx_http_approval_desk_t *d)
     }
 
     return ngx_http_approval_desk_load(d, ngx_http_approval_view_step);
+}
+
+
+static ngx_int_t
+ngx_http_approval_desk_status(ngx_http_approval_desk_t *d)
+{
+    return d->request->method == NGX_HTTP_DELETE
+           ? ngx_http_approval_withdraw(d) : ngx_http_approval_status(d);
 }

@@ -70,7 +70,8 @@ static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
       "GET the status URL with your own credentials until \"state\" is "
       "another than \"pending\". With \"?wait=20\" the gateway keeps the "
       "answer back until then, 20 seconds at most; otherwise leave "
-      "\"retry_after\" seconds between two questions." },
+      "\"retry_after\" seconds between two questions. DELETE it if you do "
+      "not need the request any more." },
 
     { "Using an approval",
       "When the state is \"approved\", send the same request again, to the "

@@ -1,0 +1,354 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "desk/withdraw.h"
+#include "desk/approver.h"
+#include "desk/view.h"
+#include "model/counters.h"
+#include "model/status.h"
+#include "notify/notify.h"
+
+
+/* d->work; ends with the request. */
+
+typedef struct {
+    json_t      *doc;
+    const char  *why;         /* who ends it, for the trail and messages */
+    ngx_uint_t   named;       /* by a name that the decision has         */
+    int64_t      created;
+    int64_t      expires;
+} ngx_http_approval_withdraw_t;
+
+
+static void ngx_http_approval_withdraw_cleanup(void *data);
+static ngx_int_t ngx_http_approval_withdraw_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_withdraw_may(ngx_http_approval_desk_t *d,
+    ngx_int_t *rc);
+static ngx_int_t ngx_http_approval_withdraw_mine(ngx_http_approval_desk_t *d,
+    ngx_uint_t *mine);
+static ngx_int_t ngx_http_approval_withdraw_settle(
+    ngx_http_approval_desk_t *d, const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply);
+static void ngx_http_approval_withdraw_record(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_withdraw_late(ngx_http_approval_desk_t *d,
+    ngx_http_approval_state_e state);
+
+
+ngx_int_t
+ngx_http_approval_withdraw(ngx_http_approval_desk_t *d)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    d->html = 0;
+
+    if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!d->id_valid) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    if (ngx_http_approval_approver_foreign(d)) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+                   "cross-site", "Sent by another site",
+                   "An action is withdrawn by a client that is not another "
+                   "site's page.", NULL);
+    }
+
+    cln = ngx_pool_cleanup_add(d->request->pool,
+                               sizeof(ngx_http_approval_withdraw_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(cln->data, sizeof(ngx_http_approval_withdraw_t));
+    cln->handler = ngx_http_approval_withdraw_cleanup;
+    d->work = cln->data;
+
+    return ngx_http_approval_desk_load(d, ngx_http_approval_withdraw_step);
+}
+
+
+static void
+ngx_http_approval_withdraw_cleanup(void *data)
+{
+    ngx_http_approval_withdraw_t *work = data;
+
+    json_decref(work->doc);
+}
+
+
+static ngx_int_t
+ngx_http_approval_withdraw_step(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_int_t                      rc;
+    ngx_http_approval_state_e      state;
+    ngx_http_approval_withdraw_t  *work = d->work;
+
+    if (ngx_http_approval_desk_open(d, reply, &work->doc, &rc) != NGX_OK
+        || ngx_http_approval_withdraw_may(d, &rc) != NGX_OK)
+    {
+        return rc;
+    }
+
+    work->created = reply->created;
+    work->expires = reply->expires;
+
+    state = ngx_http_approval_view_state(work->doc, reply);
+
+    return state == NGX_HTTP_APPROVAL_PENDING
+           ? ngx_http_approval_withdraw_settle(d, reply)
+           : ngx_http_approval_withdraw_late(d, state);
+}
+
+
+/*
+ * The requester, or somebody who is signed in and could have denied it.  A
+ * personal link is for a vote.
+ */
+
+static ngx_int_t
+ngx_http_approval_withdraw_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
+{
+    ngx_uint_t                     mine;
+    approval_str_t                 who;
+    ngx_http_approval_withdraw_t  *work = d->work;
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    if (ngx_http_approval_withdraw_mine(d, &mine) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (mine) {
+        work->why = "withdrawn by the requester";
+        return NGX_OK;
+    }
+
+    if (d->idp.len && ngx_http_approval_approver_idp(d, rc) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    who = ngx_http_approval_core_str(&d->who);
+    work->named = 1;
+
+    if (d->idp.len && ngx_http_approval_approver_operator(d)) {
+        work->why = "withdrawn by an operator";
+        return NGX_OK;
+    }
+
+    if (d->idp.len
+        && (ngx_http_approval_approver_lines(d->mcf, work->doc, who)
+            || ngx_http_approval_approver_glass(d->mcf, work->doc, who)))
+    {
+        work->why = "withdrawn by an approver";
+        return NGX_OK;
+    }
+
+    *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
+              "not-the-requester", "Not the requester",
+              "An action is withdrawn by its requester, whose identity the "
+              "gateway has to know here (approval_requester), by an approver "
+              "of its rule, or by an operator.", NULL);
+
+    return NGX_DECLINED;
+}
+
+
+/* Nobody's name is nobody's action. */
+
+static ngx_int_t
+ngx_http_approval_withdraw_mine(ngx_http_approval_desk_t *d, ngx_uint_t *mine)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      who, requester;
+    ngx_http_approval_look_t       look;
+    ngx_http_approval_withdraw_t  *work = d->work;
+
+    ngx_str_null(&who);
+
+    if (d->lcf->requester) {
+        ngx_http_approval_look(&look, d->request, NULL, NULL);
+
+        rc = ngx_http_approval_read_one(&look, d->lcf->requester, &who);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc != NGX_OK) {
+            who.len = 0;
+        }
+    }
+
+    requester = ngx_http_approval_json_get(work->doc, "requester");
+
+    *mine = requester.len
+            && ((who.len
+                 && approval_people_same(d->mcf->people,
+                                     ngx_http_approval_core_str(&who),
+                                     ngx_http_approval_core_str(&requester)))
+                || (d->idp.len
+                    && approval_people_same(d->mcf->people,
+                                     ngx_http_approval_core_str(&d->idp),
+                                     ngx_http_approval_core_str(&requester))));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    time_t                         now;
+    json_t                        *by;
+    ngx_int_t                      rc;
+    ngx_str_t                      value;
+    approval_buf_t                 decision;
+    ngx_http_approval_op_t        *op;
+    ngx_http_approval_withdraw_t  *work = d->work;
+
+    /* who waits for it would not believe another key */
+
+    if (ngx_http_approval_action_signer(d->mcf, work->doc) == NULL) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
+                   "signing-key-unknown", "Made under another key",
+                   "The action was made under a signing key that this gateway "
+                   "does not have. The operators can add that key; otherwise "
+                   "the action ends at its deadline.", NULL);
+    }
+
+    now = (time_t) (reply->now / 1000);
+    by = NULL;
+    op = NULL;
+
+    if (work->named) {
+        by = json_pack("[o]", ngx_http_approval_json_str(&d->person));
+
+        if (by == NULL || json_object_set(work->doc, "by", by) != 0) {
+            json_decref(by);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    approval_buf_init(&decision);
+
+    rc = ngx_http_approval_decision_make(d->mcf, work->doc,
+                                    NGX_HTTP_APPROVAL_CANCELLED, by, now,
+                                    now + d->mcf->store_conf->retention / 1000,
+                                    &decision);
+    if (rc == NGX_OK) {
+        value.data = decision.data;
+        value.len = decision.len;
+
+        op = ngx_http_approval_store_settle(d->mcf->store, d->id,
+                                            NGX_HTTP_APPROVAL_CANCELLED,
+                                            &value,
+                                            ngx_http_approval_desk_answer, d);
+    }
+
+    approval_buf_free(&decision);
+    json_decref(by);
+
+    return rc == NGX_OK
+           ? ngx_http_approval_desk_wait(d, op,
+                                         ngx_http_approval_withdraw_done)
+           : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_withdraw_t  *work = d->work;
+
+    if (reply->rc == NGX_DECLINED) {
+        return ngx_http_approval_withdraw_late(d, reply->state);
+    }
+
+    if (reply->rc != NGX_OK) {
+        return ngx_http_approval_desk_unavailable(d);
+    }
+
+    ngx_http_approval_withdraw_record(d);
+
+    return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                       "application/json",
+               ngx_http_approval_status_document(d->id,
+                                                 NGX_HTTP_APPROVAL_CANCELLED,
+                                                 work->created,
+                                                 work->expires));
+}
+
+
+static void
+ngx_http_approval_withdraw_record(ngx_http_approval_desk_t *d)
+{
+    ngx_str_t                      policy, rule;
+    ngx_http_approval_withdraw_t  *work = d->work;
+
+    policy = ngx_http_approval_json_get(work->doc, "policy");
+    rule = ngx_http_approval_json_get(work->doc, "rule");
+
+    ngx_http_approval_count_action(d->mcf, &policy, &rule,
+                                   NGX_HTTP_APPROVAL_COUNT_CANCELLED);
+
+    json_object_set_new(work->doc, "why", json_string(work->why));
+
+    ngx_http_approval_notify_outcome(d->mcf, d->id,
+                                     NGX_HTTP_APPROVAL_CANCELLED, work->doc);
+
+    if (ngx_http_approval_audit(d->mcf, "cancelled", d->id,
+                                json_incref(work->doc))
+        != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
+                      "the end of action %*s is not in the audit trail",
+                      (size_t) APPROVAL_ID_LEN, d->id);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_approval_withdraw_late(ngx_http_approval_desk_t *d,
+    ngx_http_approval_state_e state)
+{
+    json_t     *extra;
+    ngx_str_t  *name;
+
+    if (state == NGX_HTTP_APPROVAL_UNKNOWN) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    name = ngx_http_approval_state_name(state);
+    extra = json_pack("{s:o}", "state", ngx_http_approval_json_str(name));
+
+    if (state == NGX_HTTP_APPROVAL_EXPIRED) {
+        return ngx_http_approval_desk_refuse(d, 410, "expired", "Expired",
+                   "The action has ended: nobody decided, or used the "
+                   "approval, in time.", extra);
+    }
+
+    if (state == NGX_HTTP_APPROVAL_CANCELLED) {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
+                   "cancelled", "Cancelled",
+                   "The action was withdrawn before.", extra);
+    }
+
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
+               "already-decided", "Decided already",
+               "The action is not pending any more. An approval that nobody "
+               "uses lapses.", extra);
+}

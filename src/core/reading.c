@@ -79,6 +79,15 @@ approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
 
 
 void
+approval_readings_spelled(approval_readings_t *rs, approval_str_t text)
+{
+    rs->spelling = 1;
+    approval_readings_add(rs, APPROVAL_READING_TEXT, text);
+    rs->spelling = 0;
+}
+
+
+void
 approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
     size_t start)
 {

@@ -83,6 +83,9 @@ void approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
 void approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
     size_t start);
 
+/* One more spelling of the reading before it. */
+void approval_readings_spelled(approval_readings_t *rs, approval_str_t text);
+
 /* One more value of the first reading, for the caller to fill; NULL: memory. */
 approval_reading_t *approval_readings_member(approval_readings_t *rs);
 

@@ -197,9 +197,7 @@ field_value(field_t *f, approval_str_t raw)
     approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
 
     if (f->flags & APPROVAL_READ_RAW) {
-        f->rs->spelling = 1;
-        approval_readings_add(f->rs, APPROVAL_READING_TEXT, raw);
-        f->rs->spelling = 0;
+        approval_readings_spelled(f->rs, raw);
     }
 }
 

@@ -103,12 +103,8 @@ ngx_http_approval_approver_cookie(ngx_http_approval_desk_t *d)
     len = sizeof(NGX_HTTP_APPROVAL_COOKIE "=") - 1;
 
     for (h = NULL;
-         (h = ngx_http_approval_header_next(d->request, &it, h)); )
+         (h = ngx_http_approval_header_of(d->request, &it, h, &name)); )
     {
-        if (ngx_http_approval_header_named(h, &name) != APPROVAL_NAME_SAME) {
-            continue;
-        }
-
         p = h->value.data;
         last = p + h->value.len;
 

@@ -260,23 +260,19 @@ ngx_http_approval_bind_content(ngx_http_approval_bind_t *bind)
 {
     ngx_str_t                    *name;
     ngx_table_elt_t              *h;
+    ngx_http_request_t           *r;
     ngx_http_approval_headers_t   it;
+
+    r = bind->look->request;
 
     for (name = ngx_http_approval_bind_always; name->len; name++) {
 
         ngx_http_approval_bind_part(bind, 'h',
                                     ngx_http_approval_core_str(name));
 
-        for (h = NULL;
-             (h = ngx_http_approval_header_next(bind->look->request, &it, h));
-            )
-        {
-            if (ngx_http_approval_header_named(h, name)
-                != APPROVAL_NAME_OTHER)
-            {
-                ngx_http_approval_bind_part(bind, 'v',
+        for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, name)); ) {
+            ngx_http_approval_bind_part(bind, 'v',
                                        ngx_http_approval_core_str(&h->value));
-            }
         }
     }
 }

@@ -181,12 +181,9 @@ ngx_http_approval_body_encoded(ngx_http_request_t *r)
 
     static ngx_str_t  name = ngx_string("content-encoding");
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-
-        if (ngx_http_approval_header_named(h, &name) != APPROVAL_NAME_OTHER
-            && !(h->value.len == 8
-                 && ngx_strncasecmp(h->value.data, (u_char *) "identity", 8)
-                    == 0))
+    for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, &name)); ) {
+        if (h->value.len != 8
+            || ngx_strncasecmp(h->value.data, (u_char *) "identity", 8) != 0)
         {
             return 1;
         }

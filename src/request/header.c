@@ -13,28 +13,9 @@
 #include "request/request.h"
 
 
-static ngx_uint_t ngx_http_approval_header_among(ngx_table_elt_t *h,
-    ngx_str_t *names);
 static u_char ngx_http_approval_header_letter(u_char c);
 static ngx_int_t ngx_http_approval_accept_quality(u_char *p, u_char *last,
     const char *type);
-
-
-/* By which some upstreams read another method, or another path. */
-
-static ngx_str_t  ngx_http_approval_header_methods[] = {
-    ngx_string("x-http-method-override"),
-    ngx_string("x-http-method"),
-    ngx_string("x-method-override"),
-    ngx_null_string
-};
-
-
-static ngx_str_t  ngx_http_approval_header_paths[] = {
-    ngx_string("x-original-url"),
-    ngx_string("x-rewrite-url"),
-    ngx_null_string
-};
 
 
 ngx_table_elt_t *
@@ -57,6 +38,23 @@ ngx_http_approval_header_next(ngx_http_request_t *r,
 
         it->part = it->part->next;
         it->i = 0;
+    }
+
+    return NULL;
+}
+
+
+ngx_table_elt_t *
+ngx_http_approval_header_of(ngx_http_request_t *r,
+    ngx_http_approval_headers_t *it, ngx_table_elt_t *h, ngx_str_t *name)
+{
+    while ((h = ngx_http_approval_header_next(r, it, h))) {
+
+        it->named = ngx_http_approval_header_named(h, name);
+
+        if (it->named != APPROVAL_NAME_OTHER) {
+            return h;
+        }
     }
 
     return NULL;
@@ -111,11 +109,8 @@ ngx_http_approval_header_find(ngx_http_request_t *r, const char *name,
 
     n = 0;
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-
-        if (ngx_http_approval_header_named(h, &s) != APPROVAL_NAME_OTHER
-            && n++ == 0)
-        {
+    for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, &s)); ) {
+        if (n++ == 0) {
             *value = h->value;
         }
     }
@@ -134,13 +129,9 @@ ngx_http_approval_header_first(ngx_http_request_t *r, const char *name)
     s.data = (u_char *) name;
     s.len = ngx_strlen(name);
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-        if (ngx_http_approval_header_named(h, &s) != APPROVAL_NAME_OTHER) {
-            return &h->value;
-        }
-    }
+    h = ngx_http_approval_header_of(r, &it, NULL, &s);
 
-    return NULL;
+    return h ? &h->value : NULL;
 }
 
 
@@ -155,13 +146,10 @@ ngx_http_approval_accepts(ngx_http_request_t *r, const char *type)
 
     best = 0;
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-
-        if (ngx_http_approval_header_named(h, &name) == APPROVAL_NAME_SAME) {
-            q = ngx_http_approval_accept_quality(h->value.data,
+    for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, &name)); ) {
+        q = ngx_http_approval_accept_quality(h->value.data,
                                            h->value.data + h->value.len, type);
-            best = ngx_max(best, q);
-        }
+        best = ngx_max(best, q);
     }
 
     return best;
@@ -326,28 +314,25 @@ ngx_http_approval_header_ours(ngx_str_t *name)
 }
 
 
-ngx_uint_t
-ngx_http_approval_header_method(ngx_table_elt_t *h)
+/* nginx takes spaces away from its ends only. */
+
+approval_str_t
+ngx_http_approval_header_trimmed(ngx_str_t *value)
 {
-    return ngx_http_approval_header_among(h, ngx_http_approval_header_methods);
-}
+    approval_str_t  s;
 
+    s = ngx_http_approval_core_str(value);
 
-ngx_uint_t
-ngx_http_approval_header_path(ngx_table_elt_t *h)
-{
-    return ngx_http_approval_header_among(h, ngx_http_approval_header_paths);
-}
-
-
-static ngx_uint_t
-ngx_http_approval_header_among(ngx_table_elt_t *h, ngx_str_t *names)
-{
-    for ( /* void */ ; names->len; names++) {
-        if (ngx_http_approval_header_named(h, names) != APPROVAL_NAME_OTHER) {
-            return 1;
-        }
+    while (s.len && ngx_strchr(" \t\v\f\r", *s.data) && *s.data) {
+        s.data++;
+        s.len--;
     }
 
-    return 0;
+    while (s.len && ngx_strchr(" \t\v\f\r", s.data[s.len - 1])
+           && s.data[s.len - 1])
+    {
+        s.len--;
+    }
+
+    return s;
 }

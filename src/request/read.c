@@ -2,24 +2,19 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Facts, taken from a request: one function for each kind.
+ * Facts, taken from a request: one function for each kind.  Those of the target
+ * are in target.c.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "request/request.h"
+#include "request/internal.h"
 
 
 typedef void (*ngx_http_approval_read_pt)(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
-
-/* Called with what may be the request's query, or its path. */
-
-typedef void (*ngx_http_approval_source_pt)(ngx_http_approval_fact_t *fact,
-    approval_readings_t *rs, approval_str_t s);
-
 
 static void ngx_http_approval_read_value(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
@@ -33,26 +28,10 @@ static void ngx_http_approval_read_methods(approval_readings_t *rs,
     ngx_str_t *value);
 static void ngx_http_approval_read_upper(approval_readings_t *rs,
     approval_str_t s);
-static void ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
-static void ngx_http_approval_read_target(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
-static void ngx_http_approval_read_query(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
-static void ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
-static void ngx_http_approval_read_queries(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs,
-    ngx_http_approval_source_pt handler);
-static void ngx_http_approval_query_source(ngx_http_approval_fact_t *fact,
-    approval_readings_t *rs, approval_str_t s);
-static void ngx_http_approval_argument_source(ngx_http_approval_fact_t *fact,
-    approval_readings_t *rs, approval_str_t s);
 static void ngx_http_approval_read_host(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_header(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
-static approval_str_t ngx_http_approval_read_trimmed(ngx_str_t *value);
 static void ngx_http_approval_read_cookies(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_capture(ngx_http_approval_look_t *look,
@@ -63,10 +42,6 @@ static void ngx_http_approval_read_form(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 static void ngx_http_approval_read_unread(approval_readings_t *rs,
     ngx_http_approval_unread_e unread, const char *why);
-static approval_str_t ngx_http_approval_target_path(ngx_str_t *target,
-    approval_str_t *query);
-static approval_str_t ngx_http_approval_target_absolute(ngx_str_t *target,
-    approval_str_t *query);
 
 
 static const ngx_http_approval_read_pt  ngx_http_approval_readers[] = {
@@ -354,18 +329,26 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs)
 {
     size_t                        i;
+    ngx_str_t                    *name;
     ngx_table_elt_t              *h;
     approval_readings_t           args;
     ngx_http_request_t           *r;
     ngx_http_approval_headers_t   it;
+
+    static ngx_str_t  overrides[] = {
+        ngx_string("x-http-method-override"),
+        ngx_string("x-http-method"),
+        ngx_string("x-method-override"),
+        ngx_null_string
+    };
 
     r = look->request;
 
     approval_readings_add(rs, APPROVAL_READING_TEXT,
                           ngx_http_approval_core_str(&r->method_name));
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-        if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_method(h)) {
+    for (name = overrides; name->len; name++) {
+        for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, name)); ) {
             ngx_http_approval_read_methods(rs, &h->value);
         }
     }
@@ -399,7 +382,7 @@ ngx_http_approval_read_methods(approval_readings_t *rs, ngx_str_t *value)
     u_char     *p, *last;
     ngx_str_t   one;
 
-    ngx_http_approval_read_upper(rs, ngx_http_approval_read_trimmed(value));
+    ngx_http_approval_read_upper(rs, ngx_http_approval_header_trimmed(value));
 
     last = value->data + value->len;
 
@@ -408,7 +391,7 @@ ngx_http_approval_read_methods(approval_readings_t *rs, ngx_str_t *value)
         p = ngx_strlchr(p, last, ',');
         one.len = (p ? p : last) - one.data;
 
-        ngx_http_approval_read_upper(rs, ngx_http_approval_read_trimmed(&one));
+        ngx_http_approval_read_upper(rs, ngx_http_approval_header_trimmed(&one));
     }
 }
 
@@ -425,269 +408,6 @@ ngx_http_approval_read_upper(approval_readings_t *rs, approval_str_t s)
     }
 
     approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-}
-
-
-/*
- * nginx's own comes first.  What the client sent counts as well, as long as it
- * is what the request is about: "proxy_pass" without a URI forwards it.
- */
-
-static void
-ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
-{
-    ngx_table_elt_t              *h;
-    ngx_http_request_t           *r;
-    ngx_http_approval_headers_t   it;
-
-    static ngx_str_t  destination = ngx_string("destination");
-
-    r = look->request;
-
-    approval_readings_add(rs, APPROVAL_READING_TEXT,
-                          ngx_http_approval_core_str(&r->uri));
-
-    if (fact->literal) {
-        return;
-    }
-
-    approval_read_path(rs, ngx_http_approval_core_str(&r->uri));
-
-    if (ngx_http_approval_target_own(r)) {
-        approval_read_path(rs, ngx_http_approval_target_path(&r->unparsed_uri,
-                                                             NULL));
-    }
-
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-
-        if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_path(h)) {
-            approval_read_path(rs, ngx_http_approval_target_absolute(&h->value,
-                                                                     NULL));
-        }
-
-        /* DAV: a second path of the request */
-
-        if ((r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE))
-            && ngx_http_approval_header_named(h, &destination)
-               != APPROVAL_NAME_OTHER)
-        {
-            approval_read_path(rs, ngx_http_approval_target_absolute(&h->value,
-                                                                     NULL));
-        }
-    }
-}
-
-
-/* Of a header, where it may be an URL as well as a path. */
-
-static approval_str_t
-ngx_http_approval_target_absolute(ngx_str_t *target, approval_str_t *query)
-{
-    u_char          *p, *last;
-    ngx_str_t        path;
-    approval_str_t   s;
-
-    s = ngx_http_approval_read_trimmed(target);
-
-    path.len = s.len;
-    path.data = target->data + (s.data - target->data);
-    last = path.data + path.len;
-
-    p = (path.len && *path.data != '/')
-        ? ngx_strnstr(path.data, "://", path.len) : NULL;
-
-    if (p) {
-        for (p += 3; p < last && *p != '/'; p++) { /* void */ }
-
-        path.data = p;
-        path.len = last - p;
-    }
-
-    return ngx_http_approval_target_path(&path, query);
-}
-
-
-/* A subrequest has its parent's, and an error page or X-Accel its own. */
-
-ngx_uint_t
-ngx_http_approval_target_own(ngx_http_request_t *r)
-{
-    return r == r->main && !r->error_page && r->upstream == NULL;
-}
-
-
-static approval_str_t
-ngx_http_approval_target_path(ngx_str_t *target, approval_str_t *query)
-{
-    u_char          *p;
-    approval_str_t   path;
-
-    path = ngx_http_approval_core_str(target);
-
-    if (query) {
-        query->len = 0;
-        query->data = path.data;
-    }
-
-    p = target->len ? ngx_strlchr(target->data, target->data + target->len,
-                                  '?')
-                    : NULL;
-    if (p) {
-        path.len = p - target->data;
-
-        if (query) {
-            query->data = p + 1;
-            query->len = target->data + target->len - (p + 1);
-        }
-    }
-
-    return path;
-}
-
-
-/* Each reading of the path, with the query as it stands and decoded. */
-
-static void
-ngx_http_approval_read_target(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
-{
-    size_t                     i, start;
-    approval_str_t             path, query;
-    ngx_http_request_t        *r;
-    ngx_http_approval_fact_t   paths;
-
-    r = look->request;
-    query = ngx_http_approval_core_str(&r->args);
-
-    if (ngx_http_approval_target_own(r)) {
-        approval_readings_add(rs, APPROVAL_READING_TEXT,
-                              ngx_http_approval_core_str(&r->unparsed_uri));
-
-        if (fact->literal) {
-            return;
-        }
-
-        (void) ngx_http_approval_target_path(&r->unparsed_uri, &query);
-    }
-
-    ngx_memzero(&paths, sizeof(ngx_http_approval_fact_t));
-    approval_readings_init(&paths.readings);
-    paths.literal = fact->literal;
-
-    ngx_http_approval_read_paths(look, &paths, &paths.readings);
-
-    for (i = 0; i < paths.readings.n; i++) {
-        path = approval_reading_text(&paths.readings, i);
-
-        start = rs->buf.len;
-        approval_buf_add(&rs->buf, path.data, path.len);
-
-        if (query.len) {
-            approval_buf_addc(&rs->buf, '?');
-            approval_buf_add(&rs->buf, query.data, query.len);
-        }
-
-        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-
-        if (query.len == 0) {
-            continue;
-        }
-
-        start = rs->buf.len;
-        approval_buf_add(&rs->buf, path.data, path.len);
-        approval_buf_addc(&rs->buf, '?');
-        approval_read_decode(&rs->buf, query);
-
-        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-    }
-
-    rs->failed |= paths.readings.failed;
-
-    approval_readings_free(&paths.readings);
-}
-
-
-static void
-ngx_http_approval_read_query(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
-{
-    ngx_http_approval_read_queries(look, fact, rs,
-                                   ngx_http_approval_query_source);
-}
-
-
-static void
-ngx_http_approval_query_source(ngx_http_approval_fact_t *fact,
-    approval_readings_t *rs, approval_str_t s)
-{
-    size_t  start;
-
-    if (s.len == 0) {
-        approval_readings_add(rs, APPROVAL_READING_ABSENT, s);
-        return;
-    }
-
-    start = rs->buf.len;
-    approval_read_decode(&rs->buf, s);
-    approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-
-    rs->spelling = 1;
-    approval_readings_add(rs, APPROVAL_READING_TEXT, s);
-    rs->spelling = 0;
-}
-
-
-static void
-ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
-{
-    ngx_http_approval_read_queries(look, fact, rs,
-                                   ngx_http_approval_argument_source);
-}
-
-
-static void
-ngx_http_approval_argument_source(ngx_http_approval_fact_t *fact,
-    approval_readings_t *rs, approval_str_t s)
-{
-    approval_read_field(rs, s, ngx_http_approval_core_str(&fact->key),
-                        APPROVAL_READ_RAW);
-}
-
-
-/* As it stands now, as the client sent it, and as a header has it. */
-
-static void
-ngx_http_approval_read_queries(ngx_http_approval_look_t *look,
-    ngx_http_approval_fact_t *fact, approval_readings_t *rs,
-    ngx_http_approval_source_pt handler)
-{
-    approval_str_t                query;
-    ngx_table_elt_t              *h;
-    ngx_http_request_t           *r;
-    ngx_http_approval_headers_t   it;
-
-    r = look->request;
-
-    handler(fact, rs, ngx_http_approval_core_str(&r->args));
-
-    if (ngx_http_approval_target_own(r)) {
-        (void) ngx_http_approval_target_path(&r->unparsed_uri, &query);
-
-        if (query.len != r->args.len
-            || (query.len && query.data != r->args.data))
-        {
-            handler(fact, rs, query);
-        }
-    }
-
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-        if (h->lowcase_key[0] == 'x' && ngx_http_approval_header_path(h)) {
-            (void) ngx_http_approval_target_absolute(&h->value, &query);
-            handler(fact, rs, query);
-        }
-    }
 }
 
 
@@ -719,12 +439,7 @@ ngx_http_approval_read_host(ngx_http_approval_look_t *look,
                                           : APPROVAL_READING_ABSENT,
                           ngx_http_approval_core_str(routed));
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-
-        if (ngx_http_approval_header_named(h, &name) != APPROVAL_NAME_SAME) {
-            continue;
-        }
-
+    for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, &name)); ) {
         start = rs->buf.len;
 
         for (i = 0; i < h->value.len; i++) {
@@ -749,10 +464,7 @@ ngx_http_approval_read_host(ngx_http_approval_look_t *look,
 
         /* a pattern may have the port */
 
-        rs->spelling = 1;
-        approval_readings_add(rs, APPROVAL_READING_TEXT,
-                              ngx_http_approval_core_str(&h->value));
-        rs->spelling = 0;
+        approval_readings_spelled(rs, ngx_http_approval_core_str(&h->value));
     }
 }
 
@@ -766,7 +478,6 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
     ngx_uint_t                    same;
     approval_buf_t                list;
     ngx_table_elt_t              *h;
-    approval_name_e               named;
     ngx_http_approval_headers_t   it;
 
     same = 0;
@@ -774,20 +485,15 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
     approval_buf_init(&list);
 
     for (h = NULL;
-         (h = ngx_http_approval_header_next(look->request, &it, h)); )
+         (h = ngx_http_approval_header_of(look->request, &it, h, &fact->key));
+        )
     {
-        named = ngx_http_approval_header_named(h, &fact->key);
-
-        if (named == APPROVAL_NAME_OTHER) {
-            continue;
-        }
-
         approval_readings_add(rs, APPROVAL_READING_TEXT,
                               ngx_http_approval_core_str(&h->value));
         approval_readings_add(rs, APPROVAL_READING_TEXT,
-                              ngx_http_approval_read_trimmed(&h->value));
+                              ngx_http_approval_header_trimmed(&h->value));
 
-        if (named == APPROVAL_NAME_SAME) {
+        if (it.named == APPROVAL_NAME_SAME) {
             if (same++) {
                 approval_buf_adds(&list, ", ");
             }
@@ -812,30 +518,6 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
 }
 
 
-/* nginx takes spaces away from its ends only. */
-
-static approval_str_t
-ngx_http_approval_read_trimmed(ngx_str_t *value)
-{
-    approval_str_t  s;
-
-    s = ngx_http_approval_core_str(value);
-
-    while (s.len && ngx_strchr(" \t\v\f\r", *s.data) && *s.data) {
-        s.data++;
-        s.len--;
-    }
-
-    while (s.len && ngx_strchr(" \t\v\f\r", s.data[s.len - 1])
-           && s.data[s.len - 1])
-    {
-        s.len--;
-    }
-
-    return s;
-}
-
-
 static void
 ngx_http_approval_read_cookies(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs)
@@ -851,12 +533,10 @@ ngx_http_approval_read_cookies(ngx_http_approval_look_t *look,
     approval_buf_init(&all);
 
     for (h = NULL;
-         (h = ngx_http_approval_header_next(look->request, &it, h)); )
+         (h = ngx_http_approval_header_of(look->request, &it, h, &name)); )
     {
-        if (ngx_http_approval_header_named(h, &name) == APPROVAL_NAME_SAME) {
-            approval_buf_add(&all, h->value.data, h->value.len);
-            approval_buf_addc(&all, ';');
-        }
+        approval_buf_add(&all, h->value.data, h->value.len);
+        approval_buf_addc(&all, ';');
     }
 
     approval_read_cookie(rs, approval_buf_str(&all),

@@ -43,10 +43,15 @@ ngx_http_approval_core_str(ngx_str_t *s)
 typedef struct {
     ngx_list_part_t                 *part;
     ngx_uint_t                       i;
+    approval_name_e                  named;      /* the last header, by ..._of */
 } ngx_http_approval_headers_t;
 
 ngx_table_elt_t *ngx_http_approval_header_next(ngx_http_request_t *r,
     ngx_http_approval_headers_t *it, ngx_table_elt_t *h);
+
+/* The same, only of those whose name some reader takes for this one. */
+ngx_table_elt_t *ngx_http_approval_header_of(ngx_http_request_t *r,
+    ngx_http_approval_headers_t *it, ngx_table_elt_t *h, ngx_str_t *name);
 
 /*
  * Of that name: in lower case, with dashes.  SPELLING: only to those who take
@@ -75,9 +80,8 @@ ngx_int_t ngx_http_approval_header_push(ngx_http_request_t *r,
 /* "Approval-...", also as a reader sees it who reads HTTP_APPROVAL_... */
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 
-/* A header by which some upstreams read another method, or another path. */
-ngx_uint_t ngx_http_approval_header_method(ngx_table_elt_t *h);
-ngx_uint_t ngx_http_approval_header_path(ngx_table_elt_t *h);
+/* Its value without the white space that some readers drop around it. */
+approval_str_t ngx_http_approval_header_trimmed(ngx_str_t *value);
 
 
 /*

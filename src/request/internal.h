@@ -1,0 +1,31 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the files of request/ share; nobody else includes it.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_REQUEST_INTERNAL_H
+#define NGX_HTTP_APPROVAL_REQUEST_INTERNAL_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "request/request.h"
+
+
+/* target.c: the readings of a path, of a whole target, of its query */
+
+void ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+void ngx_http_approval_read_target(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+void ngx_http_approval_read_query(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+void ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs);
+
+
+#endif /* NGX_HTTP_APPROVAL_REQUEST_INTERNAL_H */

@@ -1,0 +1,275 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The target: what may be the path of a request, and what its query.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "request/internal.h"
+
+
+typedef void (*ngx_http_approval_target_pt)(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query);
+
+
+static void ngx_http_approval_targets(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs,
+    ngx_http_approval_target_pt handler);
+static void ngx_http_approval_target_header(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs,
+    ngx_http_approval_target_pt handler, ngx_str_t *name);
+static void ngx_http_approval_target_path(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query);
+static void ngx_http_approval_target_query(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query);
+static void ngx_http_approval_target_argument(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query);
+static approval_str_t ngx_http_approval_target_split(approval_str_t target,
+    approval_str_t *query);
+
+
+/*
+ * nginx's own comes first.  What the client sent counts as well, as long as it
+ * is what the request is about: "proxy_pass" without a URI forwards it.
+ */
+
+void
+ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
+{
+    static ngx_str_t  destination = ngx_string("destination");
+
+    approval_readings_add(rs, APPROVAL_READING_TEXT,
+                          ngx_http_approval_core_str(&look->request->uri));
+
+    if (fact->literal) {
+        return;
+    }
+
+    ngx_http_approval_targets(look, fact, rs, ngx_http_approval_target_path);
+
+    /* DAV: a second path of the request */
+
+    if (look->request->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE)) {
+        ngx_http_approval_target_header(look, fact, rs,
+                                        ngx_http_approval_target_path,
+                                        &destination);
+    }
+}
+
+
+/* Each reading of the path, with the query as it stands and decoded. */
+
+void
+ngx_http_approval_read_target(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
+{
+    size_t                     i, start;
+    unsigned                   decoded;
+    approval_str_t             path, query;
+    ngx_http_request_t        *r;
+    ngx_http_approval_fact_t   paths;
+
+    r = look->request;
+    query = ngx_http_approval_core_str(&r->args);
+
+    if (ngx_http_approval_target_own(r)) {
+        path = ngx_http_approval_core_str(&r->unparsed_uri);
+        approval_readings_add(rs, APPROVAL_READING_TEXT, path);
+
+        if (fact->literal) {
+            return;
+        }
+
+        (void) ngx_http_approval_target_split(path, &query);
+    }
+
+    ngx_memzero(&paths, sizeof(ngx_http_approval_fact_t));
+    approval_readings_init(&paths.readings);
+    paths.literal = fact->literal;
+
+    ngx_http_approval_read_paths(look, &paths, &paths.readings);
+
+    for (i = 0; i < paths.readings.n; i++) {
+        path = approval_reading_text(&paths.readings, i);
+
+        for (decoded = 0; decoded < (query.len ? 2 : 1); decoded++) {
+            start = rs->buf.len;
+            approval_buf_add(&rs->buf, path.data, path.len);
+
+            if (query.len) {
+                approval_buf_addc(&rs->buf, '?');
+            }
+
+            if (decoded) {
+                approval_read_decode(&rs->buf, query);
+
+            } else {
+                approval_buf_add(&rs->buf, query.data, query.len);
+            }
+
+            approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+        }
+    }
+
+    rs->failed |= paths.readings.failed;
+
+    approval_readings_free(&paths.readings);
+}
+
+
+void
+ngx_http_approval_read_query(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
+{
+    ngx_http_approval_targets(look, fact, rs, ngx_http_approval_target_query);
+}
+
+
+void
+ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs)
+{
+    ngx_http_approval_targets(look, fact, rs,
+                              ngx_http_approval_target_argument);
+}
+
+
+/* As it stands now, as the client sent it, and as a header has it. */
+
+static void
+ngx_http_approval_targets(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs,
+    ngx_http_approval_target_pt handler)
+{
+    ngx_str_t           *name;
+    approval_str_t       path, query;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  overrides[] = {
+        ngx_string("x-original-url"),
+        ngx_string("x-rewrite-url"),
+        ngx_null_string
+    };
+
+    r = look->request;
+
+    handler(fact, rs, ngx_http_approval_core_str(&r->uri),
+            ngx_http_approval_core_str(&r->args));
+
+    if (ngx_http_approval_target_own(r)) {
+        path = ngx_http_approval_target_split(
+                       ngx_http_approval_core_str(&r->unparsed_uri), &query);
+        handler(fact, rs, path, query);
+    }
+
+    for (name = overrides; name->len; name++) {
+        ngx_http_approval_target_header(look, fact, rs, handler, name);
+    }
+}
+
+
+/* It may be an URL as well as a path. */
+
+static void
+ngx_http_approval_target_header(ngx_http_approval_look_t *look,
+    ngx_http_approval_fact_t *fact, approval_readings_t *rs,
+    ngx_http_approval_target_pt handler, ngx_str_t *name)
+{
+    size_t                        i;
+    ngx_table_elt_t              *h;
+    approval_str_t                s, query;
+    ngx_http_approval_headers_t   it;
+
+    for (h = NULL;
+         (h = ngx_http_approval_header_of(look->request, &it, h, name)); )
+    {
+        s = ngx_http_approval_header_trimmed(&h->value);
+
+        for (i = 0; i + 2 < s.len && s.data[0] != '/'; i++) {
+
+            if (ngx_memcmp(&s.data[i], "://", 3) == 0) {
+                for (i += 3; i < s.len && s.data[i] != '/'; i++) { /* void */ }
+
+                s.data += i;
+                s.len -= i;
+
+                break;
+            }
+        }
+
+        s = ngx_http_approval_target_split(s, &query);
+        handler(fact, rs, s, query);
+    }
+}
+
+
+static void
+ngx_http_approval_target_path(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query)
+{
+    approval_read_path(rs, path);
+}
+
+
+static void
+ngx_http_approval_target_query(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query)
+{
+    size_t  start;
+
+    if (query.len == 0) {
+        approval_readings_add(rs, APPROVAL_READING_ABSENT, query);
+        return;
+    }
+
+    start = rs->buf.len;
+    approval_read_decode(&rs->buf, query);
+    approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+
+    approval_readings_spelled(rs, query);
+}
+
+
+static void
+ngx_http_approval_target_argument(ngx_http_approval_fact_t *fact,
+    approval_readings_t *rs, approval_str_t path, approval_str_t query)
+{
+    approval_read_field(rs, query, ngx_http_approval_core_str(&fact->key),
+                        APPROVAL_READ_RAW);
+}
+
+
+/* A subrequest has its parent's, and an error page or X-Accel its own. */
+
+ngx_uint_t
+ngx_http_approval_target_own(ngx_http_request_t *r)
+{
+    return r == r->main && !r->error_page && r->upstream == NULL;
+}
+
+
+/* Its path; and its query, which is empty where there is none. */
+
+static approval_str_t
+ngx_http_approval_target_split(approval_str_t target, approval_str_t *query)
+{
+    unsigned char  *p;
+
+    p = target.len ? memchr(target.data, '?', target.len) : NULL;
+
+    query->data = target.data;
+    query->len = 0;
+
+    if (p) {
+        query->data = p + 1;
+        query->len = target.data + target.len - (p + 1);
+        target.len = p - target.data;
+    }
+
+    return target;
+}

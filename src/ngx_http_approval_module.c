@@ -291,7 +291,7 @@ ngx_http_approval_link_event(void *data, ngx_uint_t ready)
 {
     ngx_http_approval_main_conf_t *mcf = data;
 
-    (void) ngx_http_approval_audit(mcf, "fault", NULL,
+    (void) ngx_http_approval_audit(mcf, APPROVAL_RECORD_FAULT, NULL,
                                    json_pack("{s:s}", "why",
                                              ready ? "the store is available"
                                                  : "the store is unavailable"));
@@ -342,5 +342,5 @@ ngx_http_approval_record_config(ngx_http_approval_main_conf_t *mcf)
                        "nginx", NGINX_VERSION, "policies", digests, "groups",
                        groups);
 
-    (void) ngx_http_approval_audit(mcf, "config", NULL, fields);
+    (void) ngx_http_approval_audit(mcf, APPROVAL_RECORD_CONFIG, NULL, fields);
 }

@@ -14,6 +14,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Approval::Life;
 use Approval::Test;
 
 need('openssl');
@@ -259,6 +260,20 @@ subtest 'what there is, is documented' => sub {
 
     is_deeply([ grep { !$known{ s/ \| `(.*)`/ $1/r } } @told ], [],
               'and no others');
+};
+
+
+subtest 'the life of an action is that of src/model/life.def' => sub {
+    my $table = Approval::Life::markdown();
+    my $design = slurp("$root/docs/design.md");
+
+    ok(index($design, "|---|\n$table\n") > 0, 'docs/design.md')
+        or diag("it must have\n$table");
+
+    my $audit = slurp("$root/docs/audit.md");
+
+    like($audit, qr/^\| (?:`\w+`, )*`$_->[1]`/m, "docs/audit.md: $_->[1]")
+        for Approval::Life::rows(audit => 'AUDIT_RECORD');
 };
 
 

@@ -8,6 +8,7 @@
 use FindBin;
 use lib "$FindBin::Bin/lib";
 
+use Approval::Life;
 use Approval::Scripts;
 use Approval::Test;
 
@@ -20,6 +21,7 @@ my $redis = Approval::Redis->new(tcp => 0);
 my @conn = map { $redis->client } 1 .. 2;
 
 my $scripts = Approval::Scripts->new(prefix => $prefix);
+my @cause = ('', map { $_->[1] } Approval::Life::rows(life => 'LIFE_CAUSE'));
 my $count = 0;
 
 
@@ -37,9 +39,11 @@ sub words { $scripts->words(@_) }
 sub answer {
     my ($reply) = @_;
 
-    my ($code, $now, @pairs) = @$reply;
+    my ($code, $now, %pairs) = @$reply;
 
-    return { code => $code, now => $now, @pairs };
+    $pairs{w} = $cause[ $pairs{w} ] if exists $pairs{w};
+
+    return { code => $code, now => $now, %pairs };
 }
 
 
@@ -394,9 +398,9 @@ for my $case ([ approved => 'approved' ], [ denied => 'denied' ], [ '' => '' ])
     is(run(load => new_id())->{code}, 'no', 'load of an unknown one');
 
     my $bad = make(pending => new_id());
-    my $reply = $conn[0]->try(words(vote => $bad, 0, 'v', 'executed', 'J',
-                                    $retention));
-    ok(ref $reply eq 'SCALAR', 'a vote makes nothing but approved and denied');
+
+    is(run(vote => $bad, 0, 'v', 'executed', 'J', $retention)->{code}, 'no',
+       'a vote makes nothing but approved and denied');
     is(seen($bad), 0, 'such a vote is not recorded');
 }
 
@@ -426,13 +430,13 @@ for my $from (sort(keys %make)) {
     my $r = again($id);
     my $repeats = $from =~ /^(?:executing|lost|failed|denied)$/ ? 1 : 0;
 
-    is(($r->{w} // '') eq 'repeat' ? 1 : 0, $repeats,
+    is(($r->{w} // '') eq 'again' ? 1 : 0, $repeats,
        "$from: " . ($repeats ? 'repeated' : 'not repeated'));
     is($r->{i}, $id, "$from: that one") if $repeats;
     ok($r->{x} > $r->{now} && $r->{x} <= $r->{now} + 10000,
        "$from: for so long") if $repeats;
 
-    isnt(again($id, 0)->{w}, 'repeat', "$from: not if switched off");
+    isnt(again($id, 0)->{w}, 'again', "$from: not if switched off");
 }
 
 for my $row (
@@ -452,7 +456,7 @@ for my $row (
     $after->($id) if $after;
 
     my $r = again($id);
-    is(($r->{w} // '') eq 'repeat' ? $r->{s} : undef, $repeats,
+    is(($r->{w} // '') eq 'again' ? $r->{s} : undef, $repeats,
        "repeated for $name: " . ($repeats // 'no'));
 
     if ($repeats) {
@@ -472,7 +476,7 @@ for my $row (
     run(vote => $id, vote_args(0, 'v', 'approved'));
     run(consume => $id, consume_args('J-approved'));
     run(finish => $id, finish_args('executed'), 0);
-    is(again($id)->{w}, 'repeat', 'repeated for one of two who left');
+    is(again($id)->{w}, 'again', 'repeated for one of two who left');
 
     $id = make(pending => new_id());
     run(leave => $id, '', $retention, '');
@@ -549,7 +553,7 @@ for my $row (
 
     my @args = ('J-approved');
     my $r = run(consume => $id, consume_args(@args, $call));
-    is("$r->{code} $r->{w} $r->{s}", 'no given up approved',
+    is("$r->{code} $r->{w} $r->{s}", 'no given_up approved',
        'call: not consumed');
     is(run(consume => $id, consume_args(@args, '00' . 'd' x 30))->{code}, 'ok',
        'call: but by another one');
@@ -563,7 +567,7 @@ for my $row (
     $give_up->();
     ttl_is(key($call, ':decision'), 5000, 'call: given up before it comes');
     $r = $ask->(new_id());
-    is("$r->{code} $r->{w}", 'no given up', 'call: it is not held');
+    is("$r->{code} $r->{w}", 'no given_up', 'call: it is not held');
     is($ask->(new_id())->{code}, 'ok', 'call: unless it is asked for again');
 }
 

@@ -22,7 +22,7 @@ my $models = root_dir() . '/t/model';
 if (@ARGV) {
     my ($dir, $out) = explore('life', @ARGV);
 
-    print $out, `cd $dir && spin -t -p -g $models/life.pml 2>&1`;
+    print $out, `cd $dir && spin -t -p -g model.pml 2>&1`;
     exit;
 }
 
@@ -97,7 +97,29 @@ for my $model (qw(life grant)) {
 }
 
 
-# The trails of the suite are replayed against the table of the scripts: see
+# the model has every transition of src/model/life.def, and no other: spin asserts
+# the latter
+
+{
+    my %there = map { $_ => 1 }
+                slurp("$models/life.pml")
+                =~ /\b(?:go\(|settle\(g, )(BY_\w+, [A-Z]+)\b/g;
+    my %want = map { ("BY_$_->[2], $_->[1]" => 1) }
+               Approval::Life::rows(life => 'LIFE_MOVE');
+
+    is_deeply(\%there, \%want, 'life: all transitions');
+
+    spew(my $planted = tempdir() . '/life.pml',
+         slurp("$models/life.pml") =~ s/BY_finish, EXECUTED/BY_finish, DENIED/r);
+
+    my ($dir, $out) = explore($planted, 'HONEST');
+
+    like($out, qr/^pan:1: assertion violated .*DENIED|P\.s==3.*5/m,
+         'life: no other transition') or diag($out);
+}
+
+
+# The trails of the suite are replayed against src/model/life.def: see
 # Approval::Gateway::clean.  That replay can fail.
 
 {
@@ -115,6 +137,7 @@ for my $model (qw(life grant)) {
        'replay: approved after denied');
     is($faults->($life[0], $life[2]), 1, 'replay: executed, not approved');
     is($faults->($life[1]), 1, 'replay: approved, not requested');
+    is($faults->($life[0], $type{failed}), 1, 'replay: failed, not approved');
 }
 
 done_testing();
@@ -125,7 +148,12 @@ sub explore {
 
     my $dir = tempdir();
     my $define = join ' ', map { "-D$_" } @flags;
-    my $out = `exec 2>&1; cd $dir && spin -a $define $models/$model.pml &&
+    my $file = $model =~ m{/} ? $model : "$models/$model.pml";
+
+    spew("$dir/model.pml",
+         Approval::Life::promela(grep({ /^NO_/ } @flags) ? 0 : 1), slurp($file));
+
+    my $out = `exec 2>&1; cd $dir && spin -a $define model.pml &&
                gcc -O2 -w -DSAFETY -DMEMLIM=4000 -o pan pan.c &&
                ./pan -m100000`;
 

@@ -119,6 +119,11 @@ sub own {
 
     return 'no such file below src/' unless $includes->{$name};
 
+    # a table is data: it includes nothing, and any room may read it
+
+    return $includes->{$name}[0] ? 'a table includes nothing' : ''
+        if $name =~ /\.def$/;
+
     my $other = room_of($name);
 
     if ($room eq 'tools') {
@@ -219,6 +224,9 @@ for my $case (
       'gate/x.c' => [ '<string.h>', '<ngx_config.h>' ] ],
     [ 'a file that is not there', qr{gate/x\.c .* no such file},
       'gate/x.c' => [ '"gate/none.h"' ] ],
+    [ 'a table that includes', qr{core/x\.c .* a table includes nothing},
+      'core/x.c' => [ '"model/x.def"' ], 'model/x.def' => [ '"model/x.h"' ],
+      'model/x.h' => [] ],
     [ 'a new room', qr{attic/x\.c .* no such room},
       'attic/x.c' => [ '"core/x.h"' ], 'core/x.h' => [] ],
     [ 'headers in a circle', qr{files in a circle: core/x\.h -> core/y\.h},

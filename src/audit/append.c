@@ -96,7 +96,7 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
     }
 
     if (audit->stats.failing) {
-        event = ngx_http_approval_audit_event("fault", NULL,
+        event = ngx_http_approval_audit_event(APPROVAL_RECORD_FAULT, NULL,
                      json_pack("{s:s, s:I, s:I}", "why",
                                "the audit trail could not be written",
                                "failed", (json_int_t) audit->failed,
@@ -146,7 +146,8 @@ ngx_http_approval_append_continue(ngx_http_approval_audit_t *audit)
 
     approval_buf_free(&tree);
 
-    return fields ? ngx_http_approval_audit_event("continue", NULL, fields)
+    return fields ? ngx_http_approval_audit_event(APPROVAL_RECORD_CONTINUE,
+                                                  NULL, fields)
                   : NULL;
 }
 

@@ -17,22 +17,13 @@ static void ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit);
 static json_t *ngx_http_approval_audit_config(
     ngx_http_approval_main_conf_t *mcf);
 static ngx_int_t ngx_http_approval_audit_put(
-    ngx_http_approval_main_conf_t *mcf, const char *type, u_char *id,
+    ngx_http_approval_main_conf_t *mcf, approval_record_e type, u_char *id,
     json_t *fields, ngx_uint_t keep);
-static ngx_uint_t ngx_http_approval_audit_happened(const char *type);
 static void ngx_http_approval_audit_flush(ngx_open_file_t *file,
     ngx_log_t *log);
 
 
 static const char  *ngx_http_approval_syncs[] = { "off", "group", "always" };
-
-
-/* What is known only after it happened, and is written late, if need be. */
-
-static const char  *ngx_http_approval_happened[] = {
-    "executed", "failed", "denied", "expired", "cancelled", "notified",
-    "notify_failed", NULL
-};
 
 
 ngx_http_approval_audit_t *
@@ -125,7 +116,9 @@ ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit)
                        "sync", ngx_http_approval_syncs[audit->conf->sync],
                        "config", ngx_http_approval_audit_config(audit->mcf));
 
-    return fields ? ngx_http_approval_audit_event("open", NULL, fields) : NULL;
+    return fields ? ngx_http_approval_audit_event(APPROVAL_RECORD_OPEN, NULL,
+                                                  fields)
+                  : NULL;
 }
 
 
@@ -197,7 +190,7 @@ ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit)
 
     ngx_http_approval_audit_retry(audit);
 
-    event = ngx_http_approval_audit_event("close", NULL,
+    event = ngx_http_approval_audit_event(APPROVAL_RECORD_CLOSE, NULL,
                  json_pack("{s:i, s:I, s:I}", "pid", (int) ngx_pid,
                            "errors", (json_int_t) audit->stats.errors,
                            "lost", (json_int_t) (audit->lost
@@ -218,17 +211,17 @@ ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit)
 
 
 ngx_int_t
-ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf, const char *type,
-    u_char *id, json_t *fields)
+ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf,
+    approval_record_e type, u_char *id, json_t *fields)
 {
     return ngx_http_approval_audit_put(mcf, type, id, fields,
-                                       ngx_http_approval_audit_happened(type));
+                                       approval_record_fact(type));
 }
 
 
 void
 ngx_http_approval_audit_late(ngx_http_approval_main_conf_t *mcf,
-    const char *type, u_char *id, json_t *fields)
+    approval_record_e type, u_char *id, json_t *fields)
 {
     (void) ngx_http_approval_audit_put(mcf, type, id, fields, 1);
 }
@@ -236,7 +229,7 @@ ngx_http_approval_audit_late(ngx_http_approval_main_conf_t *mcf,
 
 static ngx_int_t
 ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
-    const char *type, u_char *id, json_t *fields, ngx_uint_t keep)
+    approval_record_e type, u_char *id, json_t *fields, ngx_uint_t keep)
 {
     json_t                     *event;
     ngx_int_t                   rc;
@@ -269,21 +262,6 @@ ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-static ngx_uint_t
-ngx_http_approval_audit_happened(const char *type)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; ngx_http_approval_happened[i]; i++) {
-        if (ngx_strcmp(type, ngx_http_approval_happened[i]) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 /* The host's clock, ms. */
 
 int64_t
@@ -298,7 +276,8 @@ ngx_http_approval_audit_now(void)
 
 
 json_t *
-ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
+ngx_http_approval_audit_event(approval_record_e type, u_char *id,
+    json_t *fields)
 {
     json_t  *event;
 
@@ -309,7 +288,9 @@ ngx_http_approval_audit_event(const char *type, u_char *id, json_t *fields)
 
     json_object_del(event, "id");
 
-    if (json_object_set_new(event, "type", json_string(type)) != 0
+    if (json_object_set_new(event, "type",
+                            json_string(approval_record_name(type)))
+           != 0
         || json_object_set_new(event, "time",
                                ngx_http_approval_json_time(
                                             ngx_http_approval_audit_now()))

@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include "core/checkpoint.h"
+#include "core/record.h"
 #include "model/policy.h"
 
 
@@ -44,8 +45,7 @@ ngx_http_approval_audit_t *ngx_http_approval_audit_create(
 void ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit);
 
 /*
- * Appends one event of "type" ("requested", "voted", ...) on action "id" (NULL:
- * none).  fields is an object whose reference is taken, or NULL.  NGX_ERROR:
+ * Appends one event of "type" (model/audit.def) on action "id" (NULL: none).  fields is an object whose reference is taken, or NULL.  NGX_ERROR:
  * the record is not in the file; NGX_DECLINED: it is, and may not be on the
  * disk; logged; in either case what depends on it must be refused.
  * What has happened already and cannot be refused ("executed", ...) is kept
@@ -53,21 +53,21 @@ void ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit);
  * nothing is written.
  */
 ngx_int_t ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf,
-    const char *type, u_char *id, json_t *fields);
+    approval_record_e type, u_char *id, json_t *fields);
 
 /*
  * The same of what outsiders can cause without limit, and what nothing depends
  * on: after the first ones of a kind it may only be counted.
  */
 ngx_int_t ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
-    const char *type, u_char *id, json_t *fields);
+    approval_record_e type, u_char *id, json_t *fields);
 
 /*
  * The same of what should have been refused without its record, and could not
  * be any more: it is kept as what has happened.
  */
 void ngx_http_approval_audit_late(ngx_http_approval_main_conf_t *mcf,
-    const char *type, u_char *id, json_t *fields);
+    approval_record_e type, u_char *id, json_t *fields);
 
 
 /*

@@ -18,10 +18,10 @@
 #define NGX_HTTP_APPROVAL_COLLAPSE_TIME   10000
 
 
-static json_t *ngx_http_approval_collapse_kind(const char *type,
+static json_t *ngx_http_approval_collapse_kind(approval_record_e type,
     json_t *fields);
 static ngx_http_approval_collapse_t *ngx_http_approval_collapse_find(
-    ngx_http_approval_audit_t *audit, json_t *kind);
+    ngx_http_approval_audit_t *audit, approval_record_e type, json_t *kind);
 static void ngx_http_approval_collapse_handler(ngx_event_t *ev);
 static void ngx_http_approval_collapse_flush(ngx_http_approval_audit_t *audit,
     ngx_http_approval_collapse_t *c);
@@ -64,7 +64,7 @@ ngx_http_approval_collapse_done(ngx_http_approval_audit_t *audit)
 
 ngx_int_t
 ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
-    const char *type, u_char *id, json_t *fields)
+    approval_record_e type, u_char *id, json_t *fields)
 {
     json_t                        *kind;
     ngx_int_t                      rc;
@@ -84,7 +84,7 @@ ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
         return ngx_http_approval_audit_fail(audit, 0, "no memory");
     }
 
-    c = ngx_http_approval_collapse_find(audit, kind);
+    c = ngx_http_approval_collapse_find(audit, type, kind);
 
     json_decref(kind);
 
@@ -112,12 +112,12 @@ ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
 
 
 static json_t *
-ngx_http_approval_collapse_kind(const char *type, json_t *fields)
+ngx_http_approval_collapse_kind(approval_record_e type, json_t *fields)
 {
     json_t       *kind, *value;
     const char  **name;
 
-    kind = json_pack("{s:s}", "type", type);
+    kind = json_pack("{s:s}", "type", approval_record_name(type));
     if (kind == NULL) {
         return NULL;
     }
@@ -147,7 +147,8 @@ ngx_http_approval_collapse_kind(const char *type, json_t *fields)
 /* The last place is for all kinds that have none. */
 
 static ngx_http_approval_collapse_t *
-ngx_http_approval_collapse_find(ngx_http_approval_audit_t *audit, json_t *kind)
+ngx_http_approval_collapse_find(ngx_http_approval_audit_t *audit,
+    approval_record_e type, json_t *kind)
 {
     ngx_uint_t                     i;
     ngx_http_approval_collapse_t  *c, *free;
@@ -182,6 +183,7 @@ ngx_http_approval_collapse_find(ngx_http_approval_audit_t *audit, json_t *kind)
                              json_object_get(kind, "type"),
                              "why", "of several kinds")
                  : json_incref(kind);
+    free->type = type;
     free->begin = ngx_current_msec;
 
     return free;
@@ -220,11 +222,9 @@ static void
 ngx_http_approval_collapse_flush(ngx_http_approval_audit_t *audit,
     ngx_http_approval_collapse_t *c)
 {
-    json_t      *fields;
-    const char  *type;
+    json_t  *fields;
 
     if (c->kind && c->more) {
-        type = json_string_value(json_object_get(c->kind, "type"));
         fields = json_copy(c->kind);
 
         if (fields) {
@@ -233,7 +233,7 @@ ngx_http_approval_collapse_flush(ngx_http_approval_audit_t *audit,
                                 ngx_http_approval_json_time(c->since));
         }
 
-        ngx_http_approval_audit_late(audit->mcf, type, NULL, fields);
+        ngx_http_approval_audit_late(audit->mcf, c->type, NULL, fields);
     }
 
     json_decref(c->kind);

@@ -37,6 +37,7 @@ typedef struct {
 /* Events of one kind that were seen since "begin". */
 
 typedef struct {
+    approval_record_e                type;
     json_t                          *kind;       /* NULL: a free place       */
     ngx_msec_t                       begin;
     ngx_uint_t                       n;          /* on record                */
@@ -103,7 +104,7 @@ struct ngx_http_approval_audit_s {
 
 
 /* audit.c */
-json_t *ngx_http_approval_audit_event(const char *type, u_char *id,
+json_t *ngx_http_approval_audit_event(approval_record_e type, u_char *id,
     json_t *fields);
 
 json_t *ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit);

@@ -33,6 +33,49 @@ static const char *approval_record_members(json_t *event);
 static int approval_record_hex(json_t *event, const char *name, size_t len);
 
 
+enum {
+    APPROVAL_ACT = 0,
+    APPROVAL_FACT
+};
+
+static const struct {
+    const char  *name;
+    int          kind;
+} approval_record_types[] = {
+#define AUDIT_RECORD(name, text, judged, kind)  { text, APPROVAL_##kind },
+#include "model/audit.def"
+};
+
+
+const char *
+approval_record_name(approval_record_e type)
+{
+    return approval_record_types[type].name;
+}
+
+
+approval_record_e
+approval_record_type(const char *name)
+{
+    approval_record_e  type;
+
+    for (type = 0; type < APPROVAL_RECORD_TYPES; type++) {
+        if (strcmp(name, approval_record_types[type].name) == 0) {
+            break;
+        }
+    }
+
+    return type;
+}
+
+
+int
+approval_record_fact(approval_record_e type)
+{
+    return approval_record_types[type].kind == APPROVAL_FACT;
+}
+
+
 int
 approval_chain_init(approval_chain_t *c)
 {

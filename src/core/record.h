@@ -17,6 +17,21 @@
 #define APPROVAL_WRITER_LEN  32        /* hex of 128 random bits */
 
 
+typedef enum {
+#define AUDIT_RECORD(name, text, judged, kind)  APPROVAL_RECORD_##name,
+#include "model/audit.def"
+    APPROVAL_RECORD_TYPES
+} approval_record_e;
+
+
+/* "requested", "voted", ...: and back (TYPES for any other text). */
+const char *approval_record_name(approval_record_e type);
+approval_record_e approval_record_type(const char *name);
+
+/* It has happened, and cannot be refused where it cannot be recorded. */
+int approval_record_fact(approval_record_e type);
+
+
 /*
  * One writer's chain: a worker process between its start and its end.
  * "prev" of the first record is 64 zeros.

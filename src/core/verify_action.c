@@ -38,30 +38,10 @@ typedef enum {
 } approval_act_e;
 
 
-static const struct {
-    const char      *type;
-    approval_act_e   kind;
-} approval_act_types[] = {
-    { "requested", APPROVAL_ACT_REQUESTED },
-    { "voted", APPROVAL_ACT_VOTED },
-    { "approved", APPROVAL_ACT_APPROVED },
-    { "executed", APPROVAL_ACT_EXECUTED },
-    { "denied", APPROVAL_ACT_DENIED },
-    { "failed", APPROVAL_ACT_FAILED },
-    { "expired", APPROVAL_ACT_OVER },
-    { "cancelled", APPROVAL_ACT_OVER },
-    { "open", APPROVAL_ACT_OTHER },
-    { "config", APPROVAL_ACT_CONFIG },
-    { "joined", APPROVAL_ACT_OTHER },
-    { "notified", APPROVAL_ACT_OTHER },
-    { "notify_failed", APPROVAL_ACT_OTHER },
-    { "viewed", APPROVAL_ACT_OTHER },
-    { "refused", APPROVAL_ACT_OTHER },
-    { "fault", APPROVAL_ACT_OTHER },
-    { "checkpoint", APPROVAL_ACT_OTHER },
-    { "continue", APPROVAL_ACT_OTHER },
-    { "close", APPROVAL_ACT_OTHER },
-    { NULL, APPROVAL_ACT_OTHER }
+static const approval_act_e  approval_act_kinds[] = {
+#define AUDIT_RECORD(name, text, judged, kind)  APPROVAL_ACT_##judged,
+#include "model/audit.def"
+    APPROVAL_ACT_OTHER
 };
 
 
@@ -69,22 +49,17 @@ int
 approval_verify_action(approval_verify_t *v, const approval_place_t *place,
     json_t *event, const char *type)
 {
-    int              rc;
-    size_t           i;
-    const char      *id;
-    approval_act_t  *a;
-    approval_act_e   kind;
+    int                 rc;
+    const char         *id;
+    approval_act_t     *a;
+    approval_act_e      kind;
+    approval_record_e   record;
 
-    for (i = 0; approval_act_types[i].type; i++) {
-        if (strcmp(type, approval_act_types[i].type) == 0) {
-            break;
-        }
-    }
-
-    kind = approval_act_types[i].kind;
+    record = approval_record_type(type);
+    kind = approval_act_kinds[record];
     id = json_string_value(json_object_get(event, "action_id"));
 
-    if (approval_act_types[i].type == NULL && *type) {
+    if (record == APPROVAL_RECORD_TYPES && *type) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
                               "\"%.64s\" is no type that this program knows",
                               type);

@@ -276,7 +276,8 @@ ngx_http_approval_export_record(ngx_http_approval_desk_t *d,
                          "limit", (json_int_t) w->limit));
     }
 
-    (void) ngx_http_approval_audit(d->mcf, "viewed", NULL, facts);
+    (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_VIEWED, NULL,
+                                   facts);
 }
 
 

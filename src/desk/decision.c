@@ -392,7 +392,7 @@ ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
                   "decision of action %*s ignored: it is not the gateway's",
                   (size_t) APPROVAL_ID_LEN, d->id);
 
-    (void) ngx_http_approval_audit_often(d->mcf, "fault", d->id,
+    (void) ngx_http_approval_audit_often(d->mcf, APPROVAL_RECORD_FAULT, d->id,
                json_pack("{s:s}", "why",
                          "decision ignored: it is not the gateway's"));
 

@@ -463,7 +463,7 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
 
     /* it is in force, on record or not, and what stops does not wait for it */
 
-    ngx_http_approval_audit_late(d->mcf, "config", NULL,
+    ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                  ngx_http_approval_freeze_facts(d, "frozen",
                                                                 reply->now));
 
@@ -594,24 +594,12 @@ ngx_http_approval_freeze_ended(void *data,
 {
     ngx_http_approval_frozen_t *end = data;
 
-    ngx_str_t  policy, rule;
-
     if (reply->rc == NGX_OK) {
-
-        policy = ngx_http_approval_json_get(end->doc, "policy");
-        rule = ngx_http_approval_json_get(end->doc, "rule");
-
-        ngx_http_approval_count_action(end->mcf, &policy, &rule,
-                                       NGX_HTTP_APPROVAL_COUNT_CANCELLED);
-
         json_object_set_new(end->doc, "why", json_string("frozen"));
 
-        ngx_http_approval_notify_outcome(end->mcf, end->id,
-                                         NGX_HTTP_APPROVAL_CANCELLED,
-                                         end->doc);
-
-        (void) ngx_http_approval_audit(end->mcf, "cancelled", end->id,
-                                       json_incref(end->doc));
+        ngx_http_approval_ended(end->mcf, NULL, end->id,
+                                NGX_HTTP_APPROVAL_CANCELLED, 0,
+                                json_incref(end->doc));
     }
 
     json_decref(end->doc);

@@ -379,7 +379,7 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
 
     /* it has ended, on record or not, and what stops does not wait for it */
 
-    ngx_http_approval_audit_late(d->mcf, "config", NULL,
+    ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                  ngx_http_approval_grants_facts(d, work->found,
                                                                 reply->now));
 

@@ -188,7 +188,7 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
         now = (int64_t) ngx_time() * 1000;
     }
 
-    if (ngx_http_approval_audit(d->mcf, "config", NULL,
+    if (ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                 ngx_http_approval_freeze_facts(d, "thawed",
                                                                now))
         != NGX_OK)

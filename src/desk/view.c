@@ -88,7 +88,7 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
     /* nothing depends on it, and the trail logs what it could not write */
 
     if (d->request->method == NGX_HTTP_GET) {
-        (void) ngx_http_approval_audit(d->mcf, "viewed", d->id,
+        (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_VIEWED, d->id,
                                        ngx_http_approval_approver_facts(d));
     }
 

@@ -171,7 +171,8 @@ ngx_http_approval_vote_record(ngx_http_approval_desk_t *d, json_t *doc)
         return NGX_ERROR;
     }
 
-    return ngx_http_approval_audit(d->mcf, "voted", d->id, fields);
+    return ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_VOTED, d->id,
+                                   fields);
 }
 
 
@@ -339,10 +340,9 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 
         if (dec->decision.len) {
             ngx_http_approval_count_decision(dec->rule,
-                                     dec->state == NGX_HTTP_APPROVAL_DENIED
-                                     ? NGX_HTTP_APPROVAL_COUNT_DENIED
-                                     : NGX_HTTP_APPROVAL_COUNT_APPROVED,
-                                     reply->now - reply->created);
+                        ngx_http_approval_move(NGX_HTTP_APPROVAL_PENDING,
+                                               dec->state)->counter,
+                        reply->now - reply->created);
         }
 
         if (dec->glass && dec->state == NGX_HTTP_APPROVAL_APPROVED) {
@@ -360,7 +360,8 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
          */
 
         if (dec->decision.len && dec->state == NGX_HTTP_APPROVAL_DENIED) {
-            (void) ngx_http_approval_audit(d->mcf, "denied", d->id,
+            (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_DENIED,
+                                           d->id,
                        json_pack("{s:O, s:o}", "by", dec->by, "receipt",
                                  ngx_http_approval_json_str(&dec->decision)));
         }
@@ -497,10 +498,12 @@ ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
     /* one that is on record as a vote must not stand there alone */
 
     if (dec->vote.len) {
-        (void) ngx_http_approval_audit(d->mcf, "refused", d->id, fields);
+        (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_REFUSED, d->id,
+                                       fields);
 
     } else {
-        (void) ngx_http_approval_audit_often(d->mcf, "refused", d->id, fields);
+        (void) ngx_http_approval_audit_often(d->mcf, APPROVAL_RECORD_REFUSED,
+                                             d->id, fields);
     }
 }
 

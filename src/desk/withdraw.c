@@ -37,7 +37,6 @@ static ngx_int_t ngx_http_approval_withdraw_settle(
     ngx_http_approval_desk_t *d, const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
-static void ngx_http_approval_withdraw_record(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_withdraw_late(ngx_http_approval_desk_t *d,
     ngx_http_approval_state_e state);
 
@@ -282,7 +281,10 @@ ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_unavailable(d);
     }
 
-    ngx_http_approval_withdraw_record(d);
+    json_object_set_new(work->doc, "why", json_string(work->why));
+
+    ngx_http_approval_ended(d->mcf, NULL, d->id, NGX_HTTP_APPROVAL_CANCELLED,
+                            0, json_incref(work->doc));
 
     return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
                                        "application/json",
@@ -290,34 +292,6 @@ ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
                                                  NGX_HTTP_APPROVAL_CANCELLED,
                                                  work->created,
                                                  work->expires));
-}
-
-
-static void
-ngx_http_approval_withdraw_record(ngx_http_approval_desk_t *d)
-{
-    ngx_str_t                      policy, rule;
-    ngx_http_approval_withdraw_t  *work = d->work;
-
-    policy = ngx_http_approval_json_get(work->doc, "policy");
-    rule = ngx_http_approval_json_get(work->doc, "rule");
-
-    ngx_http_approval_count_action(d->mcf, &policy, &rule,
-                                   NGX_HTTP_APPROVAL_COUNT_CANCELLED);
-
-    json_object_set_new(work->doc, "why", json_string(work->why));
-
-    ngx_http_approval_notify_outcome(d->mcf, d->id,
-                                     NGX_HTTP_APPROVAL_CANCELLED, work->doc);
-
-    if (ngx_http_approval_audit(d->mcf, "cancelled", d->id,
-                                json_incref(work->doc))
-        != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
-                      "the end of action %*s is not in the audit trail",
-                      (size_t) APPROVAL_ID_LEN, d->id);
-    }
 }
 
 

@@ -459,7 +459,9 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
     }
 
     if (facts == NULL
-        || ngx_http_approval_audit(hold->mcf, "fault", NULL, facts) != NGX_OK)
+        || ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_FAULT, NULL,
+                                   facts)
+           != NGX_OK)
     {
         return ngx_http_approval_ask_end(hold,
                                           NGX_HTTP_APPROVAL_REFUSE_AUDIT);
@@ -562,12 +564,12 @@ static void
 ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    if (ngx_http_approval_reply_why(reply, "frozen")) {
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_FROZEN) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
         return;
     }
 
-    if (ngx_http_approval_reply_why(reply, "given up")) {
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_GIVEN_UP) {
         ngx_http_approval_call_over(hold);
         return;
     }
@@ -578,7 +580,7 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     hold->joined = 1;
     hold->action_state = reply->state;
 
-    if (ngx_http_approval_reply_why(reply, "ended")) {
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_ENDED) {
         ngx_http_approval_ticket_ended(hold);
         return;
     }
@@ -604,7 +606,9 @@ ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
                          : json_incref(hold->doc);
 
     rc = event ? ngx_http_approval_audit(hold->mcf,
-                                         hold->joined ? "joined" : "requested",
+                                         hold->joined
+                                         ? APPROVAL_RECORD_JOINED
+                                         : APPROVAL_RECORD_REQUESTED,
                                          hold->id, json_copy(event))
                : NGX_ERROR;
 

@@ -64,8 +64,9 @@ ngx_http_approval_hold_consumed(void *data,
 
         if (hold->bare) {
             ngx_http_approval_count_decision(hold->rule,
-                                             NGX_HTTP_APPROVAL_COUNT_APPROVED,
-                                             reply->now - hold->created);
+                        ngx_http_approval_move(NGX_HTTP_APPROVAL_PENDING,
+                                       NGX_HTTP_APPROVAL_EXECUTING)->counter,
+                        reply->now - hold->created);
         }
 
         hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
@@ -74,7 +75,7 @@ ngx_http_approval_hold_consumed(void *data,
     }
 
     if (reply->rc == NGX_DECLINED
-        && ngx_http_approval_reply_why(reply, "frozen"))
+        && reply->cause == NGX_HTTP_APPROVAL_CAUSE_FROZEN)
     {
         hold->action_state = reply->state;
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
@@ -82,7 +83,7 @@ ngx_http_approval_hold_consumed(void *data,
     }
 
     if (reply->rc == NGX_DECLINED
-        && ngx_http_approval_reply_why(reply, "given up"))
+        && reply->cause == NGX_HTTP_APPROVAL_CAUSE_GIVEN_UP)
     {
         hold->action_state = reply->state;
         ngx_http_approval_call_over(hold);
@@ -116,21 +117,12 @@ ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
         json_object_set_new(facts, "why",
                             json_string("executed before: the store had lost "
                                         "that, refused"));
-        (void) ngx_http_approval_audit(hold->mcf, "fault", hold->id, facts);
+        (void) ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_FAULT,
+                                       hold->id, facts);
     }
 
     ngx_http_approval_forward_close(hold, "executed before: refused");
     ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
-}
-
-
-ngx_uint_t
-ngx_http_approval_reply_why(const ngx_http_approval_reply_t *reply,
-    const char *why)
-{
-    return approval_str_eq((approval_str_t) { reply->why.len,
-                                              reply->why.data },
-                           approval_str(why));
 }
 
 
@@ -142,38 +134,34 @@ ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
 {
     hold->action_state = reply->state;
 
-    switch (reply->state) {
-
-    case NGX_HTTP_APPROVAL_EXPIRED:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
-        return;
-
-    case NGX_HTTP_APPROVAL_CANCELLED:
+    if (reply->state != NGX_HTTP_APPROVAL_PENDING
+        && reply->state != NGX_HTTP_APPROVAL_APPROVED)
+    {
         ngx_http_approval_hold_refuse(hold,
-                                      NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
-        return;
-
-    case NGX_HTTP_APPROVAL_DENIED:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
-        return;
-
-    case NGX_HTTP_APPROVAL_UNKNOWN:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
-        return;
-
-    case NGX_HTTP_APPROVAL_PENDING:
-    case NGX_HTTP_APPROVAL_APPROVED:
-
-        /* decided in this very moment: the watch reads the key anew */
-
-        ngx_http_approval_hold_wait(hold, 1000);
-
-        ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
-        ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
-        return;
-
-    default:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
+                                 ngx_http_approval_hold_refusal(reply->state));
         return;
     }
+
+    /* decided in this very moment: the watch reads the key anew */
+
+    ngx_http_approval_hold_wait(hold, 1000);
+
+    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+    ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
+}
+
+
+/* What a request is told whose action is in that state. */
+
+ngx_http_approval_refusal_e
+ngx_http_approval_hold_refusal(ngx_http_approval_state_e state)
+{
+    static const ngx_http_approval_refusal_e  refusals[] = {
+#define LIFE_STATE(name, text, place, refusal)                                \
+        NGX_HTTP_APPROVAL_REFUSE_##refusal,
+#include "model/life.def"
+        NGX_HTTP_APPROVAL_REFUSE_LOST
+    };
+
+    return refusals[state];
 }

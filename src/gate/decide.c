@@ -315,18 +315,11 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
         ngx_http_approval_hold_explain(hold, NGX_HTTP_APPROVAL_REFUSE_DENIED);
         return;
 
-    case NGX_HTTP_APPROVAL_EXPIRED:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
-        return;
-
-    case NGX_HTTP_APPROVAL_CANCELLED:
-        ngx_http_approval_hold_refuse(hold, hold->frozen
-                                          ? NGX_HTTP_APPROVAL_REFUSE_FROZEN
-                                          : NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
-        return;
-
     default:
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
+        ngx_http_approval_hold_refuse(hold, hold->frozen
+                                      && state == NGX_HTTP_APPROVAL_CANCELLED
+                                      ? NGX_HTTP_APPROVAL_REFUSE_FROZEN
+                                      : ngx_http_approval_hold_refusal(state));
         return;
     }
 }
@@ -414,7 +407,8 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
         json_object_set_new(facts, "why",
                             json_sprintf("published decision ignored: %s",
                                          why));
-        (void) ngx_http_approval_audit_often(hold->mcf, "fault", hold->id,
+        (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT,
+                                             hold->id,
                                              facts);
     }
 
@@ -444,8 +438,8 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
     if (facts) {
         json_object_set_new(facts, "why",
                             json_sprintf("decision ignored: %s", why));
-        (void) ngx_http_approval_audit_often(hold->mcf, "fault", hold->id,
-                                             facts);
+        (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT,
+                                             hold->id, facts);
     }
 
     if (hold->decision.len) {

@@ -94,7 +94,8 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
                                              facts);
         }
 
-        if (ngx_http_approval_audit(hold->mcf, "approved", hold->id, facts)
+        if (ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_APPROVED,
+                                    hold->id, facts)
             == NGX_OK)
         {
             return NGX_OK;
@@ -104,8 +105,6 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
         json_decref(facts);
     }
 
-    ngx_http_approval_forward_fail(hold);
-
     return NGX_ERROR;
 }
 
@@ -113,31 +112,19 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 /* Consumed, and not executed: nobody else may execute it either. */
 
 void
-ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold)
+ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold, const char *why)
 {
     json_t  *facts;
 
-    ngx_http_approval_forward_close(hold,
-                                    "the audit trail failed: not executed");
+    ngx_http_approval_forward_close(hold, why);
 
     facts = ngx_http_approval_facts(hold);
 
-    if (facts
-        && json_object_set_new(facts, "why",
-                               json_string("the approval could not be put on "
-                                           "record: not executed"))
-           == 0)
-    {
-        if (hold->grant.len == 0) {
-            ngx_http_approval_notify_outcome(hold->mcf, hold->id,
-                                             NGX_HTTP_APPROVAL_FAILED, facts);
-        }
-
-        (void) ngx_http_approval_audit(hold->mcf, "failed", hold->id, facts);
-
-    } else {
-        json_decref(facts);
+    if (facts) {
+        json_object_set_new(facts, "why", json_string(why));
     }
+
+    ngx_http_approval_hold_ended(hold, facts);
 }
 
 

@@ -283,17 +283,14 @@ ngx_int_t ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
 void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
-ngx_uint_t ngx_http_approval_reply_why(
-    const ngx_http_approval_reply_t *reply, const char *why);
+ngx_http_approval_refusal_e ngx_http_approval_hold_refusal(
+    ngx_http_approval_state_e state);
 
 /* settle.c */
 void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_hold_ended(ngx_http_approval_main_conf_t *mcf,
-    ngx_http_approval_rule_t *rule, u_char *id,
-    ngx_http_approval_state_e state, int64_t waited, json_t *facts);
 void ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
@@ -327,7 +324,8 @@ void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
 /* forward.c */
 ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold,
+    const char *why);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
@@ -398,6 +396,8 @@ ngx_int_t ngx_http_approval_hold_headers(ngx_http_request_t *r,
 
 /* outcome.c */
 void ngx_http_approval_outcome(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold,
+    json_t *facts);
 
 /* facts.c */
 json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);

@@ -21,7 +21,7 @@ static void ngx_http_approval_hold_handler(ngx_event_t *ev);
 static void ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_synced(void *data, ngx_int_t rc);
-
+static void ngx_http_approval_hold_unrecorded(ngx_http_approval_hold_t *hold);
 
 
 ngx_http_approval_hold_t *
@@ -279,8 +279,7 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
             ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_FORWARD);
 
         } else {
-            ngx_http_approval_hold_refuse(hold,
-                                          NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+            ngx_http_approval_hold_unrecorded(hold);
         }
 
         break;
@@ -291,7 +290,8 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
             break;
         }
 
-        ngx_http_approval_forward_fail(hold);
+        ngx_http_approval_forward_fail(hold, "the request could not be made "
+                                       "ready for the upstream: not executed");
         hold->refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
 
         /* fall through */
@@ -388,10 +388,18 @@ ngx_http_approval_hold_synced(void *data, ngx_int_t rc)
     }
 
     if (hold->synced == NGX_HTTP_APPROVAL_HOLD_FORWARD) {
-        ngx_http_approval_forward_fail(hold);
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+        ngx_http_approval_hold_unrecorded(hold);
         return;
     }
 
     ngx_http_approval_hold_withdraw(hold);
+}
+
+
+static void
+ngx_http_approval_hold_unrecorded(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_forward_fail(hold, "the approval could not be put on "
+                                   "record: not executed");
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
 }

@@ -10,6 +10,7 @@
 #include <ngx_core.h>
 
 #include "gate/gate.h"
+#include "notify/notify.h"
 
 
 #define NGX_HTTP_APPROVAL_MCP_CLOSES  "2026-07-28"
@@ -131,10 +132,14 @@ ngx_http_approval_left_settled(void *data,
     ngx_http_approval_left_t *left = data;
 
     if (reply->rc == NGX_OK) {
-        ngx_http_approval_hold_ended(left->mcf, left->rule, left->id,
-                                     left->settling,
-                                     reply->now - left->created,
-                                     json_incref(left->facts));
+        if (left->settling == NGX_HTTP_APPROVAL_CANCELLED) {
+            json_object_set_new(left->facts, "why",
+                                json_string("the audit trail failed"));
+        }
+
+        ngx_http_approval_ended(left->mcf, left->rule, left->id,
+                                left->settling, reply->now - left->created,
+                                json_incref(left->facts));
     } else {
         ngx_http_approval_left_open(left);
     }
@@ -193,8 +198,8 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
     now = ngx_time();
 
     if (left->doc) {
-        rc = ngx_http_approval_audit(left->mcf, "requested", left->id,
-                                     json_copy(left->doc));
+        rc = ngx_http_approval_audit(left->mcf, APPROVAL_RECORD_REQUESTED,
+                                     left->id, json_copy(left->doc));
 
         if (rc != NGX_OK) {
             left->untold = 1;
@@ -332,9 +337,8 @@ ngx_http_approval_left_handler(void *data,
                                         ? "the requester cancelled the call"
                                         : "the requester left"));
 
-        ngx_http_approval_hold_ended(left->mcf, left->rule, left->id,
-                                     reply->state, 0,
-                                     json_incref(left->facts));
+        ngx_http_approval_ended(left->mcf, left->rule, left->id, reply->state,
+                                0, json_incref(left->facts));
     } else {
         ngx_http_approval_left_open(left);
     }
@@ -349,8 +353,8 @@ static void
 ngx_http_approval_left_open(ngx_http_approval_left_t *left)
 {
     if (left->doc) {
-        ngx_http_approval_audit_late(left->mcf, "requested", left->id,
-                                     json_copy(left->doc));
+        ngx_http_approval_audit_late(left->mcf, APPROVAL_RECORD_REQUESTED,
+                                     left->id, json_copy(left->doc));
     }
 }
 

@@ -47,14 +47,6 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
 
     hold->action_state = state;
 
-    /* the action of a grant ended long ago */
-
-    if (hold->grant.len == 0) {
-        ngx_http_approval_count(hold->rule, state == NGX_HTTP_APPROVAL_EXECUTED
-                                           ? NGX_HTTP_APPROVAL_COUNT_EXECUTED
-                                           : NGX_HTTP_APPROVAL_COUNT_FAILED);
-    }
-
     outcome = ngx_http_approval_outcome_json(r, hold);
     text = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
 
@@ -91,18 +83,34 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
         json_decref(outcome);
     }
 
+    ngx_http_approval_hold_ended(hold, facts);
+}
+
+
+/*
+ * What was consumed is over; takes the reference to facts.  The action of a
+ * grant ended long ago, and this is only one more use of it.
+ */
+
+void
+ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold, json_t *facts)
+{
+    const ngx_http_approval_move_t  *move;
+
     if (hold->grant.len == 0) {
-        ngx_http_approval_notify_outcome(hold->mcf, hold->id, state, facts);
+        ngx_http_approval_ended(hold->mcf, hold->rule, hold->id,
+                                hold->action_state, 0, facts);
+        return;
     }
 
+    move = ngx_http_approval_move(NGX_HTTP_APPROVAL_EXECUTING,
+                                  hold->action_state);
+
     if (facts == NULL
-        || ngx_http_approval_audit(hold->mcf,
-                                   state == NGX_HTTP_APPROVAL_EXECUTED
-                                   ? "executed" : "failed",
-                                   hold->id, facts)
+        || ngx_http_approval_audit(hold->mcf, move->record, hold->id, facts)
            != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
+        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                       "the outcome of action %*s is not in the audit trail",
                       (size_t) APPROVAL_ID_LEN, hold->id);
     }

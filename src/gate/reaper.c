@@ -105,31 +105,15 @@ ngx_http_approval_reaped(void *data, const ngx_http_approval_reply_t *reply)
 {
     ngx_http_approval_reap_t *reap = data;
 
-    ngx_str_t  policy, rule;
-
     if (reply->rc == NGX_OK) {
-
-        policy = ngx_http_approval_json_get(reap->doc, "policy");
-        rule = ngx_http_approval_json_get(reap->doc, "rule");
-
-        ngx_http_approval_count_action(reap->mcf, &policy, &rule,
-                                       reap->state == NGX_HTTP_APPROVAL_FAILED
-                                       ? NGX_HTTP_APPROVAL_COUNT_FAILED
-                                       : NGX_HTTP_APPROVAL_COUNT_EXPIRED);
-
         json_object_set_new(reap->doc, "why",
                   json_string(reap->state == NGX_HTTP_APPROVAL_FAILED
                               ? "consumed, and its outcome is unknown: the "
                                 "worker that executed it is gone"
                               : "past its deadline, with nobody waiting"));
 
-        ngx_http_approval_notify_outcome(reap->mcf, reap->id, reap->state,
-                                         reap->doc);
-
-        (void) ngx_http_approval_audit(reap->mcf,
-                                       reap->state == NGX_HTTP_APPROVAL_FAILED
-                                       ? "failed" : "expired",
-                                       reap->id, json_incref(reap->doc));
+        ngx_http_approval_ended(reap->mcf, NULL, reap->id, reap->state, 0,
+                                json_incref(reap->doc));
     }
 
     ngx_http_approval_reap_free(reap);

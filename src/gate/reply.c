@@ -307,7 +307,8 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
         return;
     }
 
-    (void) ngx_http_approval_audit_often(hold->mcf, "refused", NULL, facts);
+    (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_REFUSED,
+                                         NULL, facts);
 }
 
 

@@ -101,15 +101,23 @@ ngx_http_approval_hold_settled(void *data,
 {
     ngx_http_approval_hold_t *hold = data;
 
+    json_t  *facts;
+
     hold->op = NULL;
 
     if (reply->rc == NGX_OK) {
         hold->action_state = hold->settling;
 
-        ngx_http_approval_hold_ended(hold->mcf, hold->rule, hold->id,
-                                     hold->settling,
-                                     reply->now - hold->created,
-                                     ngx_http_approval_facts(hold));
+        facts = ngx_http_approval_facts(hold);
+
+        if (facts && hold->settling == NGX_HTTP_APPROVAL_CANCELLED) {
+            json_object_set_new(facts, "why",
+                                json_string("the audit trail failed"));
+        }
+
+        ngx_http_approval_ended(hold->mcf, hold->rule, hold->id,
+                                hold->settling, reply->now - hold->created,
+                                facts);
 
         ngx_http_approval_hold_refuse(hold,
                          hold->settling == NGX_HTTP_APPROVAL_DENIED
@@ -153,60 +161,14 @@ static void
 ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
 {
     if (hold->unrecorded) {
-        ngx_http_approval_audit_late(hold->mcf, "requested", hold->id,
-                                     json_copy(hold->doc));
+        ngx_http_approval_audit_late(hold->mcf, APPROVAL_RECORD_REQUESTED,
+                                     hold->id, json_copy(hold->doc));
     }
 
     ngx_http_approval_hold_refuse(hold,
                                   hold->settling == NGX_HTTP_APPROVAL_CANCELLED
                                   ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
                                   : NGX_HTTP_APPROVAL_REFUSE_STORE);
-}
-
-
-/* The store has ended it, at our request. Takes the reference to facts. */
-
-void
-ngx_http_approval_hold_ended(ngx_http_approval_main_conf_t *mcf,
-    ngx_http_approval_rule_t *rule, u_char *id,
-    ngx_http_approval_state_e state, int64_t waited, json_t *facts)
-{
-    ngx_str_t  *name;
-
-    switch (state) {
-
-    case NGX_HTTP_APPROVAL_DENIED:
-        ngx_http_approval_count_decision(rule, NGX_HTTP_APPROVAL_COUNT_DENIED,
-                                         waited);
-        break;
-
-    case NGX_HTTP_APPROVAL_CANCELLED:
-        ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_CANCELLED);
-
-        if (facts && json_object_get(facts, "why") == NULL) {
-            json_object_set_new(facts, "why",
-                                json_string("the audit trail failed"));
-        }
-
-        break;
-
-    default:
-        ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_EXPIRED);
-        break;
-    }
-
-    ngx_http_approval_notify_outcome(mcf, id, state, facts);
-
-    name = ngx_http_approval_state_name(state);
-
-    if (facts == NULL
-        || ngx_http_approval_audit(mcf, (char *) name->data, id, facts)
-           != NGX_OK)
-    {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "the end of action %*s is not in the audit trail",
-                      (size_t) APPROVAL_ID_LEN, id);
-    }
 }
 
 

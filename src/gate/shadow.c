@@ -145,6 +145,7 @@ ngx_http_approval_shadow_audit(ngx_http_request_t *r,
 
     return ngx_http_approval_audit_often(mcf,
                                          ngx_strcmp(outcome, "held") == 0
-                                         ? "requested" : "refused",
+                                         ? APPROVAL_RECORD_REQUESTED
+                                         : APPROVAL_RECORD_REFUSED,
                                          NULL, fields);
 }

@@ -140,7 +140,8 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
                                         ? "the same request has just ended, "
                                           "and nobody is asked again"
                                         : "the named action has ended"));
-        (void) ngx_http_approval_audit_often(hold->mcf, "refused", hold->id,
+        (void) ngx_http_approval_audit_often(hold->mcf,
+                                             APPROVAL_RECORD_REFUSED, hold->id,
                                              facts);
     }
 

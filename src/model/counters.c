@@ -417,18 +417,6 @@ ngx_http_approval_count(ngx_http_approval_rule_t *rule,
 
 
 void
-ngx_http_approval_count_action(ngx_http_approval_main_conf_t *mcf,
-    ngx_str_t *policy, ngx_str_t *rule, ngx_http_approval_counter_e counter)
-{
-    if (mcf->counters) {
-        ngx_http_approval_count(ngx_http_approval_count_rule(mcf, policy,
-                                                             rule),
-                                counter);
-    }
-}
-
-
-void
 ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,
     ngx_http_approval_counter_e counter, int64_t ms)
 {

@@ -41,7 +41,8 @@ typedef enum {
     NGX_HTTP_APPROVAL_COUNT_GRANTED,         /* remember: a grant is made */
     NGX_HTTP_APPROVAL_COUNT_GRANT_USED,
     NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS,
-    NGX_HTTP_APPROVAL_COUNTERS
+    NGX_HTTP_APPROVAL_COUNTERS,
+    NGX_HTTP_APPROVAL_COUNT_NONE = NGX_HTTP_APPROVAL_COUNTERS
 } ngx_http_approval_counter_e;
 
 
@@ -110,10 +111,6 @@ void ngx_http_approval_counters_detach(ngx_http_approval_main_conf_t *mcf);
 /* rule may be NULL: then it is nobody's. */
 void ngx_http_approval_count(ngx_http_approval_rule_t *rule,
     ngx_http_approval_counter_e counter);
-
-/* The same by an action's document, which names policy and rule. */
-void ngx_http_approval_count_action(ngx_http_approval_main_conf_t *mcf,
-    ngx_str_t *policy, ngx_str_t *rule, ngx_http_approval_counter_e counter);
 
 /* APPROVED or DENIED by people, ms after the action was created. */
 void ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The states of an action.
+ * The life of an action: its states, what leads from one to another, and what
+ * is put on record then.
  */
 
 
@@ -13,18 +14,37 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "core/record.h"
+
 
 typedef enum {
-    NGX_HTTP_APPROVAL_PENDING = 0,
-    NGX_HTTP_APPROVAL_APPROVED,
-    NGX_HTTP_APPROVAL_EXECUTING,
-    NGX_HTTP_APPROVAL_EXECUTED,
-    NGX_HTTP_APPROVAL_DENIED,
-    NGX_HTTP_APPROVAL_EXPIRED,
-    NGX_HTTP_APPROVAL_CANCELLED,
-    NGX_HTTP_APPROVAL_FAILED,
-    NGX_HTTP_APPROVAL_UNKNOWN            /* no such action */
+#define LIFE_STATE(name, text, place, refusal)  NGX_HTTP_APPROVAL_##name,
+#include "model/life.def"
+    NGX_HTTP_APPROVAL_UNKNOWN                /* no such action */
 } ngx_http_approval_state_e;
+
+
+/* Why a script refuses; NONE: the action's state says it. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_CAUSE_NONE = 0,
+#define LIFE_CAUSE(name, text)  NGX_HTTP_APPROVAL_CAUSE_##name,
+#include "model/life.def"
+    NGX_HTTP_APPROVAL_CAUSES
+} ngx_http_approval_cause_e;
+
+
+typedef struct {
+    ngx_http_approval_state_e    from;
+    ngx_http_approval_state_e    to;
+    const char                  *by;         /* a script of the store */
+    const char                  *when;       /* "any", "before", "after" */
+    approval_record_e            record;
+    ngx_uint_t                   counter;    /* ..._counter_e */
+} ngx_http_approval_move_t;
+
+extern const ngx_http_approval_move_t  ngx_http_approval_moves[];
+                                             /* the last has no script */
 
 
 /* "pending", "approved", ...: and back (UNKNOWN for any other text). */
@@ -33,6 +53,15 @@ ngx_http_approval_state_e ngx_http_approval_state_parse(ngx_str_t *name);
 
 /* No transition leads out of it. */
 ngx_uint_t ngx_http_approval_state_terminal(ngx_http_approval_state_e state);
+
+/* Where the lists' index has actions of this state: a letter. */
+u_char ngx_http_approval_state_place(ngx_http_approval_state_e state);
+
+/* What leads from one state, or from any (UNKNOWN), to another. */
+const ngx_http_approval_move_t *ngx_http_approval_move(
+    ngx_http_approval_state_e from, ngx_http_approval_state_e to);
+
+const char *ngx_http_approval_cause_name(ngx_http_approval_cause_e cause);
 
 
 #endif /* NGX_HTTP_APPROVAL_STATE_H */

@@ -116,6 +116,7 @@ ngx_http_approval_attempt_audit(ngx_http_approval_main_conf_t *mcf,
 
     /* Nothing depends on it: a failed append is logged there. */
 
-    (void) ngx_http_approval_audit(mcf, good ? "notified" : "notify_failed",
+    (void) ngx_http_approval_audit(mcf, good ? APPROVAL_RECORD_NOTIFIED
+                                             : APPROVAL_RECORD_NOTIFY_FAILED,
                                    id, fields);
 }

@@ -459,8 +459,8 @@ ngx_http_approval_notify_nobody(ngx_http_approval_outbox_t *outbox,
         (void) json_object_set_new(fields, "error", json_string(why));
     }
 
-    (void) ngx_http_approval_audit(outbox->mcf, "notify_failed", outbox->id,
-                                   fields);
+    (void) ngx_http_approval_audit(outbox->mcf, APPROVAL_RECORD_NOTIFY_FAILED,
+                                   outbox->id, fields);
 }
 
 

@@ -69,6 +69,16 @@ void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_http_approval_state_e state, json_t *facts);
 
 /*
+ * An action has ended, by whoever calls this: it is counted, told as above, and
+ * on record.  rule may be NULL: facts name it, perhaps by a name that it has no
+ * more.  waited is the time from the request to a denial in ms.  The reference
+ * to facts, which may be NULL (no memory), is taken.
+ */
+void ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id,
+    ngx_http_approval_state_e state, int64_t waited, json_t *facts);
+
+/*
  * Are people told of the action through that channel, at once or, as its rule
  * says now, later?
  */

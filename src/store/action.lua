@@ -1,29 +1,14 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What the scripts about one action begin with, after common.lua.
+-- What the scripts about one action begin with, after common.lua and, from
+-- model/life.def: PLACE of the states in the index; LIFE, "FROM TO" and when of
+-- the transitions that are this script's; WHY, the causes of refusals.
 --
 -- KEYS[1]  the action,  KEYS[2] its decision,  KEYS[3] its votes
 -- KEYS[4]  pending: open ids of the shard by their next deadline
 -- KEYS[5]  index: what the lists are read from
 -- KEYS[6]  classes: by whom actions can be decided, sealed
 -- What follows is the script's own.
---
--- The life of an action; nothing else is possible:
---
---   from       to         by       when
---   -          pending    create
---   pending    approved   vote     no decision yet, not overdue
---   pending    denied     vote     no decision yet, not overdue
---   pending    denied     settle   not overdue
---   pending    cancelled  settle   not overdue
---   pending    cancelled  leave    the last one, no decision yet, not overdue
---   pending    expired    settle   overdue
---   pending    executing  consume  not overdue, the decision key holds VALUE
---   approved   executing  consume  not lapsed, the decision key holds VALUE
---   approved   expired    settle   lapsed
---   executing  executed   finish
---   executing  failed     finish
---   executing  failed     settle   the lease is over
 --
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
 -- d decided, l end of the lease, b the sealed document, o outcome, h how many
@@ -41,11 +26,6 @@
 
 local key, DECISION, VOTES = KEYS[1], KEYS[2], KEYS[3]
 local PENDING, INDEX, CLASSES = KEYS[4], KEYS[5], KEYS[6]
-
-local PLACE = { pending = 'o', approved = 'o', executing = 'o',
-                executed = 'x', failed = 'f', denied = 'd', expired = 'e',
-                cancelled = 'c' }
-
 
 local function read(name)
     local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k', 'r')
@@ -99,6 +79,44 @@ local function refuse(a)
     end
 
     return answer('no', a)
+end
+
+
+-- Until when it stays where it is.
+
+local function due(a)
+    return a.s == 'executing' and a.l or a.x
+end
+
+
+-- May it go there now?  nil: it may; else the answer that says why not.
+
+local function barred(a, state)
+    local when = a and LIFE[a.s .. ' ' .. state]
+
+    if when == 'after' and now < due(a) then
+        a.x = due(a)
+        return answer('again', a)
+    elseif when == 'before' and now >= due(a) then
+        a.s = 'expired'
+    elseif when then
+        return nil
+    end
+
+    return refuse(a)
+end
+
+
+-- The only way from one state to another.
+
+local function enter(a, state)
+    local from = a.s or 'unknown'
+
+    if not LIFE[from .. ' ' .. state] then
+        error('an action cannot go from ' .. from .. ' to ' .. state)
+    end
+
+    a.s = state
 end
 
 
@@ -213,7 +231,9 @@ end
 local function approve(a, decision, retention)
     local within = a.within
 
-    a.s, a.d, a.x = 'approved', now, now + within
+    enter(a, 'approved')
+
+    a.d, a.x = now, now + within
 
     redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'x', int(a.x))
     redis.call('PEXPIRE', key, int(within + retention))
@@ -235,7 +255,7 @@ local function close(a, state, decision, retention)
         redis.call('HSET', key, 'r', int(now))
     end
 
-    a.s = state
+    enter(a, state)
 
     redis.call('HSET', key, 's', a.s, 'd', int(a.d))
     redis.call('HDEL', key, 'l')

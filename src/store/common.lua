@@ -8,7 +8,7 @@
 --
 -- An answer is {code, now, name, value, ...}: s state, x expires, d decided,
 -- c created, i id, b document, o outcome, D decision, V votes,
--- j joined, r recent, k and f: nk and nf, w why it was refused,
+-- j joined, r recent, k and f: nk and nf, w why it was refused (WHY),
 -- G a grant, u how often it was used, O ids that stand under the join hashes,
 -- p where it counted for approval_max_pending, and does not any more.
 -- Times are ms of Redis' clock.

@@ -10,8 +10,8 @@
 --            (''), and for a grant: its hash (''), time, uses, document
 -- ok         taken; p
 -- no         taken before, lapsed, or the decision key holds something else;
---            w frozen: the requester or the policy is
---            w given up: the call was
+--            w WHY.frozen: the requester or the policy is
+--            w WHY.given_up: the call was
 --
 -- A grant: a the approved action, b the sealed document, m how often it may be
 -- used (0: any number), u how often it was.
@@ -25,16 +25,12 @@ local a = read(key)
 
 if a and (a.s == 'executing' or a.s == 'executed') then
     told(key, a)
-    return refuse(a)
 end
 
-if not a or (a.s ~= 'pending' and a.s ~= 'approved') then
-    return refuse(a)
-end
+local bar = barred(a, 'executing')
 
-if now >= a.x then
-    a.s = 'expired'
-    return refuse(a)
+if bar then
+    return bar
 end
 
 if decision == '' or redis.call('GET', DECISION) ~= decision then
@@ -42,11 +38,11 @@ if decision == '' or redis.call('GET', DECISION) ~= decision then
 end
 
 if frozen(FROZEN, ARGV[5], ARGV[6]) then
-    return answer('no', a, 'w', 'frozen')
+    return answer('no', a, 'w', WHY.frozen)
 end
 
 if call ~= '' and redis.call('EXISTS', KEYS[9]) == 1 then
-    return answer('no', a, 'w', 'given up')
+    return answer('no', a, 'w', WHY.given_up)
 end
 
 if a.s == 'pending' then
@@ -54,8 +50,7 @@ if a.s == 'pending' then
 end
 
 leave(a)
-
-a.s = 'executing'
+enter(a, 'executing')
 
 redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'l', int(now + lease))
 redis.call('PEXPIRE', key, int(lease + retention))

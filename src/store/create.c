@@ -335,8 +335,7 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
 
     ngx_http_approval_reply_parse(op->store, "create", reply, &r);
 
-    late = (r.rc == NGX_DECLINED && r.why.len == 4
-            && ngx_memcmp(r.why.data, "late", 4) == 0);
+    late = (r.rc == NGX_DECLINED && r.cause == NGX_HTTP_APPROVAL_CAUSE_LATE);
 
     if ((late || r.rc == NGX_AGAIN) && op->handler
         && op->tries++ < NGX_HTTP_APPROVAL_STORE_TRIES

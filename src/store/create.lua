@@ -15,12 +15,12 @@
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- again      O: others than were named stand under the join hashes
--- no         w frozen: the requester or the policy is
--- no         w late: nobody waits for the answer
--- no         w given up: the call was, before it came
--- no         w repeat: i has ended, or is executed now, and nobody is asked
+-- no         w WHY.frozen: the requester or the policy is
+-- no         w WHY.late: nobody waits for the answer
+-- no         w WHY.given_up: the call was, before it came
+-- no         w WHY.again: i has ended, or is executed now, and nobody is asked
 --            again until x
--- no         w ended: i is the ticket, an action under join that is not open
+-- no         w WHY.ended: i is the ticket, an action under join, not open
 -- busy       per has max_pending open actions
 
 local join, requester, per = ARGV[2], ARGV[3], ARGV[4]
@@ -222,11 +222,11 @@ end
 
 
 if heard > 0 and now > heard then
-    return no('cancelled', 0, 'late')
+    return no('cancelled', 0, WHY.late)
 end
 
 if frozen(FROZEN, requester, policy) then
-    return no('cancelled', 0, 'frozen')
+    return no('cancelled', 0, WHY.frozen)
 end
 
 local a = read(key)
@@ -242,7 +242,7 @@ if there ~= others then
 end
 
 if given_up() then
-    return no('cancelled', 0, 'given up')
+    return no('cancelled', 0, WHY.given_up)
 end
 
 for _, g in ipairs(passes) do
@@ -257,7 +257,7 @@ for _, o in ipairs(open_ones) do
     local ended, till = repeated(o[2])
 
     if ended then
-        return no(ended, till, 'repeat', 'i', o[1])
+        return no(ended, till, WHY.again, 'i', o[1])
     end
 end
 
@@ -269,7 +269,7 @@ for _, j in ipairs(joins) do
             a.s = 'expired'
         end
 
-        return answer('no', a, 'i', ticket, 'w', 'ended')
+        return answer('no', a, 'i', ticket, 'w', WHY.ended)
     end
 end
 
@@ -292,8 +292,9 @@ if names[1] and max > 0 and not reserve(names, whole, max) then
     return answer('busy', nil)
 end
 
-a = { s = 'pending', c = now, x = now + timeout, d = 0,
-      class = string.sub(class, 1, 8) }
+a = { c = now, x = now + timeout, d = 0, class = string.sub(class, 1, 8) }
+
+enter(a, 'pending')
 
 local function word(s)
     return s ~= '' and s or '-'

@@ -15,12 +15,10 @@ if a and a.s == state and redis.call('HGET', key, 'o') == outcome then
     return ok(a)
 end
 
-if not a or a.s ~= 'executing' then
-    return refuse(a)
-end
+local bar = barred(a, state)
 
-if state ~= 'executed' and state ~= 'failed' then
-    return redis.error_reply('ERR an action cannot finish ' .. state)
+if bar then
+    return bar
 end
 
 if ARGV[5] == '1' then

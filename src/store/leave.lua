@@ -25,9 +25,10 @@ if others >= 0 then
     told(key, a)
 end
 
-if others < 0 and decision ~= '' and a.s == 'pending' and now < a.x
+if others < 0 and decision ~= ''
    and redis.call('HEXISTS', key, 't') == 0
    and redis.call('EXISTS', DECISION) == 0
+   and not barred(a, 'cancelled')
 then
     close(a, 'cancelled', decision, retention)
 end

@@ -170,37 +170,36 @@ ngx_http_approval_list_create(ngx_http_approval_store_t *store,
 }
 
 
-/* Where actions of these states and classes are in the index: action.lua. */
+/*
+ * Where actions of these states and classes are in the index, see action.lua:
+ * states that have a place in common are looked for once.
+ */
 
 static void
 ngx_http_approval_list_begins(ngx_http_approval_list_t *list,
     const ngx_http_approval_filter_t *filter)
 {
-    u_char      *p;
-    ngx_uint_t   i, n;
+    u_char                     *p, place, last;
+    ngx_uint_t                  n;
+    ngx_http_approval_state_e   state;
 
-    static struct {
-        u_char      place;
-        ngx_uint_t  states;
-    } places[] = {
-        { 'o', NGX_HTTP_APPROVAL_STATES_OPEN },
-        { 'x', 1 << NGX_HTTP_APPROVAL_EXECUTED },
-        { 'f', 1 << NGX_HTTP_APPROVAL_FAILED },
-        { 'd', 1 << NGX_HTTP_APPROVAL_DENIED },
-        { 'e', 1 << NGX_HTTP_APPROVAL_EXPIRED },
-        { 'c', 1 << NGX_HTTP_APPROVAL_CANCELLED }
-    };
-
+    last = '\0';
     p = list->begins;
 
-    for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+    for (state = 0; state < NGX_HTTP_APPROVAL_UNKNOWN; state++) {
 
-        if (filter->states && !(filter->states & places[i].states)) {
+        place = ngx_http_approval_state_place(state);
+
+        if (place == last
+            || (filter->states && !(filter->states & (1 << state))))
+        {
             continue;
         }
 
+        last = place;
+
         for (n = 0; n < filter->nclasses; n++) {
-            *p++ = places[i].place;
+            *p++ = place;
             p = ngx_cpymem(p, filter->classes[n],
                            NGX_HTTP_APPROVAL_LIST_CLASS);
             list->nbegins++;

@@ -45,6 +45,8 @@
 #include "approval/once.lua.h"
 
 
+static void ngx_http_approval_script_life(approval_buf_t *out,
+    const char *name);
 static void ngx_http_approval_op_handler(void *data, redisReply *reply);
 static void ngx_http_approval_op_word(ngx_http_approval_op_t *op,
     const void *data, size_t len);
@@ -95,42 +97,33 @@ static struct {
 ngx_int_t
 ngx_http_approval_scripts_init(ngx_http_approval_store_t *store)
 {
-    size_t                       len;
-    u_char                      *p, sum[20];
+    u_char                       sum[20];
     ngx_sha1_t                   sha1;
     ngx_uint_t                   i;
-    const char                  *parts[3];
-    ngx_uint_t                   n;
+    approval_buf_t               text;
     ngx_http_approval_script_t  *script;
-
-    parts[0] = ngx_http_approval_common_lua;
 
     for (i = 0; i < NGX_HTTP_APPROVAL_SCRIPT_N; i++) {
         script = &store->scripts[i];
+        script->name = ngx_http_approval_scripts[i].name;
 
-        parts[1] = (i < NGX_HTTP_APPROVAL_SCRIPT_ACTION)
-                   ? ngx_http_approval_action_lua : "";
-        parts[2] = ngx_http_approval_scripts[i].text;
+        approval_buf_init(&text);
+        approval_buf_adds(&text, ngx_http_approval_common_lua);
 
-        len = 0;
-
-        for (n = 0; n < 3; n++) {
-            len += ngx_strlen(parts[n]);
+        if (i < NGX_HTTP_APPROVAL_SCRIPT_ACTION) {
+            ngx_http_approval_script_life(&text, script->name);
+            approval_buf_adds(&text, ngx_http_approval_action_lua);
         }
 
-        p = ngx_alloc(len, store->log);
-        if (p == NULL) {
+        approval_buf_adds(&text, ngx_http_approval_scripts[i].text);
+
+        if (text.failed) {
+            approval_buf_free(&text);
             return NGX_ERROR;
         }
 
-        script->name = ngx_http_approval_scripts[i].name;
-        script->text.data = p;
-
-        for (n = 0; n < 3; n++) {
-            p = ngx_cpymem(p, parts[n], ngx_strlen(parts[n]));
-        }
-
-        script->text.len = p - script->text.data;
+        script->text.data = text.data;
+        script->text.len = text.len;
 
         ngx_sha1_init(&sha1);
         ngx_sha1_update(&sha1, script->text.data, script->text.len);
@@ -143,6 +136,49 @@ ngx_http_approval_scripts_init(ngx_http_approval_store_t *store)
 }
 
 
+/* model/life.def in Lua: of transitions only those that are this script's. */
+
+static void
+ngx_http_approval_script_life(approval_buf_t *out, const char *name)
+{
+    ngx_str_t                       *text;
+    ngx_http_approval_state_e        state;
+    ngx_http_approval_cause_e        cause;
+    const ngx_http_approval_move_t  *move;
+
+    approval_buf_adds(out, "local PLACE = {");
+
+    for (state = 0; state < NGX_HTTP_APPROVAL_UNKNOWN; state++) {
+        text = ngx_http_approval_state_name(state);
+
+        approval_buf_printf(out, " %s = '%c',", (char *) text->data,
+                            ngx_http_approval_state_place(state));
+    }
+
+    approval_buf_adds(out, " }\nlocal LIFE = {");
+
+    for (move = ngx_http_approval_moves; move->by; move++) {
+        if (ngx_strcmp(move->by, name) == 0) {
+            text = ngx_http_approval_state_name(move->from);
+
+            approval_buf_printf(out, " ['%s %s'] = '%s',",
+                       (char *) text->data,
+                       (char *) ngx_http_approval_state_name(move->to)->data,
+                       move->when);
+        }
+    }
+
+    approval_buf_adds(out, " }\nlocal WHY = {");
+
+    for (cause = 1; cause < NGX_HTTP_APPROVAL_CAUSES; cause++) {
+        approval_buf_printf(out, " %s = %d,",
+                            ngx_http_approval_cause_name(cause), (int) cause);
+    }
+
+    approval_buf_adds(out, " }\n\n");
+}
+
+
 void
 ngx_http_approval_scripts_done(ngx_http_approval_store_t *store)
 {
@@ -150,7 +186,7 @@ ngx_http_approval_scripts_done(ngx_http_approval_store_t *store)
 
     for (i = 0; i < NGX_HTTP_APPROVAL_SCRIPT_N; i++) {
         if (store->scripts[i].text.data) {
-            ngx_free(store->scripts[i].text.data);
+            free(store->scripts[i].text.data);
         }
     }
 }

@@ -9,7 +9,6 @@
 
 local a = read(key)
 local open = a and PLACE[a.s] == 'o'
-local due = a and (a.s == 'executing' and a.l or a.x)
 local score = redis.call('ZSCORE', PENDING, id)
 
 if not score or tonumber(score) > now then
@@ -21,8 +20,8 @@ if not open then
     return answer('no', nil)
 end
 
-if due > now then
-    redis.call('ZADD', PENDING, int(due), id)
+if due(a) > now then
+    redis.call('ZADD', PENDING, int(due(a)), id)
     return answer('no', nil)
 end
 

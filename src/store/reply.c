@@ -154,6 +154,7 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     r->rc = NGX_ERROR;
     r->answered = 0;
     r->state = NGX_HTTP_APPROVAL_UNKNOWN;
+    r->cause = NGX_HTTP_APPROVAL_CAUSE_NONE;
     r->now = 0;
     r->created = 0;
     r->expires = 0;
@@ -170,7 +171,6 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     ngx_str_null(&r->doc);
     ngx_str_null(&r->decision);
     ngx_str_null(&r->outcome);
-    ngx_str_null(&r->why);
     ngx_str_null(&r->grant);
     ngx_str_null(&r->per);
     ngx_str_null(&r->others);
@@ -312,7 +312,12 @@ ngx_http_approval_reply_pair(int name, redisReply *value,
         break;
 
     case 'w':
-        r->why = text;
+        if (n <= NGX_HTTP_APPROVAL_CAUSE_NONE || n >= NGX_HTTP_APPROVAL_CAUSES)
+        {
+            return NGX_ERROR;
+        }
+
+        r->cause = n;
         break;
 
     case 'O':

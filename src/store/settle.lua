@@ -12,29 +12,10 @@ local state, decision, retention = ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local a = read(key)
 
-if not a then
-    return refuse(nil)
-end
+local bar = barred(a, state)
 
-if state == 'expired' and (a.s == 'pending' or a.s == 'approved') then
-    if now < a.x then
-        return answer('again', a)
-    end
-
-elseif state == 'failed' and a.s == 'executing' then
-    if now < a.l then
-        a.x = a.l
-        return answer('again', a)
-    end
-
-elseif (state == 'denied' or state == 'cancelled') and a.s == 'pending' then
-    if now >= a.x then
-        a.s = 'expired'
-        return refuse(a)
-    end
-
-else
-    return refuse(a)
+if bar then
+    return bar
 end
 
 close(a, state, decision, retention)

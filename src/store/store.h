@@ -52,6 +52,7 @@ typedef struct {
     ngx_int_t                       rc;
     ngx_uint_t                      answered;   /* Redis was reached          */
     ngx_http_approval_state_e       state;
+    ngx_http_approval_cause_e       cause;       /* ... of a refusal     */
     u_char                          id[APPROVAL_ID_LEN];
     int64_t                         now;         /* Redis' clock, ms     */
     int64_t                         created;     /* ms                   */
@@ -60,7 +61,6 @@ typedef struct {
     ngx_str_t                       doc;         /* sealed               */
     ngx_str_t                       decision;    /* len 0: none          */
     ngx_str_t                       outcome;     /* JSON, len 0: none    */
-    ngx_str_t                       why;         /* create: refused      */
     ngx_str_t                       missed;      /* freeze, thaw: shards that
                                                     did not answer, by
                                                     spaces               */
@@ -138,11 +138,10 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
  * Makes a pending action, or joins the one that is open (pending or approved)
  * under the same join hash.  NGX_OK: id, state, created, expires, recent,
  * joined.  NGX_BUSY: "per" has max_pending open actions already.
- * NGX_DECLINED, why "repeat": the action "id" ended as "state", or is executing,
- * and no other is made under its join hash until "expires".  why "frozen":
- * requester or policy is.
- * why "given up": the call was, before it came.
- * why "ended": the ticket is an action under this join hash, and not open.
+ * NGX_DECLINED, cause AGAIN: the action "id" ended as "state", or is executing,
+ * and no other is made under its join hash until "expires".  FROZEN: requester
+ * or policy is.  GIVEN_UP: the call was, before it came.
+ * ENDED: the ticket is an action under this join hash, and not open.
  * grant.len != 0: that grant was used, once; id is the action whose approval
  * made it, and doc is the grant's.
  * Redis never sees who or what.  Instead there are hashes, hex of a MAC: by the
@@ -221,8 +220,8 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
  * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
  * The lease is renewed by the store until finish() for the same id is called
  * by this worker.  In the same step a grant is made, where it is not NULL.
- * NGX_DECLINED, why "frozen": requester or policy (hashes) is.  why "given up":
- * the call (one hash, or empty) is.
+ * NGX_DECLINED, cause FROZEN: requester or policy (hashes) is.  GIVEN_UP: the
+ * call (one hash, or empty) is.
  */
 
 typedef struct {

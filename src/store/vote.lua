@@ -27,21 +27,20 @@ end
 
 -- an empty key is no decision, nor does the caller see one
 
-if a.s ~= 'pending' or (decided() or '') ~= '' then
+if (decided() or '') ~= '' then
     return refuse(a)
 end
 
-if now >= a.x then
-    a.s = 'expired'
-    return refuse(a)
+-- also what decides nothing is only of use while a vote could
+
+local bar = barred(a, decision ~= '' and state or 'denied')
+
+if bar then
+    return bar
 end
 
 if redis.call('LLEN', VOTES) ~= seen then
     return answer('again', a)
-end
-
-if decision ~= '' and state ~= 'approved' and state ~= 'denied' then
-    return redis.error_reply('ERR a vote cannot make an action ' .. state)
 end
 
 redis.call('RPUSH', VOTES, vote)

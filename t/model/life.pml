@@ -107,17 +107,14 @@
 #endif
 
 
-/* model/state.h; NONE: there is no such action */
+/*
+ * What t/model.t puts before this is of src/model/life.def: the states, UNKNOWN
+ * where there is no such action; and MAY(), the transitions of each script.
+ * A model that lacks a guard may do others.
+ */
 
-#define NONE       0
-#define PENDING    1
-#define APPROVED   2
-#define EXECUTING  3
-#define EXECUTED   4
-#define FAILED     5
-#define DENIED     6
-#define EXPIRED    7
-#define CANCELLED  8
+#define go(by, to)  assert(!SOUND || MAY(by, P.s, to)); P.s = to
+
 
 /* what may stand in the decision key, each signed but for the last ones */
 
@@ -195,10 +192,10 @@ bit  ended;                /* a limit stood in Redis */
 
 #define when(condition, what)  if :: condition -> what :: else -> skip fi
 
-/* store/settle.lua, by whoever finds it due, or ends it */
+/* close() of store/action.lua, by whoever finds it due, or ends it */
 
-inline settle(g, to, what) {
-    P.s = to;
+inline settle(g, by, to, what) {
+    go(by, to);
     P.decision = what;
     seen[g] = 1;
     ended = 1;
@@ -213,7 +210,7 @@ inline consume(g, got, yes) {
     yes = 1;
 
     when(G_ONCE && P.s != APPROVED && P.s != PENDING, yes = 0);
-    when(P.s == NONE || P.s > EXECUTING, yes = 0);
+    when(P.s == UNKNOWN || P.s > EXECUTING, yes = 0);
     when(G_DEADLINE && !moved && P.s == PENDING && late, yes = 0);
     when(G_DEADLINE && !moved && P.s == APPROVED && lapsed, yes = 0);
     when(G_MATCH && P.decision != got, yes = 0);
@@ -226,7 +223,7 @@ inline consume(g, got, yes) {
         assert(!(P.s == PENDING && late) && !(P.s == APPROVED && lapsed));
         assert(P.decision != BARE_NO);
 #endif
-        when(G_CONSUME, P.s = EXECUTING)
+        when(G_CONSUME, go(BY_consume, EXECUTING))
     :: else -> skip
     fi
 }
@@ -256,13 +253,13 @@ inline forward(g, seen_before, stale) {
 inline vote(g, who, out, saw, yes, ok) {
     ok = 1;
 
-    when(P.s == NONE, ok = 0);
+    when(P.s == UNKNOWN, ok = 0);
     when(G_VOTE_STATE && (P.s != PENDING || P.decision != EMPTY), ok = 0);
     when(G_VOTE_DEADLINE && late && !moved, ok = 0);
     when(G_CAS && P.yes != saw, ok = 0);
 
     if
-    :: ok && out -> settle(g, DENIED, DENY)
+    :: ok && out -> settle(g, BY_vote, DENIED, DENY)
     :: ok && !out ->
         given = given | who;
         P.yes = P.yes | who;
@@ -273,7 +270,7 @@ inline vote(g, who, out, saw, yes, ok) {
             assert(!late);
 #endif
             issued = 1;
-            P.s = APPROVED;
+            go(BY_vote, APPROVED);
             P.decision = APPROVE
         :: else -> skip
         fi;
@@ -304,7 +301,7 @@ proctype gateway(byte g) {
 
            if
            :: P.frozen -> seen[g] = 1; hold = OVER
-           :: !P.frozen && !made -> made = 1; P.s = PENDING; hold = WAITS
+           :: !P.frozen && !made -> made = 1; go(BY_create, PENDING); hold = WAITS
            :: !P.frozen && made && (P.s == PENDING || P.s == APPROVED) ->
                   hold = WAITS
            :: !P.frozen && made && P.s != PENDING && P.s != APPROVED -> skip
@@ -326,7 +323,7 @@ proctype gateway(byte g) {
            :: got == DENY || got == EXPIRE || got == CANCEL ->
                   seen[g] = 1; hold = OVER
            :: got == BARE_NO ->
-                  when(P.s == PENDING, settle(g, DENIED, DENY));
+                  when(P.s == PENDING, settle(g, BY_settle, DENIED, DENY));
                   hold = OVER
            :: ((got == OTHERS && G_BINDING) || (got == FORGED && G_VERIFY)) ->
                   P.decision = EMPTY
@@ -358,7 +355,9 @@ proctype gateway(byte g) {
                                   || R.s == EXECUTING) ->
            if
            :: ((LAGS && G_WAIT && epoch != failed_over) || (G_SPENT && spent[g])
-               || (G_SEEN && before)) -> hold = OVER
+               || (G_SEEN && before)) ->
+                  when(P.s == EXECUTING, go(BY_finish, FAILED));
+                  hold = OVER
            :: else ->
                   forward(g, before, stale);
                   hold = FORWARDS
@@ -370,10 +369,12 @@ proctype gateway(byte g) {
     /* finish.lua, or the lease of a worker that died ends: settle.lua */
 
     :: atomic { hold == FORWARDS ->
-           when(P.s == EXECUTING || !G_CONSUME, P.s = EXECUTED);
+           when(P.s == EXECUTING || !G_CONSUME, go(BY_finish, EXECUTED));
            hold = OVER
        }
-    :: atomic { hold == AWAY && P.s == EXECUTING && late -> P.s = FAILED }
+    :: atomic { hold == AWAY && P.s == EXECUTING && late ->
+           go(BY_settle, FAILED)
+       }
 
     /* a worker dies, or a client goes and comes again: what is lost is all but
        the memory that the workers of a gateway share */
@@ -384,7 +385,7 @@ proctype gateway(byte g) {
 
     /* the desk: it loads the votes, and somebody's is judged with them */
 
-    :: atomic { !judging && asks > 0 && P.s != NONE ->
+    :: atomic { !judging && asks > 0 && P.s != UNKNOWN ->
            asks--; judging = 1;
            saw = P.yes; yes = P.yes;
            when(P.forged && !G_VOTE_VERIFY, yes = BOTH);
@@ -408,13 +409,17 @@ proctype gateway(byte g) {
 
     :: atomic { !moved && ((P.s == PENDING && late)
                            || (P.s == APPROVED && lapsed)) ->
-           settle(g, EXPIRED, EXPIRE)
+           settle(g, BY_settle, EXPIRED, EXPIRE)
        }
     :: atomic { g == 0 && P.s == PENDING && hold == AWAY && tries == 0 ->
-           settle(g, CANCELLED, CANCEL)
+           settle(g, BY_leave, CANCELLED, CANCEL)
        }
     :: atomic { g == 0 && made && !P.frozen && !seen[g] ->
-           P.frozen = 1; seen[g] = 1; ended = 1
+           P.frozen = 1; seen[g] = 1; ended = 1;
+           if
+           :: P.s == PENDING -> settle(g, BY_settle, CANCELLED, CANCEL)
+           :: skip
+           fi
        }
     od
 }
@@ -466,7 +471,7 @@ active proctype mallory() {
     end: do
     :: atomic { n < WRITES && made -> n++;
            if
-           :: if :: P.s = NONE :: P.s = PENDING :: P.s = APPROVED fi;
+           :: if :: P.s = UNKNOWN :: P.s = PENDING :: P.s = APPROVED fi;
               if
               :: P.decision = EMPTY
               :: P.decision = FORGED

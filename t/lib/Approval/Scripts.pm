@@ -21,6 +21,8 @@ package Approval::Scripts;
 use strict;
 use warnings;
 
+use Approval::Life;
+
 my @ACTION = qw(create load vote settle consume finish drop leave overdue renew
                 queue_add queue_claim queue_keep queue_done queue_outcome);
 
@@ -75,7 +77,9 @@ sub new {
 
     my ($common, $action) = delete @source{qw(common action)};
 
-    $self->{text} = { map { $_ => $common . ($ACTION{$_} ? $action : '')
+    $self->{text} = { map { $_ => $common . ($ACTION{$_}
+                                             ? Approval::Life::lua($_) . $action
+                                             : '')
                                   . $source{$_} } keys %source };
 
     return $self;

@@ -233,7 +233,7 @@ subtest 'what there is, is documented' => sub {
         for grep { $_ ne 'include' } sort keys %directive;
 
     ok($doc =~ /\*\*\Q$_\E\*\*|`\Q$_\E`|`\$approval_\Q$_\E`/, "variable $_")
-        for slurp("$root/src/gate/variables.c")
+        for slurp("$root/src/gate/phase/variables.c")
             =~ /ngx_string\("approval_(\w+[a-z])"\)/g;
 
     my $trouble = slurp("$root/docs/troubleshooting.md");

@@ -364,7 +364,7 @@ for my $line ('2026/01/01 00:00:00 [alert] 1#1: planted',
               '2026/01/01 00:00:00 [emerg] 1#1: planted',
               '2026/01/01 00:00:00 [crit] 1#1: planted',
               '==1==ERROR: AddressSanitizer: planted',
-              'src/gate/hold.c:1:2: runtime error: planted')
+              'src/gate/hold/hold.c:1:2: runtime error: planted')
 {
     ($status, $output) = run_test("$start plant('$line'); done_testing;");
     ok($status, "fails: $line");

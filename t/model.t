@@ -36,7 +36,7 @@ my @worlds = (
     [ 'grant', 'HONEST', 100 ],
     [ 'grant', 'HOSTILE', 500 ],
 
-    # a failover without WAIT: still once on each gateway (gate/spent.c)
+    # a failover without WAIT: still once on each gateway (gate/hold/spent.c)
 
     [ 'life', 'FAILOVER EACH NO_WAIT', 100_000 ],
 );

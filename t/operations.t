@@ -15,6 +15,7 @@ need_module();
 {
     my $source = join '', map { slurp($_) }
                  glob(root_dir() . '/src/*/*.c'),
+                 glob(root_dir() . '/src/*/*/*.c'),
                  glob(root_dir() . '/src/*.c'),
                  map { root_dir() . "/conf/$_.sh" } qw(build quickstart);
 
@@ -80,7 +81,9 @@ my ($password, $secret) = map { />(\S+)/ } @users;
 
 {
     my %may = map { $_ => 1 } $users[0] =~ /\+(\S+)/g;
-    my $source = join '', map { slurp($_) } glob(root_dir() . '/src/*/*');
+    my $source = join '', map { slurp($_) } grep { -f }
+                            glob(root_dir() . '/src/*/* '
+                                 . root_dir() . '/src/*/*/*');
     my @used = map { lc } $source =~ /redis\.call\('([A-Z]+)'/g;
 
     is_deeply([ grep { !$may{$_} } @used ], [],

@@ -52,7 +52,7 @@ my ($policies, $each, $free) = $full ? (60, 60, 1500)
 # source, place, what stands there instead, and what is to be found
 
 my @faults = (
-    [ 'no fact is bound', 'gate/bind.c',
+    [ 'no fact is bound', 'gate/judge/bind.c',
       qr/if \(!ngx_http_approval_bind_ignored\(bind->lcf, facts\[i\]\)\) \{/
           => 'if (0) {', qr/another than approved/ ],
     [ 'a name has no spellings', 'core/reading_field.c',

@@ -42,7 +42,7 @@ sub includes {
 
     my %found;
 
-    for my $path (glob("$dir/*.[ch] $dir/*/*.[ch] $dir/*/*.def")) {
+    for my $path (glob("$dir/*.[ch] $dir/*/*.[ch] $dir/*/*/*.[ch] $dir/*/*.def")) {
         my $file = substr($path, length($dir) + 1);
 
         $found{$file} = [ slurp($path)
@@ -182,7 +182,7 @@ sub planted {
     my $copy = tempdir();
     my $src = root_dir() . '/src';
 
-    for my $path (glob("$src/*.[ch] $src/*/*.[ch] $src/*/*.def")) {
+    for my $path (glob("$src/*.[ch] $src/*/*.[ch] $src/*/*/*.[ch] $src/*/*.def")) {
         my $file = substr($path, length($src) + 1);
         make_path(dirname("$copy/$file"));
         spew("$copy/$file", slurp($path));

@@ -32,7 +32,7 @@
 #define G_DEADLINE     1   /* consume.lua: not overdue, by Redis' clock      */
 #define G_FREEZE       1   /* consume.lua: nothing is frozen                 */
 #define G_CONSUME      1   /* it is taken before it is forwarded             */
-#define G_SPENT        1   /* gate/spent.c                                   */
+#define G_SPENT        1   /* gate/hold/spent.c                                   */
 #define G_VOTE_VERIFY  1   /* desk/votes.c: votes are signed                 */
 #define G_QUORUM       1   /* core/quorum.c                                  */
 #define G_CAS          1   /* vote.lua: over the votes that were judged      */

@@ -1,0 +1,267 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * A request that waits for its approval: from the action that is made for it to
+ * its outcome, or its end without one.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_HOLD_H
+#define NGX_HTTP_APPROVAL_HOLD_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "audit/audit.h"
+#include "core/jws.h"
+#include "gate/judge/judge.h"
+#include "model/class.h"
+#include "model/counters.h"
+#include "model/hash.h"
+#include "store/store.h"
+#include "store/watch.h"
+
+
+/*
+ * Where a hold stands.  Everything from STORE to SETTLE waits for Redis or
+ * for people; the wake event moves it on.
+ */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_HOLD_NEW = 0,
+    NGX_HTTP_APPROVAL_HOLD_BODY,         /* the client's body is being read   */
+    NGX_HTTP_APPROVAL_HOLD_READ,         /* it has been: judge                */
+    NGX_HTTP_APPROVAL_HOLD_HASH,         /* a large body is being digested    */
+    NGX_HTTP_APPROVAL_HOLD_STORE,        /* the action is being stored        */
+    NGX_HTTP_APPROVAL_HOLD_STORED,       /* it is: record                     */
+    NGX_HTTP_APPROVAL_HOLD_SYNC,         /* the record is being made durable  */
+    NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* the request's is: notify, watch   */
+    NGX_HTTP_APPROVAL_HOLD_WAIT,         /* for the decision                  */
+    NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* a decision was read: verify it    */
+    NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
+    NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record                */
+    NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* the approval's is durable: resume */
+    NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* its end without execution is
+                                            stored                            */
+    NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
+    NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
+    NGX_HTTP_APPROVAL_HOLD_ACCEPT,       /* say 202: ask later                */
+    NGX_HTTP_APPROVAL_HOLD_PASSED,
+    NGX_HTTP_APPROVAL_HOLD_REFUSED
+} ngx_http_approval_hold_state_e;
+
+
+typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
+typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
+
+
+/*
+ * One rule's grip on one main request.  Allocated from the request's pool and
+ * found through a pool cleanup, since internal redirects clear the context;
+ * detached from Redis, timers and posted events by a request cleanup, which
+ * runs first.  A request that meets a second rule after a redirect gets a
+ * second hold; "next" is the one before it.
+ */
+
+struct ngx_http_approval_hold_s {
+    ngx_http_request_t              *request;
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_approval_loc_conf_t    *lcf;
+    ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
+    ngx_http_approval_rule_t        *shadow;     /* was recorded before it    */
+
+    ngx_http_approval_hold_t        *next;
+    ngx_queue_t                      queue;      /* while it is suspended     */
+
+    ngx_event_t                      wake;       /* posted, and deadline      */
+    ngx_http_approval_watch_t        watch;
+    ngx_http_approval_watch_t       *call;       /* NULL: it has no name by
+                                                    which to give it up       */
+    ngx_http_approval_op_t          *op;         /* what we wait for in Redis */
+    ngx_http_approval_audit_wait_t   sync;       /* ... and for the disk      */
+    ngx_http_approval_hold_state_e   synced;     /* the state after it        */
+
+    ngx_http_approval_hold_state_e   state;
+    ngx_http_approval_refusal_e      refusal;
+    ngx_http_approval_state_e        action_state;
+    ngx_http_approval_state_e        settling;
+
+    ngx_http_approval_body_t        *body;       /* until it is stored        */
+    json_t                          *doc;        /* until it is recorded      */
+    json_t                          *remembered; /* what a grant says of the
+                                                    VALUE: told while there is
+                                                    a body                    */
+    ngx_array_t                     *captures;   /* of ..._capture_t          */
+    approval_digest_t               *hasher;     /* while digesting           */
+    ngx_chain_t                     *hash_next;
+    off_t                            hash_offset;
+
+    ngx_str_t                        decision;   /* as read from Redis        */
+    ngx_str_t                        receipt;    /* signed: verified, or ours */
+    ngx_str_t                        approvers;
+    ngx_str_t                        requester;
+    ngx_str_t                        on_behalf;
+    ngx_str_t                        method;     /* error_page changes it     */
+    ngx_str_t                        reason;
+    ngx_str_t                        detail;     /* the denier's comment      */
+    const char                      *why;        /* of a refusal, or NULL     */
+    ngx_str_t                        joins;      /* MACs over what was shown  */
+    ngx_str_t                        remember;   /* evaluated VALUE           */
+    ngx_str_t                        grant;      /* that was used: its id     */
+    ngx_uint_t                       used;
+    ngx_str_t                        mcp_ids;    /* JSON; len 0: no tools/call*/
+    ngx_http_approval_stream_t      *stream;     /* NULL: it asks for none    */
+    ngx_http_approval_once_t        *once;       /* NULL: not handled yet     */
+
+    int64_t                          created;    /* ms, Redis' clock          */
+    int64_t                          expires;
+    int64_t                          taken;      /* the approval, of that
+                                                    clock                     */
+    int64_t                          clock;      /* Redis' clock minus
+                                                    ngx_current_msec          */
+    ngx_msec_t                       patience;   /* how long to hold, ms      */
+    ngx_int_t                        prefer_wait;    /* s; NGX_ERROR: none    */
+    time_t                           retry_after;    /* s, 0: as usual        */
+    ngx_msec_t                       started;    /* ngx_current_msec          */
+    ngx_msec_t                       resumed;
+
+    u_char                           id[APPROVAL_ID_LEN];
+    char                             digest[APPROVAL_DIGEST_LEN];
+    u_char                           route[APPROVAL_SHA256_LEN];
+
+    uint16_t                         recent;
+    uint16_t                         room;       /* at decision.data          */
+    uint16_t                         answered;   /* the upstream's status, as
+                                                    Redis has it; 0: unknown  */
+    unsigned                         stored:1;   /* id and times are known    */
+    unsigned                         joined:1;
+    unsigned                         unrecorded:1;  /* "requested" is not on
+                                                       record                 */
+    unsigned                         waiting:1;  /* the request is suspended  */
+    unsigned                         prefer_async:1;
+    unsigned                         bare:1;     /* the decision, unsigned    */
+    unsigned                         told:1;     /* it was published, and not
+                                                    read from the key         */
+    unsigned                         frozen:1;   /* why it was cancelled      */
+    unsigned                         alone:1;    /* approved by break_glass   */
+    unsigned                         given_up:1; /* by that name              */
+    unsigned                         consumed:1;
+    unsigned                         unstored:1; /* passed by store_failure   */
+};
+
+
+/* hold.c */
+ngx_http_approval_hold_t *ngx_http_approval_hold_create(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf);
+ngx_http_approval_hold_t *ngx_http_approval_hold_of(ngx_http_request_t *r);
+ngx_int_t ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_hold_state_e state);
+void ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal);
+void ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_hold_state_e next);
+
+int64_t ngx_http_approval_now(void);
+int64_t ngx_http_approval_hold_now(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+
+/* ask.c */
+ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold);
+
+/* decide.c */
+void ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left);
+void ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
+    json_t *claims);
+
+/* consume.c */
+void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+ngx_http_approval_refusal_e ngx_http_approval_hold_refusal(
+    ngx_http_approval_state_e state);
+
+/* settle.c */
+void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state);
+void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal);
+ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state, approval_buf_t *out);
+
+/* grant.c */
+ngx_int_t ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+ngx_int_t ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
+    u_char who[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *requester,
+    u_char which[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *policy);
+ngx_http_approval_op_t *ngx_http_approval_grant_consume(
+    ngx_http_approval_hold_t *hold, ngx_http_approval_store_pt handler);
+void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+
+/* call.c: an MCP call, and the message that gives it up */
+ngx_int_t ngx_http_approval_ask_shard(ngx_http_approval_hold_t *hold,
+    ngx_str_t *name, u_char *shard);
+ngx_int_t ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+void ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_call_over(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold);
+
+/* leave.c */
+void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
+
+/* forward.c */
+ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold,
+    const char *why);
+void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
+    const char *why);
+ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
+ngx_uint_t ngx_http_approval_header_encoding(ngx_str_t *name);
+
+/* outcome.c */
+void ngx_http_approval_outcome(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold,
+    json_t *facts);
+
+/*
+ * spent.c: which approvals were used on this host, whatever Redis says.
+ * NGX_DECLINED: this one was.  The zone has no name in nginx.conf.
+ */
+ngx_int_t ngx_http_approval_spent_zone(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
+ngx_int_t ngx_http_approval_spend(ngx_http_approval_main_conf_t *mcf,
+    u_char id[APPROVAL_ID_LEN]);
+
+/* shutdown.c */
+void ngx_http_approval_shutdown_init(ngx_cycle_t *cycle);
+void ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold);
+
+/* ticket.c */
+ngx_int_t ngx_http_approval_ticket_keep(ngx_http_request_t *r);
+ngx_str_t ngx_http_approval_ticket(ngx_http_request_t *r);
+void ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold);
+
+/* reaper.c */
+void ngx_http_approval_reaper(void *data,
+    const ngx_http_approval_reply_t *reply);
+
+
+#endif /* NGX_HTTP_APPROVAL_HOLD_H */

@@ -43,8 +43,8 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
 
     ngx_http_approval_hold_leave(hold);
 
-    if (hold->wake.timer_set) {
-        ngx_del_timer(&hold->wake);
+    if (hold->wait.event.timer_set) {
+        ngx_del_timer(&hold->wait.event);
     }
 
     ngx_http_approval_hold_unwatch(hold);
@@ -82,7 +82,7 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     return ngx_http_approval_problem(r, refusal->http, refusal->type,
                                      refusal->title,
                                      detail ? detail : refusal->next,
-                                     hold->stored ? hold->id : NULL,
+                                     hold->stored ? hold->action.id : NULL,
                                      ngx_http_approval_refuse_extra(hold));
 }
 
@@ -130,7 +130,7 @@ ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
            != 0
         || (hold->stored
             && json_object_set_new(meta, "id",
-                                   json_stringn((char *) hold->id,
+                                   json_stringn((char *) hold->action.id,
                                                 APPROVAL_ID_LEN))
                != 0))
     {
@@ -141,9 +141,9 @@ ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
     approval_buf_init(&text);
     approval_buf_printf(&text, "%s", refusal->title);
 
-    if (hold->approvers.len) {
-        approval_buf_printf(&text, " (%.*s)", (int) hold->approvers.len,
-                            hold->approvers.data);
+    if (hold->action.approvers.len) {
+        approval_buf_printf(&text, " (%.*s)", (int) hold->action.approvers.len,
+                            hold->action.approvers.data);
     }
 
     if (hold->answered) {
@@ -153,9 +153,10 @@ ngx_http_approval_refuse_mcp(ngx_http_request_t *r,
 
     approval_buf_adds(&text, ". ");
 
-    if (hold->detail.len) {
-        approval_buf_printf(&text, "Comment: %.*s ", (int) hold->detail.len,
-                            hold->detail.data);
+    if (hold->action.detail.len) {
+        approval_buf_printf(&text, "Comment: %.*s ",
+                            (int) hold->action.detail.len,
+                            hold->action.detail.data);
     }
 
     approval_buf_adds(&text, detail ? detail : refusal->next);
@@ -197,15 +198,16 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
         return ngx_http_approval_mcp_refuse(r, hold,
                    "Nobody has decided yet, and the call was not executed. "
                    "Make the same call again to go on waiting.",
-                   ngx_http_approval_status_document(hold->id,
-                                         hold->action_state, hold->created,
-                                         hold->expires));
+                   ngx_http_approval_status_document(hold->action.id,
+                                         hold->action.state,
+                                         hold->action.created,
+                                         hold->action.expires));
     }
 
     approval_buf_init(&buf);
 
     rc = ngx_http_approval_link(r, hold->mcf, NGX_HTTP_APPROVAL_LINK_STATUS,
-                                hold->id, &buf);
+                                hold->action.id, &buf);
 
     if (rc == NGX_OK) {
         rc = ngx_http_approval_header(r, "Location", approval_buf_str(&buf));
@@ -242,9 +244,10 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
 
     return ngx_http_approval_send_json(r, NGX_HTTP_ACCEPTED,
                                        "application/json",
-                             ngx_http_approval_status_document(hold->id,
-                                         hold->action_state, hold->created,
-                                         hold->expires));
+                             ngx_http_approval_status_document(hold->action.id,
+                                         hold->action.state,
+                                         hold->action.created,
+                                         hold->action.expires));
 }
 
 
@@ -341,13 +344,13 @@ ngx_http_approval_hold_headers(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    id.data = hold->id;
+    id.data = hold->action.id;
     id.len = APPROVAL_ID_LEN;
 
     if (ngx_http_approval_header(r, "Approval-Id", id) != NGX_OK
         || ngx_http_approval_header(r, "Approval-Status",
                  ngx_http_approval_core_str(
-                            ngx_http_approval_state_name(hold->action_state)))
+                            ngx_http_approval_state_name(hold->action.state)))
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -380,11 +383,11 @@ ngx_http_approval_refuse_extra(ngx_http_approval_hold_t *hold)
 
     json_object_set_new(extra, "state",
              ngx_http_approval_json_str(
-                            ngx_http_approval_state_name(hold->action_state)));
+                            ngx_http_approval_state_name(hold->action.state)));
 
-    if (hold->detail.len) {
+    if (hold->action.detail.len) {
         json_object_set_new(extra, "comment",
-                            ngx_http_approval_json_str(&hold->detail));
+                            ngx_http_approval_json_str(&hold->action.detail));
     }
 
     if (hold->answered) {
@@ -393,9 +396,9 @@ ngx_http_approval_refuse_extra(ngx_http_approval_hold_t *hold)
                                       (int) hold->answered));
     }
 
-    if (hold->approvers.len) {
+    if (hold->action.approvers.len) {
         json_object_set_new(extra, "decided_by",
-                            ngx_http_approval_json_str(&hold->approvers));
+                            ngx_http_approval_json_str(&hold->action.approvers));
     }
 
     return extra;

@@ -94,9 +94,10 @@ ngx_http_approval_stream_progress(ngx_http_approval_stream_t *stream,
 static json_t *
 ngx_http_approval_stream_message(ngx_http_approval_hold_t *hold)
 {
-    if (hold->action_state == NGX_HTTP_APPROVAL_EXECUTING) {
+    if (hold->action.state == NGX_HTTP_APPROVAL_EXECUTING) {
         return json_sprintf("Approved (%.*s): the call was forwarded",
-                            (int) hold->approvers.len, hold->approvers.data);
+                            (int) hold->action.approvers.len,
+                            hold->action.approvers.data);
     }
 
     return json_sprintf("Waiting for approval of %.*s for %lu seconds",
@@ -112,12 +113,13 @@ ngx_http_approval_stream_meta(ngx_http_approval_hold_t *hold)
     char        time[APPROVAL_TIME_LEN + 1];
     ngx_str_t  *state;
 
-    state = ngx_http_approval_state_name(hold->action_state);
+    state = ngx_http_approval_state_name(hold->action.state);
 
-    approval_time_format(time, hold->expires);
+    approval_time_format(time, hold->action.expires);
 
     return json_pack("{s:o, s:o, s:s}",
-                     "id", json_stringn((char *) hold->id, APPROVAL_ID_LEN),
+                     "id", json_stringn((char *) hold->action.id,
+                                        APPROVAL_ID_LEN),
                      "state", ngx_http_approval_json_str(state),
                      "expires_at", time);
 }

@@ -188,7 +188,7 @@ ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold)
     rc = ngx_http_approval_body_digest(hold);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(&hold->wake, &ngx_posted_next_events);
+        ngx_post_event(&hold->wait.event, &ngx_posted_next_events);
         return;
     }
 
@@ -231,9 +231,9 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         return NGX_ERROR;
     }
 
-    hold->doc = ngx_http_approval_describe(hold);
+    hold->action.doc = ngx_http_approval_describe(hold);
 
-    if (hold->doc == NULL
+    if (hold->action.doc == NULL
         || ngx_http_approval_ask_hash(hold, &hashes, &new) != NGX_OK
         || ngx_http_approval_ask_max(hold, &hashes, &new) != NGX_OK
         || ngx_http_approval_mcp_ids(hold) != NGX_OK
@@ -245,10 +245,10 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 
     approval_buf_init(&doc);
 
-    rc = ngx_http_approval_action_seal(hold->mcf, hold->doc, &doc);
+    rc = ngx_http_approval_action_seal(hold->mcf, hold->action.doc, &doc);
 
     if (rc == NGX_OK) {
-        new.id = hold->id;
+        new.id = hold->action.id;
         new.doc.data = doc.data;
         new.doc.len = doc.len;
         new.timeout = hold->rule->timeout;
@@ -262,13 +262,13 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 
         hold->state = NGX_HTTP_APPROVAL_HOLD_STORE;
 
-        hold->op = hold->mcf->store
+        hold->wait.op = hold->mcf->store
                    ? ngx_http_approval_store_new(hold->mcf->store, &new,
                                                  ngx_http_approval_ask_new,
                                                  hold)
                    : NULL;
 
-        rc = hold->op ? NGX_OK : NGX_DECLINED;
+        rc = hold->wait.op ? NGX_OK : NGX_DECLINED;
     }
 
     approval_buf_free(&doc);
@@ -282,11 +282,11 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 static ngx_int_t
 ngx_http_approval_ask_id(ngx_http_approval_hold_t *hold)
 {
-    if (approval_id((char *) hold->id) != APPROVAL_OK) {
+    if (approval_id((char *) hold->action.id) != APPROVAL_OK) {
         return NGX_ERROR;
     }
 
-    return ngx_http_approval_ask_shard(hold, &hold->requester, hold->id);
+    return ngx_http_approval_ask_shard(hold, &hold->requester, hold->action.id);
 }
 
 
@@ -344,11 +344,11 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     mcf = hold->mcf;
     rule = hold->rule;
 
-    parts[0] = ngx_http_approval_json_get(hold->doc, "person");
+    parts[0] = ngx_http_approval_json_get(hold->action.doc, "person");
     parts[1] = rule->policy->name;
     parts[2] = rule->name;
     parts[3].len = APPROVAL_DIGEST_LEN;
-    parts[3].data = (u_char *) hold->digest;
+    parts[3].data = (u_char *) hold->action.digest;
 
     parts[4] = rule->policy->digest;
 
@@ -367,12 +367,12 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
 
     /* the decision will say it, too: the store may lead us to another's */
 
-    hold->joins.data = ngx_pstrdup(hold->request->pool, &new->join);
-    hold->joins.len = new->join.len;
+    hold->action.joins.data = ngx_pstrdup(hold->request->pool, &new->join);
+    hold->action.joins.len = new->join.len;
 
-    if (hold->joins.data == NULL
-        || json_object_set_new(hold->doc, "join",
-                               json_stringn((char *) hold->joins.data,
+    if (hold->action.joins.data == NULL
+        || json_object_set_new(hold->action.doc, "join",
+                               json_stringn((char *) hold->action.joins.data,
                                             NGX_HTTP_APPROVAL_HASH_LEN))
            != 0)
     {
@@ -505,7 +505,7 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
 {
     ngx_http_approval_hold_t *hold = data;
 
-    hold->op = NULL;
+    hold->wait.op = NULL;
 
     if (reply->rc == NGX_BUSY) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_MANY);
@@ -534,21 +534,21 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
         return;
     }
 
-    ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
+    ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
 
-    hold->created = reply->created;
-    hold->expires = reply->expires;
+    hold->action.created = reply->created;
+    hold->action.expires = reply->expires;
     ngx_http_approval_hold_clock(hold, reply);
-    hold->recent = (uint16_t) ngx_min(reply->recent, 65535);
+    hold->action.recent = (uint16_t) ngx_min(reply->recent, 65535);
     hold->joined = reply->joined;
 
-    if (hold->doc && !hold->joined) {
-        json_object_set_new(hold->doc, "store_time",
+    if (hold->action.doc && !hold->joined) {
+        json_object_set_new(hold->action.doc, "store_time",
                             ngx_http_approval_json_time(reply->created));
     }
 
     hold->stored = 1;
-    hold->action_state = reply->state;
+    hold->action.state = reply->state;
 
     ngx_http_approval_count(hold->rule, hold->joined
                                         ? NGX_HTTP_APPROVAL_COUNT_JOINED
@@ -574,11 +574,11 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
+    ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
 
     hold->stored = 1;
     hold->joined = 1;
-    hold->action_state = reply->state;
+    hold->action.state = reply->state;
 
     if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_ENDED) {
         ngx_http_approval_ticket_ended(hold);
@@ -603,13 +603,13 @@ ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
     ngx_int_t   rc;
 
     event = hold->joined ? ngx_http_approval_facts(hold)
-                         : json_incref(hold->doc);
+                         : json_incref(hold->action.doc);
 
     rc = event ? ngx_http_approval_audit(hold->mcf,
                                          hold->joined
                                          ? APPROVAL_RECORD_JOINED
                                          : APPROVAL_RECORD_REQUESTED,
-                                         hold->id, json_copy(event))
+                                         hold->action.id, json_copy(event))
                : NGX_ERROR;
 
     json_decref(event);
@@ -631,22 +631,22 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
 
     if (!hold->joined && (hold->rule->notify || hold->rule->escalate)) {
         message.rule = hold->rule;
-        message.doc = hold->doc;
-        message.id = hold->id;
-        message.created = hold->created;
-        message.expires = hold->expires;
-        message.recent = hold->recent;
+        message.doc = hold->action.doc;
+        message.id = hold->action.id;
+        message.created = hold->action.created;
+        message.expires = hold->action.expires;
+        message.recent = hold->action.recent;
 
         (void) ngx_http_approval_notify(hold->request, hold->mcf, &message);
     }
 
-    json_decref(hold->doc);
-    hold->doc = NULL;
+    json_decref(hold->action.doc);
+    hold->action.doc = NULL;
 
     ngx_http_approval_prefer(hold);
     ngx_http_approval_progress_start(hold);
 
-    ngx_http_approval_hold_wait(hold, hold->expires
+    ngx_http_approval_hold_wait(hold, hold->action.expires
                                       - ngx_http_approval_hold_now(hold));
 
     ngx_http_approval_hold_watch(hold);

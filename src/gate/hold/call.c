@@ -48,15 +48,15 @@ ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
-    if (hold->call == NULL) {
-        hold->call = ngx_pcalloc(hold->request->pool,
+    if (hold->wait.call == NULL) {
+        hold->wait.call = ngx_pcalloc(hold->request->pool,
                                  sizeof(ngx_http_approval_watch_t));
-        if (hold->call == NULL) {
+        if (hold->wait.call == NULL) {
             return NGX_ERROR;
         }
     }
 
-    ngx_memcpy(hold->call->id, hashes->data, NGX_HTTP_APPROVAL_HASH_LEN);
+    ngx_memcpy(hold->wait.call->id, hashes->data, NGX_HTTP_APPROVAL_HASH_LEN);
 
     return NGX_OK;
 }
@@ -130,11 +130,11 @@ ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold)
 {
-    if (hold->call) {
-        hold->call->handler = ngx_http_approval_call_handler;
-        hold->call->data = hold;
+    if (hold->wait.call) {
+        hold->wait.call->handler = ngx_http_approval_call_handler;
+        hold->wait.call->data = hold;
 
-        ngx_http_approval_watch_add(hold->mcf->store, hold->call);
+        ngx_http_approval_watch_add(hold->mcf->store, hold->wait.call);
     }
 }
 

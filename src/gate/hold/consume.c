@@ -35,9 +35,9 @@ ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_CONSUME;
 
-    hold->op = ngx_http_approval_grant_consume(hold,
+    hold->wait.op = ngx_http_approval_grant_consume(hold,
                                              ngx_http_approval_hold_consumed);
-    if (hold->op == NULL) {
+    if (hold->wait.op == NULL) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
     }
 }
@@ -49,14 +49,14 @@ ngx_http_approval_hold_consumed(void *data,
 {
     ngx_http_approval_hold_t *hold = data;
 
-    hold->op = NULL;
+    hold->wait.op = NULL;
 
     if (reply->rc == NGX_OK) {
         hold->consumed = 1;
-        hold->taken = reply->now;
+        hold->action.taken = reply->now;
 
         if (hold->grant.len == 0
-            && ngx_http_approval_spend(hold->mcf, hold->id) != NGX_OK)
+            && ngx_http_approval_spend(hold->mcf, hold->action.id) != NGX_OK)
         {
             ngx_http_approval_hold_spent(hold);
             return;
@@ -66,10 +66,10 @@ ngx_http_approval_hold_consumed(void *data,
             ngx_http_approval_count_decision(hold->rule,
                         ngx_http_approval_move(NGX_HTTP_APPROVAL_PENDING,
                                        NGX_HTTP_APPROVAL_EXECUTING)->counter,
-                        reply->now - hold->created);
+                        reply->now - hold->action.created);
         }
 
-        hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
+        hold->action.state = NGX_HTTP_APPROVAL_EXECUTING;
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);
         return;
     }
@@ -77,7 +77,7 @@ ngx_http_approval_hold_consumed(void *data,
     if (reply->rc == NGX_DECLINED
         && reply->cause == NGX_HTTP_APPROVAL_CAUSE_FROZEN)
     {
-        hold->action_state = reply->state;
+        hold->action.state = reply->state;
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
         return;
     }
@@ -85,7 +85,7 @@ ngx_http_approval_hold_consumed(void *data,
     if (reply->rc == NGX_DECLINED
         && reply->cause == NGX_HTTP_APPROVAL_CAUSE_GIVEN_UP)
     {
-        hold->action_state = reply->state;
+        hold->action.state = reply->state;
         ngx_http_approval_call_over(hold);
         return;
     }
@@ -109,7 +109,7 @@ ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                   "action %*s was executed before: Redis had lost that, and "
                   "the request is refused",
-                  (size_t) APPROVAL_ID_LEN, hold->id);
+                  (size_t) APPROVAL_ID_LEN, hold->action.id);
 
     facts = ngx_http_approval_facts(hold);
 
@@ -118,7 +118,7 @@ ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
                             json_string("executed before: the store had lost "
                                         "that, refused"));
         (void) ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_FAULT,
-                                       hold->id, facts);
+                                       hold->action.id, facts);
     }
 
     ngx_http_approval_forward_close(hold, "executed before: refused");
@@ -132,7 +132,7 @@ void
 ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    hold->action_state = reply->state;
+    hold->action.state = reply->state;
 
     if (reply->state != NGX_HTTP_APPROVAL_PENDING
         && reply->state != NGX_HTTP_APPROVAL_APPROVED)
@@ -146,8 +146,8 @@ ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
 
     ngx_http_approval_hold_wait(hold, 1000);
 
-    ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
-    ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
+    ngx_http_approval_watch_del(hold->mcf->store, &hold->wait.watch);
+    ngx_http_approval_watch_add(hold->mcf->store, &hold->wait.watch);
 }
 
 

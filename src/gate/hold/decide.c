@@ -39,13 +39,13 @@ static void ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold)
 {
-    ngx_memcpy(hold->watch.id, hold->id, APPROVAL_ID_LEN);
+    ngx_memcpy(hold->wait.watch.id, hold->action.id, APPROVAL_ID_LEN);
 
-    hold->watch.handler = ngx_http_approval_hold_watched;
-    hold->watch.told = ngx_http_approval_hold_told;
-    hold->watch.data = hold;
+    hold->wait.watch.handler = ngx_http_approval_hold_watched;
+    hold->wait.watch.told = ngx_http_approval_hold_told;
+    hold->wait.watch.data = hold;
 
-    ngx_http_approval_watch_add(hold->mcf->store, &hold->watch);
+    ngx_http_approval_watch_add(hold->mcf->store, &hold->wait.watch);
     ngx_http_approval_call_watch(hold);
 }
 
@@ -53,12 +53,12 @@ ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold)
 void
 ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold)
 {
-    if (hold->watch.active) {
-        ngx_http_approval_watch_del(hold->mcf->store, &hold->watch);
+    if (hold->wait.watch.active) {
+        ngx_http_approval_watch_del(hold->mcf->store, &hold->wait.watch);
     }
 
-    if (hold->call && hold->call->active) {
-        ngx_http_approval_watch_del(hold->mcf->store, hold->call);
+    if (hold->wait.call && hold->wait.call->active) {
+        ngx_http_approval_watch_del(hold->mcf->store, hold->wait.call);
     }
 }
 
@@ -90,7 +90,7 @@ ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
     if (decision->len > NGX_HTTP_APPROVAL_DECISION_MAX) {
         ngx_http_approval_hold_drop(hold, decision);
 
-        hold->decision.len = 0;
+        hold->action.decision.len = 0;
 
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_DECIDED);
         return;
@@ -135,8 +135,8 @@ ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
     size_t   room;
     u_char  *p;
 
-    if (decision->len > hold->room) {
-        room = ngx_min(ngx_max(decision->len, 2 * (size_t) hold->room),
+    if (decision->len > hold->action.room) {
+        room = ngx_min(ngx_max(decision->len, 2 * (size_t) hold->action.room),
                        NGX_HTTP_APPROVAL_DECISION_MAX);
 
         p = ngx_pnalloc(hold->request->pool, room);
@@ -144,12 +144,12 @@ ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
             return NGX_ERROR;
         }
 
-        hold->decision.data = p;
-        hold->room = (uint16_t) room;
+        hold->action.decision.data = p;
+        hold->action.room = (uint16_t) room;
     }
 
-    ngx_memcpy(hold->decision.data, decision->data, decision->len);
-    hold->decision.len = decision->len;
+    ngx_memcpy(hold->action.decision.data, decision->data, decision->len);
+    hold->action.decision.len = decision->len;
 
     return NGX_OK;
 }
@@ -169,14 +169,14 @@ ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left)
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_WAIT;
 
-    if (hold->wake.timer_set) {
+    if (hold->wait.event.timer_set) {
         return;
     }
 
     left = ngx_max(left + 1, 1);
 
     if (hold->patience < hold->rule->timeout
-        && hold->action_state == NGX_HTTP_APPROVAL_PENDING)
+        && hold->action.state == NGX_HTTP_APPROVAL_PENDING)
     {
         patience = (int64_t) ngx_max(hold->patience,
                                      NGX_HTTP_APPROVAL_FIRST_READ)
@@ -184,7 +184,7 @@ ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left)
         left = ngx_min(left, ngx_max(patience, 1));
     }
 
-    ngx_add_timer(&hold->wake, (ngx_msec_t) left);
+    ngx_add_timer(&hold->wait.event, (ngx_msec_t) left);
 }
 
 
@@ -197,13 +197,14 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     ngx_uint_t                  owns;
     ngx_http_approval_state_e   state;
 
-    if (hold->decision.len == 0) {
+    if (hold->action.decision.len == 0) {
         ngx_http_approval_hold_ignore(hold, "it is too long");
         return;
     }
 
     if (!hold->told
-        && ngx_http_approval_decision_bare(&hold->decision, &state) == NGX_OK)
+        && ngx_http_approval_decision_bare(&hold->action.decision, &state)
+           == NGX_OK)
     {
         ngx_http_approval_hold_bare(hold, state);
         return;
@@ -212,8 +213,8 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     claims = NULL;
     err = "it cannot be read";
 
-    rc = ngx_http_approval_decision_read(hold->mcf, hold->id, NULL,
-                         &hold->decision,
+    rc = ngx_http_approval_decision_read(hold->mcf, hold->action.id, NULL,
+                         &hold->action.decision,
                          ngx_http_approval_hold_now(hold) / 1000,
                          &state, &claims, &err);
 
@@ -259,7 +260,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    hold->receipt = hold->decision;
+    hold->action.receipt = hold->action.decision;
 
     ngx_http_approval_hold_verified(hold, state);
 }
@@ -278,7 +279,7 @@ ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     approval_str_t  own;
 
     own.len = APPROVAL_DIGEST_LEN;
-    own.data = (u_char *) hold->digest;
+    own.data = (u_char *) hold->action.digest;
 
     digest = ngx_http_approval_json_get(claims, "dig");
     requester = ngx_http_approval_json_get(claims, "sub");
@@ -295,7 +296,7 @@ ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
            && approval_str_eq(ngx_http_approval_core_str(&rule),
                               ngx_http_approval_core_str(&hold->rule->name))
            && (state != NGX_HTTP_APPROVAL_APPROVED
-               || ngx_http_approval_hash_among(&hold->joins, &shown));
+               || ngx_http_approval_hash_among(&hold->action.joins, &shown));
 }
 
 
@@ -303,7 +304,7 @@ static void
 ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state)
 {
-    hold->action_state = state;
+    hold->action.state = state;
 
     switch (state) {
 
@@ -341,7 +342,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    ngx_str_set(&hold->approvers, "unsigned");
+    ngx_str_set(&hold->action.approvers, "unsigned");
     hold->bare = 1;
 
     if (state == NGX_HTTP_APPROVAL_DENIED) {
@@ -354,11 +355,12 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     rc = ngx_http_approval_hold_decision(hold, state, &receipt);
 
     if (rc == NGX_OK) {
-        hold->receipt.len = receipt.len;
-        hold->receipt.data = ngx_pnalloc(hold->request->pool, receipt.len);
+        hold->action.receipt.len = receipt.len;
+        hold->action.receipt.data = ngx_pnalloc(hold->request->pool,
+                                                receipt.len);
 
-        if (hold->receipt.data) {
-            ngx_memcpy(hold->receipt.data, receipt.data, receipt.len);
+        if (hold->action.receipt.data) {
+            ngx_memcpy(hold->action.receipt.data, receipt.data, receipt.len);
 
         } else {
             rc = NGX_ERROR;
@@ -372,7 +374,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    hold->action_state = state;
+    hold->action.state = state;
 
     ngx_http_approval_hold_consume(hold);
 }
@@ -398,7 +400,7 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
         ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
                       "published decision of action %*s ignored: %s; the "
                       "decision key is read instead",
-                      (size_t) APPROVAL_ID_LEN, hold->id, why);
+                      (size_t) APPROVAL_ID_LEN, hold->action.id, why);
     }
 
     facts = why ? ngx_http_approval_facts(hold) : NULL;
@@ -408,14 +410,14 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
                             json_sprintf("published decision ignored: %s",
                                          why));
         (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT,
-                                             hold->id,
+                                             hold->action.id,
                                              facts);
     }
 
-    ngx_http_approval_hold_wait(hold, hold->expires
+    ngx_http_approval_hold_wait(hold, hold->action.expires
                                       - ngx_http_approval_hold_now(hold));
 
-    ngx_http_approval_watch_read(hold->mcf->store, &hold->watch);
+    ngx_http_approval_watch_read(hold->mcf->store, &hold->wait.watch);
 }
 
 
@@ -431,7 +433,7 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                   "decision of action %*s ignored: %s",
-                  (size_t) APPROVAL_ID_LEN, hold->id, why);
+                  (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
     facts = ngx_http_approval_facts(hold);
 
@@ -439,14 +441,14 @@ ngx_http_approval_hold_ignore(ngx_http_approval_hold_t *hold, const char *why)
         json_object_set_new(facts, "why",
                             json_sprintf("decision ignored: %s", why));
         (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT,
-                                             hold->id, facts);
+                                             hold->action.id, facts);
     }
 
-    if (hold->decision.len) {
-        ngx_http_approval_hold_drop(hold, &hold->decision);
+    if (hold->action.decision.len) {
+        ngx_http_approval_hold_drop(hold, &hold->action.decision);
     }
 
-    ngx_http_approval_hold_wait(hold, hold->expires
+    ngx_http_approval_hold_wait(hold, hold->action.expires
                                       - ngx_http_approval_hold_now(hold));
 }
 
@@ -457,8 +459,8 @@ ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
 {
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_store_drop(hold->mcf->store, hold->id, decision,
-                                      NULL, NULL);
+    op = ngx_http_approval_store_drop(hold->mcf->store, hold->action.id,
+                                      decision, NULL, NULL);
     if (op) {
         ngx_http_approval_store_forget(op);
     }
@@ -491,7 +493,7 @@ ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
         return NGX_ERROR;
     }
 
-    hold->approvers.data = p;
+    hold->action.approvers.data = p;
 
     json_array_foreach(by, i, name) {
         if (i) {
@@ -502,7 +504,7 @@ ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
         p = ngx_cpymem(p, json_string_value(name), json_string_length(name));
     }
 
-    hold->approvers.len = p - hold->approvers.data;
+    hold->action.approvers.len = p - hold->action.approvers.data;
 
     return NGX_OK;
 }

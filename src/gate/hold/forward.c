@@ -23,23 +23,24 @@ ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
 
     r = hold->request;
 
-    id.data = hold->id;
+    id.data = hold->action.id;
     id.len = APPROVAL_ID_LEN;
 
-    digest.data = (u_char *) hold->digest;
+    digest.data = (u_char *) hold->action.digest;
     digest.len = APPROVAL_DIGEST_LEN;
 
     if (ngx_http_approval_strip(r) != NGX_OK
         || ngx_http_approval_header_push(r, "Approval-Id", "approval-id", &id)
            != NGX_OK
         || ngx_http_approval_header_push(r, "Approval-By", "approval-by",
-                                         &hold->approvers)
+                                         &hold->action.approvers)
            != NGX_OK
         || ngx_http_approval_header_push(r, "Approval-Digest",
                                          "approval-digest", &digest)
            != NGX_OK
         || ngx_http_approval_header_push(r, "Approval-Receipt",
-                                         "approval-receipt", &hold->receipt)
+                                         "approval-receipt",
+                                         &hold->action.receipt)
            != NGX_OK
         || ngx_http_approval_header(r, "Approval-Id",
                                     ngx_http_approval_core_str(&id))
@@ -66,8 +67,8 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 {
     json_t  *facts;
 
-    if (hold->wake.timer_set) {
-        ngx_del_timer(&hold->wake);
+    if (hold->wait.event.timer_set) {
+        ngx_del_timer(&hold->wait.event);
     }
 
     ngx_http_approval_hold_unwatch(hold);
@@ -76,10 +77,10 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 
     if (facts
         && json_object_set_new(facts, "decision",
-                               ngx_http_approval_json_str(&hold->receipt))
+                               ngx_http_approval_json_str(&hold->action.receipt))
            == 0
         && json_object_set_new(facts, "store_time",
-                               ngx_http_approval_json_time(hold->taken))
+                               ngx_http_approval_json_time(hold->action.taken))
            == 0)
     {
         if (hold->grant.len) {
@@ -89,13 +90,13 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
                                 json_string("grant: approved before, and "
                                             "remembered"));
         } else {
-            ngx_http_approval_notify_outcome(hold->mcf, hold->id,
+            ngx_http_approval_notify_outcome(hold->mcf, hold->action.id,
                                              NGX_HTTP_APPROVAL_APPROVED,
                                              facts);
         }
 
         if (ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_APPROVED,
-                                    hold->id, facts)
+                                    hold->action.id, facts)
             == NGX_OK)
         {
             return NGX_OK;
@@ -145,7 +146,7 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     /* the action of a grant ended long ago */
 
     op = hold->mcf->store && hold->grant.len == 0
-         ? ngx_http_approval_store_finish(hold->mcf->store, hold->id,
+         ? ngx_http_approval_store_finish(hold->mcf->store, hold->action.id,
                                           NGX_HTTP_APPROVAL_FAILED, &outcome,
                                           NGX_HTTP_APPROVAL_AGAIN_REPEAT,
                                           NULL, NULL)
@@ -156,7 +157,7 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     }
 
     hold->consumed = 0;
-    hold->action_state = NGX_HTTP_APPROVAL_FAILED;
+    hold->action.state = NGX_HTTP_APPROVAL_FAILED;
 }
 
 

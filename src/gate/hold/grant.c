@@ -54,7 +54,7 @@ ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
 
         rc = ngx_http_approval_hashes(hold->mcf, "grant", parts, 8, buf,
                                       hashes);
-        ngx_http_approval_store_place(hashes, hold->id);
+        ngx_http_approval_store_place(hashes, hold->action.id);
     }
 
     approval_buf_free(&persons[0]);
@@ -118,9 +118,9 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
 
     ngx_str_null(&call);
 
-    if (hold->call) {
+    if (hold->wait.call) {
         call.len = NGX_HTTP_APPROVAL_HASH_LEN;
-        call.data = hold->call->id;
+        call.data = hold->wait.call->id;
     }
 
     /* these are good for one request: unsigned, and taken by one alone */
@@ -128,8 +128,10 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     if (hold->remember.len == 0 || hold->bare || hold->alone
         || ngx_http_approval_grant_hashes(hold, hash, &id) != NGX_OK)
     {
-        return ngx_http_approval_store_consume(hold->mcf->store, hold->id,
-                                               &hold->decision, &requester,
+        return ngx_http_approval_store_consume(hold->mcf->store,
+                                               hold->action.id,
+                                               &hold->action.decision,
+                                               &requester,
                                                &policy, &call, NULL, handler,
                                                hold);
     }
@@ -152,8 +154,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         grant.doc.data = sealed.data;
         grant.doc.len = sealed.len;
 
-        op = ngx_http_approval_store_consume(hold->mcf->store, hold->id,
-                                             &hold->decision, &requester,
+        op = ngx_http_approval_store_consume(hold->mcf->store, hold->action.id,
+                                             &hold->action.decision, &requester,
                                              &policy, &call, &grant, handler,
                                              hold);
         if (op) {
@@ -228,7 +230,7 @@ ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold, ngx_str_t *id)
         || json_object_set_new(doc, "kind", json_string("grant")) != 0
         || json_object_set_new(doc, "id", ngx_http_approval_json_str(id)) != 0
         || json_object_set_new(doc, "action_id",
-                               json_stringn((char *) hold->id,
+                               json_stringn((char *) hold->action.id,
                                             APPROVAL_ID_LEN))
            != 0
         || json_object_set(doc, "remember", hold->remembered) != 0
@@ -294,8 +296,8 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
                                 NGX_HTTP_APPROVAL_COUNT_GRANT_USED);
 
         hold->consumed = 1;
-        hold->taken = reply->now;
-        hold->action_state = NGX_HTTP_APPROVAL_EXECUTING;
+        hold->action.taken = reply->now;
+        hold->action.state = NGX_HTTP_APPROVAL_EXECUTING;
 
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);
 
@@ -360,26 +362,26 @@ ngx_http_approval_grant_receipt(ngx_http_approval_hold_t *hold, json_t *doc,
 
     pool = hold->request->pool;
 
-    ngx_memcpy(hold->id, reply->id, APPROVAL_ID_LEN);
+    ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
 
     hold->stored = 1;
     hold->joined = 1;
     hold->used = reply->used;
-    hold->created = reply->created;
-    hold->expires = reply->expires;
+    hold->action.created = reply->created;
+    hold->action.expires = reply->expires;
 
     approvers = ngx_http_approval_json_get(doc, "approvers");
 
     hold->grant.len = APPROVAL_ID_LEN;
     hold->grant.data = ngx_pnalloc(pool, APPROVAL_ID_LEN);
-    hold->approvers.data = ngx_pstrdup(pool, &approvers);
+    hold->action.approvers.data = ngx_pstrdup(pool, &approvers);
 
-    if (hold->grant.data == NULL || hold->approvers.data == NULL) {
+    if (hold->grant.data == NULL || hold->action.approvers.data == NULL) {
         return NGX_ERROR;
     }
 
     ngx_memcpy(hold->grant.data, reply->grant.data, APPROVAL_ID_LEN);
-    hold->approvers.len = approvers.len;
+    hold->action.approvers.len = approvers.len;
 
     now = (time_t) (reply->now / 1000);
 
@@ -394,11 +396,11 @@ ngx_http_approval_grant_receipt(ngx_http_approval_hold_t *hold, json_t *doc,
                              &receipt);
     if (rc == NGX_OK) {
         rc = NGX_ERROR;
-        hold->receipt.data = ngx_pnalloc(pool, receipt.len);
+        hold->action.receipt.data = ngx_pnalloc(pool, receipt.len);
 
-        if (hold->receipt.data) {
-            ngx_memcpy(hold->receipt.data, receipt.data, receipt.len);
-            hold->receipt.len = receipt.len;
+        if (hold->action.receipt.data) {
+            ngx_memcpy(hold->action.receipt.data, receipt.data, receipt.len);
+            hold->action.receipt.len = receipt.len;
             rc = NGX_OK;
         }
     }

@@ -50,11 +50,11 @@ ngx_http_approval_hold_create(ngx_http_request_t *r,
     hold->mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
     hold->next = ngx_http_approval_hold_of(r);
     hold->started = ngx_current_msec;
-    hold->action_state = NGX_HTTP_APPROVAL_UNKNOWN;
+    hold->action.state = NGX_HTTP_APPROVAL_UNKNOWN;
 
-    hold->wake.handler = ngx_http_approval_hold_handler;
-    hold->wake.data = hold;
-    hold->wake.log = r->connection->log;
+    hold->wait.event.handler = ngx_http_approval_hold_handler;
+    hold->wait.event.data = hold;
+    hold->wait.event.log = r->connection->log;
 
     cln->handler = ngx_http_approval_hold_cleanup;
     cln->data = hold;
@@ -95,8 +95,8 @@ ngx_http_approval_hold_pool_cleanup(void *data)
     ngx_http_approval_hold_t *hold = data;
 
     ngx_http_approval_body_done(hold);
-    json_decref(hold->doc);
-    hold->doc = NULL;
+    json_decref(hold->action.doc);
+    hold->action.doc = NULL;
     json_decref(hold->remembered);
     hold->remembered = NULL;
 }
@@ -112,29 +112,29 @@ ngx_http_approval_hold_cleanup(void *data)
 {
     ngx_http_approval_hold_t *hold = data;
 
-    if (hold->op) {
+    if (hold->wait.op) {
         if (hold->state == NGX_HTTP_APPROVAL_HOLD_STORE
             || hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE)
         {
             ngx_http_approval_hold_orphan(hold);
 
         } else {
-            ngx_http_approval_store_forget(hold->op);
+            ngx_http_approval_store_forget(hold->wait.op);
         }
 
-        hold->op = NULL;
+        hold->wait.op = NULL;
     }
 
-    ngx_http_approval_audit_cancel(&hold->sync);
+    ngx_http_approval_audit_cancel(&hold->wait.sync);
 
     ngx_http_approval_hold_unwatch(hold);
 
-    if (hold->wake.timer_set) {
-        ngx_del_timer(&hold->wake);
+    if (hold->wait.event.timer_set) {
+        ngx_del_timer(&hold->wait.event);
     }
 
-    if (hold->wake.posted) {
-        ngx_delete_posted_event(&hold->wake);
+    if (hold->wait.event.posted) {
+        ngx_delete_posted_event(&hold->wait.event);
     }
 
     if (hold->waiting) {
@@ -145,8 +145,8 @@ ngx_http_approval_hold_cleanup(void *data)
     ngx_http_approval_outcome(hold);
     ngx_http_approval_progress_cleanup(hold);
     ngx_http_approval_body_done(hold);
-    json_decref(hold->doc);
-    hold->doc = NULL;
+    json_decref(hold->action.doc);
+    hold->action.doc = NULL;
     json_decref(hold->remembered);
     hold->remembered = NULL;
 }
@@ -171,7 +171,7 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
     }
 
     if (hold->hasher) {
-        ngx_post_event(&hold->wake, &ngx_posted_next_events);
+        ngx_post_event(&hold->wait.event, &ngx_posted_next_events);
     }
 
     return NGX_OK;
@@ -219,7 +219,7 @@ ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
 {
     hold->state = state;
 
-    ngx_post_event(&hold->wake, &ngx_posted_events);
+    ngx_post_event(&hold->wait.event, &ngx_posted_events);
 }
 
 
@@ -364,12 +364,12 @@ ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
     ngx_int_t  rc;
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_SYNC;
-    hold->synced = next;
+    hold->wait.next = next;
 
-    hold->sync.handler = ngx_http_approval_hold_synced;
-    hold->sync.data = hold;
+    hold->wait.sync.handler = ngx_http_approval_hold_synced;
+    hold->wait.sync.data = hold;
 
-    rc = ngx_http_approval_audit_sync(hold->mcf, &hold->sync);
+    rc = ngx_http_approval_audit_sync(hold->mcf, &hold->wait.sync);
 
     if (rc != NGX_AGAIN) {
         ngx_http_approval_hold_synced(hold, rc);
@@ -383,11 +383,11 @@ ngx_http_approval_hold_synced(void *data, ngx_int_t rc)
     ngx_http_approval_hold_t *hold = data;
 
     if (rc == NGX_OK) {
-        ngx_http_approval_hold_wake(hold, hold->synced);
+        ngx_http_approval_hold_wake(hold, hold->wait.next);
         return;
     }
 
-    if (hold->synced == NGX_HTTP_APPROVAL_HOLD_FORWARD) {
+    if (hold->wait.next == NGX_HTTP_APPROVAL_HOLD_FORWARD) {
         ngx_http_approval_hold_unrecorded(hold);
         return;
     }

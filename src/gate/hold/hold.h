@@ -58,6 +58,51 @@ typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
 
 
 /*
+ * What people are asked about, and what they said: known from the store's
+ * answer on ("stored"), but for digest and route, which are there before.
+ */
+
+typedef struct {
+    ngx_http_approval_state_e        state;
+    json_t                          *doc;        /* until it is recorded      */
+    ngx_str_t                        joins;      /* MACs over what was shown  */
+    ngx_str_t                        decision;   /* as read from Redis        */
+    ngx_str_t                        receipt;    /* signed: verified, or ours */
+    ngx_str_t                        approvers;
+    ngx_str_t                        detail;     /* the denier's comment      */
+
+    int64_t                          created;    /* ms, Redis' clock          */
+    int64_t                          expires;
+    int64_t                          taken;      /* the approval, of that
+                                                    clock                     */
+
+    u_char                           id[APPROVAL_ID_LEN];
+    char                             digest[APPROVAL_DIGEST_LEN];
+    u_char                           route[APPROVAL_SHA256_LEN];
+
+    uint16_t                         room;       /* at decision.data          */
+    uint16_t                         recent;     /* requests by the requester */
+} ngx_http_approval_held_t;
+
+
+/*
+ * What a hold waits for.  All of it ends with the hold's cleanup, which runs
+ * before anything is freed: nothing here may call it later.
+ */
+
+typedef struct {
+    ngx_event_t                      event;      /* posted, and deadline      */
+    ngx_http_approval_watch_t        watch;
+    ngx_http_approval_watch_t       *call;       /* NULL: it has no name by
+                                                    which to give it up       */
+    ngx_http_approval_op_t          *op;         /* in Redis                  */
+    ngx_http_approval_state_e        settling;   /* ... what it ends it as    */
+    ngx_http_approval_audit_wait_t   sync;       /* for the disk              */
+    ngx_http_approval_hold_state_e   next;       /* ... the state after it    */
+} ngx_http_approval_wait_t;
+
+
+/*
  * One rule's grip on one main request.  Allocated from the request's pool and
  * found through a pool cleanup, since internal redirects clear the context;
  * detached from Redis, timers and posted events by a request cleanup, which
@@ -75,21 +120,13 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_hold_t        *next;
     ngx_queue_t                      queue;      /* while it is suspended     */
 
-    ngx_event_t                      wake;       /* posted, and deadline      */
-    ngx_http_approval_watch_t        watch;
-    ngx_http_approval_watch_t       *call;       /* NULL: it has no name by
-                                                    which to give it up       */
-    ngx_http_approval_op_t          *op;         /* what we wait for in Redis */
-    ngx_http_approval_audit_wait_t   sync;       /* ... and for the disk      */
-    ngx_http_approval_hold_state_e   synced;     /* the state after it        */
+    ngx_http_approval_held_t         action;
+    ngx_http_approval_wait_t         wait;
 
     ngx_http_approval_hold_state_e   state;
     ngx_http_approval_refusal_e      refusal;
-    ngx_http_approval_state_e        action_state;
-    ngx_http_approval_state_e        settling;
 
     ngx_http_approval_body_t        *body;       /* until it is stored        */
-    json_t                          *doc;        /* until it is recorded      */
     json_t                          *remembered; /* what a grant says of the
                                                     VALUE: told while there is
                                                     a body                    */
@@ -98,16 +135,11 @@ struct ngx_http_approval_hold_s {
     ngx_chain_t                     *hash_next;
     off_t                            hash_offset;
 
-    ngx_str_t                        decision;   /* as read from Redis        */
-    ngx_str_t                        receipt;    /* signed: verified, or ours */
-    ngx_str_t                        approvers;
     ngx_str_t                        requester;
     ngx_str_t                        on_behalf;
     ngx_str_t                        method;     /* error_page changes it     */
     ngx_str_t                        reason;
-    ngx_str_t                        detail;     /* the denier's comment      */
     const char                      *why;        /* of a refusal, or NULL     */
-    ngx_str_t                        joins;      /* MACs over what was shown  */
     ngx_str_t                        remember;   /* evaluated VALUE           */
     ngx_str_t                        grant;      /* that was used: its id     */
     ngx_uint_t                       used;
@@ -115,10 +147,6 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_stream_t      *stream;     /* NULL: it asks for none    */
     ngx_http_approval_once_t        *once;       /* NULL: not handled yet     */
 
-    int64_t                          created;    /* ms, Redis' clock          */
-    int64_t                          expires;
-    int64_t                          taken;      /* the approval, of that
-                                                    clock                     */
     int64_t                          clock;      /* Redis' clock minus
                                                     ngx_current_msec          */
     ngx_msec_t                       patience;   /* how long to hold, ms      */
@@ -127,12 +155,6 @@ struct ngx_http_approval_hold_s {
     ngx_msec_t                       started;    /* ngx_current_msec          */
     ngx_msec_t                       resumed;
 
-    u_char                           id[APPROVAL_ID_LEN];
-    char                             digest[APPROVAL_DIGEST_LEN];
-    u_char                           route[APPROVAL_SHA256_LEN];
-
-    uint16_t                         recent;
-    uint16_t                         room;       /* at decision.data          */
     uint16_t                         answered;   /* the upstream's status, as
                                                     Redis has it; 0: unknown  */
     unsigned                         stored:1;   /* id and times are known    */

@@ -60,8 +60,8 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
     ngx_http_approval_left_t  *left;
 
     if (!hold->stored || hold->consumed || hold->mcf->store == NULL
-        || (hold->action_state != NGX_HTTP_APPROVAL_PENDING
-            && hold->action_state != NGX_HTTP_APPROVAL_APPROVED))
+        || (hold->action.state != NGX_HTTP_APPROVAL_PENDING
+            && hold->action.state != NGX_HTTP_APPROVAL_APPROVED))
     {
         return;
     }
@@ -86,7 +86,7 @@ ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold)
 
     ngx_http_approval_hold_leave(hold);
 
-    op = ngx_http_approval_store_ticket(hold->mcf->store, hold->id, NULL,
+    op = ngx_http_approval_store_ticket(hold->mcf->store, hold->action.id, NULL,
                                         NULL);
     if (op) {
         ngx_http_approval_store_forget(op);
@@ -109,17 +109,17 @@ ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold)
     left = ngx_http_approval_left_create(hold);
 
     if (left == NULL) {
-        ngx_http_approval_store_forget(hold->op);
+        ngx_http_approval_store_forget(hold->wait.op);
         return;
     }
 
     if (hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE) {
-        left->doc = hold->unrecorded ? json_incref(hold->doc) : NULL;
+        left->doc = hold->unrecorded ? json_incref(hold->action.doc) : NULL;
 
-        ngx_http_approval_store_inherit(hold->op,
+        ngx_http_approval_store_inherit(hold->wait.op,
                                         ngx_http_approval_left_settled, left);
     } else {
-        ngx_http_approval_store_inherit(hold->op,
+        ngx_http_approval_store_inherit(hold->wait.op,
                                         ngx_http_approval_left_orphan, left);
     }
 }
@@ -250,7 +250,7 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
         && (hold->state == NGX_HTTP_APPROVAL_HOLD_STORED
             || hold->state == NGX_HTTP_APPROVAL_HOLD_RECORDED
             || (hold->state == NGX_HTTP_APPROVAL_HOLD_SYNC
-                && hold->synced == NGX_HTTP_APPROVAL_HOLD_RECORDED)))
+                && hold->wait.next == NGX_HTTP_APPROVAL_HOLD_RECORDED)))
     {
         return 1;
     }
@@ -291,8 +291,8 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
 
     left->mcf = hold->mcf;
     left->rule = hold->rule;
-    left->created = hold->created;
-    left->settling = hold->settling;
+    left->created = hold->action.created;
+    left->settling = hold->wait.settling;
     left->closes = ngx_http_approval_hold_closes(hold);
     left->given_up = hold->given_up;
 
@@ -301,11 +301,11 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     young = (state == NGX_HTTP_APPROVAL_HOLD_STORE
              || state == NGX_HTTP_APPROVAL_HOLD_STORED);
 
-    left->doc = (young && !hold->joined) ? json_incref(hold->doc) : NULL;
+    left->doc = (young && !hold->joined) ? json_incref(hold->action.doc) : NULL;
 
     if (state == NGX_HTTP_APPROVAL_HOLD_RECORDED
         || (state == NGX_HTTP_APPROVAL_HOLD_SYNC
-            && hold->synced == NGX_HTTP_APPROVAL_HOLD_RECORDED))
+            && hold->wait.next == NGX_HTTP_APPROVAL_HOLD_RECORDED))
     {
         young = 1;
     }
@@ -314,7 +314,7 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
                     && (hold->rule->notify || hold->rule->escalate));
     left->facts = ngx_http_approval_facts(hold);
 
-    ngx_memcpy(left->id, hold->id, APPROVAL_ID_LEN);
+    ngx_memcpy(left->id, hold->action.id, APPROVAL_ID_LEN);
 
     if (left->facts == NULL) {
         ngx_http_approval_left_free(left);

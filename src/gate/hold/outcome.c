@@ -45,7 +45,7 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     state = ngx_http_approval_answered(r, hold) ? NGX_HTTP_APPROVAL_EXECUTED
                                                 : NGX_HTTP_APPROVAL_FAILED;
 
-    hold->action_state = state;
+    hold->action.state = state;
 
     outcome = ngx_http_approval_outcome_json(r, hold);
     text = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
@@ -54,7 +54,7 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
         json_decref(outcome);
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
                       "the outcome of action %*s could not be recorded: no "
-                      "memory", (size_t) APPROVAL_ID_LEN, hold->id);
+                      "memory", (size_t) APPROVAL_ID_LEN, hold->action.id);
         return;
     }
 
@@ -62,8 +62,8 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     s.len = ngx_strlen(text);
 
     op = hold->mcf->store && hold->grant.len == 0
-         ? ngx_http_approval_store_finish(hold->mcf->store, hold->id, state,
-                                          &s,
+         ? ngx_http_approval_store_finish(hold->mcf->store, hold->action.id,
+                                          state, &s,
                                           ngx_http_approval_outcome_again(r),
                                           NULL, NULL)
          : NULL;
@@ -98,21 +98,22 @@ ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold, json_t *facts)
     const ngx_http_approval_move_t  *move;
 
     if (hold->grant.len == 0) {
-        ngx_http_approval_ended(hold->mcf, hold->rule, hold->id,
-                                hold->action_state, 0, facts);
+        ngx_http_approval_ended(hold->mcf, hold->rule, hold->action.id,
+                                hold->action.state, 0, facts);
         return;
     }
 
     move = ngx_http_approval_move(NGX_HTTP_APPROVAL_EXECUTING,
-                                  hold->action_state);
+                                  hold->action.state);
 
     if (facts == NULL
-        || ngx_http_approval_audit(hold->mcf, move->record, hold->id, facts)
+        || ngx_http_approval_audit(hold->mcf, move->record, hold->action.id,
+                                   facts)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                       "the outcome of action %*s is not in the audit trail",
-                      (size_t) APPROVAL_ID_LEN, hold->id);
+                      (size_t) APPROVAL_ID_LEN, hold->action.id);
     }
 }
 

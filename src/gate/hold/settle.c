@@ -35,9 +35,9 @@ static ngx_int_t ngx_http_approval_hold_comment(
 void
 ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold)
 {
-    if (hold->action_state == NGX_HTTP_APPROVAL_PENDING
+    if (hold->action.state == NGX_HTTP_APPROVAL_PENDING
         && hold->patience < hold->rule->timeout
-        && ngx_http_approval_hold_now(hold) < hold->expires)
+        && ngx_http_approval_hold_now(hold) < hold->action.expires)
     {
         ngx_http_approval_hold_ticket(hold);
         return;
@@ -55,8 +55,8 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     approval_buf_t  decision;
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_SETTLE;
-    hold->settling = state;
-    hold->op = NULL;
+    hold->wait.settling = state;
+    hold->wait.op = NULL;
 
     approval_buf_init(&decision);
 
@@ -64,7 +64,8 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
         value.len = decision.len;
         value.data = decision.data;
 
-        hold->op = ngx_http_approval_store_settle(hold->mcf->store, hold->id,
+        hold->wait.op = ngx_http_approval_store_settle(hold->mcf->store,
+                                                       hold->action.id,
                                                 state, &value,
                                                 ngx_http_approval_hold_settled,
                                                 hold);
@@ -72,7 +73,7 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
 
     approval_buf_free(&decision);
 
-    if (hold->op == NULL) {
+    if (hold->wait.op == NULL) {
         ngx_http_approval_hold_unsettled(hold);
     }
 }
@@ -103,35 +104,35 @@ ngx_http_approval_hold_settled(void *data,
 
     json_t  *facts;
 
-    hold->op = NULL;
+    hold->wait.op = NULL;
 
     if (reply->rc == NGX_OK) {
-        hold->action_state = hold->settling;
+        hold->action.state = hold->wait.settling;
 
         facts = ngx_http_approval_facts(hold);
 
-        if (facts && hold->settling == NGX_HTTP_APPROVAL_CANCELLED) {
+        if (facts && hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED) {
             json_object_set_new(facts, "why",
                                 json_string("the audit trail failed"));
         }
 
-        ngx_http_approval_ended(hold->mcf, hold->rule, hold->id,
-                                hold->settling, reply->now - hold->created,
-                                facts);
+        ngx_http_approval_ended(hold->mcf, hold->rule, hold->action.id,
+                                hold->wait.settling,
+                                reply->now - hold->action.created, facts);
 
         ngx_http_approval_hold_refuse(hold,
-                         hold->settling == NGX_HTTP_APPROVAL_DENIED
+                         hold->wait.settling == NGX_HTTP_APPROVAL_DENIED
                          ? NGX_HTTP_APPROVAL_REFUSE_DENIED
-                         : hold->settling == NGX_HTTP_APPROVAL_CANCELLED
+                         : hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED
                          ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
                          : NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
         return;
     }
 
-    if (hold->settling == NGX_HTTP_APPROVAL_CANCELLED) {
+    if (hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED) {
 
         if (reply->rc == NGX_DECLINED) {
-            hold->action_state = reply->state;
+            hold->action.state = reply->state;
         }
 
         ngx_http_approval_hold_unsettled(hold);
@@ -162,11 +163,12 @@ ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
 {
     if (hold->unrecorded) {
         ngx_http_approval_audit_late(hold->mcf, APPROVAL_RECORD_REQUESTED,
-                                     hold->id, json_copy(hold->doc));
+                                     hold->action.id,
+                                     json_copy(hold->action.doc));
     }
 
-    ngx_http_approval_hold_refuse(hold,
-                                  hold->settling == NGX_HTTP_APPROVAL_CANCELLED
+    ngx_http_approval_hold_refuse(hold, hold->wait.settling
+                                        == NGX_HTTP_APPROVAL_CANCELLED
                                   ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
                                   : NGX_HTTP_APPROVAL_REFUSE_STORE);
 }
@@ -190,8 +192,9 @@ ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
 
     by = NULL;
 
-    if (hold->approvers.len) {
-        by = json_pack("[o]", ngx_http_approval_json_str(&hold->approvers));
+    if (hold->action.approvers.len) {
+        by = json_pack("[o]",
+                       ngx_http_approval_json_str(&hold->action.approvers));
     }
 
     facts = ngx_http_approval_facts(hold);
@@ -216,10 +219,11 @@ ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     hold->state = NGX_HTTP_APPROVAL_HOLD_EXPLAIN;
     hold->refusal = refusal;
 
-    hold->op = ngx_http_approval_store_load(hold->mcf->store, hold->id,
+    hold->wait.op = ngx_http_approval_store_load(hold->mcf->store,
+                                                 hold->action.id,
                                             ngx_http_approval_hold_explained,
                                             hold);
-    if (hold->op == NULL) {
+    if (hold->wait.op == NULL) {
         ngx_http_approval_hold_refuse(hold, refusal);
     }
 }
@@ -236,9 +240,9 @@ ngx_http_approval_hold_explained(void *data,
     ngx_uint_t       i;
     approval_str_t   token;
 
-    hold->op = NULL;
+    hold->wait.op = NULL;
 
-    if (reply->rc == NGX_OK && hold->approvers.len == 0) {
+    if (reply->rc == NGX_OK && hold->action.approvers.len == 0) {
         ngx_http_approval_hold_deciders(hold, reply);
     }
 
@@ -254,7 +258,7 @@ ngx_http_approval_hold_explained(void *data,
                                    NGX_HTTP_APPROVAL_VOTE_TYP, token, &err);
 
         if (vote && ngx_http_approval_hold_comment(hold, vote) != NGX_OK) {
-            hold->detail.len = 0;
+            hold->action.detail.len = 0;
         }
 
         json_decref(vote);
@@ -277,7 +281,7 @@ ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
                          NULL);
     status = json_integer_value(json_object_get(outcome, "status"));
 
-    if (hold->action_state == NGX_HTTP_APPROVAL_EXECUTED
+    if (hold->action.state == NGX_HTTP_APPROVAL_EXECUTED
         && status >= 100 && status < 600)
     {
         hold->answered = (uint16_t) status;
@@ -299,10 +303,10 @@ ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e   state;
 
     digest.len = APPROVAL_DIGEST_LEN;
-    digest.data = (u_char *) hold->digest;
+    digest.data = (u_char *) hold->action.digest;
     decision = reply->decision;
 
-    if (ngx_http_approval_decision_read(hold->mcf, hold->id, &digest,
+    if (ngx_http_approval_decision_read(hold->mcf, hold->action.id, &digest,
                                         &decision, reply->now / 1000, &state,
                                         &claims, &err)
         != NGX_OK)
@@ -311,7 +315,7 @@ ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
     }
 
     if (ngx_http_approval_hold_approvers(hold, claims) != NGX_OK) {
-        hold->approvers.len = 0;
+        hold->action.approvers.len = 0;
     }
 
     json_decref(claims);
@@ -329,14 +333,14 @@ ngx_http_approval_hold_comment(ngx_http_approval_hold_t *hold, json_t *vote)
 
     if (act.len != 4 || ngx_strncmp(act.data, "deny", 4) != 0
         || id.len != APPROVAL_ID_LEN
-        || ngx_memcmp(id.data, hold->id, APPROVAL_ID_LEN) != 0
+        || ngx_memcmp(id.data, hold->action.id, APPROVAL_ID_LEN) != 0
         || comment.len == 0)
     {
         return NGX_OK;
     }
 
-    hold->detail.data = ngx_pstrdup(hold->request->pool, &comment);
-    hold->detail.len = hold->detail.data ? comment.len : 0;
+    hold->action.detail.data = ngx_pstrdup(hold->request->pool, &comment);
+    hold->action.detail.len = hold->action.detail.data ? comment.len : 0;
 
-    return hold->detail.data ? NGX_OK : NGX_ERROR;
+    return hold->action.detail.data ? NGX_OK : NGX_ERROR;
 }

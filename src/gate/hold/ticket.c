@@ -108,7 +108,7 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
     json_t                       *facts;
     ngx_http_approval_refusal_e   refusal;
 
-    switch (hold->action_state) {
+    switch (hold->action.state) {
 
     case NGX_HTTP_APPROVAL_DENIED:
         refusal = hold->retry_after ? NGX_HTTP_APPROVAL_REFUSE_REPEATED
@@ -141,8 +141,8 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
                                           "and nobody is asked again"
                                         : "the named action has ended"));
         (void) ngx_http_approval_audit_often(hold->mcf,
-                                             APPROVAL_RECORD_REFUSED, hold->id,
-                                             facts);
+                                             APPROVAL_RECORD_REFUSED,
+                                             hold->action.id, facts);
     }
 
     ngx_http_approval_hold_explain(hold, refusal);

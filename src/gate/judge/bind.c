@@ -73,7 +73,7 @@ ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
     bind.digest = hold->hasher;
     bind.failed = 0;
 
-    if (ngx_http_approval_bind_md(&bind, hold->route) != NGX_OK
+    if (ngx_http_approval_bind_md(&bind, hold->action.route) != NGX_OK
         || approval_digest_init(hold->hasher) != APPROVAL_OK)
     {
         return NGX_ERROR;
@@ -118,7 +118,7 @@ ngx_http_approval_bind_same(ngx_http_request_t *r,
 
     same = bind.digest
            && ngx_http_approval_bind_md(&bind, md) == NGX_OK
-           && ngx_memcmp(md, hold->route, APPROVAL_SHA256_LEN) == 0;
+           && ngx_memcmp(md, hold->action.route, APPROVAL_SHA256_LEN) == 0;
 
     approval_digest_destroy(bind.digest);
 

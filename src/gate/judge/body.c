@@ -157,7 +157,7 @@ ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold)
         return NGX_ERROR;
     }
 
-    approval_digest_text(hold->digest, md);
+    approval_digest_text(hold->action.digest, md);
 
     approval_digest_destroy(hold->hasher);
     hold->hasher = NULL;

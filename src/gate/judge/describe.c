@@ -90,7 +90,7 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
 
     /* a repeated request has the digest of the first, and so the same tags */
 
-    text.data = (u_char *) hold->digest;
+    text.data = (u_char *) hold->action.digest;
     text.len = APPROVAL_DIGEST_LEN;
 
     if (approval_mac(hold->mcf->keyring, "mask", text, key) != APPROVAL_OK) {
@@ -109,11 +109,11 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
 
     if (ngx_http_approval_set(doc, "v", json_integer(1)) != NGX_OK
         || ngx_http_approval_set(doc, "id",
-                                 json_stringn((char *) hold->id,
+                                 json_stringn((char *) hold->action.id,
                                               APPROVAL_ID_LEN))
            != NGX_OK
         || ngx_http_approval_set(doc, "digest",
-                                 json_stringn(hold->digest,
+                                 json_stringn(hold->action.digest,
                                               APPROVAL_DIGEST_LEN))
            != NGX_OK
         || ngx_http_approval_set(doc, "key",

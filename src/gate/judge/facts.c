@@ -52,13 +52,13 @@ ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
     }
 
     if (hold->stored) {
-        json_object_set_new(facts, "id", json_stringn((char *) hold->id,
+        json_object_set_new(facts, "id", json_stringn((char *) hold->action.id,
                                                       APPROVAL_ID_LEN));
     }
 
-    if (hold->digest[0]) {
+    if (hold->action.digest[0]) {
         digest.len = APPROVAL_DIGEST_LEN;
-        digest.data = (u_char *) hold->digest;
+        digest.data = (u_char *) hold->action.digest;
 
         json_object_set_new(facts, "digest",
                             ngx_http_approval_json_str(&digest));
@@ -70,9 +70,9 @@ ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
         json_object_set_new(facts, "use", json_integer(hold->used));
     }
 
-    if (hold->approvers.len) {
+    if (hold->action.approvers.len) {
         json_object_set_new(facts, "approvers",
-                            ngx_http_approval_json_str(&hold->approvers));
+                            ngx_http_approval_json_str(&hold->action.approvers));
     }
 
     return facts;

@@ -58,7 +58,7 @@ ngx_int_t ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_body_done(ngx_http_approval_hold_t *hold);
 
 /*
- * bind.c: the digest, hold->digest, and hold->route, what of it a redirect
+ * bind.c: the digest, hold->action.digest, and hold->action.route, what of it a redirect
  * must leave as it is.  NGX_AGAIN: the body is not digested as a whole yet.
  */
 ngx_int_t ngx_http_approval_bind(ngx_http_approval_hold_t *hold);

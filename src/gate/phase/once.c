@@ -542,7 +542,8 @@ ngx_http_approval_once_unsent(ngx_http_approval_hold_t *hold,
                           "action %*s is not sent to an upstream again, \"%V\" "
                           "may have executed it: let \"error_page\" lead to a "
                           "file or to \"return\"",
-                          (size_t) APPROVAL_ID_LEN, hold->id, state[i].peer);
+                          (size_t) APPROVAL_ID_LEN, hold->action.id,
+                          state[i].peer);
 
             return NGX_DECLINED;
         }

@@ -106,14 +106,14 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     switch (data) {
 
     case NGX_HTTP_APPROVAL_VAR_ID:
-        return ngx_http_approval_variable_set(v, hold->id,
+        return ngx_http_approval_variable_set(v, hold->action.id,
                                               hold->stored ? APPROVAL_ID_LEN
                                                            : 0);
 
     case NGX_HTTP_APPROVAL_VAR_STATUS:
 
         if (hold->stored) {
-            name = ngx_http_approval_state_name(hold->action_state);
+            name = ngx_http_approval_state_name(hold->action.state);
             return ngx_http_approval_variable_set(v, name->data, name->len);
         }
 
@@ -136,12 +136,12 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                           : ngx_http_approval_variable_set(v, NULL, 0);
 
     case NGX_HTTP_APPROVAL_VAR_APPROVERS:
-        return ngx_http_approval_variable_set(v, hold->approvers.data,
-                                              hold->approvers.len);
+        return ngx_http_approval_variable_set(v, hold->action.approvers.data,
+                                              hold->action.approvers.len);
 
     case NGX_HTTP_APPROVAL_VAR_DIGEST:
-        return ngx_http_approval_variable_set(v, (u_char *) hold->digest,
-                                              hold->digest[0]
+        return ngx_http_approval_variable_set(v, (u_char *) hold->action.digest,
+                                              hold->action.digest[0]
                                               ? APPROVAL_DIGEST_LEN : 0);
 
     case NGX_HTTP_APPROVAL_VAR_REASON:

@@ -74,11 +74,17 @@ ngx_http_approval_init(ngx_conf_t *cf)
     ngx_http_core_main_conf_t      *cmcf;
     ngx_http_approval_main_conf_t  *mcf;
 
-    if (ngx_http_approval_check_variables(cf) != NGX_OK) {
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    if (ngx_http_approval_check_variables(cf) != NGX_OK
+        || ngx_http_approval_lint_places(cf, mcf) != NGX_OK
+        || ngx_http_approval_lint_pass(cf, mcf) != NGX_OK
+        || ngx_http_approval_lint_identities(cf, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+    ngx_http_approval_lint_report(cf, mcf);
 
     /*
      * With "master_process off" nginx would take no more connections, call no

@@ -92,12 +92,18 @@ sub refused {
 }
 
 
+# of what belongs to a whole configuration, and is not in these, t/lint.t has
+# the warnings
+
+my $parts = 'approval_lint off unused-policy no-api pass-location
+    number-absent unverified-identity;';
+
 sub accepted {
     my ($name, $http, $regex) = @_;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    my ($code, $out) = $ngx->test_conf(http => $http);
+    my ($code, $out) = $ngx->test_conf(http => "$parts\n$http");
 
     my $ok = $code == 0 && $out !~ /\[(?:emerg|alert|crit)\]|Sanitizer|runtime/
              && ($regex ? $out =~ $regex : $out !~ /\[warn\]/);

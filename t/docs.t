@@ -142,8 +142,25 @@ sub prelude {
 
     push @lines, 'approval_requester $remote_user;'
         unless has($text, 'approval_requester');
+    push @lines, 'auth_basic agents;' unless has($text, 'auth_basic');
 
     return join "\n", @lines, '';
+}
+
+
+# where the policies apply that it uses nowhere, and the approvers' side
+
+sub site {
+    my ($text) = @_;
+
+    my @unused = grep { !has($text, "approval\\s+$_") }
+                 $text =~ /^\s*approval_policy\s+([\w-]+)/mg;
+
+    return '' unless @unused;
+
+    return join "\n", 'server { listen 127.0.0.1:%%PORT2%%;',
+        'location /_approval/ { approval_api approver=$remote_user; }',
+        map({ "location /$_ { approval $_; }" } @unused), '}', '';
 }
 
 
@@ -161,13 +178,18 @@ sub http_with {
         return "$before$text\n$server\n" . join("\n", @locations, '}');
     }
 
-    return "$before$text" if $place eq 'http';
+    return "$before$text\n" . site($text) if $place eq 'http';
     return "$before$server\n$text\n}" if $place eq 'server';
     return "$before$server location /excerpt/ {\n$text\n} }"
         if $place eq 'location';
-    return "${before}approval_policy excerpt {\n$text\n}" if $place eq 'policy';
-    return "${before}approval_policy excerpt { rule x {\n$text\n} }"
-        if $place eq 'rule';
+    my $rules = $place eq 'policy' ? $text
+              : $place eq 'rule' ? "rule x {\n$text\n}" : undef;
+
+    if (defined $rules) {
+        my $policy = "approval_policy excerpt {\n$rules\n}\n";
+
+        return $before . $policy . site($policy);
+    }
 
     return "${before}approval_channel excerpt {\n$text\n}";
 }
@@ -193,7 +215,8 @@ sub taken {
         push @more, "map \$host \$$1 { default ''; }";
     }
 
-    return ($code == 0 && $out !~ /\[(?:emerg|alert|warn)\].*approval/, $out);
+    return ($code == 0
+            && $out !~ /\[lint: |\[(?:emerg|alert|warn)\].*approval/, $out);
 }
 
 

@@ -44,6 +44,7 @@ for my $name (@names) {
         raw => Approval::Example::fit('README.md'), files => { %files });
 
     is($rc, 0, 'nginx takes the configuration of README.md') or diag($out);
+    unlike($out, qr/\[lint: /, 'without a warning of ours') or diag($out);
 
     my $readme = slurp(root_dir() . '/README.md');
     my @links = grep { !/^https?:/ } $readme =~ /\]\(([^)#]+)[^)]*\)/g;

@@ -181,6 +181,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       0,
       NULL },
 
+    { ngx_string("approval_lint"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_http_approval_conf_lint,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     /* http, server, location */
 
     { ngx_string("approval"),
@@ -501,7 +508,7 @@ ngx_command_t  ngx_http_approval_commands[] = {
 
     { ngx_string("pass"),
       NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_str_slot,
+      ngx_http_approval_conf_pass,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_channel_t, pass),
       NULL },
@@ -650,7 +657,8 @@ ngx_http_approval_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&mcf->channels, cf->pool, 4, sizeof(void *)) != NGX_OK
         || ngx_array_init(&mcf->policies, cf->pool, 4, sizeof(void *))
            != NGX_OK
-        || ngx_http_approval_facts_init(&mcf->facts, cf->pool) != NGX_OK)
+        || ngx_http_approval_facts_init(&mcf->facts, cf->pool) != NGX_OK
+        || ngx_http_approval_lint_init(cf, mcf) != NGX_OK)
     {
         return NULL;
     }

@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "conf/lint.h"
 #include "model/action.h"
 
 
@@ -64,7 +65,6 @@ char *ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent,
 /* conf_check.c */
 char *ngx_http_approval_check_policy(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
-ngx_int_t ngx_http_approval_check_variables(ngx_conf_t *cf);
 
 /* conf_metrics.c */
 char *ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -94,6 +94,8 @@ char *ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* conf_channel.c */
 char *ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_approval_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -222,6 +224,12 @@ ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, const char *directive,
     ngx_array_t *groups);
 
+/* conf_audit.c */
+char *ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf);
+
 /* conf_location.c */
 char *ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -232,8 +240,6 @@ char *ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_progress(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 

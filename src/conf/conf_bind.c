@@ -136,12 +136,13 @@ ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         if (ngx_http_approval_fact_fleeting(fact)) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "\"%V\" in \"bind\" of rule \"%V\" is another "
-                               "in each request: no retry joins the action, "
-                               "and no approval can be used later, unless "
-                               "\"approval_digest_ignore\" names it",
-                               &value[i], &rule->name);
+            ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_FLEETING_BIND,
+                                   ngx_http_approval_here(cf),
+                                   "\"%V\" in \"bind\" of rule \"%V\" is "
+                                   "another in each request: no retry joins "
+                                   "the action, and no approval can be used "
+                                   "later, unless \"approval_digest_ignore\" "
+                                   "names it", &value[i], &rule->name);
         }
     }
 

@@ -188,6 +188,19 @@ ngx_http_approval_channel_pass(ngx_conf_t *cf,
 }
 
 
+/* pass URI; */
+
+char *
+ngx_http_approval_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_http_approval_conf_keep_at(cf, &channel->pass_at);
+
+    return ngx_conf_set_str_slot(cf, cmd, conf);
+}
+
+
 /* secret whsec_... | file:PATH; several sign side by side (rotation). */
 
 char *

@@ -37,13 +37,11 @@ static char *ngx_http_approval_check_later(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule);
 static void ngx_http_approval_check_carried(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, const char *directive, ngx_msec_t after,
-    ngx_array_t *list);
+    ngx_http_approval_at_t *at, ngx_array_t *list);
 static ngx_http_approval_channel_t *ngx_http_approval_check_channel(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
 static void ngx_http_approval_check_base_url(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
-static ngx_uint_t ngx_http_approval_check_captured(
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
 
 
 char *
@@ -387,7 +385,7 @@ ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     if (rule->remind) {
         ngx_http_approval_check_carried(cf, rule, "remind", rule->remind,
-                                        rule->notify);
+                                        &rule->remind_at, rule->notify);
     }
 
     if (rule->escalate == NULL) {
@@ -398,7 +396,7 @@ ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     for (i = 0; i < rule->escalate->nelts; i++) {
         ngx_http_approval_check_carried(cf, rule, "escalate",
-                                        escalate[i].after,
+                                        escalate[i].after, &escalate[i].at,
                                         escalate[i].channels);
     }
 
@@ -408,22 +406,34 @@ ngx_http_approval_check_later(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
 static void
 ngx_http_approval_check_carried(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    const char *directive, ngx_msec_t after, ngx_array_t *list)
+    const char *directive, ngx_msec_t after, ngx_http_approval_at_t *at,
+    ngx_array_t *list)
 {
     ngx_uint_t                     i;
     ngx_http_approval_channel_t  **channels;
+
+    if (after >= rule->timeout) {
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_AFTER_TIMEOUT,
+                               ngx_http_approval_at(*at),
+                               "\"%s\" of rule \"%V\" comes after %M s, and "
+                               "the action ends after %M s: use a shorter "
+                               "time, or give the rule a longer \"timeout\"",
+                               directive, &rule->name, after / 1000,
+                               rule->timeout / 1000);
+        return;
+    }
 
     channels = list->elts;
 
     for (i = 0; i < list->nelts; i++) {
         if (channels[i]->url == NULL && rule->hold <= after) {
-            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "\"%s\" of rule \"%V\" never reaches channel "
-                          "\"%V\", whose \"pass\" ends with the hold: give "
-                          "it a \"url\", or the rule a longer \"hold\" in "
-                          "%s:%ui", directive, &rule->name,
-                          &channels[i]->name, rule->conf_file,
-                          rule->conf_line);
+            ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_PASS_AFTER_HOLD,
+                                   ngx_http_approval_at(*at),
+                                   "\"%s\" of rule \"%V\" never reaches "
+                                   "channel \"%V\", whose \"pass\" ends with "
+                                   "the hold: give it a \"url\", or the rule "
+                                   "a longer \"hold\"", directive, &rule->name,
+                                   &channels[i]->name);
         }
     }
 }
@@ -455,84 +465,11 @@ ngx_http_approval_check_base_url(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
 {
     if (mcf->base_url == NULL) {
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "rule \"%V\" notifies approvers, but there is no "
-                      "\"approval_base_url\": its messages have no links, "
-                      "until you add it to the http block, in %s:%ui",
-                      &rule->name, rule->conf_file, rule->conf_line);
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_BASE_URL,
+                               rule->conf_file, rule->conf_line,
+                               "rule \"%V\" notifies approvers, but there is "
+                               "no \"approval_base_url\": its messages have "
+                               "no links, until you add it to the http block",
+                               &rule->name);
     }
-}
-
-
-/* A misspelt $approval_arg_NAME would be empty for ever, and nobody told. */
-
-ngx_int_t
-ngx_http_approval_check_variables(ngx_conf_t *cf)
-{
-    ngx_str_t                       name;
-    ngx_uint_t                      i;
-    ngx_http_variable_t            *v;
-    ngx_http_core_main_conf_t      *cmcf;
-    ngx_http_approval_main_conf_t  *mcf;
-
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
-
-    v = cmcf->variables.elts;
-
-    for (i = 0; i < cmcf->variables.nelts; i++) {
-
-        name = v[i].name;
-
-        if (name.len < sizeof(NGX_HTTP_APPROVAL_ARG) - 1
-            || ngx_strncmp(name.data, NGX_HTTP_APPROVAL_ARG,
-                           sizeof(NGX_HTTP_APPROVAL_ARG) - 1)
-               != 0)
-        {
-            continue;
-        }
-
-        name.data += sizeof(NGX_HTTP_APPROVAL_ARG) - 1;
-        name.len -= sizeof(NGX_HTTP_APPROVAL_ARG) - 1;
-
-        if (!ngx_http_approval_check_captured(mcf, &name)) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown \"" NGX_HTTP_APPROVAL_ARG "%V\" variable: "
-                          "no \"match\" of any rule has a regex with a group "
-                          "\"(?<%V>...)\"", &name, &name);
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_check_captured(ngx_http_approval_main_conf_t *mcf,
-    ngx_str_t *name)
-{
-    ngx_uint_t                    i, j;
-    approval_str_t                subject;
-    ngx_http_approval_rule_t    **rules;
-    ngx_http_approval_policy_t  **policies;
-
-    policies = mcf->policies.elts;
-
-    for (i = 0; i < mcf->policies.nelts; i++) {
-        rules = policies[i]->rules.elts;
-
-        for (j = 0; j < policies[i]->rules.nelts; j++) {
-            if (approval_match_capture_subject(policies[i]->match,
-                                              rules[j]->number,
-                                              ngx_http_approval_core_str(name),
-                                              &subject)
-                == APPROVAL_OK)
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
 }

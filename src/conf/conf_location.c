@@ -11,14 +11,9 @@
 
 #include "conf/conf.h"
 
-#include "audit/audit.h"
 #include "desk/desk.h"
 #include "desk/metrics.h"
 #include "gate/gate.h"
-
-#if (NGX_THREADS)
-#include <ngx_thread_pool.h>
-#endif
 
 
 static ngx_http_complex_value_t *ngx_http_approval_conf_complex(
@@ -31,12 +26,6 @@ static void ngx_http_approval_conf_nameless(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_handler(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
-static ngx_int_t ngx_http_approval_conf_audit_file(ngx_conf_t *cf,
-    ngx_str_t *file);
-static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
-    ngx_http_approval_audit_conf_t *acf);
-static ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
 static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
     ngx_http_approval_fact_t **fact, ngx_str_t *text);
 static ngx_int_t ngx_http_approval_conf_place(ngx_conf_t *cf,
@@ -87,7 +76,8 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_approval_conf_unnamed(cf, prev, conf);
 
-    if (ngx_http_approval_conf_handler(cf, conf) != NGX_OK
+    if (ngx_http_approval_lint_place(cf, mcf, conf) != NGX_OK
+        || ngx_http_approval_conf_handler(cf, conf) != NGX_OK
         || ngx_http_approval_conf_place(cf, prev, conf) != NGX_OK
         || ngx_http_approval_once_location(cf, prev, conf) != NGX_OK)
     {
@@ -124,6 +114,10 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->name = prev->name;
         conf->conf_file = prev->conf_file;
         conf->conf_line = prev->conf_line;
+    }
+
+    if (conf->requester == NGX_CONF_UNSET_PTR) {
+        conf->requester_at = prev->requester_at;
     }
 
     ngx_conf_merge_ptr_value(conf->requester, prev->requester, NULL);
@@ -205,6 +199,7 @@ ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
     }
 
     conf->api = 1;
+    conf->api_at = prev->api_at;
     conf->approver = prev->approver;
 
     if (clcf->lmt_excpt && clcf->handler == NULL) {
@@ -262,13 +257,13 @@ char *
 ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    char *p = conf;
+    ngx_http_approval_loc_conf_t *lcf = conf;
 
     ngx_str_t                       *value;
     ngx_http_approval_fact_t       **fact;
     ngx_http_approval_main_conf_t   *mcf;
 
-    fact = (ngx_http_approval_fact_t **) (p + cmd->offset);
+    fact = (ngx_http_approval_fact_t **) ((char *) conf + cmd->offset);
 
     if (*fact != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -278,6 +273,10 @@ ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
     value = cf->args->elts;
 
     *fact = ngx_http_approval_fact(cf, &mcf->facts, &value[1]);
+
+    if (fact == &lcf->requester) {
+        ngx_http_approval_conf_keep_at(cf, &lcf->requester_at);
+    }
 
     return (*fact == NULL) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }
@@ -373,13 +372,14 @@ ngx_http_approval_conf_nameless(ngx_conf_t *cf,
 
     conf->policy->nameless = 1;
 
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "policy \"%V\" requires approvals, but there is no "
-                  "\"approval_requester\" where it applies: what needs an "
-                  "approval there is refused, until you name the verified "
-                  "identity, for example \"approval_requester "
-                  "$remote_user;\" behind \"auth_basic\", in %s:%ui",
-                  &conf->name, conf->conf_file, conf->conf_line);
+    ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_REQUESTER,
+                           conf->conf_file, conf->conf_line,
+                           "policy \"%V\" requires approvals, but there is no "
+                           "\"approval_requester\" where it applies: what "
+                           "needs an approval there is refused, until you "
+                           "name the verified identity, for example "
+                           "\"approval_requester $remote_user;\" behind "
+                           "\"auth_basic\"", &conf->name);
 }
 
 
@@ -499,6 +499,8 @@ ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                "of its own";
     }
 
+    ngx_http_approval_conf_keep_at(cf, &lcf->api_at);
+
     lcf->api = 1;
     lcf->conf_file = cf->conf_file->file.name.data;
     lcf->conf_line = cf->conf_file->line;
@@ -516,7 +518,10 @@ ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         approver.len = value[1].len - 9;
 
         lcf->approver = ngx_http_approval_conf_complex(cf, &approver);
-        if (lcf->approver == NULL) {
+
+        if (lcf->approver == NULL
+            || ngx_http_approval_conf_variables(cf, &approver) != NGX_OK)
+        {
             return NGX_CONF_ERROR;
         }
     }
@@ -550,141 +555,4 @@ ngx_http_approval_conf_complex(ngx_conf_t *cf, ngx_str_t *text)
     }
 
     return value;
-}
-
-
-/* approval_audit FILE [sync=group|always|off]; */
-
-char *
-ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_approval_main_conf_t *mcf = conf;
-
-    ngx_str_t                       *value;
-    ngx_http_approval_audit_conf_t  *acf;
-
-    if (mcf->audit_conf) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_http_approval_conf_audit_file(cf, &value[1]) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    acf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_audit_conf_t));
-    if (acf == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_approval_conf_sync(cf, acf) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    acf->file = ngx_conf_open_file(cf->cycle, &value[1]);
-    if (acf->file == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    mcf->audit_conf = acf;
-
-    return NGX_CONF_OK;
-}
-
-
-/* What nginx's own logs may be, and a trail that is to be kept may not. */
-
-static ngx_int_t
-ngx_http_approval_conf_audit_file(ngx_conf_t *cf, ngx_str_t *file)
-{
-    if (file->len
-        && ngx_strcmp(file->data, "off") != 0
-        && ngx_strcmp(file->data, "stderr") != 0
-        && !ngx_http_approval_starts(file, "syslog:")
-        && !ngx_http_approval_starts(file, "memory:")
-        && ngx_strlchr(file->data, file->data + file->len, '$') == NULL)
-    {
-        return NGX_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" in \"approval_audit\" is no file: name one, "
-                       "without variables, or remove the directive where no "
-                       "trail is wanted", file);
-
-    return NGX_ERROR;
-}
-
-
-/* Without threads a group cannot be synced off the event loop. */
-
-static ngx_int_t
-ngx_http_approval_conf_sync(ngx_conf_t *cf,
-    ngx_http_approval_audit_conf_t *acf)
-{
-    ngx_str_t   *value;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
-    acf->sync = NGX_HTTP_APPROVAL_SYNC_GROUP;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_strcmp(value[i].data, "sync=group") == 0) {
-            acf->sync = NGX_HTTP_APPROVAL_SYNC_GROUP;
-
-        } else if (ngx_strcmp(value[i].data, "sync=always") == 0) {
-            acf->sync = NGX_HTTP_APPROVAL_SYNC_ALWAYS;
-
-        } else if (ngx_strcmp(value[i].data, "sync=off") == 0) {
-            acf->sync = NGX_HTTP_APPROVAL_SYNC_OFF;
-
-        } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "unknown parameter \"%V\" of "
-                               "\"approval_audit\": use \"sync=group\", "
-                               "\"sync=always\" or \"sync=off\"", &value[i]);
-            return NGX_ERROR;
-        }
-    }
-
-    if (acf->sync != NGX_HTTP_APPROVAL_SYNC_GROUP) {
-        return NGX_OK;
-    }
-
-#if (NGX_THREADS)
-
-    acf->threads = ngx_thread_pool_add(cf, NULL);
-
-    return acf->threads ? NGX_OK : NGX_ERROR;
-
-#else
-
-    acf->sync = NGX_HTTP_APPROVAL_SYNC_ALWAYS;
-
-    return NGX_OK;
-
-#endif
-}
-
-
-/* The trail is read for those who ask for it by a thread, however synced. */
-
-static ngx_int_t
-ngx_http_approval_conf_threads(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
-{
-#if (NGX_THREADS)
-
-    if (mcf->audit_conf && mcf->audit_conf->threads == NULL) {
-        mcf->audit_conf->threads = ngx_thread_pool_add(cf, NULL);
-
-        return mcf->audit_conf->threads ? NGX_OK : NGX_ERROR;
-    }
-
-#endif
-
-    return NGX_OK;
 }

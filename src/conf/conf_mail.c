@@ -295,12 +295,13 @@ ngx_http_approval_mail_member(void *data, approval_str_t person)
     name.len = person.len;
     name.data = (u_char *) person.data;
 
-    ngx_log_error(NGX_LOG_WARN, check->cf->log, 0,
-                  "approver \"%V\" of rule \"%V\" gets no mail of channel "
-                  "\"%V\": the identity is no mail address, add \"approval_"
-                  "alias %V name@example.com;\" for the rule in %s:%ui",
-                  &name, &check->rule->name, &check->channel->name, &name,
-                  check->rule->conf_file, check->rule->conf_line);
+    ngx_http_approval_lint(check->cf, NGX_HTTP_APPROVAL_LINT_NO_MAIL_ADDRESS,
+                           check->rule->conf_file, check->rule->conf_line,
+                           "approver \"%V\" of rule \"%V\" gets no mail of "
+                           "channel \"%V\": the identity is no mail address, "
+                           "add \"approval_alias %V name@example.com;\"",
+                           &name, &check->rule->name, &check->channel->name,
+                           &name);
 
     return APPROVAL_OK;
 }

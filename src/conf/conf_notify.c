@@ -49,6 +49,8 @@ ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
+    ngx_http_approval_conf_keep_at(cf, &escalate->at);
+
     escalate->after = (ngx_msec_t) after;
     escalate->channels = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
 
@@ -92,6 +94,8 @@ ngx_http_approval_conf_remind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (time == NGX_ERROR || time == 0) {
         return "invalid value: use a time, for example \"remind 10m;\"";
     }
+
+    ngx_http_approval_conf_keep_at(cf, &rule->remind_at);
 
     rule->remind = (ngx_msec_t) time;
 

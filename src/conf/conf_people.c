@@ -15,6 +15,8 @@
 #define NGX_HTTP_APPROVAL_GROUP_FILE_MAX  (1024 * 1024)
 
 
+static void ngx_http_approval_conf_likely(ngx_conf_t *cf,
+    ngx_str_t *identity);
 static ngx_int_t ngx_http_approval_conf_member(ngx_conf_t *cf, int group,
     ngx_str_t *identity, ngx_str_t *file, ngx_uint_t line);
 static ngx_int_t ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group,
@@ -75,6 +77,41 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* Taken as they are, and nobody's: what looks like several, or like a file. */
+
+static void
+ngx_http_approval_conf_likely(ngx_conf_t *cf, ngx_str_t *identity)
+{
+    u_char  *last;
+
+    last = identity->data + identity->len;
+
+    /* the subject of a certificate has commas, or slashes */
+
+    if (ngx_strlchr(identity->data, last, '=')) {
+        return;
+    }
+
+    if (ngx_strlchr(identity->data, last, ',')) {
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_JOINED_NAMES,
+                               ngx_http_approval_here(cf),
+                               "\"%V\" is one identity, with a comma in it: "
+                               "put blanks between several", identity);
+    }
+
+    if (identity->len && (identity->data[0] == '/'
+                          || ngx_http_approval_starts(identity, "./")
+                          || ngx_http_approval_starts(identity, "../")))
+    {
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_FILE_PREFIX,
+                               ngx_http_approval_here(cf),
+                               "\"%V\" is an identity, and looks like a "
+                               "file: write \"file:%V\" if its lines are the "
+                               "members", identity, identity);
+    }
+}
+
+
 static ngx_int_t
 ngx_http_approval_conf_member(ngx_conf_t *cf, int group, ngx_str_t *identity,
     ngx_str_t *file, ngx_uint_t line)
@@ -89,6 +126,8 @@ ngx_http_approval_conf_member(ngx_conf_t *cf, int group, ngx_str_t *identity,
                                ngx_http_approval_core_str(identity), &err)
         == APPROVAL_OK)
     {
+        ngx_http_approval_conf_likely(cf, identity);
+
         return NGX_OK;
     }
 
@@ -179,6 +218,10 @@ ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     const char  *err;
 
     value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        ngx_http_approval_conf_likely(cf, &value[i]);
+    }
 
     for (i = 2; i < cf->args->nelts; i++) {
         err = "no memory";

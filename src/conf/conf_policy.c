@@ -200,12 +200,15 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     if (!policy->strict_path) {
         approval_match_literal(policy->match);
 
-        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                      "\"strict_path off\" in policy \"%V\": its rules see a "
-                      "path as nginx reads it only, and an upstream that "
-                      "reads \"%%2F\", \";\", \"//\" or upper case otherwise "
-                      "may run what a rule should have held in %s:%ui",
-                      &policy->name, policy->conf_file, policy->conf_line);
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_STRICT_PATH_OFF,
+                               policy->conf_file, policy->conf_line,
+                               "\"strict_path off\" in policy \"%V\": its "
+                               "rules see a path as nginx reads it only, and "
+                               "an upstream that reads \"%%2F\", \";\", \"//\" "
+                               "or upper case otherwise may run what a rule "
+                               "should have held. Leave it \"on\" unless the "
+                               "upstream gets the path that nginx matched",
+                               &policy->name);
     }
 
     if (approval_match_compile(policy->match) != APPROVAL_OK) {
@@ -222,6 +225,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     for (i = 0; i < policy->rules.nelts; i++) {
         if (rules[i]->outcome == NGX_HTTP_APPROVAL_REQUIRE) {
             policy->requires = 1;
+            policy->decides |= (rules[i]->mode != NGX_HTTP_APPROVAL_SHADOW);
         }
 
         if (rules[i]->outcome != NGX_HTTP_APPROVAL_ALLOW) {
@@ -231,18 +235,11 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
 
         policy->mcp |= rules[i]->mcp;
         policy->reads_json |= ngx_http_approval_rule_reads_json(rules[i]);
-
-        if (!rules[i]->matches && i + 1 < policy->rules.nelts) {
-            ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                          "rule \"%V\" is never reached: rule \"%V\" before "
-                          "it has no \"match\" and holds for every request "
-                          "in %s:%ui",
-                          &rules[i + 1]->name, &rules[i]->name,
-                          rules[i + 1]->conf_file, rules[i + 1]->conf_line);
-        }
     }
 
     policy->shadow = (judges && !enforces);
+
+    ngx_http_approval_lint_rules(cf, policy);
 
     ngx_http_approval_policy_quick(policy);
 
@@ -460,7 +457,9 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->redact = approval_redact_create(mcf->redact);
 
     if (rule->redact == NULL
-        || ngx_array_init(&rule->facts, cf->pool, 4, sizeof(void *))
+        || ngx_array_init(&rule->facts, cf->pool, 4, sizeof(void *)) != NGX_OK
+        || ngx_array_init(&rule->conditions, cf->temp_pool, 2,
+                          sizeof(ngx_http_approval_at_t))
            != NGX_OK)
     {
         return NGX_CONF_ERROR;

@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_approval_conf_from(ngx_conf_t *cf,
 static approval_subject_e ngx_http_approval_conf_kind(
     ngx_http_approval_fact_t *fact);
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_int_t subject, ngx_str_t *patterns,
+    ngx_http_approval_rule_t *rule, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n);
 static char *ngx_http_approval_conf_secrets(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_http_approval_conf_secret_pt add);
@@ -72,7 +72,7 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (ngx_http_approval_conf_from(cf, rule, facts[subject], from) != NGX_OK
-        || ngx_http_approval_conf_condition(cf, rule->policy, subject,
+        || ngx_http_approval_conf_condition(cf, rule, subject,
                                             &value[2], from - 2)
            != NGX_OK
         || ngx_http_approval_conf_use(cf, rule, facts[subject]) != NGX_OK)
@@ -102,11 +102,13 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
         if (fact->kind == NGX_HTTP_APPROVAL_FACT_OPAQUE
             && fact->inputs == NULL)
         {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "rule \"%V\" matches \"%V\", and what it is "
-                               "made of is not known: name it, for example "
-                               "\"match %V PATTERN from $http_x_env\"",
-                               &rule->name, &fact->name, &fact->name);
+            ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_OPAQUE_VARIABLE,
+                                   ngx_http_approval_here(cf),
+                                   "rule \"%V\" matches \"%V\", and what it "
+                                   "is made of is not known: name it, for "
+                                   "example \"match %V PATTERN from "
+                                   "$http_x_env\"",
+                                   &rule->name, &fact->name, &fact->name);
         }
 
         return NGX_OK;
@@ -181,7 +183,7 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     subject = ngx_http_approval_conf_subject(cf, rule, &method[0]);
 
     if (subject == NGX_ERROR
-        || ngx_http_approval_conf_condition(cf, rule->policy, subject,
+        || ngx_http_approval_conf_condition(cf, rule, subject,
                                             &method[1], 1)
            != NGX_OK)
     {
@@ -191,7 +193,7 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     subject = ngx_http_approval_conf_subject(cf, rule, &name);
 
     if (subject == NGX_ERROR
-        || ngx_http_approval_conf_condition(cf, rule->policy, subject,
+        || ngx_http_approval_conf_condition(cf, rule, subject,
                                             &value[1], cf->args->nelts - 1)
            != NGX_OK)
     {
@@ -351,12 +353,20 @@ ngx_http_approval_conf_bound(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
 static ngx_int_t
 ngx_http_approval_conf_condition(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy, ngx_int_t subject, ngx_str_t *patterns,
+    ngx_http_approval_rule_t *rule, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n)
 {
-    ngx_uint_t       i;
-    approval_str_t  *list;
-    char             errstr[NGX_MAX_CONF_ERRSTR];
+    ngx_uint_t               i;
+    approval_str_t          *list;
+    ngx_http_approval_at_t  *at;
+    char                     errstr[NGX_MAX_CONF_ERRSTR];
+
+    at = ngx_array_push(&rule->conditions);
+    if (at == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_conf_keep_at(cf, at);
 
     list = ngx_palloc(cf->temp_pool, n * sizeof(approval_str_t));
     if (list == NULL) {
@@ -365,11 +375,12 @@ ngx_http_approval_conf_condition(ngx_conf_t *cf,
 
     for (i = 0; i < n; i++) {
         list[i] = ngx_http_approval_core_str(&patterns[i]);
+        ngx_http_approval_lint_pattern(cf, rule, &patterns[i]);
     }
 
     errstr[0] = '\0';
 
-    if (approval_match_condition(policy->match, subject, list, n, errstr,
+    if (approval_match_condition(rule->policy->match, subject, list, n, errstr,
                                  sizeof(errstr))
         != APPROVAL_OK)
     {

@@ -42,8 +42,15 @@ ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     rv = ngx_http_set_complex_value_slot(cf, cmd, conf);
 
-    if (rv != NGX_CONF_OK || mcf->base_url->lengths) {
+    if (rv != NGX_CONF_OK) {
         return rv;
+    }
+
+    ngx_http_approval_conf_keep_at(cf, &mcf->base_url_at);
+
+    if (mcf->base_url->lengths) {
+        return ngx_http_approval_conf_variables(cf, &mcf->base_url->value)
+               == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
     url = &mcf->base_url->value;
@@ -142,11 +149,20 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     if (secret->len < 16) {
-        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                           "\"signing_secret\" of channel \"%V\" is shorter "
-                           "than 16 characters and can be guessed: take it "
-                           "from the Slack app's \"Basic Information\"",
-                           &channel->name);
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_SHORT_SECRET,
+                               ngx_http_approval_here(cf),
+                               "\"signing_secret\" of channel \"%V\" is "
+                               "shorter than 16 characters and can be "
+                               "guessed: take it from the Slack app's \"Basic "
+                               "Information\"", &channel->name);
+    }
+
+    if (value[1].data[0] == '/') {
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_FILE_PREFIX,
+                               ngx_http_approval_here(cf),
+                               "\"signing_secret\" of channel \"%V\" is a "
+                               "path, taken as the secret itself: write "
+                               "\"file:\" before it", &channel->name);
     }
 
     return NGX_CONF_OK;

@@ -198,6 +198,21 @@ int approval_match_written(const approval_match_t *m, int rule,
     approval_match_visit_pt visit, void *data);
 
 /*
+ * For the configuration's checks.  Does rule "by" hold wherever "rule" does?
+ * The second one asks the same where what "rule" compares with numbers is
+ * absent, and so does not hold.  0: not as far as patterns tell.  The set is
+ * compiled.
+ */
+int approval_match_covers(approval_match_t *m, int by, int rule);
+int approval_match_covers_absent(approval_match_t *m, int by, int rule);
+
+/*
+ * Which of the rule's conditions, counted from 0, compares with numbers, and
+ * does not hold for what is absent?  -1: none.
+ */
+int approval_match_compares(const approval_match_t *m, int rule);
+
+/*
  * All capture names of all rules, for the configuration's checks; those that
  * several rules have are visited several times.
  */

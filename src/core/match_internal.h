@@ -11,6 +11,7 @@
  *   match_trie.c     the tree of a subject's literals
  *   match_exec.c     which rule holds
  *   match_explain.c  why it does
+ *   match_cover.c    which rule another one hides
  */
 
 

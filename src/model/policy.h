@@ -67,6 +67,14 @@ typedef enum {
 #define NGX_HTTP_APPROVAL_CANCEL      1
 
 
+/* Where a directive stands, for messages. */
+
+typedef struct {
+    u_char                        *file;
+    ngx_uint_t                     line;
+} ngx_http_approval_at_t;
+
+
 /* require [N of] GROUP...; */
 
 typedef struct {
@@ -88,6 +96,7 @@ typedef struct {
 typedef struct {
     ngx_msec_t                     after;
     ngx_array_t                   *channels;    /* as notify                  */
+    ngx_http_approval_at_t         at;
 } ngx_http_approval_escalate_t;
 
 
@@ -120,9 +129,12 @@ struct ngx_http_approval_rule_s {
                                                    parsing: of ngx_str_t      */
     ngx_array_t                   *escalate;    /* of ..._escalate_t, or NULL */
     ngx_msec_t                     remind;      /* 0: not at all              */
+    ngx_http_approval_at_t         remind_at;
     ngx_uint_t                     mode;
     ngx_uint_t                     mcp;         /* has mcp_tool               */
-    ngx_uint_t                     matches;     /* how many conditions        */
+    ngx_uint_t                     matches;     /* how many "match" lines     */
+    ngx_array_t                    conditions;  /* of ..._at_t, by the matcher's
+                                                   numbers; while parsing     */
     struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
     ngx_str_t                      class;       /* model/class.h; where it
                                                    requires                   */
@@ -164,6 +176,7 @@ struct ngx_http_approval_policy_s {
     unsigned                       reads_json:1;    /* a rule reads a body    */
     unsigned                       nameless:1;  /* somewhere no requester     */
     unsigned                       used:1;      /* some location names it     */
+    unsigned                       decides:1;   /* by people, not in shadow   */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
 };
@@ -198,6 +211,7 @@ struct ngx_http_approval_channel_s {
     ngx_str_t                      name;
     ngx_uint_t                     type;
     ngx_str_t                      pass;        /* URI of an internal location*/
+    ngx_http_approval_at_t         pass_at;
     ngx_http_approval_target_t    *url;         /* or NULL: one of the two    */
     ngx_array_t                   *secrets;     /* of ngx_str_t, decoded      */
     ngx_array_t                   *signing_secrets;  /* of ngx_str_t, Slack's */
@@ -236,6 +250,7 @@ struct ngx_http_approval_audit_conf_s;
 struct ngx_http_approval_audit_s;
 struct ngx_http_approval_sender_s;
 struct ngx_http_approval_once_conf_s;
+struct ngx_http_approval_lint_s;
 
 
 typedef struct {
@@ -253,6 +268,7 @@ typedef struct {
     approval_keyring_t            *keyring;     /* NULL: no approval_key      */
     approval_signer_t             *signer;      /* derived where not given    */
     ngx_http_complex_value_t      *base_url;
+    ngx_http_approval_at_t         base_url_at;
     approval_people_t             *people;
     approval_redact_t             *redact;      /* no rule's; NULL: no policy */
     ngx_array_t                   *operators;   /* of ngx_int_t: groups that
@@ -262,6 +278,7 @@ typedef struct {
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
     ngx_http_approval_facts_t      facts;       /* of http, server, location  */
+    struct ngx_http_approval_lint_s  *lint;     /* while parsing              */
 } ngx_http_approval_main_conf_t;
 
 
@@ -273,6 +290,7 @@ typedef struct {
     ngx_str_t                      place;       /* the names of the location
                                                    and those around it        */
     ngx_http_approval_fact_t      *requester;
+    ngx_http_approval_at_t         requester_at;
     ngx_http_approval_fact_t      *on_behalf;
     ngx_http_approval_fact_t      *reason;
     ngx_uint_t                     store_failure;
@@ -284,6 +302,7 @@ typedef struct {
     ngx_msec_t                     progress;    /* 0: off                     */
     approval_ignore_t             *ignore;      /* NULL: all is bound         */
     ngx_uint_t                     api;
+    ngx_http_approval_at_t         api_at;
     ngx_http_complex_value_t      *approver;
     ngx_uint_t                     metrics;
     ngx_http_handler_pt            content;     /* the location's own handler */

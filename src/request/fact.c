@@ -214,6 +214,8 @@ ngx_http_approval_fact_add(ngx_conf_t *cf, ngx_http_approval_facts_t *facts,
     fact->name = *text;
     fact->kind = NGX_HTTP_APPROVAL_FACT_ONE;
     fact->index = NGX_ERROR;
+    fact->conf_file = cf->conf_file->file.name.data;
+    fact->conf_line = cf->conf_file->line;
 
     approval_readings_init(&fact->readings);
 

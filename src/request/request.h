@@ -172,6 +172,8 @@ struct ngx_http_approval_fact_s {
     ngx_http_complex_value_t        *value;      /* of a text, or NULL        */
     approval_json_pointer_t         *pointer;
     ngx_array_t                     *inputs;     /* of ..._fact_t *, or NULL  */
+    u_char                          *conf_file;  /* of its first use          */
+    ngx_uint_t                       conf_line;
 
     /* scratch of the worker: the readings of one look */
     approval_readings_t              readings;

@@ -1,0 +1,227 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Rules that nginx takes and that do not mean what they look like.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "conf/conf.h"
+
+
+#define NGX_HTTP_APPROVAL_LINT_RULES  1000
+
+
+static ngx_uint_t ngx_http_approval_lint_regex(ngx_str_t *text);
+static void ngx_http_approval_lint_hidden(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy, ngx_uint_t n);
+static void ngx_http_approval_lint_number(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy, ngx_uint_t n);
+
+
+void
+ngx_http_approval_lint_pattern(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *pattern)
+{
+    ngx_str_t   text;
+    ngx_uint_t  prefix;
+
+    text = *pattern;
+
+    if (text.len && text.data[0] == '!') {
+        text.data++;
+        text.len--;
+    }
+
+    if (text.len == 0 || ngx_strchr("~<>\\", text.data[0])) {
+        return;
+    }
+
+    prefix = (text.data[0] == '^');
+
+    if (prefix) {
+        text.data++;
+        text.len--;
+    }
+
+    if (!ngx_http_approval_lint_regex(&text)) {
+        return;
+    }
+
+    ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_LITERAL_PATTERN,
+                           ngx_http_approval_here(cf),
+                           "rule \"%V\" compares with \"%V\" as it is written, "
+                           "and its special characters have no meaning "
+                           "there: use \"^\" for a beginning or \"~\" for a "
+                           "regex, or say \"%s%V\" if this very text is meant",
+                           &rule->name, pattern, prefix ? "~^\\Q" : "\\",
+                           &text);
+}
+
+
+/* A "*", or what only a regex has. */
+
+static ngx_uint_t
+ngx_http_approval_lint_regex(ngx_str_t *text)
+{
+    u_char  *p, *last, *end, next;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        next = (p + 1 < last) ? p[1] : '\0';
+
+        switch (*p) {
+
+        case '*':
+        case '|':
+            return 1;
+
+        case '.':
+            if (next == '+' || next == '?') {
+                return 1;
+            }
+
+            break;
+
+        case '$':
+            if (next == '\0') {
+                return 1;
+            }
+
+            break;
+
+        case '\\':
+            if (next == '.'
+                || (next && ngx_strchr("dws", next) && p + 2 < last
+                    && ngx_strchr("+?{", p[2])))
+            {
+                return 1;
+            }
+
+            break;
+
+        case '[':
+            end = ngx_strlchr(p, last, ']');
+
+            /* not an IPv6 address */
+
+            if (end && end > p + 1 && ngx_strlchr(p, end, ':') == NULL) {
+                return 1;
+            }
+
+            break;
+
+        default:
+            break;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_http_approval_lint_rules(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < policy->rules.nelts; i++) {
+        ngx_http_approval_lint_hidden(cf, policy, i);
+        ngx_http_approval_lint_number(cf, policy, i);
+    }
+}
+
+
+/*
+ * What is in shadow keeps no later rule from deciding.  Where a program wrote
+ * thousands of rules, not each one is compared with each other.
+ */
+
+static void
+ngx_http_approval_lint_hidden(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy, ngx_uint_t n)
+{
+    ngx_uint_t                  i, last;
+    ngx_http_approval_rule_t  **rules;
+
+    rules = policy->rules.elts;
+    last = ngx_min(n, NGX_HTTP_APPROVAL_LINT_RULES);
+
+    for (i = 0; i < last; i++) {
+
+        if (rules[i]->mode == NGX_HTTP_APPROVAL_SHADOW
+            || !approval_match_covers(policy->match, rules[i]->number,
+                                      rules[n]->number))
+        {
+            continue;
+        }
+
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_HIDDEN_RULE,
+                               rules[n]->conf_file, rules[n]->conf_line,
+                               rules[i]->matches
+                               ? "rule \"%V\" is never reached: rule \"%V\" "
+                                 "before it holds for all that it holds for. "
+                                 "Put the narrower rule first"
+                               : "rule \"%V\" is never reached: rule \"%V\" "
+                                 "before it has no \"match\" and holds for "
+                                 "every request. Put that one last",
+                               &rules[n]->name, &rules[i]->name);
+        return;
+    }
+}
+
+
+/*
+ * Who leaves the number out, or writes null, is not asked, unless another rule
+ * further down stops that.
+ */
+
+static void
+ngx_http_approval_lint_number(ngx_conf_t *cf,
+    ngx_http_approval_policy_t *policy, ngx_uint_t n)
+{
+    ngx_int_t                   at;
+    ngx_uint_t                  i;
+    ngx_http_approval_at_t     *lines;
+    ngx_http_approval_rule_t  **rules;
+
+    rules = policy->rules.elts;
+
+    if (policy->def != NGX_HTTP_APPROVAL_ALLOW
+        || rules[n]->outcome == NGX_HTTP_APPROVAL_ALLOW)
+    {
+        return;
+    }
+
+    at = approval_match_compares(policy->match, rules[n]->number);
+
+    if (at == -1) {
+        return;
+    }
+
+    for (i = n + 1; i < policy->rules.nelts; i++) {
+        if (rules[i]->outcome != NGX_HTTP_APPROVAL_ALLOW
+            && approval_match_covers_absent(policy->match, rules[i]->number,
+                                            rules[n]->number))
+        {
+            return;
+        }
+    }
+
+    lines = rules[n]->conditions.elts;
+
+    ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NUMBER_ABSENT,
+                           ngx_http_approval_at(lines[at]),
+                           "rule \"%V\" compares a number, and a request that "
+                           "leaves it out passes by \"default allow\": write "
+                           "\"!<N\" for \">N\" (\"!>N\" for \"<N\"), which "
+                           "holds for what is absent, too, or allow what is "
+                           "small first and let the next rule have the rest",
+                           &rules[n]->name);
+}

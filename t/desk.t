@@ -354,7 +354,7 @@ my $html = $r->body;
 
 like($r->header('Content-Security-Policy'),
      qr{^default-src[ ]'none';[ ]style-src[ ]'sha256-[\w+/=]{44}';
-        [ ]form-action[ ]'self';[ ]frame-ancestors[ ]'none';
+        [ ]img-src[ ]data:;[ ]form-action[ ]'self';[ ]frame-ancestors[ ]'none';
         [ ]base-uri[ ]'none'$}x,
      'CSP');
 is($r->header('Referrer-Policy'), 'no-referrer', 'Referrer-Policy');

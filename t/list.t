@@ -17,6 +17,8 @@ need_module();
 
 my $gw = Approval::Gateway->new(http => <<'END', server => <<'END');
     approval_group few dora;
+    approval_group audit eve;
+    approval_auditors audit;
     approval_policy p {
         rule many  { match $uri ^/many; require admins; timeout 1h; }
         rule short { match $uri ^/short; require admins; timeout 1h; }
@@ -123,9 +125,46 @@ for my $row (@looked) {
            "$name: what is meant is read, and at most a page");
 }
 
+# Picked from what the index gives: who voted.  Auditors read all of it.
+
+my $voter = $gw->action($denied)->{votes}[0]{approver};
+
+is_deeply(ids(alice => "?approver=$voter&rule=short"), [ $denied, $approved ],
+          'what an approver voted on');
+is_deeply(ids(alice => '?approver=dora'), [ ], '... and what not');
+
+my $every = [ $denied, $approved, $open, @{ $ids{some} }, @{ $ids{many} } ];
+
+is_deeply(ids(eve => '?limit=200'), $every, 'an auditor reads of all');
+is_deeply(ids(eve => '?rule=some'), $ids{some}, '... of a rule');
+is_deeply(ids(eve => "?approver=$voter"), [ $denied, $approved ],
+          '... of an approver');
+
+my $page = page(eve => "actions/$open");
+
+is($page->status, 200, '... and each action');
+unlike($page->body, qr/<form/, '... where nothing can be done');
+is(http_post($gw->port, "/_approval/actions/$open/decision",
+       '{"decision":"comment","comment":"hm"}',
+       headers => [ 'X-User' => 'eve', 'Content-Type' => 'application/json' ]
+       )->status, 403,
+   'who is an auditor only may not even comment');
+unlike(page(eve => '')->body, qr{actions/[0-9a-f]{32}},
+       'nothing waits for an auditor');
+like(page(eve => '?view=history&rule=some')->body, qr{actions/$ids{some}[0]},
+     '... who finds it in the history');
+
+
+sub page {
+    my ($who, $path) = @_;
+
+    return http_get($gw->port, "/_approval/$path", headers =>
+                    [ 'X-User' => $who, Accept => 'text/html' ]);
+}
+
+
 my $inbox = sub {
-    my $body = http_get($gw->port, '/_approval/', headers =>
-        [ 'X-User' => 'dora', Accept => 'text/html' ])->body;
+    my $body = page(dora => '')->body;
     my %got = map { $_ => 1 } $body =~ m{actions/([0-9a-f]{32})}g;
 
     return [ sort keys %got ];

@@ -59,6 +59,9 @@ ngx_uint_t ngx_http_approval_approver_in(ngx_http_approval_desk_t *d,
 /* Is the person in a group of approval_operators? */
 ngx_uint_t ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d);
 
+/* ... or of approval_auditors, who may read what others decide? */
+ngx_uint_t ngx_http_approval_approver_auditor(ngx_http_approval_desk_t *d);
+
 /* Who the person is, and that they are no approver; NULL: no memory. */
 const char *ngx_http_approval_approver_stranger(ngx_http_approval_desk_t *d);
 

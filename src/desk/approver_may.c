@@ -159,6 +159,15 @@ ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d)
 }
 
 
+ngx_uint_t
+ngx_http_approval_approver_auditor(ngx_http_approval_desk_t *d)
+{
+    return d->mcf->auditors
+           && d->how == NGX_HTTP_APPROVAL_DESK_IDP
+           && ngx_http_approval_approver_in(d, d->mcf->auditors);
+}
+
+
 ngx_int_t
 ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
 {

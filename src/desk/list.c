@@ -36,6 +36,8 @@ typedef struct {
     u_char                      shown_id[APPROVAL_ID_LEN];
     ngx_http_approval_filter_t  filter;
     ngx_array_t                 classes;     /* of ids                  */
+    unsigned                    waiting:1;   /* the inbox               */
+    unsigned                    auditor:1;   /* may read all of them    */
     unsigned                    more:1;      /* there is another one    */
     unsigned                    end:1;       /* all others are older    */
     unsigned                    failed:1;    /* no memory               */
@@ -54,8 +56,13 @@ static ngx_int_t ngx_http_approval_list_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_list_take(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
+static ngx_int_t ngx_http_approval_list_view(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes);
 static ngx_uint_t ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply);
+static ngx_uint_t ngx_http_approval_list_voted(ngx_http_approval_desk_t *d,
+    ngx_http_approval_votes_t *votes);
 static ngx_uint_t ngx_http_approval_list_rule(ngx_http_approval_query_t *q,
     json_t *doc);
 static ngx_uint_t ngx_http_approval_list_may(ngx_http_approval_desk_t *d,
@@ -119,7 +126,10 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
                              ngx_http_approval_json_str(&name)));
     }
 
-    if (inbox && !list->query.history) {
+    list->waiting = (inbox && !list->query.history);
+    list->auditor = !list->waiting && ngx_http_approval_approver_auditor(d);
+
+    if (list->waiting) {
         list->query.states = 1 << NGX_HTTP_APPROVAL_PENDING;
         list->query.limit = NGX_HTTP_APPROVAL_LIST_MAX;
     }
@@ -245,7 +255,7 @@ ngx_http_approval_list_class(ngx_http_approval_desk_t *d,
         doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
 
         if (doc && ngx_http_approval_list_rule(&list->query, doc)
-            && ngx_http_approval_list_may(d, doc))
+            && (list->auditor || ngx_http_approval_list_may(d, doc)))
         {
             class = ngx_array_push(&list->classes);
 
@@ -358,7 +368,7 @@ static ngx_int_t
 ngx_http_approval_list_take(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
-    json_t                     *doc, *view;
+    json_t                     *doc;
     ngx_int_t                   rc;
     ngx_str_t                   sealed;
     ngx_http_approval_list_t   *list = d->work;
@@ -384,27 +394,23 @@ ngx_http_approval_list_take(ngx_http_approval_desk_t *d,
         goto done;
     }
 
+    votes = ngx_http_approval_votes_read(d, doc, reply);
+
+    if (votes == NULL) {
+        rc = NGX_ERROR;
+        goto done;
+    }
+
+    if (list->query.approver.len && !ngx_http_approval_list_voted(d, votes)) {
+        goto done;
+    }
+
     if (json_array_size(list->actions) == list->query.limit) {
         list->more = 1;
         goto done;
     }
 
-    rc = NGX_ERROR;
-    votes = ngx_http_approval_votes_read(d, doc, reply);
-
-    if (votes) {
-        view = ngx_http_approval_view(doc, reply, votes,
-                                      NGX_HTTP_APPROVAL_VIEW_LIST);
-
-        if (view && d->html) {
-            (void) json_object_set_new(view, "left",
-                       ngx_http_approval_page_left(reply->now,
-                                                   reply->expires));
-        }
-
-        rc = ngx_http_approval_list_insert(list, view,
-                                           d->html && !list->query.history);
-    }
+    rc = ngx_http_approval_list_view(d, doc, reply, votes);
 
     list->shown = reply->created;
     ngx_memcpy(list->shown_id, reply->id, APPROVAL_ID_LEN);
@@ -414,6 +420,27 @@ done:
     json_decref(doc);
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_list_view(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes)
+{
+    json_t                    *view;
+    ngx_http_approval_list_t  *list = d->work;
+
+    view = ngx_http_approval_view(doc, reply, votes,
+                                  NGX_HTTP_APPROVAL_VIEW_LIST);
+
+    if (view && d->html
+        && ngx_http_approval_page_card(view, reply) != NGX_OK)
+    {
+        json_decref(view);
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_list_insert(list, view, list->waiting);
 }
 
 
@@ -448,9 +475,33 @@ ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
         }
     }
 
-    return ngx_http_approval_list_may(d, doc)
-           && !ngx_http_approval_approver_self(d->mcf, doc,
-                                        ngx_http_approval_core_str(&d->who));
+    return list->auditor
+           || (ngx_http_approval_list_may(d, doc)
+               && !ngx_http_approval_approver_self(d->mcf, doc,
+                                        ngx_http_approval_core_str(&d->who)));
+}
+
+
+/* Did the approver that the query names vote, by any alias? */
+
+static ngx_uint_t
+ngx_http_approval_list_voted(ngx_http_approval_desk_t *d,
+    ngx_http_approval_votes_t *votes)
+{
+    ngx_uint_t                 i;
+    ngx_http_approval_list_t  *list = d->work;
+
+    for (i = 0; i < votes->nvotes; i++) {
+        if (!ngx_http_approval_vote_is(&votes->votes[i], "comment")
+            && approval_people_same(d->mcf->people,
+                      ngx_http_approval_core_str(&votes->votes[i].identity),
+                      ngx_http_approval_core_str(&list->query.approver)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -570,7 +621,7 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
                                  ngx_http_approval_list_fields(&list->query));
     }
 
-    if (!ngx_http_approval_approver_in(d, NULL)) {
+    if (!list->auditor && !ngx_http_approval_approver_in(d, NULL)) {
         detail = ngx_http_approval_approver_stranger(d);
 
         (void) json_object_set_new(reply, "stranger",
@@ -616,8 +667,9 @@ ngx_http_approval_list_fields(ngx_http_approval_query_t *q)
         (void) json_array_append_new(states, item);
     }
 
-    return json_pack("{s:o, s:o, s:s, s:s, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o}",
                "requester", ngx_http_approval_json_str(&q->requester),
+               "approver", ngx_http_approval_json_str(&q->approver),
                "rule", ngx_http_approval_json_str(&q->rule),
                "since", since, "until", until, "states", states);
 }

@@ -25,6 +25,7 @@
 typedef struct {
     ngx_uint_t          states;      /* bits by state; 0: any           */
     ngx_str_t           requester;
+    ngx_str_t           approver;    /* who voted                       */
     ngx_str_t           rule;
     int64_t             since;       /* ms; 0: any                      */
     int64_t             until;       /* ms; 0: any                      */

@@ -24,6 +24,7 @@
 
 
 #define NGX_HTTP_APPROVAL_PAGE_NAMES  20     /* shown of who can still vote */
+#define NGX_HTTP_APPROVAL_PAGE_LONG   1000   /* what is longer is folded    */
 
 
 typedef struct {
@@ -50,7 +51,10 @@ static const char *ngx_http_approval_page_part(approval_str_t name);
 static ngx_int_t ngx_http_approval_page_facts(json_t *data);
 static ngx_int_t ngx_http_approval_page_pairs(json_t *data, const char *from,
     const char *to);
+static ngx_int_t ngx_http_approval_page_long(json_t *data);
+static ngx_int_t ngx_http_approval_page_remember(json_t *data);
 static ngx_int_t ngx_http_approval_page_lines(json_t *data);
+static json_t *ngx_http_approval_page_time(int64_t ms);
 static ngx_int_t ngx_http_approval_page_forms(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes, json_t *data);
@@ -74,6 +78,8 @@ ngx_http_approval_page_action(ngx_http_approval_desk_t *d, json_t *doc,
     json_t *view)
 {
     if (ngx_http_approval_page_facts(view) != NGX_OK
+        || ngx_http_approval_page_long(view) != NGX_OK
+        || ngx_http_approval_page_remember(view) != NGX_OK
         || ngx_http_approval_page_lines(view) != NGX_OK
         || ngx_http_approval_page_forms(d, doc, reply, votes, view) != NGX_OK
         || ngx_http_approval_page_still(d, doc, votes, view) != NGX_OK
@@ -88,6 +94,24 @@ ngx_http_approval_page_action(ngx_http_approval_desk_t *d, json_t *doc,
 
     return ngx_http_approval_page_send(d, NGX_HTTP_OK,
                                        ngx_http_approval_action_html, view);
+}
+
+
+ngx_int_t
+ngx_http_approval_page_card(json_t *view,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (ngx_http_approval_page_facts(view) != NGX_OK
+        || ngx_http_approval_page_lines(view) != NGX_OK
+        || json_object_set_new(view, "left",
+                               ngx_http_approval_page_left(reply->now,
+                                                           reply->expires))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -211,8 +235,8 @@ ngx_http_approval_page_headers(ngx_http_request_t *r)
     approval_buf_adds(&csp, "default-src 'none'; style-src 'sha256-");
     approval_buf_add(&csp, hash,
                      approval_base64_encode(hash, md, APPROVAL_SHA256_LEN));
-    approval_buf_adds(&csp, "'; form-action 'self'; frame-ancestors 'none'; "
-                            "base-uri 'none'");
+    approval_buf_adds(&csp, "'; img-src data:; form-action 'self'; "
+                            "frame-ancestors 'none'; base-uri 'none'");
 
     rc = csp.failed ? NGX_ERROR
                     : ngx_http_approval_header(r, "Content-Security-Policy",
@@ -297,6 +321,49 @@ ngx_http_approval_page_pairs(json_t *data, const char *from, const char *to)
     }
 
     return json_object_set_new(data, to, list) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/* What would push the rest of the page away is folded, and says its size. */
+
+static ngx_int_t
+ngx_http_approval_page_long(json_t *data)
+{
+    json_t  *target, *body;
+
+    target = json_object_get(data, "target");
+    body = json_object_get(data, "body");
+
+    if (json_string_length(target) > NGX_HTTP_APPROVAL_PAGE_LONG
+        && json_object_set_new(data, "target_long",
+                               json_integer(json_string_length(target)))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return json_object_set_new(data, "body_long",
+                               json_boolean(json_string_length(body)
+                                            > NGX_HTTP_APPROVAL_PAGE_LONG))
+           == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_approval_page_remember(json_t *data)
+{
+    json_t  *remember;
+
+    remember = json_object_get(data, "remember");
+
+    if (!json_is_object(remember)) {
+        return NGX_OK;
+    }
+
+    return json_object_set_new(remember, "time", ngx_http_approval_page_time(
+               json_integer_value(json_object_get(remember, "seconds"))
+               * 1000))
+           == 0 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -385,7 +452,8 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
     comment = ngx_http_approval_json_get(doc, "comment_required");
 
     if (json_object_set_new(data, "nonce", nonce) != 0
-        || json_object_set_new(data, "may_comment", json_true()) != 0
+        || json_object_set_new(data, "may_comment",
+                               json_boolean(lines || glass)) != 0
         || json_object_set_new(data, "may_decide",
                                json_boolean(vote == NULL && lines)) != 0
         || json_object_set_new(data, "may_glass",
@@ -501,13 +569,17 @@ ngx_http_approval_page_person(void *data, approval_str_t person)
 json_t *
 ngx_http_approval_page_left(int64_t now, int64_t expires)
 {
+    return expires > now ? ngx_http_approval_page_time(expires - now)
+                         : json_string("no time");
+}
+
+
+static json_t *
+ngx_http_approval_page_time(int64_t ms)
+{
     int  s;
 
-    if (expires <= now) {
-        return json_string("no time");
-    }
-
-    s = (int) ngx_min((expires - now) / 1000, 100 * 86400);
+    s = (int) ngx_min(ms / 1000, 100 * 86400);
 
     if (s >= 86400) {
         return json_sprintf("%d d %d h", s / 86400, s % 86400 / 3600);

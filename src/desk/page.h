@@ -37,6 +37,10 @@ ngx_int_t ngx_http_approval_page_result(ngx_http_approval_desk_t *d,
     ngx_uint_t status, json_t *problem);
 
 /* Fills "left": how long until "expires". */
+/* What an action in a list says beside its JSON. */
+ngx_int_t ngx_http_approval_page_card(json_t *view,
+    const ngx_http_approval_reply_t *reply);
+
 json_t *ngx_http_approval_page_left(int64_t now, int64_t expires);
 
 

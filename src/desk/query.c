@@ -36,8 +36,12 @@ static const char *ngx_http_approval_query_state(
     ngx_http_approval_query_ctx_t *ctx, approval_str_t value);
 static const char *ngx_http_approval_query_requester(
     ngx_http_approval_query_ctx_t *ctx, approval_str_t value);
+static const char *ngx_http_approval_query_approver(
+    ngx_http_approval_query_ctx_t *ctx, approval_str_t value);
 static const char *ngx_http_approval_query_rule(
     ngx_http_approval_query_ctx_t *ctx, approval_str_t value);
+static const char *ngx_http_approval_query_text(
+    ngx_http_approval_query_ctx_t *ctx, approval_str_t value, ngx_str_t *text);
 static const char *ngx_http_approval_query_since(
     ngx_http_approval_query_ctx_t *ctx, approval_str_t value);
 static const char *ngx_http_approval_query_until(
@@ -57,6 +61,7 @@ static void ngx_http_approval_query_add(approval_buf_t *out,
 static ngx_http_approval_query_arg_t  ngx_http_approval_query_args[] = {
     { "state", ngx_http_approval_query_state, 1 },
     { "requester", ngx_http_approval_query_requester, 0 },
+    { "approver", ngx_http_approval_query_approver, 0 },
     { "rule", ngx_http_approval_query_rule, 0 },
     { "since", ngx_http_approval_query_since, 0 },
     { "until", ngx_http_approval_query_until, 0 },
@@ -187,13 +192,15 @@ static const char *
 ngx_http_approval_query_requester(ngx_http_approval_query_ctx_t *ctx,
     approval_str_t value)
 {
-    if (!approval_utf8_valid(value)) {
-        return "The argument is not UTF-8.";
-    }
+    return ngx_http_approval_query_text(ctx, value, &ctx->query->requester);
+}
 
-    return ngx_http_approval_desk_copy(ctx->desk->request->pool, value,
-                                       &ctx->query->requester)
-           == NGX_OK ? NULL : "The gateway has no memory left.";
+
+static const char *
+ngx_http_approval_query_approver(ngx_http_approval_query_ctx_t *ctx,
+    approval_str_t value)
+{
+    return ngx_http_approval_query_text(ctx, value, &ctx->query->approver);
 }
 
 
@@ -201,12 +208,19 @@ static const char *
 ngx_http_approval_query_rule(ngx_http_approval_query_ctx_t *ctx,
     approval_str_t value)
 {
+    return ngx_http_approval_query_text(ctx, value, &ctx->query->rule);
+}
+
+
+static const char *
+ngx_http_approval_query_text(ngx_http_approval_query_ctx_t *ctx,
+    approval_str_t value, ngx_str_t *text)
+{
     if (!approval_utf8_valid(value)) {
         return "The argument is not UTF-8.";
     }
 
-    return ngx_http_approval_desk_copy(ctx->desk->request->pool, value,
-                                       &ctx->query->rule)
+    return ngx_http_approval_desk_copy(ctx->desk->request->pool, value, text)
            == NGX_OK ? NULL : "The gateway has no memory left.";
 }
 
@@ -371,6 +385,8 @@ ngx_http_approval_query_link(ngx_http_approval_query_t *q, const char *cursor)
 
     ngx_http_approval_query_add(&out, "requester",
                                 ngx_http_approval_core_str(&q->requester));
+    ngx_http_approval_query_add(&out, "approver",
+                                ngx_http_approval_core_str(&q->approver));
     ngx_http_approval_query_add(&out, "rule",
                                 ngx_http_approval_core_str(&q->rule));
 

@@ -72,7 +72,8 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
     who = ngx_http_approval_core_str(&d->who);
 
     if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
-        && !ngx_http_approval_approver_glass(d->mcf, doc, who))
+        && !ngx_http_approval_approver_glass(d->mcf, doc, who)
+        && !ngx_http_approval_approver_auditor(d))
     {
         rc = ngx_http_approval_approver_refuse(d);
         goto done;

@@ -201,9 +201,13 @@ sub one {
 }
 
 
+# as a person does, who scrolls up to it what is behind a bar
+
 sub click {
     my ($self, $css) = @_;
 
+    $self->js('document.querySelector(arguments[0])'
+              . '.scrollIntoView({ block: "center" })', $css);
     $self->post('/element/' . $self->one($css) . '/click');
 }
 

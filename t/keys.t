@@ -62,6 +62,9 @@ END
     location /gone/ { approval_disconnect cancel; proxy_pass %%UP%%; }
     location /cap/ { approval_max_pending 2 per=$arg_team;
                      proxy_pass %%UP%%; }
+    location /ask/ { approval_max_pending 9 per=$arg_team;
+                     approval_max_prompts 2/1h per=$arg_team;
+                     proxy_pass %%UP%%; }
 END
 
 my $redis = $gw->redis;
@@ -218,6 +221,9 @@ sub caps {
     my @got = grep { defined } @ids;
 
     is(scalar(@got), 2, 'two of a team may wait, of all shards');
+    is(ticket($agents[$_], '/cap/x?team=red'), $ids[$_],
+       'who joins is not counted, nor refused')
+        for grep { defined $ids[$_] } 0 .. $#agents;
 
     my @keys = grep { /:per:/ } $redis->keys;
     is(scalar(@keys), 1, 'they are counted in one place');
@@ -238,6 +244,26 @@ sub caps {
 
     ok(wait_for(sub { !$redis->cmd(ZCARD => $keys[0]) }),
        'none is counted in the end');
+
+    @ids = map { ticket($_, '/ask/x?team=blue') } @agents;
+    @got = grep { defined } @ids;
+    is(scalar(@got), 2, 'two of a team may ask, of all shards');
+    @keys = grep { /:prompts:/ } $redis->keys;
+    is(scalar(@keys), 1, 'they are counted in one place');
+    ($shard, $in) = $keys[0] =~ /^approval:\{(..)\}:prompts:(..)/;
+    is("$shard $in", shard('blue') . ' ' . shard('blue'), 'in its own shard');
+    is($redis->cmd(ZCARD => $keys[0]), 2, 'as often as they were asked');
+
+    for my $n (grep { defined $ids[$_] } 0 .. $#agents) {
+        is(ticket($agents[$n], '/ask/x?team=blue'), $ids[$n],
+           'who joins is not counted, nor refused');
+        is($gw->vote($ids[$n], 'deny')->status, 200, 'ask: denied');
+    }
+
+    is($redis->cmd(ZCARD => $keys[0]), 2, 'an end is given back to nobody');
+    my ($pending) = grep { /:per:/ } $redis->keys;
+    ok(wait_for(sub { !$pending || !$redis->cmd(ZCARD => $pending) }),
+       'none is counted as pending');
 }
 
 

@@ -73,7 +73,8 @@ sub create_args {
             $how{retention} // $retention, $how{again} // 0,
             $how{grant} // '', $how{policy} // '', $how{ticket} // '',
             $how{call} // '', $how{class} // '5' x 32, 'class',
-            $how{others} // '', $how{counted} // '', $how{heard} // 0);
+            $how{others} // '', $how{counted} // '', $how{uncounted} // 0,
+            $how{heard} // 0);
 }
 
 
@@ -606,13 +607,21 @@ for my $row ([ 0, 'ok' ], [ 60_000, 'ok' ], [ -1, 'no' ]) {
     is(create(new_id(), per => 'limit', max => 2)->{code}, 'ok',
        'one that vanished makes room in the end');
 
+    my $first = new_id();
+    is(run(create => $first, create_args(uncounted => 1))->{w}, 'uncounted',
+       'to be counted');
+    is(run(load => $first)->{code}, 'no', '... and not made yet');
+
     # counted before it is made, where the counter is in another shard
 
     local $scripts->{per} = 'apart old';
     my @ids = map { new_id() } 1 .. 3;
 
-    is(join(' ', map { run(reserve => $_, 60000, 2)->{code} } @ids),
-       'ok ok busy', 'counted apart');
+    my @reserved = map { run(reserve => $_, 60000, 2) } @ids;
+
+    is(join(' ', map { $_->{code} } @reserved), 'ok ok busy', 'counted apart');
+    my $free = $reserved[2]{x} - $reserved[0]{now};
+    ok($free > 59000 && $free <= 60000, 'counted apart: when there is room');
     ttl_is(shared('per:apart'), 60000, 'counted apart: TTL');
     create($ids[0], counted => 'apart');
     run(vote => $ids[0], vote_args(0, 'v', 'approved'));

@@ -122,6 +122,8 @@ EOF
     approval_store_failure deny;
     approval_unsigned_decisions off;
     approval_max_pending 5 per=$remote_user;
+    approval_max_prompts 20/10m per=$remote_user;
+    approval_repeat 10s;
     approval_disconnect keep;
     location /_approval/ { approval_api approver=$remote_user; }
     location /plain { approval_api; }

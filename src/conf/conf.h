@@ -237,6 +237,8 @@ char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_approval_conf_max_prompts(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_progress(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -28,6 +28,10 @@ static ngx_int_t ngx_http_approval_conf_handler(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
     ngx_http_approval_fact_t **fact, ngx_str_t *text);
+static void ngx_http_approval_conf_limit_merge(
+    ngx_http_approval_limit_t *conf, ngx_http_approval_limit_t *prev);
+static char *ngx_http_approval_conf_limit(ngx_conf_t *cf,
+    ngx_http_approval_limit_t *limit, ngx_str_t *number);
 static ngx_int_t ngx_http_approval_conf_place(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
 
@@ -53,8 +57,8 @@ ngx_http_approval_create_loc_conf(ngx_conf_t *cf)
     conf->reason = NGX_CONF_UNSET_PTR;
     conf->store_failure = NGX_CONF_UNSET_UINT;
     conf->unsigned_decisions = NGX_CONF_UNSET;
-    conf->max_pending = NGX_CONF_UNSET_UINT;
-    conf->max_pending_per = NGX_CONF_UNSET_PTR;
+    conf->max_pending.n = NGX_CONF_UNSET_UINT;
+    conf->max_prompts.n = NGX_CONF_UNSET_UINT;
     conf->repeat = NGX_CONF_UNSET_MSEC;
     conf->disconnect = NGX_CONF_UNSET_UINT;
     conf->progress = NGX_CONF_UNSET_MSEC;
@@ -127,9 +131,8 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_APPROVAL_STORE_DENY);
     ngx_conf_merge_value(conf->unsigned_decisions, prev->unsigned_decisions,
                          0);
-    ngx_conf_merge_ptr_value(conf->max_pending_per, prev->max_pending_per,
-                             NULL);
-    ngx_conf_merge_uint_value(conf->max_pending, prev->max_pending, 0);
+    ngx_http_approval_conf_limit_merge(&conf->max_pending, &prev->max_pending);
+    ngx_http_approval_conf_limit_merge(&conf->max_prompts, &prev->max_prompts);
     ngx_conf_merge_msec_value(conf->repeat, prev->repeat,
                               NGX_HTTP_APPROVAL_REPEAT);
     ngx_conf_merge_uint_value(conf->disconnect, prev->disconnect,
@@ -414,23 +417,92 @@ ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_approval_loc_conf_t *lcf = conf;
 
-    ngx_int_t   n;
-    ngx_str_t  *value, per;
-
-    if (lcf->max_pending != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
+    ngx_str_t  *value;
 
     value = cf->args->elts;
 
-    n = ngx_atoi(value[1].data, value[1].len);
+    return ngx_http_approval_conf_limit(cf, &lcf->max_pending, &value[1]);
+}
+
+
+/* approval_max_prompts N/TIME [per=VALUE]; */
+
+char *
+ngx_http_approval_conf_max_prompts(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_approval_loc_conf_t *lcf = conf;
+
+    u_char     *p, *last;
+    char       *rv;
+    ngx_int_t   ms;
+    ngx_str_t  *value, number, time;
+
+    value = cf->args->elts;
+
+    last = value[1].data + value[1].len;
+    p = ngx_strlchr(value[1].data, last, '/');
+
+    number.data = value[1].data;
+    number.len = (p ? p : last) - value[1].data;
+
+    rv = ngx_http_approval_conf_limit(cf, &lcf->max_prompts, &number);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    time.data = p ? p + 1 : last;
+    time.len = last - time.data;
+
+    ms = time.len ? ngx_parse_time(&time, 0) : NGX_ERROR;
+
+    if (ms == NGX_ERROR || ms == 0) {
+        return "invalid time: use for example \"20/10m\"";
+    }
+
+    lcf->max_prompts.time = ms;
+
+    return NGX_CONF_OK;
+}
+
+
+static void
+ngx_http_approval_conf_limit_merge(ngx_http_approval_limit_t *conf,
+    ngx_http_approval_limit_t *prev)
+{
+    if (conf->n == NGX_CONF_UNSET_UINT) {
+        *conf = *prev;
+    }
+
+    if (conf->n == NGX_CONF_UNSET_UINT) {
+        conf->n = 0;
+    }
+}
+
+
+/* N [per=VALUE] */
+
+static char *
+ngx_http_approval_conf_limit(ngx_conf_t *cf, ngx_http_approval_limit_t *limit,
+    ngx_str_t *number)
+{
+    ngx_int_t   n;
+    ngx_str_t  *value, per;
+
+    if (limit->n != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    n = ngx_atoi(number->data, number->len);
 
     if (n == NGX_ERROR || n == 0) {
         return "invalid number: use 1 or more";
     }
 
-    lcf->max_pending = n;
-    lcf->max_pending_per = NULL;
+    limit->n = n;
+
+    value = cf->args->elts;
 
     if (cf->args->nelts == 2) {
         return NGX_CONF_OK;
@@ -443,7 +515,7 @@ ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
     per.data = value[2].data + 4;
     per.len = value[2].len - 4;
 
-    return ngx_http_approval_conf_default(cf, &lcf->max_pending_per, &per);
+    return ngx_http_approval_conf_default(cf, &limit->per, &per);
 }
 
 

@@ -282,6 +282,15 @@ typedef struct {
 } ngx_http_approval_main_conf_t;
 
 
+/* So many of each value, or of the policy; inherited as a whole. */
+
+typedef struct {
+    ngx_uint_t                     n;           /* 0: any number              */
+    ngx_msec_t                     time;        /* in this time; 0: at once   */
+    ngx_http_approval_fact_t      *per;         /* NULL: of the policy        */
+} ngx_http_approval_limit_t;
+
+
 typedef struct {
     ngx_str_t                      name;        /* of the policy, or "off"    */
     u_char                        *conf_file;
@@ -295,8 +304,8 @@ typedef struct {
     ngx_http_approval_fact_t      *reason;
     ngx_uint_t                     store_failure;
     ngx_flag_t                     unsigned_decisions;
-    ngx_uint_t                     max_pending; /* 0: no cap                  */
-    ngx_http_approval_fact_t      *max_pending_per;
+    ngx_http_approval_limit_t      max_pending;
+    ngx_http_approval_limit_t      max_prompts;
     ngx_msec_t                     repeat;      /* of an end, 0: never        */
     ngx_uint_t                     disconnect;
     ngx_msec_t                     progress;    /* 0: off                     */

@@ -142,18 +142,22 @@ local function frozen(name, requester, policy)
 end
 
 
--- Actions that count for approval_max_pending.
+-- Actions that count for approval_max_pending or approval_max_prompts.  Where
+-- there are too many: when the first of them is over at the latest.
 
 local function reserve(names, ms, max)
-    local open = 0
+    local open, over = 0, now + ms
 
     for _, name in ipairs(names) do
         redis.call('ZREMRANGEBYSCORE', name, '-inf', int(now))
         open = open + redis.call('ZCARD', name)
+
+        local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
+        over = math.min(over, tonumber(first[2] or over))
     end
 
     if open >= max then
-        return false
+        return false, over
     end
 
     redis.call('ZADD', names[1], int(now + ms), id)

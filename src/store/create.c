@@ -13,9 +13,14 @@
 
 
 #define NGX_HTTP_APPROVAL_HEARD_LEN   16
-#define NGX_HTTP_APPROVAL_ASK_OTHERS  3      /* the last argument but two */
+#define NGX_HTTP_APPROVAL_ASK_OTHERS  4      /* from the end: arguments */
+#define NGX_HTTP_APPROVAL_ASK_COUNT   2
+#define NGX_HTTP_APPROVAL_ASK_HEARD   1
 
 
+static ngx_int_t ngx_http_approval_store_count_init(
+    ngx_http_approval_op_t *op, ngx_http_approval_cap_e cap,
+    const ngx_http_approval_cap_t *limit);
 static ngx_http_approval_op_t *ngx_http_approval_store_ask(
     ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
     ngx_uint_t apart);
@@ -25,6 +30,7 @@ static ngx_int_t ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
     ngx_str_t *others);
 static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
     u_char *p);
+static ngx_int_t ngx_http_approval_store_count(ngx_http_approval_op_t *op);
 static void ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
     redisReply *reply);
 static void ngx_http_approval_store_uncount(ngx_http_approval_op_t *op);
@@ -32,9 +38,19 @@ static void ngx_http_approval_store_made(ngx_http_approval_op_t *op,
     redisReply *reply);
 
 
+/* By ngx_http_approval_cap_e. */
+
+static ngx_http_approval_key_e  ngx_http_approval_store_caps[] = {
+    NGX_HTTP_APPROVAL_KEY_PER,
+    NGX_HTTP_APPROVAL_KEY_PROMPTS
+};
+
+
 /*
- * What counts elsewhere, by a value of its own, is counted first; where that is
- * in this shard, as always where there is one, the script does it.
+ * Open actions are counted by the script where the counter is in its shard, as
+ * always where there is one.  What else counts is counted by another script,
+ * as soon as it is known that an action is to be made: who joins one, or has a
+ * grant, does not count.
  */
 
 ngx_http_approval_op_t *
@@ -42,11 +58,15 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     const ngx_http_approval_new_t *action, ngx_http_approval_store_pt handler,
     void *data)
 {
-    ngx_uint_t               apart;
-    ngx_http_approval_op_t  *op, *count;
+    ngx_uint_t                      apart;
+    ngx_http_approval_op_t         *op;
+    const ngx_http_approval_cap_t  *pending, *prompts;
 
-    apart = action->per.len
-            && ngx_memcmp(action->per.data, action->id,
+    pending = &action->caps[NGX_HTTP_APPROVAL_CAP_PENDING];
+    prompts = &action->caps[NGX_HTTP_APPROVAL_CAP_PROMPTS];
+
+    apart = pending->per.len
+            && ngx_memcmp(pending->per.data, action->id,
                           NGX_HTTP_APPROVAL_SHARD_LEN)
                != 0;
 
@@ -58,30 +78,53 @@ ngx_http_approval_store_new(ngx_http_approval_store_t *store,
     op->handler = handler;
     op->data = data;
 
-    if (!apart) {
-        return ngx_http_approval_op_run(op);
-    }
-
-    count = ngx_http_approval_op_create(store,
-                                        NGX_HTTP_APPROVAL_SCRIPT_RESERVE, NULL,
-                                        NULL, NULL);
-    if (count == NULL) {
+    if ((apart
+         && ngx_http_approval_store_count_init(op,
+                                               NGX_HTTP_APPROVAL_CAP_PENDING,
+                                               pending)
+            != NGX_OK)
+        || (prompts->per.len
+            && ngx_http_approval_store_count_init(op,
+                                               NGX_HTTP_APPROVAL_CAP_PROMPTS,
+                                               prompts)
+               != NGX_OK))
+    {
         ngx_http_approval_op_free(op);
         return NULL;
     }
 
-    ngx_memcpy(count->id, action->id, APPROVAL_ID_LEN);
-    ngx_memcpy(count->shard, action->per.data, NGX_HTTP_APPROVAL_SHARD_LEN);
+    return ngx_http_approval_op_run(op);
+}
+
+
+static ngx_int_t
+ngx_http_approval_store_count_init(ngx_http_approval_op_t *op,
+    ngx_http_approval_cap_e cap, const ngx_http_approval_cap_t *limit)
+{
+    ngx_http_approval_op_t  *count;
+
+    count = ngx_http_approval_op_create(op->store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_RESERVE, NULL,
+                                        NULL, NULL);
+    if (count == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(count->id, op->id, APPROVAL_ID_LEN);
+    ngx_memcpy(count->shard, limit->per.data, NGX_HTTP_APPROVAL_SHARD_LEN);
 
     count->done = ngx_http_approval_store_counted;
-    count->next = op;
+    count->cap = cap;
 
-    ngx_http_approval_op_keys(count, NGX_HTTP_APPROVAL_KEY_PER, &action->per);
-    ngx_http_approval_op_number(count, action->timeout
-                                       + action->execute_within);
-    ngx_http_approval_op_number(count, action->max_pending);
+    ngx_http_approval_op_keys(count, ngx_http_approval_store_caps[cap],
+                              &limit->per);
+    ngx_http_approval_op_number(count, limit->time);
+    ngx_http_approval_op_number(count, limit->max);
 
-    return ngx_http_approval_op_run(count) ? op : NULL;
+    op->counts[cap].op = count;
+    ngx_memcpy(op->counts[cap].hash, limit->per.data, APPROVAL_ID_LEN);
+
+    return NGX_OK;
 }
 
 
@@ -91,6 +134,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
 {
     u_char                   heard[NGX_HTTP_APPROVAL_HEARD_LEN + 1];
     ngx_str_t                per, counted, ticket, none, arg;
+    ngx_uint_t               uncounted;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CREATE,
@@ -101,7 +145,10 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
 
     op->done = ngx_http_approval_store_made;
 
-    per = action->per;
+    per = action->caps[NGX_HTTP_APPROVAL_CAP_PENDING].per;
+    uncounted = apart
+                || action->caps[NGX_HTTP_APPROVAL_CAP_PROMPTS].per.len != 0;
+
     ngx_str_null(&counted);
     ngx_str_null(&none);
 
@@ -109,8 +156,6 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
         counted = per;
         counted.len = APPROVAL_ID_LEN;
         per.len = 0;
-
-        ngx_memcpy(op->counted, counted.data, APPROVAL_ID_LEN);
     }
 
     /* a ticket of another shard is another requester's */
@@ -141,7 +186,8 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_arg(op, &action->join);
     ngx_http_approval_op_arg(op, &action->requester);
     ngx_http_approval_op_arg(op, &per);
-    ngx_http_approval_op_number(op, action->max_pending);
+    ngx_http_approval_op_number(op,
+                             action->caps[NGX_HTTP_APPROVAL_CAP_PENDING].max);
     ngx_http_approval_op_arg(op, &action->doc);
     ngx_http_approval_op_number(op, action->timeout);
     ngx_http_approval_op_number(op, action->execute_within);
@@ -155,6 +201,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_arg(op, &action->class_doc);
     ngx_http_approval_op_arg(op, &none);
     ngx_http_approval_op_arg(op, &counted);
+    ngx_http_approval_op_number(op, uncounted);
 
     arg.data = heard;
     arg.len = NGX_HTTP_APPROVAL_HEARD_LEN;
@@ -188,7 +235,8 @@ ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
 /*
  * All keys are to be named, and what stands under a join hash is known to Redis
  * only: it is asked once more, with the keys of that, and whenever something
- * else stands there by then.
+ * else stands there by then.  Where "others" is NULL, they are as they were,
+ * and all is counted.
  */
 
 static ngx_int_t
@@ -219,7 +267,7 @@ ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
         word.len = len;
         p = word.data + len;
 
-        if (i < op->known) {
+        if (i < op->known || (others == NULL && i < nkeys)) {
             ngx_http_approval_op_arg(op, &word);
             op->nkeys++;
             continue;
@@ -229,14 +277,17 @@ ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
             continue;
         }
 
-        if (i == nkeys) {
+        if (i == nkeys && others) {
             ngx_http_approval_store_pairs(op, others);
         }
 
-        if (i == nwords - NGX_HTTP_APPROVAL_ASK_OTHERS) {
+        if (i == nwords - NGX_HTTP_APPROVAL_ASK_OTHERS && others) {
             word = *others;
 
-        } else if (i == nwords - 1) {
+        } else if (i == nwords - NGX_HTTP_APPROVAL_ASK_COUNT && !others) {
+            ngx_str_set(&word, "0");
+
+        } else if (i == nwords - NGX_HTTP_APPROVAL_ASK_HEARD) {
             word.data = heard;
             ngx_http_approval_store_heard(op->store, heard);
         }
@@ -273,6 +324,38 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
 }
 
 
+/* The next that counts; when all do, the action is made. */
+
+static ngx_int_t
+ngx_http_approval_store_count(ngx_http_approval_op_t *op)
+{
+    ngx_uint_t               i;
+    ngx_http_approval_op_t  *count;
+
+    for (i = 0; i < NGX_HTTP_APPROVAL_CAPS; i++) {
+
+        count = op->counts[i].op;
+
+        if (count == NULL) {
+            continue;
+        }
+
+        op->counts[i].op = NULL;
+
+        if (ngx_http_approval_op_start(count) != NGX_OK) {
+            ngx_http_approval_op_free(count);
+            return NGX_ERROR;
+        }
+
+        count->next = op;
+
+        return NGX_OK;
+    }
+
+    return ngx_http_approval_store_ask_again(op, NULL);
+}
+
+
 static void
 ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
     redisReply *reply)
@@ -287,17 +370,20 @@ ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
 
     ngx_http_approval_reply_parse(count->store, "reserve", reply, &r);
 
+    r.cap = count->cap;
+    op->counts[count->cap].counted = (r.rc == NGX_OK);
+
     if (r.rc == NGX_OK && op->handler
-        && ngx_http_approval_op_start(op) == NGX_OK)
+        && ngx_http_approval_store_count(op) == NGX_OK)
     {
         op = NULL;
 
     } else if (r.rc == NGX_OK) {
-        ngx_http_approval_store_uncount(op);
         r.rc = NGX_ERROR;
     }
 
     if (op) {
+        ngx_http_approval_store_uncount(op);
         ngx_http_approval_op_end(op, &r);
     }
 
@@ -309,13 +395,20 @@ ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
 static void
 ngx_http_approval_store_uncount(ngx_http_approval_op_t *op)
 {
-    ngx_str_t  per;
+    ngx_str_t   per;
+    ngx_uint_t  i;
 
-    if (op->counted[0]) {
-        per.data = op->counted;
+    for (i = 0; i < NGX_HTTP_APPROVAL_CAPS; i++) {
+
+        if (!op->counts[i].counted) {
+            continue;
+        }
+
+        per.data = op->counts[i].hash;
         per.len = APPROVAL_ID_LEN;
 
-        ngx_http_approval_op_release(op, &per, op->id);
+        ngx_http_approval_op_release(op, ngx_http_approval_store_caps[i], &per,
+                                     op->id);
     }
 }
 
@@ -335,9 +428,18 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
 
     ngx_http_approval_reply_parse(op->store, "create", reply, &r);
 
+    if (r.rc == NGX_AGAIN && r.cause == NGX_HTTP_APPROVAL_CAUSE_UNCOUNTED
+        && op->handler && ngx_http_approval_store_count(op) == NGX_OK)
+    {
+        ngx_http_approval_reply_free(&r);
+        return;
+    }
+
     late = (r.rc == NGX_DECLINED && r.cause == NGX_HTTP_APPROVAL_CAUSE_LATE);
 
-    if ((late || r.rc == NGX_AGAIN) && op->handler
+    if ((late || (r.rc == NGX_AGAIN
+                  && r.cause != NGX_HTTP_APPROVAL_CAUSE_UNCOUNTED))
+        && op->handler
         && op->tries++ < NGX_HTTP_APPROVAL_STORE_TRIES
         && ngx_http_approval_store_ask_again(op, &r.others) == NGX_OK)
     {

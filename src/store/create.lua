@@ -9,12 +9,14 @@
 -- ARGV[2..]  join, requester, per, max_pending, doc, timeout, execute_within,
 --            retention, repeat, grant, policy, ticket, call, class, its
 --            document, others (ids that stand under the join hashes, as the
---            answer "again" told them), where it counts already for
---            approval_max_pending, until when the answer is waited for (0: not
---            known): hashes in join, requester, per, grant, policy, call
+--            answer "again" told them), where it counts elsewhere for
+--            approval_max_pending, is it to be counted yet (1: then it is not
+--            made), until when the answer is waited for (0: not known): hashes
+--            in join, requester, per, grant, policy, call
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- again      O: others than were named stand under the join hashes
+-- again      w WHY.uncounted: it is to be made, and counted before that
 -- no         w WHY.frozen: the requester or the policy is
 -- no         w WHY.late: nobody waits for the answer
 -- no         w WHY.given_up: the call was, before it came
@@ -29,7 +31,7 @@ local timeout, within = tonumber(ARGV[7]), tonumber(ARGV[8])
 local retention, again = tonumber(ARGV[9]), tonumber(ARGV[10])
 local grant, policy, ticket, call = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
 local class, class_doc, others = ARGV[15], ARGV[16], ARGV[17]
-local counted, heard = ARGV[18], tonumber(ARGV[19])
+local counted, uncounted, heard = ARGV[18], ARGV[19], tonumber(ARGV[20])
 
 local FROZEN, GRANTS = KEYS[7], KEYS[8]
 local at = 8
@@ -279,6 +281,10 @@ for _, o in ipairs(open_ones) do
     if open(a) then
         return joined(o[1], o[2], o[3], a)
     end
+end
+
+if uncounted == '1' then
+    return { 'again', now, 'w', WHY.uncounted }
 end
 
 local whole = timeout + within

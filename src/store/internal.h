@@ -71,6 +71,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_BY,                /* by hash                    */
     NGX_HTTP_APPROVAL_KEY_JOIN,
     NGX_HTTP_APPROVAL_KEY_PER,
+    NGX_HTTP_APPROVAL_KEY_PROMPTS,
     NGX_HTTP_APPROVAL_KEY_GRANT,
     NGX_HTTP_APPROVAL_KEY_ONCE,
     NGX_HTTP_APPROVAL_KEY_PENDING,           /* one a shard                */
@@ -153,6 +154,15 @@ struct ngx_http_approval_store_s {
 typedef void (*ngx_http_approval_op_pt)(ngx_http_approval_op_t *op,
     redisReply *reply);
 
+/* What is counted before an action is made; "op" is sent then. */
+
+typedef struct {
+    ngx_http_approval_op_t             *op;          /* NULL: none, or sent */
+    u_char                              hash[APPROVAL_ID_LEN];
+    ngx_uint_t                          counted;
+} ngx_http_approval_count_t;
+
+
 struct ngx_http_approval_op_s {
     ngx_http_approval_store_t          *store;
     ngx_http_approval_store_pt          handler;     /* NULL: forgotten    */
@@ -181,9 +191,10 @@ struct ngx_http_approval_op_s {
     void                               *work;        /* owned by op        */
 
     /* create */
-    ngx_http_approval_op_t             *next;        /* after its count    */
+    ngx_http_approval_op_t             *next;        /* after this count   */
+    ngx_http_approval_cap_e             cap;
+    ngx_http_approval_count_t           counts[NGX_HTTP_APPROVAL_CAPS];
     ngx_uint_t                          known;       /* keys but others'   */
-    u_char                              counted[APPROVAL_ID_LEN];
 
     /* queue */
     ngx_http_approval_claim_pt          claim;
@@ -242,9 +253,9 @@ void ngx_http_approval_op_part_end(ngx_http_approval_op_t *part);
 /* Has a part of it told of this id before?  It has by now. */
 ngx_uint_t ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id);
 
-/* What no longer counts for approval_max_pending. */
+/* What no longer counts. */
 void ngx_http_approval_op_release(ngx_http_approval_op_t *op,
-    ngx_str_t *per, u_char *id);
+    ngx_http_approval_key_e key, ngx_str_t *per, u_char *id);
 
 
 /* keys.c */

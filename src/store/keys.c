@@ -26,6 +26,7 @@ static struct {
     { "by:", "" },
     { "join:", "" },
     { "per:", "" },
+    { "prompts:", "" },
     { "grant:", "" },
     { "once:", "" },
     { "pending", NULL },

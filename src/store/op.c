@@ -461,7 +461,8 @@ ngx_http_approval_op_done(ngx_http_approval_op_t *op, redisReply *reply)
                                   op->store->scripts[op->script].name, reply,
                                   &r);
 
-    ngx_http_approval_op_release(op, &r.per, op->id);
+    ngx_http_approval_op_release(op, NGX_HTTP_APPROVAL_KEY_PER, &r.per,
+                                 op->id);
 
     ngx_http_approval_op_end(op, &r);
 
@@ -484,8 +485,16 @@ ngx_http_approval_op_end(ngx_http_approval_op_t *op,
 void
 ngx_http_approval_op_free(ngx_http_approval_op_t *op)
 {
+    ngx_uint_t  i;
+
     if (op->next) {
         ngx_http_approval_op_free(op->next);
+    }
+
+    for (i = 0; i < NGX_HTTP_APPROVAL_CAPS; i++) {
+        if (op->counts[i].op) {
+            ngx_http_approval_op_free(op->counts[i].op);
+        }
     }
 
     if (op->work) {
@@ -596,8 +605,8 @@ ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id)
  */
 
 void
-ngx_http_approval_op_release(ngx_http_approval_op_t *op, ngx_str_t *per,
-    u_char *id)
+ngx_http_approval_op_release(ngx_http_approval_op_t *op,
+    ngx_http_approval_key_e which, ngx_str_t *per, u_char *id)
 {
     ngx_str_t       argv[3];
     approval_buf_t  key;
@@ -608,8 +617,8 @@ ngx_http_approval_op_release(ngx_http_approval_op_t *op, ngx_str_t *per,
 
     approval_buf_init(&key);
 
-    ngx_http_approval_key(op->store, &key, NGX_HTTP_APPROVAL_KEY_PER,
-                          per->data, per->data, per->len);
+    ngx_http_approval_key(op->store, &key, which, per->data, per->data,
+                          per->len);
 
     if (!key.failed) {
         ngx_str_set(&argv[0], "ZREM");

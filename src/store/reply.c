@@ -167,6 +167,7 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     r->joined = 0;
     r->absent = 0;
     r->used = 0;
+    r->cap = NGX_HTTP_APPROVAL_CAP_PENDING;
 
     ngx_str_null(&r->doc);
     ngx_str_null(&r->decision);

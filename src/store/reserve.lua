@@ -1,14 +1,13 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Counts an action for approval_max_pending, before it is made in a shard other
--- than that of the counter.
+-- Counts an action, before it is made, for approval_max_prompts, or for
+-- approval_max_pending where that counter is in another shard.
 --
 -- KEYS       the counter, by each hash of its value
--- ARGV[2..]  ms, max_pending
--- ok         counted;  busy  there are max_pending
+-- ARGV[2..]  ms, how many
+-- ok         counted;  busy  there are so many, until x at the latest
 
-if not reserve(KEYS, tonumber(ARGV[2]), tonumber(ARGV[3])) then
-    return answer('busy', nil)
-end
+local done, over = reserve(KEYS, tonumber(ARGV[2]), tonumber(ARGV[3]))
 
-return answer('ok', { s = 'pending', c = 0, x = 0, d = 0 })
+return answer(done and 'ok' or 'busy',
+              { s = 'pending', c = 0, x = over or 0, d = 0 })

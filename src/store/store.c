@@ -342,7 +342,8 @@ ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
         ngx_http_approval_lease_add(op->store, op->id);
     }
 
-    ngx_http_approval_op_release(op, &r.per, op->id);
+    ngx_http_approval_op_release(op, NGX_HTTP_APPROVAL_KEY_PER, &r.per,
+                                 op->id);
     ngx_http_approval_op_end(op, &r);
 
     ngx_http_approval_reply_free(&r);

@@ -43,7 +43,7 @@ typedef struct ngx_http_approval_op_s     ngx_http_approval_op_t;
  *   NGX_DECLINED  not done: the action is in another state (set), or unknown;
  *                 EXPIRED without a decision: it is overdue, nobody settled it
  *   NGX_AGAIN     not done, try again as the operation's comment says
- *   NGX_BUSY      a limit of the store's is reached (create: max_pending)
+ *   NGX_BUSY      a limit of the store's is reached (create: caps)
  *   NGX_ERROR     the store is unavailable, answered with an error, or what it
  *                 holds makes no sense; logged
  */
@@ -68,6 +68,7 @@ typedef struct {
     ngx_str_t                       others;      /* the store's own      */
     ngx_str_t                       grant;       /* its id, len 0: none  */
     ngx_uint_t                      used;        /* ... so many times    */
+    ngx_uint_t                      cap;         /* create: what is busy */
     ngx_str_t                      *votes;       /* JWS each             */
     ngx_uint_t                      nvotes;
     ngx_uint_t                      recent;      /* requests by the
@@ -137,7 +138,7 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
 /*
  * Makes a pending action, or joins the one that is open (pending or approved)
  * under the same join hash.  NGX_OK: id, state, created, expires, recent,
- * joined.  NGX_BUSY: "per" has max_pending open actions already.
+ * joined.  NGX_BUSY: a cap is reached, "cap"; that of prompts until "expires".
  * NGX_DECLINED, cause AGAIN: the action "id" ended as "state", or is executing,
  * and no other is made under its join hash until "expires".  FROZEN: requester
  * or policy is.  GIVEN_UP: the call was, before it came.
@@ -149,12 +150,23 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
  * by those of the others, under which it may have been.
  */
 
+typedef enum {
+    NGX_HTTP_APPROVAL_CAP_PENDING = 0,           /* actions that are open */
+    NGX_HTTP_APPROVAL_CAP_PROMPTS,               /* that were made lately */
+    NGX_HTTP_APPROVAL_CAPS
+} ngx_http_approval_cap_e;
+
+typedef struct {
+    ngx_str_t                       per;         /* hashes, 0: no cap    */
+    ngx_uint_t                      max;
+    ngx_msec_t                      time;        /* for which one counts */
+} ngx_http_approval_cap_t;
+
 typedef struct {
     u_char                         *id;          /* APPROVAL_ID_LEN      */
     ngx_str_t                       join;        /* hashes               */
     ngx_str_t                       requester;   /* hashes, for "recent" */
-    ngx_str_t                       per;         /* hashes, 0: no cap    */
-    ngx_uint_t                      max_pending;
+    ngx_http_approval_cap_t         caps[NGX_HTTP_APPROVAL_CAPS];
     ngx_str_t                       doc;         /* sealed               */
     ngx_msec_t                      timeout;
     ngx_msec_t                      execute_within;

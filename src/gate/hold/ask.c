@@ -19,7 +19,7 @@
 typedef struct {
     u_char  join[NGX_HTTP_APPROVAL_HASHES];
     u_char  requester[NGX_HTTP_APPROVAL_HASHES];
-    u_char  per[NGX_HTTP_APPROVAL_HASHES];
+    u_char  caps[NGX_HTTP_APPROVAL_CAPS][NGX_HTTP_APPROVAL_HASHES];
     u_char  grant[NGX_HTTP_APPROVAL_HASHES];
     u_char  call[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_ask_hashes_t;
@@ -33,8 +33,9 @@ static ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_id(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
-static ngx_int_t ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
+static ngx_int_t ngx_http_approval_ask_cap(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_limit_t *limit, const char *purpose,
+    u_char hashes[NGX_HTTP_APPROVAL_HASHES], ngx_http_approval_cap_t *cap);
 static ngx_int_t ngx_http_approval_ask_no_store(
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
@@ -123,9 +124,15 @@ ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
                                             &hold->remember, &identity);
     }
 
-    if (rc == NGX_OK && hold->lcf->max_pending_per) {
+    if (rc == NGX_OK && hold->lcf->max_pending.per) {
         rc = ngx_http_approval_identify_one(&look, hold->rule,
-                                            hold->lcf->max_pending_per, &per,
+                                            hold->lcf->max_pending.per, &per,
+                                            &identity);
+    }
+
+    if (rc == NGX_OK && hold->lcf->max_prompts.per) {
+        rc = ngx_http_approval_identify_one(&look, hold->rule,
+                                            hold->lcf->max_prompts.per, &per,
                                             &identity);
     }
 
@@ -235,7 +242,14 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 
     if (hold->action.doc == NULL
         || ngx_http_approval_ask_hash(hold, &hashes, &new) != NGX_OK
-        || ngx_http_approval_ask_max(hold, &hashes, &new) != NGX_OK
+        || ngx_http_approval_ask_cap(hold, &hold->lcf->max_pending, "per",
+                             hashes.caps[NGX_HTTP_APPROVAL_CAP_PENDING],
+                             &new.caps[NGX_HTTP_APPROVAL_CAP_PENDING])
+           != NGX_OK
+        || ngx_http_approval_ask_cap(hold, &hold->lcf->max_prompts, "prompts",
+                             hashes.caps[NGX_HTTP_APPROVAL_CAP_PROMPTS],
+                             &new.caps[NGX_HTTP_APPROVAL_CAP_PROMPTS])
+           != NGX_OK
         || ngx_http_approval_mcp_ids(hold) != NGX_OK
         || ngx_http_approval_call_name(hold, hashes.call, &new.call) != NGX_OK
         || ngx_http_approval_progress_wanted(hold) != NGX_OK)
@@ -383,37 +397,37 @@ ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
 }
 
 
+/* An open action counts as long as it can be open. */
+
 static ngx_int_t
-ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new)
+ngx_http_approval_ask_cap(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_limit_t *limit, const char *purpose,
+    u_char hashes[NGX_HTTP_APPROVAL_HASHES], ngx_http_approval_cap_t *cap)
 {
-    u_char                         shard[NGX_HTTP_APPROVAL_SHARD_LEN];
-    ngx_str_t                      parts[2];
-    ngx_http_approval_look_t       look;
-    ngx_http_approval_loc_conf_t  *lcf;
+    u_char                    shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+    ngx_str_t                 parts[2];
+    ngx_http_approval_look_t  look;
 
-    lcf = hold->lcf;
-
-    if (lcf->max_pending == 0) {
+    if (limit->n == 0) {
         return NGX_OK;
     }
 
     ngx_str_set(&parts[0], "");
     parts[1] = hold->rule->policy->name;
 
-    if (lcf->max_pending_per) {
+    if (limit->per) {
         ngx_http_approval_look(&look, hold->request, hold->body,
                                hold->captures);
 
-        if (ngx_http_approval_read_text(&look, lcf->max_pending_per, &parts[0])
+        if (ngx_http_approval_read_text(&look, limit->per, &parts[0])
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    if (ngx_http_approval_hashes(hold->mcf, "per", parts, 2, hashes->per,
-                                 &new->per)
+    if (ngx_http_approval_hashes(hold->mcf, purpose, parts, 2, hashes,
+                                 &cap->per)
         != NGX_OK
         || ngx_http_approval_ask_shard(hold, parts[0].len ? &parts[0]
                                                           : &parts[1], shard)
@@ -424,9 +438,11 @@ ngx_http_approval_ask_max(ngx_http_approval_hold_t *hold,
 
     /* counted in the shard of the value: not all have the same requester */
 
-    ngx_http_approval_store_place(&new->per, shard);
+    ngx_http_approval_store_place(&cap->per, shard);
 
-    new->max_pending = lcf->max_pending;
+    cap->max = limit->n;
+    cap->time = limit->time ? limit->time
+                            : hold->rule->timeout + hold->rule->execute_within;
 
     return NGX_OK;
 }
@@ -506,6 +522,15 @@ ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
     ngx_http_approval_hold_t *hold = data;
 
     hold->wait.op = NULL;
+
+    if (reply->rc == NGX_BUSY
+        && reply->cap == NGX_HTTP_APPROVAL_CAP_PROMPTS)
+    {
+        hold->retry_after = (time_t) ((reply->expires - reply->now + 999)
+                                      / 1000);
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_PROMPTS);
+        return;
+    }
 
     if (reply->rc == NGX_BUSY) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_MANY);

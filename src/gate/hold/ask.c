@@ -40,8 +40,6 @@ static ngx_int_t ngx_http_approval_ask_no_store(
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
-static void ngx_http_approval_ask_new(void *data,
-    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
@@ -278,7 +276,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 
         hold->wait.op = hold->mcf->store
                    ? ngx_http_approval_store_new(hold->mcf->store, &new,
-                                                 ngx_http_approval_ask_new,
+                                                 ngx_http_approval_hold_reply,
                                                  hold)
                    : NULL;
 
@@ -516,13 +514,10 @@ ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
 }
 
 
-static void
-ngx_http_approval_ask_new(void *data, const ngx_http_approval_reply_t *reply)
+void
+ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
 {
-    ngx_http_approval_hold_t *hold = data;
-
-    hold->wait.op = NULL;
-
     if (reply->rc == NGX_BUSY
         && reply->cap == NGX_HTTP_APPROVAL_CAP_PROMPTS)
     {
@@ -645,7 +640,19 @@ ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_RECORDED);
+    ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_REQUESTED);
+}
+
+
+void
+ngx_http_approval_ask_synced(ngx_http_approval_hold_t *hold, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_RECORDED);
+        return;
+    }
+
+    ngx_http_approval_hold_withdraw(hold);
 }
 
 

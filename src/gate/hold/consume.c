@@ -14,8 +14,6 @@
 #include "event/suspend.h"
 
 
-static void ngx_http_approval_hold_consumed(void *data,
-    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold);
 
 
@@ -36,21 +34,17 @@ ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
     hold->state = NGX_HTTP_APPROVAL_HOLD_CONSUME;
 
     hold->wait.op = ngx_http_approval_grant_consume(hold,
-                                             ngx_http_approval_hold_consumed);
+                                                ngx_http_approval_hold_reply);
     if (hold->wait.op == NULL) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
     }
 }
 
 
-static void
-ngx_http_approval_hold_consumed(void *data,
+void
+ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    ngx_http_approval_hold_t *hold = data;
-
-    hold->wait.op = NULL;
-
     if (reply->rc == NGX_OK) {
         hold->consumed = 1;
         hold->action.taken = reply->now;

@@ -15,8 +15,31 @@
 #include "model/problem.h"
 
 
-ngx_int_t
+static ngx_int_t ngx_http_approval_forward_headers(
+    ngx_http_approval_hold_t *hold);
+
+
+/* Its approval is durably on record: it goes on, or is answered here. */
+
+void
 ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
+{
+    if (ngx_http_approval_forward_headers(hold) == NGX_OK) {
+        ngx_http_approval_hold_resume(hold);
+        return;
+    }
+
+    ngx_http_approval_forward_fail(hold, "the request could not be made ready "
+                                         "for the upstream: not executed");
+
+    hold->refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
+
+    ngx_http_approval_hold_say_no(hold);
+}
+
+
+static ngx_int_t
+ngx_http_approval_forward_headers(ngx_http_approval_hold_t *hold)
 {
     ngx_str_t            id, digest;
     ngx_http_request_t  *r;
@@ -62,7 +85,7 @@ ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
  * cannot be, the request is refused, and its approval is spent.
  */
 
-ngx_int_t
+void
 ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 {
     json_t  *facts;
@@ -99,14 +122,30 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
                                     hold->action.id, facts)
             == NGX_OK)
         {
-            return NGX_OK;
+            ngx_http_approval_hold_sync(hold,
+                                        NGX_HTTP_APPROVAL_HOLD_APPROVED);
+            return;
         }
 
     } else {
         json_decref(facts);
     }
 
-    return NGX_ERROR;
+    ngx_http_approval_forward_synced(hold, NGX_ERROR);
+}
+
+
+void
+ngx_http_approval_forward_synced(ngx_http_approval_hold_t *hold, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_FORWARD);
+        return;
+    }
+
+    ngx_http_approval_forward_fail(hold, "the approval could not be put on "
+                                         "record: not executed");
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
 }
 
 

@@ -18,10 +18,55 @@
 static void ngx_http_approval_hold_cleanup(void *data);
 static void ngx_http_approval_hold_pool_cleanup(void *data);
 static void ngx_http_approval_hold_handler(ngx_event_t *ev);
-static void ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold);
-static void ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_synced(void *data, ngx_int_t rc);
-static void ngx_http_approval_hold_unrecorded(ngx_http_approval_hold_t *hold);
+static void ngx_http_approval_hold_accept(ngx_http_approval_hold_t *hold);
+
+/*
+ * What moves a hold on from the state in which it is.  A state without any of
+ * these is left by the phase handler that entered it, or is the end.
+ */
+
+typedef struct {
+    void                           (*wake)(ngx_http_approval_hold_t *hold);
+    void                           (*reply)(ngx_http_approval_hold_t *hold,
+                                       const ngx_http_approval_reply_t *reply);
+    void                           (*synced)(ngx_http_approval_hold_t *hold,
+                                       ngx_int_t rc);
+
+    /* instead of reply, where the request is gone by then; NULL: nobody */
+    ngx_http_approval_store_pt       left;
+} ngx_http_approval_hold_step_t;
+
+static const ngx_http_approval_hold_step_t  ngx_http_approval_hold_steps[] = {
+    [NGX_HTTP_APPROVAL_HOLD_HASH] = { .wake = ngx_http_approval_ask_digest },
+    [NGX_HTTP_APPROVAL_HOLD_STORE] =
+        { .reply = ngx_http_approval_ask_new,
+          .left = ngx_http_approval_left_new },
+    [NGX_HTTP_APPROVAL_HOLD_STORED] = { .wake = ngx_http_approval_ask_stored },
+    [NGX_HTTP_APPROVAL_HOLD_REQUESTED] =
+        { .synced = ngx_http_approval_ask_synced },
+    [NGX_HTTP_APPROVAL_HOLD_RECORDED] =
+        { .wake = ngx_http_approval_ask_recorded },
+    [NGX_HTTP_APPROVAL_HOLD_WAIT] = { .wake = ngx_http_approval_hold_overdue },
+    [NGX_HTTP_APPROVAL_HOLD_DECIDED] =
+        { .wake = ngx_http_approval_hold_decided },
+    [NGX_HTTP_APPROVAL_HOLD_CONSUME] =
+        { .reply = ngx_http_approval_hold_consumed },
+    [NGX_HTTP_APPROVAL_HOLD_CONSUMED] =
+        { .wake = ngx_http_approval_forward_record },
+    [NGX_HTTP_APPROVAL_HOLD_APPROVED] =
+        { .synced = ngx_http_approval_forward_synced },
+    [NGX_HTTP_APPROVAL_HOLD_FORWARD] = { .wake = ngx_http_approval_forward },
+    [NGX_HTTP_APPROVAL_HOLD_SETTLE] =
+        { .reply = ngx_http_approval_hold_settled,
+          .left = ngx_http_approval_left_settled },
+    [NGX_HTTP_APPROVAL_HOLD_EXPLAIN] =
+        { .reply = ngx_http_approval_hold_explained },
+    [NGX_HTTP_APPROVAL_HOLD_REFUSE] = { .wake = ngx_http_approval_hold_say_no },
+    [NGX_HTTP_APPROVAL_HOLD_ACCEPT] = { .wake = ngx_http_approval_hold_accept },
+    [NGX_HTTP_APPROVAL_HOLD_PASSED] = { .wake = ngx_http_approval_hold_resume },
+    [NGX_HTTP_APPROVAL_HOLD_REFUSED] = { .wake = NULL }
+};
 
 
 ngx_http_approval_hold_t *
@@ -113,15 +158,8 @@ ngx_http_approval_hold_cleanup(void *data)
     ngx_http_approval_hold_t *hold = data;
 
     if (hold->wait.op) {
-        if (hold->state == NGX_HTTP_APPROVAL_HOLD_STORE
-            || hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE)
-        {
-            ngx_http_approval_hold_orphan(hold);
-
-        } else {
-            ngx_http_approval_store_forget(hold->wait.op);
-        }
-
+        ngx_http_approval_hold_orphan(hold,
+                               ngx_http_approval_hold_steps[hold->state].left);
         hold->wait.op = NULL;
     }
 
@@ -236,9 +274,10 @@ ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
 static void
 ngx_http_approval_hold_handler(ngx_event_t *ev)
 {
-    ngx_connection_t          *c;
-    ngx_http_request_t        *r;
-    ngx_http_approval_hold_t  *hold;
+    ngx_connection_t                     *c;
+    ngx_http_request_t                   *r;
+    ngx_http_approval_hold_t             *hold;
+    const ngx_http_approval_hold_step_t  *step;
 
     hold = ev->data;
     r = hold->request;
@@ -252,71 +291,17 @@ ngx_http_approval_hold_handler(ngx_event_t *ev)
 
     ev->timedout = 0;
 
-    switch (hold->state) {
+    step = &ngx_http_approval_hold_steps[hold->state];
 
-    case NGX_HTTP_APPROVAL_HOLD_HASH:
-        ngx_http_approval_ask_digest(hold);
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_STORED:
-        ngx_http_approval_ask_stored(hold);
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_RECORDED:
-        ngx_http_approval_ask_recorded(hold);
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_WAIT:
-        ngx_http_approval_hold_overdue(hold);
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_DECIDED:
-        ngx_http_approval_hold_decided(hold);
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_CONSUMED:
-        if (ngx_http_approval_forward_record(hold) == NGX_OK) {
-            ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_FORWARD);
-
-        } else {
-            ngx_http_approval_hold_unrecorded(hold);
-        }
-
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_FORWARD:
-        if (ngx_http_approval_forward(hold) == NGX_OK) {
-            ngx_http_approval_hold_resume(hold);
-            break;
-        }
-
-        ngx_http_approval_forward_fail(hold, "the request could not be made "
-                                       "ready for the upstream: not executed");
-        hold->refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
-
-        /* fall through */
-
-    case NGX_HTTP_APPROVAL_HOLD_REFUSE:
-        ngx_http_approval_hold_say_no(hold);
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_ACCEPT:
-        ngx_http_finalize_request(r, ngx_http_approval_accept(r, hold));
-        break;
-
-    case NGX_HTTP_APPROVAL_HOLD_PASSED:
-        ngx_http_approval_hold_resume(hold);
-        break;
-
-    default:
-        break;
+    if (step->wake) {
+        step->wake(hold);
     }
 
     ngx_http_run_posted_requests(c);
 }
 
 
-static void
+void
 ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold)
 {
     ngx_http_request_t  *r;
@@ -333,7 +318,7 @@ ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold)
 }
 
 
-static void
+void
 ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold)
 {
     ngx_http_request_t  *r;
@@ -355,16 +340,40 @@ ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What was recorded so far is durable before "next". */
+static void
+ngx_http_approval_hold_accept(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+
+    ngx_http_finalize_request(r, ngx_http_approval_accept(r, hold));
+}
+
+
+/* What the store answers to the operation of this state. */
+
+void
+ngx_http_approval_hold_reply(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_hold_t *hold = data;
+
+    hold->wait.op = NULL;
+
+    ngx_http_approval_hold_steps[hold->state].reply(hold, reply);
+}
+
+
+/* What was recorded so far is to be durable; "state" hears whether it is. */
 
 void
 ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_hold_state_e next)
+    ngx_http_approval_hold_state_e state)
 {
     ngx_int_t  rc;
 
-    hold->state = NGX_HTTP_APPROVAL_HOLD_SYNC;
-    hold->wait.next = next;
+    hold->state = state;
 
     hold->wait.sync.handler = ngx_http_approval_hold_synced;
     hold->wait.sync.data = hold;
@@ -382,24 +391,5 @@ ngx_http_approval_hold_synced(void *data, ngx_int_t rc)
 {
     ngx_http_approval_hold_t *hold = data;
 
-    if (rc == NGX_OK) {
-        ngx_http_approval_hold_wake(hold, hold->wait.next);
-        return;
-    }
-
-    if (hold->wait.next == NGX_HTTP_APPROVAL_HOLD_FORWARD) {
-        ngx_http_approval_hold_unrecorded(hold);
-        return;
-    }
-
-    ngx_http_approval_hold_withdraw(hold);
-}
-
-
-static void
-ngx_http_approval_hold_unrecorded(ngx_http_approval_hold_t *hold)
-{
-    ngx_http_approval_forward_fail(hold, "the approval could not be put on "
-                                   "record: not executed");
-    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
+    ngx_http_approval_hold_steps[hold->state].synced(hold, rc);
 }

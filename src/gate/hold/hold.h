@@ -36,13 +36,14 @@ typedef enum {
     NGX_HTTP_APPROVAL_HOLD_HASH,         /* a large body is being digested    */
     NGX_HTTP_APPROVAL_HOLD_STORE,        /* the action is being stored        */
     NGX_HTTP_APPROVAL_HOLD_STORED,       /* it is: record                     */
-    NGX_HTTP_APPROVAL_HOLD_SYNC,         /* the record is being made durable  */
-    NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* the request's is: notify, watch   */
+    NGX_HTTP_APPROVAL_HOLD_REQUESTED,    /* its record is being made durable  */
+    NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* it is: notify, watch              */
     NGX_HTTP_APPROVAL_HOLD_WAIT,         /* for the decision                  */
     NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* a decision was read: verify it    */
     NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
     NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record                */
-    NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* the approval's is durable: resume */
+    NGX_HTTP_APPROVAL_HOLD_APPROVED,     /* its record is being made durable  */
+    NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* it is: resume                     */
     NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* its end without execution is
                                             stored                            */
     NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
@@ -98,7 +99,6 @@ typedef struct {
     ngx_http_approval_op_t          *op;         /* in Redis                  */
     ngx_http_approval_state_e        settling;   /* ... what it ends it as    */
     ngx_http_approval_audit_wait_t   sync;       /* for the disk              */
-    ngx_http_approval_hold_state_e   next;       /* ... the state after it    */
 } ngx_http_approval_wait_t;
 
 
@@ -183,8 +183,12 @@ void ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_state_e state);
 void ngx_http_approval_hold_refuse(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
+void ngx_http_approval_hold_reply(void *data,
+    const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_hold_state_e next);
+    ngx_http_approval_hold_state_e state);
+void ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold);
 
 int64_t ngx_http_approval_now(void);
 int64_t ngx_http_approval_hold_now(ngx_http_approval_hold_t *hold);
@@ -194,7 +198,11 @@ void ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
 /* ask.c */
 ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_synced(ngx_http_approval_hold_t *hold,
+    ngx_int_t rc);
 void ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold);
 
 /* decide.c */
@@ -207,6 +215,8 @@ ngx_int_t ngx_http_approval_hold_approvers(ngx_http_approval_hold_t *hold,
 
 /* consume.c */
 void ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 ngx_http_approval_refusal_e ngx_http_approval_hold_refusal(
@@ -216,9 +226,13 @@ ngx_http_approval_refusal_e ngx_http_approval_hold_refusal(
 void ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
+void ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
+void ngx_http_approval_hold_explained(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, approval_buf_t *out);
 
@@ -244,12 +258,19 @@ void ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold);
 
 /* leave.c */
 void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
-void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_store_pt handler);
+void ngx_http_approval_left_new(void *data,
+    const ngx_http_approval_reply_t *reply);
+void ngx_http_approval_left_settled(void *data,
+    const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
 
 /* forward.c */
-ngx_int_t ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
-ngx_int_t ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_forward_synced(ngx_http_approval_hold_t *hold,
+    ngx_int_t rc);
+void ngx_http_approval_forward(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold,
     const char *why);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,

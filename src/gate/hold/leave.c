@@ -36,10 +36,6 @@ static ngx_uint_t ngx_http_approval_hold_closes(
     ngx_http_approval_hold_t *hold);
 static ngx_http_approval_left_t *ngx_http_approval_left_create(
     ngx_http_approval_hold_t *hold);
-static void ngx_http_approval_left_settled(void *data,
-    const ngx_http_approval_reply_t *reply);
-static void ngx_http_approval_left_orphan(void *data,
-    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_left_send(ngx_http_approval_left_t *left);
 static void ngx_http_approval_left_handler(void *data,
     const ngx_http_approval_reply_t *reply);
@@ -102,30 +98,23 @@ ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold)
  */
 
 void
-ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold)
+ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_store_pt handler)
 {
     ngx_http_approval_left_t  *left;
 
-    left = ngx_http_approval_left_create(hold);
+    left = handler ? ngx_http_approval_left_create(hold) : NULL;
 
-    if (left == NULL) {
-        ngx_http_approval_store_forget(hold->wait.op);
-        return;
-    }
+    if (left) {
+        ngx_http_approval_store_inherit(hold->wait.op, handler, left);
 
-    if (hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE) {
-        left->doc = hold->unrecorded ? json_incref(hold->action.doc) : NULL;
-
-        ngx_http_approval_store_inherit(hold->wait.op,
-                                        ngx_http_approval_left_settled, left);
     } else {
-        ngx_http_approval_store_inherit(hold->wait.op,
-                                        ngx_http_approval_left_orphan, left);
+        ngx_http_approval_store_forget(hold->wait.op);
     }
 }
 
 
-static void
+void
 ngx_http_approval_left_settled(void *data,
     const ngx_http_approval_reply_t *reply)
 {
@@ -148,8 +137,8 @@ ngx_http_approval_left_settled(void *data,
 }
 
 
-static void
-ngx_http_approval_left_orphan(void *data,
+void
+ngx_http_approval_left_new(void *data,
     const ngx_http_approval_reply_t *reply)
 {
     ngx_http_approval_left_t *left = data;
@@ -247,10 +236,8 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
     /* stored, and nobody was told of it yet */
 
     if (!hold->joined && (hold->rule->notify || hold->rule->escalate)
-        && (hold->state == NGX_HTTP_APPROVAL_HOLD_STORED
-            || hold->state == NGX_HTTP_APPROVAL_HOLD_RECORDED
-            || (hold->state == NGX_HTTP_APPROVAL_HOLD_SYNC
-                && hold->wait.next == NGX_HTTP_APPROVAL_HOLD_RECORDED)))
+        && hold->state >= NGX_HTTP_APPROVAL_HOLD_STORED
+        && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED)
     {
         return 1;
     }
@@ -280,9 +267,8 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 static ngx_http_approval_left_t *
 ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t                       young;
-    ngx_http_approval_left_t        *left;
-    ngx_http_approval_hold_state_e   state;
+    ngx_uint_t                 young;
+    ngx_http_approval_left_t  *left;
 
     left = ngx_alloc(sizeof(ngx_http_approval_left_t), ngx_cycle->log);
     if (left == NULL) {
@@ -296,21 +282,15 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     left->closes = ngx_http_approval_hold_closes(hold);
     left->given_up = hold->given_up;
 
-    state = hold->state;
+    /* it is not on record yet; nobody was told of it yet */
 
-    young = (state == NGX_HTTP_APPROVAL_HOLD_STORE
-             || state == NGX_HTTP_APPROVAL_HOLD_STORED);
+    young = hold->state <= NGX_HTTP_APPROVAL_HOLD_STORED
+            ? !hold->joined
+            : hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE && hold->unrecorded;
 
-    left->doc = (young && !hold->joined) ? json_incref(hold->action.doc) : NULL;
-
-    if (state == NGX_HTTP_APPROVAL_HOLD_RECORDED
-        || (state == NGX_HTTP_APPROVAL_HOLD_SYNC
-            && hold->wait.next == NGX_HTTP_APPROVAL_HOLD_RECORDED))
-    {
-        young = 1;
-    }
-
-    left->untold = (young && !hold->joined
+    left->doc = young ? json_incref(hold->action.doc) : NULL;
+    left->untold = (!hold->joined
+                    && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED
                     && (hold->rule->notify || hold->rule->escalate));
     left->facts = ngx_http_approval_facts(hold);
 

@@ -14,11 +14,7 @@
 #include "notify/notify.h"
 
 
-static void ngx_http_approval_hold_settled(void *data,
-    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold);
-static void ngx_http_approval_hold_explained(void *data,
-    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
@@ -67,7 +63,7 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
         hold->wait.op = ngx_http_approval_store_settle(hold->mcf->store,
                                                        hold->action.id,
                                                 state, &value,
-                                                ngx_http_approval_hold_settled,
+                                                ngx_http_approval_hold_reply,
                                                 hold);
     }
 
@@ -96,15 +92,11 @@ ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold)
 }
 
 
-static void
-ngx_http_approval_hold_settled(void *data,
+void
+ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    ngx_http_approval_hold_t *hold = data;
-
     json_t  *facts;
-
-    hold->wait.op = NULL;
 
     if (reply->rc == NGX_OK) {
         hold->action.state = hold->wait.settling;
@@ -221,26 +213,22 @@ ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
 
     hold->wait.op = ngx_http_approval_store_load(hold->mcf->store,
                                                  hold->action.id,
-                                            ngx_http_approval_hold_explained,
-                                            hold);
+                                                 ngx_http_approval_hold_reply,
+                                                 hold);
     if (hold->wait.op == NULL) {
         ngx_http_approval_hold_refuse(hold, refusal);
     }
 }
 
 
-static void
-ngx_http_approval_hold_explained(void *data,
+void
+ngx_http_approval_hold_explained(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    ngx_http_approval_hold_t *hold = data;
-
     json_t          *vote;
     const char      *err;
     ngx_uint_t       i;
     approval_str_t   token;
-
-    hold->wait.op = NULL;
 
     if (reply->rc == NGX_OK && hold->action.approvers.len == 0) {
         ngx_http_approval_hold_deciders(hold, reply);

@@ -33,7 +33,8 @@ sub plant {
     spew("$dir/planted.c", $text);
 
     my $build = build_dir();
-    my $object = "$build/addon/" . ($file =~ s/\.c\z/.o/r);
+    my ($object) = $file =~ m{([^/]+/[^/]+)\.c\z};
+    $object = "$build/addon/$object.o";
     my $nginx = $ENV{NGINX_SRC} // '/usr/share/nginx/src';
 
     # what make would do if this file were newer, and not one other

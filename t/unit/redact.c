@@ -273,12 +273,14 @@ test_rules(void)
 
     static const char *const  what[] = {
         "json:/customer/name", "json:/items/*/price", "form:iban",
-        "$http_x_partner", "$arg_user_hash", "$cookie_track", "json:/1"
+        "form:columns", "$http_x_partner", "$arg_user_hash", "$cookie_track",
+        "json:/1"
     };
 
     static const char *const  bad[] = {
-        "path:", "path:x", "path:/", "path:/a/", "path:/a?b", "json:", "json:x", "json:/~", "form:", "form:__", "$http_", "$arg_",
-        "$cookie_", "$uri", "password", "", "json", "http_x", "$HTTP_x"
+        "path:", "path:x", "path:/", "path:/a/", "path:/a?b", "json:",
+        "json:x", "json:/~", "form:", "form:__", "$http_", "$arg_", "$cookie_",
+        "$uri", "password", "", "json", "http_x", "$HTTP_x"
     };
 
     r = rules(what, COUNT(what));
@@ -304,6 +306,16 @@ test_rules(void)
            "\"iban\":\"[redacted]\",\"items\":[{\"price\":\"[redacted]\"},"
            "{\"price\":\"[redacted]\"}],\"name\":\"shown\"}",
            "members by pointer and name");
+    json_decref(json);
+
+    approval_buf_reset(&out);
+    json = approval_json_parse(approval_str("{\"columns\":[\"password\",\"b\"],"
+               "\"rows\":[[\"canary\",\"x\"]]}"), &err);
+    is_int(approval_redact_json(r, json), APPROVAL_OK, "columns by rule");
+    (void) approval_json_canonical(json, &out);
+    is_masked(&out,
+           "{\"columns\":\"[redacted]\",\"rows\":[[\"[redacted]\",\"x\"]]}",
+           "name what is in the rows, though they are masked themselves");
     json_decref(json);
 
     approval_buf_reset(&out);

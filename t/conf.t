@@ -128,6 +128,9 @@ subtest 'approval_redis' => sub {
          ['parameter', 'unix:/x pool=3', qr/unknown parameter "pool=3": use/],
          (map { [ "shards=$_", "unix:/x shards=$_", qr/invalid number of shards/] }
               '', 0, -1, 257, '4x'),
+         (map { [ "replicas=$_", "unix:/x replicas=$_",
+                  qr/invalid number of replicas: use one up to 16/ ] }
+              '', -1, 17, 'all'),
          ['empty prefix', 'unix:/x prefix=', qr/invalid prefix: it must not/],
          ['brace in it', 'unix:/x "prefix=a{"', qr/invalid prefix/],
          ['brace in it', 'unix:/x "prefix=a}"', qr/invalid prefix/],
@@ -166,6 +169,7 @@ subtest 'approval_redis' => sub {
             'unix:/run/redis.sock', 'unix:/run/redis.sock:3',
             'unix:/x prefix=gw: timeout=250ms retention=30d',
             'unix:/x shards=1', 'unix:/x shards=256',
+            'unix:/x replicas=0', 'unix:/x replicas=16',
             "redis://bob\@127.0.0.1 password_file=$file{password}",
             "unix:/x password_file=$file{password}",
             'rediss://127.0.0.1 '

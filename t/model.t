@@ -41,8 +41,9 @@ my @worlds = (
     [ 'life', 'FAILOVER EACH NO_WAIT', 100_000 ],
 );
 
-# [ model, world, guard, what fails ].  SEEN and WAIT are what the code lacks:
-# their counterexamples are what docs/security.md says can happen.
+# [ model, world, guard, what fails ].  SEEN is what the code lacks, and WAIT what
+# it has with replicas= only: their counterexamples are what docs/security.md
+# and docs/operations.md say can happen.
 
 my @guards = (
     [ 'life', 'HONEST', 'ONCE', qr/executed/ ],

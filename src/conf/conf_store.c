@@ -33,7 +33,7 @@ static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
 
 
 /*
- * approval_redis URL [prefix=] [shards=] [timeout=] [retention=]
+ * approval_redis URL [prefix=] [shards=] [replicas=] [timeout=] [retention=]
  *                    [password_file=] [trusted_certificate=];
  */
 
@@ -346,6 +346,19 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
+    if (ngx_http_approval_starts(option, "replicas=")) {
+        n = ngx_atoi(option->data + 9, option->len - 9);
+
+        if (n == NGX_ERROR || n > NGX_HTTP_APPROVAL_REPLICAS_MAX) {
+            return "invalid number of replicas: use one up to 16, as many as "
+                   "can become the primary, for example \"replicas=1\"";
+        }
+
+        scf->replicas = n;
+
+        return NGX_CONF_OK;
+    }
+
     if (ngx_http_approval_starts(option, "password_file=")) {
         s.data = option->data + 14;
         s.len = option->len - 14;
@@ -382,8 +395,8 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown parameter \"%V\": use \"prefix=\", "
-                       "\"shards=\", \"timeout=\", \"retention=\", "
-                       "\"password_file=\" or \"trusted_certificate=\"",
+                       "\"shards=\", \"replicas=\", \"timeout=\", "
+                       "\"retention=\", \"password_file=\" or \"trusted_certificate=\"",
                        option);
     return NGX_CONF_ERROR;
 }

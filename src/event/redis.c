@@ -8,7 +8,8 @@
  *   CONNECTING  both connections are being made
  *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE of each channel
  *               command: AUTH, SELECT, CLIENT SETNAME, ROLE, then, as soon as
- *               the push connection's id is known, CLIENT TRACKING and PING
+ *               the push connection's id is known, CLIENT TRACKING and PING;
+ *               without pushes PING at once
  *   READY       commands are taken
  *
  * Whatever goes wrong leads to DOWN, where all that wait are told.
@@ -163,6 +164,13 @@ ngx_http_approval_redis_tracking(ngx_http_approval_redis_t *redis)
 }
 
 
+void
+ngx_http_approval_redis_keep(ngx_http_approval_redis_t *redis)
+{
+    redis->command.kept = 1;
+}
+
+
 ngx_msec_t
 ngx_http_approval_redis_rtt(ngx_http_approval_redis_t *redis)
 {
@@ -216,7 +224,7 @@ ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
     redis->state = NGX_HTTP_APPROVAL_REDIS_CONNECTING;
     redis->started = ngx_current_msec;
     redis->command_set = 0;
-    redis->push_set = 0;
+    redis->push_set = (redis->pushed == NULL);
     redis->push_id = 0;
     redis->tracking = 0;
     redis->command.silent = redis->reason ? 1 : 0;
@@ -236,7 +244,9 @@ ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_approval_redis_conn_open(&redis->push, addr);
+    if (redis->pushed) {
+        ngx_http_approval_redis_conn_open(&redis->push, addr);
+    }
 }
 
 
@@ -471,7 +481,9 @@ ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis)
 
     ngx_add_timer(&redis->keepalive, NGX_HTTP_APPROVAL_REDIS_KEEPALIVE);
 
-    redis->link(redis->data);
+    if (redis->link) {
+        redis->link(redis->data);
+    }
 }
 
 
@@ -543,7 +555,9 @@ ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis, ngx_err_t err,
 
     ngx_http_approval_redis_fail(redis, &waiting);
 
-    if (!redis->closing && redis->down && (was_ready || !was_down)) {
+    if (redis->link && !redis->closing && redis->down
+        && (was_ready || !was_down))
+    {
         redis->link(redis->data);
     }
 }
@@ -707,7 +721,7 @@ ngx_http_approval_redis_keepalive_handler(ngx_event_t *ev)
     conn[1] = &redis->push;
 
     for (i = 0; i < 2; i++) {
-        if (ngx_queue_empty(&conn[i]->waiting)
+        if (conn[i]->connection && ngx_queue_empty(&conn[i]->waiting)
             && ngx_current_msec - conn[i]->heard
                >= NGX_HTTP_APPROVAL_REDIS_KEEPALIVE / 2)
         {

@@ -7,7 +7,7 @@
  * nginx makes the connections (TCP, unix socket, TLS), hiredis speaks the
  * protocol.  A link is two connections: one for commands, one that gets
  * invalidation messages for keys that were read with tracking on.  They live
- * and die together.
+ * and die together.  A link without pushes is the first one only.
  */
 
 
@@ -80,7 +80,7 @@ typedef void (*ngx_http_approval_redis_message_pt)(void *data,
  * exit_process.  Connects at once and keeps reconnecting, with jittered
  * backoff (50 ms to 2 s), on cancelable timers; while commands wait for
  * replies their deadline timer is not cancelable, so that a worker that
- * quits gets its answers.
+ * quits gets its answers.  link and push may be NULL.
  */
 ngx_http_approval_redis_t *ngx_http_approval_redis_create(
     ngx_http_approval_redis_conf_t *conf, ngx_log_t *log,
@@ -117,6 +117,12 @@ ngx_uint_t ngx_http_approval_redis_tracking(ngx_http_approval_redis_t *redis);
 ngx_int_t ngx_http_approval_redis_command(ngx_http_approval_redis_t *redis,
     ngx_uint_t argc, ngx_str_t *argv,
     ngx_http_approval_redis_reply_pt handler, void *data);
+
+/*
+ * Within a reply's handler: the reply does not end with the call; it is the
+ * caller's, to be freed by freeReplyObject().
+ */
+void ngx_http_approval_redis_keep(ngx_http_approval_redis_t *redis);
 
 /* For the metrics: time of the last reply; how often the link was made anew. */
 ngx_msec_t ngx_http_approval_redis_rtt(ngx_http_approval_redis_t *redis);

@@ -563,9 +563,12 @@ ngx_http_approval_redis_conn_parse(ngx_http_approval_redis_conn_t *conn)
         }
 
         conn->heard = ngx_current_msec;
+        conn->kept = 0;
         conn->reply(conn, reply);
 
-        freeReplyObject(reply);
+        if (!conn->kept) {
+            freeReplyObject(reply);
+        }
 
         if (conn->connection != c) {
             return NGX_ERROR;

@@ -74,6 +74,7 @@ struct ngx_http_approval_redis_conn_s {
     void                             *data;
 
     unsigned                          established:1;
+    unsigned                          kept:1;       /* this reply is */
     unsigned                          silent:1;     /* while it connects */
 };
 

@@ -144,6 +144,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     }
 
     op->done = ngx_http_approval_store_made;
+    op->uses = (action->grant.len != 0);
 
     per = action->caps[NGX_HTTP_APPROVAL_CAP_PENDING].per;
     uncounted = apart
@@ -421,6 +422,7 @@ ngx_http_approval_store_uncount(ngx_http_approval_op_t *op)
 static void
 ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
 {
+    ngx_int_t                  rc;
     ngx_uint_t                 late, made;
     ngx_http_approval_reply_t  r;
 
@@ -451,12 +453,25 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
         r.rc = NGX_ERROR;
     }
 
+    rc = (r.rc == NGX_OK && r.grant.len)
+         ? ngx_http_approval_replicas_have(op, reply) : NGX_OK;
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_approval_reply_free(&r);
+        return;
+    }
+
     /* where it is not known what was done, the count ends by itself */
 
     made = (r.rc == NGX_OK && !r.joined && r.grant.len == 0);
 
     if (!made && reply && r.rc != NGX_ERROR) {
         ngx_http_approval_store_uncount(op);
+    }
+
+    if (rc != NGX_OK) {
+        r.rc = NGX_ERROR;
+        r.unreplicated = 1;
     }
 
     ngx_http_approval_op_end(op, &r);

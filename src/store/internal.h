@@ -92,6 +92,23 @@ typedef struct {
 } ngx_http_approval_script_t;
 
 
+/*
+ * What is used goes over a link of its own and is done when replicas have it:
+ * see replicas.c.
+ */
+
+typedef struct {
+    ngx_http_approval_redis_t          *redis;       /* NULL: none are asked  */
+    ngx_queue_t                         ops;         /* answered, and not
+                                                        known to be there     */
+    ngx_event_t                         ask;         /* posted                */
+    time_t                              logged;
+
+    unsigned                            asked:1;     /* a WAIT is under way   */
+    unsigned                            more:1;      /* was sent behind it    */
+} ngx_http_approval_replicas_t;
+
+
 /* The sweep goes on after "cursor"; a visit survives deletions by handlers. */
 
 typedef struct {
@@ -129,6 +146,8 @@ struct ngx_http_approval_store_s {
     ngx_http_approval_watches_t         watches;
 
     ngx_str_t                          *channels;    /* one a shard        */
+
+    ngx_http_approval_replicas_t        replicas;
 
     /* of ngx_http_approval_lease_t */
     ngx_rbtree_t                        leases;
@@ -196,12 +215,18 @@ struct ngx_http_approval_op_s {
     ngx_http_approval_count_t           counts[NGX_HTTP_APPROVAL_CAPS];
     ngx_uint_t                          known;       /* keys but others'   */
 
+    /* what is used: the first reply, until replicas have it */
+    ngx_queue_t                         queue;
+    redisReply                         *kept;
+
     /* queue */
     ngx_http_approval_claim_pt          claim;
     ngx_msec_t                          lease;
 
     unsigned                            evaluated:1;
     unsigned                            tries:3;
+    unsigned                            uses:1;      /* by replicas.c         */
+    unsigned                            replicated:1;
 };
 
 
@@ -340,6 +365,23 @@ void ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
     ngx_str_t *key);
 void ngx_http_approval_watches_told(ngx_http_approval_store_t *store,
     u_char *id, ngx_str_t *decision);
+
+
+/* replicas.c */
+
+ngx_int_t ngx_http_approval_replicas_init(ngx_http_approval_store_t *store);
+void ngx_http_approval_replicas_done(ngx_http_approval_store_t *store);
+
+/* The link of an operation that is to be sent now. */
+ngx_http_approval_redis_t *ngx_http_approval_replicas_link(
+    ngx_http_approval_op_t *op);
+
+/*
+ * From done(), of an operation that has used something.  NGX_AGAIN: done() will
+ * be called again, with the same reply.  NGX_DECLINED: too few replicas have it.
+ */
+ngx_int_t ngx_http_approval_replicas_have(ngx_http_approval_op_t *op,
+    redisReply *reply);
 
 
 /* push.c */

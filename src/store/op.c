@@ -415,8 +415,8 @@ ngx_http_approval_op_again(ngx_http_approval_op_t *op)
 static ngx_int_t
 ngx_http_approval_op_send(ngx_http_approval_op_t *op)
 {
-    return ngx_http_approval_redis_command(op->store->redis, op->argc,
-                                           op->argv,
+    return ngx_http_approval_redis_command(ngx_http_approval_replicas_link(op),
+                                           op->argc, op->argv,
                                            ngx_http_approval_op_handler, op);
 }
 

@@ -166,6 +166,7 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     r->untold = 0;
     r->joined = 0;
     r->absent = 0;
+    r->unreplicated = 0;
     r->used = 0;
     r->cap = NGX_HTTP_APPROVAL_CAP_PENDING;
 

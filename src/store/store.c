@@ -50,9 +50,12 @@ ngx_http_approval_store_create(ngx_http_approval_store_conf_t *conf,
         goto failed;
     }
 
-    if (ngx_http_approval_push_init(store) != NGX_OK) {
+    if (ngx_http_approval_push_init(store) != NGX_OK
+        || ngx_http_approval_replicas_init(store) != NGX_OK)
+    {
         store->closing = 1;
         ngx_http_approval_redis_destroy(store->redis);
+        ngx_http_approval_push_done(store);
         goto failed;
     }
 
@@ -78,6 +81,7 @@ ngx_http_approval_store_destroy(ngx_http_approval_store_t *store)
 
     ngx_http_approval_redis_destroy(store->redis);
 
+    ngx_http_approval_replicas_done(store);
     ngx_http_approval_push_done(store);
     ngx_http_approval_watches_done(store);
     ngx_http_approval_lease_done(store);
@@ -294,6 +298,7 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     }
 
     op->done = ngx_http_approval_store_consumed;
+    op->uses = 1;
 
     ngx_str_null(&none);
 
@@ -332,14 +337,27 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
 static void
 ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
 {
+    ngx_int_t                  rc;
     ngx_http_approval_reply_t  r;
 
     ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
 
     ngx_http_approval_reply_parse(op->store, "consume", reply, &r);
 
+    rc = (r.rc == NGX_OK) ? ngx_http_approval_replicas_have(op, reply) : NGX_OK;
+
+    if (rc == NGX_AGAIN) {
+        ngx_http_approval_reply_free(&r);
+        return;
+    }
+
     if (r.rc == NGX_OK && op->handler) {
         ngx_http_approval_lease_add(op->store, op->id);
+    }
+
+    if (rc != NGX_OK) {
+        r.rc = NGX_ERROR;
+        r.unreplicated = 1;
     }
 
     ngx_http_approval_op_release(op, NGX_HTTP_APPROVAL_KEY_PER, &r.per,

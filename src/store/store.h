@@ -20,6 +20,7 @@
 
 #define NGX_HTTP_APPROVAL_SHARD_LEN   2      /* hex: the first of an id     */
 #define NGX_HTTP_APPROVAL_SHARDS_MAX  256
+#define NGX_HTTP_APPROVAL_REPLICAS_MAX  16
 
 
 struct ngx_http_approval_store_conf_s {
@@ -27,6 +28,7 @@ struct ngx_http_approval_store_conf_s {
     ngx_str_t                       prefix;      /* "approval:"          */
     ngx_msec_t                      retention;   /* of decided actions   */
     ngx_uint_t                      shards;
+    ngx_uint_t                      replicas;    /* that have what is used */
 };
 
 typedef struct ngx_http_approval_store_conf_s  ngx_http_approval_store_conf_t;
@@ -77,6 +79,9 @@ typedef struct {
     ngx_uint_t                      untold;      /* given up             */
     unsigned                        joined:1;    /* create: it was there */
     unsigned                        absent:1;    /* nobody waits for it  */
+    unsigned                        unreplicated:1;  /* consume, create with
+                                                    a grant: it was used, and
+                                                    a failover may undo that */
 } ngx_http_approval_reply_t;
 
 typedef void (*ngx_http_approval_store_pt)(void *data,
@@ -232,6 +237,8 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
  * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
  * The lease is renewed by the store until finish() for the same id is called
  * by this worker.  In the same step a grant is made, where it is not NULL.
+ * NGX_ERROR, unreplicated: it was taken, but fewer replicas have that than the
+ * configuration asks for: nobody may forward it, and the caller finishes it.
  * NGX_DECLINED, cause FROZEN: requester or policy (hashes) is.  GIVEN_UP: the
  * call (one hash, or empty) is.
  */

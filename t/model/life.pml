@@ -39,7 +39,7 @@
 #define G_VOTE_STATE   1   /* vote.lua: pending, and not decided             */
 #define G_VOTE_DEADLINE 1  /* vote.lua: not overdue                          */
 #define G_SEEN         1   /* not in the code yet: see t/model.t             */
-#define G_WAIT         1   /* not in the code yet                            */
+#define G_WAIT         1   /* store/replicas.c, with replicas=               */
 
 #ifdef NO_BINDING
 #undef G_BINDING

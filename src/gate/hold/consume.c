@@ -14,6 +14,8 @@
 #include "event/suspend.h"
 
 
+static void ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold);
 
 
@@ -88,6 +90,41 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
         ngx_http_approval_hold_elsewhere(hold, reply);
         return;
     }
+
+    if (reply->unreplicated) {
+        ngx_http_approval_hold_unreplicated(hold, reply);
+        return;
+    }
+
+    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+}
+
+
+/*
+ * It is ours, but another gateway may get it again after a failover: so it is
+ * not executed here, now or later.
+ */
+
+static void
+ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    static const char  why[] = "not forwarded: too few replicas of the store "
+                               "have acknowledged that the approval was used";
+
+    hold->consumed = 1;
+    hold->action.taken = reply->now;
+
+    ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+                  "action %*s ends as failed, %s",
+                  (size_t) APPROVAL_ID_LEN, hold->action.id, why);
+
+    (void) ngx_http_approval_spend(hold->mcf, hold->action.id);
+    (void) ngx_http_approval_forward_record(hold);
+
+    ngx_http_approval_forward_fail(hold, why);
+
+    hold->why = why;
 
     ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
 }

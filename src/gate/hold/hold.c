@@ -314,7 +314,7 @@ ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold)
 
     ngx_http_finalize_request(r, ngx_http_approval_refuse(r, hold,
                                                           hold->refusal,
-                                                          NULL));
+                                                          hold->why));
 }
 
 

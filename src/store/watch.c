@@ -118,6 +118,7 @@ ngx_http_approval_watch_add(ngx_http_approval_store_t *store,
     watch->active = 1;
     watch->reading = 0;
     watch->dirty = 0;
+    watch->looking = 0;
 
     first = ngx_http_approval_watch_find(ws, watch->id);
 
@@ -276,16 +277,23 @@ ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
 
     watch = ngx_http_approval_watch_find(&store->watches, id);
 
-    if (watch) {
+    if (watch && !watch->looking) {
         ngx_http_approval_watch_want(store, watch, 1);
     }
 }
 
 
+/*
+ * The key's invalidation comes just before it or, where this worker took the
+ * vote, just behind it.  Those who were told look into it, and read the key if
+ * it was not that.
+ */
+
 void
 ngx_http_approval_watches_told(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *decision)
 {
+    ngx_int_t                   rc;
     ngx_http_approval_watch_t  *watch;
 
     watch = ngx_http_approval_watch_find(&store->watches, id);
@@ -294,20 +302,17 @@ ngx_http_approval_watches_told(ngx_http_approval_store_t *store, u_char *id,
         return;
     }
 
-    /* the key's invalidation came just before it */
-
     ngx_http_approval_watch_unwant(&store->watches, watch);
 
-    if (ngx_http_approval_watch_visit(store, id, decision,
-                                      NGX_HTTP_APPROVAL_VISIT_TOLD)
-        == NGX_OK)
-    {
-        return;
-    }
+    rc = ngx_http_approval_watch_visit(store, id, decision,
+                                       NGX_HTTP_APPROVAL_VISIT_TOLD);
 
     watch = ngx_http_approval_watch_find(&store->watches, id);
 
-    if (watch) {
+    if (watch && rc == NGX_OK) {
+        watch->looking = 1;
+
+    } else if (watch) {
         ngx_http_approval_watch_want(store, watch, 1);
     }
 }
@@ -358,6 +363,8 @@ ngx_http_approval_watch_want(ngx_http_approval_store_t *store,
     ngx_http_approval_watches_t  *ws;
 
     ws = &store->watches;
+
+    watch->looking = 0;
 
     if (watch->reading) {
         watch->dirty = 1;

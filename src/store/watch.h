@@ -51,6 +51,7 @@ struct ngx_http_approval_watch_s {
     unsigned                        active:1;
     unsigned                        reading:1;
     unsigned                        dirty:1;     /* pushed while reading  */
+    unsigned                        looking:1;   /* all were told         */
 };
 
 

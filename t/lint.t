@@ -567,6 +567,8 @@ control('unknown variables', 'what is declared later',
         'map $arg_a $late { default x; }', rule => 'show a $Arg_B;
          show b $upstream_http_x; show c $sent_http_y; show d $SCHEME;
          show e $cookie_f;');
+refused("a group of nobody in $_", qr/group "a,b" in "$_" has no members: declare/,
+        http => "$_ a,b; #!") for qw(approval_operators approval_auditors);
 refused('a directory that is not there',
         qr{there is no directory "/nowhere/at" for "approval_audit /nowhere/at/a"},
         http => 'approval_audit /nowhere/at/a; #!');

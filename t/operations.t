@@ -16,6 +16,7 @@ need_module();
     my $source = join '', map { slurp($_) }
                  glob(root_dir() . '/src/*/*.c'),
                  glob(root_dir() . '/src/*/*/*.c'),
+                 glob(root_dir() . '/src/*/*.def'),
                  glob(root_dir() . '/src/*.c'),
                  map { root_dir() . "/conf/$_.sh" } qw(build quickstart);
 

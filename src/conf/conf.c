@@ -804,10 +804,10 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     if (ngx_http_approval_check_members(cf, mcf, "approval_operators",
-                                        mcf->operators)
+                                        mcf->operators, &mcf->operators_at)
         != NGX_OK
         || ngx_http_approval_check_members(cf, mcf, "approval_auditors",
-                                           mcf->auditors)
+                                           mcf->auditors, &mcf->auditors_at)
            != NGX_OK)
     {
         return NGX_CONF_ERROR;

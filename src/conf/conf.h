@@ -222,7 +222,7 @@ char *ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, const char *directive,
-    ngx_array_t *groups);
+    ngx_array_t *groups, ngx_http_approval_at_t *at);
 
 /* conf_audit.c */
 char *ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -38,6 +38,10 @@ ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *named = groups;
 
+    ngx_http_approval_conf_keep_at(cf, named == &mcf->operators
+                                       ? &mcf->operators_at
+                                       : &mcf->auditors_at);
+
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
@@ -98,7 +102,7 @@ ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t
 ngx_http_approval_check_members(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, const char *directive,
-    ngx_array_t *groups)
+    ngx_array_t *groups, ngx_http_approval_at_t *at)
 {
     ngx_int_t       *group;
     ngx_str_t        name;
@@ -123,8 +127,8 @@ ngx_http_approval_check_members(ngx_conf_t *cf,
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "group \"%V\" in \"%s\" has no members: declare them "
-                      "with \"approval_group %V identity...\"",
-                      &name, directive, &name);
+                      "with \"approval_group %V identity...\" in %s:%ui",
+                      &name, directive, &name, ngx_http_approval_at(*at));
         return NGX_ERROR;
     }
 

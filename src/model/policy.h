@@ -273,8 +273,10 @@ typedef struct {
     approval_redact_t             *redact;      /* no rule's; NULL: no policy */
     ngx_array_t                   *operators;   /* of ngx_int_t: groups that
                                                    may freeze, or NULL       */
+    ngx_http_approval_at_t         operators_at;
     ngx_array_t                   *auditors;    /* ... that may read the trail,
                                                    or NULL: any group        */
+    ngx_http_approval_at_t         auditors_at;
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
     ngx_http_approval_facts_t      facts;       /* of http, server, location  */

@@ -10,7 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/stream.h"
+#include "gate/answer/stream.h"
 
 
 static ngx_int_t ngx_http_approval_filter_init(ngx_conf_t *cf);

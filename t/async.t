@@ -16,6 +16,13 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF', server => <<'EOF'
     approval_policy p {
         rule short  { match $uri ^/short;  require admins; hold 300ms;
                       timeout 30s; notify hook; }
+        rule theirs { match $uri ^/theirs; require admins; timeout 30s; }
+        rule s409 { match $uri /status/409; require admins; hold 0 status=409; }
+        rule s423 { match $uri /status/423; require admins; hold 0 status=423; }
+        rule s425 { match $uri /status/425; require admins; hold 0 status=425; }
+        rule s429 { match $uri /status/429; require admins; hold 0 status=429; }
+        rule s503 { match $uri /status/503; require admins; hold 0 status=503; }
+        rule s504 { match $uri /status/504; require admins; hold 0 status=504; }
         rule wait   { match $uri ^/wait;   require admins; timeout 30s;
                       notify hook; }
     }
@@ -29,6 +36,7 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF', server => <<'EOF'
 EOF
     approval p;
     location / { proxy_pass %%UP%%; }
+    location /theirs { approval_prefer off; proxy_pass %%UP%%; }
 EOF
 
 my @get = (GET => '/wait/1');
@@ -54,6 +62,31 @@ sub is_accepted {
               [ qw(created_at expires_at id next retry_after state terminal) ],
               "$name: the status document, and nothing that decides");
     is($r->json->{state}, 'pending', "$name: state");
+
+    return $id;
+}
+
+
+# The hold ended, and nobody asked for a 202.
+
+sub is_pending {
+    my ($r, $status, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $id = $r->header('Approval-Id');
+
+    is($r->status, $status, "$name: $status");
+    is($r->header('Content-Type'), 'application/problem+json',
+       "$name: a problem");
+    is($r->json->{type}, 'urn:approval:pending', "$name: its type");
+    is($r->json->{$_}, $id, "$name: $_") for qw(id action_id);
+    is($r->json->{state}, 'pending', "$name: state");
+    like($r->header('Location'), qr{/_approval/status/$id$},
+         "$name: Location is the status URL");
+    like($r->header('Retry-After'), qr/^\d+$/, "$name: Retry-After");
+    is($r->header('Preference-Applied'), undef, "$name: nobody preferred");
+    is($r->header('x-should-retry'), undef, "$name: it may be sent again");
 
     return $id;
 }
@@ -113,9 +146,41 @@ for ('wait=x', 'wait=', 'wait=-1', 'wait', 'respond-asynchronously', '', ',,') {
 
 my $messages = $gw->hook->messages;
 my $r = $gw->send(POST => '/short', body => 'a=1')->read;
-my $id = is_accepted($r, 'hold');
-is($r->header('Preference-Applied'), undef, 'hold: nobody preferred');
+my $id = is_pending($r, 503, 'hold');
 ok(wait_for(sub { $gw->hook->messages > $messages }), 'approvers are told');
+
+# what tries again by itself comes back to the same action
+
+for my $try (1 .. 2) {
+    $r = $gw->send(POST => '/short', body => 'a=1')->read;
+    is(is_pending($r, 503, "hold, again, $try"), $id, 'the same action');
+}
+
+$r = $gw->send(POST => '/short', body => 'a=1',
+               headers => [ Prefer => 'wait=9' ])->read;
+is(is_accepted($r, 'hold, preferred'), $id, 'one who asks gets a 202');
+is($r->header('Preference-Applied'), 'wait=9', 'which says so');
+is(scalar(grep { $_->{action_id} eq $id } $gw->audit('requested')), 1,
+   'people were asked once');
+$gw->ngx->log_like(qr/\[notice\].*action $id is still pending after \d+ ms/,
+                   'pending has its own level');
+
+for my $status (409, 423, 425, 429, 503, 504) {
+    my $r = $gw->send(GET => "/status/$status")->read;
+    my $id = is_pending($r, $status, "status=$status");
+    $gw->vote($id, 'deny');
+}
+
+# off: Prefer is the upstream's
+
+{
+    my ($c, $id) = $gw->hold(GET => '/theirs/1',
+                             headers => [ Prefer => 'respond-async' ]);
+    ok($c->quiet(0.3), 'approval_prefer off: it is held all the same');
+    $gw->vote($id, 'approve');
+    is($c->read->status, 200, 'and answered by the upstream');
+    is($gw->up->last->header('Prefer'), 'respond-async', 'which is told');
+}
 
 $r = $gw->send(POST => '/short', body => 'a=2')->read;
 isnt($r->header('Approval-Id'), $id, 'another byte is another action');
@@ -128,7 +193,7 @@ is(http_get($gw->port, "/_approval/status/$id",
 $id = $r->header('Approval-Id');
 $gw->vote($id, 'approve');
 $r = $gw->send(POST => '/short', body => 'a=1')->read;
-is($r->status, 202, 'what was denied is asked for anew');
+is_pending($r, 503, 'what was denied is asked for anew');
 $gw->vote($r->header('Approval-Id'), 'deny');
 $r = $gw->send(POST => '/short', body => 'a=2')->read;
 is($r->status, 200, 'what was approved passes');
@@ -249,6 +314,16 @@ my ($code, $out) = Approval::Nginx->test_conf(http => <<'EOF');
 EOF
 isnt($code, 0, 'hold longer than timeout');
 like($out, qr/"hold" of rule "r" is longer than its "timeout"/, 'says so');
+
+for my $bad (qw(status=200 status=202 status=302 status=500 status=x code=503),
+             'status=503 status=503')
+{
+    ($code, $out) = Approval::Nginx->test_conf(
+        http => "approval_policy p { rule r { require a; hold 1s $bad; } }");
+    isnt($code, 0, "hold 1s $bad: refused");
+    like($out, qr/invalid parameter "\S+": use "hold TIME" or|invalid number/,
+         'says so');
+}
 
 $gw->clean('async');
 done_testing;

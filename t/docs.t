@@ -263,16 +263,16 @@ subtest 'what there is, is documented' => sub {
     my $def = slurp("$root/src/model/problem.def");
     my @refusals;
 
-    push @refusals, [ $1, $2, $3 eq 'FINAL' ? 'final' : 'again' ]
+    push @refusals, [ $1, $2, $3, $4 eq 'FINAL' ? 'final' : 'again' ]
         while $def
-              =~ /^REFUSAL\(\w+, "([\w-]+)", (\d+), \d+, -\d+, (\w+),/mg;
+              =~ /^REFUSAL\(\w+, "([\w-]+)", (\d+), (\d+), -\d+, (\w+),/mg;
 
     cmp_ok(scalar @refusals, '>', 20, 'refusals were found');
 
     for (@refusals) {
-        my ($type, $status, $final) = @$_;
+        my ($type, $status, $grpc, $final) = @$_;
 
-        ok($doc =~ /^\| $status \| `$type` \| $final \| \S/m,
+        ok($doc =~ /^\| $status \| `$type` \| $final \| $grpc \| \S/m,
            "refusal $status $type");
         ok($trouble =~ /^\| `$type` \| (?:\d+, )*$status\b/m,
            "refusal $status $type, where it is a symptom");

@@ -138,7 +138,7 @@ ok($client->quiet(0.3), 'votes: the other one is not enough');
 is($gw->vote($id, 'approve', '', 'alice')->status, 200, 'votes: given again');
 is($client->read->status, 200, 'votes: and it passes');
 
-is($gw->send(GET => '/ticket')->read->status, 202, 'decision: a ticket');
+is($gw->send(GET => '/ticket')->read->status, 503, 'decision: it is pending');
 $id = asked('/ticket');
 $gw->vote($id, 'approve');
 $redis->cmd(DEL => "approval:{00}:$id:decision");

@@ -68,7 +68,7 @@ sub frozen {
     my ($other, $id3) = $gw->hold(GET => '/r/other', agent => 'agent-8');
 
     my $slow = $gw->send(GET => '/slow')->read;
-    is($slow->status, 202, 'one asks later');
+    is($slow->status, 503, 'one asks later');
     my $id4 = $slow->header('Approval-Id');
     is($gw->vote($id4, 'approve')->status, 200, 'and is approved');
 

@@ -22,6 +22,7 @@ my $POLICIES = <<'EOF';
         rule wait   { match $uri ^/wait;   require admins; timeout 30s;
                       notify hook; }
         rule short  { match $uri ^/short;  require admins; timeout 3s; }
+        rule come   { match $uri ^/come;   require admins; hold 0; }
         rule reason { match $uri ^/reason; require admins; reason required; }
         rule never  { match $uri ^/never;  deny; }
         rule seen   { match $uri ^/seen;   require admins; mode shadow; }
@@ -258,6 +259,15 @@ grown('a ticket', of('approval_actions_created_total', 'short') => 1,
       of('approval_accepted_total', 'short') => 1);
 ok(wait_for(sub { !$gw->pending }), 'nobody waits for it');
 grown('it expired', ended('short', 'expired') => 1);
+
+# 503 pending is no refusal
+
+$c = $gw->send(GET => '/come/1')->read;
+is($c->status, 503, 'told to come again');
+grown('pending', of('approval_actions_created_total', 'come') => 1,
+      of('approval_pending_total', 'come') => 1);
+$gw->vote($c->header('Approval-Id'), 'deny');
+$before = scrape();
 
 # Refused before there is an action
 

@@ -372,7 +372,7 @@ $last = last_event($c);
 ok($last->{result}{isError}, 'patience ends: no 202 in a stream');
 is($last->{result}{_meta}{approval}{state}, 'pending', 'still pending');
 is($last->{result}{_meta}{approval}{id}, $id, 'the id');
-like($last->{result}{content}[0]{text}, qr/same call again/, 'what to do');
+like($last->{result}{content}[0]{text}, qr/same request again/, 'what to do');
 is($gw->state($id), 'pending', 'the action stays open');
 $c = $gw->send(post(call('hold')));
 ok($c->arrived($PROGRESS), 'the same call joins');
@@ -489,9 +489,10 @@ is_deeply(last_event($c), $answer, 'and ends');
 ($c, $id) = streamed(call('plain'));
 $gw->ngx->reload;
 $last = last_event($c);
-like($last->{error}{message}, qr/^The gateway is restarting/,
-     'the worker has to go: an error');
-is($last->{error}{data}{body}{type}, 'urn:approval:restarting', 'its type');
+like($last->{result}{content}[0]{text}, qr/^The gateway is restarting/,
+     'the worker has to go: a result that says so');
+is($last->{result}{_meta}{approval}{type}, 'urn:approval:restarting',
+   'its type');
 $c = $gw->send(post(call('plain')));
 ok($c->arrived($PROGRESS), 'the same call waits on');
 $gw->vote($id, 'approve');

@@ -89,7 +89,7 @@ for my $sample (@samples) {
 
     my $r = eval { $gw->send($method, $target, @how)->read };
 
-    $sample->{held} = $r && $r->status == 202;
+    $sample->{held} = $r && $r->status == 503;
     $held += $sample->{held};
 }
 

@@ -129,7 +129,7 @@ my ($call, $called) = $gw->hold(POST => '/mcp', @session, json =>
       params => { name => 'drop' } });
 
 my $later = $gw->send(GET => '/later')->read;
-is($later->status, 202, 'one comes again later');
+is($later->status, 503, 'one comes again later');
 $gw->vote($later->header('Approval-Id'), 'approve');
 
 
@@ -251,7 +251,7 @@ END
     my ($stop, $id4) = $gw->hold(GET => '/one/stop', agent => 'agent-s');
     my $ticket = $gw->send(GET => '/later')->read;
 
-    is($ticket->status, 202, 'a ticket');
+    is($ticket->status, 503, 'it is pending');
     is($gw->vote($id2, 'approve')->status, 200, 'one vote by the old key');
 
     $sign_with->($second, $first);

@@ -102,10 +102,10 @@ subtest 'nobody could be told' => sub {
 };
 
 
-subtest 'after a 202' => sub {
+subtest 'after the hold' => sub {
     my $r = $gw->send(GET => '/short')->read;
 
-    is($r->status, 202, 'the hold ends');
+    is($r->status, 503, 'the hold ends');
     is_deeply([ types($r->json->{id}) ], [ '/_notify approval.requested' ],
               'and with it what nginx carries')
         or diag(explain([ types($r->json->{id}) ]));

@@ -75,6 +75,15 @@ static ngx_conf_enum_t  ngx_http_approval_disconnects[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_approval_forms[] = {
+    { ngx_string("problem"), NGX_HTTP_APPROVAL_FORM_PROBLEM },
+    { ngx_string("kubernetes"), NGX_HTTP_APPROVAL_FORM_KUBERNETES },
+    { ngx_string("openai"), NGX_HTTP_APPROVAL_FORM_OPENAI },
+    { ngx_string("anthropic"), NGX_HTTP_APPROVAL_FORM_ANTHROPIC },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_approval_channel_types[] = {
     { ngx_string("json"), NGX_HTTP_APPROVAL_CHANNEL_JSON },
     { ngx_string("slack"), NGX_HTTP_APPROVAL_CHANNEL_SLACK },
@@ -259,6 +268,20 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_loc_conf_t, disconnect),
       ngx_http_approval_disconnects },
+
+    { ngx_string("approval_prefer"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, prefer),
+      NULL },
+
+    { ngx_string("approval_refusals"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_loc_conf_t, refusals),
+      ngx_http_approval_forms },
 
     { ngx_string("approval_progress"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -456,10 +479,10 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NULL },
 
     { ngx_string("hold"),
-      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE12,
+      ngx_http_approval_conf_hold,
       NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_approval_rule_t, hold),
+      0,
       NULL },
 
     { ngx_string("execute_within"),

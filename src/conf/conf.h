@@ -212,6 +212,8 @@ char *ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+char *ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

@@ -150,6 +150,64 @@ ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/*
+ * hold TIME [status=CODE]: a code that no client takes for success, and with
+ * which those that retry by themselves do.
+ */
+
+char *
+ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_rule_t *rule = conf;
+
+    ngx_int_t    time;
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    static const struct {
+        const char  *argument;
+        ngx_uint_t   status;
+    } codes[] = {
+        { "status=409", NGX_HTTP_CONFLICT }, { "status=423", 423 },
+        { "status=425", 425 }, { "status=429", NGX_HTTP_TOO_MANY_REQUESTS },
+        { "status=503", NGX_HTTP_SERVICE_UNAVAILABLE },
+        { "status=504", NGX_HTTP_GATEWAY_TIME_OUT }
+    };
+
+    if (rule->hold != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    time = ngx_parse_time(&value[1], 0);
+
+    if (time == NGX_ERROR) {
+        return "invalid value";
+    }
+
+    rule->hold = (ngx_msec_t) time;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+        if (ngx_strcmp(value[2].data, codes[i].argument) == 0) {
+            rule->hold_status = codes[i].status;
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\": use \"hold TIME\" or "
+                       "\"hold TIME status=CODE\" with 409, 423, 425, 429, "
+                       "503 or 504, which no client takes for success",
+                       &value[2]);
+
+    return NGX_CONF_ERROR;
+}
+
+
 /* remember TIME per VALUE [uses=N]; */
 
 char *

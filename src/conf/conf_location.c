@@ -62,6 +62,8 @@ ngx_http_approval_create_loc_conf(ngx_conf_t *cf)
     conf->repeat = NGX_CONF_UNSET_MSEC;
     conf->disconnect = NGX_CONF_UNSET_UINT;
     conf->progress = NGX_CONF_UNSET_MSEC;
+    conf->prefer = NGX_CONF_UNSET;
+    conf->refusals = NGX_CONF_UNSET_UINT;
     conf->ignore = NGX_CONF_UNSET_PTR;
 
     return conf;
@@ -139,6 +141,9 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_HTTP_APPROVAL_KEEP);
     ngx_conf_merge_msec_value(conf->progress, prev->progress,
                               NGX_HTTP_APPROVAL_PROGRESS);
+    ngx_conf_merge_value(conf->prefer, prev->prefer, 1);
+    ngx_conf_merge_uint_value(conf->refusals, prev->refusals,
+                              NGX_HTTP_APPROVAL_FORM_PROBLEM);
     ngx_conf_merge_ptr_value(conf->ignore, prev->ignore, NULL);
 
     /*

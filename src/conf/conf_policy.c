@@ -450,6 +450,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->break_glass = NGX_CONF_UNSET;
     rule->timeout = NGX_CONF_UNSET_MSEC;
     rule->hold = NGX_CONF_UNSET_MSEC;
+    rule->hold_status = NGX_HTTP_SERVICE_UNAVAILABLE;
     rule->execute_within = NGX_CONF_UNSET_MSEC;
     rule->conf_file = cf->conf_file->file.name.data;
     rule->conf_line = cf->conf_file->line;
@@ -674,6 +675,12 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
                         (unsigned long long) rule->timeout,
                         (unsigned long long) rule->hold,
                         (unsigned long long) rule->execute_within);
+
+    if (rule->hold_status != NGX_HTTP_SERVICE_UNAVAILABLE) {
+        approval_buf_printf(&rule->policy->text, "hold status %d\n",
+                            (int) rule->hold_status);
+    }
+
     approval_buf_add(&rule->policy->text, rule->action.data, rule->action.len);
 
     if (rule->summary) {

@@ -80,6 +80,15 @@ int approval_json_text(json_t *value, approval_buf_t *out);
 /* RFC 8785 (JCS).  Integers outside +-(2^53 - 1) are written as integers. */
 int approval_json_canonical(json_t *value, approval_buf_t *out);
 
+/*
+ * The text of a value as it stands in a text that approval_json_parse() took.
+ * APPROVAL_DECLINED: there is no such member, or no further element.  "rest"
+ * begins as the array's text, and is moved on.
+ */
+int approval_json_raw_member(approval_str_t object, const char *name,
+    approval_str_t *value);
+int approval_json_raw_element(approval_str_t *rest, approval_str_t *value);
+
 /* For people: a member a line, in the order of the document. */
 int approval_json_pretty(json_t *value, approval_buf_t *out);
 

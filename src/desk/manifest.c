@@ -64,7 +64,9 @@ static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
       "Send \"Prefer: respond-async\" to be answered at once, or \"Prefer: "
       "wait=N\" to wait N seconds at most. The answer is then 202: nothing "
       "was done yet, and 202 is no success. Its \"Location\" is the status "
-      "URL, its \"Approval-Id\" the action." },
+      "URL, its \"Approval-Id\" the action. Without \"Prefer\" a hold that "
+      "ends early is answered 503 \"pending\": send the same request again to "
+      "go on waiting." },
 
     { "Asking for the status",
       "GET the status URL with your own credentials until \"state\" is "

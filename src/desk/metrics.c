@@ -103,6 +103,9 @@ static const ngx_http_approval_metric_t  ngx_http_approval_metrics[] = {
     { "approval_accepted_total", "", NGX_HTTP_APPROVAL_COUNT_ACCEPTED,
       "Requests that were answered 202, to be asked for later." },
 
+    { "approval_pending_total", "", NGX_HTTP_APPROVAL_COUNT_PENDING,
+      "Requests told, when their hold ended, to be sent again." },
+
     { "approval_unstored_total", "", NGX_HTTP_APPROVAL_COUNT_UNSTORED,
       "Requests passed without approval: approval_store_failure allow." },
 

@@ -599,6 +599,12 @@ ngx_http_approval_counted_refused(ngx_http_approval_main_conf_t *mcf,
     label = ngx_http_approval_counters_label(refusal);
     *n = 0;
 
+    /* it is counted by rule */
+
+    if (refusal == NGX_HTTP_APPROVAL_REFUSE_PENDING) {
+        return NULL;
+    }
+
     for (i = 0; i < NGX_HTTP_APPROVAL_REFUSALS; i++) {
 
         if (ngx_strcmp(ngx_http_approval_counters_label(i), label) != 0) {

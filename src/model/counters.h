@@ -30,6 +30,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_COUNT_CREATED = 0,
     NGX_HTTP_APPROVAL_COUNT_JOINED,
     NGX_HTTP_APPROVAL_COUNT_ACCEPTED,        /* answered 202              */
+    NGX_HTTP_APPROVAL_COUNT_PENDING,         /* told to come again        */
     NGX_HTTP_APPROVAL_COUNT_APPROVED,
     NGX_HTTP_APPROVAL_COUNT_EXECUTED,
     NGX_HTTP_APPROVAL_COUNT_FAILED,
@@ -152,8 +153,8 @@ ngx_uint_t ngx_http_approval_counted_sum(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_sum_e sum);
 
 /*
- * How many were refused for what has the same type as this; NULL: an earlier
- * one has it, too, and was told.
+ * How many were refused for what has the same type as this; NULL: it is not
+ * counted here, or an earlier one has the same type.
  */
 const char *ngx_http_approval_counted_refused(
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_refusal_e refusal,

@@ -120,6 +120,7 @@ struct ngx_http_approval_rule_s {
     ngx_uint_t                     comment;     /* ..._comment_e              */
     ngx_msec_t                     timeout;
     ngx_msec_t                     hold;        /* of the connection          */
+    ngx_uint_t                     hold_status; /* where it ends before       */
     ngx_msec_t                     execute_within;
     ngx_msec_t                     remember;    /* an approval, 0: not        */
     ngx_http_approval_fact_t      *remember_per;
@@ -293,6 +294,16 @@ typedef struct {
 } ngx_http_approval_limit_t;
 
 
+/* approval_refusals */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_FORM_PROBLEM = 0,
+    NGX_HTTP_APPROVAL_FORM_KUBERNETES,
+    NGX_HTTP_APPROVAL_FORM_OPENAI,
+    NGX_HTTP_APPROVAL_FORM_ANTHROPIC
+} ngx_http_approval_form_e;
+
+
 typedef struct {
     ngx_str_t                      name;        /* of the policy, or "off"    */
     u_char                        *conf_file;
@@ -311,6 +322,8 @@ typedef struct {
     ngx_msec_t                     repeat;      /* of an end, 0: never        */
     ngx_uint_t                     disconnect;
     ngx_msec_t                     progress;    /* 0: off                     */
+    ngx_flag_t                     prefer;
+    ngx_uint_t                     refusals;    /* ..._form_e                 */
     approval_ignore_t             *ignore;      /* NULL: all is bound         */
     ngx_uint_t                     api;
     ngx_http_approval_at_t         api_at;

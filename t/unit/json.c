@@ -35,6 +35,7 @@ static void test_text(void);
 static void test_numbers(void);
 static void test_canonical(void);
 static void test_pretty(void);
+static void test_raw(void);
 
 
 int
@@ -50,6 +51,7 @@ main(void)
     test_numbers();
     test_canonical();
     test_pretty();
+    test_raw();
 
     return test_done();
 }
@@ -647,4 +649,58 @@ test_pretty(void)
 
     json_decref(json);
     approval_buf_free(&out);
+}
+
+
+static void
+raw(const char *text, const char *name, const char *want)
+{
+    approval_str_t  value;
+
+    if (approval_json_raw_member(approval_str(text), name, &value)
+        != APPROVAL_OK)
+    {
+        ok(want == NULL, "none: %s", text);
+        return;
+    }
+
+    ok(want && approval_str_eq(value, approval_str(want)), "%s", text);
+}
+
+
+/* As it was sent: neither parsed nor spelt anew. */
+
+static void
+test_raw(void)
+{
+    size_t          n;
+    approval_str_t  rest, value;
+
+    static const char  *elements[] = { "1e3", "[ 1, \"]\" ]", "{\"a\":[{}]}",
+                                       "\"\\\",\"", "null" };
+
+    raw("{\"id\":1e3}", "id", "1e3");
+    raw(" { \"a\" : [1,{\"id\":2}] , \"id\" : -0 } ", "id", "-0");
+    raw("{\"a\":{\"id\":2},\"id\":\"x\\\"}\"}", "id", "\"x\\\"}\"");
+    raw("{\"\\u0069d\":9223372036854775807}", "id", "9223372036854775807");
+    raw("{\"a\":\"id\",\"b\":{\"id\":1}}", "id", NULL);
+    raw("{\"id\":{\"a\":[1,2]}}", "id", "{\"a\":[1,2]}");
+    raw("{}", "id", NULL);
+    raw("[]", "id", NULL);
+    raw("7", "id", NULL);
+
+    rest = approval_str("[1e3 ,[ 1, \"]\" ],{\"a\":[{}]}, \"\\\",\" ,null ]");
+
+    for (n = 0; n < COUNT(elements); n++) {
+        ok(approval_json_raw_element(&rest, &value) == APPROVAL_OK
+           && approval_str_eq(value, approval_str(elements[n])),
+           "an element as it was sent");
+    }
+
+    ok(approval_json_raw_element(&rest, &value) == APPROVAL_DECLINED,
+       "no further element");
+
+    rest = approval_str(" [ ] ");
+    ok(approval_json_raw_element(&rest, &value) == APPROVAL_DECLINED,
+       "no element");
 }

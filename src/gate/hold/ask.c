@@ -248,7 +248,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
                              hashes.caps[NGX_HTTP_APPROVAL_CAP_PROMPTS],
                              &new.caps[NGX_HTTP_APPROVAL_CAP_PROMPTS])
            != NGX_OK
-        || ngx_http_approval_mcp_ids(hold) != NGX_OK
+        || ngx_http_approval_rpc_keep(hold) != NGX_OK
         || ngx_http_approval_call_name(hold, hashes.call, &new.call) != NGX_OK
         || ngx_http_approval_progress_wanted(hold) != NGX_OK)
     {

@@ -54,6 +54,21 @@ typedef enum {
 } ngx_http_approval_hold_state_e;
 
 
+/* The JSON-RPC requests of a body: who sends one waits for its answer. */
+
+typedef struct {
+    ngx_str_t                        id;         /* as it was sent            */
+    unsigned                         tool:1;     /* it is a tools/call        */
+} ngx_http_approval_rpc_id_t;
+
+
+typedef struct {
+    ngx_array_t                      ids;        /* of ..._rpc_id_t           */
+    unsigned                         batch:1;
+    unsigned                         tool:1;     /* one of them is            */
+} ngx_http_approval_rpc_t;
+
+
 typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
 typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
 
@@ -143,7 +158,7 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        remember;   /* evaluated VALUE           */
     ngx_str_t                        grant;      /* that was used: its id     */
     ngx_uint_t                       used;
-    ngx_str_t                        mcp_ids;    /* JSON; len 0: no tools/call*/
+    ngx_http_approval_rpc_t         *rpc;        /* NULL: no JSON-RPC request */
     ngx_http_approval_stream_t      *stream;     /* NULL: it asks for none    */
     ngx_http_approval_once_t        *once;       /* NULL: not handled yet     */
 
@@ -296,6 +311,9 @@ ngx_int_t ngx_http_approval_spend(ngx_http_approval_main_conf_t *mcf,
 void ngx_http_approval_shutdown_init(ngx_cycle_t *cycle);
 void ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold);
+
+/* prefer.c */
+void ngx_http_approval_prefer(ngx_http_approval_hold_t *hold);
 
 /* ticket.c */
 ngx_int_t ngx_http_approval_ticket_keep(ngx_http_request_t *r);

@@ -231,8 +231,6 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
 static ngx_uint_t
 ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 {
-    ngx_str_t  version;
-
     /* stored, and nobody was told of it yet */
 
     if (!hold->joined && (hold->rule->notify || hold->rule->escalate)
@@ -254,13 +252,9 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
         return 1;
     }
 
-    return hold->mcp_ids.len
-           && ngx_http_approval_header_find(hold->request,
-                                            "mcp-protocol-version", &version)
-           && version.len == sizeof(NGX_HTTP_APPROVAL_MCP_CLOSES) - 1
-           && ngx_memcmp(version.data, NGX_HTTP_APPROVAL_MCP_CLOSES,
-                         version.len)
-              >= 0;
+    return hold->rpc && hold->rpc->tool
+           && ngx_http_approval_mcp_since(hold->request,
+                                          NGX_HTTP_APPROVAL_MCP_CLOSES);
 }
 
 

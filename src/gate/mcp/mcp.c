@@ -2,122 +2,182 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Model Context Protocol: a refused tools/call is answered as a tool result,
- * which a model reads and adapts to; a JSON-RPC error it takes for a broken
- * transport.
+ * JSON-RPC, and the Model Context Protocol: which requests of a body wait for
+ * an answer, and whether the headers say what the body says.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/stream.h"
-
-#include "model/problem.h"
+#include "gate/gate.h"
 
 
-static ngx_uint_t ngx_http_approval_mcp_request(json_t *message,
-    const char *name);
-static json_t *ngx_http_approval_mcp_result(json_t *id, const char *text,
-    json_t *meta);
-static json_t *ngx_http_approval_mcp_error(json_t *request, const char *text,
-    json_t *meta);
+/* From this revision on, headers repeat the request. */
+
+#define NGX_HTTP_APPROVAL_MCP_MIRRORS  "2026-07-28"
+
+#define NGX_HTTP_APPROVAL_MCP_PARAM    "mcp-param-"
+
+
+static ngx_int_t ngx_http_approval_rpc_add(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_rpc_t *rpc, json_t *message, approval_str_t text);
+static ngx_uint_t ngx_http_approval_mcp_request(json_t *message);
+static json_t *ngx_http_approval_mcp_named(json_t *json);
 static ngx_int_t ngx_http_approval_mcp_same(ngx_http_request_t *r,
     ngx_str_t *header, json_t *value);
+static ngx_uint_t ngx_http_approval_mcp_says(ngx_http_request_t *r,
+    ngx_str_t *header, json_t *value);
+static ngx_uint_t ngx_http_approval_mcp_text(json_t *value, u_char *data,
+    size_t len);
+static ngx_uint_t ngx_http_approval_mcp_decode(ngx_http_request_t *r,
+    ngx_str_t *header, ngx_str_t *decoded);
+static ngx_uint_t ngx_http_approval_mcp_param(ngx_http_request_t *r,
+    ngx_table_elt_t *h, json_t *arguments, ngx_uint_t *named);
 
 
-/*
- * Keeps the ids of the tools/call requests in the body, as JSON text: a single
- * id, or an array of them for a batch, in which the ids of other requests are
- * in objects. Nothing is kept for other bodies.
- */
+/* May its body be JSON-RPC?  It is worth reading for an answer's sake. */
+
+ngx_uint_t
+ngx_http_approval_rpc_likely(ngx_http_request_t *r)
+{
+    ngx_str_t  *type;
+
+    if (r->method != NGX_HTTP_POST || r->headers_in.content_type == NULL
+        || (r->headers_in.content_length_n <= 0 && !r->headers_in.chunked))
+    {
+        return 0;
+    }
+
+    type = &r->headers_in.content_type->value;
+
+    return ngx_strlcasestrn(type->data, type->data + type->len,
+                            (u_char *) "json", 4 - 1)
+           != NULL;
+}
+
+
+/* Before the body goes: its ids are what an answer needs of it. */
 
 ngx_int_t
-ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold)
+ngx_http_approval_rpc_keep(ngx_http_approval_hold_t *hold)
 {
-    char    *text;
-    size_t   i, calls;
-    json_t  *json, *ids, *message;
+    size_t                     i;
+    json_t                    *json, *message;
+    approval_str_t             text, element;
+    ngx_http_approval_rpc_t   *rpc;
+    ngx_http_approval_body_t  *body;
 
-    if (hold->mcp_ids.len || hold->body == NULL || hold->body->json == NULL) {
+    body = hold->body;
+
+    if (hold->rpc || body == NULL || body->encoded || body->data == NULL) {
         return NGX_OK;
     }
 
-    json = hold->body->json;
-    calls = 0;
+    if (ngx_http_approval_rpc_likely(hold->request)) {
+        ngx_http_approval_body_parse(body);
+    }
 
-    if (json_is_array(json)) {
-        ids = json_array();
+    json = body->json;
 
-        json_array_foreach(json, i, message) {
-            if (ngx_http_approval_mcp_call(message)) {
-                json_array_append(ids, json_object_get(message, "id"));
-                calls++;
-
-            } else if (ngx_http_approval_mcp_request(message, NULL)) {
-                json_array_append_new(ids, json_pack("{s:O}", "id",
-                                           json_object_get(message, "id")));
-            }
-        }
-
-        if (calls == 0) {
-            json_decref(ids);
-            return NGX_OK;
-        }
-
-    } else if (ngx_http_approval_mcp_call(json)) {
-        ids = json_incref(json_object_get(json, "id"));
-
-    } else {
+    if (!json_is_object(json) && !json_is_array(json)) {
         return NGX_OK;
     }
 
-    text = json_dumps(ids, JSON_COMPACT|JSON_ENCODE_ANY);
+    rpc = ngx_pcalloc(hold->request->pool, sizeof(ngx_http_approval_rpc_t));
 
-    json_decref(ids);
-
-    if (text == NULL) {
+    if (rpc == NULL
+        || ngx_array_init(&rpc->ids, hold->request->pool, 1,
+                          sizeof(ngx_http_approval_rpc_id_t))
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    hold->mcp_ids.len = ngx_strlen(text);
-    hold->mcp_ids.data = ngx_pnalloc(hold->request->pool, hold->mcp_ids.len);
+    text.data = body->data;
+    text.len = (size_t) body->size;
 
-    if (hold->mcp_ids.data) {
-        ngx_memcpy(hold->mcp_ids.data, text, hold->mcp_ids.len);
-
-    } else {
-        hold->mcp_ids.len = 0;
+    if (json_is_object(json)
+        && ngx_http_approval_rpc_add(hold, rpc, json, text) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    free(text);
+    json_array_foreach(json, i, message) {
+        rpc->batch = 1;
 
-    return hold->mcp_ids.data ? NGX_OK : NGX_ERROR;
+        if (approval_json_raw_element(&text, &element) != APPROVAL_OK
+            || ngx_http_approval_rpc_add(hold, rpc, message, element)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    hold->rpc = rpc->ids.nelts ? rpc : NULL;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_rpc_add(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_rpc_t *rpc, json_t *message, approval_str_t text)
+{
+    approval_str_t               raw;
+    ngx_http_approval_rpc_id_t  *id;
+
+    if (!ngx_http_approval_mcp_request(message)
+        || approval_json_raw_member(text, "id", &raw) != APPROVAL_OK)
+    {
+        return NGX_OK;
+    }
+
+    id = ngx_array_push(&rpc->ids);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    id->tool = ngx_http_approval_mcp_call(message);
+    id->id.len = raw.len;
+    id->id.data = ngx_pnalloc(hold->request->pool, raw.len);
+
+    if (id->id.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(id->id.data, raw.data, raw.len);
+
+    rpc->tool |= id->tool;
+
+    return NGX_OK;
 }
 
 
 ngx_int_t
 ngx_http_approval_mcp_call(json_t *message)
 {
-    return ngx_http_approval_mcp_request(message, "tools/call");
+    return ngx_http_approval_mcp_request(message)
+           && ngx_strcmp(json_string_value(json_object_get(message, "method")),
+                         "tools/call")
+              == 0;
 }
 
 
 /* A request, not a notification: it has an id, and waits for a result. */
 
 static ngx_uint_t
-ngx_http_approval_mcp_request(json_t *message, const char *name)
+ngx_http_approval_mcp_request(json_t *message)
 {
     json_t      *id;
-    const char  *version, *method;
+    const char  *version;
 
     id = json_object_get(message, "id");
     version = json_string_value(json_object_get(message, "jsonrpc"));
-    method = json_string_value(json_object_get(message, "method"));
 
     return (json_is_string(id) || json_is_number(id))
            && version && ngx_strcmp(version, "2.0") == 0
-           && method && (name == NULL || ngx_strcmp(method, name) == 0);
+           && json_is_string(json_object_get(message, "method"));
 }
 
 
@@ -148,8 +208,25 @@ ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold)
     }
 
     return ngx_http_approval_mcp_same(hold->request, &name,
-                          json_object_get(json_object_get(json, "params"),
-                                          "name"));
+                                      ngx_http_approval_mcp_named(json));
+}
+
+
+/* What the message is about: a resource is known by its URI. */
+
+static json_t *
+ngx_http_approval_mcp_named(json_t *json)
+{
+    json_t      *params;
+    const char  *method;
+
+    params = json_object_get(json, "params");
+    method = json_string_value(json_object_get(json, "method"));
+
+    return json_object_get(params, method
+                                   && ngx_strncmp(method, "resources/", 10)
+                                      == 0
+                                   ? "uri" : "name");
 }
 
 
@@ -169,10 +246,7 @@ ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
         }
 
         if (!json_is_string(value)
-            || json_string_length(value) != h->value.len
-            || ngx_memcmp(json_string_value(value), h->value.data,
-                          h->value.len)
-               != 0)
+            || !ngx_http_approval_mcp_says(r, &h->value, value))
         {
             return NGX_DECLINED;
         }
@@ -182,79 +256,169 @@ ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
 }
 
 
+/* Plainly, or in base64 where the client's revision has that. */
+
+static ngx_uint_t
+ngx_http_approval_mcp_says(ngx_http_request_t *r, ngx_str_t *header,
+    json_t *value)
+{
+    ngx_str_t  decoded;
+
+    return ngx_http_approval_mcp_decode(r, header, &decoded)
+           ? ngx_http_approval_mcp_text(value, decoded.data, decoded.len)
+           : ngx_http_approval_mcp_text(value, header->data, header->len);
+}
+
+
+static ngx_uint_t
+ngx_http_approval_mcp_text(json_t *value, u_char *data, size_t len)
+{
+    ngx_uint_t      same;
+    approval_buf_t  text;
+
+    approval_buf_init(&text);
+
+    same = approval_json_text(value, &text) == APPROVAL_OK && !text.failed
+           && text.len == len && ngx_memcmp(text.data, data, len) == 0;
+
+    approval_buf_free(&text);
+
+    return same;
+}
+
+
+/* "=?base64?...?=": 0 where it is none, or no memory is left. */
+
+static ngx_uint_t
+ngx_http_approval_mcp_decode(ngx_http_request_t *r, ngx_str_t *header,
+    ngx_str_t *decoded)
+{
+    size_t          n;
+    approval_str_t  text;
+
+    static const char  begin[] = "=?base64?", end[] = "?=";
+
+    n = sizeof(begin) - 1 + sizeof(end) - 1;
+
+    if (header->len < n
+        || ngx_strncasecmp(header->data, (u_char *) begin, sizeof(begin) - 1)
+           != 0
+        || ngx_strncmp(header->data + header->len - 2, end, 2) != 0
+        || !ngx_http_approval_mcp_since(r, NGX_HTTP_APPROVAL_MCP_MIRRORS))
+    {
+        return 0;
+    }
+
+    text.data = header->data + sizeof(begin) - 1;
+    text.len = header->len - n;
+
+    decoded->data = ngx_pnalloc(r->pool, text.len + 1);
+
+    if (decoded->data == NULL) {
+        return 0;
+    }
+
+    decoded->len = approval_base64_decode(decoded->data, text);
+
+    return decoded->len != (size_t) -1;
+}
+
+
+/* Does the client speak that revision of MCP, or a later one? */
+
+ngx_uint_t
+ngx_http_approval_mcp_since(ngx_http_request_t *r, const char *revision)
+{
+    ngx_str_t  version;
+
+    return ngx_http_approval_header_find(r, "mcp-protocol-version", &version)
+           && version.len == ngx_strlen(revision)
+           && ngx_memcmp(version.data, revision, version.len) >= 0;
+}
+
+
 /*
- * Sends the refusal as the result of every call that waits for one. Clients
- * accept both forms: JSON is sent unless only events will do.
+ * "Mcp-Param-Region": which argument it repeats is in the tool's schema, which
+ * the gateway does not have.  It is one of that name, or nobody can say; if
+ * there are such, one must have the header's value.
  */
 
 ngx_int_t
-ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
-    ngx_http_approval_hold_t *hold, const char *text, json_t *meta)
+ngx_http_approval_mcp_params(ngx_http_approval_hold_t *hold)
 {
-    json_t          *ids, *answer, *id;
-    size_t           i;
-    ngx_int_t        rc;
-    approval_buf_t   buf;
+    json_t                       *arguments;
+    ngx_uint_t                    named;
+    ngx_table_elt_t              *h;
+    ngx_http_request_t           *r;
+    ngx_http_approval_headers_t   it;
 
-    ids = json_loadb((char *) hold->mcp_ids.data, hold->mcp_ids.len,
-                     JSON_DECODE_ANY, NULL);
+    r = hold->request;
 
-    if (json_is_array(ids)) {
-        answer = json_array();
+    if (!hold->lcf->policy->mcp
+        || !ngx_http_approval_mcp_since(r, NGX_HTTP_APPROVAL_MCP_MIRRORS))
+    {
+        return NGX_OK;
+    }
 
-        json_array_foreach(ids, i, id) {
-            json_array_append_new(answer, json_is_object(id)
-                          ? ngx_http_approval_mcp_error(id, text, meta)
-                          : ngx_http_approval_mcp_result(id, text, meta));
+    arguments = json_object_get(json_object_get(hold->body->json, "params"),
+                                "arguments");
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+
+        if (h->key.len <= sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1
+            || ngx_strncasecmp(h->key.data,
+                               (u_char *) NGX_HTTP_APPROVAL_MCP_PARAM,
+                               sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1)
+               != 0)
+        {
+            continue;
         }
 
-    } else {
-        answer = ids ? ngx_http_approval_mcp_result(ids, text, meta) : NULL;
+        named = 0;
+
+        if (!ngx_http_approval_mcp_param(r, h, arguments, &named) && named) {
+            return NGX_DECLINED;
+        }
     }
 
-    json_decref(ids);
-    json_decref(meta);
-
-    if (ngx_http_approval_progress_opened(hold)
-        || !ngx_http_approval_accepts(r, "text/event-stream")
-        || ngx_http_approval_accepts(r, "application/json")
-        || ngx_http_approval_accepts(r, "*/*"))
-    {
-        return ngx_http_approval_send_json(r, NGX_HTTP_OK, "application/json",
-                                           answer);
-    }
-
-    approval_buf_init(&buf);
-    ngx_http_approval_stream_event(&buf, answer);
-
-    rc = buf.failed ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                    : ngx_http_approval_send(r, NGX_HTTP_OK,
-                                             "text/event-stream",
-                                             approval_buf_str(&buf));
-    approval_buf_free(&buf);
-
-    return rc;
+    return NGX_OK;
 }
 
 
-static json_t *
-ngx_http_approval_mcp_result(json_t *id, const char *text, json_t *meta)
+static ngx_uint_t
+ngx_http_approval_mcp_param(ngx_http_request_t *r, ngx_table_elt_t *h,
+    json_t *arguments, ngx_uint_t *named)
 {
-    return json_pack("{s:s, s:O, s:{s:b, s:[{s:s, s:s}], s:{s:O}}}",
-                     "jsonrpc", "2.0", "id", id,
-                     "result", "isError", 1,
-                     "content", "type", "text", "text", text,
-                     "_meta", "approval", meta);
-}
+    size_t       len;
+    u_char      *suffix;
+    json_t      *value;
+    const char  *name;
 
+    suffix = h->key.data + sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1;
+    len = h->key.len - (sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1);
 
-/* What was in the batch beside them waits for an answer, too. */
+    json_object_foreach(arguments, name, value) {
 
-static json_t *
-ngx_http_approval_mcp_error(json_t *request, const char *text, json_t *meta)
-{
-    return json_pack("{s:s, s:O, s:{s:i, s:s, s:{s:O}}}",
-                     "jsonrpc", "2.0", "id", json_object_get(request, "id"),
-                     "error", "code", -32000, "message", text,
-                     "data", "approval", meta);
+        if (json_is_object(value)) {
+            if (ngx_http_approval_mcp_param(r, h, value, named)) {
+                return 1;
+            }
+
+            continue;
+        }
+
+        if (ngx_strlen(name) != len
+            || ngx_strncasecmp(suffix, (u_char *) name, len) != 0)
+        {
+            continue;
+        }
+
+        *named = 1;
+
+        if (ngx_http_approval_mcp_says(r, &h->value, value)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }

@@ -17,11 +17,13 @@
 
 
 /* mcp.c */
-ngx_int_t ngx_http_approval_mcp_ids(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_rpc_keep(ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_rpc_likely(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_mcp_call(json_t *message);
 ngx_int_t ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold);
-ngx_int_t ngx_http_approval_mcp_refuse(ngx_http_request_t *r,
-    ngx_http_approval_hold_t *hold, const char *text, json_t *meta);
+ngx_int_t ngx_http_approval_mcp_params(ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_mcp_since(ngx_http_request_t *r,
+    const char *revision);
 
 /* progress.c: a held call whose client is kept waiting with events */
 ngx_int_t ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold);

@@ -10,7 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/stream.h"
+#include "gate/answer/stream.h"
 
 #include "model/problem.h"
 
@@ -56,7 +56,8 @@ ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold)
 
     r = hold->request;
 
-    if (hold->stream || hold->mcp_ids.len == 0 || hold->lcf->progress == 0
+    if (hold->stream || hold->rpc == NULL || !hold->rpc->tool
+        || hold->lcf->progress == 0
         || r->headers_in.upgrade
         || !ngx_http_approval_accepts(r, "text/event-stream"))
     {
@@ -75,7 +76,7 @@ ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold)
     }
 
     stream->hold = hold;
-    stream->ids = hold->mcp_ids;
+    stream->rpc = hold->rpc;
     stream->tokens = tokens;
 
     /*
@@ -175,7 +176,7 @@ ngx_http_approval_progress_inherit(ngx_http_approval_hold_t *hold)
     if (hold->next && hold->next->stream) {
         hold->stream = hold->next->stream;
         hold->stream->hold = hold;
-        hold->mcp_ids = hold->stream->ids;
+        hold->rpc = hold->stream->rpc;
     }
 }
 

@@ -27,7 +27,10 @@ static ngx_int_t ngx_http_approval_gate_judge(ngx_http_request_t *r,
 static ngx_int_t ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_verdict_t *verdict);
+static ngx_uint_t ngx_http_approval_gate_asks(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
 static ngx_int_t ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_gate_start(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
 static ngx_int_t ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
@@ -180,6 +183,13 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_verdict_t *verdict)
 {
+    /* who sends JSON-RPC is answered by the id that its body has */
+
+    if (hold == NULL && ngx_http_approval_gate_asks(r, lcf, verdict)) {
+        verdict->what = NGX_HTTP_APPROVAL_VERDICT_BODY;
+        verdict->rule = NULL;
+    }
+
     if (verdict->shadow && verdict->what != NGX_HTTP_APPROVAL_VERDICT_BODY) {
 
         ngx_http_approval_shadow(r, lcf, verdict->shadow);
@@ -245,7 +255,19 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
         return ngx_http_approval_body_read(hold);
     }
 
-    return ngx_http_approval_hold_start(hold);
+    return ngx_http_approval_gate_start(hold);
+}
+
+
+static ngx_uint_t
+ngx_http_approval_gate_asks(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict)
+{
+    return (verdict->what == NGX_HTTP_APPROVAL_VERDICT_DENY
+            || verdict->what == NGX_HTTP_APPROVAL_VERDICT_REFUSE)
+           && !lcf->policy->shadow && !r->header_sent && !r->post_action
+           && r->headers_in.content_length_n <= (off_t) lcf->policy->body_limit
+           && ngx_http_approval_rpc_likely(r);
 }
 
 
@@ -271,11 +293,9 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
                                              NULL);
     }
 
-    if (hold->rule) {
-        return ngx_http_approval_hold_start(hold);
-    }
-
-    if (!hold->body->encoded) {
+    if (!hold->body->encoded
+        && (hold->rule == NULL || hold->lcf->policy->mcp))
+    {
         ngx_http_approval_body_parse(hold->body);
 
         if (ngx_http_approval_mcp_headers(hold) != NGX_OK) {
@@ -283,7 +303,13 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
                                              NGX_HTTP_APPROVAL_REFUSE_HEADERS,
                                              NULL);
         }
+    }
 
+    if (hold->rule) {
+        return ngx_http_approval_gate_start(hold);
+    }
+
+    if (!hold->body->encoded) {
         ngx_http_approval_call_cancelled(hold);
     }
 
@@ -291,6 +317,22 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
     ngx_http_approval_judge(&look, hold->lcf->policy, &verdict);
 
     return ngx_http_approval_gate_verdict(r, hold->lcf, hold, &verdict);
+}
+
+
+/* A rule concerns it: then its arguments' headers must not belie them. */
+
+static ngx_int_t
+ngx_http_approval_gate_start(ngx_http_approval_hold_t *hold)
+{
+    if (ngx_http_approval_mcp_params(hold) != NGX_OK) {
+        return ngx_http_approval_gate_refuse(hold->request, hold->lcf, hold,
+                                             NULL,
+                                             NGX_HTTP_APPROVAL_REFUSE_HEADERS,
+                                             NULL);
+    }
+
+    return ngx_http_approval_hold_start(hold);
 }
 
 

@@ -9,7 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/stream.h"
+#include "gate/answer/stream.h"
 
 #include "core/keys.h"
 
@@ -21,7 +21,8 @@
 static json_t *ngx_http_approval_stream_message(
     ngx_http_approval_hold_t *hold);
 static json_t *ngx_http_approval_stream_meta(ngx_http_approval_hold_t *hold);
-static ngx_uint_t ngx_http_approval_stream_answers(json_t *body, json_t *ids);
+static ngx_uint_t ngx_http_approval_stream_answers(json_t *body,
+    ngx_http_approval_rpc_t *rpc);
 static json_t *ngx_http_approval_stream_failure(
     ngx_http_approval_stream_t *stream, json_t *body);
 static json_t *ngx_http_approval_stream_reason(
@@ -135,11 +136,10 @@ ngx_int_t
 ngx_http_approval_stream_error(ngx_http_approval_stream_t *stream,
     approval_buf_t *out)
 {
-    size_t   i;
-    json_t  *ids, *id, *body, *failure;
+    json_t                      *body, *failure;
+    ngx_uint_t                   i;
+    ngx_http_approval_rpc_id_t  *ids;
 
-    ids = json_loadb((char *) stream->ids.data, stream->ids.len,
-                     JSON_DECODE_ANY, NULL);
     body = NULL;
 
     if (stream->json && stream->body.len && !stream->body.failed) {
@@ -147,43 +147,48 @@ ngx_http_approval_stream_error(ngx_http_approval_stream_t *stream,
                           JSON_REJECT_DUPLICATES, NULL);
     }
 
-    if (ids == NULL) {
-        json_decref(body);
-        return NGX_ERROR;
-    }
-
-    if (ngx_http_approval_stream_answers(body, ids)) {
+    if (ngx_http_approval_stream_answers(body, stream->rpc)) {
         ngx_http_approval_stream_event(out, body);
-        json_decref(ids);
         return out->failed ? NGX_ERROR : NGX_OK;
     }
 
     failure = ngx_http_approval_stream_failure(stream, body);
+    ids = stream->rpc->ids.elts;
 
-    if (!json_is_array(ids)) {
-        ids = json_pack("[o]", ids);
-    }
-
-    json_array_foreach(ids, i, id) {
-        ngx_http_approval_stream_event(out,
-                                       json_pack("{s:s, s:O, s:O}",
-                                                 "jsonrpc", "2.0", "id", id,
-                                                 "error", failure));
+    for (i = 0; i < stream->rpc->ids.nelts; i++) {
+        approval_buf_adds(out, "event: message\ndata: ");
+        ngx_http_approval_rpc_message(out, &ids[i].id, "error", failure);
+        approval_buf_adds(out, "\n\n");
     }
 
     json_decref(failure);
-    json_decref(ids);
 
-    return (out->failed || failure == NULL) ? NGX_ERROR : NGX_OK;
+    return out->failed ? NGX_ERROR : NGX_OK;
 }
 
 
 static ngx_uint_t
-ngx_http_approval_stream_answers(json_t *body, json_t *ids)
+ngx_http_approval_stream_answers(json_t *body, ngx_http_approval_rpc_t *rpc)
 {
-    return json_object_get(body, "jsonrpc") != NULL
-           && json_is_object(json_object_get(body, "error"))
-           && json_equal(json_object_get(body, "id"), ids);
+    json_t                      *id;
+    ngx_uint_t                   same;
+    ngx_http_approval_rpc_id_t  *ids;
+
+    if (rpc->batch || json_object_get(body, "jsonrpc") == NULL
+        || !json_is_object(json_object_get(body, "error")))
+    {
+        return 0;
+    }
+
+    ids = rpc->ids.elts;
+
+    id = json_loadb((char *) ids[0].id.data, ids[0].id.len, JSON_DECODE_ANY,
+                    NULL);
+    same = id && json_equal(json_object_get(body, "id"), id);
+
+    json_decref(id);
+
+    return same;
 }
 
 

@@ -37,6 +37,10 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
     hold->prefer_wait = NGX_ERROR;
     hold->prefer_async = 0;
 
+    if (!hold->lcf->prefer) {
+        return;
+    }
+
     for (h = NULL;
          (h = ngx_http_approval_header_next(hold->request, &it, h)); )
     {

@@ -45,7 +45,7 @@ struct ngx_http_approval_stream_s {
     ngx_http_approval_hold_t          *hold;     /* whose progress it tells   */
     ngx_event_t                        tick;
     ngx_http_approval_stream_state_e   state;
-    ngx_str_t                          ids;      /* as hold->mcp_ids          */
+    ngx_http_approval_rpc_t           *rpc;      /* the calls' ids            */
     ngx_str_t                          tokens;   /* a JSON array              */
     ngx_buf_t                         *event;    /* the progress that was
                                                     sent last                 */
@@ -69,6 +69,10 @@ ngx_int_t ngx_http_approval_stream_filters(ngx_conf_t *cf);
 void ngx_http_approval_stream_described(ngx_http_request_t *r);
 void ngx_http_approval_stream_restore(ngx_http_request_t *r,
     ngx_http_approval_stream_t *stream);
+
+/* answer/jsonrpc.c: "name" is "result" or "error" */
+void ngx_http_approval_rpc_message(approval_buf_t *out, ngx_str_t *id,
+    const char *name, json_t *value);
 
 /* stream_event.c: events as text */
 void ngx_http_approval_stream_event(approval_buf_t *out, json_t *message);

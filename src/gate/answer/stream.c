@@ -10,7 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/stream.h"
+#include "gate/answer/stream.h"
 
 
 #define NGX_HTTP_APPROVAL_STREAM_BODY_MAX  65536

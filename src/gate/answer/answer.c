@@ -1,0 +1,458 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * A request is not forwarded: it is recorded, counted, and answered in the form
+ * that its client reads.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "gate/answer/form.h"
+
+#include "model/link.h"
+#include "model/status.h"
+
+
+static ngx_int_t ngx_http_approval_answer(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e which,
+    const char *detail);
+static ngx_http_approval_refuse_pt ngx_http_approval_answer_form(
+    ngx_http_request_t *r, ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_answer_headers(
+    ngx_http_approval_refuse_t *answer);
+static ngx_int_t ngx_http_approval_accept_pending(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_accept_location(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_accept_preference(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
+static void ngx_http_approval_refuse_record(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
+    const char *detail, const char *mode);
+
+
+/* By approval_refusals. */
+
+static const ngx_http_approval_refuse_pt  ngx_http_approval_answer_forms[] = {
+    [NGX_HTTP_APPROVAL_FORM_PROBLEM] = ngx_http_approval_answer_problem,
+    [NGX_HTTP_APPROVAL_FORM_KUBERNETES] = ngx_http_approval_answer_kubernetes,
+    [NGX_HTTP_APPROVAL_FORM_OPENAI] = ngx_http_approval_answer_openai,
+    [NGX_HTTP_APPROVAL_FORM_ANTHROPIC] = ngx_http_approval_answer_anthropic
+};
+
+
+ngx_int_t
+ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e which, const char *detail)
+{
+    const ngx_http_approval_refusal_t  *refusal;
+
+    refusal = &ngx_http_approval_refusals[which];
+
+    hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
+    hold->refusal = which;
+    hold->resumed = ngx_current_msec;
+
+    ngx_http_approval_hold_leave(hold);
+
+    if (hold->wait.event.timer_set) {
+        ngx_del_timer(&hold->wait.event);
+    }
+
+    ngx_http_approval_hold_unwatch(hold);
+
+    if (detail == NULL && which == NGX_HTTP_APPROVAL_REFUSE_POLICY
+        && hold->rule && hold->rule->why.len)
+    {
+        detail = (char *) hold->rule->why.data;
+    }
+
+    if (!hold->stored) {
+        ngx_http_approval_refuse_record(r, hold, refusal, detail, NULL);
+    }
+
+    ngx_http_approval_count_refused(hold->mcf, which);
+
+    return ngx_http_approval_answer(r, hold, which, detail);
+}
+
+
+static ngx_int_t
+ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e which, const char *detail)
+{
+    ngx_http_approval_refuse_t   answer;
+    ngx_http_approval_refuse_pt  form;
+
+    answer.request = r;
+    answer.hold = hold;
+    answer.refusal = &ngx_http_approval_refusals[which];
+    answer.status = (which == NGX_HTTP_APPROVAL_REFUSE_PENDING)
+                    ? hold->rule->hold_status : answer.refusal->http;
+    answer.retry = answer.refusal->retry;
+    answer.detail = detail;
+
+    form = ngx_http_approval_answer_form(r, hold);
+
+    if (form == NULL || ngx_http_approval_answer_headers(&answer) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (answer.status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        r->keepalive = 0;
+    }
+
+    /* after an error_page it would be sent instead of ours */
+
+    r->err_status = 0;
+
+    return form(&answer);
+}
+
+
+/* By the request, or else as the API is configured that it is for. */
+
+static ngx_http_approval_refuse_pt
+ngx_http_approval_answer_form(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    if (ngx_http_approval_rpc_keep(hold) != NGX_OK) {
+        return NULL;
+    }
+
+    if (hold->rpc) {
+        return ngx_http_approval_answer_jsonrpc;
+    }
+
+    if (ngx_http_approval_answer_is_grpc(r)) {
+        return ngx_http_approval_answer_grpc;
+    }
+
+    return ngx_http_approval_answer_forms[hold->lcf->refusals];
+}
+
+
+static ngx_int_t
+ngx_http_approval_answer_headers(ngx_http_approval_refuse_t *answer)
+{
+    ngx_int_t            after;
+    ngx_http_request_t  *r;
+
+    r = answer->request;
+
+    after = answer->hold->retry_after ? (ngx_int_t) answer->hold->retry_after
+                                      : answer->retry;
+
+    if (after > 0
+        && ngx_http_approval_header_int(r, "Retry-After", after) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* SDKs repeat what looks passing, by its status, unless told not to */
+
+    if (answer->retry == NGX_HTTP_APPROVAL_FINAL
+        && ngx_http_approval_header(r, "x-should-retry",
+                                    approval_str("false"))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_hold_headers(r, answer->hold);
+}
+
+
+void
+ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
+    approval_buf_t *out)
+{
+    ngx_http_approval_hold_t  *hold;
+
+    hold = answer->hold;
+
+    approval_buf_printf(out, "%s", answer->refusal->title);
+
+    if (hold->action.approvers.len) {
+        approval_buf_printf(out, " (%.*s)", (int) hold->action.approvers.len,
+                            hold->action.approvers.data);
+    }
+
+    if (hold->answered) {
+        approval_buf_printf(out, " (the answer was %d)", (int) hold->answered);
+    }
+
+    approval_buf_adds(out, ". ");
+
+    if (hold->action.detail.len) {
+        approval_buf_printf(out, "Comment: %.*s ",
+                            (int) hold->action.detail.len,
+                            hold->action.detail.data);
+    }
+
+    if (answer->detail) {
+        approval_buf_printf(out, "%s%s ", answer->detail,
+                            answer->detail[ngx_strlen(answer->detail) - 1]
+                            == '.' ? "" : ".");
+    }
+
+    approval_buf_adds(out, answer->refusal->next);
+    approval_buf_addc(out, '\0');
+}
+
+
+/*
+ * The action is open, and the connection is not.  202 is for who asked for it;
+ * anybody else would take it for success.  The status URL is a ticket to look
+ * with; it decides nothing.
+ */
+
+ngx_int_t
+ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
+{
+    hold->resumed = ngx_current_msec;
+    hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
+
+    ngx_http_approval_hold_unwatch(hold);
+
+    if (ngx_http_approval_accept_location(r, hold) != NGX_OK
+        || ngx_http_approval_accept_preference(r, hold) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if ((!hold->prefer_async && hold->prefer_wait < 0)
+        || hold->rpc || ngx_http_approval_answer_is_grpc(r))
+    {
+        return ngx_http_approval_accept_pending(r, hold);
+    }
+
+    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_ACCEPTED);
+
+    if (ngx_http_approval_header_int(r, "Retry-After",
+                                     NGX_HTTP_APPROVAL_STATUS_RETRY)
+        != NGX_OK
+        || ngx_http_approval_hold_headers(r, hold) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_send_json(r, NGX_HTTP_ACCEPTED,
+                                       "application/json",
+                             ngx_http_approval_status_document(hold->action.id,
+                                         hold->action.state,
+                                         hold->action.created,
+                                         hold->action.expires));
+}
+
+
+static ngx_int_t
+ngx_http_approval_accept_pending(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    hold->refusal = NGX_HTTP_APPROVAL_REFUSE_PENDING;
+
+    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_PENDING);
+
+    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                  "action %*s is still pending after %M ms: its requester is "
+                  "told to send the request again",
+                  (size_t) APPROVAL_ID_LEN, hold->action.id,
+                  ngx_current_msec - hold->started);
+
+    return ngx_http_approval_answer(r, hold, hold->refusal, NULL);
+}
+
+
+static ngx_int_t
+ngx_http_approval_accept_location(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    ngx_int_t       rc;
+    approval_buf_t  url;
+
+    approval_buf_init(&url);
+
+    rc = ngx_http_approval_link(r, hold->mcf, NGX_HTTP_APPROVAL_LINK_STATUS,
+                                hold->action.id, &url);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_approval_header(r, "Location", approval_buf_str(&url));
+    }
+
+    approval_buf_free(&url);
+
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_accept_preference(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    u_char          buf[sizeof("respond-async, wait=") + NGX_INT_T_LEN], *p;
+    approval_str_t  applied;
+
+    p = buf;
+
+    if (hold->prefer_async) {
+        p = ngx_cpymem(p, "respond-async", sizeof("respond-async") - 1);
+    }
+
+    if (hold->prefer_wait >= 0) {
+        p = ngx_sprintf(p, "%swait=%i", p == buf ? "" : ", ",
+                        hold->prefer_wait);
+    }
+
+    applied.data = buf;
+    applied.len = p - buf;
+
+    return applied.len
+           ? ngx_http_approval_header(r, "Preference-Applied", applied)
+           : NGX_OK;
+}
+
+
+void
+ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e which,
+    const char *detail)
+{
+    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
+
+    ngx_http_approval_refuse_record(r, hold, &ngx_http_approval_refusals[which],
+                                    detail, "shadow");
+}
+
+
+/* Refused before there was an action: the trail knows of it all the same. */
+
+static void
+ngx_http_approval_refuse_record(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
+    const char *detail, const char *mode)
+{
+    json_t                    *facts;
+    ngx_http_approval_look_t   look;
+
+    ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), 0,
+                  "request refused by approval policy \"%V\"%s: %s%s%s",
+                  &hold->lcf->policy->name, mode ? ", in shadow" : "",
+                  refusal->title, detail ? ": " : "", detail ? detail : "");
+
+    /* who it was is told as well as can be, also where nobody was to ask */
+
+    if (hold->requester.len == 0 && hold->lcf->requester) {
+        ngx_http_approval_look(&look, r, hold->body, hold->captures);
+
+        if (ngx_http_approval_read_text(&look, hold->lcf->requester,
+                                        &hold->requester)
+            != NGX_OK)
+        {
+            ngx_str_null(&hold->requester);
+        }
+    }
+
+    facts = ngx_http_approval_facts(hold);
+    if (facts == NULL) {
+        return;
+    }
+
+    if (ngx_http_approval_facts_brief(r, hold->lcf, hold->rule, facts)
+        != NGX_OK
+        || json_object_set_new(facts, "refusal",
+                            json_sprintf("urn:approval:%s", refusal->type))
+        != 0
+        || json_object_set_new(facts, "why",
+                               json_string(detail ? detail : refusal->title))
+           != 0
+        || (mode && json_object_set_new(facts, "mode", json_string(mode)) != 0))
+    {
+        json_decref(facts);
+        return;
+    }
+
+    (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_REFUSED,
+                                         NULL, facts);
+}
+
+
+ngx_int_t
+ngx_http_approval_hold_headers(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    approval_str_t  id;
+
+    if (!hold->stored) {
+        return NGX_OK;
+    }
+
+    id.data = hold->action.id;
+    id.len = APPROVAL_ID_LEN;
+
+    if (ngx_http_approval_header(r, "Approval-Id", id) != NGX_OK
+        || ngx_http_approval_header(r, "Approval-Status",
+                 ngx_http_approval_core_str(
+                            ngx_http_approval_state_name(hold->action.state)))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+json_t *
+ngx_http_approval_answer_facts(ngx_http_approval_refuse_t *answer)
+{
+    json_t                    *facts;
+    ngx_http_approval_hold_t  *hold;
+
+    hold = answer->hold;
+
+    facts = (hold->refusal == NGX_HTTP_APPROVAL_REFUSE_PENDING)
+            ? ngx_http_approval_status_document(hold->action.id,
+                                                hold->action.state,
+                                                hold->action.created,
+                                                hold->action.expires)
+            : json_object();
+
+    if (facts == NULL) {
+        return NULL;
+    }
+
+    if (hold->rule) {
+        json_object_set_new(facts, "rule",
+                            ngx_http_approval_json_str(&hold->rule->name));
+    }
+
+    if (!hold->stored) {
+        return facts;
+    }
+
+    json_object_set_new(facts, "state",
+             ngx_http_approval_json_str(
+                            ngx_http_approval_state_name(hold->action.state)));
+
+    if (hold->action.detail.len) {
+        json_object_set_new(facts, "comment",
+                            ngx_http_approval_json_str(&hold->action.detail));
+    }
+
+    if (hold->answered) {
+        json_object_set_new(facts, "outcome",
+                            json_pack("{s:i}", "status",
+                                      (int) hold->answered));
+    }
+
+    if (hold->action.approvers.len) {
+        json_object_set_new(facts, "decided_by",
+                     ngx_http_approval_json_str(&hold->action.approvers));
+    }
+
+    return facts;
+}

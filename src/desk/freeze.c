@@ -17,15 +17,6 @@
 #include "notify/notify.h"
 
 
-/* An action that is being ended: outlives the request. */
-
-typedef struct {
-    ngx_http_approval_main_conf_t  *mcf;
-    json_t                         *doc;
-    u_char                          id[APPROVAL_ID_LEN];
-} ngx_http_approval_frozen_t;
-
-
 static ngx_int_t ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d,
     ngx_int_t *rc);
 static void ngx_http_approval_freeze_cleanup(void *data);
@@ -39,8 +30,6 @@ static ngx_int_t ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_freeze_end(ngx_http_approval_desk_t *d,
-    const ngx_http_approval_reply_t *reply);
-static void ngx_http_approval_freeze_ended(void *data,
     const ngx_http_approval_reply_t *reply);
 
 
@@ -519,91 +508,38 @@ static void
 ngx_http_approval_freeze_end(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
-    time_t                       now;
-    ngx_str_t                    value, sealed;
-    approval_buf_t               decision;
-    ngx_http_approval_op_t      *op;
-    ngx_http_approval_frozen_t  *end;
+    u_char                       id[APPROVAL_ID_LEN];
+    json_t                      *doc;
+    ngx_str_t                    value, sealed, frozen;
     ngx_http_approval_freeze_t  *work = d->work;
 
     if (reply->state != NGX_HTTP_APPROVAL_PENDING) {
         return;
     }
 
-    end = ngx_calloc(sizeof(ngx_http_approval_frozen_t), ngx_cycle->log);
-    if (end == NULL) {
-        return;
-    }
-
-    ngx_memcpy(end->id, reply->id, APPROVAL_ID_LEN);
+    ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
 
     sealed = reply->doc;
+    frozen = work->policy.len ? work->policy : work->person;
 
-    end->mcf = d->mcf;
-    end->doc = ngx_http_approval_action_open(d->mcf, end->id, &sealed);
+    doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
+    value = ngx_http_approval_json_get(doc, work->policy.len ? "policy"
+                                                             : "person");
 
-    value = ngx_http_approval_json_get(end->doc, work->policy.len ? "policy"
-                                                                  : "person");
-    sealed = work->policy.len ? work->policy : work->person;
-
-    if (value.len != sealed.len
-        || ngx_memcmp(value.data, sealed.data, value.len) != 0
-        || json_object_set_new(end->doc, "frozen", json_true()) != 0)
+    if (value.len != frozen.len
+        || ngx_memcmp(value.data, frozen.data, value.len) != 0
+        || json_object_set_new(doc, "frozen", json_true()) != 0)
     {
-        json_decref(end->doc);
-        ngx_free(end);
+        json_decref(doc);
         return;
     }
 
-    now = (time_t) (reply->now / 1000);
-    op = NULL;
-
-    approval_buf_init(&decision);
-
-    if (ngx_http_approval_decision_make(d->mcf, end->doc,
-                                    NGX_HTTP_APPROVAL_CANCELLED, NULL, now,
-                                    now + d->mcf->store_conf->retention / 1000,
-                                    &decision)
+    if (ngx_http_approval_end(d->mcf, reply, doc, NGX_HTTP_APPROVAL_CANCELLED,
+                              "frozen")
         == NGX_OK)
     {
-        value.data = decision.data;
-        value.len = decision.len;
-
-        op = ngx_http_approval_store_settle(d->mcf->store, end->id,
-                                            NGX_HTTP_APPROVAL_CANCELLED,
-                                            &value,
-                                            ngx_http_approval_freeze_ended,
-                                            end);
-    }
-
-    approval_buf_free(&decision);
-
-    if (op) {
         work->ended++;
-        return;
     }
-
-    json_decref(end->doc);
-    ngx_free(end);
-}
-
-
-static void
-ngx_http_approval_freeze_ended(void *data,
-    const ngx_http_approval_reply_t *reply)
-{
-    ngx_http_approval_frozen_t *end = data;
-
-    if (reply->rc == NGX_OK) {
-        json_object_set_new(end->doc, "why", json_string("frozen"));
-
-        ngx_http_approval_ended(end->mcf, NULL, end->id,
-                                NGX_HTTP_APPROVAL_CANCELLED, 0,
-                                json_incref(end->doc));
-    }
-
-    json_decref(end->doc);
-    ngx_free(end);
 }
 
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * An action's end is counted, told to those who were asked, and recorded.
+ * An action's end is counted, told to those who were asked, and recorded.  Who
+ * ends what is held by nobody here need not stay for it.
  */
 
 
@@ -12,8 +13,98 @@
 #include "notify/notify.h"
 
 #include "audit/audit.h"
-#include "model/action.h"
 #include "model/counters.h"
+
+
+/* From the settling of an action that is no request's here to its end. */
+
+typedef struct {
+    ngx_http_approval_main_conf_t   *mcf;
+    json_t                          *doc;
+    const char                      *why;
+    ngx_http_approval_state_e        state;
+    u_char                           id[APPROVAL_ID_LEN];
+} ngx_http_approval_end_t;
+
+
+static void ngx_http_approval_end_settled(void *data,
+    const ngx_http_approval_reply_t *reply);
+
+
+ngx_int_t
+ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_reply_t *reply, json_t *doc,
+    ngx_http_approval_state_e state, const char *why)
+{
+    time_t                    now;
+    ngx_str_t                 value;
+    approval_buf_t            decision;
+    ngx_http_approval_op_t   *op;
+    ngx_http_approval_end_t  *end;
+
+    end = ngx_alloc(sizeof(ngx_http_approval_end_t), ngx_cycle->log);
+    if (end == NULL) {
+        json_decref(doc);
+        return NGX_ERROR;
+    }
+
+    end->mcf = mcf;
+    end->doc = doc;
+    end->why = why;
+    end->state = state;
+
+    ngx_memcpy(end->id, reply->id, APPROVAL_ID_LEN);
+
+    now = (time_t) (reply->now / 1000);
+    op = NULL;
+
+    approval_buf_init(&decision);
+
+    if (ngx_http_approval_decision_make(mcf, doc, state, NULL, now,
+                                        now + mcf->store_conf->retention
+                                              / 1000,
+                                        &decision)
+        == NGX_OK)
+    {
+        value.data = decision.data;
+        value.len = decision.len;
+
+        op = ngx_http_approval_store_settle(mcf->store, end->id, state, &value,
+                                            ngx_http_approval_end_settled,
+                                            end);
+    }
+
+    approval_buf_free(&decision);
+
+    if (op == NULL) {
+        json_decref(doc);
+        ngx_free(end);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Whoever else had it ended in this moment puts that on record. */
+
+static void
+ngx_http_approval_end_settled(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_end_t *end = data;
+
+    if (reply->rc == NGX_OK) {
+        json_object_set_new(end->doc, "why", json_string(end->why));
+
+        ngx_http_approval_ended(end->mcf, NULL, end->id, end->state, 0,
+                                end->doc);
+    } else {
+        json_decref(end->doc);
+    }
+
+    ngx_free(end);
+}
 
 
 void

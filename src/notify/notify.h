@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include "model/action.h"
+#include "store/store.h"
 
 
 /*
@@ -77,6 +78,16 @@ void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
 void ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts);
+
+/*
+ * Ends an action that is not held here: settles it and, when the store has done
+ * so, does the above.  It outlives whoever calls it.  reply is how the action
+ * was found; the reference to doc is taken; why is a literal.  NGX_ERROR:
+ * nothing is under way.
+ */
+ngx_int_t ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_reply_t *reply, json_t *doc,
+    ngx_http_approval_state_e state, const char *why);
 
 /*
  * Are people told of the action through that channel, at once or, as its rule

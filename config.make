@@ -4,7 +4,8 @@
 
 for approval_file in $ngx_addon_dir/src/store/*.lua \
                      $ngx_addon_dir/src/desk/*.html \
-                     $ngx_addon_dir/src/desk/*.css
+                     $ngx_addon_dir/src/desk/*.css \
+                     $ngx_addon_dir/src/desk/*.js
 do
     if [ ! -f $approval_file ]; then
         continue

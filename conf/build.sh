@@ -108,7 +108,7 @@ describe()
     dpkg-query -W -f='${Package} ${Version}\n' nginx-dev libhiredis-dev || :
     cat config config.make
     find src -name '*.c' -o -name '*.h' -o -name '*.lua' -o -name '*.html' \
-        -o -name '*.css' | sort
+        -o -name '*.css' -o -name '*.js' | sort
 }
 
 
@@ -170,7 +170,7 @@ build_tools()
         # shellcheck disable=SC2086
         "$cc" -std=c11 $cc_opt -I src -o "$out/$name" "$file" \
             ${shared[@]+"${shared[@]}"} "${objects[@]}" $ld_opt \
-            -ljansson -lpcre2-8 -lcrypto
+            -lfido2 -ljansson -lpcre2-8 -lcrypto
     done
 }
 

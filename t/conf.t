@@ -514,6 +514,33 @@ subtest 'rule' => sub {
     refused('comment', $in->('comment never; #!'), qr/invalid value "never"/);
     refused('comment twice', $in->("comment deny;\ncomment always; #!"),
             qr/is duplicate/);
+    refused('vote', $in->('vote hands; #!'), qr/invalid value "hands"/);
+    refused('vote twice', $in->("vote any;\nvote passkey; #!"),
+            qr/is duplicate/);
+    refused('vote without an origin', "$base approval_policy p { rule r { #!\n"
+            . ' match $uri /x; require admins; vote passkey; } }',
+            qr/"vote passkey" in rule "r" needs "approval_passkey_origin URL"/);
+    accepted('vote any needs none', "$base approval_policy p { rule r {"
+             . ' match $uri /x; require admins; vote any; } }');
+    refused("origin $_->[0]", "approval_passkey_origin $_->[0]; #!", $_->[1])
+        for ['http://gw.example.com', qr/invalid origin .*: use the origin that/],
+            ['https://gw.example.com/x', qr/use the origin that browsers see/],
+            ['https://gw.example.com:443', qr/leave the default port away/],
+            ['https://10.0.0.1', qr/for a name, not for an address/];
+    refused('two origins', "approval_passkey_origin https://a.example;\n"
+            . 'approval_passkey_origin https://b.example; #!',
+            qr/is duplicate/);
+
+    for my $on ('approval_unsigned_decisions on; approval p;',
+                'approval p; approval_unsigned_decisions on;')
+    {
+        refused('vote passkey beside unsigned decisions', "$base "
+                . 'approval_passkey_origin https://gw.example.com;'
+                . 'approval_policy p { rule r { match $uri /x; require admins;'
+                . ' vote passkey; } }' . server("$on #!\napproval_requester x;"),
+                qr/"approval_unsigned_decisions on" and "vote passkey" in rule/);
+    }
+
     refused('mode', $in->('mode silent; #!'), qr/invalid value "silent"/);
     refused('deny_after', $in->('deny_after 0; #!'), qr/equal to or greater than 1|between 1 and 256/);
     refused('deny_after', $in->('deny_after 257; #!'), qr/between 1 and 256/);
@@ -526,7 +553,7 @@ subtest 'rule' => sub {
             qr/"$_->[0]" in rule "r" has no meaning without "require"/)
         for [deny_after => 2], [timeout => '5m'], [execute_within => '5m'],
             [hold => '5m'], [digest_headers => 'X-A'], [bind => '$http_x_a'],
-            [remind => '5m'], [comment => 'deny'],
+            [remind => '5m'], [comment => 'deny'], [vote => 'passkey'],
             [escalate => '5m hook'], [notify => 'hook'], [reason => 'required'];
     refused('hold longer than timeout', "$base approval_policy p { rule r {"
             . " require admins;\ntimeout 1m; hold 61s; } #!\n}",

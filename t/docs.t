@@ -117,6 +117,8 @@ sub prelude {
         unless has($text, 'approval_key');
     push @lines, 'approval_base_url https://gw.example.com/_approval;'
         unless has($text, 'approval_base_url');
+    push @lines, 'approval_passkey_origin https://gw.example.com;'
+        unless has($text, 'approval_passkey_origin');
     push @lines, 'approval_zone zone 1m;' unless has($text, 'approval_zone');
     push @lines, 'resolver 127.0.0.1;' unless has($text, 'resolver');
 

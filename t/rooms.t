@@ -23,6 +23,7 @@ my @FOREIGN = (
     [ qr{^ngx_},               'nginx',    'core|tools', 0 ],
     [ qr{^hiredis/},           'hiredis',  'event',      1 ],
     [ qr{^curl/},              'libcurl',  'event',      1 ],
+    [ qr{^fido},               'libfido2', 'core',       1 ],
     [ qr{^(?:sys/(?!types)|netinet/|arpa/|unistd|fcntl|netdb|poll|pthread)}x,
                                'I/O',      'core',       0 ],
 );
@@ -112,7 +113,7 @@ sub own {
 
     # embedded scripts and pages belong to one room
 
-    if ($name =~ m{^approval/.*\.(lua|html|css)\.h$}) {
+    if ($name =~ m{^approval/.*\.(lua|html|css|js)\.h$}) {
         my $home = $1 eq 'lua' ? 'store' : 'desk';
         return $room eq $home ? '' : "it belongs to $home/";
     }

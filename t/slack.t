@@ -415,9 +415,8 @@ sub comments {
         my ($uri, $act, @buttons) = @$case;
         my ($client, $id) = $gw->hold(POST => $uri);
 
-        $slack->wait_count(1);
-
-        my ($message) = $slack->messages;
+        my $message = wait_for(sub {
+            (grep { $_->body =~ /$id/ } $slack->messages)[0] });
 
         is_deeply([ map { map { $_->{action_id} } @{ $_->{elements} // [] } }
                     @{ $message->json->{blocks} } ], \@buttons,

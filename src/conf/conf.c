@@ -54,6 +54,13 @@ static ngx_conf_enum_t  ngx_http_approval_comments[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_approval_votes_by[] = {
+    { ngx_string("any"), NGX_HTTP_APPROVAL_VOTE_BY_ANY },
+    { ngx_string("passkey"), NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_enum_t  ngx_http_approval_modes[] = {
     { ngx_string("enforce"), NGX_HTTP_APPROVAL_ENFORCE },
     { ngx_string("shadow"), NGX_HTTP_APPROVAL_SHADOW },
@@ -132,6 +139,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       ngx_http_approval_conf_base_url,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_approval_main_conf_t, base_url),
+      NULL },
+
+    { ngx_string("approval_passkey_origin"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_passkey_origin,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
       NULL },
 
     { ngx_string("approval_group"),
@@ -470,6 +484,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_approval_rule_t, comment),
       ngx_http_approval_comments },
+
+    { ngx_string("vote"),
+      NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_approval_rule_t, vote),
+      ngx_http_approval_votes_by },
 
     { ngx_string("timeout"),
       NGX_HTTP_APPROVAL_RULE_CONF|NGX_CONF_TAKE1,

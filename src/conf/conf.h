@@ -217,6 +217,14 @@ char *ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* conf_passkey.c */
+char *ngx_http_approval_conf_passkey_origin(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_approval_check_passkey(ngx_conf_t *cf,
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+ngx_int_t ngx_http_approval_check_unsigned(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf);
+
 /* conf_operators.c */
 char *ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

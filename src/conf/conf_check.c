@@ -76,7 +76,9 @@ ngx_http_approval_check_policy(ngx_conf_t *cf,
             continue;
         }
 
-        if (ngx_http_approval_check_groups(cf, mcf, rules[i]) != NGX_CONF_OK
+        if (ngx_http_approval_check_passkey(cf, mcf, rules[i]) != NGX_OK
+            || ngx_http_approval_check_groups(cf, mcf, rules[i])
+               != NGX_CONF_OK
             || ngx_http_approval_check_quorum(cf, mcf, rules[i])
                != NGX_CONF_OK
             || ngx_http_approval_check_channels(cf, mcf, rules[i])

@@ -176,7 +176,8 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_approval_conf_nameless(cf, conf);
 
-    return NGX_CONF_OK;
+    return ngx_http_approval_check_unsigned(cf, conf) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

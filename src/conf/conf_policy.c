@@ -447,6 +447,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->mode = NGX_CONF_UNSET_UINT;
     rule->deny_after = NGX_CONF_UNSET;
     rule->comment = NGX_CONF_UNSET_UINT;
+    rule->vote = NGX_CONF_UNSET_UINT;
     rule->break_glass = NGX_CONF_UNSET;
     rule->timeout = NGX_CONF_UNSET_MSEC;
     rule->hold = NGX_CONF_UNSET_MSEC;
@@ -503,6 +504,7 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
     only = (rule->deny_after != NGX_CONF_UNSET) ? "deny_after"
            : (rule->comment != NGX_CONF_UNSET_UINT) ? "comment"
+           : (rule->vote != NGX_CONF_UNSET_UINT) ? "vote"
            : (rule->timeout != NGX_CONF_UNSET_MSEC) ? "timeout"
            : (rule->hold != NGX_CONF_UNSET_MSEC) ? "hold"
            : (rule->execute_within != NGX_CONF_UNSET_MSEC) ? "execute_within"
@@ -654,6 +656,7 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     ngx_conf_init_value(rule->deny_after, 1);
     ngx_conf_init_uint_value(rule->comment,
                              NGX_HTTP_APPROVAL_COMMENT_OPTIONAL);
+    ngx_conf_init_uint_value(rule->vote, NGX_HTTP_APPROVAL_VOTE_BY_ANY);
     ngx_conf_init_value(rule->break_glass, NGX_ERROR);
     ngx_conf_init_msec_value(rule->timeout, 15 * 60 * 1000);
     ngx_conf_init_msec_value(rule->hold, rule->timeout);
@@ -668,10 +671,11 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
     }
 
     approval_buf_printf(&rule->policy->text,
-                        "rule %d %d %d %d %d %d %llu %llu %llu\n",
+                        "rule %d %d %d %d %d %d %d %llu %llu %llu\n",
                         (int) rule->outcome, (int) rule->risk,
                         (int) rule->reason, (int) rule->mode,
                         (int) rule->deny_after, (int) rule->comment,
+                        (int) rule->vote,
                         (unsigned long long) rule->timeout,
                         (unsigned long long) rule->hold,
                         (unsigned long long) rule->execute_within);

@@ -336,8 +336,8 @@ slack_code(const approval_message_t *m, json_t *blocks)
 
 
 /*
- * A button cannot ask for the code, nor for a comment: where one is required,
- * voting is left to the page.
+ * A button cannot ask for the code, a comment or a passkey: where one is
+ * required, voting is left to the page.
  */
 
 static int
@@ -349,7 +349,8 @@ slack_actions(const approval_message_t *m, json_t *blocks)
 
     comment = approval_message_get(m->doc, "comment_required");
 
-    if (!m->buttons || approval_str_eq(comment, approval_str("always"))
+    if (!m->buttons || json_object_get(m->doc, "vote")
+        || approval_str_eq(comment, approval_str("always"))
         || (comment.len && m->code.len))
     {
         return m->url.len ? slack_link(m, blocks) : APPROVAL_OK;

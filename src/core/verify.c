@@ -72,6 +72,8 @@ approval_verify_destroy(approval_verify_t *v)
         }
     }
 
+    approval_verify_passkeys_free(v);
+
     free(v->freezes);
     free(v);
 }

@@ -70,7 +70,7 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
     }
 
     if (kind == APPROVAL_ACT_CONFIG) {
-        approval_verify_config(v, event);
+        approval_verify_config(v, place, event);
         return v->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
 

@@ -25,11 +25,11 @@ static const char  *approval_scope_members[] = {
 };
 
 static const char  *approval_about_claims[] = {
-    "dig", "sub", "pol", "rul", "act", "shw", NULL
+    "dig", "sub", "pol", "rul", "act", "shw", "vot", NULL
 };
 
 static const char  *approval_about_members[] = {
-    "digest", "requester", "policy", "rule", "action", "join", NULL
+    "digest", "requester", "policy", "rule", "action", "join", "vote", NULL
 };
 
 

@@ -104,6 +104,7 @@ typedef struct {
     char                         act;     /* of approve, deny, comment */
     unsigned                     glass:1;
     unsigned                     blank:1; /* without a comment     */
+    json_t                      *signed_by; /* a passkey: its claims */
 } approval_ballot_t;
 
 
@@ -165,6 +166,7 @@ struct approval_act_s {
     uint64_t                     last;        /* the use with most        */
     uint64_t                     most;        /* 0: any number            */
 
+    unsigned char                shown[APPROVAL_SHA256_LEN];  /* facts    */
     approval_hashed_t            policy;
     int64_t                      deadline;    /* ms by Redis' clock; 0:   */
     int64_t                      decided_at;  /* not known                */
@@ -178,6 +180,7 @@ struct approval_act_s {
     unsigned                     requested:1;
     unsigned                     glass:1;     /* one may approve alone    */
     unsigned                     behalf_of:1; /* somebody else's          */
+    unsigned                     passkey:1;   /* signs each vote          */
     unsigned                     say_deny:1;  /* denials need a comment   */
     unsigned                     say_all:1;   /* ... and approvals do     */
     unsigned                     remember:1;  /* the approval is a grant  */
@@ -217,6 +220,9 @@ struct approval_verify_s {
     approval_act_t              *acts[APPROVAL_VERIFY_BUCKETS];
     approval_acts_t              open;
     approval_acts_t              ended;
+
+    struct approval_enrolled_s  *enrolled;    /* passkeys                 */
+    size_t                       nenrolled;
 
     approval_freeze_t           *freezes;
     size_t                       nfreezes;    /* that there were          */
@@ -291,7 +297,8 @@ int approval_verify_grant_over(approval_verify_t *v, approval_act_t *a,
 void approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a);
 
 /* verify_limits.c */
-void approval_verify_config(approval_verify_t *v, json_t *event);
+void approval_verify_config(approval_verify_t *v,
+    const approval_place_t *place, json_t *event);
 void approval_verify_limits_request(approval_verify_t *v, approval_act_t *a,
     json_t *event);
 void approval_verify_limits_approved(approval_act_t *a, json_t *event,
@@ -299,6 +306,13 @@ void approval_verify_limits_approved(approval_act_t *a, json_t *event,
 void approval_verify_limits_use(approval_verify_t *v, approval_act_t *a,
     const approval_place_t *place, json_t *event);
 void approval_verify_limits_judge(approval_verify_t *v, approval_act_t *a);
+
+/* verify_passkey.c */
+void approval_verify_passkey_config(approval_verify_t *v,
+    const approval_place_t *place, json_t *event);
+void approval_verify_passkey_vote(approval_verify_t *v, approval_act_t *a,
+    const approval_ballot_t *b);
+void approval_verify_passkeys_free(approval_verify_t *v);
 
 /* verify_claims.c: what was signed, and what records say. */
 json_t *approval_verify_jws(approval_verify_t *v, const char *typ,

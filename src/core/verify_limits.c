@@ -30,7 +30,8 @@ static int approval_limits_frozen(approval_verify_t *v, approval_act_t *a,
 
 
 void
-approval_verify_config(approval_verify_t *v, json_t *event)
+approval_verify_config(approval_verify_t *v, const approval_place_t *place,
+    json_t *event)
 {
     const char      *what, *id;
     approval_act_t  *a;
@@ -43,6 +44,11 @@ approval_verify_config(approval_verify_t *v, json_t *event)
 
     if (strcmp(what, "frozen") == 0 || strcmp(what, "thawed") == 0) {
         approval_limits_freeze(v, event, what[0] == 't');
+        return;
+    }
+
+    if (strncmp(what, "passkey ", sizeof("passkey ") - 1) == 0) {
+        approval_verify_passkey_config(v, place, event);
         return;
     }
 

@@ -7,6 +7,7 @@
 
 
 #include "core/verify_internal.h"
+#include "core/passkey.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -58,6 +59,13 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
     }
 
     approval_verify_limits_request(v, a, event);
+
+    a->passkey = approval_verify_claim(event, "vote", "passkey");
+
+    if (approval_passkey_facts(event, a->shown) != APPROVAL_OK) {
+        v->failed = 1;
+        return APPROVAL_ERROR;
+    }
 
     a->say_all = approval_verify_claim(event, "comment_required", "always");
     a->say_deny = (json_object_get(event, "comment_required") != NULL);

@@ -63,6 +63,7 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
     b.glass = json_is_true(json_object_get(claims, "bg"));
 
     text = json_string_value(json_object_get(claims, "cmt"));
+    b.signed_by = json_object_get(claims, "psk") ? claims : NULL;
     b.blank = (text == NULL || approval_blank(approval_str(text)));
 
     rc = approval_verify_hashed(v, json_object_get(claims, "sub"), &b.person);
@@ -101,6 +102,8 @@ approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
 
         if (b->act == ballot->act && b->glass == ballot->glass
             && b->blank == ballot->blank
+            && json_equal(json_object_get(b->signed_by, "psk"),
+                          json_object_get(ballot->signed_by, "psk"))
             && approval_hashed_eq(&b->person, &ballot->person)
             && approval_hashed_eq(&b->digest, &ballot->digest)
             && strcmp(b->groups, text) == 0)
@@ -121,6 +124,7 @@ approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
 
     *b = *ballot;
     b->groups = strdup(text);
+    json_incref(b->signed_by);
 
     if (b->groups == NULL) {
         v->failed = 1;
@@ -156,6 +160,8 @@ approval_verify_vote_holds(approval_act_t *a, json_t *event, json_t *claims)
            && approval_verify_same(claims, "grp", event, "groups")
            && approval_verify_same(claims, "cmt", event, "comment")
            && approval_verify_same(claims, "dig", event, "digest")
+           && approval_verify_same(json_object_get(claims, "psk"), "key",
+                                   event, "passkey")
            && json_is_true(json_object_get(claims, "bg"))
               == json_is_true(json_object_get(event, "break_glass"));
 }
@@ -180,6 +186,10 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
                                   "the vote is not one on action %s as it was "
                                   "requested", a->id);
+        }
+
+        if (a->passkey && b->act != 'c') {
+            approval_verify_passkey_vote(v, a, b);
         }
 
         if (b->blank
@@ -463,6 +473,7 @@ approval_verify_ballots_free(approval_act_t *a)
 
     for (i = 0; i < a->nballots; i++) {
         free(a->ballots[i].groups);
+        json_decref(a->ballots[i].signed_by);
     }
 
     free(a->ballots);

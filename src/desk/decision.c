@@ -12,6 +12,7 @@
 #include "desk/decision.h"
 #include "desk/approver.h"
 #include "desk/page.h"
+#include "desk/passkey.h"
 #include "desk/view.h"
 #include "model/code.h"
 
@@ -109,6 +110,7 @@ ngx_http_approval_decision_cleanup(void *data)
     ngx_http_approval_decision_t  *dec = data;
 
     json_decref(dec->by);
+    json_decref(dec->psk);
 }
 
 
@@ -250,6 +252,10 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
                    "too-many-votes", "Too many votes",
                    "The action holds no more votes and comments. It ends at "
                    "its deadline; the requester can ask anew.", NULL);
+    }
+
+    if (dec->psk == NULL && ngx_http_approval_passkey_wanted(d, doc)) {
+        return ngx_http_approval_passkey_ask(d, doc);
     }
 
     return ngx_http_approval_vote_cast(d, doc, reply, votes);

@@ -26,12 +26,15 @@ typedef struct {
     ngx_str_t                   comment;
     ngx_str_t                   code;
     ngx_str_t                   nonce;     /* a page's                */
+    ngx_str_t                   challenge; /* a page's, for a passkey */
+    ngx_str_t                   assertion; /* the passkey's           */
 
     ngx_str_t                   groups;    /* that let one vote       */
     ngx_str_t                   vote;      /* JWS                     */
     ngx_str_t                   decision;  /* JWS, len 0: undecided   */
     ngx_http_approval_state_e   state;     /* PENDING: undecided      */
     json_t                     *by;        /* who decided             */
+    json_t                     *psk;       /* the passkey that signed */
     ngx_http_approval_rule_t   *rule;      /* to count it; or NULL    */
     ngx_uint_t                  tries;
     ngx_uint_t                  drops;     /* foreign decisions       */

@@ -147,6 +147,14 @@ ngx_http_approval_decision_member(ngx_http_approval_decision_t *dec,
         return &dec->nonce;
     }
 
+    if (form && approval_str_eq(name, approval_str("challenge"))) {
+        return &dec->challenge;
+    }
+
+    if (form && approval_str_eq(name, approval_str("assertion"))) {
+        return &dec->assertion;
+    }
+
     return NULL;
 }
 

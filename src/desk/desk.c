@@ -17,6 +17,7 @@
 #include "desk/jwks.h"
 #include "desk/slack.h"
 #include "desk/manifest.h"
+#include "desk/passkey.h"
 #include "desk/shadow.h"
 #include "desk/status.h"
 #include "desk/view.h"
@@ -100,6 +101,14 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/grants/"), ngx_string(""), 1,
       NGX_HTTP_POST|NGX_HTTP_DELETE, "POST, DELETE", "../",
       ngx_http_approval_grants_revoke },
+
+    { ngx_string("/passkeys"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ|NGX_HTTP_POST, "GET, HEAD, POST", "",
+      ngx_http_approval_passkeys },
+
+    { ngx_string("/passkey.js"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
+      ngx_http_approval_passkey_script },
 
     { ngx_string("/shadow"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",

@@ -10,6 +10,7 @@
 #include "core/template.h"
 #include "desk/page.h"
 #include "desk/approver.h"
+#include "desk/passkey.h"
 #include "desk/view.h"
 
 #include "approval/action.html.h"
@@ -19,6 +20,7 @@
 #include "approval/head.html.h"
 #include "approval/inbox.html.h"
 #include "approval/nav.html.h"
+#include "approval/passkeys.html.h"
 #include "approval/result.html.h"
 #include "approval/style.css.h"
 
@@ -46,7 +48,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_approval_page_send(ngx_http_approval_desk_t *d,
     ngx_uint_t status, const char *template, json_t *data);
-static ngx_int_t ngx_http_approval_page_headers(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_page_headers(ngx_http_request_t *r,
+    ngx_uint_t script);
 static const char *ngx_http_approval_page_part(approval_str_t name);
 static ngx_int_t ngx_http_approval_page_facts(json_t *data);
 static ngx_int_t ngx_http_approval_page_pairs(json_t *data, const char *from,
@@ -153,6 +156,14 @@ ngx_http_approval_page_freeze(ngx_http_approval_desk_t *d, json_t *data)
 
 
 ngx_int_t
+ngx_http_approval_page_passkeys(ngx_http_approval_desk_t *d, json_t *data)
+{
+    return ngx_http_approval_page_send(d, NGX_HTTP_OK,
+                                       ngx_http_approval_passkeys_html, data);
+}
+
+
+ngx_int_t
 ngx_http_approval_page_result(ngx_http_approval_desk_t *d, ngx_uint_t status,
     json_t *problem)
 {
@@ -190,12 +201,16 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
                                    ngx_http_approval_json_str(&d->who)) != 0)
         || (d->how == NGX_HTTP_APPROVAL_DESK_IDP
             && json_object_set_new(data, "idp", json_true()) != 0)
+        || json_object_set_new(data, "has_passkeys",
+                               json_boolean(d->mcf->passkey_origin.len)) != 0
         || json_object_set_new(data, "operator",
                     json_boolean(ngx_http_approval_approver_operator(d))) != 0
         || approval_template(template, data, approval_escape_html,
                              ngx_http_approval_page_part, &html)
            != APPROVAL_OK
-        || ngx_http_approval_page_headers(d->request) != NGX_OK)
+        || ngx_http_approval_page_headers(d->request,
+                                json_object_get(data, "signing") != NULL)
+           != NGX_OK)
     {
         goto done;
     }
@@ -213,12 +228,12 @@ done:
 
 
 /*
- * Nothing is loaded, nothing runs; the style sheet in the page is named by its
- * hash.
+ * Nothing is loaded, nothing runs, but for passkey.js where a passkey is
+ * used; the style sheet in the page is named by its hash.
  */
 
 static ngx_int_t
-ngx_http_approval_page_headers(ngx_http_request_t *r)
+ngx_http_approval_page_headers(ngx_http_request_t *r, ngx_uint_t script)
 {
     ngx_int_t        rc;
     unsigned char    md[APPROVAL_SHA256_LEN];
@@ -237,6 +252,10 @@ ngx_http_approval_page_headers(ngx_http_request_t *r)
                      approval_base64_encode(hash, md, APPROVAL_SHA256_LEN));
     approval_buf_adds(&csp, "'; img-src data:; form-action 'self'; "
                             "frame-ancestors 'none'; base-uri 'none'");
+
+    if (script) {
+        approval_buf_adds(&csp, "; script-src 'self'");
+    }
 
     rc = csp.failed ? NGX_ERROR
                     : ngx_http_approval_header(r, "Content-Security-Policy",
@@ -452,6 +471,7 @@ ngx_http_approval_page_forms(ngx_http_approval_desk_t *d, json_t *doc,
     comment = ngx_http_approval_json_get(doc, "comment_required");
 
     if (json_object_set_new(data, "nonce", nonce) != 0
+        || ngx_http_approval_passkey_page(d, doc, data) != NGX_OK
         || json_object_set_new(data, "may_comment",
                                json_boolean(lines || glass)) != 0
         || json_object_set_new(data, "may_decide",

@@ -402,8 +402,10 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
                              : json_null(),
                    "counts", json_boolean(vote->lines != 0 || vote->glass));
 
-        if (vote->glass
-            && json_object_set_new(item, "break_glass", json_true()) != 0)
+        if ((vote->glass
+             && json_object_set_new(item, "break_glass", json_true()) != 0)
+            || (vote->passkey
+                && json_object_set_new(item, "passkey", json_true()) != 0))
         {
             json_decref(item);
             item = NULL;

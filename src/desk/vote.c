@@ -70,6 +70,7 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
     vote->comment = dec->comment;
     vote->groups = dec->groups;
     vote->glass = dec->glass;
+    vote->passkey = (dec->psk != NULL);
 
     if (ngx_http_approval_votes_count(d, doc, votes) != NGX_OK
         || ngx_http_approval_vote_decide(d, doc, reply, votes) != NGX_OK)
@@ -221,6 +222,7 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
             && json_object_set_new(claims, "grp",
                                ngx_http_approval_json_str(&dec->groups))
                != 0)
+        || (dec->psk && json_object_set(claims, "psk", dec->psk) != 0)
         || (dec->glass && json_object_set_new(claims, "bg", json_true()) != 0))
     {
         json_decref(claims);
@@ -526,6 +528,10 @@ ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d)
         != 0
         || (dec->glass
          && json_object_set_new(fields, "break_glass", json_true()) != 0)
+        || (dec->psk
+            && json_object_set(fields, "passkey",
+                               json_object_get(dec->psk, "key"))
+               != 0)
         || (dec->groups.len
             && json_object_set_new(fields, "groups",
                                    ngx_http_approval_json_str(&dec->groups))

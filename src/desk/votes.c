@@ -102,6 +102,7 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
 
     vote->time = json_integer_value(json_object_get(claims, "iatms"));
     vote->glass = json_is_true(json_object_get(claims, "bg"));
+    vote->passkey = json_is_object(json_object_get(claims, "psk"));
 
     rc = NGX_ERROR;
 
@@ -260,7 +261,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     size_t                     n;
     json_t                    *lines;
     unsigned                   deny_after;
-    ngx_uint_t                 i, glass;
+    ngx_uint_t                 i, glass, passkey;
     approval_str_t             identity;
     approval_vote_t           *ballot;
     ngx_http_approval_vote_t  *vote;
@@ -287,6 +288,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     deny_after = json_integer_value(json_object_get(doc, "deny_after"));
+    passkey = (json_object_get(doc, "vote") != NULL);
 
     ballot = ngx_palloc(d->request->pool,
                         (votes->nvotes + 1) * sizeof(approval_vote_t));
@@ -303,7 +305,8 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
 
         /* by the groups of then, which are on record, that are still theirs */
 
-        vote->lines = ngx_http_approval_approver_self(d->mcf, doc, identity)
+        vote->lines = (ngx_http_approval_approver_self(d->mcf, doc, identity)
+                       || (passkey && !vote->passkey))
                       ? 0
                       : ngx_http_approval_approver_lines(d->mcf, doc,
                                                          identity)
@@ -314,7 +317,8 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
                       && ngx_http_approval_approver_glass(d->mcf, doc,
                                                           identity)
                       && !ngx_http_approval_approver_self(d->mcf, doc,
-                                                          identity);
+                                                          identity)
+                      && (!passkey || vote->passkey);
         glass |= vote->glass;
 
         if (vote->lines == 0

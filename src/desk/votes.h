@@ -30,6 +30,7 @@ typedef struct {
     int64_t             time;        /* ms                     */
     uint32_t            lines;       /* 0: counts for nothing  */
     unsigned            glass:1;     /* ... but break_glass    */
+    unsigned            passkey:1;   /* signed by one          */
 } ngx_http_approval_vote_t;
 
 

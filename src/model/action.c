@@ -397,6 +397,17 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
+    /* each who decided has signed it by a key of their own */
+
+    value = json_object_get(doc, "vote");
+
+    if (json_is_string(value) && json_object_get(doc, "grant") == NULL
+        && json_array_size(by)
+        && json_object_set(claims, "vot", value) != 0)
+    {
+        goto failed;
+    }
+
     /* of a use of a grant: which one, and which use of it */
 
     value = json_object_get(doc, "grant");

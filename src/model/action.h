@@ -18,6 +18,7 @@
  *   matched {subject: value} (redacted), require [{count, groups:[name]}],
  *   deny_after, execute_within (s), timeout (s), notify [channel name],
  *   [unsigned_decisions true]: a bare decision counts,
+ *   [vote "passkey"]: only votes that a passkey signed count,
  *   [comment_required "deny" or "always"]: votes without a comment are refused
  *
  * Times, state and votes are not in it: they are the store's.
@@ -41,6 +42,7 @@
  *   jti action id, dig digest, sub person, idn identity as authenticated,
  *   how "link" | "idp" | "slack", act "approve" | "deny" | "comment",
  *   grp the groups that let this person vote, by spaces, [cmt] comment,
+ *   [psk {key, non, prf}] by which passkey, with which nonce, and the assertion,
  *   iat seconds, iatms milliseconds
  * Lines it counts for are judged anew, from the present groups.
  */
@@ -51,7 +53,7 @@
  * A decision, and receipt, in the decision key (typ
  * "approval-decision+jwt"): jti action id, dig digest, sta state name,
  * sub requester, by [identities that approved or denied], iat, exp (seconds),
- * pol policy, rul rule, act action type.
+ * pol policy, rul rule, act action type, [vot "passkey"].
  */
 
 #define NGX_HTTP_APPROVAL_DECISION_TYP  "approval-decision+jwt"

@@ -57,6 +57,14 @@ typedef enum {
 } ngx_http_approval_comment_e;
 
 
+/* vote: how approvers prove that it is they who vote. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_VOTE_BY_ANY = 0,
+    NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY
+} ngx_http_approval_vote_by_e;
+
+
 #define NGX_HTTP_APPROVAL_ENFORCE     0
 #define NGX_HTTP_APPROVAL_SHADOW      1
 
@@ -118,6 +126,7 @@ struct ngx_http_approval_rule_s {
     ngx_array_t                   *requires;    /* of ..._require_t           */
     ngx_int_t                      deny_after;
     ngx_uint_t                     comment;     /* ..._comment_e              */
+    ngx_uint_t                     vote;        /* ..._vote_by_e              */
     ngx_msec_t                     timeout;
     ngx_msec_t                     hold;        /* of the connection          */
     ngx_uint_t                     hold_status; /* where it ends before       */
@@ -270,6 +279,7 @@ typedef struct {
     approval_signer_t             *signer;      /* derived where not given    */
     ngx_http_complex_value_t      *base_url;
     ngx_http_approval_at_t         base_url_at;
+    ngx_str_t                      passkey_origin;  /* len 0: none            */
     approval_people_t             *people;
     approval_redact_t             *redact;      /* no rule's; NULL: no policy */
     ngx_array_t                   *operators;   /* of ngx_int_t: groups that

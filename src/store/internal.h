@@ -57,6 +57,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
     NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
     NGX_HTTP_APPROVAL_SCRIPT_ONCE,
+    NGX_HTTP_APPROVAL_SCRIPT_PASSKEY,
     NGX_HTTP_APPROVAL_SCRIPT_N
 } ngx_http_approval_script_e;
 
@@ -81,6 +82,8 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_GRANTS,
     NGX_HTTP_APPROVAL_KEY_DELIVER,
     NGX_HTTP_APPROVAL_KEY_DECISIONS,         /* a channel, not a key       */
+    NGX_HTTP_APPROVAL_KEY_PASSKEYS,
+    NGX_HTTP_APPROVAL_KEY_PASSKEYS_USED,
     NGX_HTTP_APPROVAL_KEY_SHADOW             /* by day, of no shard        */
 } ngx_http_approval_key_e;
 

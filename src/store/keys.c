@@ -36,6 +36,8 @@ static struct {
     { "grants", NULL },
     { "deliver", NULL },
     { "decisions", NULL },
+    { "passkeys", NULL },
+    { "passkeys:used", NULL },
     { "shadow:", "" }
 };
 

@@ -43,6 +43,7 @@
 #include "approval/frozen.lua.h"
 #include "approval/shadow.lua.h"
 #include "approval/once.lua.h"
+#include "approval/passkey.lua.h"
 
 
 static void ngx_http_approval_script_life(approval_buf_t *out,
@@ -90,7 +91,8 @@ static struct {
     { "thaw", ngx_http_approval_thaw_lua },
     { "frozen", ngx_http_approval_frozen_lua },
     { "shadow", ngx_http_approval_shadow_lua },
-    { "once", ngx_http_approval_once_lua }
+    { "once", ngx_http_approval_once_lua },
+    { "passkey", ngx_http_approval_passkey_lua }
 };
 
 

@@ -383,6 +383,11 @@ show_detail(const char *type, json_t *event)
             fputs(" alone, by break_glass", stdout);
         }
 
+        if (strcmp(type, "voted") == 0) {
+            show_text(", signed by passkey ", json_object_get(event, "passkey"),
+                      "");
+        }
+
     } else if (strcmp(type, "approved") == 0 || strcmp(type, "denied") == 0) {
         show_text("by ", json_object_get(event, "approvers"), "");
 

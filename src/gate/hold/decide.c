@@ -335,7 +335,9 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_int_t       rc;
     approval_buf_t  receipt;
 
-    if (!hold->lcf->unsigned_decisions) {
+    if (!hold->lcf->unsigned_decisions
+        || hold->rule->vote == NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY)
+    {
         ngx_http_approval_hold_ignore(hold, "it is not signed, and "
                                       "\"approval_unsigned_decisions\" is "
                                       "off");

@@ -165,6 +165,9 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
                    json_string(rule->comment == NGX_HTTP_APPROVAL_COMMENT_DENY
                                ? "deny" : "always"))
                != NGX_OK)
+        || (rule->vote == NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY
+            && ngx_http_approval_set(doc, "vote", json_string("passkey"))
+               != NGX_OK)
         || ngx_http_approval_set(doc, "timeout",
                                  json_integer(rule->timeout / 1000))
            != NGX_OK

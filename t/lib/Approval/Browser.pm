@@ -15,6 +15,11 @@ package Approval::Browser;
 #   ->submit(CSS)               clicks, and waits for the page that follows
 #   ->js(SCRIPT, ARG...)        the value that SCRIPT returns; also with
 #                               javascript => 0, which is about pages' scripts
+#   ->async(SCRIPT, ARG...)     the same, of a promise that SCRIPT returns
+#   ->authenticator(%options)   a virtual one, with a person who consents:
+#                               internal, of CTAP 2, which verifies its user;
+#                               ->credentials(ID) ->forget_key(ID, KEY)
+#                               ->add_key(ID, %key) ->remove(ID)
 #   ->cdp(METHOD, PARAMS)       the DevTools protocol
 #   ->key(NAME...)              keys pressed: Tab, Enter
 #   ->alert                     the text of an open dialog, or undef
@@ -90,7 +95,8 @@ sub start_session {
 
     # nothing but the gateway is to be reached
 
-    push @args, '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1';
+    push @args, '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1,'
+                . ' EXCLUDE localhost';
 
     my %prefs = (credentials_enable_service => JSON::PP::false);
 
@@ -240,6 +246,60 @@ sub js {
 
     return $self->post('/execute/sync', { script => $script,
                                           args => \@args });
+}
+
+
+sub async {
+    my ($self, $script, @args) = @_;
+
+    my $got = $self->post('/execute/async', { script => <<"EOJ",
+        const done = arguments[arguments.length - 1];
+        (async (...args) => { $script })(...arguments)
+            .then((value) => done({ value }),
+                  (error) => done({ error: String(error) }));
+EOJ
+                                              args => \@args });
+
+    die "$got->{error}\n" if defined $got->{error};
+
+    return $got->{value};
+}
+
+
+sub authenticator {
+    my ($self, %options) = @_;
+
+    my $yes = JSON::PP::true;
+
+    return $self->post('/webauthn/authenticator', {
+        protocol => 'ctap2', transport => 'internal', hasResidentKey => $yes,
+        hasUserVerification => $yes, isUserVerified => $yes,
+        isUserConsenting => $yes, %options });
+}
+
+
+sub credentials { @{ $_[0]->get("/webauthn/authenticator/$_[1]/credentials") } }
+
+
+sub forget_key {
+    my ($self, $id, $key) = @_;
+
+    $self->call(DELETE => "$self->{session}/webauthn/authenticator/$id"
+                . "/credentials/$key");
+}
+
+
+sub add_key {
+    my ($self, $id, %key) = @_;
+
+    $self->post("/webauthn/authenticator/$id/credential", \%key);
+}
+
+
+sub remove {
+    my ($self, $id) = @_;
+
+    $self->call(DELETE => "$self->{session}/webauthn/authenticator/$id");
 }
 
 

@@ -261,7 +261,8 @@ sub check_ends {
 
     $self->resume;
 
-    my @left = grep { !/\}:frozen$/ } $self->keys_without_ttl;
+    my @left = grep { !/\}:(?:frozen|passkeys(?::used)?)$/ }
+        $self->keys_without_ttl;
 
     Test::More::ok(!@left, 'each key that is left in Redis has a TTL')
         or Test::More::diag("@left");

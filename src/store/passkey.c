@@ -1,0 +1,196 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/internal.h"
+#include "store/passkey.h"
+
+
+/* Records of about 1 KB: who reads the list reads all of them. */
+
+#define NGX_HTTP_APPROVAL_PASSKEYS_MAX  4096
+
+
+static ngx_http_approval_op_t *ngx_http_approval_passkey_op(
+    ngx_http_approval_store_t *store, const char *what, u_char *name,
+    u_char *nonce, ngx_http_approval_store_pt handler, void *data);
+static void ngx_http_approval_passkey_done(ngx_http_approval_op_t *op,
+    redisReply *reply);
+static ngx_int_t ngx_http_approval_passkey_texts(ngx_http_approval_op_t *op,
+    redisReply *reply, ngx_http_approval_reply_t *r);
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_passkeys(ngx_http_approval_store_t *store,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_passkey_op(store, "list", NULL, NULL, handler,
+                                      data);
+
+    return op ? ngx_http_approval_op_run(op) : NULL;
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_passkey_get(ngx_http_approval_store_t *store,
+    u_char *name, ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_passkey_op(store, "get", name, NULL, handler, data);
+
+    return op ? ngx_http_approval_op_run(op) : NULL;
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_passkey_put(ngx_http_approval_store_t *store,
+    u_char *name, ngx_str_t *old, ngx_str_t *new,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_passkey_op(store, "put", name, NULL, handler, data);
+
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_http_approval_op_arg(op, old);
+    ngx_http_approval_op_arg(op, new);
+    ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_PASSKEYS_MAX);
+
+    return ngx_http_approval_op_run(op);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_passkey_use(ngx_http_approval_store_t *store,
+    u_char *name, ngx_str_t *record, u_char *nonce, uint32_t count,
+    uint32_t first, ngx_msec_t ms, ngx_http_approval_store_pt handler,
+    void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_passkey_op(store, "use", name, nonce, handler,
+                                      data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_http_approval_op_arg(op, record);
+    ngx_http_approval_op_number(op, count);
+    ngx_http_approval_op_number(op, first);
+    ngx_http_approval_op_number(op, ms);
+
+    return ngx_http_approval_op_run(op);
+}
+
+
+/* All are in the first shard, which there always is. */
+
+static ngx_http_approval_op_t *
+ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
+    const char *what, u_char *name, u_char *nonce,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                text;
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_PASSKEY,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    op->done = ngx_http_approval_passkey_done;
+
+    ngx_http_approval_shard_name(op->shard, 0);
+
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS, NULL, 0);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS_USED, NULL, 0);
+
+    if (nonce) {
+        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ONCE, nonce,
+                                 APPROVAL_ID_LEN);
+    }
+
+    ngx_http_approval_op_text(op, what);
+
+    if (name) {
+        text.data = name;
+        text.len = APPROVAL_ID_LEN;
+        ngx_http_approval_op_arg(op, &text);
+    }
+
+    return op;
+}
+
+
+static void
+ngx_http_approval_passkey_done(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_reply_t  r;
+
+    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+
+    r.rc = NGX_ERROR;
+    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+
+    if (reply == NULL) {
+        op->store->errors++;
+
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(op->store, "passkey", reply);
+
+    } else if (reply->type == REDIS_REPLY_ARRAY && op->handler) {
+        r.rc = ngx_http_approval_passkey_texts(op, reply, &r);
+    }
+
+    ngx_http_approval_op_end(op, &r);
+
+    ngx_http_approval_reply_free(&r);
+}
+
+
+/* The time, and what follows. */
+
+static ngx_int_t
+ngx_http_approval_passkey_texts(ngx_http_approval_op_t *op, redisReply *reply,
+    ngx_http_approval_reply_t *r)
+{
+    size_t       i;
+    redisReply  *value;
+
+    r->votes = ngx_alloc((reply->elements + 1) * sizeof(ngx_str_t),
+                         op->store->log);
+    if (r->votes == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+        value = reply->element[i];
+
+        if (value->type != REDIS_REPLY_STRING) {
+            return NGX_ERROR;
+        }
+
+        if (i == 0) {
+            r->now = ngx_atoof((u_char *) value->str, value->len);
+            continue;
+        }
+
+        r->votes[i - 1].data = (u_char *) value->str;
+        r->votes[i - 1].len = value->len;
+        r->nvotes++;
+    }
+
+    return r->now > 0 ? NGX_OK : NGX_ERROR;
+}

@@ -1,0 +1,44 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The approvers' passkeys: records that the caller signs, by name.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_STORE_PASSKEY_H
+#define NGX_HTTP_APPROVAL_STORE_PASSKEY_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/store.h"
+
+
+/*
+ * What comes back are "votes": of list a name and a record each, of get the
+ * record ("": none), of put and use a word: see passkey.lua.
+ */
+
+ngx_http_approval_op_t *ngx_http_approval_store_passkeys(
+    ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
+    void *data);
+
+ngx_http_approval_op_t *ngx_http_approval_store_passkey_get(
+    ngx_http_approval_store_t *store, u_char *name,
+    ngx_http_approval_store_pt handler, void *data);
+
+/* "old" is what was read, len 0: nothing; "new" is what is to be there. */
+ngx_http_approval_op_t *ngx_http_approval_store_passkey_put(
+    ngx_http_approval_store_t *store, u_char *name, ngx_str_t *old,
+    ngx_str_t *new, ngx_http_approval_store_pt handler, void *data);
+
+/* Takes a nonce and a counter; "first" is the one at the enrolment. */
+ngx_http_approval_op_t *ngx_http_approval_store_passkey_use(
+    ngx_http_approval_store_t *store, u_char *name, ngx_str_t *record,
+    u_char *nonce, uint32_t count, uint32_t first, ngx_msec_t ms,
+    ngx_http_approval_store_pt handler, void *data);
+
+
+#endif /* NGX_HTTP_APPROVAL_STORE_PASSKEY_H */

@@ -1,0 +1,73 @@
+-- Copyright (C) ngx_http_approval_module contributors
+--
+-- The passkeys of all approvers.
+--
+-- KEYS[1]    passkeys: name, record (a JWS)
+-- KEYS[2]    passkeys:used: name, the counter of its last use
+-- KEYS[3]    once:NONCE, of "use"
+-- ARGV[2]    what; then its own:
+--   list                       now, and all names and records
+--   get NAME                   now, the record
+--   put NAME OLD NEW MAX       now, "ok"; "again": it is not OLD any more;
+--                              "full": there are MAX.  NEW '': it is removed
+--   use NAME OLD COUNT FIRST MS  now, "ok"; "again"; "replayed": the nonce was
+--                              used in the last MS; "cloned": the counter is
+--                              not above that of the last use, or FIRST
+
+local what, name, old = ARGV[2], ARGV[3], ARGV[4]
+
+-- a key that cannot be one keeps nobody from enrolling again
+
+if not try('HLEN', KEYS[1]) then
+    redis.call('DEL', KEYS[1])
+end
+
+if what == 'list' then
+    local out = { int(now) }
+
+    for _, text in ipairs(redis.call('HGETALL', KEYS[1])) do
+        out[#out + 1] = text
+    end
+
+    return out
+end
+
+local value = redis.call('HGET', KEYS[1], name) or ''
+
+if what == 'get' then
+    return { int(now), value }
+end
+
+if value ~= old then
+    return { int(now), 'again' }
+end
+
+if what == 'put' then
+    if ARGV[5] == '' then
+        redis.call('HDEL', KEYS[1], name)
+        redis.call('HDEL', KEYS[2], name)
+    elseif old == '' and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then
+        return { int(now), 'full' }
+    else
+        redis.call('HSET', KEYS[1], name, ARGV[5])
+    end
+
+    return { int(now), 'ok' }
+end
+
+local count = tonumber(ARGV[5])
+local last = tonumber(redis.call('HGET', KEYS[2], name) or ARGV[6])
+
+if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
+    return { int(now), 'replayed' }
+end
+
+-- of authenticators that do not count it is always 0
+
+if (count > 0 or last > 0) and count <= last then
+    return { int(now), 'cloned' }
+end
+
+redis.call('HSET', KEYS[2], name, int(count))
+
+return { int(now), 'ok' }

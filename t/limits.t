@@ -237,7 +237,8 @@ for my $row ([ 'per=', '/ask', 0 ], [ 'all', '/ask/all', 1 ]) {
     my ($one, $id) = $gw->hold(GET => '/held');
     ok(present($id), 'present: the requester waits');
     my $two = $gw->send(GET => '/held');
-    ok(wait_for(sub { $gw->audit('joined') }), 'present: twice');
+    ok(wait_for(sub { grep { $_->{action_id} eq $id } $gw->audit('joined') }),
+       'present: twice');
 
     $one->close;
     ok(wait_for(sub { !$gw->redis->cmd(HGET => "approval:{00}:$id", 'h') }),

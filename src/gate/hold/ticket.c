@@ -108,28 +108,10 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
     json_t                       *facts;
     ngx_http_approval_refusal_e   refusal;
 
-    switch (hold->action.state) {
+    refusal = ngx_http_approval_hold_refusal(hold->action.state);
 
-    case NGX_HTTP_APPROVAL_DENIED:
-        refusal = hold->retry_after ? NGX_HTTP_APPROVAL_REFUSE_REPEATED
-                                    : NGX_HTTP_APPROVAL_REFUSE_DENIED;
-        break;
-
-    case NGX_HTTP_APPROVAL_FAILED:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_FAILED;
-        break;
-
-    case NGX_HTTP_APPROVAL_EXPIRED:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_EXPIRED;
-        break;
-
-    case NGX_HTTP_APPROVAL_CANCELLED:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_CANCELLED;
-        break;
-
-    default:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
-        break;
+    if (refusal == NGX_HTTP_APPROVAL_REFUSE_DENIED && hold->retry_after) {
+        refusal = NGX_HTTP_APPROVAL_REFUSE_REPEATED;
     }
 
     facts = ngx_http_approval_facts(hold);

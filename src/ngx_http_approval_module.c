@@ -270,6 +270,7 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_approval_metrics_stop(mcf);
+    ngx_http_approval_freeze_stop();
 
     if (mcf->sender) {
         ngx_http_approval_sender_destroy(mcf->sender);

@@ -168,7 +168,7 @@ is($other->read->status, 403, 'join: until it is decided');
 is($gw->hits('/held/join'), 1, 'join: forwarded once');
 
 
-# a freeze is no more, and that is what it is: asked for, not passed
+# a freeze, where a gateway has seen it: an operator ends it, and nobody else
 
 sub freeze {
     return Approval::Client->new($gw->port)->request(
@@ -179,10 +179,14 @@ sub freeze {
 is(freeze(), 200, 'frozen');
 is($gw->send(GET => '/held/frozen')->read->status, 403, 'frozen: refused');
 $redis->cmd(DEL => 'approval:{00}:frozen');
+refused($gw->send(GET => '/held/frozen')->read, 'frozen',
+        'frozen: evicted, it is refused');
+is(Approval::Client->new($gw->port)->request(
+       DELETE => '/_approval/freeze?requester=agent-7',
+       headers => [ 'X-User' => 'alice' ])->status, 200, 'frozen: thawed');
 ($client, $id) = $gw->hold(GET => '/held/frozen');
-ok($id, 'frozen: evicted, it is asked for');
 $gw->vote($id, 'deny');
-is($client->read->status, 403, 'frozen: and decided');
+is($client->read->status, 403, 'frozen: it is asked for again');
 
 
 # the operator is told, once for as long as it is so

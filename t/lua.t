@@ -73,8 +73,8 @@ sub create_args {
             $how{retention} // $retention, $how{again} // 0,
             $how{grant} // '', $how{policy} // '', $how{ticket} // '',
             $how{call} // '', $how{class} // '5' x 32, 'class',
-            $how{others} // '', $how{counted} // '', $how{uncounted} // 0,
-            $how{heard} // 0);
+            $how{seen} // '', $how{others} // '', $how{counted} // '',
+            $how{uncounted} // 0, $how{heard} // 0);
 }
 
 
@@ -685,19 +685,82 @@ sub ttl_is {
     ttl_is(shared('classes'), $whole + $retention, 'pending: of the classes');
 
     run(vote => $id, vote_args(1, 'b', 'approved'));
-    ttl_is(key($id), $within + $retention, 'approved: TTL of the action');
+    ttl_is(key($id), $whole + $retention, 'approved: TTL of the action');
     ttl_is(key($id, ':decision'), $within, 'approved: of the decision');
     is(cmd(ZSCORE => shared('pending'), $id), run(load => $id)->{x},
        'approved: due when it lapses');
 
     run(consume => $id, consume_args('J-approved'));
     ttl_is(key($id), $lease + $retention, 'executing: TTL of the action');
+    ttl_is(shared("end:$id"), $whole, 'executing: of what says that it was');
+    is(cmd(GET => shared("end:$id")), 'J-approved', 'executing: it says so');
     ttl_is(key($id, ':decision'), $lease + $retention,
            'executing: of the decision');
 
     run(finish => $id, finish_args('executed'));
     ttl_is(key($id, $_), $retention, "executed: TTL of the action$_")
         for ('', ':votes', ':decision');
+}
+
+
+# What says that an action ended stays when the action is put back.
+
+for my $end (qw(denied cancelled)) {
+    my $id = make(pending => new_id());
+    my $was = cmd(DUMP => key($id));
+
+    run(settle => $id, settle_args($end));
+    is(run(load => $id)->{L}, undef, "$end: nothing contradicts");
+    cmd(RESTORE => key($id), 60000, $was, 'REPLACE');
+    cmd(DEL => key($id, ':decision'));
+    is(join(' ', @{ run(load => $id)->{L} }), "a $id J-$end",
+       "$end, and put back: it is told");
+    run(vote => $id, vote_args(0, 'a', 'approved'));
+    is(join(' ', @{ run(consume => $id, consume_args('J-approved'))->{L} }),
+       "a $id J-$end", "$end, and taken: it is told");
+}
+
+
+# Freezes that were lifted, and what stands of grants.
+
+{
+    local $scripts->{end} = 'g' x 8;
+    my $frozen = shared('frozen');
+    my $says = sub { join ' ', @{ create(new_id(), requester => 'a0 a1',
+                                         policy => 'a2', @_)->{L} // [] } };
+
+    cmd(DEL => $frozen);
+    run(freeze => '', 'a1 a9', 0, 'doc', '');
+    is(cmd(PTTL => $frozen), -1, 'frozen for ever');
+    is($says->(), 'f a1 doc', 'frozen: its document is told');
+    is(run(thaw => '', 'a3', 'up', 5000, '')->{code}, 'no',
+       'another is not thawed');
+    is(run(thaw => '', 'a0 a1', 'up', 5000, '')->{code}, 'ok', 'thawed');
+    is($says->(), 'f a0 up f a0 up', 'thawed: that is told, of both hashes');
+    ttl_is($frozen, 5000, 'thawed: TTL');
+    is(run(thaw => '', 'a0 a1', 'up', 5000, '')->{code}, 'no', 'thawed: once');
+    is(run(thaw => '', 'a0 a1', 'up', 5000, 'known')->{code}, 'ok',
+       'thawed: but for who knows of a freeze');
+    is(create(new_id(), requester => 'a5', seen => 'frozen')->{w}, 'unfrozen',
+       'one that was seen frozen, and is not, is told');
+
+    run(freeze => '', 'a0', 0, 'again', '');
+    is($says->(), 'f a0 again f a0 again', 'frozen again');
+    cmd(DEL => $frozen);
+
+    run(end => '', '0000000000000001' . '0000000002', 'two', 5000);
+    run(end => '', '0000000000000001' . '0000000001', 'one', 5000);
+    like(cmd(GET => shared('end:gggggggg')), qr/ two$/, 'the later use stands');
+    run(end => '', '0000000000000002' . '0000000001', 'new', 5000);
+    like(cmd(GET => shared('end:gggggggg')), qr/ new$/, 'and the later grant');
+
+    cmd(HSET => shared('grant:gggggggg'), 'a', 'x' x 32, 'm', 0, 'b', 'doc');
+    cmd(PEXPIRE => shared('grant:gggggggg'), 60000);
+    is($says->(grant => 'gggggggg'), 'g gggggggg new',
+       'a grant is used: its statement is told');
+    is(run(revoke => '', 'gggggggg', '1', 'over', 5000)->{code}, 'ok',
+       'it is revoked');
+    is(cmd(GET => shared('end:gggggggg')), '1 over', 'which is stated');
 }
 
 

@@ -36,14 +36,13 @@ my @worlds = (
     [ 'grant', 'HONEST', 100 ],
     [ 'grant', 'HOSTILE', 500 ],
 
-    # a failover without WAIT: still once on each gateway (gate/hold/spent.c)
+    # a failover without WAIT: still once on each gateway (model/ends.c)
 
     [ 'life', 'FAILOVER EACH NO_WAIT', 100_000 ],
 );
 
-# [ model, world, guard, what fails ].  SEEN is what the code lacks, and WAIT what
-# it has with replicas= only: their counterexamples are what docs/security.md
-# and docs/operations.md say can happen.
+# [ model, world, guard, what fails ].  WAIT is in the code with replicas= only:
+# its counterexample is what docs/operations.md says can happen.
 
 my @guards = (
     [ 'life', 'HONEST', 'ONCE', qr/executed/ ],
@@ -60,6 +59,7 @@ my @guards = (
     [ 'life', 'HOSTILE', 'EXP', qr/stale/ ],
     [ 'life', 'HOSTILE', 'VOTE_VERIFY', qr/given/ ],
     [ 'life', 'HOSTILE', 'SPENT', qr/executed/ ],
+    [ 'life', 'HOSTILE', 'SEALED', qr/late/ ],
     [ 'life', 'HOSTILE', 'SEEN', qr/before/ ],
     [ 'life', 'FAILOVER', 'WAIT', qr/executed/ ],
     [ 'life', 'FAILOVER EACH NO_WAIT', 'SPENT', qr/executed/ ],

@@ -865,8 +865,8 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
             return rv;
         }
 
-        if (policies[i]->requires && mcf->spent == NULL
-            && ngx_http_approval_spent_zone(cf, mcf) != NGX_OK)
+        if (policies[i]->requires && mcf->ends == NULL
+            && ngx_http_approval_ends_zone(cf, mcf) != NGX_OK)
         {
             return NGX_CONF_ERROR;
         }

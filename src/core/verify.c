@@ -15,6 +15,8 @@
 
 
 static int approval_verify_token(approval_str_t text, approval_head_t *head);
+static void approval_verify_limit(approval_verify_t *v,
+    const approval_place_t *place, json_t *event, const char *why);
 static const char *approval_verify_type(json_t *event, int64_t *ms);
 
 
@@ -269,9 +271,31 @@ approval_verify_record(approval_verify_t *v, const approval_place_t *place,
         {
             v->torn_told += (uint64_t) ms;
         }
+
+        approval_verify_limit(v, place, event, why);
     }
 
     return approval_verify_action(v, place, event, type);
+}
+
+
+/* What a gateway has refused, since it had seen that Redis was wrong. */
+
+static void
+approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
+    json_t *event, const char *why)
+{
+    const char  *id, *limit;
+
+    limit = json_string_value(json_object_get(event, "limit"));
+    id = json_string_value(json_object_get(event, "action_id"));
+
+    if (limit) {
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
+                              "redis contradicted a limit (%s)%s%s: %s", limit,
+                              id ? " of action " : "", id ? id : "",
+                              why ? why : "");
+    }
 }
 
 

@@ -17,6 +17,15 @@
 #include "model/hash.h"
 
 
+#define NGX_HTTP_APPROVAL_CARRY  20000       /* ms */
+
+
+static ngx_event_t  ngx_http_approval_carry_event;
+
+
+static void ngx_http_approval_carry_timer(ngx_event_t *ev);
+static ngx_uint_t ngx_http_approval_carries(
+    ngx_http_approval_main_conf_t *mcf);
 static void ngx_http_approval_carry_one(void *data,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_carry_hashes(
@@ -24,29 +33,87 @@ static ngx_int_t ngx_http_approval_carry_hashes(
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 
 
-/* One worker of each gateway, when its link is ready. */
+/*
+ * All workers learn Redis' clock by this; one of each gateway goes on, so that
+ * it has seen a freeze, or its end, before any request meets it.
+ */
 
 void
 ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf)
 {
-    ngx_http_approval_op_t  *op;
+    ngx_event_t  *ev;
 
-    if (ngx_worker != 0
-        || (approval_keyring_size(mcf->keyring) < 2
-            && mcf->store_conf->shards == 1))
-    {
+    ev = &ngx_http_approval_carry_event;
+
+    ev->handler = ngx_http_approval_carry_timer;
+    ev->data = mcf;
+    ev->log = ngx_cycle->log;
+    ev->cancelable = 1;
+
+    ngx_http_approval_freeze_stop();
+    ngx_http_approval_carry_timer(ev);
+}
+
+
+void
+ngx_http_approval_freeze_stop(void)
+{
+    if (ngx_http_approval_carry_event.timer_set) {
+        ngx_del_timer(&ngx_http_approval_carry_event);
+    }
+}
+
+
+static void
+ngx_http_approval_carry_timer(ngx_event_t *ev)
+{
+    ngx_http_approval_op_t         *op;
+    ngx_http_approval_main_conf_t  *mcf;
+
+    mcf = ev->data;
+
+    if (!ngx_http_approval_store_ready(mcf->store)) {
         return;
+    }
+
+    if (ngx_worker == 0) {
+        ngx_add_timer(ev, NGX_HTTP_APPROVAL_CARRY);
     }
 
     op = ngx_http_approval_store_frozen(mcf->store,
                                         ngx_http_approval_carry_one, mcf);
 
-    if (op == NULL) {
+    if (op == NULL && ngx_http_approval_carries(mcf)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "what is frozen could not be stored under the first "
                       "approval_key, and in all shards: reload once more before "
                       "you remove the other keys");
     }
+}
+
+
+/* Are there other keys, or shards, than those by which it was frozen? */
+
+static ngx_uint_t
+ngx_http_approval_carries(ngx_http_approval_main_conf_t *mcf)
+{
+    return ngx_worker == 0 && (approval_keyring_size(mcf->keyring) > 1
+                               || mcf->store_conf->shards > 1);
+}
+
+
+void
+ngx_http_approval_freeze_learn(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_str_t  said[3];
+
+    ngx_str_set(&said[0], "f");
+    said[1].data = (u_char *) reply->id;
+    said[1].len = APPROVAL_ID_LEN;
+    said[2] = reply->doc;
+
+    ngx_http_approval_ends_learn(mcf, said, 3, reply->now);
 }
 
 
@@ -63,6 +130,12 @@ ngx_http_approval_carry_one(void *data, const ngx_http_approval_reply_t *reply)
     ngx_http_approval_op_t  *op;
 
     if (reply->rc != NGX_OK) {
+        return;
+    }
+
+    ngx_http_approval_freeze_learn(mcf, reply);
+
+    if (!ngx_http_approval_carries(mcf) || reply->state == NGX_HTTP_APPROVAL_EXPIRED) {
         return;
     }
 

@@ -15,6 +15,7 @@
 #include "desk/passkey.h"
 #include "desk/view.h"
 #include "model/code.h"
+#include "model/ends.h"
 
 
 #define NGX_HTTP_APPROVAL_DECISION_DROPS  3
@@ -31,6 +32,9 @@ static ngx_int_t ngx_http_approval_decision_may(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_int_t *rc);
 static ngx_int_t ngx_http_approval_decision_open(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
+static ngx_http_approval_state_e ngx_http_approval_decision_limit(
+    ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_decision_dropped(
@@ -345,7 +349,7 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_http_approval_state_e      state;
     ngx_http_approval_decision_t  *dec = d->work;
 
-    state = ngx_http_approval_view_state(doc, reply);
+    state = ngx_http_approval_decision_limit(d, doc, reply);
 
     if (state == NGX_HTTP_APPROVAL_PENDING && reply->decision.len
         && dec->drops++ < NGX_HTTP_APPROVAL_DECISION_DROPS)
@@ -368,13 +372,68 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
                     "and nothing can be decided any more; the requester can "
                     "ask anew.",
                   json_pack("{s:o}", "expires_at",
-                            ngx_http_approval_json_time(reply->expires)));
+                            ngx_http_approval_json_time(
+                                ngx_http_approval_view_expires(doc, reply))));
         return NGX_DECLINED;
     }
 
     *rc = ngx_http_approval_decision_over(d, doc, reply, state);
 
     return NGX_DECLINED;
+}
+
+
+/* As the store says, unless it contradicts what was sealed, or seen to end. */
+
+static ngx_http_approval_state_e
+ngx_http_approval_decision_limit(ngx_http_approval_desk_t *d, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    const char                 *why, *limit;
+    ngx_http_approval_end_t     end;
+    ngx_http_approval_state_e   state;
+
+    state = ngx_http_approval_view_state(doc, reply);
+
+    if (reply->state != NGX_HTTP_APPROVAL_PENDING
+        && reply->state != NGX_HTTP_APPROVAL_APPROVED)
+    {
+        return state;
+    }
+
+    ngx_http_approval_ends_learn(d->mcf, reply->ends, reply->nends,
+                                 reply->now);
+
+    end.kind = NGX_HTTP_APPROVAL_END_ACTION;
+    ngx_memcpy(end.id, d->id, APPROVAL_ID_LEN);
+
+    if (ngx_http_approval_end_find(d->mcf, &end, reply->now) == NGX_OK) {
+        limit = ngx_http_approval_end_name(end.state);
+        why = "it had ended before: the store had lost that, the vote is "
+              "refused";
+        state = end.state;
+
+    } else if (state == NGX_HTTP_APPROVAL_EXPIRED
+               && reply->state == NGX_HTTP_APPROVAL_PENDING
+               && reply->now < reply->expires)
+    {
+        limit = "deadline";
+        why = "it is past the deadline that was sealed: the store says "
+              "another one, the vote is refused";
+
+    } else {
+        return state;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
+                  "vote on action %*s: %s", (size_t) APPROVAL_ID_LEN, d->id,
+                  why);
+
+    (void) ngx_http_approval_audit_often(d->mcf, APPROVAL_RECORD_FAULT, d->id,
+                                         json_pack("{s:s, s:s}", "limit",
+                                                   limit, "why", why));
+
+    return state;
 }
 
 

@@ -223,14 +223,11 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
     value.data = work->hashes.data;
     value.len = NGX_HTTP_APPROVAL_HASH_LEN;
 
-    json_object_set_new(work->doc, "v", json_integer(1));
-    json_object_set_new(work->doc, "kind", json_string("frozen"));
-    json_object_set_new(work->doc, "id", ngx_http_approval_json_str(&value));
     json_object_set_new(work->doc, "by", ngx_http_approval_json_str(&d->who));
 
     approval_buf_init(&sealed);
 
-    if (ngx_http_approval_action_seal(d->mcf, work->doc, &sealed) != NGX_OK) {
+    if (ngx_http_approval_freeze_seal(d, work->doc, 0, &sealed) != NGX_OK) {
         approval_buf_free(&sealed);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -245,6 +242,71 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
     approval_buf_free(&sealed);
 
     return ngx_http_approval_desk_wait(d, op, ngx_http_approval_freeze_done);
+}
+
+
+/* Sealed for the place where it is stored; later than what is known of it. */
+
+ngx_int_t
+ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d, json_t *doc,
+    ngx_uint_t over, approval_buf_t *sealed)
+{
+    int64_t                      now;
+    ngx_http_approval_end_t     *end, known;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    now = ngx_http_approval_freeze_now(d);
+    end = &work->end;
+
+    ngx_memzero(end, sizeof(ngx_http_approval_end_t));
+
+    end->kind = NGX_HTTP_APPROVAL_END_FREEZE;
+    ngx_memcpy(end->id, work->hashes.data, NGX_HTTP_APPROVAL_HASH_LEN);
+
+    known = *end;
+
+    if (ngx_http_approval_end_find(d->mcf, &known, now) != NGX_OK) {
+        known.since = 0;
+    }
+
+    end->since = ngx_max(now, known.since + 1);
+    end->over = over;
+    end->until = over ? now + (int64_t) d->mcf->store_conf->retention
+                      : work->until;
+
+    return ngx_http_approval_end_seal(d->mcf, end, doc, sealed);
+}
+
+
+/* In force: under each key's hash, as requests are known by all of them. */
+
+void
+ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now)
+{
+    size_t                       i;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    for (i = 0; i + NGX_HTTP_APPROVAL_HASH_LEN <= work->hashes.len;
+         i += NGX_HTTP_APPROVAL_HASH_LEN + 1)
+    {
+        ngx_memcpy(work->end.id, work->hashes.data + i,
+                   NGX_HTTP_APPROVAL_HASH_LEN);
+
+        (void) ngx_http_approval_end_add(d->mcf, &work->end, now);
+    }
+}
+
+
+/* Redis' clock; of a new worker the host's is as near as it gets. */
+
+int64_t
+ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d)
+{
+    int64_t  now;
+
+    now = ngx_http_approval_store_now(d->mcf->store);
+
+    return now ? now : (int64_t) ngx_time() * 1000;
 }
 
 
@@ -450,6 +512,8 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
 
     work->missed = ngx_http_approval_freeze_missed(d, reply);
 
+    ngx_http_approval_freeze_known(d, reply->now);
+
     /* it is in force, on record or not, and what stops does not wait for it */
 
     ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
@@ -493,6 +557,8 @@ ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
 
     json_object_del(answer, "v");
     json_object_del(answer, "kind");
+    json_object_del(answer, "since");
+    json_object_del(answer, "ends");
     json_object_set_new(answer, "cancelled", json_integer(work->ended));
 
     if (work->missed) {

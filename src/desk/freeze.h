@@ -14,6 +14,7 @@
 #include <ngx_core.h>
 
 #include "desk/request.h"
+#include "model/ends.h"
 #include "model/hash.h"
 
 
@@ -28,6 +29,7 @@ typedef struct {
     int64_t      until;
     ngx_uint_t   ended;
     json_t      *missed;                /* shards that did not answer   */
+    ngx_http_approval_end_t  end;       /* what is sealed, or lifts it  */
     ngx_str_t    hashes;
     u_char       buf[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_freeze_t;
@@ -40,6 +42,12 @@ ngx_int_t ngx_http_approval_freeze(ngx_http_approval_desk_t *d);
 const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
 json_t *ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d,
     const char *what, int64_t now);
+
+/* work->end, sealed with what else doc says; over: it is lifted. */
+ngx_int_t ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d,
+    json_t *doc, ngx_uint_t over, approval_buf_t *sealed);
+void ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now);
+int64_t ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d);
 
 /* NULL, or the names of the shards that did not answer. */
 json_t *ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
@@ -58,8 +66,14 @@ ngx_int_t ngx_http_approval_thaw(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d);
 
 
-/* carry.c: after a rotation of approval_key, when the store's link is ready. */
+/*
+ * carry.c: reads what is frozen when the store's link is ready, and from time to
+ * time, so that this gateway has seen it.
+ */
 void ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf);
+void ngx_http_approval_freeze_stop(void);
+void ngx_http_approval_freeze_learn(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_reply_t *reply);
 
 
 #endif /* NGX_HTTP_APPROVAL_DESK_FREEZE_H */

@@ -13,11 +13,13 @@
 #include "desk/form.h"
 #include "desk/page.h"
 #include "desk/view.h"
+#include "model/ends.h"
 
 
 typedef struct {
     json_t      *list;
     json_t      *found;                      /* the one to be revoked */
+    ngx_http_approval_end_t  end;
     u_char       id[APPROVAL_ID_LEN];
     unsigned     failed:1;
 } ngx_http_approval_grants_t;
@@ -38,6 +40,8 @@ static ngx_int_t ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
+static ngx_http_approval_op_t *ngx_http_approval_grants_end(
+    ngx_http_approval_desk_t *d, int64_t now);
 static json_t *ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d,
     json_t *grant, int64_t now);
 
@@ -246,9 +250,10 @@ static json_t *
 ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
-    json_t          *doc, *view, *remember;
-    ngx_str_t        sealed, kind;
-    approval_str_t   who;
+    json_t                      *doc, *view, *remember;
+    ngx_str_t                    sealed, kind;
+    approval_str_t               who;
+    ngx_http_approval_grants_t  *work = d->work;
 
     sealed = reply->doc;
     who = ngx_http_approval_core_str(&d->who);
@@ -265,6 +270,16 @@ ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
     }
 
     remember = json_object_get(doc, "remember");
+
+    if (ngx_memcmp(reply->grant.data, work->id, APPROVAL_ID_LEN) == 0) {
+        ngx_memzero(&work->end, sizeof(ngx_http_approval_end_t));
+
+        work->end.kind = NGX_HTTP_APPROVAL_END_GRANT;
+        work->end.since = json_integer_value(json_object_get(doc, "granted"));
+        work->end.until = json_integer_value(json_object_get(doc, "ends"));
+        work->end.over = 1;
+        ngx_memcpy(work->end.id, work->id, APPROVAL_ID_LEN);
+    }
 
     view = json_pack("{s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O, s:O}",
                      "id", json_object_get(doc, "id"),
@@ -329,11 +344,47 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
         return ngx_http_approval_approver_refuse(d);
     }
 
-    op = ngx_http_approval_store_revoke(d->mcf->store, work->id,
-                                        ngx_http_approval_desk_answer, d);
+    op = ngx_http_approval_grants_end(d, reply->now);
 
     return ngx_http_approval_desk_wait(d, op,
                                        ngx_http_approval_grants_revoked);
+}
+
+
+/* With a sealed statement that no later use of it counts. */
+
+static ngx_http_approval_op_t *
+ngx_http_approval_grants_end(ngx_http_approval_desk_t *d, int64_t now)
+{
+    json_t                         *doc;
+    approval_buf_t                  sealed;
+    ngx_http_approval_op_t         *op;
+    ngx_http_approval_grants_t     *work = d->work;
+    ngx_http_approval_statement_t   statement;
+
+    op = NULL;
+    doc = json_object();
+
+    approval_buf_init(&sealed);
+
+    if (doc && ngx_http_approval_end_seal(d->mcf, &work->end, doc, &sealed)
+               == NGX_OK)
+    {
+        statement.doc.data = sealed.data;
+        statement.doc.len = sealed.len;
+        statement.since = work->end.since;
+        statement.use = UINT32_MAX;
+        statement.time = (ngx_msec_t) ngx_max(work->end.until - now, 0);
+
+        op = ngx_http_approval_store_revoke(d->mcf->store, work->id,
+                                            &statement,
+                                            ngx_http_approval_desk_answer, d);
+    }
+
+    approval_buf_free(&sealed);
+    json_decref(doc);
+
+    return op;
 }
 
 
@@ -376,6 +427,8 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
     if (reply->rc == NGX_ERROR) {
         return ngx_http_approval_desk_unavailable(d);
     }
+
+    (void) ngx_http_approval_end_add(d->mcf, &work->end, reply->now);
 
     /* it has ended, on record or not, and what stops does not wait for it */
 

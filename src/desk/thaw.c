@@ -18,6 +18,7 @@
 static ngx_int_t ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_frozen_page(ngx_http_approval_desk_t *d);
+static ngx_int_t ngx_http_approval_thaw_store(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 
@@ -55,6 +56,12 @@ ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_unavailable(d);
     }
 
+    ngx_http_approval_freeze_learn(d->mcf, reply);
+
+    if (reply->state == NGX_HTTP_APPROVAL_EXPIRED) {
+        return NGX_BUSY;
+    }
+
     sealed = reply->doc;
     ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
 
@@ -71,6 +78,8 @@ ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
 
     json_object_del(doc, "v");
     json_object_del(doc, "kind");
+    json_object_del(doc, "since");
+    json_object_del(doc, "ends");
     json_array_append_new(work->list, doc);
 
     return NGX_BUSY;
@@ -158,7 +167,6 @@ ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
 {
-    int64_t                      now;
     const char                  *err;
     ngx_http_approval_freeze_t  *work = d->work;
 
@@ -179,18 +187,9 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
                    NULL);
     }
 
-    now = ngx_http_approval_store_now(d->mcf->store);
-
-    if (now == 0) {
-
-        /* a new worker: the host's clock is as near as it gets */
-
-        now = (int64_t) ngx_time() * 1000;
-    }
-
     if (ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                 ngx_http_approval_freeze_facts(d, "thawed",
-                                                               now))
+                                        ngx_http_approval_freeze_now(d)))
         != NGX_OK)
     {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -198,10 +197,44 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
                    "It could not be put on record, so it stays frozen.", NULL);
     }
 
-    return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_thaw(d->mcf->store, &work->hashes,
-                                            ngx_http_approval_desk_answer, d),
-               ngx_http_approval_thaw_done);
+    return ngx_http_approval_thaw_store(d);
+}
+
+
+/* What lifts it is sealed: who writes to Redis cannot. */
+
+static ngx_int_t
+ngx_http_approval_thaw_store(ngx_http_approval_desk_t *d)
+{
+    json_t                      *doc;
+    ngx_str_t                    value;
+    ngx_uint_t                   known;
+    approval_buf_t               sealed;
+    ngx_http_approval_op_t      *op;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    known = ngx_http_approval_end_frozen(d->mcf, &work->hashes,
+                                         ngx_http_approval_freeze_now(d))
+            == NGX_OK;
+
+    doc = json_pack("{s:o}", "by", ngx_http_approval_json_str(&d->who));
+    op = NULL;
+
+    approval_buf_init(&sealed);
+
+    if (doc && ngx_http_approval_freeze_seal(d, doc, 1, &sealed) == NGX_OK) {
+        value.data = sealed.data;
+        value.len = sealed.len;
+
+        op = ngx_http_approval_store_thaw(d->mcf->store, &work->hashes, &value,
+                                          known, ngx_http_approval_desk_answer,
+                                          d);
+    }
+
+    approval_buf_free(&sealed);
+    json_decref(doc);
+
+    return ngx_http_approval_desk_wait(d, op, ngx_http_approval_thaw_done);
 }
 
 
@@ -220,6 +253,8 @@ ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
     }
 
     missed = ngx_http_approval_freeze_missed(d, reply);
+
+    ngx_http_approval_freeze_known(d, reply->now);
 
     if (d->form) {
         answer = json_string(missed ? "Not all shards of Redis answered: "

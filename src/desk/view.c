@@ -225,7 +225,7 @@ ngx_http_approval_view_state(json_t *doc,
     ngx_http_approval_state_e  state;
 
     if (reply->state == NGX_HTTP_APPROVAL_PENDING
-        && reply->now >= reply->expires)
+        && reply->now >= ngx_http_approval_view_expires(doc, reply))
     {
         return NGX_HTTP_APPROVAL_EXPIRED;
     }
@@ -245,6 +245,20 @@ ngx_http_approval_view_state(json_t *doc,
     }
 
     return reply->state;
+}
+
+
+int64_t
+ngx_http_approval_view_expires(json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    int64_t  deadline;
+
+    deadline = ngx_http_approval_action_deadline(doc);
+
+    return (reply->state == NGX_HTTP_APPROVAL_PENDING && deadline
+            && deadline < reply->expires)
+           ? deadline : reply->expires;
 }
 
 
@@ -280,6 +294,7 @@ ngx_http_approval_view(json_t *doc, const ngx_http_approval_reply_t *reply,
 
     (void) json_object_del(view, "v");
     (void) json_object_del(view, "key");
+    (void) json_object_del(view, "deadline");
 
     if (how == NGX_HTTP_APPROVAL_VIEW_LIST) {
         (void) json_object_del(view, "body");
@@ -356,7 +371,9 @@ ngx_http_approval_view_store(json_t *view, json_t *doc,
                                ngx_http_approval_json_time(reply->created))
            != 0
         || json_object_set_new(view, "expires_at",
-                               ngx_http_approval_json_time(reply->expires))
+                               ngx_http_approval_json_time(
+                                   ngx_http_approval_view_expires(doc,
+                                                                  reply)))
            != 0
         || json_object_set_new(view, "decided_at",
                                ngx_http_approval_json_time(reply->decided))

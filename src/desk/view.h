@@ -26,6 +26,10 @@ typedef enum {
 ngx_http_approval_state_e ngx_http_approval_view_state(json_t *doc,
     const ngx_http_approval_reply_t *reply);
 
+/* The store's deadline, or the sealed one where that is earlier. */
+int64_t ngx_http_approval_view_expires(json_t *doc,
+    const ngx_http_approval_reply_t *reply);
+
 /* A new reference, or NULL: no memory. */
 json_t *ngx_http_approval_view(json_t *doc,
     const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes,

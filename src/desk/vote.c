@@ -14,6 +14,7 @@
 #include "desk/page.h"
 #include "notify/notify.h"
 #include "model/counters.h"
+#include "model/ends.h"
 
 
 #define NGX_HTTP_APPROVAL_VOTE_TRIES  8
@@ -362,6 +363,9 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
          */
 
         if (dec->decision.len && dec->state == NGX_HTTP_APPROVAL_DENIED) {
+            ngx_http_approval_end_decided(d->mcf, dec->rule, d->id, dec->state,
+                                          reply->now);
+
             (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_DENIED,
                                            d->id,
                        json_pack("{s:O, s:o}", "by", dec->by, "receipt",

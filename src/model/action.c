@@ -263,6 +263,25 @@ ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf, u_char *id,
 }
 
 
+int64_t
+ngx_http_approval_action_deadline(json_t *doc)
+{
+    int64_t    ms;
+    ngx_str_t  time;
+
+    time = ngx_http_approval_json_get(doc, "deadline");
+
+    if (time.len == 0
+        || approval_time_parse(ngx_http_approval_core_str(&time), &ms)
+           != APPROVAL_OK)
+    {
+        return 0;
+    }
+
+    return ms;
+}
+
+
 json_t *
 ngx_http_approval_action_key(ngx_http_approval_main_conf_t *mcf)
 {

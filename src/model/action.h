@@ -16,12 +16,13 @@
  *   [body] (redacted text), body_bytes, body_hidden (bytes of the shown text
  *   that were left out), [content_type], show {name: value},
  *   matched {subject: value} (redacted), require [{count, groups:[name]}],
- *   deny_after, execute_within (s), timeout (s), notify [channel name],
+ *   deny_after, execute_within (s), timeout (s), [deadline] (RFC 3339, of
+ *   Redis' clock: no vote counts from then on), notify [channel name],
  *   [unsigned_decisions true]: a bare decision counts,
  *   [vote "passkey"]: only votes that a passkey signed count,
  *   [comment_required "deny" or "always"]: votes without a comment are refused
  *
- * Times, state and votes are not in it: they are the store's.
+ * State, votes and all other times are not in it: they are the store's.
  */
 
 
@@ -83,6 +84,9 @@ json_t *ngx_http_approval_json_shown(approval_redact_t *redact,
 
 /* A member's text; "" where it is absent or no string. */
 ngx_str_t ngx_http_approval_json_get(json_t *doc, const char *name);
+
+/* Its deadline, as it was sealed, in ms; 0: it has none. */
+int64_t ngx_http_approval_action_deadline(json_t *doc);
 
 /* The stored form, and back (new reference, or NULL: foreign or damaged). */
 ngx_int_t ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf,

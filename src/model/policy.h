@@ -272,7 +272,7 @@ typedef struct {
                                                             NULL: no "url"   */
     struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
     struct ngx_http_approval_once_conf_s   *once;
-    ngx_shm_zone_t                         *spent;       /* NULL: no policy
+    ngx_shm_zone_t                         *ends;        /* NULL: no policy
                                                             requires         */
 
     approval_keyring_t            *keyring;     /* NULL: no approval_key      */

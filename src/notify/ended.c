@@ -14,6 +14,8 @@
 
 #include "audit/audit.h"
 #include "model/counters.h"
+#include "model/ends.h"
+#include "store/store.h"
 
 
 /* From the settling of an action that is no request's here to its end. */
@@ -24,7 +26,7 @@ typedef struct {
     const char                      *why;
     ngx_http_approval_state_e        state;
     u_char                           id[APPROVAL_ID_LEN];
-} ngx_http_approval_end_t;
+} ngx_http_approval_ending_t;
 
 
 static void ngx_http_approval_end_settled(void *data,
@@ -36,13 +38,13 @@ ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_reply_t *reply, json_t *doc,
     ngx_http_approval_state_e state, const char *why)
 {
-    time_t                    now;
-    ngx_str_t                 value;
-    approval_buf_t            decision;
-    ngx_http_approval_op_t   *op;
-    ngx_http_approval_end_t  *end;
+    time_t                       now;
+    ngx_str_t                    value;
+    approval_buf_t               decision;
+    ngx_http_approval_op_t      *op;
+    ngx_http_approval_ending_t  *end;
 
-    end = ngx_alloc(sizeof(ngx_http_approval_end_t), ngx_cycle->log);
+    end = ngx_alloc(sizeof(ngx_http_approval_ending_t), ngx_cycle->log);
     if (end == NULL) {
         json_decref(doc);
         return NGX_ERROR;
@@ -92,7 +94,7 @@ static void
 ngx_http_approval_end_settled(void *data,
     const ngx_http_approval_reply_t *reply)
 {
-    ngx_http_approval_end_t *end = data;
+    ngx_http_approval_ending_t *end = data;
 
     if (reply->rc == NGX_OK) {
         json_object_set_new(end->doc, "why", json_string(end->why));
@@ -130,6 +132,9 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     } else {
         ngx_http_approval_count(rule, move->counter);
     }
+
+    ngx_http_approval_end_decided(mcf, rule, id, state,
+                                  ngx_http_approval_store_now(mcf->store));
 
     ngx_http_approval_notify_outcome(mcf, id, state, facts);
 

@@ -8,6 +8,9 @@
 -- KEYS[4]  pending: open ids of the shard by their next deadline
 -- KEYS[5]  index: what the lists are read from
 -- KEYS[6]  classes: by whom actions can be decided, sealed
+-- KEYS[7]  of load, vote, settle, consume and leave: the action's end, the
+--          decision that it was taken or ended with, for gateways that have not
+--          seen it: see model/ends.h
 -- What follows is the script's own.
 --
 -- Fields: s state, x expires (pending: overdue at, later: lapses at),
@@ -25,7 +28,7 @@
 -- those that ended also the time (s) at which the action is gone.
 
 local key, DECISION, VOTES = KEYS[1], KEYS[2], KEYS[3]
-local PENDING, INDEX, CLASSES = KEYS[4], KEYS[5], KEYS[6]
+local PENDING, INDEX, CLASSES, END = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 
 local function read(name)
     local f = try('HMGET', name, 's', 'x', 'd', 'l', 'k', 'r')
@@ -158,6 +161,21 @@ local function told(name, a)
 end
 
 
+-- It ends here, for as long as it could be put back and approved: the key's
+-- life is all that, and retention.
+
+local function over(decision, retention)
+    local left = redis.call('PTTL', key) - retention
+
+    redis.call('SET', END, decision, 'PX', int(math.max(left, 60000)))
+end
+
+
+local function ended()
+    said('a', id, try('GET', END))
+end
+
+
 -- no longer open: the caller's store is told where it counted
 
 local function leave(a)
@@ -236,8 +254,8 @@ local function approve(a, decision, retention)
     a.d, a.x = now, now + within
 
     redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'x', int(a.x))
-    redis.call('PEXPIRE', key, int(within + retention))
-    redis.call('PEXPIRE', VOTES, int(within + retention))
+    keep(key, within + retention)
+    redis.call('PEXPIRE', VOTES, int(redis.call('PTTL', key)))
     redis.call('SET', DECISION, decision, 'PX', int(within))
 
     redis.call('ZADD', PENDING, int(a.x), id)
@@ -250,6 +268,12 @@ local function close(a, state, decision, retention)
     if a.s ~= 'executing' then
         a.d = now
         leave(a)
+
+        -- an expiry is the deadline's, which is sealed
+
+        if decision ~= '' and state ~= 'expired' then
+            over(decision, retention)
+        end
 
     elseif a.r or state == 'failed' then
         redis.call('HSET', key, 'r', int(now))
@@ -330,6 +354,11 @@ local function describe(out, votes)
 
     if votes then
         put('V', votes_of())
+    end
+
+    if votes and PLACE[a.s] == 'o' then
+        ended()
+        put('L', ENDS[1] and ENDS)
     end
 
     return true

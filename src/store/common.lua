@@ -9,7 +9,8 @@
 -- An answer is {code, now, name, value, ...}: s state, x expires, d decided,
 -- c created, i id, b document, o outcome, D decision, V votes,
 -- j joined, r recent, k and f: nk and nf, w why it was refused (WHY),
--- G a grant, u how often it was used, O ids that stand under the join hashes,
+-- G a grant, u how often it was used, L what is known of ends (see said()),
+-- O ids that stand under the join hashes,
 -- p where it counted for approval_max_pending, and does not any more.
 -- Times are ms of Redis' clock.
 --
@@ -72,6 +73,19 @@ local function keep(name, ms)
 end
 
 
+-- What stands here of ends, for the gateway to verify: kind, id, statement.
+
+local ENDS = {}
+
+local function said(kind, name, statement)
+    if statement and #statement <= TEXT_MAX then
+        for _, word in ipairs({ kind, name, statement }) do
+            ENDS[#ENDS + 1] = word
+        end
+    end
+end
+
+
 local function answer(code, a, ...)
     if not a then
         return { code, now }
@@ -82,6 +96,11 @@ local function answer(code, a, ...)
     if a.left then
         out[#out + 1] = 'p'
         out[#out + 1] = a.left
+    end
+
+    if ENDS[1] then
+        out[#out + 1] = 'L'
+        out[#out + 1] = ENDS
     end
 
     return out
@@ -124,21 +143,42 @@ end
 
 
 -- Who and what is frozen: hashes, and "UNTIL DOCUMENT" of each, 0 is for ever.
--- Under all hashes but the first the document is "@" and the first.
+-- The document of a freeze that was lifted has a "-" before it.  Under all
+-- hashes but the first the document is "@" and the first.
+
+local function freeze_of(name, hash)
+    local f = redis.call('HGET', name, hash)
+    local till, doc = string.match(f or '', '^(%d+) (.*)$')
+
+    if till and till ~= '0' and now >= tonumber(till) then
+        redis.call('HDEL', name, hash)
+        return nil
+    end
+
+    return f and (doc or f)
+end
+
 
 local function frozen(name, requester, policy)
-    for hash in each(requester .. ' ' .. policy) do
-        local f = redis.call('HGET', name, hash)
-        local till = f and tonumber(string.match(f, '^(%d+) '))
+    local found = false
 
-        if f and till and till > 0 and now >= till then
-            redis.call('HDEL', name, hash)
-        elseif f then
-            return true
+    for hash in each(requester .. ' ' .. policy) do
+        local doc = freeze_of(name, hash)
+
+        if doc and string.sub(doc, 1, 1) == '@' then
+            hash = string.sub(doc, 2)
+            doc = freeze_of(name, hash) or doc
+        end
+
+        if doc and string.sub(doc, 1, 1) == '-' then
+            said('f', hash, string.sub(doc, 2))
+        elseif doc then
+            said('f', hash, doc)
+            found = true
         end
     end
 
-    return false
+    return found
 end
 
 

@@ -4,7 +4,7 @@
 -- still hold it.  In a pending action it was put there by somebody else than
 -- vote.lua, which the caller may accept.
 --
--- KEYS[7..]  frozen, grants; the decision of the call, where one is named; the
+-- KEYS[8..]  frozen, grants; the decision of the call, where one is named; the
 --            grant, where one is made
 -- ARGV[2..]  decision, lease, retention, requester, policy, hash of the call
 --            (''), and for a grant: its hash (''), time, uses, document
@@ -19,7 +19,7 @@
 local decision = ARGV[2]
 local lease, retention = tonumber(ARGV[3]), tonumber(ARGV[4])
 local call, grant = ARGV[7], ARGV[8]
-local FROZEN, GRANTS = KEYS[7], KEYS[8]
+local FROZEN, GRANTS = KEYS[8], KEYS[9]
 
 local a = read(key)
 
@@ -41,7 +41,7 @@ if frozen(FROZEN, ARGV[5], ARGV[6]) then
     return answer('no', a, 'w', WHY.frozen)
 end
 
-if call ~= '' and redis.call('EXISTS', KEYS[9]) == 1 then
+if call ~= '' and redis.call('EXISTS', KEYS[10]) == 1 then
     return answer('no', a, 'w', WHY.given_up)
 end
 
@@ -50,6 +50,8 @@ if a.s == 'pending' then
 end
 
 leave(a)
+ended()
+over(decision, retention)
 enter(a, 'executing')
 
 redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'l', int(now + lease))
@@ -63,7 +65,7 @@ keep(INDEX, lease + retention)
 keep(CLASSES, lease + retention)
 
 if grant ~= '' then
-    local name, time = KEYS[call ~= '' and 10 or 9], tonumber(ARGV[9])
+    local name, time = KEYS[call ~= '' and 11 or 10], tonumber(ARGV[9])
 
     redis.call('DEL', name)
     redis.call('HSET', name, 'a', id, 'm', ARGV[10], 'b', ARGV[11])

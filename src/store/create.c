@@ -25,7 +25,8 @@ static ngx_http_approval_op_t *ngx_http_approval_store_ask(
     ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
     ngx_uint_t apart);
 static void ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
-    const ngx_str_t *ids);
+    const ngx_str_t *ids, ngx_http_approval_key_e one,
+    ngx_http_approval_key_e two);
 static ngx_int_t ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
     ngx_str_t *others);
 static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
@@ -177,9 +178,12 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_JOIN,
                               &action->join);
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_PER, &per);
-    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT,
-                              &action->grant);
-    ngx_http_approval_store_pairs(op, &action->call);
+    ngx_http_approval_store_pairs(op, &action->grant,
+                                  NGX_HTTP_APPROVAL_KEY_GRANT,
+                                  NGX_HTTP_APPROVAL_KEY_END);
+    ngx_http_approval_store_pairs(op, &action->call,
+                                  NGX_HTTP_APPROVAL_KEY_ACTION,
+                                  NGX_HTTP_APPROVAL_KEY_DECISION);
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_ACTION, &ticket);
 
     op->known = op->nkeys;
@@ -200,6 +204,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_arg(op, &action->call);
     ngx_http_approval_op_arg(op, &action->class);
     ngx_http_approval_op_arg(op, &action->class_doc);
+    ngx_http_approval_op_text(op, action->frozen ? "frozen" : "");
     ngx_http_approval_op_arg(op, &none);
     ngx_http_approval_op_arg(op, &counted);
     ngx_http_approval_op_number(op, uncounted);
@@ -213,11 +218,12 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
 }
 
 
-/* What is about an action, or held like one. */
+/* Of each id, or hash, two keys. */
 
 static void
 ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
-    const ngx_str_t *ids)
+    const ngx_str_t *ids, ngx_http_approval_key_e one,
+    ngx_http_approval_key_e two)
 {
     size_t   i;
     u_char  *id;
@@ -225,10 +231,8 @@ ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
     for (i = 0; i + APPROVAL_ID_LEN <= ids->len; i += APPROVAL_ID_LEN + 1) {
         id = ids->data + i;
 
-        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ACTION, id,
-                                 APPROVAL_ID_LEN);
-        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DECISION, id,
-                                 APPROVAL_ID_LEN);
+        ngx_http_approval_op_key(op, one, id, APPROVAL_ID_LEN);
+        ngx_http_approval_op_key(op, two, id, APPROVAL_ID_LEN);
     }
 }
 
@@ -279,7 +283,9 @@ ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
         }
 
         if (i == nkeys && others) {
-            ngx_http_approval_store_pairs(op, others);
+            ngx_http_approval_store_pairs(op, others,
+                                          NGX_HTTP_APPROVAL_KEY_ACTION,
+                                          NGX_HTTP_APPROVAL_KEY_DECISION);
         }
 
         if (i == nwords - NGX_HTTP_APPROVAL_ASK_OTHERS && others) {

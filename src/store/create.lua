@@ -3,22 +3,24 @@
 -- A new action, or the open one under the same join hash.
 --
 -- KEYS[7..]  frozen, grants; of each requester the list of what it asked for
---            (by), of each join, per and grant its key, of each call its key
---            and its decision; the ticket's action; the action and the decision
---            of each of "others"
+--            (by), of each join and per its key, of each grant its key and its
+--            end, of each call its key and its decision; the ticket's action;
+--            the action and the decision of each of "others"
 -- ARGV[2..]  join, requester, per, max_pending, doc, timeout, execute_within,
 --            retention, repeat, grant, policy, ticket, call, class, its
---            document, others (ids that stand under the join hashes, as the
---            answer "again" told them), where it counts elsewhere for
---            approval_max_pending, is it to be counted yet (1: then it is not
---            made), until when the answer is waited for (0: not known): hashes
---            in join, requester, per, grant, policy, call
+--            document, not '' where the gateway has seen a freeze, others (ids
+--            that stand under the join hashes, as the answer "again" told
+--            them), where it counts elsewhere for approval_max_pending, is it
+--            to be counted yet (1: then it is not made), until when the answer
+--            is waited for (0: not known): hashes in join, requester, per,
+--            grant, policy, call
 -- ok         s c x d r j, i; D where it was joined and is decided
 -- ok         G u i b: the grant was used once more, no action is made
 -- again      O: others than were named stand under the join hashes
 -- again      w WHY.uncounted: it is to be made, and counted before that
 -- no         w WHY.frozen: the requester or the policy is
 -- no         w WHY.late: nobody waits for the answer
+-- no         w WHY.unfrozen: neither is, and the gateway has seen a freeze
 -- no         w WHY.given_up: the call was, before it came
 -- no         w WHY.again: i has ended, or is executed now, and nobody is asked
 --            again until x
@@ -30,8 +32,8 @@ local max, doc = tonumber(ARGV[5]), ARGV[6]
 local timeout, within = tonumber(ARGV[7]), tonumber(ARGV[8])
 local retention, again = tonumber(ARGV[9]), tonumber(ARGV[10])
 local grant, policy, ticket, call = ARGV[11], ARGV[12], ARGV[13], ARGV[14]
-local class, class_doc, others = ARGV[15], ARGV[16], ARGV[17]
-local counted, uncounted, heard = ARGV[18], ARGV[19], tonumber(ARGV[20])
+local class, class_doc, seen, others = ARGV[15], ARGV[16], ARGV[17], ARGV[18]
+local counted, uncounted, heard = ARGV[19], ARGV[20], tonumber(ARGV[21])
 
 local FROZEN, GRANTS = KEYS[7], KEYS[8]
 local at = 8
@@ -57,7 +59,7 @@ end
 
 
 local by, joins = keys_of(requester, 1), keys_of(join, 1)
-local pers, passes = keys_of(per, 1), keys_of(grant, 1)
+local pers, passes = keys_of(per, 1), keys_of(grant, 2)
 local calls, tickets = keys_of(call, 2), keys_of(ticket, 1)
 local open_ones = keys_of(others, 2)
 
@@ -218,6 +220,8 @@ local function granted(g)
         return nil
     end
 
+    said('g', grant, string.match(try('GET', g[3]) or '', '^%d+ (.*)$'))
+
     return answer('ok', { s = 'approved', c = now, x = now + left, d = now },
                   'i', f[1], 'b', f[2], 'G', grant, 'u', used)
 end
@@ -229,6 +233,10 @@ end
 
 if frozen(FROZEN, requester, policy) then
     return no('cancelled', 0, WHY.frozen)
+end
+
+if seen ~= '' then
+    return no('cancelled', 0, WHY.unfrozen)
 end
 
 local a = read(key)

@@ -1,20 +1,20 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- All that is frozen.
+-- All that is frozen, and what was and is no more.
 --
 -- KEYS[1]  frozen
--- ok       a list: i the hash, s, x until, b the document
+-- ok       a list: i the hash, s cancelled, or expired: it is no more, x until,
+--          b the document
 
 local out = { 'ok', now }
 local list = redis.call('HGETALL', KEYS[1])
 
 for n = 1, #list, 2 do
-    local till, doc = string.match(list[n + 1], '^(%d+) (.*)$')
+    local till, how, doc = string.match(list[n + 1], '^(%d+) ([@-]?)(.*)$')
 
-    if till and string.sub(doc, 1, 1) ~= '@'
-       and (till == '0' or now < tonumber(till))
-    then
-        out[#out + 1] = { 'i', list[n], 's', 'cancelled',
+    if till and how ~= '@' and (till == '0' or now < tonumber(till)) then
+        out[#out + 1] = { 'i', list[n],
+                          's', how == '-' and 'expired' or 'cancelled',
                           'x', tonumber(till), 'b', doc }
     end
 end

@@ -35,6 +35,8 @@ static void ngx_http_approval_grant_entry(ngx_http_approval_op_t *part,
     redisReply *reply);
 static void ngx_http_approval_grants_done(ngx_http_approval_op_t *op,
     redisReply *reply);
+static void ngx_http_approval_grant_statement(ngx_http_approval_op_t *op,
+    const ngx_http_approval_statement_t *statement);
 static ngx_http_approval_op_t *ngx_http_approval_everywhere(
     ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
     ngx_http_approval_store_pt handler, void *data);
@@ -148,6 +150,7 @@ ngx_http_approval_grants_done(ngx_http_approval_op_t *op, redisReply *reply)
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
+    const ngx_http_approval_statement_t *statement,
     ngx_http_approval_store_pt handler, void *data)
 {
     ngx_str_t                hash;
@@ -166,9 +169,60 @@ ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
 
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT, &hash);
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
+    ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_END, &hash);
     ngx_http_approval_op_arg(op, &hash);
 
+    if (statement) {
+        ngx_http_approval_grant_statement(op, statement);
+
+    } else {
+        ngx_http_approval_op_text(op, "");
+    }
+
     return ngx_http_approval_op_run(op);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_end(ngx_http_approval_store_t *store, u_char *grant,
+    const ngx_http_approval_statement_t *statement,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_http_approval_op_t  *op;
+
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_STATEMENT,
+                                     NULL, handler, data);
+    if (op == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(op->shard, grant, NGX_HTTP_APPROVAL_SHARD_LEN);
+
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_END, grant,
+                             APPROVAL_ID_LEN);
+    ngx_http_approval_grant_statement(op, statement);
+
+    return ngx_http_approval_op_run(op);
+}
+
+
+/* Its order, which sorts as text, itself, and how long it stands. */
+
+static void
+ngx_http_approval_grant_statement(ngx_http_approval_op_t *op,
+    const ngx_http_approval_statement_t *statement)
+{
+    u_char     buf[NGX_INT64_LEN * 2];
+    ngx_str_t  order;
+
+    order.data = buf;
+    order.len = ngx_sprintf(buf, "%016L%010uD", statement->since,
+                            statement->use)
+                - buf;
+
+    ngx_http_approval_op_arg(op, &order);
+    ngx_http_approval_op_arg(op, &statement->doc);
+    ngx_http_approval_op_number(op, ngx_max(statement->time, 1000));
 }
 
 
@@ -216,9 +270,24 @@ ngx_http_approval_store_freeze(ngx_http_approval_store_t *store,
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
-    ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
+    ngx_str_t *hashes, ngx_str_t *doc, ngx_uint_t known,
+    ngx_http_approval_store_pt handler, void *data)
 {
+    u_char                   kept[NGX_INT64_LEN];
+    ngx_str_t                args[4];
     ngx_http_approval_op_t  *op;
+
+    args[0] = *hashes;
+    args[1] = *doc;
+    args[2].data = kept;
+    args[2].len = ngx_sprintf(kept, "%M", store->conf->retention) - kept;
+
+    if (known) {
+        ngx_str_set(&args[3], "known");
+
+    } else {
+        ngx_str_set(&args[3], "");
+    }
 
     op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
                                       handler, data);
@@ -226,8 +295,8 @@ ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
         return NULL;
     }
 
-    ngx_http_approval_everywhere_run(op, ngx_http_approval_everywhere_part, 1,
-                                     hashes);
+    ngx_http_approval_everywhere_run(op, ngx_http_approval_everywhere_part, 4,
+                                     args);
 
     return ngx_http_approval_everywhere_sent(op);
 }
@@ -431,6 +500,7 @@ ngx_http_approval_frozen_part(ngx_http_approval_op_t *part, redisReply *reply)
     }
 
     now = reply->element[1]->integer;
+    ngx_http_approval_reply_clock(part->store, now);
 
     for (i = 2; i < reply->elements; i++) {
         if (ngx_http_approval_reply_entry(part->store, "frozen",

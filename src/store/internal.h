@@ -25,14 +25,17 @@
 
 
 typedef enum {
-    NGX_HTTP_APPROVAL_SCRIPT_CREATE = 0,
-    NGX_HTTP_APPROVAL_SCRIPT_LOAD,
+    NGX_HTTP_APPROVAL_SCRIPT_LOAD = 0,
     NGX_HTTP_APPROVAL_SCRIPT_VOTE,
     NGX_HTTP_APPROVAL_SCRIPT_SETTLE,
     NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
+    NGX_HTTP_APPROVAL_SCRIPT_LEAVE,
+    NGX_HTTP_APPROVAL_SCRIPT_END,            /* those before it read or write
+                                                the action's end           */
+
+    NGX_HTTP_APPROVAL_SCRIPT_CREATE = NGX_HTTP_APPROVAL_SCRIPT_END,
     NGX_HTTP_APPROVAL_SCRIPT_FINISH,
     NGX_HTTP_APPROVAL_SCRIPT_DROP,
-    NGX_HTTP_APPROVAL_SCRIPT_LEAVE,
     NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,
     NGX_HTTP_APPROVAL_SCRIPT_RENEW,
     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,
@@ -51,6 +54,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_SCRIPT_RESERVE,
     NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
     NGX_HTTP_APPROVAL_SCRIPT_GRANT,
+    NGX_HTTP_APPROVAL_SCRIPT_STATEMENT,
     NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
     NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
     NGX_HTTP_APPROVAL_SCRIPT_THAW,
@@ -75,6 +79,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_PROMPTS,
     NGX_HTTP_APPROVAL_KEY_GRANT,
     NGX_HTTP_APPROVAL_KEY_ONCE,
+    NGX_HTTP_APPROVAL_KEY_END,
     NGX_HTTP_APPROVAL_KEY_PENDING,           /* one a shard                */
     NGX_HTTP_APPROVAL_KEY_INDEX,
     NGX_HTTP_APPROVAL_KEY_CLASSES,
@@ -338,6 +343,10 @@ void ngx_http_approval_reply_free(ngx_http_approval_reply_t *r);
 ngx_int_t ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
     const char *what, redisReply *entry, int64_t now,
     ngx_http_approval_reply_t *r);
+
+/* Redis' clock, as some answer tells it. */
+void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
+    int64_t now);
 
 void ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
     const char *what, redisReply *reply);

@@ -29,6 +29,7 @@ static struct {
     { "prompts:", "" },
     { "grant:", "" },
     { "once:", "" },
+    { "end:", "" },
     { "pending", NULL },
     { "index", NULL },
     { "classes", NULL },

@@ -37,6 +37,7 @@
 #include "approval/reserve.lua.h"
 #include "approval/give_up.lua.h"
 #include "approval/grant.lua.h"
+#include "approval/end.lua.h"
 #include "approval/revoke.lua.h"
 #include "approval/freeze.lua.h"
 #include "approval/thaw.lua.h"
@@ -63,14 +64,14 @@ static struct {
     const char  *name;
     const char  *text;
 } ngx_http_approval_scripts[] = {
-    { "create", ngx_http_approval_create_lua },
     { "load", ngx_http_approval_load_lua },
     { "vote", ngx_http_approval_vote_lua },
     { "settle", ngx_http_approval_settle_lua },
     { "consume", ngx_http_approval_consume_lua },
+    { "leave", ngx_http_approval_leave_lua },
+    { "create", ngx_http_approval_create_lua },
     { "finish", ngx_http_approval_finish_lua },
     { "drop", ngx_http_approval_drop_lua },
-    { "leave", ngx_http_approval_leave_lua },
     { "overdue", ngx_http_approval_overdue_lua },
     { "renew", ngx_http_approval_renew_lua },
     { "queue_add", ngx_http_approval_queue_add_lua },
@@ -86,6 +87,7 @@ static struct {
     { "reserve", ngx_http_approval_reserve_lua },
     { "give_up", ngx_http_approval_give_up_lua },
     { "grant", ngx_http_approval_grant_lua },
+    { "end", ngx_http_approval_end_lua },
     { "revoke", ngx_http_approval_revoke_lua },
     { "freeze", ngx_http_approval_freeze_lua },
     { "thaw", ngx_http_approval_thaw_lua },
@@ -252,6 +254,11 @@ ngx_http_approval_op_create(ngx_http_approval_store_t *store,
     if (id && script < NGX_HTTP_APPROVAL_SCRIPT_ACTION) {
         for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
             ngx_http_approval_op_key(op, keys[i], id, APPROVAL_ID_LEN);
+        }
+
+        if (script < NGX_HTTP_APPROVAL_SCRIPT_END) {
+            ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_END, id,
+                                     APPROVAL_ID_LEN);
         }
     }
 

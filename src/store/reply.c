@@ -12,16 +12,14 @@
 #include "store/internal.h"
 
 
-static void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
-    int64_t now);
 static ngx_int_t ngx_http_approval_reply_code(redisReply *reply,
     ngx_http_approval_reply_t *r);
 static ngx_int_t ngx_http_approval_reply_pairs(redisReply *reply, size_t i,
     ngx_http_approval_reply_t *r);
 static ngx_int_t ngx_http_approval_reply_pair(int name, redisReply *value,
     ngx_http_approval_reply_t *r);
-static ngx_int_t ngx_http_approval_reply_votes(redisReply *value,
-    ngx_http_approval_reply_t *r);
+static ngx_int_t ngx_http_approval_reply_list(redisReply *value,
+    ngx_str_t **list, ngx_uint_t *n);
 static void ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r);
 static void ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
     const char *what, ngx_http_approval_reply_t *r);
@@ -98,7 +96,7 @@ ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
  * best; what is smaller counts little, but for a clock that was put back.
  */
 
-static void
+void
 ngx_http_approval_reply_clock(ngx_http_approval_store_t *store, int64_t now)
 {
     int64_t  clock;
@@ -145,6 +143,11 @@ ngx_http_approval_reply_free(ngx_http_approval_reply_t *r)
         ngx_free(r->votes);
         r->votes = NULL;
     }
+
+    if (r->ends) {
+        ngx_free(r->ends);
+        r->ends = NULL;
+    }
 }
 
 
@@ -161,6 +164,8 @@ ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
     r->decided = 0;
     r->votes = NULL;
     r->nvotes = 0;
+    r->ends = NULL;
+    r->nends = 0;
     r->recent = 0;
     r->told = 0;
     r->untold = 0;
@@ -257,7 +262,10 @@ ngx_http_approval_reply_pair(int name, redisReply *value,
         n = value->integer;
 
     } else if (name == 'V') {
-        return ngx_http_approval_reply_votes(value, r);
+        return ngx_http_approval_reply_list(value, &r->votes, &r->nvotes);
+
+    } else if (name == 'L') {
+        return ngx_http_approval_reply_list(value, &r->ends, &r->nends);
 
     } else {
         return NGX_ERROR;
@@ -359,11 +367,12 @@ ngx_http_approval_reply_pair(int name, redisReply *value,
 
 
 static ngx_int_t
-ngx_http_approval_reply_votes(redisReply *value, ngx_http_approval_reply_t *r)
+ngx_http_approval_reply_list(redisReply *value, ngx_str_t **list,
+    ngx_uint_t *n)
 {
     size_t  i;
 
-    if (value->type != REDIS_REPLY_ARRAY || r->votes) {
+    if (value->type != REDIS_REPLY_ARRAY || *list) {
         return NGX_ERROR;
     }
 
@@ -371,9 +380,8 @@ ngx_http_approval_reply_votes(redisReply *value, ngx_http_approval_reply_t *r)
         return NGX_OK;
     }
 
-    r->votes = ngx_alloc(value->elements * sizeof(ngx_str_t),
-                         ngx_cycle->log);
-    if (r->votes == NULL) {
+    *list = ngx_alloc(value->elements * sizeof(ngx_str_t), ngx_cycle->log);
+    if (*list == NULL) {
         return NGX_ERROR;
     }
 
@@ -382,11 +390,11 @@ ngx_http_approval_reply_votes(redisReply *value, ngx_http_approval_reply_t *r)
             return NGX_ERROR;
         }
 
-        r->votes[i].data = (u_char *) value->element[i]->str;
-        r->votes[i].len = value->element[i]->len;
+        (*list)[i].data = (u_char *) value->element[i]->str;
+        (*list)[i].len = value->element[i]->len;
     }
 
-    r->nvotes = value->elements;
+    *n = value->elements;
 
     return NGX_OK;
 }

@@ -2,15 +2,20 @@
 --
 -- Ends a grant.
 --
--- KEYS[1]  grant,  KEYS[2]  grants
--- ARGV[2]  its hash
+-- KEYS[1]  grant,  KEYS[2]  grants,  KEYS[3]  end
+-- ARGV[2..]  its hash; as in end.lua, or '': the order, a statement that says
+--            so, ms
 -- ok       it ended;  no  there is none
 
-local action = redis.call('HGET', KEYS[1], 'a')
+local action = try('HGET', KEYS[1], 'a')
 
 redis.call('ZREM', KEYS[2], ARGV[2])
 
-if redis.call('DEL', KEYS[1]) == 0 then
+if ARGV[3] ~= '' then
+    redis.call('SET', KEYS[3], ARGV[3] .. ' ' .. ARGV[4], 'PX', ARGV[5])
+end
+
+if redis.call('DEL', KEYS[1]) == 0 or not action then
     return answer('no', nil)
 end
 

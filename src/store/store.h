@@ -73,6 +73,9 @@ typedef struct {
     ngx_uint_t                      cap;         /* create: what is busy */
     ngx_str_t                      *votes;       /* JWS each             */
     ngx_uint_t                      nvotes;
+    ngx_str_t                      *ends;        /* model/ends.h: kind, id and
+                                                    statement of each    */
+    ngx_uint_t                      nends;
     ngx_uint_t                      recent;      /* requests by the
                                                     requester, 10 min    */
     ngx_uint_t                      told;        /* messages sent        */
@@ -146,8 +149,9 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
  * joined.  NGX_BUSY: a cap is reached, "cap"; that of prompts until "expires".
  * NGX_DECLINED, cause AGAIN: the action "id" ended as "state", or is executing,
  * and no other is made under its join hash until "expires".  FROZEN: requester
- * or policy is.  GIVEN_UP: the call was, before it came.
- * ENDED: the ticket is an action under this join hash, and not open.
+ * or policy is.  UNFROZEN: neither is, and "frozen" says that one was seen to
+ * be; ends has what stands in Redis of that.  GIVEN_UP: the call was, before it
+ * came.  ENDED: the ticket is an action under this join hash, and not open.
  * grant.len != 0: that grant was used, once; id is the action whose approval
  * made it, and doc is the grant's.
  * Redis never sees who or what.  Instead there are hashes, hex of a MAC: by the
@@ -182,6 +186,7 @@ typedef struct {
     ngx_str_t                       call;        /* hashes, len 0: none  */
     ngx_str_t                       class;       /* a hash               */
     ngx_str_t                       class_doc;   /* sealed               */
+    ngx_uint_t                      frozen;      /* by the memory of ends */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -262,8 +267,9 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
  * or for ever (0); the reply's state means nothing.  carry: what is frozen
  * under the hash of another key, or in another shard, is stored under the first
  * one's in all shards; NGX_DECLINED, it is there.  All shards are told: NGX_OK,
- * missed: those that did not answer.  thaw: NGX_DECLINED, it was not frozen.
- * frozen: as grants (id the hash, expires, doc).
+ * missed: those that did not answer.  thaw: doc says so in the freeze's place;
+ * NGX_DECLINED, it was not frozen, nor known to be.
+ * frozen: as grants (id the hash, expires, doc; state EXPIRED: it is no more).
  */
 
 typedef enum {
@@ -276,8 +282,8 @@ ngx_http_approval_op_t *ngx_http_approval_store_freeze(
     ngx_http_approval_freeze_e how, int64_t until, ngx_str_t *doc,
     ngx_http_approval_store_pt handler, void *data);
 ngx_http_approval_op_t *ngx_http_approval_store_thaw(
-    ngx_http_approval_store_t *store, ngx_str_t *hashes,
-    ngx_http_approval_store_pt handler, void *data);
+    ngx_http_approval_store_t *store, ngx_str_t *hashes, ngx_str_t *doc,
+    ngx_uint_t known, ngx_http_approval_store_pt handler, void *data);
 ngx_http_approval_op_t *ngx_http_approval_store_frozen(
     ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
     void *data);
@@ -295,9 +301,27 @@ ngx_http_approval_op_t *ngx_http_approval_store_grants(
     ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
     void *data);
 
-/* NGX_OK: it ended, id; NGX_DECLINED: there is none. */
+/*
+ * A statement about a grant's end, sealed, for other gateways; of several the
+ * one with the greatest since and use stands.
+ */
+
+typedef struct {
+    ngx_str_t                       doc;
+    int64_t                         since;       /* ms                   */
+    uint32_t                        use;
+    ngx_msec_t                      time;
+} ngx_http_approval_statement_t;
+
+ngx_http_approval_op_t *ngx_http_approval_store_end(
+    ngx_http_approval_store_t *store, u_char *grant,
+    const ngx_http_approval_statement_t *statement,
+    ngx_http_approval_store_pt handler, void *data);
+
+/* NGX_OK: it ended, id; NGX_DECLINED: there is none.  statement: or NULL. */
 ngx_http_approval_op_t *ngx_http_approval_store_revoke(
     ngx_http_approval_store_t *store, u_char *grant,
+    const ngx_http_approval_statement_t *statement,
     ngx_http_approval_store_pt handler, void *data);
 
 

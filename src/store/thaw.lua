@@ -1,37 +1,67 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Ends a freeze, with all hashes under which it stands: also those of keys that
--- were removed meanwhile, which nobody can name any more.
+-- Lifts a freeze, under all hashes under which it stands: also those of keys
+-- that were removed meanwhile, which nobody can name any more.  A document that
+-- says so takes its place, for gateways that have seen the freeze.
 --
--- KEYS[1]  frozen
--- ARGV[2]  hashes
--- ok       it is frozen no more;  no  it was not
+-- KEYS[1]    frozen
+-- ARGV[2..]  hashes, document, ms for which it stands there at least, and not
+--            '' where the gateway knows of a freeze that may be missing here
+-- ok         it is frozen no more;  no  it was not
 
-local function meant(hash, value)
-    return string.match(value or '', '^%d+ @(%x+)$') or hash
-end
-
-
-local ends = {}
-
-for hash in each(ARGV[2]) do
-    local value = redis.call('HGET', KEYS[1], hash)
-
-    if value then
-        ends[meant(hash, value)] = true
-    end
-end
-
-if not next(ends) then
-    return answer('no', nil)
-end
+local hashes, doc = ARGV[2], ARGV[3]
+local till = now + tonumber(ARGV[4])
+local all, ends, named = {}, {}, {}
 
 local list = redis.call('HGETALL', KEYS[1])
 
 for n = 1, #list, 2 do
-    if ends[meant(list[n], list[n + 1])] then
-        redis.call('HDEL', KEYS[1], list[n])
+    all[list[n]] = list[n + 1]
+end
+
+
+local function meant(hash)
+    return string.match(all[hash] or '', '^%d+ @(%x+)$') or hash
+end
+
+
+for hash in each(hashes) do
+    local value = all[meant(hash)]
+
+    if value and not string.match(value, '^%d+ %-') then
+        ends[meant(hash)] = true
+    end
+
+    named[hash] = true
+end
+
+if not next(ends) and ARGV[5] == '' then
+    return answer('no', nil)
+end
+
+for hash, value in pairs(all) do
+    if ends[meant(hash)] then
+        named[hash] = true
+        till = math.max(till, tonumber(string.match(value, '^%d+') or 0))
     end
 end
 
-return answer('ok', { s = 'cancelled', c = 0, x = 0, d = 0 })
+for hash in pairs(named) do
+    all[hash] = int(till) .. ' ' .. (hash == first(hashes) and '-' .. doc
+                                     or '@' .. first(hashes))
+    redis.call('HSET', KEYS[1], hash, all[hash])
+end
+
+for _, value in pairs(all) do
+    local ms = tonumber(string.match(value, '^%d+') or 0)
+
+    if ms == 0 then
+        return answer('ok', { s = 'cancelled', c = 0, x = till, d = 0 })
+    end
+
+    till = math.max(till, ms)
+end
+
+redis.call('PEXPIRE', KEYS[1], int(till - now))
+
+return answer('ok', { s = 'cancelled', c = 0, x = till, d = 0 })

@@ -7,8 +7,8 @@
 
 #define G_USES    1    /* create.lua counts uses, and ends with the last    */
 #define G_REVOKE  1    /* revoke.lua removes it                             */
-#define G_SEEN    1    /* each gateway remembers uses and revocations: not
-                          in the code yet                                   */
+#define G_SEEN    1    /* each gateway remembers uses and revocations:
+                          model/ends.c                                      */
 
 #ifdef NO_USES
 #undef G_USES

@@ -32,13 +32,14 @@
 #define G_DEADLINE     1   /* consume.lua: not overdue, by Redis' clock      */
 #define G_FREEZE       1   /* consume.lua: nothing is frozen                 */
 #define G_CONSUME      1   /* it is taken before it is forwarded             */
-#define G_SPENT        1   /* gate/hold/spent.c                                   */
+#define G_SPENT        1   /* model/ends.c: what it has forwarded            */
 #define G_VOTE_VERIFY  1   /* desk/votes.c: votes are signed                 */
 #define G_QUORUM       1   /* core/quorum.c                                  */
 #define G_CAS          1   /* vote.lua: over the votes that were judged      */
 #define G_VOTE_STATE   1   /* vote.lua: pending, and not decided             */
 #define G_VOTE_DEADLINE 1  /* vote.lua: not overdue                          */
-#define G_SEEN         1   /* not in the code yet: see t/model.t             */
+#define G_SEEN         1   /* model/ends.c: what it has seen end             */
+#define G_SEALED       1   /* desk/view.c: the deadline is in the document   */
 #define G_WAIT         1   /* store/replicas.c, with replicas=               */
 
 #ifdef NO_BINDING
@@ -96,6 +97,10 @@
 #ifdef NO_VOTE_DEADLINE
 #undef G_VOTE_DEADLINE
 #define G_VOTE_DEADLINE 0
+#endif
+#ifdef NO_SEALED
+#undef G_SEALED
+#define G_SEALED 0
 #endif
 #ifdef NO_SEEN
 #undef G_SEEN
@@ -256,6 +261,7 @@ inline vote(g, who, out, saw, yes, ok) {
     when(P.s == UNKNOWN, ok = 0);
     when(G_VOTE_STATE && (P.s != PENDING || P.decision != EMPTY), ok = 0);
     when(G_VOTE_DEADLINE && late && !moved, ok = 0);
+    when(G_SEALED && late && moved, ok = 0);
     when(G_CAS && P.yes != saw, ok = 0);
 
     if
@@ -266,7 +272,7 @@ inline vote(g, who, out, saw, yes, ok) {
 
         if
         :: !G_QUORUM || (yes | who) == BOTH ->
-#ifdef HONEST
+#if defined(HONEST) || defined(HOSTILE)
             assert(!late);
 #endif
             issued = 1;

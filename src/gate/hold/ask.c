@@ -14,6 +14,9 @@
 #include "notify/notify.h"
 
 
+#define NGX_HTTP_APPROVAL_ASK_SLACK  5       /* operations that wait in turn */
+
+
 /* By what the store finds things; kept until it was asked. */
 
 typedef struct {
@@ -31,6 +34,8 @@ static ngx_int_t ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
     ngx_http_approval_look_t *look);
 static ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_id(ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_ask_deadline(
+    ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_hash(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ask_hashes_t *hashes, ngx_http_approval_new_t *new);
 static ngx_int_t ngx_http_approval_ask_cap(ngx_http_approval_hold_t *hold,
@@ -40,6 +45,8 @@ static ngx_int_t ngx_http_approval_ask_no_store(
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
+static void ngx_http_approval_ask_lifted(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
@@ -236,9 +243,11 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         return NGX_ERROR;
     }
 
+    json_decref(hold->action.doc);
     hold->action.doc = ngx_http_approval_describe(hold);
 
     if (hold->action.doc == NULL
+        || ngx_http_approval_ask_deadline(hold) != NGX_OK
         || ngx_http_approval_ask_hash(hold, &hashes, &new) != NGX_OK
         || ngx_http_approval_ask_cap(hold, &hold->lcf->max_pending, "per",
                              hashes.caps[NGX_HTTP_APPROVAL_CAP_PENDING],
@@ -270,7 +279,14 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         new.class = hold->rule->class;
         new.class_doc = hold->rule->class_doc;
 
-        ngx_http_approval_body_done(hold);
+        new.frozen = ngx_http_approval_limit_frozen(hold, &new.requester,
+                                                    &new.policy);
+
+        /* it may be asked for once more */
+
+        if (!new.frozen) {
+            ngx_http_approval_body_done(hold);
+        }
 
         hold->state = NGX_HTTP_APPROVAL_HOLD_STORE;
 
@@ -340,6 +356,33 @@ ngx_http_approval_ask_shard(ngx_http_approval_hold_t *hold, ngx_str_t *name,
     approval_buf_free(&person);
 
     return rc == NGX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Sealed, by what is known of Redis' clock: the store's own comes before it by
+ * the time that an operation may take, and is the one that counts unless
+ * somebody moves it.
+ */
+
+static ngx_int_t
+ngx_http_approval_ask_deadline(ngx_http_approval_hold_t *hold)
+{
+    int64_t                          now;
+    ngx_http_approval_store_conf_t  *conf;
+
+    conf = hold->mcf->store_conf;
+    now = hold->mcf->store ? ngx_http_approval_store_now(hold->mcf->store) : 0;
+
+    if (now == 0) {
+        return NGX_OK;
+    }
+
+    now += (int64_t) hold->rule->timeout
+           + NGX_HTTP_APPROVAL_ASK_SLACK * (int64_t) conf->redis.timeout;
+
+    return json_object_set_new(hold->action.doc, "deadline",
+                               ngx_http_approval_json_time(now));
 }
 
 
@@ -570,11 +613,40 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
     hold->stored = 1;
     hold->action.state = reply->state;
 
+    if (hold->joined
+        && ngx_http_approval_limit_joined(hold, reply) != NGX_OK)
+    {
+        return;
+    }
+
     ngx_http_approval_count(hold->rule, hold->joined
                                         ? NGX_HTTP_APPROVAL_COUNT_JOINED
                                         : NGX_HTTP_APPROVAL_COUNT_CREATED);
 
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_STORED);
+}
+
+
+/* Another gateway has lifted a freeze that this one had seen, or nobody has. */
+
+static void
+ngx_http_approval_ask_lifted(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_int_t  rc;
+
+    if (ngx_http_approval_limit_unfrozen(hold, reply) != NGX_OK) {
+        return;
+    }
+
+    rc = ngx_http_approval_ask_store(hold);
+
+    if (rc == NGX_DECLINED) {
+        (void) ngx_http_approval_ask_no_store(hold);
+
+    } else if (rc == NGX_ERROR) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
+    }
 }
 
 
@@ -585,7 +657,14 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
     if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_FROZEN) {
+        ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
+                                     reply->now);
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
+        return;
+    }
+
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_UNFROZEN) {
+        ngx_http_approval_ask_lifted(hold, reply);
         return;
     }
 

@@ -16,7 +16,6 @@
 
 static void ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
-static void ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold);
 
 
 void
@@ -52,9 +51,8 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
         hold->action.taken = reply->now;
 
         if (hold->grant.len == 0
-            && ngx_http_approval_spend(hold->mcf, hold->action.id) != NGX_OK)
+            && ngx_http_approval_limit_taken(hold, reply) != NGX_OK)
         {
-            ngx_http_approval_hold_spent(hold);
             return;
         }
 
@@ -73,6 +71,9 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
     if (reply->rc == NGX_DECLINED
         && reply->cause == NGX_HTTP_APPROVAL_CAUSE_FROZEN)
     {
+        ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
+                                     reply->now);
+
         hold->action.state = reply->state;
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
         return;
@@ -112,6 +113,8 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
     static const char  why[] = "not forwarded: too few replicas of the store "
                                "have acknowledged that the approval was used";
 
+    ngx_http_approval_end_t  end;
+
     hold->consumed = 1;
     hold->action.taken = reply->now;
 
@@ -119,7 +122,7 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
                   "action %*s ends as failed, %s",
                   (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
-    (void) ngx_http_approval_spend(hold->mcf, hold->action.id);
+    (void) ngx_http_approval_limit_take(hold, reply->now, &end);
     (void) ngx_http_approval_forward_record(hold);
 
     ngx_http_approval_forward_fail(hold, why);
@@ -127,33 +130,6 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
     hold->why = why;
 
     ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
-}
-
-
-/* Redis gave the approval away that it had given away before. */
-
-static void
-ngx_http_approval_hold_spent(ngx_http_approval_hold_t *hold)
-{
-    json_t  *facts;
-
-    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
-                  "action %*s was executed before: Redis had lost that, and "
-                  "the request is refused",
-                  (size_t) APPROVAL_ID_LEN, hold->action.id);
-
-    facts = ngx_http_approval_facts(hold);
-
-    if (facts) {
-        json_object_set_new(facts, "why",
-                            json_string("executed before: the store had lost "
-                                        "that, refused"));
-        (void) ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_FAULT,
-                                       hold->action.id, facts);
-    }
-
-    ngx_http_approval_forward_close(hold, "executed before: refused");
-    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CONSUMED);
 }
 
 

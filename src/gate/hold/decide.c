@@ -306,6 +306,8 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
 {
     hold->action.state = state;
 
+    ngx_http_approval_limit_decided(hold, state);
+
     switch (state) {
 
     case NGX_HTTP_APPROVAL_APPROVED:

@@ -287,6 +287,10 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     err = doc ? ngx_http_approval_grant_valid(hold, doc, reply)
               : "it was not sealed by this gateway";
 
+    if (err == NULL) {
+        err = ngx_http_approval_limit_used(hold, doc, reply);
+    }
+
     if (err == NULL
         && ngx_http_approval_grant_receipt(hold, doc, reply) == NGX_OK)
     {
@@ -310,8 +314,12 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
         ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                       "grant %V ignored and removed: %s", &reply->grant, err);
 
+        ngx_http_approval_limit_record(hold, (u_char *) reply->id, "grant",
+                                       err);
+
         op = ngx_http_approval_store_revoke(hold->mcf->store,
-                                            reply->grant.data, NULL, NULL);
+                                            reply->grant.data, NULL, NULL,
+                                            NULL);
         if (op) {
             ngx_http_approval_store_forget(op);
         }

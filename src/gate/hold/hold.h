@@ -19,6 +19,7 @@
 #include "gate/judge/judge.h"
 #include "model/class.h"
 #include "model/counters.h"
+#include "model/ends.h"
 #include "model/hash.h"
 #include "store/store.h"
 #include "store/watch.h"
@@ -299,13 +300,30 @@ void ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold,
     json_t *facts);
 
 /*
- * spent.c: which approvals were used on this host, whatever Redis says.
- * NGX_DECLINED: this one was.  The zone has no name in nginx.conf.
+ * limits.c: what Redis says, against the memory of ends.  NGX_DECLINED: they
+ * contradict, which is on record, and the request is being refused.
  */
-ngx_int_t ngx_http_approval_spent_zone(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
-ngx_int_t ngx_http_approval_spend(ngx_http_approval_main_conf_t *mcf,
-    u_char id[APPROVAL_ID_LEN]);
+ngx_int_t ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+ngx_int_t ngx_http_approval_limit_take(ngx_http_approval_hold_t *hold,
+    int64_t now, ngx_http_approval_end_t *end);
+ngx_int_t ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+ngx_int_t ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+
+/* NULL, or why this use of a grant is none */
+const char *ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold,
+    json_t *doc, const ngx_http_approval_reply_t *reply);
+
+ngx_uint_t ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold,
+    const ngx_str_t *requester, const ngx_str_t *policy);
+void ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state);
+void ngx_http_approval_limit_refuse(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal, const char *limit, const char *why);
+void ngx_http_approval_limit_record(ngx_http_approval_hold_t *hold, u_char *id,
+    const char *limit, const char *why);
 
 /* shutdown.c */
 void ngx_http_approval_shutdown_init(ngx_cycle_t *cycle);

@@ -134,6 +134,18 @@ ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
     switch (reply->rc) {
 
     case NGX_AGAIN:
+
+        if (reply->state == NGX_HTTP_APPROVAL_PENDING
+            && reply->expires > hold->action.expires)
+        {
+            ngx_http_approval_limit_refuse(hold,
+                                           NGX_HTTP_APPROVAL_REFUSE_EXPIRED,
+                                           "deadline", "asked for until its "
+                                           "deadline: the store says another "
+                                           "one, refused");
+            return;
+        }
+
         ngx_http_approval_hold_wait(hold, reply->expires - reply->now);
         return;
 

@@ -155,13 +155,16 @@ sub keys_of {
                                  $self->key($id, ':votes'),
                                  $own->(qw(pending index classes))) : ();
 
+    push @keys, $own->("end:$id")
+        if $name =~ /^(?:load|vote|settle|consume|leave)$/;
+
     if ($name eq 'create') {
         my ($join, $who, $per, $grant, $ticket, $call, $others)
-            = @args[0, 1, 2, 9, 11, 12, 15];
+            = @args[0, 1, 2, 9, 11, 12, 16];
 
         return (@keys, $own->(qw(frozen grants)), $list->('by:', $who),
                 $list->('join:', $join), $list->('per:', $per),
-                $list->('grant:', $grant),
+                (map { $own->("grant:$_", "end:$_") } split / /, $grant),
                 (map { $own->($_, "$_:decision") } split / /, $call),
                 $ticket ? $self->key($ticket) : (),
                 map { $own->($_, "$_:decision") } split / /, $others);
@@ -190,7 +193,9 @@ sub keys_of {
         give_up => sub { map { $own->($_, "$_:decision") }
                          split / /, $self->{call} },
         grant => sub { ($list->('grant:', $args[0]), $own->('grants')) },
-        revoke => sub { ($list->('grant:', $args[0]), $own->('grants')) },
+        revoke => sub { ($list->('grant:', $args[0]), $own->('grants'),
+                         $list->('end:', $args[0])) },
+        end => sub { $list->('end:', $self->{end}) },
         freeze => sub { $own->('frozen') },
         thaw => sub { $own->('frozen') },
         frozen => sub { $own->('frozen') },

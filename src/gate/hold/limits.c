@@ -1,0 +1,308 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Redis is transport, not authority: what it lets pass is compared with the
+ * memory of ends.  Where they contradict, the request is refused, and a "fault"
+ * with a "limit" is on record.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "gate/gate.h"
+
+
+static ngx_uint_t ngx_http_approval_limit_is_frozen(
+    ngx_http_approval_hold_t *hold, int64_t now);
+static void ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_end_t *end, int64_t now);
+static void ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state);
+
+
+/* The store gave the approval away: nobody has seen its end before? */
+
+ngx_int_t
+ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_int_t                rc;
+    ngx_http_approval_end_t  end;
+
+    ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
+                                 reply->now);
+
+    rc = ngx_http_approval_limit_take(hold, reply->now, &end);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE,
+                                       "memory", "the memory of ends is full");
+
+    } else if (rc == NGX_DECLINED) {
+        ngx_http_approval_limit_ended(hold, end.state);
+
+    } else if (ngx_http_approval_limit_is_frozen(hold, reply->now)) {
+        ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN,
+                                       "freeze", "frozen: the store had lost "
+                                       "that, refused");
+    } else {
+        return NGX_OK;
+    }
+
+    ngx_http_approval_forward_close(hold, "refused: it had ended before");
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_http_approval_limit_take(ngx_http_approval_hold_t *hold, int64_t now,
+    ngx_http_approval_end_t *end)
+{
+    ngx_memzero(end, sizeof(ngx_http_approval_end_t));
+
+    end->kind = NGX_HTTP_APPROVAL_END_ACTION;
+    end->state = NGX_HTTP_APPROVAL_EXECUTED;
+    end->until = ngx_http_approval_end_until(hold->rule, now);
+    ngx_memcpy(end->id, hold->action.id, APPROVAL_ID_LEN);
+
+    return ngx_http_approval_end_take(hold->mcf, end, now);
+}
+
+
+/* One that is to be decided was joined: has it ended? */
+
+ngx_int_t
+ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_end_t  end;
+
+    end.kind = NGX_HTTP_APPROVAL_END_ACTION;
+    ngx_memcpy(end.id, hold->action.id, APPROVAL_ID_LEN);
+
+    if (reply->state != NGX_HTTP_APPROVAL_PENDING
+        || ngx_http_approval_end_find(hold->mcf, &end, reply->now) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_approval_limit_ended(hold, end.state);
+
+    return NGX_DECLINED;
+}
+
+
+/* The store says that nobody is frozen, and this gateway has seen a freeze. */
+
+ngx_int_t
+ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
+                                 reply->now);
+
+    if (!ngx_http_approval_limit_is_frozen(hold, reply->now)) {
+        return NGX_OK;
+    }
+
+    ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN,
+                                   "freeze", "frozen: the store had lost "
+                                   "that, refused");
+
+    return NGX_DECLINED;
+}
+
+
+/* NULL: the grant is good for this use, by its document and our memory. */
+
+const char *
+ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
+    const ngx_http_approval_reply_t *reply)
+{
+    int64_t                  most;
+    ngx_int_t                rc;
+    ngx_http_approval_end_t  end;
+
+    ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
+                                 reply->now);
+
+    most = json_integer_value(json_object_get(json_object_get(doc, "remember"),
+                                              "uses"));
+
+    ngx_memzero(&end, sizeof(ngx_http_approval_end_t));
+
+    end.kind = NGX_HTTP_APPROVAL_END_GRANT;
+    end.since = json_integer_value(json_object_get(doc, "granted"));
+    end.until = json_integer_value(json_object_get(doc, "ends"));
+    ngx_memcpy(end.id, reply->grant.data, APPROVAL_ID_LEN);
+
+    if (most) {
+        end.use = (uint32_t) reply->used;
+        end.uses = 1;
+    }
+
+    if (reply->used == 0 || (most && (int64_t) reply->used > most)) {
+        return "it is used up";
+    }
+
+    rc = ngx_http_approval_end_take(hold->mcf, &end, reply->now);
+
+    if (rc == NGX_ERROR) {
+        return "the memory of ends is full";
+    }
+
+    if (rc == NGX_DECLINED) {
+        return end.over ? "it was revoked, or a later one took its place"
+                        : "this use of it was made before";
+    }
+
+    if (most) {
+        ngx_http_approval_limit_state(hold, &end, reply->now);
+    }
+
+    return NULL;
+}
+
+
+/* For other gateways, and for this one after a restart; nobody waits for it. */
+
+static void
+ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_end_t *end, int64_t now)
+{
+    json_t                         *doc;
+    approval_buf_t                  sealed;
+    ngx_http_approval_op_t         *op;
+    ngx_http_approval_statement_t   statement;
+
+    op = NULL;
+    doc = json_object();
+
+    approval_buf_init(&sealed);
+
+    if (doc && ngx_http_approval_end_seal(hold->mcf, end, doc, &sealed)
+               == NGX_OK)
+    {
+        statement.doc.data = sealed.data;
+        statement.doc.len = sealed.len;
+        statement.since = end->since;
+        statement.use = end->use;
+        statement.time = (ngx_msec_t) ngx_max(end->until - now, 0);
+
+        op = ngx_http_approval_store_end(hold->mcf->store, (u_char *) end->id,
+                                         &statement, NULL, NULL);
+    }
+
+    if (op) {
+        ngx_http_approval_store_forget(op);
+    }
+
+    approval_buf_free(&sealed);
+    json_decref(doc);
+}
+
+
+/* A decision that was verified. */
+
+void
+ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state)
+{
+    ngx_http_approval_end_decided(hold->mcf, hold->rule, hold->action.id, state,
+                                  ngx_http_approval_hold_now(hold));
+}
+
+
+/* As a request is asked for: does this gateway know it to be frozen? */
+
+ngx_uint_t
+ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold,
+    const ngx_str_t *requester, const ngx_str_t *policy)
+{
+    int64_t  now;
+
+    now = hold->mcf->store ? ngx_http_approval_store_now(hold->mcf->store) : 0;
+
+    return ngx_http_approval_end_frozen(hold->mcf, requester, now) == NGX_OK
+           || ngx_http_approval_end_frozen(hold->mcf, policy, now) == NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_limit_is_frozen(ngx_http_approval_hold_t *hold, int64_t now)
+{
+    u_char     who[NGX_HTTP_APPROVAL_HASHES];
+    u_char     which[NGX_HTTP_APPROVAL_HASHES];
+    ngx_str_t  requester, policy;
+
+    return ngx_http_approval_grant_freezer(hold, who, &requester, which,
+                                           &policy)
+           != NGX_OK
+           || ngx_http_approval_end_frozen(hold->mcf, &requester, now)
+              == NGX_OK
+           || ngx_http_approval_end_frozen(hold->mcf, &policy, now) == NGX_OK;
+}
+
+
+static void
+ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_state_e state)
+{
+    const char                   *why;
+    ngx_http_approval_refusal_e   refusal;
+
+    switch (state) {
+
+    case NGX_HTTP_APPROVAL_DENIED:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_DENIED;
+        why = "denied before: the store had lost that, refused";
+        break;
+
+    case NGX_HTTP_APPROVAL_CANCELLED:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_CANCELLED;
+        why = "cancelled before: the store had lost that, refused";
+        break;
+
+    default:
+        refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
+        why = "executed before: the store had lost that, refused";
+        break;
+    }
+
+    ngx_http_approval_limit_refuse(hold, refusal,
+                                   ngx_http_approval_end_name(state), why);
+}
+
+
+void
+ngx_http_approval_limit_refuse(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_refusal_e refusal, const char *limit, const char *why)
+{
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
+                  "action %*s was %s", (size_t) APPROVAL_ID_LEN, hold->action.id, why);
+
+    ngx_http_approval_limit_record(hold, hold->stored ? hold->action.id : NULL,
+                                   limit, why);
+    ngx_http_approval_hold_refuse(hold, refusal);
+}
+
+
+void
+ngx_http_approval_limit_record(ngx_http_approval_hold_t *hold, u_char *id,
+    const char *limit, const char *why)
+{
+    json_t  *facts;
+
+    facts = ngx_http_approval_facts(hold);
+
+    if (facts) {
+        json_object_set_new(facts, "limit", json_string(limit));
+        json_object_set_new(facts, "why", json_string(why));
+
+        (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT, id,
+                                             facts);
+    }
+}

@@ -158,11 +158,11 @@ subtest 'records' => sub {
     is($refused->{refusal}, 'urn:approval:denied', 'a policy that denies');
     is_deeply([ @$refused{qw(requester on_behalf_of remote_addr method host)} ],
               [ 'agent-7', 'carol', '127.0.0.1', 'GET', 'gw.example' ], 'whom');
-    like($refused->{target}, qr{^/never\?token=\[redacted, \d+ bytes?\]&n=1$},
-         'and what');
+    is($refused->{target}, '/never', 'and what');
+    cmp_ok($refused->{query_hidden}, '>', 8, 'without its query');
     is($ambiguous->{refusal}, 'urn:approval:ambiguous-path', 'a path in doubt');
     is_deeply([ @$ambiguous{qw(requester host target)} ],
-              [ 'agent-7', 'gw.example', '/NEVER?token=[redacted, 6 bytes]' ],
+              [ 'agent-7', 'gw.example', '/NEVER' ],
               'whose it was');
 
     my @stream = @{ $gw->redis->cmd(XRANGE => 'approval:audit', '-', '+') };

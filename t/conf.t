@@ -339,6 +339,13 @@ subtest 'channels' => sub {
     refused('per_approver', $channel->('per_approver 1; #!'),
             qr/invalid value "1" in "per_approver" directive, it must be/);
     refused('type', $channel->('type pigeon; #!'), qr/invalid value "pigeon"/);
+    refused('disclose', $channel->('disclose all; #!'),
+            qr/invalid value "all" in "disclose" of channel "c": use "declared"/);
+    refused('disclose twice',
+            $channel->("disclose request;\ndisclose request; #!"),
+            qr/"disclose" directive is duplicate/);
+    refused('disclose nothing', $channel->('disclose; #!'),
+            qr/number of arguments in "disclose"/);
     refused('a policy in it', $channel->('rule x {} #!'), qr/not allowed here/);
     refused('unknown channel',
             "$base approval_policy p { rule r { #!\nrequire admins;\n"
@@ -427,7 +434,7 @@ subtest 'channels' => sub {
                . "escalate 10m s t;\nremind 2m;"));
     accepted('all of it', $base . $channel->(
         "type json; pass /n;\nsecret $whsec;\nsecret file:$file{secrets};"
-        . 'timeout 2s; retries 0; backoff 100ms 1m; per_approver on;')
+        . 'timeout 2s; retries 0; backoff 100ms 1m; per_approver on; disclose request;')
         . rule("require admins;\nnotify hook c;"));
     accepted('a base URL with variables', ($base =~ s{https://gw}{\$scheme://gw}r)
              . rule("require admins;\nnotify hook;"));

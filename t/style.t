@@ -3,8 +3,9 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # All files are as .editorconfig says: UTF-8, lines that end with LF and with
-# nothing before it, tabs only where a program wants them.  The check is first
-# shown to find what it is made for.
+# nothing before it, tabs only where a program wants them.  Lines that are logged
+# about a request carry no query.  The check is first shown to find what it is
+# made for.
 
 use strict;
 use warnings;
@@ -45,6 +46,9 @@ sub faults {
     push @found, 'no newline at the end' unless $text =~ /\n\z/;
     push @found, 'a tab' if $text =~ /\t/ && $name !~ m{(?:^|/)(?:
         Makefile|config\.make|rules|unit\.t)$}x;
+    push @found, 'a line that nginx ends with the query'
+        if $name =~ m{^src/(?!event/redis)}
+           && $text =~ /ngx_log_error\([^;"]*connection->log\b/;
 
     return @found;
 }
@@ -53,6 +57,9 @@ sub faults {
 is_deeply([ faults('a.c', "\tint \n\r\n\xff") ],
           [ 'not UTF-8', 'CR', 'blanks before the end of a line',
             'no newline at the end', 'a tab' ], 'faults are found');
+is_deeply([ faults('src/a.c', "ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,\n"
+                              . qq{    "no");\n}) ],
+          [ 'a line that nginx ends with the query' ], 'this one, too');
 
 my @bad;
 

@@ -557,6 +557,13 @@ ngx_command_t  ngx_http_approval_commands[] = {
       offsetof(ngx_http_approval_channel_t, type),
       ngx_http_approval_channel_types },
 
+    { ngx_string("disclose"),
+      NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
+      ngx_http_approval_conf_disclose,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("pass"),
       NGX_HTTP_APPROVAL_CHANNEL_CONF|NGX_CONF_TAKE1,
       ngx_http_approval_conf_pass,

@@ -97,6 +97,8 @@ char *ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_approval_conf_disclose(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -195,6 +197,8 @@ char *ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* The rule uses the fact; the approval is bound to it, and to nothing less. */
+ngx_int_t ngx_http_approval_conf_show_call(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule);
 ngx_int_t ngx_http_approval_conf_use(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
 ngx_int_t ngx_http_approval_conf_bound(ngx_conf_t *cf,

@@ -60,6 +60,7 @@ ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     channel->name = value[1];
     channel->type = NGX_CONF_UNSET_UINT;
+    channel->disclose = NGX_CONF_UNSET_UINT;
     channel->timeout = NGX_CONF_UNSET_MSEC;
     channel->retries = NGX_CONF_UNSET;
     channel->backoff_min = NGX_CONF_UNSET_MSEC;
@@ -108,6 +109,8 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
     }
 
     ngx_conf_init_uint_value(channel->type, NGX_HTTP_APPROVAL_CHANNEL_JSON);
+    ngx_conf_init_uint_value(channel->disclose,
+                             NGX_HTTP_APPROVAL_DISCLOSE_DECLARED);
     ngx_conf_init_msec_value(channel->timeout,
                              channel->type == NGX_HTTP_APPROVAL_CHANNEL_MAIL
                              ? 30000 : 5000);
@@ -198,6 +201,41 @@ ngx_http_approval_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_approval_conf_keep_at(cf, &channel->pass_at);
 
     return ngx_conf_set_str_slot(cf, cmd, conf);
+}
+
+
+/* disclose declared | request; */
+
+char *
+ngx_http_approval_conf_disclose(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_str_t  *value;
+
+    if (channel->disclose != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "declared") == 0) {
+        channel->disclose = NGX_HTTP_APPROVAL_DISCLOSE_DECLARED;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "request") == 0) {
+        channel->disclose = NGX_HTTP_APPROVAL_DISCLOSE_REQUEST;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"disclose\" of channel "
+                       "\"%V\": use \"declared\", or \"request\" for "
+                       "messages that hold the redacted request as well",
+                       &value[1], &channel->name);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -477,6 +477,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (ngx_http_approval_conf_block(cf, NGX_HTTP_APPROVAL_RULE_CONF, policy,
                                      rule)
         != NGX_OK
+        || ngx_http_approval_conf_show_call(cf, rule) != NGX_OK
         || ngx_http_approval_rule_meaning(cf, rule) != NGX_OK
         || ngx_http_approval_rule_texts(cf, rule) != NGX_OK
         || ngx_http_approval_rule_finish(cf, rule) != NGX_OK)

@@ -26,6 +26,9 @@ static approval_subject_e ngx_http_approval_conf_kind(
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n);
+static ngx_http_approval_fact_t *ngx_http_approval_conf_show_add(
+    ngx_conf_t *cf, ngx_http_approval_rule_t *rule, ngx_str_t *name,
+    ngx_str_t *text);
 static char *ngx_http_approval_conf_secrets(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_http_approval_conf_secret_pt add);
 static ngx_int_t ngx_http_approval_conf_outcome(ngx_conf_t *cf,
@@ -402,6 +405,7 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                 *value;
     ngx_uint_t                 i;
+    ngx_http_approval_fact_t  *fact;
     ngx_http_approval_show_t  *show;
 
     value = cf->args->elts;
@@ -412,17 +416,9 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    if (rule->shows == NULL) {
-        rule->shows = ngx_array_create(cf->pool, 4,
-                                       sizeof(ngx_http_approval_show_t));
-        if (rule->shows == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
+    show = rule->shows ? rule->shows->elts : NULL;
 
-    show = rule->shows->elts;
-
-    for (i = 0; i < rule->shows->nelts; i++) {
+    for (i = 0; show && i < rule->shows->nelts; i++) {
         if (ngx_strcmp(show[i].name.data, value[1].data) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "rule \"%V\" shows \"%V\" already: give one of "
@@ -431,21 +427,60 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    show = ngx_array_push(rule->shows);
-    if (show == NULL) {
-        return NGX_CONF_ERROR;
-    }
+    fact = ngx_http_approval_conf_show_add(cf, rule, &value[1], &value[2]);
 
-    show->name = value[1];
-    show->fact = ngx_http_approval_fact(cf, &rule->policy->facts, &value[2]);
-
-    if (show->fact == NULL
-        || ngx_http_approval_conf_use(cf, rule, show->fact) != NGX_OK)
-    {
+    if (fact == NULL || ngx_http_approval_conf_use(cf, rule, fact) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * An MCP call is its tool and arguments.  The digest has these as the body, so
+ * that what approval_digest_ignore leaves out of them stays left out.
+ */
+
+ngx_int_t
+ngx_http_approval_conf_show_call(ngx_conf_t *cf,
+    ngx_http_approval_rule_t *rule)
+{
+    static ngx_str_t  name = ngx_string("arguments");
+    static ngx_str_t  arguments = ngx_string("json:/params/arguments");
+
+    if (!rule->mcp || rule->shows) {
+        return NGX_OK;
+    }
+
+    return ngx_http_approval_conf_show_add(cf, rule, &name, &arguments)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_http_approval_fact_t *
+ngx_http_approval_conf_show_add(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+    ngx_str_t *name, ngx_str_t *text)
+{
+    ngx_http_approval_show_t  *show;
+
+    if (rule->shows == NULL) {
+        rule->shows = ngx_array_create(cf->pool, 4,
+                                       sizeof(ngx_http_approval_show_t));
+        if (rule->shows == NULL) {
+            return NULL;
+        }
+    }
+
+    show = ngx_array_push(rule->shows);
+    if (show == NULL) {
+        return NULL;
+    }
+
+    show->name = *name;
+    show->fact = ngx_http_approval_fact(cf, &rule->policy->facts, text);
+
+    return show->fact;
 }
 
 

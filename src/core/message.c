@@ -23,6 +23,8 @@ typedef struct {
 static void message_note(approval_buf_t *out, size_t hidden);
 static int message_fact(approval_message_fact_pt visit, void *data,
     const char *name, approval_buf_t *buf);
+static void message_query(const approval_message_t *m, approval_buf_t *buf);
+static void message_body(const approval_message_t *m, approval_buf_t *buf);
 static void message_require(const approval_message_t *m, approval_buf_t *buf);
 static void message_quote(approval_str_t text, approval_buf_t *out);
 static void message_by(json_t *facts, approval_buf_t *out);
@@ -225,6 +227,18 @@ approval_message_facts(const approval_message_t *m,
     approval_buf_add(&buf, s.data, s.len);
     failed |= message_fact(visit, data, "Request", &buf);
 
+    message_query(m, &buf);
+
+    if (buf.len) {
+        failed |= message_fact(visit, data, "Query", &buf);
+    }
+
+    message_body(m, &buf);
+
+    if (buf.len) {
+        failed |= message_fact(visit, data, "Body", &buf);
+    }
+
     s = approval_message_get(m->doc, "rule");
     approval_buf_add(&buf, s.data, s.len);
     approval_buf_adds(&buf, ", of policy ");
@@ -312,6 +326,51 @@ approval_message_pairs(const approval_message_t *m, const char *member,
     approval_buf_free(&buf);
 
     return rc;
+}
+
+
+int
+approval_message_shown(const approval_message_t *m)
+{
+    return json_object_get(m->doc, "body") != NULL
+           || !json_is_false(json_object_get(m->doc, "body_declared"));
+}
+
+
+/* What the request has and the document has not is told by its size. */
+
+static void
+message_query(const approval_message_t *m, approval_buf_t *buf)
+{
+    json_int_t  hidden;
+
+    hidden = json_integer_value(json_object_get(m->doc, "query_hidden"));
+
+    if (hidden) {
+        approval_buf_printf(buf, "%" JSON_INTEGER_FORMAT " bytes, not shown "
+                            "here: see the action's page", hidden);
+    }
+}
+
+
+static void
+message_body(const approval_message_t *m, approval_buf_t *buf)
+{
+    json_int_t      bytes;
+    approval_str_t  type;
+
+    bytes = json_integer_value(json_object_get(m->doc, "body_bytes"));
+    type = approval_message_get(m->doc, "content_type");
+
+    if (bytes == 0 || json_object_get(m->doc, "body")) {
+        return;
+    }
+
+    approval_buf_add(buf, type.data, type.len);
+    approval_buf_printf(buf, ", %" JSON_INTEGER_FORMAT " bytes, %s", bytes,
+                        approval_message_shown(m)
+                        ? "of which only what the rule names is shown here"
+                        : "not shown here: see the action's page");
 }
 
 

@@ -56,6 +56,12 @@ typedef struct {
 } approval_message_t;
 
 
+/*
+ * Whoever reads the message has seen something of the body, or there is none;
+ * else nothing can be decided where the message is read.
+ */
+int approval_message_shown(const approval_message_t *m);
+
 /* "requested", "reminder", ...; and is it still to be decided? */
 const char *approval_event_name(approval_event_e event);
 int approval_event_open(approval_event_e event);

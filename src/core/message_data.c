@@ -111,6 +111,9 @@ data_document(const approval_message_t *m, json_t *data)
 
     static const char  *risks[] = { "low", "medium", "high", "critical" };
 
+    static const char  *sizes[] = { "body_bytes", "body_hidden",
+                                    "query_hidden" };
+
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (data_set(data, names[i], approval_message_get(m->doc, names[i]))
             != APPROVAL_OK)
@@ -135,8 +138,26 @@ data_document(const approval_message_t *m, json_t *data)
     hidden = (size_t) json_integer_value(json_object_get(m->doc,
                                                          "body_hidden"));
 
-    return json_object_set_new(data, "body", data_string(body, hidden)) == 0
-           ? APPROVAL_OK : APPROVAL_ERROR;
+    if (json_object_set_new(data, "body", data_string(body, body.len
+                                                            ? hidden : 0))
+        != 0)
+    {
+        return APPROVAL_ERROR;
+    }
+
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        if (json_object_set_new(data, sizes[i],
+                                json_integer(json_integer_value(
+                                       json_object_get(m->doc, sizes[i]))))
+            != 0)
+        {
+            return APPROVAL_ERROR;
+        }
+    }
+
+    return json_object_set_new(data, "body_declared",
+                               json_boolean(approval_message_shown(m)))
+           == 0 ? APPROVAL_OK : APPROVAL_ERROR;
 }
 
 

@@ -286,7 +286,8 @@ ngx_http_approval_view(json_t *doc, const ngx_http_approval_reply_t *reply,
 {
     json_t  *view;
 
-    view = json_copy(doc);
+    view = ngx_http_approval_action_disclose(doc,
+                                          NGX_HTTP_APPROVAL_DISCLOSE_REQUEST);
 
     if (view == NULL) {
         return NULL;

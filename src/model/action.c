@@ -283,6 +283,30 @@ ngx_http_approval_action_deadline(json_t *doc)
 
 
 json_t *
+ngx_http_approval_action_disclose(json_t *doc, ngx_uint_t what)
+{
+    json_t  *told, *request;
+
+    told = json_copy(doc);
+    request = json_object_get(doc, "request");
+
+    if (told == NULL || request == NULL) {
+        return told;
+    }
+
+    if (json_object_del(told, "request") != 0
+        || (what == NGX_HTTP_APPROVAL_DISCLOSE_REQUEST
+            && json_object_update(told, request) != 0))
+    {
+        json_decref(told);
+        return NULL;
+    }
+
+    return told;
+}
+
+
+json_t *
 ngx_http_approval_action_key(ngx_http_approval_main_conf_t *mcf)
 {
     approval_str_t  kid;

@@ -10,17 +10,24 @@
  *
  *   v 1, id, policy, policy_digest, rule, action, risk, summary,
  *   requester (identity as given), person (canonical), [on_behalf_of],
- *   [on_behalf_person], [reason], method, host, target (redacted), uri,
+ *   [on_behalf_person], [reason], method, host, target (redacted, and without
+ *   a query that the rule does not declare), query_hidden (its bytes), uri,
  *   remote_addr, [tls_client {subject, verify}] (the client's certificate),
- *   [traceparent] (W3C Trace Context), digest, headers {name: value} (redacted, an allow-list),
- *   [body] (redacted text), body_bytes, body_hidden (bytes of the shown text
- *   that were left out), [content_type], show {name: value},
- *   matched {subject: value} (redacted), require [{count, groups:[name]}],
+ *   [traceparent] (W3C Trace Context), digest, body_bytes, body_hidden (the
+ *   same), [content_type], [body_declared] (something of it is in summary, show
+ *   or matched), show {name: value}, matched {subject: value} (all redacted),
+ *   require [{count, groups:[name]}],
  *   deny_after, execute_within (s), timeout (s), [deadline] (RFC 3339, of
  *   Redis' clock: no vote counts from then on), notify [channel name],
  *   [unsigned_decisions true]: a bare decision counts,
  *   [vote "passkey"]: only votes that a passkey signed count,
  *   [comment_required "deny" or "always"]: votes without a comment are refused
+ *
+ * and, redacted, what the rule does not declare, which is for the action's page
+ * and neither for messages nor for the trail:
+ *
+ *   request {[target], [query_hidden 0], headers {name: value} (an allow-list),
+ *   [body] (text), [body_hidden] (bytes of the text that were left out)}
  *
  * State, votes and all other times are not in it: they are the store's.
  */
@@ -93,6 +100,13 @@ ngx_int_t ngx_http_approval_action_seal(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_buf_t *out);
 json_t *ngx_http_approval_action_open(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_str_t *sealed);
+
+/*
+ * What of the document goes where, a new reference.  DECLARED: who, why, when,
+ * digests and the values that the rule matches and shows: messages and the
+ * trail.  REQUEST: the redacted request, too, its member "request": pages.
+ */
+json_t *ngx_http_approval_action_disclose(json_t *doc, ngx_uint_t what);
 
 /*
  * A decision for an action's terminal state (or APPROVED), signed.  "by" is an

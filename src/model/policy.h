@@ -201,6 +201,12 @@ typedef enum {
 } ngx_http_approval_channel_type_e;
 
 
+/* disclose declared | request; */
+
+#define NGX_HTTP_APPROVAL_DISCLOSE_DECLARED  0
+#define NGX_HTTP_APPROVAL_DISCLOSE_REQUEST   1
+
+
 /* body FILE ...; of "type template".  Texts and URIs end with a NUL. */
 
 typedef struct {
@@ -220,6 +226,7 @@ typedef struct {
 struct ngx_http_approval_channel_s {
     ngx_str_t                      name;
     ngx_uint_t                     type;
+    ngx_uint_t                     disclose;
     ngx_str_t                      pass;        /* URI of an internal location*/
     ngx_http_approval_at_t         pass_at;
     ngx_http_approval_target_t    *url;         /* or NULL: one of the two    */

@@ -123,7 +123,8 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
 
     m = &content.message;
     m->event = told->event;
-    m->doc = told->doc;
+    m->doc = ngx_http_approval_action_disclose(told->doc,
+                                               told->channel->disclose);
     m->facts = told->facts;
     m->id.data = told->id;
     m->id.len = APPROVAL_ID_LEN;
@@ -133,7 +134,8 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     m->expires = told->expires;
     m->told = told->told;
     m->recent = told->recent;
-    m->buttons = (told->channel->signing_secrets != NULL);
+    m->buttons = (told->channel->signing_secrets != NULL
+                  && approval_message_shown(m));
     m->head.data = head;
     m->head.len = ngx_http_approval_audit_head(mcf->audit, head);
 
@@ -141,7 +143,8 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
 
     approval_buf_init(&url);
 
-    if (ngx_http_approval_render_url(mcf, told, &url) == NGX_OK
+    if (m->doc
+        && ngx_http_approval_render_url(mcf, told, &url) == NGX_OK
         && ngx_http_approval_render_code(mcf, told, code, &m->code) == NGX_OK)
     {
         m->url = approval_buf_str(&url);
@@ -153,6 +156,7 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     }
 
     approval_buf_wipe(&url);
+    json_decref(m->doc);
 
     return rc;
 }

@@ -24,15 +24,15 @@ static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
 
 /*
  * What of the document is told: the names are those of the approvers' API.
- * "reason" is the requester's claim, "body" and "target" are redacted.
+ * "reason" is the requester's claim.
  */
 
 static const char  *ngx_http_approval_webhook_members[] = {
     "id", "policy", "policy_digest", "rule", "action", "risk", "summary",
     "requester", "on_behalf_of", "reason", "method", "host", "target",
-    "remote_addr", "traceparent", "digest", "headers", "content_type", "body", "body_bytes",
-    "body_hidden", "show", "matched", "require", "deny_after",
-    "execute_within"
+    "query_hidden", "remote_addr", "traceparent", "digest", "headers",
+    "content_type", "body", "body_bytes", "body_hidden", "body_declared",
+    "show", "matched", "require", "deny_after", "execute_within"
 };
 
 

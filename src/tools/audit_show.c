@@ -311,6 +311,12 @@ show_request(json_t *event, const record_t *r)
     show_text("  request        ", json_object_get(event, "method"), " ");
     show_text("", json_object_get(event, "host"), "");
     show_text("", json_object_get(event, "target"), "\n");
+
+    if (json_integer_value(json_object_get(event, "query_hidden"))) {
+        show_member(event, "query_hidden", "query, bytes");
+    }
+
+    show_member(event, "content_type", "body, type");
     show_member(event, "body_bytes", "body, bytes");
     show_member(event, "digest", "digest");
     show_member(event, "action", "action");
@@ -325,6 +331,7 @@ show_request(json_t *event, const record_t *r)
     show_member(event, "policy_digest", "policy digest");
     show_member(event, "rule", "rule");
     show_member(event, "matched", "matched");
+    show_member(event, "show", "shown");
 
     json_array_foreach(json_object_get(event, "require"), i, line) {
         printf("  requires       %d of",

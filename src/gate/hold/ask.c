@@ -701,17 +701,17 @@ ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
     json_t     *event;
     ngx_int_t   rc;
 
-    event = hold->joined ? ngx_http_approval_facts(hold)
-                         : json_incref(hold->action.doc);
+    event = hold->joined
+            ? ngx_http_approval_facts(hold)
+            : ngx_http_approval_action_disclose(hold->action.doc,
+                                        NGX_HTTP_APPROVAL_DISCLOSE_DECLARED);
 
     rc = event ? ngx_http_approval_audit(hold->mcf,
                                          hold->joined
                                          ? APPROVAL_RECORD_JOINED
                                          : APPROVAL_RECORD_REQUESTED,
-                                         hold->action.id, json_copy(event))
+                                         hold->action.id, event)
                : NGX_ERROR;
-
-    json_decref(event);
 
     if (rc != NGX_OK) {
         hold->unrecorded = (rc == NGX_ERROR);

@@ -401,7 +401,7 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
     if (why && logged != ngx_time()) {
         logged = ngx_time();
 
-        ngx_log_error(NGX_LOG_WARN, hold->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
                       "published decision of action %*s ignored: %s; the "
                       "decision key is read instead",
                       (size_t) APPROVAL_ID_LEN, hold->action.id, why);

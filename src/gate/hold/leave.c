@@ -188,7 +188,9 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
 
     if (left->doc) {
         rc = ngx_http_approval_audit(left->mcf, APPROVAL_RECORD_REQUESTED,
-                                     left->id, json_copy(left->doc));
+                                     left->id,
+                          ngx_http_approval_action_disclose(left->doc,
+                                       NGX_HTTP_APPROVAL_DISCLOSE_DECLARED));
 
         if (rc != NGX_OK) {
             left->untold = 1;
@@ -328,7 +330,9 @@ ngx_http_approval_left_open(ngx_http_approval_left_t *left)
 {
     if (left->doc) {
         ngx_http_approval_audit_late(left->mcf, APPROVAL_RECORD_REQUESTED,
-                                     left->id, json_copy(left->doc));
+                                     left->id,
+                          ngx_http_approval_action_disclose(left->doc,
+                                       NGX_HTTP_APPROVAL_DISCLOSE_DECLARED));
     }
 }
 

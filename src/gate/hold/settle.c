@@ -168,7 +168,8 @@ ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
     if (hold->unrecorded) {
         ngx_http_approval_audit_late(hold->mcf, APPROVAL_RECORD_REQUESTED,
                                      hold->action.id,
-                                     json_copy(hold->action.doc));
+                          ngx_http_approval_action_disclose(hold->action.doc,
+                                       NGX_HTTP_APPROVAL_DISCLOSE_DECLARED));
     }
 
     ngx_http_approval_hold_refuse(hold, hold->wait.settling

@@ -12,24 +12,11 @@
 #include "gate/gate.h"
 
 #include "core/escape.h"
+#include "core/media.h"
 
 
 #define NGX_HTTP_APPROVAL_SHOWN_BODY    32768
-#define NGX_HTTP_APPROVAL_SHOWN_VALUE   1024
 #define NGX_HTTP_APPROVAL_SHOWN_REASON  2000
-
-
-#define NGX_HTTP_APPROVAL_SHOWN_MATCH   512
-
-
-/* What the rule's conditions found, by the name of their subjects. */
-
-typedef struct {
-    ngx_http_approval_tell_t  *tell;
-    json_t                    *found;
-    ngx_http_approval_fact_t  *fact;       /* whose values are in "masked" */
-    approval_readings_t        masked;
-} ngx_http_approval_matched_t;
 
 
 static ngx_int_t ngx_http_approval_describe_who(
@@ -37,28 +24,19 @@ static ngx_int_t ngx_http_approval_describe_who(
 static ngx_int_t ngx_http_approval_describe_on_behalf(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
-    ngx_http_approval_hold_t *hold, json_t *doc);
-static json_t *ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold);
+    ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell,
+    json_t *doc);
 static ngx_int_t ngx_http_approval_describe_rule(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static ngx_int_t ngx_http_approval_describe_body(
+static ngx_int_t ngx_http_approval_describe_request(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static ngx_int_t ngx_http_approval_describe_told(
+static ngx_int_t ngx_http_approval_describe_body(
+    ngx_http_approval_hold_t *hold, json_t *request);
+static ngx_int_t ngx_http_approval_describe_declared(
     ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_remember(
     ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell,
     json_t *doc);
-static json_t *ngx_http_approval_describe_shown(
-    ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell);
-static json_t *ngx_http_approval_describe_matched(
-    ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell);
-static ngx_int_t ngx_http_approval_describe_differs(
-    ngx_http_approval_matched_t *matched, ngx_http_approval_fact_t *fact);
-static int ngx_http_approval_describe_match(void *data, unsigned subject,
-    approval_str_t value);
-static json_t *ngx_http_approval_describe_hit(
-    ngx_http_approval_matched_t *matched,
-    ngx_http_approval_fact_t *fact, approval_str_t value, json_t *before);
 static json_t *ngx_http_approval_describe_headers(
     ngx_http_approval_hold_t *hold);
 static ngx_str_t *ngx_http_approval_describe_header_name(
@@ -121,10 +99,9 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
            != NGX_OK
         || ngx_http_approval_describe_rule(hold, doc) != NGX_OK
         || ngx_http_approval_describe_who(hold, doc) != NGX_OK
-        || ngx_http_approval_describe_what(hold, doc) != NGX_OK
-        || ngx_http_approval_describe_body(hold, doc) != NGX_OK
-        || ngx_http_approval_bind_describe(hold, doc) != NGX_OK
-        || ngx_http_approval_describe_told(hold, doc) != NGX_OK)
+        || ngx_http_approval_describe_declared(hold, doc) != NGX_OK
+        || ngx_http_approval_describe_request(hold, doc) != NGX_OK
+        || ngx_http_approval_bind_describe(hold, doc) != NGX_OK)
     {
         json_decref(doc);
         return NULL;
@@ -294,7 +271,7 @@ ngx_http_approval_describe_on_behalf(ngx_http_approval_hold_t *hold,
                                  ngx_http_approval_json_shown(
                                      hold->rule->redact, NULL,
                                      &hold->on_behalf,
-                                     NGX_HTTP_APPROVAL_SHOWN_VALUE))
+                                     NGX_HTTP_APPROVAL_TELL_VALUE))
            == NGX_OK
         && ngx_http_approval_set(doc, "on_behalf_person",
                                  json_stringn((char *) person.data,
@@ -310,13 +287,47 @@ ngx_http_approval_describe_on_behalf(ngx_http_approval_hold_t *hold,
 }
 
 
+/*
+ * What the rule declares: nothing that only the client has put into the
+ * request may get in here, as it goes into messages and into the trail.
+ */
+
 static ngx_int_t
-ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
+ngx_http_approval_describe_declared(ngx_http_approval_hold_t *hold,
+    json_t *doc)
 {
-    ngx_str_t            trace;
+    ngx_int_t                 rc;
+    ngx_http_approval_tell_t  tell;
+    ngx_http_approval_look_t  look;
+
+    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
+    ngx_http_approval_tell_init(&tell, &look, hold->rule);
+
+    rc = NGX_ERROR;
+
+    if (ngx_http_approval_declare(&tell, doc) == NGX_OK
+        && ngx_http_approval_describe_what(hold, &tell, doc) == NGX_OK)
+    {
+        rc = ngx_http_approval_describe_remember(hold, &tell, doc);
+    }
+
+    json_decref(tell.masked);
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_tell_t *tell, json_t *doc)
+{
+    off_t                size;
+    ngx_str_t            trace, type;
+    approval_str_t       name;
     ngx_http_request_t  *r;
 
     r = hold->request;
+    size = hold->body->size;
 
     if (ngx_http_approval_trace(r, hold->body, &trace)
         && ngx_http_approval_set_str(doc, "traceparent", &trace) != NGX_OK)
@@ -325,12 +336,35 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
     }
 
     if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
-        || ngx_http_approval_facts_where(r, hold->rule, doc) != NGX_OK
-        || ngx_http_approval_set(doc, "uri",
-                                 ngx_http_approval_describe_uri(hold))
+        || ngx_http_approval_facts_where(r, hold->rule->redact, tell->query,
+                                         doc)
            != NGX_OK
-        || ngx_http_approval_set(doc, "headers",
-                                 ngx_http_approval_describe_headers(hold))
+        || ngx_http_approval_set(doc, "uri",
+                           ngx_http_approval_facts_target(hold->rule->redact,
+                                                          &r->uri))
+           != NGX_OK
+        || ngx_http_approval_set(doc, "body_bytes", json_integer(size))
+           != NGX_OK
+        || ngx_http_approval_set(doc, "body_hidden", json_integer(size))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (size == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&type);
+    (void) ngx_http_approval_header_find(r, "content-type", &type);
+
+    name = approval_media_type(ngx_http_approval_core_str(&type));
+
+    if (ngx_http_approval_set(doc, "content_type",
+                              json_stringn((char *) name.data, name.len))
+        != NGX_OK
+        || ngx_http_approval_set(doc, "body_declared",
+                                 json_boolean(tell->body))
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -340,31 +374,38 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold, json_t *doc)
 }
 
 
-static json_t *
-ngx_http_approval_describe_uri(ngx_http_approval_hold_t *hold)
+/* All else, redacted: for the action's page. */
+
+static ngx_int_t
+ngx_http_approval_describe_request(ngx_http_approval_hold_t *hold,
+    json_t *doc)
 {
-    json_t          *uri;
-    ngx_str_t        text;
-    approval_buf_t   buf;
+    json_t              *request;
+    ngx_http_request_t  *r;
 
-    uri = NULL;
+    r = hold->request;
+    request = json_object();
 
-    approval_buf_init(&buf);
-
-    if (approval_redact_target(hold->rule->redact,
-                            ngx_http_approval_core_str(&hold->request->uri),
-                            &buf)
-        == APPROVAL_OK)
+    if (ngx_http_approval_set(doc, "request", request) != NGX_OK
+        || ngx_http_approval_set(request, "headers",
+                                 ngx_http_approval_describe_headers(hold))
+           != NGX_OK)
     {
-        text.data = buf.data;
-        text.len = buf.len;
-
-        uri = ngx_http_approval_json_str(&text);
+        return NGX_ERROR;
     }
 
-    approval_buf_free(&buf);
+    if (json_integer_value(json_object_get(doc, "query_hidden"))
+        && (ngx_http_approval_set(request, "target",
+                           ngx_http_approval_facts_target(hold->rule->redact,
+                                                          &r->unparsed_uri))
+            != NGX_OK
+            || ngx_http_approval_set(request, "query_hidden", json_integer(0))
+               != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
 
-    return uri;
+    return ngx_http_approval_describe_body(hold, request);
 }
 
 
@@ -441,7 +482,7 @@ ngx_http_approval_describe_header(approval_redact_t *redact, json_t *headers,
     const char  *before;
 
     shown = ngx_http_approval_json_shown(redact, name, value,
-                                         NGX_HTTP_APPROVAL_SHOWN_VALUE);
+                                         NGX_HTTP_APPROVAL_TELL_VALUE);
     before = json_string_value(json_object_get(headers, (char *) name->data));
 
     if (before && shown) {
@@ -456,7 +497,8 @@ ngx_http_approval_describe_header(approval_redact_t *redact, json_t *headers,
 
 
 static ngx_int_t
-ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
+ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold,
+    json_t *request)
 {
     json_t          *shown;
     size_t           hidden;
@@ -464,18 +506,11 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
     approval_buf_t   buf;
     approval_str_t   body, cut;
 
-    ngx_str_null(&type);
-
-    if (ngx_http_approval_set(doc, "body_bytes",
-                              json_integer(hold->body->size))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
     if (hold->body->size == 0) {
-        return ngx_http_approval_set(doc, "body_hidden", json_integer(0));
+        return NGX_OK;
     }
+
+    ngx_str_null(&type);
 
     approval_buf_init(&buf);
 
@@ -506,57 +541,14 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold, json_t *doc)
 
     approval_buf_free(&buf);
 
-    if (ngx_http_approval_set(doc, "body", shown) != NGX_OK
-        || ngx_http_approval_set(doc, "body_hidden", json_integer(hidden))
+    if (ngx_http_approval_set(request, "body", shown) != NGX_OK
+        || ngx_http_approval_set(request, "body_hidden", json_integer(hidden))
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return NGX_OK;
-}
-
-
-/* What the rule shows, and what made it hold. */
-
-static ngx_int_t
-ngx_http_approval_describe_told(ngx_http_approval_hold_t *hold, json_t *doc)
-{
-    json_t                    *summary;
-    ngx_int_t                  rc;
-    ngx_http_approval_tell_t   tell;
-    ngx_http_approval_look_t   look;
-    ngx_http_approval_rule_t  *rule;
-
-    rule = hold->rule;
-
-    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
-
-    tell.look = &look;
-    tell.rule = rule;
-    tell.masked = ngx_http_approval_tell_body(rule, hold->body);
-
-    summary = rule->summary
-              ? ngx_http_approval_tell(&tell, rule->summary,
-                                       NGX_HTTP_APPROVAL_SHOWN_VALUE)
-              : ngx_http_approval_json_str(&rule->action);
-
-    rc = NGX_ERROR;
-
-    if (ngx_http_approval_set(doc, "summary", summary) == NGX_OK
-        && ngx_http_approval_set(doc, "show",
-                               ngx_http_approval_describe_shown(hold, &tell))
-           == NGX_OK
-        && ngx_http_approval_set(doc, "matched",
-                             ngx_http_approval_describe_matched(hold, &tell))
-           == NGX_OK)
-    {
-        rc = ngx_http_approval_describe_remember(hold, &tell, doc);
-    }
-
-    json_decref(tell.masked);
-
-    return rc;
 }
 
 
@@ -579,7 +571,7 @@ ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold,
     rule = hold->rule;
 
     per = ngx_http_approval_tell(tell, rule->remember_per,
-                                 NGX_HTTP_APPROVAL_SHOWN_VALUE);
+                                 NGX_HTTP_APPROVAL_TELL_VALUE);
 
     json_decref(hold->remembered);
 
@@ -592,181 +584,6 @@ ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold,
 
     return ngx_http_approval_set(doc, "remember",
                                  json_incref(hold->remembered));
-}
-
-
-static json_t *
-ngx_http_approval_describe_shown(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_tell_t *tell)
-{
-    json_t                    *show;
-    ngx_uint_t                 i;
-    ngx_http_approval_show_t  *shows;
-
-    show = json_object();
-
-    if (show == NULL || hold->rule->shows == NULL) {
-        return show;
-    }
-
-    shows = hold->rule->shows->elts;
-
-    for (i = 0; i < hold->rule->shows->nelts; i++) {
-        if (json_object_set_new(show, (char *) shows[i].name.data,
-                                ngx_http_approval_tell(tell, shows[i].fact,
-                                             NGX_HTTP_APPROVAL_SHOWN_VALUE))
-            != 0)
-        {
-            json_decref(show);
-            return NULL;
-        }
-    }
-
-    return show;
-}
-
-
-static json_t *
-ngx_http_approval_describe_matched(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_tell_t *tell)
-{
-    ngx_http_approval_matched_t  matched;
-
-    matched.tell = tell;
-    matched.found = json_object();
-    matched.fact = NULL;
-
-    approval_readings_init(&matched.masked);
-
-    if (matched.found
-        && (ngx_http_approval_evidence(tell->look, hold->rule,
-                                       ngx_http_approval_describe_match,
-                                       &matched)
-            != APPROVAL_OK
-            || ngx_http_approval_describe_differs(&matched,
-                                                  hold->rule->policy->method)
-               != NGX_OK
-            || ngx_http_approval_describe_differs(&matched,
-                                                  hold->rule->policy->path)
-               != NGX_OK))
-    {
-        json_decref(matched.found);
-        matched.found = NULL;
-    }
-
-    approval_readings_free(&matched.masked);
-
-    return matched.found;
-}
-
-
-/* What some readers take for another method, or path, no rule need ask for. */
-
-static ngx_int_t
-ngx_http_approval_describe_differs(ngx_http_approval_matched_t *matched,
-    ngx_http_approval_fact_t *fact)
-{
-    if (json_object_get(matched->found, (char *) fact->name.data)
-        || ngx_http_approval_read_differs(matched->tell->look, fact) == NULL)
-    {
-        return NGX_OK;
-    }
-
-    return json_object_set_new(matched->found, (char *) fact->name.data,
-                               ngx_http_approval_tell(matched->tell, fact,
-                                             NGX_HTTP_APPROVAL_SHOWN_MATCH))
-           == 0 ? NGX_OK : NGX_ERROR;
-}
-
-
-/* All readings of a value; of several values of one reading, what matched. */
-
-static int
-ngx_http_approval_describe_match(void *data, unsigned subject,
-    approval_str_t value)
-{
-    ngx_http_approval_matched_t *matched = data;
-
-    json_t                     *told, *before;
-    ngx_http_approval_fact_t  **facts, *fact;
-
-    facts = matched->tell->rule->policy->subjects.elts;
-    fact = facts[subject];
-
-    before = json_object_get(matched->found, (char *) fact->name.data);
-
-    if (approval_readings_count(&fact->readings) == 1
-        && fact->readings.n > 1 && fact->readings.elts[1].member)
-    {
-        told = ngx_http_approval_describe_hit(matched, fact, value, before);
-
-    } else if (before) {
-        return APPROVAL_OK;
-
-    } else {
-        told = ngx_http_approval_tell(matched->tell, fact,
-                                      NGX_HTTP_APPROVAL_SHOWN_MATCH);
-    }
-
-    return json_object_set_new(matched->found, (char *) fact->name.data, told)
-           == 0 ? APPROVAL_OK : APPROVAL_ERROR;
-}
-
-
-static json_t *
-ngx_http_approval_describe_hit(ngx_http_approval_matched_t *matched,
-    ngx_http_approval_fact_t *fact, approval_str_t value, json_t *before)
-{
-    size_t                i;
-    ngx_str_t             text;
-    json_t               *told;
-    approval_buf_t        buf;
-    approval_readings_t  *masked;
-
-    if (before
-        && json_string_length(before) + sizeof(", ") - 1
-           + ngx_max(value.len, sizeof(APPROVAL_REDACTED) - 1)
-           > NGX_HTTP_APPROVAL_SHOWN_MATCH)
-    {
-        return json_incref(before);
-    }
-
-    masked = &matched->masked;
-
-    if (matched->fact != fact) {
-        approval_readings_reset(masked);
-        approval_read_json(masked, fact->pointer, matched->tell->masked);
-        matched->fact = fact;
-    }
-
-    for (i = 0; i < masked->n; i++) {
-        if (approval_str_eq(approval_reading_text(masked, i), value)) {
-            break;
-        }
-    }
-
-    if (i == masked->n) {
-        value = approval_str(APPROVAL_REDACTED);
-    }
-
-    approval_buf_init(&buf);
-
-    if (before) {
-        approval_buf_printf(&buf, "%s, ", json_string_value(before));
-    }
-
-    approval_buf_add(&buf, value.data, value.len);
-
-    text.data = buf.data;
-    text.len = buf.len;
-
-    told = (buf.failed || masked->failed)
-           ? NULL
-           : ngx_http_approval_json_cut(&text, NGX_HTTP_APPROVAL_SHOWN_MATCH);
-
-    approval_buf_wipe(&buf);
-
-    return told;
 }
 
 

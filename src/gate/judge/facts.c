@@ -123,21 +123,44 @@ ngx_http_approval_facts_tls(ngx_http_request_t *r, json_t *doc)
 }
 
 
-/*
- * What a query's secrets are is up to the rule: where none is known, nothing
- * is told of it.
- */
+/* A target without its secrets, or NULL. */
+
+json_t *
+ngx_http_approval_facts_target(approval_redact_t *redact, ngx_str_t *target)
+{
+    json_t          *value;
+    ngx_str_t        text;
+    approval_buf_t   buf;
+
+    approval_buf_init(&buf);
+
+    value = NULL;
+
+    if (approval_redact_target(redact, ngx_http_approval_core_str(target),
+                               &buf)
+        == APPROVAL_OK
+        && !buf.failed)
+    {
+        text.data = buf.data;
+        text.len = buf.len;
+
+        value = ngx_http_approval_json_str(&text);
+    }
+
+    approval_buf_free(&buf);
+
+    return value;
+}
+
+
+/* Of a query that nobody declared there is no more than its length. */
 
 ngx_int_t
 ngx_http_approval_facts_where(ngx_http_request_t *r,
-    ngx_http_approval_rule_t *rule, json_t *doc)
+    approval_redact_t *redact, ngx_uint_t query, json_t *doc)
 {
-    u_char                         *query;
-    ngx_int_t                       rc;
-    ngx_str_t                       host, uri, target;
-    approval_buf_t                  buf;
-    approval_redact_t              *redact;
-    ngx_http_approval_main_conf_t  *mcf;
+    size_t     hidden;
+    ngx_str_t  host, target;
 
     ngx_str_null(&host);
 
@@ -145,45 +168,20 @@ ngx_http_approval_facts_where(ngx_http_request_t *r,
         host = r->headers_in.host->value;
     }
 
-    uri = r->unparsed_uri;
-    query = rule ? NULL : ngx_strlchr(uri.data, uri.data + uri.len, '?');
+    target = query ? r->unparsed_uri : ngx_http_approval_target_bare(r);
+    hidden = r->unparsed_uri.len - target.len;
+    hidden -= (hidden != 0);
 
-    if (query) {
-        uri.len = query - uri.data;
-    }
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
-    redact = rule ? rule->redact : mcf->redact;
-
-    approval_buf_init(&buf);
-
-    rc = NGX_ERROR;
-
-    if (approval_redact_target(redact, ngx_http_approval_core_str(&uri), &buf)
-        == APPROVAL_OK)
-    {
-        if (query) {
-            approval_buf_adds(&buf, "?" APPROVAL_REDACTED);
-        }
-
-        target.len = buf.len;
-        target.data = buf.data;
-
-        if (!buf.failed
-            && json_object_set_new(doc, "host",
-                                   ngx_http_approval_json_cut(&host, 255))
-               == 0
+    return (json_object_set_new(doc, "host",
+                                ngx_http_approval_json_cut(&host, 255))
+            == 0
             && json_object_set_new(doc, "target",
-                                   ngx_http_approval_json_str(&target))
+                            ngx_http_approval_facts_target(redact, &target))
+               == 0
+            && json_object_set_new(doc, "query_hidden",
+                                   json_integer((json_int_t) hidden))
                == 0)
-        {
-            rc = NGX_OK;
-        }
-    }
-
-    approval_buf_free(&buf);
-
-    return rc;
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -226,5 +224,5 @@ ngx_http_approval_facts_brief(ngx_http_request_t *r,
     }
 
     return ngx_http_approval_facts_tls(r, doc) == NGX_OK
-           ? ngx_http_approval_facts_where(r, rule, doc) : NGX_ERROR;
+           ? ngx_http_approval_facts_where(r, redact, 0, doc) : NGX_ERROR;
 }

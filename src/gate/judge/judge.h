@@ -72,16 +72,26 @@ json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold);
 
 /* tell.c: facts, as approvers and requesters may see them */
+
+#define NGX_HTTP_APPROVAL_TELL_VALUE  1024       /* bytes of one value        */
+
 typedef struct {
     ngx_http_approval_look_t        *look;
     ngx_http_approval_rule_t        *rule;
     json_t                          *masked;     /* the body, or NULL         */
+    unsigned                         body:1;     /* some of it was told       */
+    unsigned                         query:1;    /* all of it was             */
 } ngx_http_approval_tell_t;
 
+/* tell->masked is the caller's */
+void ngx_http_approval_tell_init(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_look_t *look, ngx_http_approval_rule_t *rule);
 json_t *ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, size_t max);
-json_t *ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
-    ngx_http_approval_body_t *body);
+
+/* declare.c: "summary", "show" and "matched" of the document */
+ngx_int_t ngx_http_approval_declare(ngx_http_approval_tell_t *tell,
+    json_t *doc);
 
 /* of a fact that can be read in several ways; NULL: no memory */
 const char *ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
@@ -112,8 +122,10 @@ ngx_int_t ngx_http_approval_identify_one(ngx_http_approval_look_t *look,
 /* facts.c */
 json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_facts_tls(ngx_http_request_t *r, json_t *doc);
+json_t *ngx_http_approval_facts_target(approval_redact_t *redact,
+    ngx_str_t *target);
 ngx_int_t ngx_http_approval_facts_where(ngx_http_request_t *r,
-    ngx_http_approval_rule_t *rule, json_t *doc);
+    approval_redact_t *redact, ngx_uint_t query, json_t *doc);
 
 /* of a request without an action of its own, whose document would tell it */
 ngx_int_t ngx_http_approval_facts_brief(ngx_http_request_t *r,

@@ -16,6 +16,10 @@
 #define NGX_HTTP_APPROVAL_TELL_WHY  160
 
 
+static json_t *ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
+    ngx_http_approval_body_t *body);
+static ngx_int_t ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact);
 static json_t *ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, size_t max);
 static ngx_int_t ngx_http_approval_tell_inputs(ngx_http_approval_tell_t *tell,
@@ -38,6 +42,18 @@ static ngx_uint_t ngx_http_approval_tell_differs(
     ngx_http_approval_tell_t *tell, ngx_http_approval_fact_t *fact);
 
 
+void
+ngx_http_approval_tell_init(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_look_t *look, ngx_http_approval_rule_t *rule)
+{
+    ngx_memzero(tell, sizeof(ngx_http_approval_tell_t));
+
+    tell->look = look;
+    tell->rule = rule;
+    tell->masked = ngx_http_approval_tell_body(rule, look->body);
+}
+
+
 /* A JSON string; what does not fit in "max" bytes is counted. */
 
 json_t *
@@ -47,6 +63,10 @@ ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
     json_t          *value;
     ngx_str_t        s;
     approval_buf_t   buf;
+
+    if (ngx_http_approval_tell_parts(tell, fact) != NGX_OK) {
+        return NULL;
+    }
 
     if (fact->kind == NGX_HTTP_APPROVAL_FACT_TEXT) {
         return ngx_http_approval_tell_text(tell, fact, max);
@@ -66,6 +86,71 @@ ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
     approval_buf_wipe(&buf);
 
     return value;
+}
+
+
+/* What is told of the request's query and body by telling the fact. */
+
+static ngx_int_t
+ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact)
+{
+    size_t                      i;
+    approval_readings_t        *rs;
+    ngx_http_approval_fact_t  **inputs;
+
+    switch (fact->kind) {
+
+    case NGX_HTTP_APPROVAL_FACT_TARGET:
+    case NGX_HTTP_APPROVAL_FACT_QUERY:
+        tell->query = 1;
+        return NGX_OK;
+
+    case NGX_HTTP_APPROVAL_FACT_TEXT:
+        inputs = fact->inputs->elts;
+
+        for (i = 0; i < fact->inputs->nelts; i++) {
+            if (ngx_http_approval_tell_parts(tell, inputs[i]) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+
+        return NGX_OK;
+
+    case NGX_HTTP_APPROVAL_FACT_OPAQUE:
+        if (!ngx_http_approval_fact_named(fact, "request_body")) {
+            return NGX_OK;
+        }
+
+        break;
+
+    case NGX_HTTP_APPROVAL_FACT_MEMBER:
+    case NGX_HTTP_APPROVAL_FACT_FIELD:
+        break;
+
+    default:
+        return NGX_OK;
+    }
+
+    rs = ngx_http_approval_read(tell->look, fact);
+
+    if (rs == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < rs->n; i++) {
+        if (rs->elts[i].kind != APPROVAL_READING_ABSENT
+            && rs->elts[i].kind != APPROVAL_READING_UNKNOWN)
+        {
+            tell->body |= (fact->kind == NGX_HTTP_APPROVAL_FACT_FIELD
+                           || (fact->kind == NGX_HTTP_APPROVAL_FACT_MEMBER
+                               && tell->masked != NULL)
+                           || (fact->kind == NGX_HTTP_APPROVAL_FACT_OPAQUE
+                               && approval_reading_text(rs, i).len));
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -497,7 +582,7 @@ ngx_http_approval_tell_differs(ngx_http_approval_tell_t *tell,
 
 /* The parsed body without its secrets; NULL where there is none. */
 
-json_t *
+static json_t *
 ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
     ngx_http_approval_body_t *body)
 {
@@ -542,9 +627,7 @@ ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
     input = ngx_http_approval_read_differs(look, fact);
     fact = input ? input : fact;
 
-    tell.look = look;
-    tell.rule = rule;
-    tell.masked = ngx_http_approval_tell_body(rule, look->body);
+    ngx_http_approval_tell_init(&tell, look, rule);
 
     /* there is no action yet by whose key there could be tags */
 

@@ -354,7 +354,7 @@ ngx_http_approval_passkey_refuse(ngx_http_approval_desk_t *d, const char *why)
 {
     u_char  *detail;
 
-    ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "a vote of \"%V\" on action %*s was refused: the passkey "
                   "does not sign it: %s", &d->who, (size_t) APPROVAL_ID_LEN,
                   d->id, why);

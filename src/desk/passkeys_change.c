@@ -143,7 +143,7 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
     approval_passkey_free(&proof);
 
     if (rc == NGX_DECLINED) {
-        ngx_log_error(NGX_LOG_WARN, d->request->connection->log, 0,
+        ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                       "a passkey of \"%V\" was not enrolled: %s", &d->who, err);
 
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
@@ -476,7 +476,7 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
                  : "One more member of the group has to confirm it.";
     }
 
-    ngx_log_error(NGX_LOG_NOTICE, d->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, ngx_http_approval_log(d->request), 0,
                   "%s: %*s, by \"%V\"", work->what, (size_t) APPROVAL_ID_LEN,
                   work->name, &d->who);
 

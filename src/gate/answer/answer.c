@@ -257,7 +257,7 @@ ngx_http_approval_accept_pending(ngx_http_request_t *r,
 
     ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_PENDING);
 
-    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+    ngx_log_error(NGX_LOG_NOTICE, ngx_http_approval_log(r), 0,
                   "action %*s is still pending after %M ms: its requester is "
                   "told to send the request again",
                   (size_t) APPROVAL_ID_LEN, hold->action.id,

@@ -118,7 +118,7 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
     hold->consumed = 1;
     hold->action.taken = reply->now;
 
-    ngx_log_error(NGX_LOG_ERR, hold->request->connection->log, 0,
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                   "action %*s ends as failed, %s",
                   (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 

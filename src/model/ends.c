@@ -56,7 +56,8 @@ typedef struct {
 static ngx_int_t ngx_http_approval_ends_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_http_approval_ends_t *ngx_http_approval_ends_lock(
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_main_conf_t *mcf, const u_char *text,
+    u_char id[APPROVAL_ID_LEN / 2]);
 static void ngx_http_approval_ends_unlock(ngx_http_approval_main_conf_t *mcf);
 static uint32_t *ngx_http_approval_ends_head(ngx_http_approval_ends_t *ends,
     const u_char *id);
@@ -156,15 +157,11 @@ ngx_http_approval_end_add(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_ends_t   *ends;
     ngx_http_approval_entry_t  *entry;
 
-    if (mcf->ends == NULL
-        || approval_hex_decode(id, (approval_str_t) { APPROVAL_ID_LEN,
-                                                      end->id })
-           != sizeof(id))
-    {
+    ends = ngx_http_approval_ends_lock(mcf, end->id, id);
+
+    if (ends == NULL) {
         return NGX_ERROR;
     }
-
-    ends = ngx_http_approval_ends_lock(mcf);
 
     entry = ngx_http_approval_ends_lookup(ends, end->kind, id, now);
 
@@ -187,15 +184,11 @@ ngx_http_approval_end_take(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_ends_t   *ends;
     ngx_http_approval_entry_t  *entry;
 
-    if (mcf->ends == NULL
-        || approval_hex_decode(id, (approval_str_t) { APPROVAL_ID_LEN,
-                                                      end->id })
-           != sizeof(id))
-    {
+    ends = ngx_http_approval_ends_lock(mcf, end->id, id);
+
+    if (ends == NULL) {
         return NGX_ERROR;
     }
-
-    ends = ngx_http_approval_ends_lock(mcf);
 
     entry = ngx_http_approval_ends_lookup(ends, end->kind, id, now);
     rc = NGX_OK;
@@ -244,15 +237,11 @@ ngx_http_approval_end_find(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_ends_t   *ends;
     ngx_http_approval_entry_t  *entry;
 
-    if (mcf->ends == NULL
-        || approval_hex_decode(id, (approval_str_t) { APPROVAL_ID_LEN,
-                                                      end->id })
-           != sizeof(id))
-    {
+    ends = ngx_http_approval_ends_lock(mcf, end->id, id);
+
+    if (ends == NULL) {
         return NGX_DECLINED;
     }
-
-    ends = ngx_http_approval_ends_lock(mcf);
 
     entry = ngx_http_approval_ends_lookup(ends, end->kind, id, now);
 
@@ -344,10 +333,20 @@ ngx_http_approval_end_decided(ngx_http_approval_main_conf_t *mcf,
 }
 
 
+/* The table, and the id as it has it; NULL: there is none, or it is no id. */
+
 static ngx_http_approval_ends_t *
-ngx_http_approval_ends_lock(ngx_http_approval_main_conf_t *mcf)
+ngx_http_approval_ends_lock(ngx_http_approval_main_conf_t *mcf,
+    const u_char *text, u_char id[APPROVAL_ID_LEN / 2])
 {
     ngx_slab_pool_t  *pool;
+
+    if (mcf->ends == NULL
+        || approval_hex_decode(id, (approval_str_t) { APPROVAL_ID_LEN, text })
+           != APPROVAL_ID_LEN / 2)
+    {
+        return NULL;
+    }
 
     pool = (ngx_slab_pool_t *) mcf->ends->shm.addr;
 

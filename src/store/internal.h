@@ -348,6 +348,13 @@ ngx_int_t ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
 void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
     int64_t now);
 
+/*
+ * The array of texts that a script answered with are r's "votes"; r->rc is
+ * NGX_ERROR where it is none.
+ */
+void ngx_http_approval_reply_texts(ngx_http_approval_op_t *op,
+    const char *what, redisReply *reply, ngx_http_approval_reply_t *r);
+
 void ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
     const char *what, redisReply *reply);
 

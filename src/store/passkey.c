@@ -21,8 +21,6 @@ static ngx_http_approval_op_t *ngx_http_approval_passkey_op(
     u_char *nonce, ngx_http_approval_store_pt handler, void *data);
 static void ngx_http_approval_passkey_done(ngx_http_approval_op_t *op,
     redisReply *reply);
-static ngx_int_t ngx_http_approval_passkey_texts(ngx_http_approval_op_t *op,
-    redisReply *reply, ngx_http_approval_reply_t *r);
 
 
 ngx_http_approval_op_t *
@@ -134,63 +132,27 @@ ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
 }
 
 
+/* The time, and what follows. */
+
 static void
 ngx_http_approval_passkey_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_http_approval_reply_t  r;
 
-    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+    ngx_http_approval_reply_texts(op, "passkey", reply, &r);
 
-    r.rc = NGX_ERROR;
-    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
+    if (r.nvotes) {
+        r.now = ngx_atoof(r.votes[0].data, r.votes[0].len);
+        r.nvotes--;
 
-    if (reply == NULL) {
-        op->store->errors++;
+        ngx_memmove(r.votes, r.votes + 1, r.nvotes * sizeof(ngx_str_t));
+    }
 
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(op->store, "passkey", reply);
-
-    } else if (reply->type == REDIS_REPLY_ARRAY && op->handler) {
-        r.rc = ngx_http_approval_passkey_texts(op, reply, &r);
+    if (r.now <= 0) {
+        r.rc = NGX_ERROR;
     }
 
     ngx_http_approval_op_end(op, &r);
 
     ngx_http_approval_reply_free(&r);
-}
-
-
-/* The time, and what follows. */
-
-static ngx_int_t
-ngx_http_approval_passkey_texts(ngx_http_approval_op_t *op, redisReply *reply,
-    ngx_http_approval_reply_t *r)
-{
-    size_t       i;
-    redisReply  *value;
-
-    r->votes = ngx_alloc((reply->elements + 1) * sizeof(ngx_str_t),
-                         op->store->log);
-    if (r->votes == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < reply->elements; i++) {
-        value = reply->element[i];
-
-        if (value->type != REDIS_REPLY_STRING) {
-            return NGX_ERROR;
-        }
-
-        if (i == 0) {
-            r->now = ngx_atoof((u_char *) value->str, value->len);
-            continue;
-        }
-
-        r->votes[i - 1].data = (u_char *) value->str;
-        r->votes[i - 1].len = value->len;
-        r->nvotes++;
-    }
-
-    return r->now > 0 ? NGX_OK : NGX_ERROR;
 }

@@ -426,6 +426,55 @@ ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
 }
 
 
+void
+ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, const char *what,
+    redisReply *reply, ngx_http_approval_reply_t *r)
+{
+    size_t       i;
+    redisReply  *value;
+
+    ngx_memzero(r, sizeof(ngx_http_approval_reply_t));
+
+    r->rc = NGX_ERROR;
+    r->state = NGX_HTTP_APPROVAL_UNKNOWN;
+
+    if (reply == NULL) {
+        op->store->errors++;
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_error(op->store, what, reply);
+        return;
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || op->handler == NULL) {
+        return;
+    }
+
+    r->votes = ngx_alloc((reply->elements + 1) * sizeof(ngx_str_t),
+                         op->store->log);
+    if (r->votes == NULL) {
+        return;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+        value = reply->element[i];
+
+        if (value->type != REDIS_REPLY_STRING) {
+            r->nvotes = 0;
+            return;
+        }
+
+        r->votes[r->nvotes].data = (u_char *) value->str;
+        r->votes[r->nvotes].len = value->len;
+        r->nvotes++;
+    }
+
+    r->rc = NGX_OK;
+}
+
+
 /*
  * Once a second for each kind.  Redis before 7.0 puts the word of an error
  * that a script ran into behind "ERR Error running script".

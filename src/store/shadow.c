@@ -21,8 +21,6 @@ static ngx_http_approval_op_t *ngx_http_approval_shadow_op(
     ngx_http_approval_store_pt handler, void *data);
 static void ngx_http_approval_shadow_done(ngx_http_approval_op_t *op,
     redisReply *reply);
-static ngx_int_t ngx_http_approval_shadow_fields(ngx_http_approval_op_t *op,
-    redisReply *reply, ngx_http_approval_reply_t *r);
 
 
 void
@@ -116,52 +114,11 @@ ngx_http_approval_shadow_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_http_approval_reply_t  r;
 
-    ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
+    ngx_http_approval_reply_texts(op, "shadow", reply, &r);
 
-    r.rc = NGX_ERROR;
-    r.state = NGX_HTTP_APPROVAL_UNKNOWN;
-
-    if (reply == NULL) {
-        op->store->errors++;
-
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(op->store, "shadow", reply);
-
-    } else if (reply->type == REDIS_REPLY_ARRAY && op->handler) {
-        r.rc = ngx_http_approval_shadow_fields(op, reply, &r);
-    }
+    r.nvotes &= ~(ngx_uint_t) 1;
 
     ngx_http_approval_op_end(op, &r);
 
     ngx_http_approval_reply_free(&r);
-}
-
-
-static ngx_int_t
-ngx_http_approval_shadow_fields(ngx_http_approval_op_t *op, redisReply *reply,
-    ngx_http_approval_reply_t *r)
-{
-    size_t       i;
-    redisReply  *value;
-
-    r->votes = ngx_alloc((reply->elements + 1) * sizeof(ngx_str_t),
-                         op->store->log);
-    if (r->votes == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < reply->elements; i++) {
-        value = reply->element[i];
-
-        if (value->type != REDIS_REPLY_STRING) {
-            return NGX_ERROR;
-        }
-
-        r->votes[i].data = (u_char *) value->str;
-        r->votes[i].len = value->len;
-    }
-
-    r->nvotes = reply->elements & ~(size_t) 1;
-
-    return NGX_OK;
 }

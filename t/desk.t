@@ -122,7 +122,8 @@ sub hold {
                   $how{json} ? (json => $how{json}) : ());
 
     my $id = wait_for(sub { (grep { !$before{$_} } pending())[0] })
-        or BAIL_OUT("$target was not held");
+        or BAIL_OUT("$target was not held: "
+                    . (eval { $client->try_read(1)->raw } // 'no answer'));
 
     $held{$id} = $client;
 
@@ -929,6 +930,11 @@ $redis->resume;
 ok(wait_for(sub { vote($id, $alice, { decision => 'deny' })->status == 200 }),
    'and it goes on');
 $held{$id}->read;
+
+# each worker has a link of its own, and comes back in its own time
+
+wait_for(sub { !grep { get('/actions', $alice)->status != 200 } 1 .. 10 })
+    or BAIL_OUT('a worker has not found Redis again');
 
 # --- the store is away
 

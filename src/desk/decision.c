@@ -324,7 +324,7 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_DECLINED;
     }
 
-    /* who is in that group only may look, comment and break it */
+    /* members of only this group may view, comment, and use break-glass */
 
     if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
         && !(glass && (dec->glass || dec->act.data[0] == 'c')))

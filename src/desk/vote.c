@@ -147,7 +147,10 @@ ngx_http_approval_vote_synced(void *data, ngx_int_t rc)
 static ngx_int_t
 ngx_http_approval_vote_unrecorded(ngx_http_approval_desk_t *d)
 {
-    /* it may stand there, and not be stored: then so does that it counts not */
+    /*
+     * The vote may be on record although storing it failed; a second record
+     * then says that it does not count.
+     */
 
     ngx_http_approval_vote_refused(d, "audit-unavailable");
 

@@ -28,6 +28,29 @@ ngx_http_approval_attempt_late(ngx_http_approval_channel_t *channel,
 }
 
 
+void
+ngx_http_approval_attempt_next(u_char next[NGX_HTTP_APPROVAL_ATTEMPT_NEXT],
+    ngx_http_approval_channel_t *channel, ngx_uint_t attempt,
+    ngx_msec_t delay)
+{
+    u_char  *p;
+
+    if (delay == 0) {
+        (void) ngx_sprintf(next, "giving up%Z");
+        return;
+    }
+
+    p = ngx_sprintf(next, "retrying in %M.%M s (attempt %ui",
+                    delay / 1000, delay % 1000 / 100, attempt + 1);
+
+    if (!channel->persistent) {
+        p = ngx_sprintf(p, " of %i", channel->retries + 1);
+    }
+
+    (void) ngx_sprintf(p, ")%Z");
+}
+
+
 ngx_msec_t
 ngx_http_approval_attempt_delay(ngx_http_approval_channel_t *channel,
     ngx_uint_t attempt, const ngx_http_approval_attempt_t *a,

@@ -34,6 +34,19 @@ ngx_uint_t ngx_http_approval_attempt_late(
     ngx_http_approval_channel_t *channel, ngx_uint_t attempt);
 
 /*
+ * What happens next, for the log: "retrying in 1.2 s (attempt 2 of 6)", without
+ * "of 6" where a channel is tried until the deadline; or "giving up", if delay
+ * is 0.  Ends with a NUL.
+ */
+#define NGX_HTTP_APPROVAL_ATTEMPT_NEXT                                        \
+    (sizeof("retrying in .0 s (attempt  of )") + 3 * NGX_INT64_LEN)
+
+void ngx_http_approval_attempt_next(
+    u_char next[NGX_HTTP_APPROVAL_ATTEMPT_NEXT],
+    ngx_http_approval_channel_t *channel, ngx_uint_t attempt,
+    ngx_msec_t delay);
+
+/*
  * Until the next attempt after "attempt" of them, or 0: there is none, as what
  * is left of the time is used up, or the retries of a channel that is not
  * persistent.

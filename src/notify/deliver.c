@@ -382,8 +382,7 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
     u_char                       *p;
     ngx_log_t                    *log;
     ngx_uint_t                    level;
-    u_char                        next[sizeof("the next is in ms")
-                                       + NGX_INT64_LEN];
+    u_char                        next[NGX_HTTP_APPROVAL_ATTEMPT_NEXT];
     u_char                        status[sizeof("status ") + NGX_INT64_LEN];
     ngx_http_approval_outbox_t   *outbox;
     ngx_http_approval_channel_t  *channel;
@@ -401,14 +400,7 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
         return;
     }
 
-    if (delay) {
-        p = ngx_sprintf(next, "the next is in %Mms", delay);
-
-    } else {
-        p = ngx_sprintf(next, "it was the last");
-    }
-
-    *p = '\0';
+    ngx_http_approval_attempt_next(next, channel, d->attempt, delay);
 
     p = ngx_sprintf(status, "status %ui", a->status);
     *p = '\0';

@@ -444,8 +444,7 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
 {
     u_char                    *p;
     ngx_uint_t                 level;
-    u_char                     next[sizeof("the next is in ms")
-                                    + NGX_INT64_LEN];
+    u_char                     next[NGX_HTTP_APPROVAL_ATTEMPT_NEXT];
     u_char                     status[sizeof(" (status )") + NGX_INT64_LEN];
     ngx_log_t                 *log;
     ngx_http_approval_told_t  *told;
@@ -463,9 +462,8 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
         return;
     }
 
-    p = delay ? ngx_sprintf(next, "the next is in %Mms", delay)
-              : ngx_sprintf(next, "it was the last");
-    *p = '\0';
+    ngx_http_approval_attempt_next(next, told->channel, letter->attempt,
+                                   delay);
 
     status[0] = '\0';
 

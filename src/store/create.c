@@ -311,9 +311,10 @@ ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
 
 
 /*
- * Until when the answer is waited for, by Redis' clock: what it does later than
- * that nobody hears of.  A quarter is kept for what is not known exactly: the
- * clock, nginx's cached time, and how long the answer is on its way.
+ * The deadline of the reply, by Redis' clock.  The script must not create an
+ * action after it, because no client would learn about it.  A quarter of the
+ * timeout is left for the errors of the clock and of nginx's cached time, and
+ * for the way of the reply.
  */
 
 static void

@@ -40,6 +40,7 @@ my $gw = Approval::Gateway->new(workers => 2,
                            backoff 50ms 100ms; }
     approval_alias alice T01:U0ALICE;
     approval_alias agent-0 robot;
+    approval_passkey_origin http://localhost:%%PORT%%;
     approval_policy p {
         rule grant { match \$uri ^/grant; require admins; timeout 60s;
                      remember 60s per \$uri uses=99; }
@@ -90,6 +91,7 @@ calls();
 messages();
 ends();
 shadows();
+passkeys();
 decisions();
 slow_ends();
 named();
@@ -465,6 +467,11 @@ sub shadows {
     is($gw->send(GET => '/dry')->read->status, 200, 'shadow: passes');
     ok(wait_for(sub { grep { /^approval:shadow:/ } $redis->keys }),
        'shadow: counted');
+}
+
+
+sub passkeys {
+    is(as(alice => '/passkeys')->status, 200, 'passkeys are listed');
 }
 
 

@@ -126,6 +126,22 @@ subtest 'approval_redis' => sub {
          ['bad IPv6', 'redis://[::1', qr/invalid host in the Redis address/],
          ['user alone', 'redis://bob@127.0.0.1', qr/user "bob", but no passw/],
          ['parameter', 'unix:/x pool=3', qr/unknown parameter "pool=3": use/],
+         ['no sentinel', 'redis://127.0.0.1 sentinel=',
+          qr/invalid sentinel name: use the primary's name in "sentinel monit/],
+         ['space in it', 'redis://127.0.0.1 "sentinel=a b"',
+          qr/invalid sentinel name/],
+         ['sentinel, unix', 'unix:/x sentinel=gw',
+          qr{has "sentinel=" and a unix socket: name the sentinels with "redis:}],
+         ['no sentinel, but', "redis://127.0.0.1 "
+          . "sentinel_password_file=$file{password}",
+          qr/has "sentinel_password_file=", but not "sentinel=NAME"/],
+         ['an empty file', 'redis://127.0.0.1 sentinel=gw '
+          . "sentinel_password_file=$file{nopass}", qr/holds no password/],
+         ['two hosts', 'redis://127.0.0.1,no-such-host.invalid',
+          qr/host not found in the Redis address "no-such-host.invalid"/],
+         ['an empty host', 'redis://127.0.0.1,,127.0.0.2',
+          qr/no host in the Redis address/],
+         ['a last comma', 'redis://127.0.0.1,/1', qr/no host in the Redis addr/],
          (map { [ "shards=$_", "unix:/x shards=$_", qr/invalid number of shards/] }
               '', 0, -1, 257, '4x'),
          (map { [ "replicas=$_", "unix:/x replicas=$_",
@@ -172,6 +188,10 @@ subtest 'approval_redis' => sub {
             'unix:/x replicas=0', 'unix:/x replicas=16',
             "redis://bob\@127.0.0.1 password_file=$file{password}",
             "unix:/x password_file=$file{password}",
+            'redis://127.0.0.1:1,[::1]:2,localhost/3',
+            'redis://:pw@127.0.0.1,127.0.0.2:26380/1 sentinel=my-master.1_x',
+            'rediss://bob:pw@127.0.0.1,localhost sentinel=gw '
+            . "sentinel_password_file=$file{password}",
             'rediss://127.0.0.1 '
             . 'trusted_certificate=/etc/ssl/certs/ca-certificates.crt';
 

@@ -19,22 +19,30 @@
 
 static ngx_int_t ngx_http_approval_redis_url(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis, ngx_str_t *url);
+static ngx_int_t ngx_http_approval_redis_servers(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis);
 static ngx_int_t ngx_http_approval_redis_userinfo(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis, ngx_str_t *rest);
 static ngx_int_t ngx_http_approval_redis_address(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis, ngx_str_t *address,
-    ngx_uint_t unix_path);
+    in_port_t port);
 static ngx_int_t ngx_http_approval_redis_unescape(ngx_conf_t *cf,
     ngx_str_t *s);
 static char *ngx_http_approval_redis_option(ngx_conf_t *cf,
     ngx_http_approval_store_conf_t *conf, ngx_str_t *option);
+static ngx_uint_t ngx_http_approval_redis_is_name(ngx_str_t *name);
+static char *ngx_http_approval_redis_password(ngx_conf_t *cf,
+    ngx_str_t *option, size_t skip, ngx_str_t *password);
+static char *ngx_http_approval_redis_sentinel(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis);
 static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis, ngx_str_t *trusted);
 
 
 /*
- * approval_redis URL [prefix=] [shards=] [replicas=] [timeout=] [retention=]
- *                    [password_file=] [trusted_certificate=];
+ * approval_redis URL [sentinel=] [prefix=] [shards=] [replicas=] [timeout=]
+ *                    [retention=] [password_file=] [sentinel_password_file=]
+ *                    [trusted_certificate=];
  */
 
 char *
@@ -96,6 +104,15 @@ ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    rv = ngx_http_approval_redis_sentinel(cf, &scf->redis);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    if (ngx_http_approval_redis_servers(cf, &scf->redis) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (tls && ngx_http_approval_redis_ssl(cf, &scf->redis, &trusted)
                != NGX_OK)
     {
@@ -130,8 +147,6 @@ ngx_http_approval_redis_url(ngx_conf_t *cf,
             rest.len = p - rest.data;
         }
 
-        redis->name = rest;
-
     } else if (ngx_http_approval_starts(url, "redis://")
                || ngx_http_approval_starts(url, "rediss://"))
     {
@@ -151,8 +166,6 @@ ngx_http_approval_redis_url(ngx_conf_t *cf,
             number.len = rest.data + rest.len - number.data;
             rest.len = p - rest.data;
         }
-
-        redis->name = rest;
 
     } else {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -174,8 +187,50 @@ ngx_http_approval_redis_url(ngx_conf_t *cf,
         redis->db = db;
     }
 
-    return ngx_http_approval_redis_address(cf, redis, &rest,
-                                  ngx_http_approval_starts(&rest, "unix:"));
+    redis->hosts = rest;
+    redis->name = rest;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_servers(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis)
+{
+    u_char     *p, *last;
+    in_port_t   port;
+    ngx_str_t   host;
+
+    if (ngx_array_init(&redis->servers, cf->pool, 1,
+                       sizeof(ngx_http_approval_redis_server_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_approval_starts(&redis->hosts, "unix:")) {
+        return ngx_http_approval_redis_address(cf, redis, &redis->hosts, 0);
+    }
+
+    port = redis->sentinel.len ? 26379 : 6379;
+    host.data = redis->hosts.data;
+    last = redis->hosts.data + redis->hosts.len;
+
+    for ( ;; ) {
+        p = ngx_strlchr(host.data, last, ',');
+        host.len = (p ? p : last) - host.data;
+
+        if (ngx_http_approval_redis_address(cf, redis, &host, port) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (p == NULL) {
+            return NGX_OK;
+        }
+
+        host.data = p + 1;
+    }
 }
 
 
@@ -251,14 +306,16 @@ ngx_http_approval_redis_unescape(ngx_conf_t *cf, ngx_str_t *s)
 static ngx_int_t
 ngx_http_approval_redis_address(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis, ngx_str_t *address,
-    ngx_uint_t unix_path)
+    in_port_t port)
 {
-    ngx_url_t  u;
+    ngx_url_t                          u;
+    ngx_uint_t                         i;
+    ngx_http_approval_redis_server_t  *server;
 
     ngx_memzero(&u, sizeof(ngx_url_t));
 
     u.url = *address;
-    u.default_port = 6379;
+    u.default_port = port;
     u.no_resolve = 0;
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
@@ -268,11 +325,18 @@ ngx_http_approval_redis_address(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    redis->addrs = u.addrs;
-    redis->naddrs = u.naddrs;
+    server = ngx_array_push_n(&redis->servers, u.naddrs);
+    if (server == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (!unix_path) {
-        redis->host = u.host;
+    for (i = 0; i < u.naddrs; i++) {
+        server[i].addr = u.addrs[i];
+        ngx_str_null(&server[i].host);
+
+        if (port) {
+            server[i].host = u.host;
+        }
     }
 
     return NGX_OK;
@@ -360,45 +424,128 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
     }
 
     if (ngx_http_approval_starts(option, "password_file=")) {
-        s.data = option->data + 14;
-        s.len = option->len - 14;
-
         if (scf->redis.password.len) {
             return "has two passwords: leave the URL's away, or "
                    "\"password_file=\"";
         }
 
-        if (ngx_http_approval_conf_read_file(cf, &s,
-                                         NGX_HTTP_APPROVAL_PASSWORD_FILE_MAX,
-                                         &scf->redis.password)
-            != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
+        return ngx_http_approval_redis_password(cf, option, 14,
+                                                &scf->redis.password);
+    }
 
-        while (scf->redis.password.len
-               && (scf->redis.password.data[scf->redis.password.len - 1] == LF
-                   || scf->redis.password.data[scf->redis.password.len - 1]
-                      == CR))
-        {
-            scf->redis.password.len--;
-        }
+    if (ngx_http_approval_starts(option, "sentinel_password_file=")) {
+        return ngx_http_approval_redis_password(cf, option, 23,
+                                                &scf->redis.sentinel_password);
+    }
 
-        if (scf->redis.password.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" holds no password", &s);
-            return NGX_CONF_ERROR;
+    if (ngx_http_approval_starts(option, "sentinel=")) {
+        scf->redis.sentinel.data = option->data + 9;
+        scf->redis.sentinel.len = option->len - 9;
+
+        if (!ngx_http_approval_redis_is_name(&scf->redis.sentinel)) {
+            return "invalid sentinel name: use the primary's name in "
+                   "\"sentinel monitor\", for example \"sentinel=mymaster\"";
         }
 
         return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown parameter \"%V\": use \"prefix=\", "
-                       "\"shards=\", \"replicas=\", \"timeout=\", "
-                       "\"retention=\", \"password_file=\" or \"trusted_certificate=\"",
-                       option);
+                       "unknown parameter \"%V\": use \"sentinel=\", "
+                       "\"prefix=\", \"shards=\", \"replicas=\", "
+                       "\"timeout=\", \"retention=\", \"password_file=\", "
+                       "\"sentinel_password_file=\" or "
+                       "\"trusted_certificate=\"", option);
     return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_approval_redis_password(ngx_conf_t *cf, ngx_str_t *option,
+    size_t skip, ngx_str_t *password)
+{
+    ngx_str_t  file;
+
+    file.data = option->data + skip;
+    file.len = option->len - skip;
+
+    if (ngx_http_approval_conf_read_file(cf, &file,
+                                         NGX_HTTP_APPROVAL_PASSWORD_FILE_MAX,
+                                         password)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    while (password->len
+           && (password->data[password->len - 1] == LF
+               || password->data[password->len - 1] == CR))
+    {
+        password->len--;
+    }
+
+    if (password->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" holds no password",
+                           &file);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* As Sentinel itself allows: it ends at the first space of a message. */
+
+static ngx_uint_t
+ngx_http_approval_redis_is_name(ngx_str_t *name)
+{
+    size_t  i;
+    u_char  c;
+
+    for (i = 0; i < name->len; i++) {
+        c = name->data[i];
+
+        if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
+            && c != '.' && c != '-' && c != '_')
+        {
+            return 0;
+        }
+    }
+
+    return name->len != 0;
+}
+
+
+static char *
+ngx_http_approval_redis_sentinel(ngx_conf_t *cf,
+    ngx_http_approval_redis_conf_t *redis)
+{
+    u_char  *p;
+
+    if (redis->sentinel.len == 0) {
+        return redis->sentinel_password.len
+               ? "has \"sentinel_password_file=\", but not \"sentinel=NAME\""
+               : NGX_CONF_OK;
+    }
+
+    if (ngx_http_approval_starts(&redis->hosts, "unix:")) {
+        return "has \"sentinel=\" and a unix socket: name the sentinels with "
+               "\"redis://host:port,host:port\" or \"rediss://\"";
+    }
+
+    redis->name.len = redis->hosts.len + sizeof(" sentinel=") - 1
+                      + redis->sentinel.len;
+
+    p = ngx_pnalloc(cf->pool, redis->name.len);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    redis->name.data = p;
+
+    ngx_sprintf(p, "%V sentinel=%V", &redis->hosts, &redis->sentinel);
+
+    return NGX_CONF_OK;
 }
 
 

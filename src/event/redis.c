@@ -5,7 +5,8 @@
  * The life of a link:
  *
  *   DOWN        a timer waits to try again
- *   CONNECTING  both connections are being made
+ *   CONNECTING  both connections are being made; with sentinels, one of them is
+ *               asked before
  *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE of each channel
  *               command: AUTH, SELECT, CLIENT SETNAME, ROLE, then, as soon as
  *               the push connection's id is known, CLIENT TRACKING and PING;
@@ -88,6 +89,8 @@ ngx_http_approval_redis_create(ngx_http_approval_redis_conf_t *conf,
     redis->push.lost = ngx_http_approval_redis_conn_lost;
     redis->push.data = redis;
 
+    ngx_http_approval_sentinel_init(redis);
+
     redis->reconnect.handler = ngx_http_approval_redis_connect_handler;
     redis->reconnect.data = redis;
     redis->reconnect.log = log;
@@ -127,6 +130,7 @@ ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis)
 
     redis->down = 1;
 
+    ngx_http_approval_sentinel_close(redis);
     ngx_http_approval_redis_lost(redis, 0, "closed");
 
     while (!ngx_queue_empty(&redis->free)) {
@@ -216,8 +220,8 @@ ngx_http_approval_redis_command(ngx_http_approval_redis_t *redis,
 static void
 ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
 {
-    ngx_addr_t                 *addr;
-    ngx_http_approval_redis_t  *redis;
+    ngx_http_approval_redis_t         *redis;
+    ngx_http_approval_redis_server_t  *servers;
 
     redis = ev->data;
 
@@ -230,22 +234,36 @@ ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
     redis->command.silent = redis->reason ? 1 : 0;
     redis->push.silent = redis->command.silent;
 
-    addr = &redis->conf->addrs[redis->addr % redis->conf->naddrs];
-
     if (redis->deadline.timer_set) {
         ngx_del_timer(&redis->deadline);
     }
 
     ngx_add_timer(&redis->deadline, redis->conf->timeout);
 
-    ngx_http_approval_redis_conn_open(&redis->command, addr);
+    if (redis->conf->sentinel.len) {
+        ngx_http_approval_sentinel_ask(redis);
+        return;
+    }
+
+    servers = redis->conf->servers.elts;
+
+    ngx_http_approval_redis_open(redis, &servers[redis->addr
+                                           % redis->conf->servers.nelts]);
+}
+
+
+void
+ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_server_t *server)
+{
+    ngx_http_approval_redis_conn_open(&redis->command, server);
 
     if (redis->state == NGX_HTTP_APPROVAL_REDIS_DOWN) {
         return;
     }
 
     if (redis->pushed) {
-        ngx_http_approval_redis_conn_open(&redis->push, addr);
+        ngx_http_approval_redis_conn_open(&redis->push, server);
     }
 }
 
@@ -521,13 +539,17 @@ ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis, ngx_err_t err,
 
     /* the first connection fails where all addresses have been tried */
 
-    if (was_ready || redis->tried + 1 >= redis->conf->naddrs) {
+    if (was_ready || redis->tried + 1 >= redis->conf->servers.nelts) {
         redis->down = 1;
         ngx_http_approval_redis_log_lost(redis, err, reason);
     }
 
     ngx_http_approval_redis_conn_close(&redis->command);
     ngx_http_approval_redis_conn_close(&redis->push);
+
+    if (redis->sentinel.waits) {
+        ngx_http_approval_sentinel_close(redis);
+    }
 
     if (redis->deadline.timer_set) {
         ngx_del_timer(&redis->deadline);
@@ -585,8 +607,9 @@ ngx_http_approval_redis_log_lost(ngx_http_approval_redis_t *redis,
     redis->logged = ngx_current_msec;
 
     ngx_log_error(NGX_LOG_ERR, redis->log, err,
-                  "approval_redis \"%V\" is unavailable: %s; trying again "
-                  "until it is back", &redis->conf->name, reason);
+                  "approval_redis \"%V\" is unavailable: %s%s; trying again "
+                  "until it is back", &redis->conf->name,
+                  redis->sentinel.failed ? "asking a sentinel: " : "", reason);
 }
 
 
@@ -606,7 +629,7 @@ ngx_http_approval_redis_retry(ngx_http_approval_redis_t *redis)
     redis->addr++;
     redis->tried++;
 
-    if (redis->tried < redis->conf->naddrs) {
+    if (redis->tried < redis->conf->servers.nelts) {
         ngx_add_timer(&redis->reconnect, 0);
         return;
     }
@@ -669,7 +692,7 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
             /* those who wait do not wait for the other addresses, too */
 
-            redis->tried = redis->conf->naddrs;
+            redis->tried = redis->conf->servers.nelts;
         }
     }
 
@@ -680,6 +703,8 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
         return;
     }
+
+    redis->sentinel.failed = redis->sentinel.waits;
 
     ngx_http_approval_redis_lost(redis, 0, "it does not answer in time");
 }

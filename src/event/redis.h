@@ -7,7 +7,9 @@
  * nginx makes the connections (TCP, unix socket, TLS), hiredis speaks the
  * protocol.  A link is two connections: one for commands, one that gets
  * invalidation messages for keys that were read with tracking on.  They live
- * and die together.  A link without pushes is the first one only.
+ * and die together.  A link without pushes is the first one only.  With
+ * sentinels, a third connection asks one of them for the primary and stays open
+ * to hear of another primary.
  */
 
 
@@ -22,6 +24,14 @@
 #include <hiredis/hiredis.h>
 
 
+/* One address of a Redis or a sentinel. */
+
+typedef struct {
+    ngx_addr_t                   addr;
+    ngx_str_t                    host;       /* TLS verifies it; empty: unix  */
+} ngx_http_approval_redis_server_t;
+
+
 /*
  * What approval_redis says.  Lives in the configuration's pool; passwords are
  * never logged.
@@ -29,9 +39,12 @@
 
 typedef struct {
     ngx_str_t                    name;       /* as logged: no credentials     */
-    ngx_addr_t                  *addrs;      /* resolved when configured      */
-    ngx_uint_t                   naddrs;
-    ngx_str_t                    host;       /* for TLS                       */
+    ngx_str_t                    hosts;      /* as in the URL                 */
+    ngx_array_t                  servers;    /* of ..._redis_server_t: those
+                                                that may be the primary, or
+                                                the sentinels                 */
+    ngx_str_t                    sentinel;   /* the primary's name            */
+    ngx_str_t                    sentinel_password;
     ngx_str_t                    user;
     ngx_str_t                    password;
     ngx_uint_t                   db;

@@ -82,13 +82,14 @@ ngx_http_approval_redis_conn_init(ngx_http_approval_redis_conn_t *conn,
 
 void
 ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
-    ngx_addr_t *addr)
+    ngx_http_approval_redis_server_t *server)
 {
     ngx_err_t               err;
     ngx_int_t               rc;
     ngx_connection_t       *c;
     ngx_peer_connection_t   peer;
 
+    conn->host = server->host;
     conn->skip = 0;
     conn->reader = ngx_http_approval_redis_reader_create();
     if (conn->reader == NULL) {
@@ -106,9 +107,9 @@ ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
 
     ngx_memzero(&peer, sizeof(ngx_peer_connection_t));
 
-    peer.sockaddr = addr->sockaddr;
-    peer.socklen = addr->socklen;
-    peer.name = &addr->name;
+    peer.sockaddr = server->addr.sockaddr;
+    peer.socklen = server->addr.socklen;
+    peer.name = &server->addr.name;
     peer.get = ngx_event_get_peer;
     peer.log = &conn->quiet;
     peer.log_error = NGX_ERROR_INFO;
@@ -302,7 +303,7 @@ ngx_http_approval_redis_conn_ssl_name(ngx_http_approval_redis_conn_t *conn)
 {
     u_char  name[NGX_HTTP_APPROVAL_REDIS_HOST_MAX + 1];
 
-    if (conn->conf->host.len > NGX_HTTP_APPROVAL_REDIS_HOST_MAX) {
+    if (conn->host.len > NGX_HTTP_APPROVAL_REDIS_HOST_MAX) {
         return NGX_ERROR;
     }
 
@@ -327,7 +328,7 @@ ngx_http_approval_redis_conn_host(ngx_http_approval_redis_conn_t *conn,
     size_t      len;
     ngx_str_t  *host;
 
-    host = &conn->conf->host;
+    host = &conn->host;
     len = host->len;
 
     if (len > 2 && host->data[0] == '[' && host->data[len - 1] == ']') {
@@ -385,7 +386,7 @@ ngx_http_approval_redis_conn_ssl_verify(ngx_http_approval_redis_conn_t *conn)
     }
 
     if (!ngx_http_approval_redis_conn_host(conn, name)) {
-        return ngx_ssl_check_host(c, &conn->conf->host);
+        return ngx_ssl_check_host(c, &conn->host);
     }
 
     cert = SSL_get_peer_certificate(c->ssl->connection);

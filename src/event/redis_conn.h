@@ -3,7 +3,7 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * One connection of a link to Redis: connect, TLS, requests out, replies in.
- * Known to redis.c only.
+ * Known to the files of the link only.
  */
 
 
@@ -52,6 +52,7 @@ typedef struct ngx_http_approval_redis_conn_s  ngx_http_approval_redis_conn_t;
 struct ngx_http_approval_redis_conn_s {
     ngx_connection_t                 *connection;   /* NULL: closed */
     redisReader                      *reader;
+    ngx_str_t                         host;      /* of the server           */
     size_t                            skip;      /* bytes of a value that is
                                                     passed over            */
     ngx_queue_t                       waiting;      /* requests     */
@@ -82,9 +83,13 @@ struct ngx_http_approval_redis_conn_s {
 void ngx_http_approval_redis_conn_init(ngx_http_approval_redis_conn_t *conn,
     ngx_http_approval_redis_conf_t *conf, ngx_log_t *log);
 
-/* The callbacks may be called before it returns. */
+/*
+ * The callbacks may be called before it returns.  The server's host outlives
+ * the connection.  From within a callback of the same connection it must not be
+ * opened again: a timer does that.
+ */
 void ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
-    ngx_addr_t *addr);
+    ngx_http_approval_redis_server_t *server);
 
 /* Requests that wait stay in the queue: they are the caller's to answer. */
 void ngx_http_approval_redis_conn_close(ngx_http_approval_redis_conn_t *conn);

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What redis.c and redis_setup.c share.
+ * What redis.c, redis_setup.c and redis_sentinel.c share.
  */
 
 
@@ -16,6 +16,41 @@
 #include "event/redis_conn.h"
 
 
+typedef enum {
+    NGX_HTTP_APPROVAL_SENTINEL_CLOSED,
+    NGX_HTTP_APPROVAL_SENTINEL_AUTH,
+    NGX_HTTP_APPROVAL_SENTINEL_ADDRESS,      /* where the primary is      */
+    NGX_HTTP_APPROVAL_SENTINEL_SUBSCRIBE,
+    NGX_HTTP_APPROVAL_SENTINEL_WATCH
+} ngx_http_approval_sentinel_step_e;
+
+
+/*
+ * A link's connection to one of the sentinels.  step: the reply that comes
+ * next.  Its timer is, step by step, that of the next try, of the answer, or of
+ * the next PING; while the link waits, its own deadline takes the place.
+ */
+
+typedef struct {
+    ngx_http_approval_redis_conn_t    conn;
+    ngx_event_t                       timer;
+    ngx_http_approval_sentinel_step_e  step;
+    ngx_uint_t                        server;       /* the sentinel       */
+
+    /* the primary that the link was sent to */
+    ngx_http_approval_redis_server_t  primary;
+    ngx_sockaddr_t                    sockaddr;
+    u_char                            host[NGX_SOCKADDR_STRLEN];
+
+    unsigned                          waits:1;      /* the link           */
+    unsigned                          again:1;      /* the same sentinel  */
+    unsigned                          auth:1;
+    unsigned                          pinged:1;
+    unsigned                          warned:1;
+    unsigned                          failed:1;     /* for the log        */
+} ngx_http_approval_sentinel_t;
+
+
 struct ngx_http_approval_redis_s {
     ngx_http_approval_redis_conf_t   *conf;
     ngx_log_t                        *log;
@@ -23,6 +58,7 @@ struct ngx_http_approval_redis_s {
     ngx_http_approval_redis_state_e   state;
     ngx_http_approval_redis_conn_t    command;
     ngx_http_approval_redis_conn_t    push;
+    ngx_http_approval_sentinel_t      sentinel;
 
     /* commands that came before the first connection was made */
     ngx_queue_t                       early;
@@ -71,7 +107,18 @@ void ngx_http_approval_redis_connected(ngx_http_approval_redis_conn_t *conn);
 /* What an error reply means to the operator; without the reply's own text. */
 const char *ngx_http_approval_redis_fault(redisReply *reply);
 
+/*
+ * redis_sentinel.c.  Asks one sentinel, another one each time that the last try
+ * failed: it leads to ngx_http_approval_redis_open() or ..._lost().  Then the
+ * connection stays, and the link is lost when there is another primary.
+ */
+void ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis);
+void ngx_http_approval_sentinel_ask(ngx_http_approval_redis_t *redis);
+void ngx_http_approval_sentinel_close(ngx_http_approval_redis_t *redis);
+
 /* redis.c */
+void ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis,
+    ngx_http_approval_redis_server_t *server);
 void ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
     ngx_err_t err, const char *reason);

@@ -5,7 +5,8 @@ package Approval::Ca;
 # A certificate authority in a directory of its own.
 #
 #   my $ca = Approval::Ca->new(server => 'hook.test', client => 'gateway');
-#                       files of certificates, and their names
+#                       files of certificates, and their names or
+#                       addresses
 #   ->dir               with ca.crt, and NAME.crt and NAME.key of each
 
 use strict;
@@ -24,7 +25,9 @@ sub new {
             '-out', "$dir/ca.crt");
 
     while (my ($file, $cn) = splice(@files, 0, 2)) {
-        Approval::Test::spew("$dir/$file.ext", "subjectAltName=DNS:$cn\n");
+        my $kind = $cn =~ /^[\d.]+$/ ? 'IP' : 'DNS';
+
+        Approval::Test::spew("$dir/$file.ext", "subjectAltName=$kind:$cn\n");
         openssl(@key, '-subj', "/CN=$cn", '-keyout', "$dir/$file.key",
                 '-out', "$dir/$file.csr");
         openssl(qw(x509 -req -days 2 -sha256 -CAcreateserial), '-in',

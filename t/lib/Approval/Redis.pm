@@ -13,6 +13,8 @@ package Approval::Redis;
 #     start => 0        only prepare
 #     cluster => 1      a Redis Cluster of this one node: what is in several
 #                       slots is refused (needs Redis 7)
+#     sentinel => 1     the same program as a Sentinel; conf says what it
+#                       monitors
 #     all_end => 1      a test at the end: each key that is left has a TTL
 #
 #   ->url ->tcp_url     for approval_redis: unix:/path, redis://127.0.0.1:port
@@ -82,7 +84,8 @@ sub start {
 
         $self->{process} = Approval::Process->start(
             cmd => [ $ENV{APPROVAL_REDIS} // 'redis-server',
-                     "$self->{dir}/redis.conf" ],
+                     "$self->{dir}/redis.conf",
+                     $self->{sentinel} ? '--sentinel' : () ],
             stderr => "$self->{dir}/stderr");
 
         if ($self->wait_ready) {

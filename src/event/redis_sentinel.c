@@ -1,0 +1,497 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Where the primary is, by Sentinel.
+ *
+ * Each time that the link is made, one sentinel is asked, and in the same write
+ * a subscription follows: a sentinel handles both in one turn, so there is no
+ * moment between them in which it could announce another primary unheard.  If
+ * that connection is lost while the link is well, the next sentinel is asked
+ * and followed; the link is left when the answer is another one by then.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "event/redis_link.h"
+
+
+#define NGX_HTTP_APPROVAL_SENTINEL_RETRY      500
+#define NGX_HTTP_APPROVAL_SENTINEL_KEEPALIVE  5000
+
+
+static void ngx_http_approval_sentinel_open(ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_sentinel_connected(
+    ngx_http_approval_redis_conn_t *conn);
+static void ngx_http_approval_sentinel_send(ngx_http_approval_redis_t *redis,
+    ngx_uint_t argc, ngx_str_t *argv);
+static void ngx_http_approval_sentinel_reply(
+    ngx_http_approval_redis_conn_t *conn, redisReply *reply);
+static ngx_uint_t ngx_http_approval_sentinel_refused(
+    ngx_http_approval_redis_conn_t *conn, redisReply *reply);
+static void ngx_http_approval_sentinel_answer(
+    ngx_http_approval_redis_conn_t *conn, redisReply *reply);
+static const char *ngx_http_approval_sentinel_address(redisReply *reply,
+    ngx_sockaddr_t *sa, socklen_t *socklen);
+static void ngx_http_approval_sentinel_message(
+    ngx_http_approval_redis_t *redis, redisReply *reply);
+static void ngx_http_approval_sentinel_leave(ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_sentinel_lost(
+    ngx_http_approval_redis_conn_t *conn, ngx_err_t err, const char *reason);
+static void ngx_http_approval_sentinel_timer_handler(ngx_event_t *ev);
+
+
+void
+ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis)
+{
+    ngx_http_approval_sentinel_t  *s;
+
+    s = &redis->sentinel;
+
+    ngx_http_approval_redis_conn_init(&s->conn, redis->conf, redis->log);
+    s->conn.connected = ngx_http_approval_sentinel_connected;
+    s->conn.reply = ngx_http_approval_sentinel_reply;
+    s->conn.lost = ngx_http_approval_sentinel_lost;
+    s->conn.data = redis;
+
+    s->timer.handler = ngx_http_approval_sentinel_timer_handler;
+    s->timer.data = redis;
+    s->timer.log = redis->log;
+    s->timer.cancelable = 1;
+
+    s->auth = (redis->conf->sentinel_password.len != 0);
+    s->again = 1;
+}
+
+
+void
+ngx_http_approval_sentinel_ask(ngx_http_approval_redis_t *redis)
+{
+    ngx_http_approval_sentinel_close(redis);
+
+    redis->sentinel.waits = 1;
+    redis->sentinel.failed = 0;
+
+    ngx_http_approval_sentinel_open(redis);
+}
+
+
+void
+ngx_http_approval_sentinel_close(ngx_http_approval_redis_t *redis)
+{
+    ngx_http_approval_sentinel_t  *s;
+
+    s = &redis->sentinel;
+
+    s->step = NGX_HTTP_APPROVAL_SENTINEL_CLOSED;
+    s->waits = 0;
+    s->pinged = 0;
+
+    ngx_http_approval_redis_conn_close(&s->conn);
+
+    if (s->timer.timer_set) {
+        ngx_del_timer(&s->timer);
+    }
+}
+
+
+static void
+ngx_http_approval_sentinel_open(ngx_http_approval_redis_t *redis)
+{
+    ngx_array_t                       *sentinels;
+    ngx_http_approval_sentinel_t      *s;
+    ngx_http_approval_redis_server_t  *servers;
+
+    s = &redis->sentinel;
+    sentinels = &redis->conf->servers;
+    servers = sentinels->elts;
+
+    if (!s->again) {
+        s->server = (s->server + 1) % sentinels->nelts;
+    }
+
+    s->again = 0;
+    s->step = s->auth ? NGX_HTTP_APPROVAL_SENTINEL_AUTH
+                      : NGX_HTTP_APPROVAL_SENTINEL_ADDRESS;
+
+    s->conn.silent = (redis->reason || s->warned);
+
+    if (!s->waits) {
+        ngx_add_timer(&s->timer, redis->conf->timeout);
+    }
+
+    ngx_http_approval_redis_conn_open(&s->conn, &servers[s->server]);
+}
+
+
+static void
+ngx_http_approval_sentinel_connected(ngx_http_approval_redis_conn_t *conn)
+{
+    ngx_str_t                        argv[3];
+    ngx_http_approval_redis_t       *redis;
+    ngx_http_approval_redis_conf_t  *conf;
+
+    static ngx_str_t  subscribe[] = {
+        ngx_http_approval_redis_word("SUBSCRIBE"),
+        ngx_http_approval_redis_word("+switch-master")
+    };
+
+    redis = conn->data;
+    conf = redis->conf;
+
+    if (redis->sentinel.auth) {
+        ngx_str_set(&argv[0], "AUTH");
+        argv[1] = conf->sentinel_password.len ? conf->sentinel_password
+                                              : conf->password;
+
+        ngx_http_approval_sentinel_send(redis, 2, argv);
+    }
+
+    ngx_str_set(&argv[0], "SENTINEL");
+    ngx_str_set(&argv[1], "GET-MASTER-ADDR-BY-NAME");
+    argv[2] = conf->sentinel;
+
+    ngx_http_approval_sentinel_send(redis, 3, argv);
+    ngx_http_approval_sentinel_send(redis, 2, subscribe);
+}
+
+
+/* Without memory for it there is no reply in time. */
+
+static void
+ngx_http_approval_sentinel_send(ngx_http_approval_redis_t *redis,
+    ngx_uint_t argc, ngx_str_t *argv)
+{
+    ngx_http_approval_redis_conn_t  *conn;
+
+    conn = &redis->sentinel.conn;
+
+    (void) ngx_http_approval_redis_out_command(&conn->out, argc, argv,
+                                               redis->log);
+
+    ngx_http_approval_redis_conn_flush(conn);
+}
+
+
+static void
+ngx_http_approval_sentinel_reply(ngx_http_approval_redis_conn_t *conn,
+    redisReply *reply)
+{
+    ngx_http_approval_redis_t     *redis;
+    ngx_http_approval_sentinel_t  *s;
+
+    redis = conn->data;
+    s = &redis->sentinel;
+
+    s->pinged = 0;
+
+    if (reply->type == REDIS_REPLY_ERROR
+        && ngx_http_approval_sentinel_refused(conn, reply))
+    {
+        return;
+    }
+
+    switch (s->step) {
+
+    case NGX_HTTP_APPROVAL_SENTINEL_AUTH:
+        s->step = NGX_HTTP_APPROVAL_SENTINEL_ADDRESS;
+        break;
+
+    case NGX_HTTP_APPROVAL_SENTINEL_ADDRESS:
+        ngx_http_approval_sentinel_answer(conn, reply);
+        break;
+
+    case NGX_HTTP_APPROVAL_SENTINEL_SUBSCRIBE:
+        s->step = NGX_HTTP_APPROVAL_SENTINEL_WATCH;
+
+        if (s->warned) {
+            s->warned = 0;
+            ngx_log_error(NGX_LOG_NOTICE, redis->log, 0,
+                          "approval_redis \"%V\": connected to a sentinel again",
+                          &redis->conf->name);
+        }
+
+        ngx_add_timer(&s->timer, NGX_HTTP_APPROVAL_SENTINEL_KEEPALIVE);
+        break;
+
+    default: /* NGX_HTTP_APPROVAL_SENTINEL_WATCH */
+        ngx_http_approval_sentinel_message(redis, reply);
+        break;
+    }
+}
+
+
+/*
+ * Returns 0 where it does no harm: a sentinel without a password refuses AUTH,
+ * and what follows shows whether it was that.
+ */
+
+static ngx_uint_t
+ngx_http_approval_sentinel_refused(ngx_http_approval_redis_conn_t *conn,
+    redisReply *reply)
+{
+    const char                    *fault;
+    ngx_http_approval_redis_t     *redis;
+    ngx_http_approval_sentinel_t  *s;
+
+    redis = conn->data;
+    s = &redis->sentinel;
+
+    if (s->step == NGX_HTTP_APPROVAL_SENTINEL_AUTH
+        && ngx_strncmp(reply->str, "ERR", 3) == 0)
+    {
+        return 0;
+    }
+
+    if (ngx_strncmp(reply->str, "NOAUTH", 6) == 0 && !s->auth
+        && redis->conf->password.len)
+    {
+        /* the same sentinel, by the timer, with the password of Redis */
+
+        s->auth = 1;
+        s->again = 1;
+        s->step = NGX_HTTP_APPROVAL_SENTINEL_CLOSED;
+
+        ngx_http_approval_redis_conn_close(conn);
+        ngx_add_timer(&s->timer, 0);
+
+        return 1;
+    }
+
+    fault = ngx_http_approval_redis_fault(reply);
+
+    if (ngx_strncmp(reply->str, "NOAUTH", 6) == 0
+        || ngx_strncmp(reply->str, "WRONGPASS", 9) == 0)
+    {
+        fault = "the password is wrong or missing: give the sentinels' own with "
+                "\"sentinel_password_file=PATH\"";
+
+    } else if (ngx_strncmp(reply->str, "ERR unknown command", 19) == 0) {
+        fault = "it is not a sentinel: with \"sentinel=\" the URL must name "
+                "the sentinels, by default at port 26379";
+    }
+
+    ngx_http_approval_sentinel_lost(conn, 0, fault);
+
+    return 1;
+}
+
+
+static void
+ngx_http_approval_sentinel_answer(ngx_http_approval_redis_conn_t *conn,
+    redisReply *reply)
+{
+    socklen_t                          socklen;
+    const char                        *fault;
+    ngx_sockaddr_t                     sa;
+    ngx_http_approval_redis_t         *redis;
+    ngx_http_approval_sentinel_t      *s;
+    ngx_http_approval_redis_server_t  *primary;
+
+    redis = conn->data;
+    s = &redis->sentinel;
+    primary = &s->primary;
+
+    fault = ngx_http_approval_sentinel_address(reply, &sa, &socklen);
+
+    if (fault) {
+        ngx_http_approval_sentinel_lost(conn, 0, fault);
+        return;
+    }
+
+    s->step = NGX_HTTP_APPROVAL_SENTINEL_SUBSCRIBE;
+
+    ngx_add_timer(&s->timer, redis->conf->timeout);
+
+    if (!s->waits) {
+        if (ngx_cmp_sockaddr(&sa.sockaddr, socklen, primary->addr.sockaddr,
+                             primary->addr.socklen, 1)
+            != NGX_OK)
+        {
+            ngx_http_approval_sentinel_leave(redis);
+        }
+
+        return;
+    }
+
+    s->waits = 0;
+    s->sockaddr = sa;
+
+    primary->addr.sockaddr = &s->sockaddr.sockaddr;
+    primary->addr.socklen = socklen;
+
+    primary->host.data = s->host;
+    primary->host.len = ngx_sock_ntop(&s->sockaddr.sockaddr, socklen, s->host,
+                                      NGX_SOCKADDR_STRLEN, 0);
+    primary->addr.name = primary->host;
+
+    ngx_http_approval_redis_open(redis, primary);
+}
+
+
+/* [address, port], or nil */
+
+static const char *
+ngx_http_approval_sentinel_address(redisReply *reply, ngx_sockaddr_t *sa,
+    socklen_t *socklen)
+{
+    ngx_int_t    port;
+    redisReply  *host;
+
+    if (reply->type == REDIS_REPLY_NIL) {
+        return "no primary has this name: correct \"sentinel=\", or add the "
+               "primary to Sentinel with \"sentinel monitor\"";
+    }
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || reply->element[1]->type != REDIS_REPLY_STRING)
+    {
+        return "an unexpected reply";
+    }
+
+    host = reply->element[0];
+    port = ngx_atoi((u_char *) reply->element[1]->str, reply->element[1]->len);
+
+    if (port < 1 || port > 65535) {
+        return "the primary has an invalid port";
+    }
+
+    ngx_memzero(sa, sizeof(ngx_sockaddr_t));
+
+    sa->sockaddr_in.sin_addr.s_addr = ngx_inet_addr((u_char *) host->str,
+                                                    host->len);
+
+    if (sa->sockaddr_in.sin_addr.s_addr != INADDR_NONE) {
+        sa->sockaddr.sa_family = AF_INET;
+        *socklen = sizeof(struct sockaddr_in);
+        ngx_inet_set_port(&sa->sockaddr, (in_port_t) port);
+        return NULL;
+    }
+
+#if (NGX_HAVE_INET6)
+
+    ngx_memzero(sa, sizeof(ngx_sockaddr_t));
+
+    if (ngx_inet6_addr((u_char *) host->str, host->len,
+                       sa->sockaddr_in6.sin6_addr.s6_addr)
+        == NGX_OK)
+    {
+        sa->sockaddr.sa_family = AF_INET6;
+        *socklen = sizeof(struct sockaddr_in6);
+        ngx_inet_set_port(&sa->sockaddr, (in_port_t) port);
+        return NULL;
+    }
+
+#endif
+
+    return "the primary is given as a host name: set \"sentinel "
+           "announce-hostnames no\" in Sentinel";
+}
+
+
+/* ["message", "+switch-master", "NAME address port address port"] */
+
+static void
+ngx_http_approval_sentinel_message(ngx_http_approval_redis_t *redis,
+    redisReply *reply)
+{
+    ngx_str_t   *name;
+    redisReply  *text;
+
+    name = &redis->conf->sentinel;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3) {
+        return;
+    }
+
+    text = reply->element[2];
+
+    if (text->type == REDIS_REPLY_STRING
+        && (size_t) text->len > name->len && text->str[name->len] == ' '
+        && ngx_strncmp(text->str, name->data, name->len) == 0)
+    {
+        ngx_http_approval_sentinel_leave(redis);
+    }
+}
+
+
+/* The link asks the sentinel that told it: others may not know yet. */
+
+static void
+ngx_http_approval_sentinel_leave(ngx_http_approval_redis_t *redis)
+{
+    redis->sentinel.again = 1;
+
+    ngx_http_approval_redis_lost(redis, 0,
+                                 "Sentinel made another server the primary");
+}
+
+
+static void
+ngx_http_approval_sentinel_lost(ngx_http_approval_redis_conn_t *conn,
+    ngx_err_t err, const char *reason)
+{
+    ngx_uint_t                     waits;
+    ngx_http_approval_redis_t     *redis;
+    ngx_http_approval_sentinel_t  *s;
+
+    redis = conn->data;
+    s = &redis->sentinel;
+
+    waits = s->waits;
+
+    ngx_http_approval_sentinel_close(redis);
+
+    if (waits) {
+        s->failed = 1;
+        ngx_http_approval_redis_lost(redis, err, reason);
+        return;
+    }
+
+    if (!s->warned) {
+        s->warned = 1;
+
+        ngx_log_error(NGX_LOG_WARN, redis->log, err,
+                      "approval_redis \"%V\": the connection to a sentinel is "
+                      "lost: %s; trying the next one",
+                      &redis->conf->name, reason);
+    }
+
+    ngx_add_timer(&s->timer, NGX_HTTP_APPROVAL_SENTINEL_RETRY / 2
+                             + (ngx_msec_t) ngx_random()
+                               % NGX_HTTP_APPROVAL_SENTINEL_RETRY);
+}
+
+
+static void
+ngx_http_approval_sentinel_timer_handler(ngx_event_t *ev)
+{
+    ngx_http_approval_redis_t     *redis;
+    ngx_http_approval_sentinel_t  *s;
+
+    static ngx_str_t  ping = ngx_http_approval_redis_word("PING");
+
+    redis = ev->data;
+    s = &redis->sentinel;
+
+    if (s->step == NGX_HTTP_APPROVAL_SENTINEL_CLOSED) {
+        ngx_http_approval_sentinel_open(redis);
+        return;
+    }
+
+    if (s->step != NGX_HTTP_APPROVAL_SENTINEL_WATCH || s->pinged) {
+        ngx_http_approval_sentinel_lost(&s->conn, 0,
+                                        "it does not answer in time");
+        return;
+    }
+
+    s->pinged = 1;
+
+    ngx_http_approval_sentinel_send(redis, 1, &ping);
+
+    ngx_add_timer(ev, NGX_HTTP_APPROVAL_SENTINEL_KEEPALIVE);
+}

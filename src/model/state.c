@@ -29,6 +29,8 @@ const ngx_http_approval_move_t  ngx_http_approval_moves[] = {
     { NGX_HTTP_APPROVAL_##from, NGX_HTTP_APPROVAL_##to, #by, #when,           \
       APPROVAL_RECORD_##record, NGX_HTTP_APPROVAL_COUNT_##counter },
 #include "model/life.def"
+    { NGX_HTTP_APPROVAL_UNKNOWN, NGX_HTTP_APPROVAL_UNKNOWN, NULL, NULL,
+      APPROVAL_RECORD_REQUESTED, NGX_HTTP_APPROVAL_COUNT_NONE }
 };
 
 

@@ -258,7 +258,7 @@ ngx_http_approval_target_own(ngx_http_request_t *r)
 static approval_str_t
 ngx_http_approval_target_split(approval_str_t target, approval_str_t *query)
 {
-    unsigned char  *p;
+    const unsigned char  *p;
 
     p = target.len ? memchr(target.data, '?', target.len) : NULL;
 

@@ -23,7 +23,8 @@ static int passkey_client(approval_str_t client, const char *type,
     const char **err);
 static int passkey_is(json_t *client, const char *name, approval_str_t value);
 static fido_cred_t *passkey_credential(const approval_passkey_proof_t *p,
-    int alg);
+    int *alg);
+static int passkey_alg(const approval_passkey_proof_t *p);
 static int passkey_assertion(const approval_passkey_proof_t *p,
     const char *rp, const approval_passkey_key_t *key, uint32_t *count,
     const char **err);
@@ -31,7 +32,37 @@ static int passkey_check(const fido_assert_t *assertion,
     const approval_passkey_key_t *key);
 
 
-static const int  passkey_algs[] = { COSE_ES256, COSE_EDDSA, COSE_RS256 };
+/* Authenticator data: the site's hash, flags and a counter, then the rest. */
+#define PASSKEY_FLAGS  APPROVAL_SHA256_LEN
+#define PASSKEY_FIXED  (APPROVAL_SHA256_LEN + 1 + 4)
+#define PASSKEY_ID     (PASSKEY_FIXED + 16 + 2)
+
+
+/*
+ * How a public key stands there: in CBOR, in the one form that WebAuthn allows,
+ * CTAP2's canonical one.  libfido2 is given no other: libcbor allocates, and
+ * fills, as much as a list claims to have.
+ */
+
+static const struct {
+    int          alg;
+    size_t       len;
+    const char  *head;
+    size_t       head_len;
+    size_t       at;                     /* of what is between its parts */
+    const char  *between;
+    size_t       between_len;
+} passkey_forms[] = {
+
+    { COSE_ES256, 77, "\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20", 10,
+      42, "\x22\x58\x20", 3 },
+
+    { COSE_EDDSA, 42, "\xa4\x01\x01\x03\x27\x20\x06\x21\x58\x20", 10,
+      0, "", 0 },
+
+    { COSE_RS256, 272, "\xa4\x01\x03\x03\x39\x01\x00\x20\x59\x01\x00", 11,
+      267, "\x21\x43", 2 }
+};
 
 
 int
@@ -301,7 +332,6 @@ approval_passkey_enrol(const approval_passkey_proof_t *p,
     approval_passkey_key_t *key, uint32_t *count, const char **err)
 {
     int             rc;
-    size_t          i;
     fido_cred_t    *cred;
     unsigned char   md[APPROVAL_SHA256_LEN];
 
@@ -312,14 +342,7 @@ approval_passkey_enrol(const approval_passkey_proof_t *p,
         return APPROVAL_DECLINED;
     }
 
-    cred = NULL;
-
-    for (i = 0; cred == NULL
-                && i < sizeof(passkey_algs) / sizeof(passkey_algs[0]); i++)
-    {
-        cred = passkey_credential(p, passkey_algs[i]);
-        key->alg = passkey_algs[i];
-    }
+    cred = passkey_credential(p, &key->alg);
 
     *err = "its authenticator data has no key of ES256, EdDSA or RS256";
     rc = APPROVAL_DECLINED;
@@ -364,17 +387,23 @@ done:
 }
 
 
-/* NULL: the data is none of a key of this algorithm. */
+/* NULL: the data is of no key that we can use. */
 
 static fido_cred_t *
-passkey_credential(const approval_passkey_proof_t *p, int alg)
+passkey_credential(const approval_passkey_proof_t *p, int *alg)
 {
     fido_cred_t  *cred;
+
+    *alg = passkey_alg(p);
+
+    if (*alg == 0) {
+        return NULL;
+    }
 
     cred = fido_cred_new();
 
     if (cred
-        && (fido_cred_set_type(cred, alg) != FIDO_OK
+        && (fido_cred_set_type(cred, *alg) != FIDO_OK
             || fido_cred_set_authdata_raw(cred, p->auth.data, p->auth.len)
                != FIDO_OK))
     {
@@ -382,6 +411,40 @@ passkey_credential(const approval_passkey_proof_t *p, int alg)
     }
 
     return cred;
+}
+
+
+static int
+passkey_alg(const approval_passkey_proof_t *p)
+{
+    size_t                i, at, rest;
+    const unsigned char  *cbor;
+
+    at = PASSKEY_ID + p->id.len;
+
+    if (p->auth.len <= at
+        || !(p->auth.data[PASSKEY_FLAGS] & CTAP_AUTHDATA_ATT_CRED)
+        || (p->auth.data[PASSKEY_FLAGS] & CTAP_AUTHDATA_EXT_DATA))
+    {
+        return 0;
+    }
+
+    cbor = p->auth.data + at;
+    rest = p->auth.len - at;
+
+    for (i = 0; i < sizeof(passkey_forms) / sizeof(passkey_forms[0]); i++) {
+        if (rest == passkey_forms[i].len
+            && memcmp(cbor, passkey_forms[i].head, passkey_forms[i].head_len)
+               == 0
+            && memcmp(cbor + passkey_forms[i].at, passkey_forms[i].between,
+                      passkey_forms[i].between_len)
+               == 0)
+        {
+            return passkey_forms[i].alg;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -425,6 +488,12 @@ passkey_assertion(const approval_passkey_proof_t *p, const char *rp,
 
     *err = "its authenticator data or signature cannot be read";
     rc = APPROVAL_DECLINED;
+
+    /* no extension was asked for, and none is read */
+
+    if (p->auth.len != PASSKEY_FIXED) {
+        return rc;
+    }
 
     assertion = fido_assert_new();
 

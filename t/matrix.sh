@@ -91,8 +91,9 @@ copy_tree()
 
     cp /etc/resolv.conf "$cache/$1/etc/resolv.conf"
 
-    # npm's way to the registry may need it
+    # npm's way to the registry may need it; a new chroot has no such directory
 
+    mkdir -p "$cache/$1/etc/ssl"
     cp "${NODE_EXTRA_CA_CERTS:-/dev/null}" "$cache/$1/etc/ssl/matrix.pem"
 }
 

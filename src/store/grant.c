@@ -39,11 +39,10 @@ static void ngx_http_approval_grant_statement(ngx_http_approval_op_t *op,
     const ngx_http_approval_statement_t *statement);
 static ngx_http_approval_op_t *ngx_http_approval_everywhere(
     ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
+    ngx_http_approval_op_pt part, ngx_uint_t nargs, ngx_str_t *args,
     ngx_http_approval_store_pt handler, void *data);
 static void ngx_http_approval_everywhere_run(ngx_http_approval_op_t *op,
     ngx_http_approval_op_pt done, ngx_uint_t nargs, ngx_str_t *args);
-static ngx_http_approval_op_t *ngx_http_approval_everywhere_sent(
-    ngx_http_approval_op_t *op);
 static void ngx_http_approval_everywhere_missed(ngx_http_approval_op_t *op,
     u_char *shard);
 static void ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
@@ -236,9 +235,8 @@ ngx_http_approval_store_freeze(ngx_http_approval_store_t *store,
     ngx_str_t *hashes, ngx_http_approval_freeze_e how, int64_t until,
     ngx_str_t *doc, ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   end[NGX_INT64_LEN];
-    ngx_str_t                args[4];
-    ngx_http_approval_op_t  *op;
+    u_char     end[NGX_INT64_LEN];
+    ngx_str_t  args[4];
 
     args[0] = *hashes;
     args[1].data = end;
@@ -255,16 +253,10 @@ ngx_http_approval_store_freeze(ngx_http_approval_store_t *store,
         ngx_str_set(&args[3], "spread");
     }
 
-    op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
-                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
-
-    ngx_http_approval_everywhere_run(op, ngx_http_approval_everywhere_part, 4,
-                                     args);
-
-    return ngx_http_approval_everywhere_sent(op);
+    return ngx_http_approval_everywhere(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_FREEZE,
+                                        ngx_http_approval_everywhere_part, 4,
+                                        args, handler, data);
 }
 
 
@@ -273,9 +265,8 @@ ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
     ngx_str_t *hashes, ngx_str_t *doc, ngx_uint_t known,
     ngx_http_approval_store_pt handler, void *data)
 {
-    u_char                   kept[NGX_INT64_LEN];
-    ngx_str_t                args[4];
-    ngx_http_approval_op_t  *op;
+    u_char     kept[NGX_INT64_LEN];
+    ngx_str_t  args[4];
 
     args[0] = *hashes;
     args[1] = *doc;
@@ -289,16 +280,10 @@ ngx_http_approval_store_thaw(ngx_http_approval_store_t *store,
         ngx_str_set(&args[3], "");
     }
 
-    op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_THAW,
-                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
-
-    ngx_http_approval_everywhere_run(op, ngx_http_approval_everywhere_part, 4,
-                                     args);
-
-    return ngx_http_approval_everywhere_sent(op);
+    return ngx_http_approval_everywhere(store,
+                                        NGX_HTTP_APPROVAL_SCRIPT_THAW,
+                                        ngx_http_approval_everywhere_part, 4,
+                                        args, handler, data);
 }
 
 
@@ -309,23 +294,22 @@ ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
+                                      ngx_http_approval_frozen_part, 0, NULL,
                                       handler, data);
-    if (op == NULL) {
-        return NULL;
+    if (op) {
+        op->done = ngx_http_approval_grants_done;
     }
 
-    op->done = ngx_http_approval_grants_done;
-
-    ngx_http_approval_everywhere_run(op, ngx_http_approval_frozen_part, 0,
-                                     NULL);
-
-    return ngx_http_approval_everywhere_sent(op);
+    return op;
 }
 
 
+/* In each shard at once; no reply comes before this returns. */
+
 static ngx_http_approval_op_t *
 ngx_http_approval_everywhere(ngx_http_approval_store_t *store,
-    ngx_http_approval_script_e script, ngx_http_approval_store_pt handler,
+    ngx_http_approval_script_e script, ngx_http_approval_op_pt part,
+    ngx_uint_t nargs, ngx_str_t *args, ngx_http_approval_store_pt handler,
     void *data)
 {
     ngx_http_approval_op_t  *op;
@@ -338,12 +322,17 @@ ngx_http_approval_everywhere(ngx_http_approval_store_t *store,
     op->done = ngx_http_approval_everywhere_done;
     op->work = ngx_calloc(sizeof(ngx_http_approval_everywhere_t), store->log);
 
-    if (op->work == NULL) {
-        ngx_http_approval_op_free(op);
-        return NULL;
+    if (op->work) {
+        ngx_http_approval_everywhere_run(op, part, nargs, args);
     }
 
-    return op;
+    if (op->parts) {
+        return op;
+    }
+
+    ngx_http_approval_op_free(op);
+
+    return NULL;
 }
 
 
@@ -378,19 +367,6 @@ ngx_http_approval_everywhere_run(ngx_http_approval_op_t *op,
             ngx_http_approval_everywhere_missed(op, shard);
         }
     }
-}
-
-
-static ngx_http_approval_op_t *
-ngx_http_approval_everywhere_sent(ngx_http_approval_op_t *op)
-{
-    if (op->parts) {
-        return op;
-    }
-
-    ngx_http_approval_op_free(op);
-
-    return NULL;
 }
 
 

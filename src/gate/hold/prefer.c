@@ -42,12 +42,10 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
     }
 
     for (h = NULL;
-         (h = ngx_http_approval_header_next(hold->request, &it, h)); )
+         (h = ngx_http_approval_header_of(hold->request, &it, h, &name)); )
     {
-        if (ngx_http_approval_header_named(h, &name) == APPROVAL_NAME_SAME) {
-            ngx_http_approval_prefer_value(hold, h->value.data,
-                                           h->value.data + h->value.len);
-        }
+        ngx_http_approval_prefer_value(hold, h->value.data,
+                                       h->value.data + h->value.len);
     }
 
     if (hold->prefer_wait != NGX_ERROR) {

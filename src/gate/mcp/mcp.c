@@ -239,12 +239,7 @@ ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
     ngx_table_elt_t              *h;
     ngx_http_approval_headers_t   it;
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-
-        if (ngx_http_approval_header_named(h, header) == APPROVAL_NAME_OTHER) {
-            continue;
-        }
-
+    for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, header)); ) {
         if (!json_is_string(value)
             || !ngx_http_approval_mcp_says(r, &h->value, value))
         {

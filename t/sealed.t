@@ -259,7 +259,13 @@ sub thaw { api($_[0], DELETE => '/freeze?requester=agent-7')->status }
     is($client->read->json->{type}, 'urn:approval:frozen', 'frozen: ended');
 
     my $frozen = snapshot(qr/frozen/);
+
+    # it reads the freezes when it starts, which is to be before they are gone
+
     my $second = another();
+
+    refused($second->send(GET => '/frozen')->try_read, 'frozen',
+            'frozen: on another gateway');
 
     for my $way ('deleted', 'restored from before') {
         $redis->cmd(DEL => 'approval:{00}:frozen');

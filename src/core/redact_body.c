@@ -90,6 +90,8 @@ redact_path(const approval_redact_t *r, approval_str_t path,
     redact_part_t   part, found;
     approval_str_t  rule;
 
+    masks = 0;
+
     /* from left to right, what rules name and what stands between */
 
     for (from = 0; from < path.len; from = found.end) {

@@ -97,6 +97,9 @@ my $gw = Approval::Gateway->new(
     approval_policy none {
         rule never { match $uri /never; require admins; }
     }
+    approval_policy lead {
+        rule lead { match $uri ~.; bind $lead; require admins; }
+    }
     approval_policy stop {
         rule stop { match $uri ~.; deny "not this way"; }
     }
@@ -166,6 +169,19 @@ $access
                               rewrite ^/rewrite2/(.*) /two/\$1 last; }
         location /refused/ { approval one; error_page 403 409 503 /one/again;
                              recursive_error_pages on; proxy_pass %%UP%%; }
+        location /lead/bound { approval lead; set \$lead 1;
+                               try_files /absent \@led; }
+        location /lead/kept  { approval lead; set \$lead 2;
+                               try_files /absent \@led; }
+        location /lead/uri   { approval one; try_files /absent /none/led; }
+        location /lead/path  { approval one; try_files /absent \@path; }
+        location /lead/named { approval one; try_files /absent \@led; }
+        location /lead/file  { approval one; try_files /added.txt =404; }
+        location /lead/index/ { approval one; index /none/led; }
+        location /lead/page  { approval one; error_page 500 = \@path;
+                               try_files /absent /none/led; }
+        location \@led { set \$lead 2; rewrite named /open/led break;
+                         proxy_pass %%UP%%; }
         location /after/ { post_action /one/after; proxy_pass %%UP%%; }
         location /after2/ { approval one; post_action /two/after;
                             proxy_pass %%UP%%; }
@@ -323,6 +339,41 @@ for my $row (@redirects) {
 }
 
 $gw->clean('redirects leave nothing behind');
+
+
+# what an approved request becomes before it is executed: name, target, status
+
+my @led = (
+    [ 'a named location', '/lead/path', 200 ],
+    [ 'a bound value with the same value', '/lead/kept', 200 ],
+    [ 'what a content handler redirects to', '/lead/index/', 200 ],
+    [ 'another value of what is bound', '/lead/bound', 500 ],
+    [ 'another URI', '/lead/uri', 500 ],
+    [ 'another URI, with an error_page', '/lead/page', 500 ],
+    [ 'another path in a named location', '/lead/named', 500 ],
+    [ 'another file', '/lead/file', 500 ],
+);
+
+for my $row (@led) {
+    my ($name, $target, $status) = @$row;
+
+    $gw->up->clear;
+
+    my ($response, $asked) = walk(GET => $target);
+    my $why = 'changed after its approval: not executed';
+    my $executed = $status == 200;
+
+    is($response && $response->status, $status, "led to $name: $status");
+    like($asked, qr/^(?:one|lead)$/, "led to $name: asked once");
+    is($gw->up->count, $executed ? 1 : 0, "led to $name: reached, or not");
+
+    next if $executed;
+
+    like($response->json->{type}, qr/internal/, "led to $name: by the gate");
+    is(($gw->audit('failed'))[-1]{why}, $why, "led to $name: on record");
+}
+
+$gw->clean('what leads elsewhere leaves nothing behind');
 
 
 # our own refusal is the answer, and not the beginning of another request

@@ -70,6 +70,9 @@ typedef struct {
 static ngx_int_t ngx_http_approval_once_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_run(ngx_http_request_t *r,
     ngx_http_handler_pt handler) __attribute__((noinline));
+static ngx_int_t ngx_http_approval_once_next(ngx_http_request_t *r);
+static ngx_int_t ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
+    ngx_http_request_t *r);
 static void ngx_http_approval_once_begin(ngx_http_request_t *r);
 static void ngx_http_approval_once_end(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_init_peer(ngx_http_request_t *r,
@@ -197,6 +200,13 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
         return handler(r);
     }
 
+    if (ngx_http_approval_once_find(hold, r) == NULL
+        && ngx_http_approval_target_own(r)
+        && !ngx_http_approval_bind_same(r, hold))
+    {
+        return ngx_http_approval_once_moved(hold, r);
+    }
+
     rc = ngx_http_approval_once_enter(hold, r);
 
     if (rc != NGX_OK) {
@@ -226,22 +236,36 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
 ngx_int_t
 ngx_http_approval_content_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                  rc;
-    ngx_http_approval_hold_t  *hold;
+    return ngx_http_approval_once_plain(r)
+           ? NGX_DECLINED
+           : ngx_http_approval_once_run(r, ngx_http_approval_once_next);
+}
 
-    if (ngx_http_approval_once_plain(r)) {
-        return NGX_DECLINED;
-    }
 
-    hold = ngx_http_approval_once_hold(r);
+static ngx_int_t
+ngx_http_approval_once_next(ngx_http_request_t *r)
+{
+    return NGX_DECLINED;
+}
 
-    if (hold == NULL) {
-        return NGX_DECLINED;
-    }
 
-    rc = ngx_http_approval_once_enter(hold, r);
+/* No rule was met since, which would have asked about it as it is now. */
 
-    return (rc == NGX_OK) ? NGX_DECLINED : rc;
+static ngx_int_t
+ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
+    ngx_http_request_t *r)
+{
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
+                  "action %*s is not executed: since its approval the request "
+                  "has become one for \"%V\", or a bound value has changed; "
+                  "turn \"approval\" on in the location where it ends",
+                  (size_t) APPROVAL_ID_LEN, hold->action.id, &r->uri);
+
+    ngx_http_approval_forward_fail(hold, "changed after its approval: not "
+                                         "executed");
+
+    return ngx_http_approval_refuse(r, hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL,
+                                    NULL);
 }
 
 

@@ -353,9 +353,9 @@ ngx_http_approval_approver_unusable(ngx_http_approval_desk_t *d,
     u_char  detail[512];
 
     (void) ngx_snprintf(detail, sizeof(detail),
-                        "You cannot be told from others: %s. Have your name "
-                        "mended where you sign in.%Z",
-                        err ? err : "the identity cannot be used");
+                        "Your identity cannot be accepted: %s. Have it "
+                        "corrected where you sign in.%Z",
+                        err ? err : "it is not valid");
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "identity-required", "Unusable identity",

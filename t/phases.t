@@ -100,6 +100,9 @@ my $gw = Approval::Gateway->new(
     approval_policy lead {
         rule lead { match $uri ~.; bind $lead; require admins; }
     }
+    approval_policy front {
+        rule one { match $uri ^/lead/front; require admins; }
+    }
     approval_policy stop {
         rule stop { match $uri ~.; deny "not this way"; }
     }
@@ -176,6 +179,8 @@ $access
         location /lead/uri   { approval one; try_files /absent /none/led; }
         location /lead/path  { approval one; try_files /absent \@path; }
         location /lead/named { approval one; try_files /absent \@led; }
+        location /lead/front { try_files /absent /lead.php?\$args; }
+        location ~ \.php\$    { approval front; proxy_pass %%UP%%; }
         location /lead/file  { approval one; try_files /added.txt =404; }
         location /lead/index/ { approval one; index /none/led; }
         location /lead/page  { approval one; error_page 500 = \@path;
@@ -346,6 +351,7 @@ $gw->clean('redirects leave nothing behind');
 my @led = (
     [ 'a named location', '/lead/path', 200 ],
     [ 'a bound value with the same value', '/lead/kept', 200 ],
+    [ 'a front controller, gated where it ends', '/lead/front?x=1', 200 ],
     [ 'what a content handler redirects to', '/lead/index/', 200 ],
     [ 'another value of what is bound', '/lead/bound', 500 ],
     [ 'another URI', '/lead/uri', 500 ],

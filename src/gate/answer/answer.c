@@ -70,7 +70,7 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
         detail = (char *) hold->rule->why.data;
     }
 
-    if (!hold->stored) {
+    if (!ngx_http_approval_hold_stored(hold)) {
         ngx_http_approval_refuse_record(r, hold, refusal, detail, NULL);
     }
 
@@ -386,7 +386,7 @@ ngx_http_approval_hold_headers(ngx_http_request_t *r,
 {
     approval_str_t  id;
 
-    if (!hold->stored) {
+    if (!ngx_http_approval_hold_stored(hold)) {
         return NGX_OK;
     }
 
@@ -430,7 +430,7 @@ ngx_http_approval_answer_facts(ngx_http_approval_refuse_t *answer)
                             ngx_http_approval_json_str(&hold->rule->name));
     }
 
-    if (!hold->stored) {
+    if (!ngx_http_approval_hold_stored(hold)) {
         return facts;
     }
 

@@ -92,7 +92,7 @@ ngx_http_approval_jsonrpc_meta(ngx_http_approval_refuse_t *answer)
                                answer->retry == NGX_HTTP_APPROVAL_FINAL
                                ? json_false() : json_integer(answer->retry))
            != 0
-        || (hold->stored
+        || (ngx_http_approval_hold_stored(hold)
             && json_object_set_new(meta, "id",
                                    json_stringn((char *) hold->action.id,
                                                 APPROVAL_ID_LEN))

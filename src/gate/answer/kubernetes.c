@@ -33,7 +33,7 @@ ngx_http_approval_answer_kubernetes(ngx_http_approval_refuse_t *answer)
                             json_integer(answer->retry));
     }
 
-    if (answer->hold->stored) {
+    if (ngx_http_approval_hold_stored(answer->hold)) {
         json_object_set_new(details, "uid",
                             json_stringn((char *) answer->hold->action.id,
                                          APPROVAL_ID_LEN));

@@ -22,7 +22,7 @@ ngx_http_approval_answer_problem(ngx_http_approval_refuse_t *answer)
     return ngx_http_approval_problem(answer->request, answer->status,
                            refusal->type, refusal->title,
                            answer->detail ? answer->detail : refusal->next,
-                           answer->hold->stored ? answer->hold->action.id
-                                                : NULL,
+                           ngx_http_approval_hold_stored(answer->hold)
+                           ? answer->hold->action.id : NULL,
                            ngx_http_approval_answer_facts(answer));
 }

@@ -243,7 +243,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
         return NGX_ERROR;
     }
 
-    json_decref(hold->action.doc);
+    ngx_http_approval_hold_recorded(hold);
     hold->action.doc = ngx_http_approval_describe(hold);
 
     if (hold->action.doc == NULL
@@ -524,11 +524,11 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
                                           NGX_HTTP_APPROVAL_REFUSE_AUDIT);
     }
 
-    hold->unstored = 1;
+    hold->action.origin = NGX_HTTP_APPROVAL_ACTION_UNSTORED;
 
     ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_UNSTORED);
 
-    if (hold->waiting) {
+    if (hold->queue.next) {
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_PASSED);
         return NGX_OK;
     }
@@ -545,7 +545,7 @@ static ngx_int_t
 ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal)
 {
-    if (hold->waiting) {
+    if (hold->queue.next) {
         ngx_http_approval_hold_refuse(hold, refusal);
         return NGX_OK;
     }
@@ -603,23 +603,22 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
     hold->action.expires = reply->expires;
     ngx_http_approval_hold_clock(hold, reply);
     hold->action.recent = (uint16_t) ngx_min(reply->recent, 65535);
-    hold->joined = reply->joined;
+    hold->action.origin = reply->joined ? NGX_HTTP_APPROVAL_ACTION_JOINED
+                                        : NGX_HTTP_APPROVAL_ACTION_MADE;
+    hold->action.state = reply->state;
 
-    if (hold->action.doc && !hold->joined) {
+    if (hold->action.doc && !reply->joined) {
         json_object_set_new(hold->action.doc, "store_time",
                             ngx_http_approval_json_time(reply->created));
     }
 
-    hold->stored = 1;
-    hold->action.state = reply->state;
-
-    if (hold->joined
+    if (reply->joined
         && ngx_http_approval_limit_joined(hold, reply) != NGX_OK)
     {
         return;
     }
 
-    ngx_http_approval_count(hold->rule, hold->joined
+    ngx_http_approval_count(hold->rule, reply->joined
                                         ? NGX_HTTP_APPROVAL_COUNT_JOINED
                                         : NGX_HTTP_APPROVAL_COUNT_CREATED);
 
@@ -675,8 +674,7 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 
     ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
 
-    hold->stored = 1;
-    hold->joined = 1;
+    hold->action.origin = NGX_HTTP_APPROVAL_ACTION_JOINED;
     hold->action.state = reply->state;
 
     if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_ENDED) {
@@ -698,23 +696,28 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
 {
-    json_t     *event;
-    ngx_int_t   rc;
+    json_t      *event;
+    ngx_int_t    rc;
+    ngx_uint_t   joined;
 
-    event = hold->joined
+    joined = (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_JOINED);
+
+    event = joined
             ? ngx_http_approval_facts(hold)
             : ngx_http_approval_action_disclose(hold->action.doc,
                                         NGX_HTTP_APPROVAL_DISCLOSE_DECLARED);
 
     rc = event ? ngx_http_approval_audit(hold->mcf,
-                                         hold->joined
-                                         ? APPROVAL_RECORD_JOINED
-                                         : APPROVAL_RECORD_REQUESTED,
+                                         joined ? APPROVAL_RECORD_JOINED
+                                                : APPROVAL_RECORD_REQUESTED,
                                          hold->action.id, event)
                : NGX_ERROR;
 
     if (rc != NGX_OK) {
-        hold->unrecorded = (rc == NGX_ERROR);
+        if (rc != NGX_ERROR) {
+            ngx_http_approval_hold_recorded(hold);
+        }
+
         ngx_http_approval_hold_withdraw(hold);
         return;
     }
@@ -731,6 +734,7 @@ ngx_http_approval_ask_synced(ngx_http_approval_hold_t *hold, ngx_int_t rc)
         return;
     }
 
+    ngx_http_approval_hold_recorded(hold);
     ngx_http_approval_hold_withdraw(hold);
 }
 
@@ -740,7 +744,9 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
 {
     ngx_http_approval_message_t  message;
 
-    if (!hold->joined && (hold->rule->notify || hold->rule->escalate)) {
+    if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
+        && (hold->rule->notify || hold->rule->escalate))
+    {
         message.rule = hold->rule;
         message.doc = hold->action.doc;
         message.id = hold->action.id;
@@ -751,8 +757,7 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
         (void) ngx_http_approval_notify(hold->request, hold->mcf, &message);
     }
 
-    json_decref(hold->action.doc);
-    hold->action.doc = NULL;
+    ngx_http_approval_hold_recorded(hold);
 
     ngx_http_approval_prefer(hold);
     ngx_http_approval_progress_start(hold);

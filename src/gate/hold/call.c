@@ -158,9 +158,9 @@ ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
 void
 ngx_http_approval_call_over(ngx_http_approval_hold_t *hold)
 {
-    hold->given_up = 1;
+    hold->refusal = NGX_HTTP_APPROVAL_REFUSE_CANCELLED;
 
-    ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_CANCELLED);
+    ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_GIVEN_UP);
 }
 
 

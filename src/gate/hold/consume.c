@@ -46,8 +46,9 @@ void
 ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
+    const ngx_http_approval_move_t  *move;
+
     if (reply->rc == NGX_OK) {
-        hold->consumed = 1;
         hold->action.taken = reply->now;
 
         if (hold->grant.len == 0
@@ -56,11 +57,15 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
             return;
         }
 
-        if (hold->bare) {
-            ngx_http_approval_count_decision(hold->rule,
-                        ngx_http_approval_move(NGX_HTTP_APPROVAL_PENDING,
-                                       NGX_HTTP_APPROVAL_EXECUTING)->counter,
-                        reply->now - hold->action.created);
+        /* that of votes was counted with the vote */
+
+        move = ngx_http_approval_move(hold->action.state,
+                                      NGX_HTTP_APPROVAL_EXECUTING);
+
+        if (move->counter != NGX_HTTP_APPROVAL_COUNT_NONE) {
+            ngx_http_approval_count_decision(hold->rule, move->counter,
+                                             reply->now
+                                             - hold->action.created);
         }
 
         hold->action.state = NGX_HTTP_APPROVAL_EXECUTING;
@@ -115,7 +120,6 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
 
     ngx_http_approval_end_t  end;
 
-    hold->consumed = 1;
     hold->action.taken = reply->now;
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,

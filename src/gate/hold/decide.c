@@ -25,7 +25,7 @@ static ngx_int_t ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
 static ngx_uint_t ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, json_t *claims);
 static void ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_state_e state);
+    ngx_http_approval_state_e state, json_t *claims);
 static void ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 static void ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold,
@@ -75,12 +75,10 @@ ngx_http_approval_hold_watched(ngx_http_approval_watch_t *watch,
     ngx_http_approval_hold_t *hold = watch->data;
 
     if (hold->state != NGX_HTTP_APPROVAL_HOLD_WAIT
-        && !(hold->state == NGX_HTTP_APPROVAL_HOLD_DECIDED && hold->told))
+        && hold->state != NGX_HTTP_APPROVAL_HOLD_TOLD)
     {
         return;
     }
-
-    hold->told = 0;
 
     if (decision->len == 0) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
@@ -118,9 +116,7 @@ ngx_http_approval_hold_told(ngx_http_approval_watch_t *watch,
         return NGX_DECLINED;
     }
 
-    hold->told = 1;
-
-    ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_DECIDED);
+    ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_TOLD);
 
     return NGX_OK;
 }
@@ -194,15 +190,17 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     json_t                     *claims;
     ngx_int_t                   rc;
     const char                 *err;
-    ngx_uint_t                  owns;
+    ngx_uint_t                  owns, told;
     ngx_http_approval_state_e   state;
+
+    told = (hold->state == NGX_HTTP_APPROVAL_HOLD_TOLD);
 
     if (hold->action.decision.len == 0) {
         ngx_http_approval_hold_ignore(hold, "it is too long");
         return;
     }
 
-    if (!hold->told
+    if (!told
         && ngx_http_approval_decision_bare(&hold->action.decision, &state)
            == NGX_OK)
     {
@@ -218,7 +216,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
                          ngx_http_approval_hold_now(hold) / 1000,
                          &state, &claims, &err);
 
-    if (rc != NGX_OK && hold->told) {
+    if (rc != NGX_OK && told) {
         ngx_http_approval_hold_hint(hold, err);
         return;
     }
@@ -235,7 +233,7 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 
     owns = ngx_http_approval_hold_owns(hold, state, claims);
 
-    if (hold->told && (!owns || state != NGX_HTTP_APPROVAL_APPROVED)) {
+    if (told && (!owns || state != NGX_HTTP_APPROVAL_APPROVED)) {
         json_decref(claims);
         ngx_http_approval_hold_hint(hold, owns ? NULL
                                                : "it is of another request");
@@ -248,21 +246,9 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    rc = ngx_http_approval_hold_approvers(hold, claims);
-
-    hold->frozen = json_is_true(json_object_get(claims, "frz"));
-    hold->alone = json_is_true(json_object_get(claims, "bg"));
+    ngx_http_approval_hold_verified(hold, state, claims);
 
     json_decref(claims);
-
-    if (rc != NGX_OK) {
-        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
-        return;
-    }
-
-    hold->action.receipt = hold->action.decision;
-
-    ngx_http_approval_hold_verified(hold, state);
 }
 
 
@@ -302,11 +288,25 @@ ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
 
 static void
 ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_state_e state)
+    ngx_http_approval_state_e state, json_t *claims)
 {
+    ngx_http_approval_refusal_e  refusal;
+
+    if (ngx_http_approval_hold_approvers(hold, claims) != NGX_OK) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
+        return;
+    }
+
+    hold->action.receipt = hold->action.decision;
     hold->action.state = state;
 
     ngx_http_approval_limit_decided(hold, state);
+
+    /* by break_glass: it is good for one request */
+
+    if (json_is_true(json_object_get(claims, "bg"))) {
+        hold->remember.len = 0;
+    }
 
     switch (state) {
 
@@ -319,10 +319,12 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
         return;
 
     default:
-        ngx_http_approval_hold_refuse(hold, hold->frozen
-                                      && state == NGX_HTTP_APPROVAL_CANCELLED
-                                      ? NGX_HTTP_APPROVAL_REFUSE_FROZEN
-                                      : ngx_http_approval_hold_refusal(state));
+        refusal = (state == NGX_HTTP_APPROVAL_CANCELLED
+                   && json_is_true(json_object_get(claims, "frz")))
+                  ? NGX_HTTP_APPROVAL_REFUSE_FROZEN
+                  : ngx_http_approval_hold_refusal(state);
+
+        ngx_http_approval_hold_refuse(hold, refusal);
         return;
     }
 }
@@ -347,7 +349,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     }
 
     ngx_str_set(&hold->action.approvers, "unsigned");
-    hold->bare = 1;
+    hold->remember.len = 0;
 
     if (state == NGX_HTTP_APPROVAL_DENIED) {
         ngx_http_approval_hold_settle(hold, state);
@@ -378,8 +380,6 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    hold->action.state = state;
-
     ngx_http_approval_hold_consume(hold);
 }
 
@@ -395,8 +395,6 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
     json_t  *facts;
 
     static time_t  logged;
-
-    hold->told = 0;
 
     if (why && logged != ngx_time()) {
         logged = ngx_time();

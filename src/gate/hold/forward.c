@@ -195,7 +195,6 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
         ngx_http_approval_store_forget(op);
     }
 
-    hold->consumed = 0;
     hold->action.state = NGX_HTTP_APPROVAL_FAILED;
 }
 

@@ -123,9 +123,7 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         call.data = hold->wait.call->id;
     }
 
-    /* these are good for one request: unsigned, and taken by one alone */
-
-    if (hold->remember.len == 0 || hold->bare || hold->alone
+    if (hold->remember.len == 0
         || ngx_http_approval_grant_hashes(hold, hash, &id) != NGX_OK)
     {
         return ngx_http_approval_store_consume(hold->mcf->store,
@@ -299,7 +297,6 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
         ngx_http_approval_count(hold->rule,
                                 NGX_HTTP_APPROVAL_COUNT_GRANT_USED);
 
-        hold->consumed = 1;
         hold->action.taken = reply->now;
         hold->action.state = NGX_HTTP_APPROVAL_EXECUTING;
 
@@ -372,8 +369,7 @@ ngx_http_approval_grant_receipt(ngx_http_approval_hold_t *hold, json_t *doc,
 
     ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
 
-    hold->stored = 1;
-    hold->joined = 1;
+    hold->action.origin = NGX_HTTP_APPROVAL_ACTION_JOINED;
     hold->used = reply->used;
     hold->action.created = reply->created;
     hold->action.expires = reply->expires;

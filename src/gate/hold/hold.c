@@ -48,6 +48,7 @@ static const ngx_http_approval_hold_step_t  ngx_http_approval_hold_steps[] = {
     [NGX_HTTP_APPROVAL_HOLD_RECORDED] =
         { .wake = ngx_http_approval_ask_recorded },
     [NGX_HTTP_APPROVAL_HOLD_WAIT] = { .wake = ngx_http_approval_hold_overdue },
+    [NGX_HTTP_APPROVAL_HOLD_TOLD] = { .wake = ngx_http_approval_hold_decided },
     [NGX_HTTP_APPROVAL_HOLD_DECIDED] =
         { .wake = ngx_http_approval_hold_decided },
     [NGX_HTTP_APPROVAL_HOLD_CONSUME] =
@@ -63,6 +64,8 @@ static const ngx_http_approval_hold_step_t  ngx_http_approval_hold_steps[] = {
     [NGX_HTTP_APPROVAL_HOLD_EXPLAIN] =
         { .reply = ngx_http_approval_hold_explained },
     [NGX_HTTP_APPROVAL_HOLD_REFUSE] = { .wake = ngx_http_approval_hold_say_no },
+    [NGX_HTTP_APPROVAL_HOLD_GIVEN_UP] =
+        { .wake = ngx_http_approval_hold_say_no },
     [NGX_HTTP_APPROVAL_HOLD_ACCEPT] = { .wake = ngx_http_approval_hold_accept },
     [NGX_HTTP_APPROVAL_HOLD_PASSED] = { .wake = ngx_http_approval_hold_resume },
     [NGX_HTTP_APPROVAL_HOLD_REFUSED] = { .wake = NULL }
@@ -140,8 +143,7 @@ ngx_http_approval_hold_pool_cleanup(void *data)
     ngx_http_approval_hold_t *hold = data;
 
     ngx_http_approval_body_done(hold);
-    json_decref(hold->action.doc);
-    hold->action.doc = NULL;
+    ngx_http_approval_hold_recorded(hold);
     json_decref(hold->remembered);
     hold->remembered = NULL;
 }
@@ -175,18 +177,14 @@ ngx_http_approval_hold_cleanup(void *data)
         ngx_delete_posted_event(&hold->wait.event);
     }
 
-    if (hold->waiting) {
+    if (hold->queue.next) {
         ngx_http_approval_hold_leave(hold);
         ngx_http_approval_hold_left(hold);
     }
 
     ngx_http_approval_outcome(hold);
     ngx_http_approval_progress_cleanup(hold);
-    ngx_http_approval_body_done(hold);
-    json_decref(hold->action.doc);
-    hold->action.doc = NULL;
-    json_decref(hold->remembered);
-    hold->remembered = NULL;
+    ngx_http_approval_hold_pool_cleanup(hold);
 }
 
 
@@ -213,6 +211,35 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
     }
 
     return NGX_OK;
+}
+
+
+/* The store knows the action: there are id and times of it. */
+
+ngx_uint_t
+ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold)
+{
+    return hold->action.origin >= NGX_HTTP_APPROVAL_ACTION_MADE;
+}
+
+
+/* It has taken the approval, and its outcome is not known yet. */
+
+ngx_uint_t
+ngx_http_approval_hold_executes(ngx_http_approval_hold_t *hold)
+{
+    return hold->action.taken
+           && hold->action.state == NGX_HTTP_APPROVAL_EXECUTING;
+}
+
+
+/* The document is on record, or nobody needs it any more. */
+
+void
+ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold)
+{
+    json_decref(hold->action.doc);
+    hold->action.doc = NULL;
 }
 
 

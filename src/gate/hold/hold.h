@@ -40,7 +40,8 @@ typedef enum {
     NGX_HTTP_APPROVAL_HOLD_REQUESTED,    /* its record is being made durable  */
     NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* it is: notify, watch              */
     NGX_HTTP_APPROVAL_HOLD_WAIT,         /* for the decision                  */
-    NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* a decision was read: verify it    */
+    NGX_HTTP_APPROVAL_HOLD_TOLD,         /* a decision was published, and     */
+    NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* one was read: verify it           */
     NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
     NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record                */
     NGX_HTTP_APPROVAL_HOLD_APPROVED,     /* its record is being made durable  */
@@ -49,6 +50,7 @@ typedef enum {
                                             stored                            */
     NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
     NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
+    NGX_HTTP_APPROVAL_HOLD_GIVEN_UP,     /* ... since the call was given up   */
     NGX_HTTP_APPROVAL_HOLD_ACCEPT,       /* say 202: ask later                */
     NGX_HTTP_APPROVAL_HOLD_PASSED,
     NGX_HTTP_APPROVAL_HOLD_REFUSED
@@ -74,12 +76,23 @@ typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
 typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
 
 
+/* What the store has of an action: nothing, or its id and times are known. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_ACTION_NONE = 0,
+    NGX_HTTP_APPROVAL_ACTION_UNSTORED,   /* nothing: passed by store_failure  */
+    NGX_HTTP_APPROVAL_ACTION_MADE,       /* this hold has made it             */
+    NGX_HTTP_APPROVAL_ACTION_JOINED      /* it was there                      */
+} ngx_http_approval_origin_e;
+
+
 /*
  * What people are asked about, and what they said: known from the store's
- * answer on ("stored"), but for digest and route, which are there before.
+ * answer on, but for digest and route, which are there before.
  */
 
 typedef struct {
+    ngx_http_approval_origin_e       origin;
     ngx_http_approval_state_e        state;
     json_t                          *doc;        /* until it is recorded      */
     ngx_str_t                        joins;      /* MACs over what was shown  */
@@ -90,8 +103,8 @@ typedef struct {
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
-    int64_t                          taken;      /* the approval, of that
-                                                    clock                     */
+    int64_t                          taken;      /* the approval, by this hold;
+                                                    0: it was not             */
 
     u_char                           id[APPROVAL_ID_LEN];
     char                             digest[APPROVAL_DIGEST_LEN];
@@ -134,7 +147,8 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_rule_t        *shadow;     /* was recorded before it    */
 
     ngx_http_approval_hold_t        *next;
-    ngx_queue_t                      queue;      /* while it is suspended     */
+    ngx_queue_t                      queue;      /* while it is suspended;
+                                                    else next is NULL         */
 
     ngx_http_approval_held_t         action;
     ngx_http_approval_wait_t         wait;
@@ -173,20 +187,7 @@ struct ngx_http_approval_hold_s {
 
     uint16_t                         answered;   /* the upstream's status, as
                                                     Redis has it; 0: unknown  */
-    unsigned                         stored:1;   /* id and times are known    */
-    unsigned                         joined:1;
-    unsigned                         unrecorded:1;  /* "requested" is not on
-                                                       record                 */
-    unsigned                         waiting:1;  /* the request is suspended  */
     unsigned                         prefer_async:1;
-    unsigned                         bare:1;     /* the decision, unsigned    */
-    unsigned                         told:1;     /* it was published, and not
-                                                    read from the key         */
-    unsigned                         frozen:1;   /* why it was cancelled      */
-    unsigned                         alone:1;    /* approved by break_glass   */
-    unsigned                         given_up:1; /* by that name              */
-    unsigned                         consumed:1;
-    unsigned                         unstored:1; /* passed by store_failure   */
 };
 
 
@@ -203,6 +204,9 @@ void ngx_http_approval_hold_reply(void *data,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_state_e state);
+ngx_uint_t ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_hold_executes(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold);
 

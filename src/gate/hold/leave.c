@@ -55,7 +55,7 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
 {
     ngx_http_approval_left_t  *left;
 
-    if (!hold->stored || hold->consumed || hold->mcf->store == NULL
+    if (!ngx_http_approval_hold_stored(hold) || hold->mcf->store == NULL
         || (hold->action.state != NGX_HTTP_APPROVAL_PENDING
             && hold->action.state != NGX_HTTP_APPROVAL_APPROVED))
     {
@@ -235,14 +235,15 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 {
     /* stored, and nobody was told of it yet */
 
-    if (!hold->joined && (hold->rule->notify || hold->rule->escalate)
+    if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
+        && (hold->rule->notify || hold->rule->escalate)
         && hold->state >= NGX_HTTP_APPROVAL_HOLD_STORED
         && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED)
     {
         return 1;
     }
 
-    if (hold->given_up) {
+    if (hold->state == NGX_HTTP_APPROVAL_HOLD_GIVEN_UP) {
         return 1;
     }
 
@@ -263,7 +264,7 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 static ngx_http_approval_left_t *
 ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
 {
-    ngx_uint_t                 young;
+    ngx_uint_t                 young, joined;
     ngx_http_approval_left_t  *left;
 
     left = ngx_alloc(sizeof(ngx_http_approval_left_t), ngx_cycle->log);
@@ -276,16 +277,16 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     left->created = hold->action.created;
     left->settling = hold->wait.settling;
     left->closes = ngx_http_approval_hold_closes(hold);
-    left->given_up = hold->given_up;
+    left->given_up = (hold->state == NGX_HTTP_APPROVAL_HOLD_GIVEN_UP);
 
     /* it is not on record yet; nobody was told of it yet */
 
+    joined = (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_JOINED);
     young = hold->state <= NGX_HTTP_APPROVAL_HOLD_STORED
-            ? !hold->joined
-            : hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE && hold->unrecorded;
+            ? !joined : hold->state == NGX_HTTP_APPROVAL_HOLD_SETTLE;
 
     left->doc = young ? json_incref(hold->action.doc) : NULL;
-    left->untold = (!hold->joined
+    left->untold = (!joined
                     && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED
                     && (hold->rule->notify || hold->rule->escalate));
     left->facts = ngx_http_approval_facts(hold);

@@ -284,7 +284,8 @@ ngx_http_approval_limit_refuse(ngx_http_approval_hold_t *hold,
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                   "action %*s was %s", (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
-    ngx_http_approval_limit_record(hold, hold->stored ? hold->action.id : NULL,
+    ngx_http_approval_limit_record(hold, ngx_http_approval_hold_stored(hold)
+                                         ? hold->action.id : NULL,
                                    limit, why);
     ngx_http_approval_hold_refuse(hold, refusal);
 }

@@ -36,7 +36,7 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     ngx_http_approval_op_t     *op;
     ngx_http_approval_state_e   state;
 
-    if (!hold->consumed) {
+    if (!ngx_http_approval_hold_executes(hold)) {
         return;
     }
 

@@ -83,7 +83,9 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold)
 {
-    if (hold->joined || hold->mcf->store == NULL) {
+    if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_JOINED
+        || hold->mcf->store == NULL)
+    {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
         return;
     }
@@ -165,7 +167,7 @@ ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
 static void
 ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
 {
-    if (hold->unrecorded) {
+    if (hold->action.doc) {
         ngx_http_approval_audit_late(hold->mcf, APPROVAL_RECORD_REQUESTED,
                                      hold->action.id,
                           ngx_http_approval_action_disclose(hold->action.doc,

@@ -34,8 +34,6 @@ static ngx_connection_t  ngx_http_approval_shutdown_dummy;
 void
 ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold)
 {
-    hold->waiting = 1;
-
     ngx_http_approval_count_held(hold->mcf, hold->rule, 1);
 
     ngx_queue_insert_tail(&ngx_http_approval_holds, &hold->queue);
@@ -45,9 +43,9 @@ ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold)
 void
 ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold)
 {
-    if (hold->waiting) {
-        hold->waiting = 0;
+    if (hold->queue.next) {
         ngx_queue_remove(&hold->queue);
+        hold->queue.next = NULL;
 
         ngx_http_approval_progress_stop(hold);
 

@@ -51,7 +51,7 @@ ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
                             ngx_http_approval_json_str(&rule->action));
     }
 
-    if (hold->stored) {
+    if (ngx_http_approval_hold_stored(hold)) {
         json_object_set_new(facts, "id", json_stringn((char *) hold->action.id,
                                                       APPROVAL_ID_LEN));
     }

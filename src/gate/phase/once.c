@@ -400,7 +400,7 @@ ngx_http_approval_once_hold(ngx_http_request_t *r)
 
     hold = ngx_http_approval_hold_of(r);
 
-    while (hold && !hold->consumed) {
+    while (hold && !ngx_http_approval_hold_executes(hold)) {
         hold = hold->next;
     }
 

@@ -96,8 +96,8 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     hold = ngx_http_approval_hold_of(r);
 
     if (hold == NULL
-        || (hold->state == NGX_HTTP_APPROVAL_HOLD_PASSED && !hold->stored
-            && !hold->unstored))
+        || (hold->state == NGX_HTTP_APPROVAL_HOLD_PASSED
+            && hold->action.origin == NGX_HTTP_APPROVAL_ACTION_NONE))
     {
         v->not_found = 1;
         return NGX_OK;
@@ -107,17 +107,17 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 
     case NGX_HTTP_APPROVAL_VAR_ID:
         return ngx_http_approval_variable_set(v, hold->action.id,
-                                              hold->stored ? APPROVAL_ID_LEN
-                                                           : 0);
+                                      ngx_http_approval_hold_stored(hold)
+                                      ? APPROVAL_ID_LEN : 0);
 
     case NGX_HTTP_APPROVAL_VAR_STATUS:
 
-        if (hold->stored) {
+        if (ngx_http_approval_hold_stored(hold)) {
             name = ngx_http_approval_state_name(hold->action.state);
             return ngx_http_approval_variable_set(v, name->data, name->len);
         }
 
-        if (hold->unstored) {
+        if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_UNSTORED) {
             return ngx_http_approval_variable_set(v, (u_char *) "unstored", 8);
         }
 

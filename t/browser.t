@@ -100,6 +100,14 @@ my $gw = Approval::Gateway->new(
             require admins;
             remember 1h per $request_method$uri uses=5;
         }
+        rule small {
+            match $uri ^/small;
+            action svc.reload;
+            risk low;
+            summary "Reload $arg_what";
+            show unit $arg_what;
+            require admins;
+        }
         rule short {
             match $uri ^/short;
             action x.short;
@@ -556,6 +564,39 @@ $on->type('#rule', 'critical');
 $on->submit('form[role=search] button');
 page_is($on, qr/Delete the database payroll/, 'a search');
 is(scalar($on->all('.actions li')), 1, 'finds what was asked for');
+
+# --- several at once, without a script, by the keyboard
+
+my @low = map { [ $gw->hold(GET => "/small?what=s$_", @why) ] } 1 .. 3;
+
+sign_in($off, 'alice');
+$off->phone;
+$off->go("$base/idp/");
+$off->submit('a[href="?view=several"]');
+page_is($off, qr/Decide several.*Reload s1.*Reload s2.*Reload s3/s,
+        'the page for several');
+is(scalar($off->all('.actions li')), 3, 'has those of low risk');
+unlike($off->text, qr/Drop table/, 'and none of high risk');
+good_page($off, 'several');
+
+sign_in($on, 'alice');
+$on->go("$base/idp/?view=several");
+good_keyboard($on, 'several');
+
+$off->click("#a-$low[$_][1] label") for 0, 1;
+is($off->js('return getComputedStyle(document.querySelector(".chosen"),'
+            . ' "::before").content'), 'counter(chosen) " "', 'counts them');
+$off->type('#comment', 'new certificate');
+$gw->vote($low[1][1], 'deny', 'no', 'bob');
+$low[1][0]->read;
+$off->submit('.bar button.approve');
+page_is($off, qr/1 of 2 votes were taken.*Decided already.*Reload s2.*By bob/s,
+        'says what became of each');
+page_is($off, qr/By bob.*You approved.*Reload s1/s, 'what was refused first');
+good_page($off, 'several-result');
+is($low[0][0]->read->status, 200, 'what was approved is forwarded');
+$gw->vote($low[2][1], 'deny', '', 'bob');
+$low[2][0]->read;
 
 # --- who may not, and too late
 

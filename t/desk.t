@@ -28,6 +28,7 @@ my $ngx = Approval::Nginx->new(workers => 2, http => <<"EOC");
 
     approval_group dba alice\@example.com bob\@example.com carol\@example.com;
     approval_group sre alice\@example.com dave\@example.com;
+    approval_passkey_origin http://localhost;
     approval_alias bob\@example.com bob;
     approval_alias carol\@example.com agent-carol;
 
@@ -68,6 +69,21 @@ my $ngx = Approval::Nginx->new(workers => 2, http => <<"EOC");
             action db.say;
             require 2 of dba;
             comment always;
+        }
+        rule low {
+            match \$uri ^/low;
+            action db.low;
+            risk low;
+            summary "Low \$arg_x";
+            require dba;
+            remember 10m per \$uri;
+        }
+        rule key {
+            match \$uri ^/key;
+            action db.key;
+            risk low;
+            require dba;
+            vote passkey;
         }
         rule short {
             match \$uri ^/short;
@@ -836,6 +852,158 @@ is_deeply(get('/', $alice)->json->{actions}[0]{id}, $second, 'as JSON');
 
 vote($_, $alice, { decision => 'deny' }) for $id, $second;
 $held{$_}->read for $id, $second;
+
+# --- several at once
+
+my %several;
+$several{$_->[0]} = hold($_->[1], user => $_->[2] // 'agent-7')
+    for [ low => '/low?x=1' ], [ withdrawn => '/low?x=2' ],
+        [ own => '/low?x=own', 'carol@example.com' ], [ why => '/why?x=1' ],
+        [ two => '/two?x=1' ], [ decided => '/why?x=2' ], [ high => '/drop?table=x' ],
+        [ critical => '/critical?x=1' ], [ key => '/key?x=1' ];
+
+my %named = reverse %several;
+
+sub choices {
+    my %nonce = page('/?view=several', @_)->body
+                =~ /name="vote" value="([0-9a-f]{32}) ([^"]+)"/g;
+    return \%nonce;
+}
+
+sub several {
+    my ($who, $fields, $votes, @headers) = @_;
+
+    return http_post($port, "$api/decisions",
+        join('&', (map { "$_=$fields->{$_}" } sort keys %$fields),
+                  map { "vote=$_+$votes->{$_}" } sort keys %$votes),
+        headers => [ 'X-Idp' => $who, Accept => 'text/html', 'Content-Type' =>
+                     'application/x-www-form-urlencoded', @headers ]);
+}
+
+sub withdraw {
+    return Approval::Client->new($port)->request(
+        DELETE => "/desk/mine/actions/$_[0]",
+        headers => [ 'X-User' => 'agent-7' ])->status;
+}
+
+like(page('/', $alice)->body, qr/href="\?view=several"/,
+     'the inbox leads to several at once');
+
+my $chosen = choices($alice);
+is_deeply([ sort map { $named{$_} } keys %$chosen ],
+          [ sort qw(low withdrawn own why two decided) ],
+          'neither high nor critical, and none for a passkey');
+
+$r = page('/?view=several', $alice);
+unlike($r->body, qr/http-equiv="refresh"/, 'nothing that is typed is lost');
+like($r->body, qr/lets more through:<\/strong> for 10 min, without a limit/,
+     'what a grant would let pass is said');
+like($r->body, qr/Exactly this request, or none: <code>\Q$_\E</,
+     'each with its digest')
+    for map { get("/actions/$_", $alice)->json->{digest} } keys %$chosen;
+
+my %nonces = %$chosen;
+
+is_page(several($alice, { decision => 'approve' }, {}), 400,
+        qr/You chose no action/, 'nothing chosen');
+is_page(several($alice, { decision => 'comment', comment => 'x' }, \%nonces),
+        400, qr/Comments are made/, 'no comments');
+is_page(several($alice, { decision => 'approve', x => 1 }, \%nonces), 400,
+        qr/not the page/, 'a field that the page has not');
+is_page(several($alice, { decision => 'approve', break_glass => 1,
+                          comment => 'x' }, \%nonces), 400, qr/not the page/,
+        'the glass stays whole');
+is_page(several($alice, { decision => 'approve' }, { 'x' x 32 => 'x' }), 400,
+        qr/not the page/, 'no id');
+is_page(several($alice, { decision => 'approve' },
+                { map { sprintf('00%030x', $_) => 1 } 1 .. 51 }), 400,
+        qr/at most 50/, 'too many');
+is_page(several($alice, { decision => 'approve' }, \%nonces,
+                'Sec-Fetch-Site' => 'cross-site'), 403, qr/another site/,
+        'from another site');
+is(http_post($port, "$api/decisions", '{}', headers => [
+       'X-Idp' => $alice, 'Content-Type' => 'application/json' ])->status, 415,
+   'no JSON');
+is(http_post($port, "$api/decisions", 'decision=approve', headers => [
+       'Content-Type' => 'application/x-www-form-urlencoded' ])->status, 401,
+   'nobody');
+is(scalar(audit('voted', $_)), 0, "$named{$_}: no vote") for values %several;
+
+# those that the page has not, with a nonce of their own page
+
+for my $name (qw(high critical key)) {
+    ($nonces{$several{$name}}) = page("/actions/$several{$name}", $alice)->body
+                                 =~ /name="nonce" value="([^"]+)"/;
+}
+
+my $bobs = choices('bob@example.com');
+my $forged = delete $nonces{$several{two}};
+
+is(vote($several{decided}, 'bob@example.com', { decision => 'approve' })
+   ->status, 200, 'one is decided meanwhile');
+$held{$several{decided}}->read;
+is(withdraw($several{withdrawn}), 200, 'one is withdrawn meanwhile');
+$nonces{'0' x 32} = 'x';
+
+$r = several($alice, { decision => 'deny' },
+             { %nonces, $several{two} => $bobs->{$several{two}} });
+is_page($r, 200, qr/<h1>2 of 10 votes were taken/, 'several at once');
+
+my %said = map { /actions\/([0-9a-f]{32})"/
+                 ? ($named{$1} // 'unknown' => $_) : () }
+           $r->body =~ /<article.*?<\/article>/gs;
+
+like($said{low}, qr/You denied.*Low 1.*is denied/s, 'low: denied');
+like($said{own}, qr/You denied.*Low own/s, 'own: denied by another');
+like($said{why}, qr/A comment is required/, 'why: needs a comment');
+like($said{decided}, qr/Decided already.*By bob\@example.com/s,
+     'decided: says by whom');
+like($said{withdrawn}, qr/Cancelled/, 'withdrawn: says so');
+like($said{two}, qr/Not from the action/, 'another\'s nonce');
+like($said{$_}, qr/Only on its own page/, "$_: one by one")
+    for qw(high critical key);
+like($said{unknown}, qr/Not found/, 'unknown: not found');
+ok(index($r->body, 'Not found') < index($r->body, 'You denied'),
+   'what was not taken comes first');
+
+is(join(' ', sort map { $named{$_} } grep { audit('voted', $_) }
+        values %several), 'decided low own', 'each has a record of its own');
+is(scalar(grep { $_->{why} eq 'one-by-one' } audit('refused', $several{$_})),
+   1, "$_: its refusal is on record") for qw(high critical key);
+is($held{$several{$_}}->read->status, 403, "$_: the requester is told")
+    for qw(low own);
+
+$r = several($alice, { decision => 'approve', comment => 'fine' },
+             { map { $several{$_} => choices($alice)->{$several{$_}} }
+               qw(why two) });
+is_page($r, 200, qr/<h1>2 of 2 votes were taken/, 'with a comment');
+is(get("/actions/$several{$_}", $alice)->json->{votes}[0]{comment}, 'fine',
+   "$_: has it") for qw(why two);
+is($held{$several{why}}->read->status, 200, 'why: approved');
+is(choices($alice)->{$several{two}}, undef, 'two: has her vote');
+
+# a nonce is one person's, and so is the request
+
+my $theirs = { $several{two} => $forged };
+like(several('bob@example.com', { decision => 'approve' }, $theirs)->body,
+     qr/0 of 1 votes.*Not from the action/s, 'a nonce is one person\'s');
+$id = hold('/low?x=mine', user => 'carol@example.com');
+is(choices('carol@example.com')->{$id}, undef, 'one\'s own is not there');
+like(several('carol@example.com', { decision => 'approve' },
+             { $id => choices($alice)->{$id} })->body,
+     qr/0 of 1 votes.*Your own request/s, 'nor is it decided');
+unlike(several('mallory@example.com', { decision => 'approve' },
+               { $id => choices($alice)->{$id} })->body, qr/Low mine/,
+       'strangers do not learn what it is about');
+like(several('mallory@example.com', { decision => 'approve' },
+             { $id => choices($alice)->{$id} })->body,
+     qr/0 of 1 votes.*Not an approver/s, 'nor do they decide');
+
+vote($_, 'bob@example.com', { decision => 'deny', comment => 'x' })
+    for $id, @several{qw(high critical two)};
+$held{$_}->read for $id, @several{qw(high critical two)};
+withdraw($several{key});
+$held{$several{key}}->read;
 
 # --- votes in Redis that are not ours
 

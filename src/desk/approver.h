@@ -52,6 +52,9 @@ uint32_t ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
 ngx_uint_t ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who);
 
+/* May it be decided together with others, from a list? */
+ngx_uint_t ngx_http_approval_approver_several(json_t *doc);
+
 /* Is the person in one of these groups (of ngx_int_t; NULL: in any)? */
 ngx_uint_t ngx_http_approval_approver_in(ngx_http_approval_desk_t *d,
     ngx_array_t *groups);

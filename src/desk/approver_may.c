@@ -69,6 +69,24 @@ ngx_http_approval_approver_in(ngx_http_approval_desk_t *d,
 }
 
 
+/*
+ * What could be grave is looked at on a page of its own, and so is what a
+ * passkey signs.
+ */
+
+ngx_uint_t
+ngx_http_approval_approver_several(json_t *doc)
+{
+    ngx_str_t  risk;
+
+    risk = ngx_http_approval_json_get(doc, "risk");
+
+    return json_object_get(doc, "vote") == NULL
+           && ((risk.len == 3 && ngx_strncmp(risk.data, "low", 3) == 0)
+               || (risk.len == 6 && ngx_strncmp(risk.data, "medium", 6) == 0));
+}
+
+
 ngx_uint_t
 ngx_http_approval_approver_self(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who)

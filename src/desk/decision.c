@@ -546,6 +546,15 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_DECLINED;
     }
 
+    if (dec->several && !ngx_http_approval_approver_several(doc)) {
+        *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                  "one-by-one", "Only on its own page",
+                  "Actions of high or critical risk, and those that need a "
+                  "passkey, are decided one by one: open the action, and "
+                  "decide there.", NULL);
+        return NGX_DECLINED;
+    }
+
     if (ngx_http_approval_decision_uncommented(doc, dec)) {
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_BAD_REQUEST,
                   "comment-required", "A comment is required",

@@ -42,6 +42,7 @@ typedef struct {
     unsigned                    glass:1;   /* break_glass is asked for */
     unsigned                    audited:1; /* "voted" is in the trail */
     unsigned                    settled:1; /* the store says: too late */
+    unsigned                    several:1; /* one of several: several.c */
 } ngx_http_approval_decision_t;
 
 
@@ -64,6 +65,13 @@ ngx_int_t ngx_http_approval_decision_type(ngx_http_approval_desk_t *d);
 /* From a form or JSON; other than NGX_OK: answered. */
 ngx_int_t ngx_http_approval_decision_parse(ngx_http_approval_desk_t *d,
     ngx_http_approval_decision_t *dec, ngx_str_t *body, ngx_int_t *rc);
+
+/* What is wrong with a decision that was read; NULL: nothing. */
+const char *ngx_http_approval_decision_check(
+    ngx_http_approval_decision_t *dec);
+
+/* Browsers send the lines of a text with CR LF. */
+void ngx_http_approval_decision_lines(ngx_str_t *s);
 
 
 /* vote.c: signs, records and stores it, with the decision it makes. */

@@ -31,9 +31,6 @@ static const char *ngx_http_approval_decision_form(
     ngx_str_t *body);
 static int ngx_http_approval_decision_field(void *data, approval_str_t name,
     approval_str_t value);
-static const char *ngx_http_approval_decision_check(
-    ngx_http_approval_decision_t *dec);
-static void ngx_http_approval_decision_lines(ngx_str_t *s);
 
 
 /*
@@ -293,7 +290,7 @@ ngx_http_approval_decision_field(void *data, approval_str_t name,
 }
 
 
-static const char *
+const char *
 ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
 {
     int         blank;
@@ -326,9 +323,7 @@ ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
 }
 
 
-/* Browsers send the lines of a text with CR LF. */
-
-static void
+void
 ngx_http_approval_decision_lines(ngx_str_t *s)
 {
     size_t  i, n;

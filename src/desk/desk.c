@@ -18,6 +18,7 @@
 #include "desk/slack.h"
 #include "desk/manifest.h"
 #include "desk/passkey.h"
+#include "desk/several.h"
 #include "desk/shadow.h"
 #include "desk/status.h"
 #include "desk/view.h"
@@ -76,6 +77,10 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/actions/"), ngx_string("/decision"), 1,
       NGX_HTTP_POST, "POST", "../../",
       ngx_http_approval_decision_read_body },
+
+    { ngx_string("/decisions"), ngx_null_string, 0,
+      NGX_HTTP_POST, "POST", "",
+      ngx_http_approval_several },
 
     { ngx_string("/audit"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",

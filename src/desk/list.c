@@ -434,7 +434,7 @@ ngx_http_approval_list_view(ngx_http_approval_desk_t *d, json_t *doc,
                                   NGX_HTTP_APPROVAL_VIEW_LIST);
 
     if (view && d->html
-        && ngx_http_approval_page_card(view, reply) != NGX_OK)
+        && ngx_http_approval_page_card(d, doc, reply, votes, view) != NGX_OK)
     {
         json_decref(view);
         return NGX_ERROR;
@@ -619,6 +619,10 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
         (void) json_object_set_new(reply, "history", json_true());
         (void) json_object_set_new(reply, "search",
                                  ngx_http_approval_list_fields(&list->query));
+    }
+
+    if (list->query.several) {
+        (void) json_object_set_new(reply, "several", json_true());
     }
 
     if (!list->auditor && !ngx_http_approval_approver_in(d, NULL)) {

@@ -33,7 +33,8 @@ typedef struct {
     int64_t             before;      /* cursor                          */
     u_char              before_id[APPROVAL_ID_LEN];
     unsigned            cursor:1;
-    unsigned            history:1;   /* the inbox' other page           */
+    unsigned            history:1;   /* the inbox' other pages          */
+    unsigned            several:1;
 } ngx_http_approval_query_t;
 
 

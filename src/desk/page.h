@@ -16,6 +16,9 @@
 #include "desk/votes.h"
 
 
+#define NGX_HTTP_APPROVAL_PAGE_SEVERAL  50   /* decided at once, at most */
+
+
 /* All take the reference of the JSON value, and return a final code. */
 
 ngx_int_t ngx_http_approval_page_action(ngx_http_approval_desk_t *d,
@@ -40,11 +43,18 @@ ngx_int_t ngx_http_approval_page_passkeys(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_page_result(ngx_http_approval_desk_t *d,
     ngx_uint_t status, json_t *problem);
 
-/* Fills "left": how long until "expires". */
-/* What an action in a list says beside its JSON. */
-ngx_int_t ngx_http_approval_page_card(json_t *view,
-    const ngx_http_approval_reply_t *reply);
+/* page_fill.c: what a template needs beside the action's JSON. */
 
+ngx_int_t ngx_http_approval_page_whole(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes, json_t *view);
+
+/* ... in a list of them. */
+ngx_int_t ngx_http_approval_page_card(ngx_http_approval_desk_t *d,
+    json_t *doc, const ngx_http_approval_reply_t *reply,
+    ngx_http_approval_votes_t *votes, json_t *view);
+
+/* How long until "expires", for people. */
 json_t *ngx_http_approval_page_left(int64_t now, int64_t expires);
 
 

@@ -337,13 +337,17 @@ static const char *
 ngx_http_approval_query_view(ngx_http_approval_query_ctx_t *ctx,
     approval_str_t value)
 {
-    if (!approval_str_eq(value, approval_str("history"))) {
-        return "The only view is \"history\".";
+    if (approval_str_eq(value, approval_str("history"))) {
+        ctx->query->history = 1;
+        return NULL;
     }
 
-    ctx->query->history = 1;
+    if (approval_str_eq(value, approval_str("several"))) {
+        ctx->query->several = 1;
+        return NULL;
+    }
 
-    return NULL;
+    return "The views are \"history\" and \"several\".";
 }
 
 

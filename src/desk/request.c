@@ -338,7 +338,10 @@ ngx_http_approval_desk_not_found(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d)
 {
-    if (ngx_http_approval_header_int(d->request, "Retry-After", 2) != NGX_OK) {
+    if (d->reply == NULL
+        && ngx_http_approval_header_int(d->request, "Retry-After", 2)
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -402,7 +402,10 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 
     ngx_http_approval_vote_refused(d, "store-unavailable");
 
-    if (ngx_http_approval_header_int(d->request, "Retry-After", 2) != NGX_OK) {
+    if (d->reply == NULL
+        && ngx_http_approval_header_int(d->request, "Retry-After", 2)
+           != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -51,6 +51,14 @@ sub key {
 }
 
 
+sub spoil {
+    my ($gw, $name) = @_;
+
+    $gw->redis->cmd(DEL => "approval:{00}:$name");
+    $gw->redis->cmd(SET => "approval:{00}:$name", 'x', 'PX', 60000);
+}
+
+
 my %poison = (
     'another type: the action' => sub {
         my ($redis, $id) = @_;
@@ -133,17 +141,19 @@ for my $name (sort keys %poison) {
 
 # the keys that all share
 
-for my $row ([ 'pending' => 1 ], [ 'frozen' => 0 ]) {
+for my $row ([ pending => 1 ], [ frozen => 1 ], [ index => 0 ],
+             [ classes => 0 ])
+{
     my ($name, $listed) = @$row;
 
     subtest "another type: $name" => sub {
         my $gw = gateway();
         my ($client, $id) = $gw->hold(GET => '/r/1');
 
-        $gw->redis->cmd(DEL => "approval:{00}:$name");
-        $gw->redis->cmd(SET => "approval:{00}:$name", 'x', 'PX', 60000);
+        spoil($gw, $name);
 
-        is(join(' ', listed($gw, '?state=pending')), $id, 'it is listed');
+        is(join(' ', listed($gw, '?state=pending')), $id, 'it is listed')
+            if $listed;
 
         my $r = api($gw, POST => '/freeze', { policy => 'p' });
 
@@ -156,26 +166,42 @@ for my $row ([ 'pending' => 1 ], [ 'frozen' => 0 ]) {
     };
 }
 
-# those by which open actions are found: it is frozen, and says that not all is
-# ended
 
-for my $name (qw(index classes)) {
-    subtest "another type: $name" => sub {
-        my $gw = gateway();
-        my ($client, $id) = $gw->hold(GET => '/r/1');
+# more than one part, and what comes after the list was spoiled
 
-        $gw->redis->cmd(DEL => "approval:{00}:$name");
-        $gw->redis->cmd(SET => "approval:{00}:$name", 'x', 'PX', 60000);
+subtest 'many, and a spoiled index' => sub {
+    my $gw = gateway();
+    my @held = map { $gw->send(GET => "/r/$_") } 1 .. 150;
 
-        is(api($gw, POST => '/freeze', { policy => 'p' })->status, 503,
-           'not all is ended');
-        is($gw->send(GET => '/r/2')->read->json->{type},
-           'urn:approval:frozen', 'nothing new is asked for');
-        $gw->vote($id, 'approve');
-        is($client->read->json->{type}, 'urn:approval:frozen',
-           'what is approved is refused');
-        is($gw->hits('/r/1') + $gw->hits('/r/2'), 0, 'nothing is executed');
-    };
-}
+    ok(wait_for(sub { (my @open = $gw->pending) == 150 }), 'they are held');
+    spoil($gw, 'index');
+    spoil($gw, 'classes');
+
+    my ($new, $id) = $gw->hold(GET => '/r/new');
+
+    ok($id, 'another one is held');
+    is($gw->vote($id, 'approve')->status, 200, 'and decided');
+    is($new->read->status, 200, 'and executed');
+
+    my $r = api($gw, POST => '/freeze', { policy => 'p' });
+
+    is($r->status, 200, 'all is stopped') or diag $r->raw;
+    is($r->json->{cancelled}, 150, 'every one');
+    is(scalar(grep { $_->read->json->{type} eq 'urn:approval:frozen' } @held),
+       150, 'and let go');
+};
+
+
+subtest 'nothing tells what is open' => sub {
+    my $gw = gateway();
+    my ($client) = $gw->hold(GET => '/r/1');
+
+    spoil($gw, $_) for qw(pending classes);
+    is(api($gw, POST => '/freeze', { policy => 'p' })->status, 503,
+       'not all is ended, and it says so');
+    is($gw->send(GET => '/r/2')->read->json->{type}, 'urn:approval:frozen',
+       'nothing new is asked for');
+    is($gw->hits('/r/1') + $gw->hits('/r/2'), 0, 'nothing is executed');
+};
 
 done_testing;

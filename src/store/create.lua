@@ -314,6 +314,11 @@ local function word(s)
     return s ~= '' and s or '-'
 end
 
+-- this comes first: where it fails, there is no action
+
+redis.call('ZADD', PENDING, int(a.x), id)
+keep(PENDING, whole + retention)
+
 redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
            'k', table.concat({ int(a.c), int(within),
                                word(string.sub(join, 1, 16)),
@@ -321,15 +326,12 @@ redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
                                word(a.class) }, ' '))
 redis.call('PEXPIRE', key, int(whole + retention))
 
--- what is executed lives longer, and says so: see consume.lua
+-- lists are spoiled alone; what is executed lives longer, see consume.lua
 
-redis.call('ZADD', PENDING, int(a.x), id)
-keep(PENDING, whole + retention)
-
-redis.call('ZADD', INDEX, 0, member(a, a.s))
+try('ZADD', INDEX, 0, member(a, a.s))
 keep(INDEX, whole + retention)
 
-redis.call('HSETNX', CLASSES, class, class_doc)
+try('HSETNX', CLASSES, class, class_doc)
 keep(CLASSES, whole + retention)
 
 if joins[1] then

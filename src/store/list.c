@@ -28,7 +28,7 @@
 
 typedef struct {
     ngx_uint_t  left;
-    ngx_uint_t  all;                          /* of what can be read         */
+    ngx_uint_t  all;                          /* that is open, and readable  */
     size_t      nbegins;
     u_char     *begins;                       /* each 1 + ..._LIST_CLASS     */
     size_t      nhashes;
@@ -261,6 +261,11 @@ ngx_http_approval_list_ask(ngx_http_approval_op_t *op, u_char *shard)
 
     } else {
         ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_INDEX, NULL, 0);
+
+        if (list->all) {
+            ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_PENDING, NULL,
+                                     0);
+        }
     }
 
     ngx_http_approval_op_text(part, (char *) list->since);
@@ -459,7 +464,10 @@ ngx_http_approval_list_end(ngx_http_approval_op_t *op, ngx_int_t rc)
 }
 
 
-/* The classes of all shards first, and then what is open in these. */
+/*
+ * The classes of all shards first, which the index may be needed for, and then
+ * what is open: a shard without classes may know that by itself.
+ */
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_open(ngx_http_approval_store_t *store,
@@ -486,6 +494,10 @@ ngx_http_approval_open_part(ngx_http_approval_op_t *part, redisReply *reply)
     redisReply  *list, *hash;
 
     list = ngx_http_approval_classes_reply(part, reply);
+
+    if (reply == NULL) {
+        part->whole->missed++;
+    }
 
     for (i = 0; list && i + 1 < list->elements; i += 2) {
         hash = list->element[i];
@@ -587,8 +599,6 @@ ngx_http_approval_classes_reply(ngx_http_approval_op_t *part,
         ngx_http_approval_reply_error(part->store, "classes", reply);
     }
 
-    part->whole->missed++;
-
     return NULL;
 }
 
@@ -604,6 +614,10 @@ ngx_http_approval_classes_part(ngx_http_approval_op_t *part,
 
     op = part->whole;
     list = ngx_http_approval_classes_reply(part, reply);
+
+    if (list == NULL) {
+        op->missed++;
+    }
 
     ngx_memzero(&r, sizeof(ngx_http_approval_reply_t));
 

@@ -3,16 +3,14 @@
 -- A part of a page of actions, newest first: where they are in an index.
 --
 -- KEYS[1]    index: see action.lua
+-- KEYS[2]    pending, where all that is open is asked for: it is found there,
+--            by its deadline, and by the index only where nothing is
 -- ARGV[2..]  since (13 digits), before (the same and an id without its shard;
---            "": from the newest), limit, and how members begin, one or more
--- ok         created and id, in one, ...
+--            "": from the newest), limit, and how members begin, none or more
+-- ok         created (of pending: deadline) and id, in one, ...
 
 local since, before, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local found = {}
-
-if before == '' then
-    before = ':'
-end
 
 
 -- Members that come after limit others need not be looked for.
@@ -30,12 +28,67 @@ local function cut()
 end
 
 
+-- Those of one deadline are in any order: it goes on to the last of them.
+
+local function open()
+    local from = before ~= '' and string.sub(before, 1, 13) or '+inf'
+    local at, last = 0, nil
+
+    while true do
+        local part = redis.call('ZREVRANGEBYSCORE', KEYS[2], from, '-inf',
+                                'WITHSCORES', 'LIMIT', at, limit)
+
+        for n = 1, #part, 2 do
+            local time = stamp(math.max(0, math.min(tonumber(part[n + 1]),
+                                                    9999999999999)))
+            local entry = time .. string.sub(part[n], 3)
+
+            if #found >= limit and time ~= last then
+                return
+            end
+
+            if before == '' or entry < before then
+                found[#found + 1] = entry
+                last = time
+            end
+        end
+
+        if #part < 2 * limit then
+            return
+        end
+
+        at = at + limit
+    end
+end
+
+
+local known = KEYS[2] and try('ZCARD', KEYS[2])
+
+if known and known > 0 then
+    open()
+    cut()
+
+    return { 'ok', now, found }
+end
+
+-- One of both is enough. Without classes the index tells nothing.
+
+local read = known and try or redis.call
+
+if KEYS[2] and #ARGV < 5 then
+    read('ZCARD', KEYS[2])
+end
+
+if before == '' then
+    before = ':'
+end
+
 for n = 5, #ARGV do
     local begin = ARGV[n]
-    local part = redis.call('ZREVRANGEBYLEX', KEYS[1], '(' .. begin .. before,
-                            '[' .. begin .. since, 'LIMIT', 0, limit)
+    local part = read('ZREVRANGEBYLEX', KEYS[1], '(' .. begin .. before,
+                      '[' .. begin .. since, 'LIMIT', 0, limit)
 
-    for _, m in ipairs(part) do
+    for _, m in ipairs(part or {}) do
         found[#found + 1] = string.sub(m, #begin + 1, #begin + 43)
     end
 

@@ -181,10 +181,19 @@ sub not_forwarded {
     like($w->{primary}->cmd(HGET => $gw->key($id), 'o'),
          qr/not forwarded: too few/, "$name: as its outcome says");
 
+    on_record($w, $id, $name);
+}
+
+
+sub on_record {
+    my ($w, $id, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
     my @types = map { $_->{type} }
                 grep { ($_->{action_id} // '') eq $id
                        && $_->{type} =~ /^(approved|executed|failed)$/ }
-                $gw->audit;
+                $w->{gw}->audit;
 
     is("@types", 'approved failed', "$name: so does the trail");
 }
@@ -459,11 +468,23 @@ sub leaves {
     $w->{gw}->vote($id, 'approve');
     ok(wait_for(sub { $w->{way}->stalled }), 'gone: WAIT is kept back');
     $client->close;
-    select undef, undef, undef, 0.3;
+    ok(wait_for(sub {
+        http_get($w->{gw}->port, '/_status')->body =~ /Writing: 1 /
+    }), 'gone: the requester is');
     $w->{way}->pass;
-    select undef, undef, undef, 1;
+    ok(wait_for(sub { $w->{gw}->state($id) eq 'failed' }),
+       'gone: so it failed');
+    like($w->{primary}->cmd(HGET => $w->{gw}->key($id), 'o'),
+         qr/not forwarded: the requester left/, 'gone: as its outcome says');
     is($w->{gw}->hits('/held/gone'), 0, 'gone: nothing was forwarded');
-    is($w->{gw}->state($id), 'executing', 'gone: until its lease is over');
+    on_record($w, $id, 'gone');
+
+    my ($again, $new) = $w->{gw}->hold(GET => '/held/gone');
+
+    isnt($new, $id, 'gone: and the request may be asked for again');
+    $w->{gw}->vote($new, 'deny');
+    is($again->read->status, 403, 'gone: as any other');
+    $w->{gw}->clean('gone');
 }
 
 

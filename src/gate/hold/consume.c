@@ -126,7 +126,8 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
                   "action %*s ends as failed, %s",
                   (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
-    (void) ngx_http_approval_limit_take(hold, reply->now, &end);
+    (void) ngx_http_approval_limit_take(hold->mcf, hold->rule, hold->action.id,
+                                        reply->now, &end);
     (void) ngx_http_approval_forward_record(hold);
 
     ngx_http_approval_forward_fail(hold, why);

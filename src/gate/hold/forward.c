@@ -98,13 +98,9 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 
     facts = ngx_http_approval_facts(hold);
 
-    if (facts
-        && json_object_set_new(facts, "decision",
-                               ngx_http_approval_json_str(&hold->action.receipt))
-           == 0
-        && json_object_set_new(facts, "store_time",
-                               ngx_http_approval_json_time(hold->action.taken))
-           == 0)
+    if (ngx_http_approval_forward_approved(facts, &hold->action.receipt,
+                                           hold->action.taken)
+        == NGX_OK)
     {
         if (hold->grant.len) {
             (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
@@ -132,6 +128,21 @@ ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
     }
 
     ngx_http_approval_forward_synced(hold, NGX_ERROR);
+}
+
+
+/* What the record says of an approval that was taken. */
+
+ngx_int_t
+ngx_http_approval_forward_approved(json_t *facts, ngx_str_t *receipt,
+    int64_t taken)
+{
+    return facts
+           && json_object_set_new(facts, "decision",
+                                  ngx_http_approval_json_str(receipt)) == 0
+           && json_object_set_new(facts, "store_time",
+                                  ngx_http_approval_json_time(taken)) == 0
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -168,11 +179,25 @@ ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold, const char *why)
 }
 
 
-/* Ends the action as failed in Redis; "why" needs no escaping in JSON. */
-
 void
 ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why)
+{
+    /* the action of a grant ended long ago */
+
+    if (hold->grant.len == 0) {
+        ngx_http_approval_forward_failed(hold->mcf, hold->action.id, why);
+    }
+
+    hold->action.state = NGX_HTTP_APPROVAL_FAILED;
+}
+
+
+/* Ends the action as failed in Redis; "why" needs no escaping in JSON. */
+
+void
+ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, const char *why)
 {
     u_char                   buf[128];
     ngx_str_t                outcome;
@@ -182,10 +207,8 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     outcome.len = ngx_snprintf(buf, sizeof(buf), "{\"why\":\"%s\"}", why)
                   - buf;
 
-    /* the action of a grant ended long ago */
-
-    op = hold->mcf->store && hold->grant.len == 0
-         ? ngx_http_approval_store_finish(hold->mcf->store, hold->action.id,
+    op = mcf->store
+         ? ngx_http_approval_store_finish(mcf->store, id,
                                           NGX_HTTP_APPROVAL_FAILED, &outcome,
                                           NGX_HTTP_APPROVAL_AGAIN_REPEAT,
                                           NULL, NULL)
@@ -194,8 +217,6 @@ ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     if (op) {
         ngx_http_approval_store_forget(op);
     }
-
-    hold->action.state = NGX_HTTP_APPROVAL_FAILED;
 }
 
 

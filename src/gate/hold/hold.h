@@ -284,6 +284,8 @@ void ngx_http_approval_left_new(void *data,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_left_settled(void *data,
     const ngx_http_approval_reply_t *reply);
+void ngx_http_approval_left_consumed(void *data,
+    const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
 
 /* forward.c */
@@ -295,6 +297,10 @@ void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold,
     const char *why);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
+ngx_int_t ngx_http_approval_forward_approved(json_t *facts,
+    ngx_str_t *receipt, int64_t taken);
+void ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, const char *why);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);
 ngx_uint_t ngx_http_approval_header_encoding(ngx_str_t *name);
 
@@ -309,8 +315,9 @@ void ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold,
  */
 ngx_int_t ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
-ngx_int_t ngx_http_approval_limit_take(ngx_http_approval_hold_t *hold,
-    int64_t now, ngx_http_approval_end_t *end);
+ngx_int_t ngx_http_approval_limit_take(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id, int64_t now,
+    ngx_http_approval_end_t *end);
 ngx_int_t ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 ngx_int_t ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,

@@ -23,6 +23,7 @@ typedef struct {
     ngx_http_approval_rule_t       *rule;
     json_t                         *facts;
     json_t                         *doc;        /* NULL: it is on record   */
+    ngx_str_t                       receipt;    /* of what is consumed     */
     int64_t                         created;
     ngx_http_approval_state_e       settling;   /* what the store was asked */
     ngx_uint_t                      closes;     /* the action ends with it */
@@ -46,8 +47,7 @@ static void ngx_http_approval_left_free(ngx_http_approval_left_t *left);
 /*
  * The requester left. With "cancel" the action ends with the last connection
  * that waits for it; with "keep" it stays open for an identical retry, and
- * approvers see that nobody waits. What is being consumed at this moment is
- * not executed: its lease ends, and it is recorded as failed.
+ * approvers see that nobody waits.
  */
 
 void
@@ -168,6 +168,52 @@ ngx_http_approval_left_new(void *data,
 
 
 /*
+ * The approval was taken for somebody who is not there any more: it is spent,
+ * and nothing is forwarded.  Had this gateway seen its end before, that is on
+ * record already.  Where the answer is lost, the action is left to its lease.
+ */
+
+void
+ngx_http_approval_left_consumed(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    static const char  why[] = "not forwarded: the requester left";
+
+    json_t                    *facts;
+    ngx_http_approval_end_t    end;
+    ngx_http_approval_left_t  *left = data;
+
+    if (reply->rc != NGX_OK && !reply->unreplicated) {
+        ngx_http_approval_left_free(left);
+        return;
+    }
+
+    ngx_http_approval_ends_learn(left->mcf, reply->ends, reply->nends,
+                                 reply->now);
+
+    if (ngx_http_approval_limit_take(left->mcf, left->rule, left->id,
+                                     reply->now, &end)
+        != NGX_DECLINED)
+    {
+        facts = json_copy(left->facts);
+
+        (void) ngx_http_approval_forward_approved(facts, &left->receipt,
+                                                  reply->now);
+        ngx_http_approval_audit_late(left->mcf, APPROVAL_RECORD_APPROVED,
+                                     left->id, facts);
+
+        json_object_set_new(left->facts, "why", json_string(why));
+        ngx_http_approval_ended(left->mcf, left->rule, left->id,
+                                NGX_HTTP_APPROVAL_FAILED, 0,
+                                json_incref(left->facts));
+    }
+
+    ngx_http_approval_forward_failed(left->mcf, left->id, why);
+    ngx_http_approval_left_free(left);
+}
+
+
+/*
  * A new action is on record, whoever left. One that nobody was told of ends
  * here, "keep" or not: a retry would join it, and wait in vain.
  */
@@ -264,13 +310,21 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 static ngx_http_approval_left_t *
 ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
 {
+    size_t                     len;
     ngx_uint_t                 young, joined;
     ngx_http_approval_left_t  *left;
 
-    left = ngx_alloc(sizeof(ngx_http_approval_left_t), ngx_cycle->log);
+    len = (hold->state == NGX_HTTP_APPROVAL_HOLD_CONSUME)
+          ? hold->action.receipt.len : 0;
+
+    left = ngx_alloc(sizeof(ngx_http_approval_left_t) + len, ngx_cycle->log);
     if (left == NULL) {
         return NULL;
     }
+
+    left->receipt.len = len;
+    left->receipt.data = (u_char *) left + sizeof(ngx_http_approval_left_t);
+    ngx_memcpy(left->receipt.data, hold->action.receipt.data, len);
 
     left->mcf = hold->mcf;
     left->rule = hold->rule;

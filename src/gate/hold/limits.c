@@ -34,7 +34,8 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
                                  reply->now);
 
-    rc = ngx_http_approval_limit_take(hold, reply->now, &end);
+    rc = ngx_http_approval_limit_take(hold->mcf, hold->rule, hold->action.id,
+                                      reply->now, &end);
 
     if (rc == NGX_ERROR) {
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE,
@@ -58,17 +59,18 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
 
 
 ngx_int_t
-ngx_http_approval_limit_take(ngx_http_approval_hold_t *hold, int64_t now,
+ngx_http_approval_limit_take(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id, int64_t now,
     ngx_http_approval_end_t *end)
 {
     ngx_memzero(end, sizeof(ngx_http_approval_end_t));
 
     end->kind = NGX_HTTP_APPROVAL_END_ACTION;
     end->state = NGX_HTTP_APPROVAL_EXECUTED;
-    end->until = ngx_http_approval_end_until(hold->rule, now);
-    ngx_memcpy(end->id, hold->action.id, APPROVAL_ID_LEN);
+    end->until = ngx_http_approval_end_until(rule, now);
+    ngx_memcpy(end->id, id, APPROVAL_ID_LEN);
 
-    return ngx_http_approval_end_take(hold->mcf, end, now);
+    return ngx_http_approval_end_take(mcf, end, now);
 }
 
 

@@ -2,7 +2,7 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# The forms of a refusal: JSON-RPC and gRPC by the request, others as
+# The forms of a refusal: JSON-RPC, gRPC and git by the request, others as
 # "approval_refusals" says for the API behind.
 
 use strict;
@@ -141,17 +141,18 @@ my $told = qr/^An approver denied this request \(alice\)\. Comment: use the arch
 
     $end = ends($gw->port, '/anthropic');
 
-    for ([ denied => 403, 'permission_error', $told ],
-         [ expired => 403, 'permission_error', qr/again/ ],
-         [ short => 503, 'api_error', qr/again/ ],
-         [ reason => 400, 'invalid_request_error', qr/why/ ])
+    for ([ denied => 403, 'permission_error', 'denied', $told ],
+         [ expired => 403, 'permission_error', 'expired', qr/again/ ],
+         [ short => 503, 'api_error', 'pending', qr/again/ ],
+         [ reason => 400, 'invalid_request_error', 'reason-required', qr/why/ ])
     {
-        my ($name, $status, $type, $like) = @$_;
+        my ($name, $status, $type, $code, $like) = @$_;
         my $json = $end->{$name}->json;
 
         is($end->{$name}->status, $status, "anthropic, $name: $status");
         is($json->{type}, 'error', "$name: an error");
         is($json->{error}{type}, $type, "$name: its type");
+        is($json->{error}{code}, "urn:approval:$code", "$name: code");
         like($json->{error}{message}, $like, "$name: message");
     }
 }
@@ -210,6 +211,38 @@ for my $type ('application/grpc', 'application/grpc+proto',
 for ('application/grpcx', 'text/application/grpc') {
     is($gw->send(POST => '/never', headers => [ 'Content-Type' => $_ ])->read
        ->status, 403, "$_ is something else");
+}
+
+# Git: a packet that it takes for the other side's error
+
+for my $case ([ 'receive-pack', "\3" ], [ 'upload-pack', 'ERR ' ]) {
+    my ($service, $mark) = @$case;
+    my $type = "application/x-git-$service";
+    my $end = ends($gw->ngx->port(2), "/x.git/git-$service", body => '00a2x',
+                   headers => [ 'Content-Type' => "$type-request" ]);
+
+    for ([ denied => $told ], [ expired => qr/^Nobody decided/ ],
+         [ never => qr/never in production/ ],
+         [ short => qr/^Nobody has decided yet/ ],
+         [ reason => qr/reason is required/ ])
+    {
+        my ($name, $like) = @$_;
+        my $r = $end->{$name};
+        my ($length, $text) = $r->body =~ /\A([0-9a-f]{4})\Q$mark\E(.*)\n0000\z/;
+
+        is($r->status, 200, "$service, $name: HTTP 200");
+        is($r->header('Content-Type'), "$type-result", 'of its type');
+        is(hex($length // 0), length($r->body) - 4, 'a packet, and the end');
+        like($text, $like, 'which says why');
+    }
+
+    my $r = $gw->send(POST => '/short', headers => [
+        Prefer => 'respond-async', 'Content-Type' => "$type-request" ])->read;
+    is($r->status, 200, "$service: no 202");
+    $gw->vote($r->header('Approval-Id'), 'deny');
+    is($gw->send(POST => '/never', headers => [
+           'Content-Type' => "$type-result" ])->read->status, 403,
+       "$service: a result is no request");
 }
 
 # JSON-RPC: any request, by the request, with its id byte for byte

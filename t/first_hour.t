@@ -141,6 +141,15 @@ my %played;
 }
 
 {
+    my $g = started('git.conf');
+
+    played($g, 'git.conf',
+           [ POST => 'https://git.example.com/prod/shop.git/git-receive-pack',
+             -H => 'Content-Type: application/x-git-receive-pack-request',
+             -d => '00a2x' ], 'alice@example.com');
+}
+
+{
     my $g = started('mcp-gateway.conf');
 
     played($g, 'mcp-gateway.conf',

@@ -19,7 +19,7 @@
 static ngx_int_t ngx_http_approval_answer(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e which,
     const char *detail);
-static ngx_http_approval_refuse_pt ngx_http_approval_answer_form(
+static ngx_http_approval_refuse_pt ngx_http_approval_answer_protocol(
     ngx_http_request_t *r, ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_answer_headers(
     ngx_http_approval_refuse_t *answer);
@@ -95,10 +95,16 @@ ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     answer.retry = answer.refusal->retry;
     answer.detail = detail;
 
-    form = ngx_http_approval_answer_form(r, hold);
-
-    if (form == NULL || ngx_http_approval_answer_headers(&answer) != NGX_OK) {
+    if (ngx_http_approval_rpc_keep(hold) != NGX_OK
+        || ngx_http_approval_answer_headers(&answer) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    form = ngx_http_approval_answer_protocol(r, hold);
+
+    if (form == NULL) {
+        form = ngx_http_approval_answer_forms[hold->lcf->refusals];
     }
 
     if (answer.status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
@@ -113,25 +119,16 @@ ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
 }
 
 
-/* By the request, or else as the API is configured that it is for. */
+/* What the request speaks whatever is configured; NULL: nothing of that. */
 
 static ngx_http_approval_refuse_pt
-ngx_http_approval_answer_form(ngx_http_request_t *r,
+ngx_http_approval_answer_protocol(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold)
 {
-    if (ngx_http_approval_rpc_keep(hold) != NGX_OK) {
-        return NULL;
-    }
-
-    if (hold->rpc) {
-        return ngx_http_approval_answer_jsonrpc;
-    }
-
-    if (ngx_http_approval_answer_is_grpc(r)) {
-        return ngx_http_approval_answer_grpc;
-    }
-
-    return ngx_http_approval_answer_forms[hold->lcf->refusals];
+    return hold->rpc ? ngx_http_approval_answer_jsonrpc
+           : ngx_http_approval_answer_is_grpc(r) ? ngx_http_approval_answer_grpc
+           : ngx_http_approval_answer_is_git(r) ? ngx_http_approval_answer_git
+                                                : NULL;
 }
 
 
@@ -200,7 +197,24 @@ ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
     }
 
     approval_buf_adds(out, answer->refusal->next);
-    approval_buf_addc(out, '\0');
+}
+
+
+json_t *
+ngx_http_approval_answer_message(ngx_http_approval_refuse_t *answer)
+{
+    json_t          *message;
+    approval_buf_t   text;
+
+    approval_buf_init(&text);
+
+    ngx_http_approval_answer_text(answer, &text);
+
+    message = text.failed ? NULL : json_stringn((char *) text.data, text.len);
+
+    approval_buf_free(&text);
+
+    return message;
 }
 
 
@@ -225,7 +239,7 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
     }
 
     if ((!hold->prefer_async && hold->prefer_wait < 0)
-        || hold->rpc || ngx_http_approval_answer_is_grpc(r))
+        || ngx_http_approval_answer_protocol(r, hold))
     {
         return ngx_http_approval_accept_pending(r, hold);
     }

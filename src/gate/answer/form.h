@@ -36,6 +36,7 @@ typedef ngx_int_t (*ngx_http_approval_refuse_pt)(
 ngx_int_t ngx_http_approval_answer_problem(ngx_http_approval_refuse_t *answer);
 ngx_int_t ngx_http_approval_answer_jsonrpc(ngx_http_approval_refuse_t *answer);
 ngx_int_t ngx_http_approval_answer_grpc(ngx_http_approval_refuse_t *answer);
+ngx_int_t ngx_http_approval_answer_git(ngx_http_approval_refuse_t *answer);
 ngx_int_t ngx_http_approval_answer_kubernetes(
     ngx_http_approval_refuse_t *answer);
 ngx_int_t ngx_http_approval_answer_openai(ngx_http_approval_refuse_t *answer);
@@ -46,9 +47,15 @@ ngx_int_t ngx_http_approval_answer_anthropic(
 /* "application/grpc", with whatever follows it */
 ngx_uint_t ngx_http_approval_answer_is_grpc(ngx_http_request_t *r);
 
-/* For all to read: what, who, the comment, and what to do; ends with a NUL. */
+/* A push or a fetch, and not what it asks before */
+ngx_uint_t ngx_http_approval_answer_is_git(ngx_http_request_t *r);
+
+/* For all to read: what, who, the comment, and what to do. */
 void ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
     approval_buf_t *out);
+
+/* The same as a string; a new reference, or NULL: no memory. */
+json_t *ngx_http_approval_answer_message(ngx_http_approval_refuse_t *answer);
 
 /* The approver's comment, who it was, where the action stands, when to retry;
    a new reference, or NULL: no memory. */

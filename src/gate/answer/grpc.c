@@ -62,7 +62,7 @@ ngx_http_approval_grpc_message(ngx_http_approval_refuse_t *answer)
 
     ngx_http_approval_answer_text(answer, &text);
 
-    for (i = 0; i + 1 < text.len; i++) {
+    for (i = 0; i < text.len; i++) {
         c = text.data[i];
 
         if (c < 0x20 || c > 0x7e || c == '%') {

@@ -33,30 +33,28 @@ static ngx_int_t ngx_http_approval_jsonrpc_send(
 ngx_int_t
 ngx_http_approval_answer_jsonrpc(ngx_http_approval_refuse_t *answer)
 {
-    json_t          *meta, *result, *error;
+    json_t          *message, *meta, *result, *error;
     ngx_int_t        rc;
-    approval_buf_t   text, out;
+    approval_buf_t   out;
 
-    approval_buf_init(&text);
     approval_buf_init(&out);
 
-    ngx_http_approval_answer_text(answer, &text);
+    message = ngx_http_approval_answer_message(answer);
+    meta = ngx_http_approval_jsonrpc_meta(answer);
 
-    meta = text.failed ? NULL : ngx_http_approval_jsonrpc_meta(answer);
-
-    error = json_pack("{s:I, s:s, s:{s:O}}",
+    error = json_pack("{s:I, s:O, s:{s:O}}",
                       "code", (json_int_t) answer->refusal->rpc,
-                      "message", meta ? (char *) text.data : "",
+                      "message", message,
                       "data", "approval", meta);
 
     result = ngx_http_approval_jsonrpc_mismatch(answer)
              ? NULL
-             : json_pack("{s:b, s:[{s:s, s:s}], s:{s:O}}",
+             : json_pack("{s:b, s:[{s:s, s:O}], s:{s:O}}",
                          "isError", 1,
-                         "content", "type", "text",
-                         "text", meta ? (char *) text.data : "",
+                         "content", "type", "text", "text", message,
                          "_meta", "approval", meta);
 
+    json_decref(message);
     json_decref(meta);
 
     ngx_http_approval_jsonrpc_write(answer->hold->rpc, &out, result, error);
@@ -68,7 +66,6 @@ ngx_http_approval_answer_jsonrpc(ngx_http_approval_refuse_t *answer)
     json_decref(result);
     json_decref(error);
     approval_buf_free(&out);
-    approval_buf_free(&text);
 
     return rc;
 }

@@ -19,12 +19,7 @@ static const char *ngx_http_approval_kubernetes_reason(ngx_uint_t status);
 ngx_int_t
 ngx_http_approval_answer_kubernetes(ngx_http_approval_refuse_t *answer)
 {
-    json_t          *status, *details;
-    approval_buf_t   text;
-
-    approval_buf_init(&text);
-
-    ngx_http_approval_answer_text(answer, &text);
+    json_t  *status, *details;
 
     details = json_object();
 
@@ -45,21 +40,16 @@ ngx_http_approval_answer_kubernetes(ngx_http_approval_refuse_t *answer)
                                                answer->refusal->type),
                                   "message", answer->refusal->title));
 
-    status = text.failed
-             ? NULL
-             : json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s, s:O, s:i}",
-                         "kind", "Status",
-                         "apiVersion", "v1",
-                         "metadata",
-                         "status", "Failure",
-                         "message", (char *) text.data,
-                         "reason",
-                         ngx_http_approval_kubernetes_reason(answer->status),
-                         "details", details,
-                         "code", (int) answer->status);
-
-    json_decref(details);
-    approval_buf_free(&text);
+    status = json_pack("{s:s, s:s, s:{}, s:s, s:o, s:s, s:o, s:i}",
+                       "kind", "Status",
+                       "apiVersion", "v1",
+                       "metadata",
+                       "status", "Failure",
+                       "message", ngx_http_approval_answer_message(answer),
+                       "reason",
+                       ngx_http_approval_kubernetes_reason(answer->status),
+                       "details", details,
+                       "code", (int) answer->status);
 
     return ngx_http_approval_send_json(answer->request, answer->status,
                                        "application/json", status);

@@ -16,6 +16,7 @@ package Approval::Example;
 #     put   => { FROM => TO, ... }   further addresses
 #     files => { NAME => TEXT }      over those of files()
 #     hook  => RECEIVER
+#     up    => SERVER
 #     smtp  => SERVER    where mails go, after init
 #   ->redis ->up ->hook ->smtp ->ngx ->port
 #   ->said               what conf/init.sh has said
@@ -156,7 +157,7 @@ sub start {
     my ($class, $name, %arg) = @_;
 
     my $self = bless { redis => Approval::Redis->new,
-                       up => Approval::Upstream->new,
+                       up => $arg{up} // Approval::Upstream->new,
                        hook => $arg{hook} // Approval::Receiver->new,
                        smtp => $arg{smtp} }, $class;
 

@@ -309,14 +309,12 @@ ngx_http_approval_redis_address(ngx_conf_t *cf,
     in_port_t port)
 {
     ngx_url_t                          u;
-    ngx_uint_t                         i;
     ngx_http_approval_redis_server_t  *server;
 
     ngx_memzero(&u, sizeof(ngx_url_t));
 
     u.url = *address;
     u.default_port = port;
-    u.no_resolve = 0;
 
     if (ngx_parse_url(cf->pool, &u) != NGX_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -325,18 +323,31 @@ ngx_http_approval_redis_address(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    server = ngx_array_push_n(&redis->servers, u.naddrs);
+    server = ngx_array_push(&redis->servers);
     if (server == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < u.naddrs; i++) {
-        server[i].addr = u.addrs[i];
-        ngx_str_null(&server[i].host);
+    ngx_memzero(server, sizeof(ngx_http_approval_redis_server_t));
 
-        if (port) {
-            server[i].host = u.host;
-        }
+    server->addrs = u.addrs;
+    server->naddrs = u.naddrs;
+    server->numeric = 1;
+
+    if (port == 0) {
+        return NGX_OK;
+    }
+
+    server->host = u.host;
+    server->port = u.port;
+
+    if (u.host.data[0] == '[') {
+        server->host.data++;
+        server->host.len -= 2;
+
+    } else {
+        server->numeric = ngx_inet_addr(u.host.data, u.host.len)
+                          != INADDR_NONE;
     }
 
     return NGX_OK;

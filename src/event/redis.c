@@ -5,8 +5,8 @@
  * The life of a link:
  *
  *   DOWN        a timer waits to try again
- *   CONNECTING  both connections are being made; with sentinels, one of them is
- *               asked before
+ *   CONNECTING  both connections are being made; before, a sentinel is asked,
+ *               where there are some, and the host's name is looked up
  *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE of each channel
  *               command: AUTH, SELECT, CLIENT SETNAME, ROLE, then, as soon as
  *               the push connection's id is known, CLIENT TRACKING and PING;
@@ -30,7 +30,12 @@
 #define NGX_HTTP_APPROVAL_REDIS_LOG_AGAIN     10000
 
 
+static ngx_int_t ngx_http_approval_redis_init_hosts(
+    ngx_http_approval_redis_t *redis);
 static void ngx_http_approval_redis_connect_handler(ngx_event_t *ev);
+static void ngx_http_approval_redis_found(void *data, const char *error);
+static ngx_uint_t ngx_http_approval_redis_tries(
+    ngx_http_approval_redis_t *redis);
 static ngx_int_t ngx_http_approval_redis_queue(
     ngx_http_approval_redis_t *redis, ngx_http_approval_redis_out_t *out,
     ngx_queue_t *waiting, ngx_uint_t argc, ngx_str_t *argv,
@@ -89,8 +94,6 @@ ngx_http_approval_redis_create(ngx_http_approval_redis_conf_t *conf,
     redis->push.lost = ngx_http_approval_redis_conn_lost;
     redis->push.data = redis;
 
-    ngx_http_approval_sentinel_init(redis);
-
     redis->reconnect.handler = ngx_http_approval_redis_connect_handler;
     redis->reconnect.data = redis;
     redis->reconnect.log = log;
@@ -106,11 +109,41 @@ ngx_http_approval_redis_create(ngx_http_approval_redis_conf_t *conf,
     redis->keepalive.log = log;
     redis->keepalive.cancelable = 1;
 
+    if (ngx_http_approval_sentinel_init(redis) != NGX_OK
+        || ngx_http_approval_redis_init_hosts(redis) != NGX_OK)
+    {
+        ngx_http_approval_redis_hosts_done(&redis->sentinel.hosts);
+        ngx_http_approval_redis_hosts_done(&redis->hosts);
+        ngx_free(redis);
+        return NULL;
+    }
+
     /* the event loop is not running yet */
 
     ngx_add_timer(&redis->reconnect, 0);
 
     return redis;
+}
+
+
+static ngx_int_t
+ngx_http_approval_redis_init_hosts(ngx_http_approval_redis_t *redis)
+{
+    ngx_array_t  *servers;
+
+    servers = &redis->conf->servers;
+
+    redis->hosts.found = ngx_http_approval_redis_found;
+    redis->hosts.data = redis;
+
+    if (redis->conf->sentinel.len) {
+        return ngx_http_approval_redis_hosts_init(&redis->hosts, redis->conf,
+                                                  NULL, 1, redis->log);
+    }
+
+    return ngx_http_approval_redis_hosts_init(&redis->hosts, redis->conf,
+                                              servers->elts, servers->nelts,
+                                              redis->log);
 }
 
 
@@ -132,6 +165,8 @@ ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis)
 
     ngx_http_approval_sentinel_close(redis);
     ngx_http_approval_redis_lost(redis, 0, "closed");
+    ngx_http_approval_redis_hosts_done(&redis->sentinel.hosts);
+    ngx_http_approval_redis_hosts_done(&redis->hosts);
 
     while (!ngx_queue_empty(&redis->free)) {
         q = ngx_queue_head(&redis->free);
@@ -220,8 +255,7 @@ ngx_http_approval_redis_command(ngx_http_approval_redis_t *redis,
 static void
 ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
 {
-    ngx_http_approval_redis_t         *redis;
-    ngx_http_approval_redis_server_t  *servers;
+    ngx_http_approval_redis_t  *redis;
 
     redis = ev->data;
 
@@ -245,26 +279,47 @@ ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
         return;
     }
 
-    servers = redis->conf->servers.elts;
-
-    ngx_http_approval_redis_open(redis, &servers[redis->addr
-                                           % redis->conf->servers.nelts]);
+    ngx_http_approval_redis_open(redis);
 }
 
 
 void
-ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis,
-    ngx_http_approval_redis_server_t *server)
+ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis)
 {
-    ngx_http_approval_redis_conn_open(&redis->command, server);
+    ngx_http_approval_redis_hosts_find(&redis->hosts);
+}
+
+
+static void
+ngx_http_approval_redis_found(void *data, const char *error)
+{
+    ngx_http_approval_redis_t *redis = data;
+
+    if (error) {
+        ngx_http_approval_redis_lost(redis, 0, error);
+        return;
+    }
+
+    ngx_http_approval_redis_conn_open(&redis->command, &redis->hosts);
 
     if (redis->state == NGX_HTTP_APPROVAL_REDIS_DOWN) {
         return;
     }
 
     if (redis->pushed) {
-        ngx_http_approval_redis_conn_open(&redis->push, server);
+        ngx_http_approval_redis_conn_open(&redis->push, &redis->hosts);
     }
+}
+
+
+/* As many at once as there are addresses. */
+
+static ngx_uint_t
+ngx_http_approval_redis_tries(ngx_http_approval_redis_t *redis)
+{
+    return ngx_http_approval_redis_hosts_count(redis->conf->sentinel.len
+                                               ? &redis->sentinel.hosts
+                                               : &redis->hosts);
 }
 
 
@@ -493,6 +548,7 @@ ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis)
     redis->state = NGX_HTTP_APPROVAL_REDIS_READY;
     redis->since = ngx_current_msec;
     redis->reason = NULL;
+    redis->hosts.fresh = 0;
     redis->tried = 0;
     redis->down = 0;
     redis->ready++;
@@ -539,13 +595,16 @@ ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis, ngx_err_t err,
 
     /* the first connection fails where all addresses have been tried */
 
-    if (was_ready || redis->tried + 1 >= redis->conf->servers.nelts) {
+    if (was_ready
+        || redis->tried + 1 >= ngx_http_approval_redis_tries(redis))
+    {
         redis->down = 1;
         ngx_http_approval_redis_log_lost(redis, err, reason);
     }
 
     ngx_http_approval_redis_conn_close(&redis->command);
     ngx_http_approval_redis_conn_close(&redis->push);
+    ngx_http_approval_redis_hosts_leave(&redis->hosts);
 
     if (redis->sentinel.waits) {
         ngx_http_approval_sentinel_close(redis);
@@ -626,10 +685,10 @@ ngx_http_approval_redis_retry(ngx_http_approval_redis_t *redis)
         return;
     }
 
-    redis->addr++;
+    ngx_http_approval_redis_hosts_next(&redis->hosts);
     redis->tried++;
 
-    if (redis->tried < redis->conf->servers.nelts) {
+    if (redis->tried < ngx_http_approval_redis_tries(redis)) {
         ngx_add_timer(&redis->reconnect, 0);
         return;
     }
@@ -659,6 +718,7 @@ ngx_http_approval_redis_fail(ngx_http_approval_redis_t *redis,
 static void
 ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 {
+    const char                 *reason;
     ngx_msec_int_t              left, push;
     ngx_http_approval_redis_t  *redis;
 
@@ -692,7 +752,7 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
             /* those who wait do not wait for the other addresses, too */
 
-            redis->tried = redis->conf->servers.nelts;
+            redis->tried = ngx_http_approval_redis_tries(redis);
         }
     }
 
@@ -706,7 +766,10 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
     redis->sentinel.failed = redis->sentinel.waits;
 
-    ngx_http_approval_redis_lost(redis, 0, "it does not answer in time");
+    reason = redis->hosts.waits ? "its host name was not found in time"
+                                : "it does not answer in time";
+
+    ngx_http_approval_redis_lost(redis, 0, reason);
 }
 
 

@@ -24,11 +24,15 @@
 #include <hiredis/hiredis.h>
 
 
-/* One address of a Redis or a sentinel. */
+/* A host that Redis or a sentinel runs on. */
 
 typedef struct {
-    ngx_addr_t                   addr;
     ngx_str_t                    host;       /* TLS verifies it; empty: unix  */
+    in_port_t                    port;
+    ngx_addr_t                  *addrs;      /* when the configuration was
+                                                read                          */
+    ngx_uint_t                   naddrs;
+    unsigned                     numeric:1;  /* there is no name              */
 } ngx_http_approval_redis_server_t;
 
 

@@ -20,9 +20,6 @@
 
 #define NGX_HTTP_APPROVAL_REDIS_IDLE_BUFFER   (256 * 1024)
 
-#define NGX_HTTP_APPROVAL_REDIS_HOST_MAX      255
-
-
 #if (NGX_HTTP_APPROVAL_HIREDIS_SIZE_T)
 typedef size_t  ngx_http_approval_redis_elements_t;
 #else
@@ -39,8 +36,6 @@ static void ngx_http_approval_redis_conn_ssl_init(
     ngx_http_approval_redis_conn_t *conn);
 static ngx_int_t ngx_http_approval_redis_conn_ssl_name(
     ngx_http_approval_redis_conn_t *conn);
-static ngx_uint_t ngx_http_approval_redis_conn_host(
-    ngx_http_approval_redis_conn_t *conn, u_char *name);
 static void ngx_http_approval_redis_conn_ssl_handler(ngx_connection_t *c);
 static ngx_int_t ngx_http_approval_redis_conn_ssl_verify(
     ngx_http_approval_redis_conn_t *conn);
@@ -82,14 +77,16 @@ ngx_http_approval_redis_conn_init(ngx_http_approval_redis_conn_t *conn,
 
 void
 ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
-    ngx_http_approval_redis_server_t *server)
+    ngx_http_approval_redis_hosts_t *hosts)
 {
-    ngx_err_t               err;
-    ngx_int_t               rc;
-    ngx_connection_t       *c;
-    ngx_peer_connection_t   peer;
+    ngx_err_t                        err;
+    ngx_int_t                        rc;
+    ngx_connection_t                *c;
+    ngx_peer_connection_t            peer;
+    ngx_http_approval_redis_addr_t  *addr;
 
-    conn->host = server->host;
+    conn->host = &hosts->elts[hosts->host];
+    addr = &conn->host->addrs[hosts->addr];
     conn->skip = 0;
     conn->reader = ngx_http_approval_redis_reader_create();
     if (conn->reader == NULL) {
@@ -107,9 +104,9 @@ ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
 
     ngx_memzero(&peer, sizeof(ngx_peer_connection_t));
 
-    peer.sockaddr = server->addr.sockaddr;
-    peer.socklen = server->addr.socklen;
-    peer.name = &server->addr.name;
+    peer.sockaddr = &addr->sockaddr.sockaddr;
+    peer.socklen = addr->socklen;
+    peer.name = &conn->host->name;
     peer.get = ngx_event_get_peer;
     peer.log = &conn->quiet;
     peer.log_error = NGX_ERROR_INFO;
@@ -301,45 +298,15 @@ ngx_http_approval_redis_conn_ssl_init(ngx_http_approval_redis_conn_t *conn)
 static ngx_int_t
 ngx_http_approval_redis_conn_ssl_name(ngx_http_approval_redis_conn_t *conn)
 {
-    u_char  name[NGX_HTTP_APPROVAL_REDIS_HOST_MAX + 1];
-
-    if (conn->host.len > NGX_HTTP_APPROVAL_REDIS_HOST_MAX) {
-        return NGX_ERROR;
-    }
-
     /* as per RFC 6066, literal IPv4 and IPv6 addresses are not permitted */
 
-    if (ngx_http_approval_redis_conn_host(conn, name) || name[0] == '\0') {
+    if (conn->host->numeric) {
         return NGX_OK;
     }
 
     return SSL_set_tlsext_host_name(conn->connection->ssl->connection,
-                                    (char *) name)
+                                    (char *) conn->host->name.data)
            ? NGX_OK : NGX_ERROR;
-}
-
-
-/* The host without brackets; returns 1 where it is an address. */
-
-static ngx_uint_t
-ngx_http_approval_redis_conn_host(ngx_http_approval_redis_conn_t *conn,
-    u_char *name)
-{
-    size_t      len;
-    ngx_str_t  *host;
-
-    host = &conn->host;
-    len = host->len;
-
-    if (len > 2 && host->data[0] == '[' && host->data[len - 1] == ']') {
-        (void) ngx_cpystrn(name, host->data + 1, len - 1);
-        return 1;
-    }
-
-    (void) ngx_cpystrn(name, host->data, len + 1);
-
-    return ngx_inet_addr(host->data, len) != INADDR_NONE
-           || ngx_strlchr(host->data, host->data + len, ':') != NULL;
 }
 
 
@@ -370,7 +337,6 @@ ngx_http_approval_redis_conn_ssl_verify(ngx_http_approval_redis_conn_t *conn)
     int                rc;
     long               result;
     X509              *cert;
-    u_char             name[NGX_HTTP_APPROVAL_REDIS_HOST_MAX + 1];
     ngx_connection_t  *c;
 
     c = conn->connection;
@@ -385,8 +351,8 @@ ngx_http_approval_redis_conn_ssl_verify(ngx_http_approval_redis_conn_t *conn)
         return NGX_ERROR;
     }
 
-    if (!ngx_http_approval_redis_conn_host(conn, name)) {
-        return ngx_ssl_check_host(c, &conn->host);
+    if (!conn->host->numeric) {
+        return ngx_ssl_check_host(c, &conn->host->name);
     }
 
     cert = SSL_get_peer_certificate(c->ssl->connection);
@@ -394,7 +360,7 @@ ngx_http_approval_redis_conn_ssl_verify(ngx_http_approval_redis_conn_t *conn)
         return NGX_ERROR;
     }
 
-    rc = X509_check_ip_asc(cert, (char *) name, 0);
+    rc = X509_check_ip_asc(cert, (char *) conn->host->name.data, 0);
 
     X509_free(cert);
 

@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/redis.h"
+#include "event/redis_hosts.h"
 
 
 #define NGX_HTTP_APPROVAL_REDIS_OUT_MAX  (16 * 1024 * 1024)
@@ -52,7 +52,7 @@ typedef struct ngx_http_approval_redis_conn_s  ngx_http_approval_redis_conn_t;
 struct ngx_http_approval_redis_conn_s {
     ngx_connection_t                 *connection;   /* NULL: closed */
     redisReader                      *reader;
-    ngx_str_t                         host;      /* of the server           */
+    ngx_http_approval_redis_host_t   *host;      /* of the server           */
     size_t                            skip;      /* bytes of a value that is
                                                     passed over            */
     ngx_queue_t                       waiting;      /* requests     */
@@ -84,12 +84,12 @@ void ngx_http_approval_redis_conn_init(ngx_http_approval_redis_conn_t *conn,
     ngx_http_approval_redis_conf_t *conf, ngx_log_t *log);
 
 /*
- * The callbacks may be called before it returns.  The server's host outlives
- * the connection.  From within a callback of the same connection it must not be
- * opened again: a timer does that.
+ * To the address whose turn it is.  The callbacks may be called before it
+ * returns.  The hosts outlive the connection.  From within a callback of the
+ * same connection it must not be opened again: a timer does that.
  */
 void ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
-    ngx_http_approval_redis_server_t *server);
+    ngx_http_approval_redis_hosts_t *hosts);
 
 /* Requests that wait stay in the queue: they are the caller's to answer. */
 void ngx_http_approval_redis_conn_close(ngx_http_approval_redis_conn_t *conn);

@@ -35,12 +35,7 @@ typedef struct {
     ngx_http_approval_redis_conn_t    conn;
     ngx_event_t                       timer;
     ngx_http_approval_sentinel_step_e  step;
-    ngx_uint_t                        server;       /* the sentinel       */
-
-    /* the primary that the link was sent to */
-    ngx_http_approval_redis_server_t  primary;
-    ngx_sockaddr_t                    sockaddr;
-    u_char                            host[NGX_SOCKADDR_STRLEN];
+    ngx_http_approval_redis_hosts_t   hosts;        /* the sentinels      */
 
     unsigned                          waits:1;      /* the link           */
     unsigned                          again:1;      /* the same sentinel  */
@@ -60,6 +55,9 @@ struct ngx_http_approval_redis_s {
     ngx_http_approval_redis_conn_t    push;
     ngx_http_approval_sentinel_t      sentinel;
 
+    /* with sentinels: the primary that they named last */
+    ngx_http_approval_redis_hosts_t   hosts;
+
     /* commands that came before the first connection was made */
     ngx_queue_t                       early;
     ngx_http_approval_redis_out_t     early_out;
@@ -78,7 +76,6 @@ struct ngx_http_approval_redis_s {
     ngx_uint_t                        nchannels;
     ngx_http_approval_redis_message_pt  message;
 
-    ngx_uint_t                        addr;         /* of the next try    */
     ngx_uint_t                        tried;        /* since the backoff  */
     ngx_msec_t                        backoff;
     ngx_msec_t                        started;      /* this try           */
@@ -112,13 +109,12 @@ const char *ngx_http_approval_redis_fault(redisReply *reply);
  * failed: it leads to ngx_http_approval_redis_open() or ..._lost().  Then the
  * connection stays, and the link is lost when there is another primary.
  */
-void ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis);
+ngx_int_t ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_sentinel_ask(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_sentinel_close(ngx_http_approval_redis_t *redis);
 
 /* redis.c */
-void ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis,
-    ngx_http_approval_redis_server_t *server);
+void ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
     ngx_err_t err, const char *reason);

@@ -24,6 +24,7 @@
 
 
 static void ngx_http_approval_sentinel_open(ngx_http_approval_redis_t *redis);
+static void ngx_http_approval_sentinel_found(void *data, const char *error);
 static void ngx_http_approval_sentinel_connected(
     ngx_http_approval_redis_conn_t *conn);
 static void ngx_http_approval_sentinel_send(ngx_http_approval_redis_t *redis,
@@ -35,7 +36,7 @@ static ngx_uint_t ngx_http_approval_sentinel_refused(
 static void ngx_http_approval_sentinel_answer(
     ngx_http_approval_redis_conn_t *conn, redisReply *reply);
 static const char *ngx_http_approval_sentinel_address(redisReply *reply,
-    ngx_sockaddr_t *sa, socklen_t *socklen);
+    ngx_str_t *name, in_port_t *port);
 static void ngx_http_approval_sentinel_message(
     ngx_http_approval_redis_t *redis, redisReply *reply);
 static void ngx_http_approval_sentinel_leave(ngx_http_approval_redis_t *redis);
@@ -44,12 +45,14 @@ static void ngx_http_approval_sentinel_lost(
 static void ngx_http_approval_sentinel_timer_handler(ngx_event_t *ev);
 
 
-void
+ngx_int_t
 ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis)
 {
+    ngx_array_t                   *servers;
     ngx_http_approval_sentinel_t  *s;
 
     s = &redis->sentinel;
+    servers = &redis->conf->servers;
 
     ngx_http_approval_redis_conn_init(&s->conn, redis->conf, redis->log);
     s->conn.connected = ngx_http_approval_sentinel_connected;
@@ -64,6 +67,17 @@ ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis)
 
     s->auth = (redis->conf->sentinel_password.len != 0);
     s->again = 1;
+
+    if (redis->conf->sentinel.len == 0) {
+        return NGX_OK;
+    }
+
+    s->hosts.found = ngx_http_approval_sentinel_found;
+    s->hosts.data = redis;
+
+    return ngx_http_approval_redis_hosts_init(&s->hosts, redis->conf,
+                                              servers->elts, servers->nelts,
+                                              redis->log);
 }
 
 
@@ -90,6 +104,7 @@ ngx_http_approval_sentinel_close(ngx_http_approval_redis_t *redis)
     s->waits = 0;
     s->pinged = 0;
 
+    ngx_http_approval_redis_hosts_leave(&s->hosts);
     ngx_http_approval_redis_conn_close(&s->conn);
 
     if (s->timer.timer_set) {
@@ -101,16 +116,12 @@ ngx_http_approval_sentinel_close(ngx_http_approval_redis_t *redis)
 static void
 ngx_http_approval_sentinel_open(ngx_http_approval_redis_t *redis)
 {
-    ngx_array_t                       *sentinels;
-    ngx_http_approval_sentinel_t      *s;
-    ngx_http_approval_redis_server_t  *servers;
+    ngx_http_approval_sentinel_t  *s;
 
     s = &redis->sentinel;
-    sentinels = &redis->conf->servers;
-    servers = sentinels->elts;
 
     if (!s->again) {
-        s->server = (s->server + 1) % sentinels->nelts;
+        ngx_http_approval_redis_hosts_next(&s->hosts);
     }
 
     s->again = 0;
@@ -123,7 +134,25 @@ ngx_http_approval_sentinel_open(ngx_http_approval_redis_t *redis)
         ngx_add_timer(&s->timer, redis->conf->timeout);
     }
 
-    ngx_http_approval_redis_conn_open(&s->conn, &servers[s->server]);
+    ngx_http_approval_redis_hosts_find(&s->hosts);
+}
+
+
+static void
+ngx_http_approval_sentinel_found(void *data, const char *error)
+{
+    ngx_http_approval_redis_t *redis = data;
+
+    ngx_http_approval_sentinel_t  *s;
+
+    s = &redis->sentinel;
+
+    if (error) {
+        ngx_http_approval_sentinel_lost(&s->conn, 0, error);
+        return;
+    }
+
+    ngx_http_approval_redis_conn_open(&s->conn, &s->hosts);
 }
 
 
@@ -206,6 +235,7 @@ ngx_http_approval_sentinel_reply(ngx_http_approval_redis_conn_t *conn,
 
     case NGX_HTTP_APPROVAL_SENTINEL_SUBSCRIBE:
         s->step = NGX_HTTP_APPROVAL_SENTINEL_WATCH;
+        s->hosts.fresh = 0;
 
         if (s->warned) {
             s->warned = 0;
@@ -284,18 +314,16 @@ static void
 ngx_http_approval_sentinel_answer(ngx_http_approval_redis_conn_t *conn,
     redisReply *reply)
 {
-    socklen_t                          socklen;
-    const char                        *fault;
-    ngx_sockaddr_t                     sa;
-    ngx_http_approval_redis_t         *redis;
-    ngx_http_approval_sentinel_t      *s;
-    ngx_http_approval_redis_server_t  *primary;
+    in_port_t                      port;
+    ngx_str_t                      name;
+    const char                    *fault;
+    ngx_http_approval_redis_t     *redis;
+    ngx_http_approval_sentinel_t  *s;
 
     redis = conn->data;
     s = &redis->sentinel;
-    primary = &s->primary;
 
-    fault = ngx_http_approval_sentinel_address(reply, &sa, &socklen);
+    fault = ngx_http_approval_sentinel_address(reply, &name, &port);
 
     if (fault) {
         ngx_http_approval_sentinel_lost(conn, 0, fault);
@@ -307,10 +335,7 @@ ngx_http_approval_sentinel_answer(ngx_http_approval_redis_conn_t *conn,
     ngx_add_timer(&s->timer, redis->conf->timeout);
 
     if (!s->waits) {
-        if (ngx_cmp_sockaddr(&sa.sockaddr, socklen, primary->addr.sockaddr,
-                             primary->addr.socklen, 1)
-            != NGX_OK)
-        {
+        if (!ngx_http_approval_redis_hosts_is(&redis->hosts, &name, port)) {
             ngx_http_approval_sentinel_leave(redis);
         }
 
@@ -318,28 +343,25 @@ ngx_http_approval_sentinel_answer(ngx_http_approval_redis_conn_t *conn,
     }
 
     s->waits = 0;
-    s->sockaddr = sa;
 
-    primary->addr.sockaddr = &s->sockaddr.sockaddr;
-    primary->addr.socklen = socklen;
+    if (ngx_http_approval_redis_hosts_set(&redis->hosts, &name, port)
+        != NGX_OK)
+    {
+        ngx_http_approval_redis_lost(redis, 0, "no memory");
+        return;
+    }
 
-    primary->host.data = s->host;
-    primary->host.len = ngx_sock_ntop(&s->sockaddr.sockaddr, socklen, s->host,
-                                      NGX_SOCKADDR_STRLEN, 0);
-    primary->addr.name = primary->host;
-
-    ngx_http_approval_redis_open(redis, primary);
+    ngx_http_approval_redis_open(redis);
 }
 
 
-/* [address, port], or nil */
+/* [address or host name, port], or nil */
 
 static const char *
-ngx_http_approval_sentinel_address(redisReply *reply, ngx_sockaddr_t *sa,
-    socklen_t *socklen)
+ngx_http_approval_sentinel_address(redisReply *reply, ngx_str_t *name,
+    in_port_t *port)
 {
-    ngx_int_t    port;
-    redisReply  *host;
+    ngx_int_t  n;
 
     if (reply->type == REDIS_REPLY_NIL) {
         return "no primary has this name: correct \"sentinel=\", or add the "
@@ -353,43 +375,18 @@ ngx_http_approval_sentinel_address(redisReply *reply, ngx_sockaddr_t *sa,
         return "an unexpected reply";
     }
 
-    host = reply->element[0];
-    port = ngx_atoi((u_char *) reply->element[1]->str, reply->element[1]->len);
+    name->data = (u_char *) reply->element[0]->str;
+    name->len = reply->element[0]->len;
 
-    if (port < 1 || port > 65535) {
+    n = ngx_atoi((u_char *) reply->element[1]->str, reply->element[1]->len);
+
+    if (n < 1 || n > 65535) {
         return "the primary has an invalid port";
     }
 
-    ngx_memzero(sa, sizeof(ngx_sockaddr_t));
+    *port = (in_port_t) n;
 
-    sa->sockaddr_in.sin_addr.s_addr = ngx_inet_addr((u_char *) host->str,
-                                                    host->len);
-
-    if (sa->sockaddr_in.sin_addr.s_addr != INADDR_NONE) {
-        sa->sockaddr.sa_family = AF_INET;
-        *socklen = sizeof(struct sockaddr_in);
-        ngx_inet_set_port(&sa->sockaddr, (in_port_t) port);
-        return NULL;
-    }
-
-#if (NGX_HAVE_INET6)
-
-    ngx_memzero(sa, sizeof(ngx_sockaddr_t));
-
-    if (ngx_inet6_addr((u_char *) host->str, host->len,
-                       sa->sockaddr_in6.sin6_addr.s6_addr)
-        == NGX_OK)
-    {
-        sa->sockaddr.sa_family = AF_INET6;
-        *socklen = sizeof(struct sockaddr_in6);
-        ngx_inet_set_port(&sa->sockaddr, (in_port_t) port);
-        return NULL;
-    }
-
-#endif
-
-    return "the primary is given as a host name: set \"sentinel "
-           "announce-hostnames no\" in Sentinel";
+    return NULL;
 }
 
 
@@ -425,6 +422,7 @@ static void
 ngx_http_approval_sentinel_leave(ngx_http_approval_redis_t *redis)
 {
     redis->sentinel.again = 1;
+    redis->sentinel.hosts.fresh = 1;
 
     ngx_http_approval_redis_lost(redis, 0,
                                  "Sentinel made another server the primary");

@@ -2,11 +2,12 @@ package Approval::Dns;
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# A name server on loopback, for nginx' resolver: A records.
+# A name server on loopback, for nginx' resolver or the system's: A records.
 #
 #   my $dns = Approval::Dns->new('hook.test' => '127.0.0.1', ...);
-#                       an address, a list of them, or undef: silence; other
-#                       names: NXDOMAIN
+#                       an address, a list of them, even of none, or undef:
+#                       silence; other names: NXDOMAIN
+#   Approval::Dns->new(port => 53, ...)   instead of a free port
 #   ->port
 #   ->set(NAME => ADDRESS)    from the next question on
 #   ->asked(NAME)             how often
@@ -24,10 +25,12 @@ use Approval::Process;
 sub new {
     my ($class, %names) = @_;
 
+    my $port = delete $names{port} // 0;
     my $self = bless { names => \%names, dir => Approval::Test::tempdir() },
                      $class;
 
-    my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'udp')
+    my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+                                     LocalPort => $port, Proto => 'udp')
         or die "udp: $!";
 
     $self->{port} = $sock->sockport;
@@ -107,9 +110,11 @@ sub reply {
     return $name if exists $names->{$name} && !defined $names->{$name};
 
     my $found = $names->{$name};
-    my @found = ref $found ? @$found : $found // ();
+    my $code = defined $found ? 0x8180 : 0x8183;
+    my $type = unpack('n', substr($query, $at + 1, 2));
+    my @found = $type != 1 ? () : ref $found ? @$found : $found // ();
 
-    my $reply = pack('n6', $id, @found ? 0x8180 : 0x8183, 1, scalar @found,
+    my $reply = pack('n6', $id, $code, 1, scalar @found,
                      0, 0) . substr($query, 12, $at + 5 - 12);
 
     $reply .= pack('n3Nna4', 0xc00c, 1, 1, 1, 4, inet_aton($_)) for @found;

@@ -1,0 +1,41 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The addresses of a host, as nginx finds them when it reads the configuration:
+ * by the system's resolver, so by /etc/hosts, search domains and all else that
+ * it is set up for.  It blocks, so a thread asks it.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_LOOKUP_H
+#define NGX_HTTP_APPROVAL_LOOKUP_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <netdb.h>
+
+
+typedef struct ngx_http_approval_lookup_s  ngx_http_approval_lookup_t;
+
+/* found ends with the call.  NULL: there is none, and error says why. */
+typedef void (*ngx_http_approval_lookup_pt)(void *data,
+    struct addrinfo *found, const char *error);
+
+
+/*
+ * Calls the handler once, from the event loop, whenever the resolver returns:
+ * that may take a minute.  NULL: it could not be started.
+ */
+ngx_http_approval_lookup_t *ngx_http_approval_lookup(ngx_str_t *host,
+    ngx_log_t *log, ngx_http_approval_lookup_pt handler, void *data);
+
+/* The handler will not be called.  The thread ends when the resolver returns,
+ * or with the process. */
+void ngx_http_approval_lookup_forget(ngx_http_approval_lookup_t *lookup);
+
+
+#endif /* NGX_HTTP_APPROVAL_LOOKUP_H */

@@ -27,12 +27,26 @@ Approval::Process->start(cmd => [ 'node', "$mcp/server.mjs", 'json' ],
 my ($port) = wait_for(sub { slurp("$mcp/out") =~ /^(\d+)$/m ? $1 : 0 }, 60)
     or die "the MCP server has not started: " . slurp("$mcp/err");
 
-my $gw = Approval::Gateway->new(http => <<'HTTP', server => <<"SERVER");
+# What the SDKs take for an answer
+
+my $answer = encode_json({
+    id => 'c1', object => 'chat.completion', created => 1, model => 'm',
+    usage => { prompt_tokens => 1, completion_tokens => 1, total_tokens => 2 },
+    choices => [ { index => 0, finish_reason => 'stop',
+                   message => { role => 'assistant', content => 'ok' } } ] });
+
+my $gw = Approval::Gateway->new(up => sub {
+    my ($request) = @_;
+
+    return $request->target =~ m{/ai/} && {
+        headers => [ 'Content-Type' => 'application/json' ],
+        body => $answer };
+}, http => <<'HTTP', server => <<"SERVER");
     approval_policy p {
         rule held  { match $uri ~/held/;  require admins; timeout 60s;
                      notify hook; }
         rule short { match $uri ~/short/; require admins; timeout 60s;
-                     hold 1s; notify hook; }
+                     hold 3s; notify hook; }
         rule soon  { match $uri ~/soon/;  require admins; timeout 2s;
                      notify hook; }
     }
@@ -46,14 +60,14 @@ my $gw = Approval::Gateway->new(http => <<'HTTP', server => <<"SERVER");
 HTTP
     approval p;
     location / { proxy_pass %%UP%%; }
-    location ~ /openai/ { approval_refusals openai; proxy_pass %%UP%%; }
+    location ~ /(?:open)?ai/ { approval_refusals openai; proxy_pass %%UP%%; }
     location ~ /anthropic/ { approval_refusals anthropic; proxy_pass %%UP%%; }
     location = /mcp { approval tools; proxy_http_version 1.1;
                       proxy_set_header Connection "";
                       proxy_pass http://127.0.0.1:$port; }
 SERVER
 
-my $dir = Approval::Npm::install('openai@6 @anthropic-ai/sdk@0');
+my $dir = Approval::Npm::install(Approval::Npm::LLM);
 
 spew("$dir/sdk.mjs", slurp(root_dir() . '/t/clients/sdk.mjs'));
 
@@ -63,8 +77,8 @@ spew("$dir/sdk.mjs", slurp(root_dir() . '/t/clients/sdk.mjs'));
 my %command = (
     curl => sub { (qw(curl -sS --fail-with-body --retry 3 -X POST -H),
                    'X-Agent: agent-7', '-d', 'x=1', $_[0]) },
-    openai => sub { ('node', "$dir/sdk.mjs", 'openai', $_[0], 'hello') },
-    anthropic => sub { ('node', "$dir/sdk.mjs", 'anthropic', $_[0], 'hello') },
+    map { my $sdk = $_; ($sdk => sub { ('node', "$dir/sdk.mjs", $sdk, $_[0],
+                                        'chat') }) } qw(openai anthropic ai),
 );
 
 

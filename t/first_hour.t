@@ -150,6 +150,17 @@ my %played;
 }
 
 {
+    my $up = Approval::Upstream->new;
+    my $g = started('llm-egress.conf', up => $up, put => {
+        'api.openai.com' => '127.0.0.1:' . $up->port,
+        'https://$provider' => 'http://$provider' });
+
+    played($g, 'llm-egress.conf',
+           [ POST => 'https://openai.example.com/v1/batches', @json,
+             -d => '{"input_file_id":"file-1"}' ], 'alice@example.com');
+}
+
+{
     my $g = started('mcp-gateway.conf');
 
     played($g, 'mcp-gateway.conf',

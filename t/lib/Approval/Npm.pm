@@ -5,6 +5,7 @@ package Approval::Npm;
 # A package of npm, installed by name into the build directory, once for all
 # tests.
 #
+#   Approval::Npm::LLM               the SDKs that t/clients/sdk.mjs uses
 #   my $dir = Approval::Npm::install('jose@5');
 #     a new directory whose node_modules has it; without it, by the fault of the
 #     registry or of the way to it, the test is skipped
@@ -15,6 +16,8 @@ use warnings;
 use Approval::Test;
 
 use Fcntl qw(:flock);
+
+use constant LLM => 'openai@6 @anthropic-ai/sdk@0 ai@5 @ai-sdk/openai@2 zod@4';
 
 
 sub install {

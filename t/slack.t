@@ -40,6 +40,8 @@ my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
                     timeout 60s; notify slack; }
         rule say  { match \$uri /say; action s; require admins;
                     comment always; timeout 60s; notify slack; }
+        rule body { match \$uri /body; action b; require admins;
+                    timeout 60s; notify slack; }
         rule grave { match \$uri /grave; action g; risk critical;
                      require admins; timeout 60s; notify slack; }
     }
@@ -59,6 +61,7 @@ teams();
 two_people();
 critical();
 comments();
+unseen();
 stalled();
 other_hosts();
 
@@ -433,6 +436,42 @@ sub comments {
         $client->read;
         $slack->clear;
     }
+}
+
+
+# nothing of the body was shown in the message: it had no buttons
+
+sub unseen {
+    my ($client, $id) = $gw->hold(POST => '/body', body => 'x=secret-of-it');
+
+    my $message = wait_for(sub {
+        (grep { $_->body =~ /$id/ } $slack->messages)[0] });
+
+    unlike($message->body, qr/approval_(?:approve|deny)/, 'no buttons');
+    unlike($message->body, qr/secret-of-it/, 'as the body is not shown');
+    $slack->clear;
+
+    for my $act (qw(approve deny)) {
+        press(payload($act, $id, $gw->action($id)->{digest}, 'U0ALICE'));
+        like((told(1))[0]->json->{text}, qr/^Vote on the action's page/,
+             "$act by a button that was not there");
+        is($gw->state($id), 'pending', 'decides nothing');
+        $slack->clear;
+    }
+
+    ok(wait_for(sub { 2 == grep { ($_->{action_id} // '') eq $id
+                                  && ($_->{why} // '') eq 'page-required' }
+                          $gw->audit('refused') }), 'both are on record');
+
+    press(payload('approve', $id, $gw->action($id)->{digest}, 'U0MALLORY'));
+    like((told(1))[0]->json->{text}, qr/^Not an approver/,
+         'who may not vote at all is told that');
+    $slack->clear;
+
+    $gw->vote($id, 'approve', 'seen on the page');
+    is($client->read->status, 200, 'on the page it can be approved');
+    $slack->wait_count(2);
+    $slack->clear;
 }
 
 

@@ -330,10 +330,38 @@ approval_message_pairs(const approval_message_t *m, const char *member,
 
 
 int
-approval_message_shown(const approval_message_t *m)
+approval_message_shown(json_t *doc)
 {
-    return json_object_get(m->doc, "body") != NULL
-           || !json_is_false(json_object_get(m->doc, "body_declared"));
+    return json_object_get(doc, "body") != NULL
+           || !json_is_false(json_object_get(doc, "body_declared"));
+}
+
+
+unsigned
+approval_message_votes(json_t *doc)
+{
+    unsigned        votes;
+    approval_str_t  comment;
+
+    if (!approval_message_shown(doc) || json_object_get(doc, "vote")) {
+        return 0;
+    }
+
+    votes = APPROVAL_VOTE_APPROVE|APPROVAL_VOTE_DENY;
+    comment = approval_message_get(doc, "comment_required");
+
+    if (approval_str_eq(approval_message_get(doc, "risk"),
+                        approval_str("critical"))
+        || approval_str_eq(comment, approval_str("always")))
+    {
+        votes &= ~APPROVAL_VOTE_APPROVE;
+    }
+
+    if (comment.len) {
+        votes &= ~APPROVAL_VOTE_DENY;
+    }
+
+    return votes;
 }
 
 
@@ -368,7 +396,7 @@ message_body(const approval_message_t *m, approval_buf_t *buf)
 
     approval_buf_add(buf, type.data, type.len);
     approval_buf_printf(buf, ", %" JSON_INTEGER_FORMAT " bytes, %s", bytes,
-                        approval_message_shown(m)
+                        approval_message_shown(m->doc)
                         ? "of which only what the rule names is shown here"
                         : "not shown here: see the action's page");
 }

@@ -56,11 +56,19 @@ typedef struct {
 } approval_message_t;
 
 
+/* Whoever reads the message has seen something of the body, or there is none. */
+int approval_message_shown(json_t *doc);
+
 /*
- * Whoever reads the message has seen something of the body, or there is none;
- * else nothing can be decided where the message is read.
+ * The votes that a chat's own buttons may cast on a document as it was told
+ * there: a button cannot show what the message does not, nor ask for the code,
+ * a comment or a passkey.  Asked when the buttons are made, and when one was
+ * pressed.
  */
-int approval_message_shown(const approval_message_t *m);
+#define APPROVAL_VOTE_APPROVE  0x01
+#define APPROVAL_VOTE_DENY     0x02
+
+unsigned approval_message_votes(json_t *doc);
 
 /* "requested", "reminder", ...; and is it still to be decided? */
 const char *approval_event_name(approval_event_e event);

@@ -156,7 +156,7 @@ data_document(const approval_message_t *m, json_t *data)
     }
 
     return json_object_set_new(data, "body_declared",
-                               json_boolean(approval_message_shown(m)))
+                               json_boolean(approval_message_shown(m->doc)))
            == 0 ? APPROVAL_OK : APPROVAL_ERROR;
 }
 

@@ -335,24 +335,16 @@ slack_code(const approval_message_t *m, json_t *blocks)
 }
 
 
-/*
- * A button cannot ask for the code, a comment or a passkey: where one is
- * required, voting is left to the page.
- */
-
 static int
 slack_actions(const approval_message_t *m, json_t *blocks)
 {
-    int              rc;
-    json_t          *block, *list, *open;
-    approval_str_t   comment;
+    int        rc;
+    json_t    *block, *list, *open;
+    unsigned   votes;
 
-    comment = approval_message_get(m->doc, "comment_required");
+    votes = m->buttons ? approval_message_votes(m->doc) : 0;
 
-    if (!m->buttons || json_object_get(m->doc, "vote")
-        || approval_str_eq(comment, approval_str("always"))
-        || (comment.len && m->code.len))
-    {
+    if (votes == 0) {
         return m->url.len ? slack_link(m, blocks) : APPROVAL_OK;
     }
 
@@ -365,12 +357,12 @@ slack_actions(const approval_message_t *m, json_t *blocks)
 
     rc = 0;
 
-    if (m->code.len == 0) {
+    if (votes & APPROVAL_VOTE_APPROVE) {
         rc |= json_array_append_new(list, slack_button(m, "Approve",
                                                "approval_approve", "primary"));
     }
 
-    if (comment.len == 0) {
+    if (votes & APPROVAL_VOTE_DENY) {
         rc |= json_array_append_new(list, slack_button(m, "Deny",
                                                "approval_deny", "danger"));
     }

@@ -262,6 +262,14 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
         return ngx_http_approval_passkey_ask(d, doc);
     }
 
+    if (dec->unseen) {
+        return ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
+                   "page-required", "Vote on the action's page",
+                   "The message has no button for this vote, as it does not "
+                   "show all that you would decide. Open the action's page "
+                   "and vote there.", NULL);
+    }
+
     return ngx_http_approval_vote_cast(d, doc, reply, votes);
 }
 

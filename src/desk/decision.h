@@ -43,6 +43,8 @@ typedef struct {
     unsigned                    audited:1; /* "voted" is in the trail */
     unsigned                    settled:1; /* the store says: too late */
     unsigned                    several:1; /* one of several: several.c */
+    unsigned                    unseen:1;  /* where it was cast there was no
+                                              such button */
 } ngx_http_approval_decision_t;
 
 

@@ -57,6 +57,8 @@ static ngx_int_t ngx_http_approval_slack_loaded(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d,
     ngx_int_t *rc);
+static ngx_uint_t ngx_http_approval_slack_shown(
+    ngx_http_approval_slack_t *slack, ngx_http_approval_channel_t *channel);
 static ngx_uint_t ngx_http_approval_slack_among(
     ngx_http_approval_slack_t *slack, ngx_array_t *teams);
 static ngx_int_t ngx_http_approval_slack_reply(ngx_http_approval_desk_t *d,
@@ -469,11 +471,13 @@ ngx_http_approval_slack_loaded(ngx_http_approval_desk_t *d,
 static ngx_int_t
 ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 {
-    ngx_uint_t                     i, told;
+    ngx_uint_t                     i, told, may;
     ngx_http_approval_slack_t     *slack = d->work;
     ngx_http_approval_channel_t  **channel;
 
     told = 0;
+    may = 0;
+    slack->decision.unseen = 1;
     channel = slack->signed_by.elts;
 
     for (i = 0; i < slack->signed_by.nelts; i++) {
@@ -482,12 +486,20 @@ ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
             continue;
         }
 
-        if (ngx_http_approval_slack_among(slack, channel[i]->teams)) {
-            slack->channel = channel[i];
-            return NGX_OK;
-        }
-
         told = 1;
+
+        if (slack->decision.unseen
+            && ngx_http_approval_slack_among(slack, channel[i]->teams))
+        {
+            may = 1;
+            slack->channel = channel[i];
+            slack->decision.unseen = !ngx_http_approval_slack_shown(slack,
+                                                                  channel[i]);
+        }
+    }
+
+    if (may) {
+        return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
@@ -505,6 +517,25 @@ ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
           : ngx_http_approval_desk_not_found(d);
 
     return NGX_DECLINED;
+}
+
+
+/* Had the message there this button? */
+
+static ngx_uint_t
+ngx_http_approval_slack_shown(ngx_http_approval_slack_t *slack,
+    ngx_http_approval_channel_t *channel)
+{
+    json_t    *doc;
+    unsigned   votes;
+
+    doc = ngx_http_approval_action_disclose(slack->doc, channel->disclose);
+    votes = doc ? approval_message_votes(doc) : 0;
+
+    json_decref(doc);
+
+    return votes & (slack->decision.act.data[0] == 'a' ? APPROVAL_VOTE_APPROVE
+                                                       : APPROVAL_VOTE_DENY);
 }
 
 

@@ -134,8 +134,7 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     m->expires = told->expires;
     m->told = told->told;
     m->recent = told->recent;
-    m->buttons = (told->channel->signing_secrets != NULL
-                  && approval_message_shown(m));
+    m->buttons = (told->channel->signing_secrets != NULL);
     m->head.data = head;
     m->head.len = ngx_http_approval_audit_head(mcf->audit, head);
 

@@ -429,11 +429,46 @@ test_verify(void)
 }
 
 
+/* Asked by the message's writer, and by who takes the click. */
+
+static void
+test_votes(void)
+{
+    size_t       i;
+    json_t      *doc;
+    const char  *err;
+
+    static const struct {
+        const char  *doc;
+        unsigned     votes;
+    } cases[] = {
+        { "{}", APPROVAL_VOTE_APPROVE|APPROVAL_VOTE_DENY },
+        { "{\"body_declared\":true,\"risk\":\"high\"}",
+          APPROVAL_VOTE_APPROVE|APPROVAL_VOTE_DENY },
+        { "{\"body_declared\":false}", 0 },
+        { "{\"body_declared\":false,\"body\":\"x\"}",
+          APPROVAL_VOTE_APPROVE|APPROVAL_VOTE_DENY },
+        { "{\"vote\":\"passkey\"}", 0 },
+        { "{\"risk\":\"critical\"}", APPROVAL_VOTE_DENY },
+        { "{\"comment_required\":\"deny\"}", APPROVAL_VOTE_APPROVE },
+        { "{\"comment_required\":\"always\"}", 0 },
+        { "{\"comment_required\":\"deny\",\"risk\":\"critical\"}", 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        doc = approval_json_parse(approval_str(cases[i].doc), &err);
+        is_int(approval_message_votes(doc), cases[i].votes, cases[i].doc);
+        json_decref(doc);
+    }
+}
+
+
 int
 main(void)
 {
     test_fit();
     test_outcome();
+    test_votes();
     test_corpus();
     test_verify();
 

@@ -27,8 +27,7 @@ my $secret = '8f742231b10e8888abcd99yyyzzz85a5';
 my $slack = Approval::Chat->new('slack', code => undef);
 my $slack_url = $slack->url;
 
-my $gw = Approval::Gateway->new(workers => 2, log_level => 'info',
-    http => <<"EOC",
+my %how = (http => <<"EOC",
     approval_passkey_origin http://localhost:%%PORT%%;
 
     approval_group team alice bob carol;
@@ -67,8 +66,10 @@ EOC
         location /idp/ { approval_api approver=$cookie_who; }
 EOC
 
-my $port = $gw->port;
-my $base = "http://localhost:$port";
+my $gw = Approval::Gateway->new(workers => 2, log_level => 'info', %how);
+
+our $port = $gw->port;
+our $base = "http://localhost:$port";
 my $browser = Approval::Browser->new;
 my $device = $browser->authenticator;
 my $none = '0' x 32;
@@ -224,6 +225,103 @@ sub refused {
 
     is($answer->status, 403, "$name: refused");
     like($answer->body, $like, "$name: and told why");
+}
+
+
+# who can write to Redis puts back what was revoked; on gateways of their own
+
+sub put_back {
+    my $mine = Approval::Gateway->new(workers => 2, %how);
+    my $redis = $mine->redis;
+    my ($stands, $ended) = map { "approval:{00}:$_" }
+                           qw(passkeys passkeys:ended);
+
+    local $port = $mine->port;
+    local $base = "http://localhost:$port";
+
+    $browser->remove($device);
+    $device = $browser->authenticator;
+
+    my $name = enrol('alice', 'revoked soon');
+
+    passkey_form('olga', confirm => $name);
+    is(votes_on($mine, 'before')->status, 200, 'control: it votes');
+
+    my $own = $redis->cmd(HGET => $stands, $name);
+
+    passkey_form('alice', revoke => $name);
+
+    my $statement = $redis->cmd(HGET => $ended, $name);
+
+    ok($statement, 'its end stands in Redis, signed');
+    refused(votes_on($mine, 'gone'), qr/was revoked/, 'it votes no more');
+    is(faults($mine), 0, 'which contradicts nothing');
+
+    $redis->cmd(HSET => $stands, $name, $own);
+    refused(votes_on($mine, 'back'), qr/was revoked/,
+            'a record that was put back');
+    ok(wait_for(sub { faults($mine) }), 'on record as a fault');
+    is_deeply([ passkeys('alice') ], [], 'nor is it shown');
+
+    $redis->cmd(HDEL => $ended, $name);
+    refused(votes_on($mine, 'forgotten'), qr/was revoked/,
+            'and its end deleted: the gateway has seen it');
+
+    # another gateway, or this one after a restart, which has seen nothing
+
+    my $other = bless { %$mine, audit => undef }, 'Approval::Gateway';
+
+    $other->{ngx} = Approval::Nginx->new(workers => 2,
+        http => $other->conf($how{http} =~ s/localhost:%%PORT%%/localhost:$port/r,
+                             $how{server}, 1, ''));
+
+    is(votes_on($other, 'unseen')->status, 200,
+       'control: another gateway, which has not seen it, and no statement');
+    $redis->cmd(HSET => $stands, $name, $statement);
+    refused(votes_on($other, 'itself'), qr/was revoked/,
+            'the statement in the record\'s place is no record in force');
+    $redis->cmd(HSET => $stands, $name, $own);
+    $redis->cmd(HSET => $ended, $name,
+                $statement =~ s/([^.]+)\z/another($1)/er);
+    is(votes_on($other, 'foreign')->status, 200,
+       'control: a statement that nobody signed ends nothing');
+    $redis->cmd(HSET => $ended, $name, $statement);
+    refused(votes_on($other, 'known'), qr/was revoked/,
+            'while the statement stands');
+    ok(wait_for(sub { faults($other) > 1 }), 'on record there, too');
+    $redis->cmd(HDEL => $ended, $name);
+    refused(votes_on($other, 'later'), qr/was revoked/, 'and ever after');
+}
+
+
+# the answer to a denial that the passkey in the browser signs
+
+sub votes_on {
+    my ($on, $name) = @_;
+
+    local $port = $on->port;
+
+    my ($held, $id) = $on->hold(GET => "/one?t=$name");
+    my $page = shown('alice', $id);
+    my $answer = decide('alice', $id, $page, 'deny', comment => $name,
+                        assertion => sign($page->{shown}, 'deny', $name));
+
+    if ($answer->status != 200) {
+        Approval::Client->new($port)->request(
+            DELETE => "/_approval/status/$id",
+            headers => [ 'X-Agent' => 'agent-7' ]);
+    }
+
+    $held->read;
+
+    return $answer;
+}
+
+
+sub faults {
+    my ($on) = @_;
+
+    return scalar grep { ($_->{limit} // '') eq 'passkey' } $on->audit('fault');
 }
 
 
@@ -532,6 +630,9 @@ $form = shown('alice', $id);
 refused(decide('alice', $id, $form, 'approve',
                assertion => sign($form->{shown}, 'approve')),
         qr/not enrolled, or was revoked/, 'a revoked key');
+
+put_back();
+
 $browser->remove($device);
 $device = $browser->authenticator;
 $bob = enrol('bob', 'third');

@@ -8,10 +8,12 @@
 #include <ngx_core.h>
 
 #include "desk/passkey.h"
+#include "audit/audit.h"
 #include "core/jws.h"
 #include "core/token.h"
 #include "desk/approver.h"
 #include "desk/decision.h"
+#include "model/ends.h"
 #include "store/passkey.h"
 
 
@@ -43,6 +45,9 @@ static ngx_int_t ngx_http_approval_passkey_used(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_passkey_refuse(ngx_http_approval_desk_t *d,
     const char *why);
+static ngx_int_t ngx_http_approval_passkey_revoked(
+    ngx_http_approval_desk_t *d, ngx_str_t *name, json_t *claims,
+    ngx_str_t *ended, int64_t now);
 static void ngx_http_approval_passkey_token(ngx_http_approval_desk_t *d,
     u_char *id, ngx_str_t *digest, u_char *nonce, approval_buf_t *text,
     approval_token_t *t);
@@ -217,13 +222,14 @@ ngx_http_approval_passkey_found(ngx_http_approval_desk_t *d,
 {
     json_t                        *claims;
     uint32_t                       count, first;
+    ngx_str_t                      name;
     const char                    *why;
     ngx_http_approval_passkey_t   *p;
     ngx_http_approval_decision_t  *dec = d->work;
 
     p = ngx_http_approval_passkey_of(d);
 
-    if (p == NULL || reply->rc != NGX_OK || reply->nvotes != 1) {
+    if (p == NULL || reply->rc != NGX_OK || reply->nvotes != 2) {
         return ngx_http_approval_desk_unavailable(d);
     }
 
@@ -232,11 +238,17 @@ ngx_http_approval_passkey_found(ngx_http_approval_desk_t *d,
                    "it is not enrolled, or was revoked");
     }
 
-    claims = ngx_http_approval_passkey_open(d, &reply->votes[0]);
+    name.data = p->name;
+    name.len = APPROVAL_ID_LEN;
     count = 0;
 
-    why = claims ? ngx_http_approval_passkey_check(d, p, claims, &count)
-                 : "its record is not this gateway's";
+    claims = ngx_http_approval_passkey_open(d, &name, &reply->votes[0],
+                                            &reply->votes[1], reply->now,
+                                            &why);
+
+    if (claims) {
+        why = ngx_http_approval_passkey_check(d, p, claims, &count);
+    }
 
     first = (uint32_t) json_integer_value(json_object_get(claims, "cnt"));
 
@@ -514,10 +526,93 @@ ngx_http_approval_passkey_token(ngx_http_approval_desk_t *d, u_char *id,
 
 
 json_t *
-ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *record)
+ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *name,
+    ngx_str_t *record, ngx_str_t *ended, int64_t now, const char **why)
 {
-    const char  *err;
+    json_t  *claims;
 
-    return approval_jws_verify(d->mcf->signer, APPROVAL_PASSKEY_TYP,
-                               ngx_http_approval_core_str(record), &err);
+    claims = approval_jws_verify(d->mcf->signer, APPROVAL_PASSKEY_TYP,
+                                 ngx_http_approval_core_str(record), why);
+
+    if (claims == NULL) {
+        *why = "its record is not this gateway's";
+        return NULL;
+    }
+
+    switch (ngx_http_approval_passkey_revoked(d, name, claims, ended, now)) {
+
+    case NGX_DECLINED:
+        return claims;
+
+    case NGX_OK:
+        *why = "it is not enrolled, or was revoked";
+        break;
+
+    default:
+        *why = "the gateway cannot tell whether it was revoked";
+        break;
+    }
+
+    json_decref(claims);
+
+    return NULL;
+}
+
+
+/* NGX_OK: what was revoked stands there again. */
+
+static ngx_int_t
+ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
+    json_t *claims, ngx_str_t *ended, int64_t now)
+{
+    int64_t                   enrolled;
+    ngx_int_t                 rc;
+    ngx_str_t                 said[3], state;
+    const char               *why;
+    ngx_http_approval_end_t   end;
+
+    if (name->len != APPROVAL_ID_LEN) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&said[0], "p");
+    said[1] = *name;
+    said[2] = *ended;
+
+    if (ended->len) {
+        ngx_http_approval_ends_learn(d->mcf, said, 3, now);
+    }
+
+    end.kind = NGX_HTTP_APPROVAL_END_PASSKEY;
+    ngx_memcpy(end.id, name->data, APPROVAL_ID_LEN);
+
+    rc = ngx_http_approval_end_find(d->mcf, &end, now);
+    enrolled = json_integer_value(json_object_get(claims, "enr"));
+    state = ngx_http_approval_json_get(claims, "sta");
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    /* what says that it was revoked is no record of one that is in force */
+
+    if ((rc == NGX_DECLINED || enrolled > end.since)
+        && !approval_str_eq(ngx_http_approval_core_str(&state),
+                            approval_str("revoked")))
+    {
+        return NGX_DECLINED;
+    }
+
+    why = "a passkey was revoked: the store has it again, what it signs is "
+          "refused";
+
+    ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
+                  "passkey %V: %s", name, why);
+
+    (void) ngx_http_approval_audit_often(d->mcf, APPROVAL_RECORD_FAULT,
+               d->id_valid ? d->id : NULL,
+               json_pack("{s:s, s:s%, s:s}", "limit", "passkey", "passkey",
+                         (char *) name->data, name->len, "why", why));
+
+    return NGX_OK;
 }

@@ -44,9 +44,13 @@ ngx_int_t ngx_http_approval_passkey_nonce(ngx_http_approval_desk_t *d,
 ngx_uint_t ngx_http_approval_passkey_nonce_valid(ngx_http_approval_desk_t *d,
     u_char *id, ngx_str_t *digest, ngx_str_t *text);
 
-/* The claims of a record, a new reference, or NULL: it is not the gateway's. */
+/*
+ * The claims of a record as the store has it, a new reference; NULL: it is not
+ * the gateway's, or was revoked, which "ended" or the gateway's memory says.
+ */
 json_t *ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d,
-    ngx_str_t *record);
+    ngx_str_t *name, ngx_str_t *record, ngx_str_t *ended, int64_t now,
+    const char **why);
 
 /* passkeys.c: GET and POST /passkeys; GET /passkey.js */
 ngx_int_t ngx_http_approval_passkeys(ngx_http_approval_desk_t *d);

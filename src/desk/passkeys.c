@@ -51,11 +51,8 @@ ngx_http_approval_passkeys(ngx_http_approval_desk_t *d)
     }
 
     if (d->request->method != NGX_HTTP_POST) {
-        return ngx_http_approval_desk_wait(d,
-                   ngx_http_approval_store_passkeys(d->mcf->store,
-                                                ngx_http_approval_desk_answer,
-                                                d),
-                   ngx_http_approval_passkeys_show);
+        return ngx_http_approval_passkeys_read(d,
+                                              ngx_http_approval_passkeys_show);
     }
 
     if (!form) {
@@ -128,14 +125,18 @@ ngx_http_approval_passkeys_show(ngx_http_approval_desk_t *d,
 {
     json_t                        *claims, *view;
     ngx_uint_t                     i;
+    const char                    *why;
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (reply->rc != NGX_OK) {
         return ngx_http_approval_desk_unavailable(d);
     }
 
-    for (i = 0; i + 1 < reply->nvotes; i += 2) {
-        claims = ngx_http_approval_passkey_open(d, &reply->votes[i + 1]);
+    for (i = 0; i + 2 < reply->nvotes; i += 3) {
+        claims = ngx_http_approval_passkey_open(d, &reply->votes[i],
+                                                &reply->votes[i + 1],
+                                                &reply->votes[i + 2],
+                                                reply->now, &why);
         view = claims ? ngx_http_approval_passkeys_view(d, claims) : NULL;
 
         json_decref(claims);
@@ -216,6 +217,18 @@ failed:
     json_decref(data);
 
     return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_approval_passkeys_read(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step)
+{
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_store_passkeys(d->mcf->store,
+                                                ngx_http_approval_desk_answer,
+                                                d),
+               step);
 }
 
 

@@ -30,7 +30,11 @@ typedef struct {
 } ngx_http_approval_passkeys_t;
 
 
-/* passkeys.c: is it the person's own? */
+/* passkeys.c: reads all of them for the step. */
+ngx_int_t ngx_http_approval_passkeys_read(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step);
+
+/* Is it the person's own? */
 ngx_uint_t ngx_http_approval_passkeys_own(ngx_http_approval_desk_t *d,
     json_t *claims);
 

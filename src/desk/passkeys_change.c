@@ -17,6 +17,7 @@
 #include "desk/approver.h"
 #include "desk/form.h"
 #include "desk/page.h"
+#include "model/ends.h"
 #include "store/passkey.h"
 
 
@@ -39,6 +40,7 @@ static ngx_int_t ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static json_t *ngx_http_approval_passkeys_facts(ngx_http_approval_desk_t *d);
+static void ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_passkeys_bad(ngx_http_approval_desk_t *d,
     const char *why);
 
@@ -78,11 +80,7 @@ ngx_http_approval_passkeys_posted(ngx_http_approval_desk_t *d, ngx_str_t *body)
     ngx_memcpy(work->name, name.data, APPROVAL_ID_LEN);
     work->what = confirm.len ? "passkey confirmed" : "passkey revoked";
 
-    return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkeys(d->mcf->store,
-                                                ngx_http_approval_desk_answer,
-                                                d),
-               ngx_http_approval_passkeys_step);
+    return ngx_http_approval_passkeys_read(d, ngx_http_approval_passkeys_step);
 }
 
 
@@ -157,11 +155,7 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkeys(d->mcf->store,
-                                                ngx_http_approval_desk_answer,
-                                                d),
-               ngx_http_approval_passkeys_step);
+    return ngx_http_approval_passkeys_read(d, ngx_http_approval_passkeys_step);
 }
 
 
@@ -207,8 +201,8 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     revoke;
     ngx_str_t                      none;
+    ngx_uint_t                     revoke, ended;
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (reply->rc != NGX_OK) {
@@ -243,9 +237,14 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 
     ngx_str_null(&none);
 
+    /* one that nobody confirmed votes nowhere, whoever puts it back */
+
+    ended = revoke && approval_passkey_confirmed(work->claims);
+
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_passkey_put(d->mcf->store, work->name,
                    &work->old, revoke ? &none : &work->record,
+                   ended ? &work->record : &none,
                    ngx_http_approval_desk_answer, d),
                ngx_http_approval_passkeys_stored);
 }
@@ -259,10 +258,14 @@ ngx_http_approval_passkeys_find(ngx_http_approval_desk_t *d,
 {
     json_t                        *claims;
     ngx_uint_t                     i;
+    const char                    *why;
     ngx_http_approval_passkeys_t  *work = d->work;
 
-    for (i = 0; i + 1 < reply->nvotes; i += 2) {
-        claims = ngx_http_approval_passkey_open(d, &reply->votes[i + 1]);
+    for (i = 0; i + 2 < reply->nvotes; i += 3) {
+        claims = ngx_http_approval_passkey_open(d, &reply->votes[i],
+                                                &reply->votes[i + 1],
+                                                &reply->votes[i + 2],
+                                                reply->now, &why);
 
         work->own += (claims && ngx_http_approval_passkeys_own(d, claims));
 
@@ -465,6 +468,7 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
 
         /* it is gone, on record or not */
 
+        ngx_http_approval_passkeys_ended(d);
         ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                      ngx_http_approval_passkeys_facts(d));
 
@@ -486,6 +490,29 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
                          : work->what[sizeof("passkey ") - 1] == 'r'
                            ? "Revoked" : "Confirmed",
                          "detail", detail, "enrols", 1));
+}
+
+
+/* This gateway need not read what it has signed. */
+
+static void
+ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d)
+{
+    ngx_http_approval_end_t        end;
+    ngx_http_approval_passkeys_t  *work = d->work;
+
+    if (!approval_passkey_confirmed(work->claims)) {
+        return;
+    }
+
+    ngx_memzero(&end, sizeof(ngx_http_approval_end_t));
+
+    end.kind = NGX_HTTP_APPROVAL_END_PASSKEY;
+    end.over = 1;
+    end.since = json_integer_value(json_object_get(work->claims, "iatms"));
+    ngx_memcpy(end.id, work->name, APPROVAL_ID_LEN);
+
+    (void) ngx_http_approval_end_add(d->mcf, &end, end.since);
 }
 
 

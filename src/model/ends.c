@@ -13,6 +13,9 @@
 
 #include "model/ends.h"
 
+#include "core/jws.h"
+#include "core/passkey.h"
+
 
 #define NGX_HTTP_APPROVAL_ENDS_MAGIC  0x656e6473
 #define NGX_HTTP_APPROVAL_ENDS_HEADS  65536
@@ -84,6 +87,9 @@ static const char *ngx_http_approval_end_kind(
 static ngx_int_t ngx_http_approval_end_open(
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *statement,
     ngx_http_approval_end_t *end, int64_t now);
+static ngx_int_t ngx_http_approval_end_revoked(
+    ngx_http_approval_main_conf_t *mcf, ngx_str_t *statement,
+    ngx_http_approval_end_t *end);
 
 
 ngx_int_t
@@ -638,6 +644,10 @@ ngx_http_approval_end_open(ngx_http_approval_main_conf_t *mcf,
                                                0, &end->state, NULL, &err);
     }
 
+    if (end->kind == NGX_HTTP_APPROVAL_END_PASSKEY) {
+        return ngx_http_approval_end_revoked(mcf, statement, end);
+    }
+
     doc = ngx_http_approval_action_open(mcf, end->id, statement);
     kind = ngx_http_approval_json_get(doc, "kind");
 
@@ -652,6 +662,41 @@ ngx_http_approval_end_open(ngx_http_approval_main_conf_t *mcf,
          ? NGX_OK : NGX_DECLINED;
 
     json_decref(doc);
+
+    return rc;
+}
+
+
+/* The passkey's own record, which is good for ever. */
+
+static ngx_int_t
+ngx_http_approval_end_revoked(ngx_http_approval_main_conf_t *mcf,
+    ngx_str_t *statement, ngx_http_approval_end_t *end)
+{
+    json_t          *claims;
+    ngx_int_t        rc;
+    ngx_str_t        name, state;
+    const char      *err;
+    approval_str_t   id;
+
+    claims = approval_jws_verify(mcf->signer, APPROVAL_PASSKEY_TYP,
+                                 ngx_http_approval_core_str(statement), &err);
+
+    id.data = end->id;
+    id.len = APPROVAL_ID_LEN;
+    name = ngx_http_approval_json_get(claims, "jti");
+    state = ngx_http_approval_json_get(claims, "sta");
+
+    end->since = json_integer_value(json_object_get(claims, "iatms"));
+    end->until = 0;
+    end->over = 1;
+
+    rc = approval_str_eq(ngx_http_approval_core_str(&name), id)
+         && approval_str_eq(ngx_http_approval_core_str(&state),
+                            approval_str("revoked"))
+         ? NGX_OK : NGX_DECLINED;
+
+    json_decref(claims);
 
     return rc;
 }

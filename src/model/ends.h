@@ -10,8 +10,9 @@
  *   GRANT    by its hash: which uses were made, or that it was revoked
  *   FREEZE   by the hash of a requester or a policy: that it is frozen, or that
  *            this was lifted
+ *   PASSKEY  by its name: that what was enrolled before was revoked
  *
- * Of a grant and a freeze the latest counts, by "since".  An end is remembered
+ * Of all but an action the latest counts, by "since".  An end is remembered
  * until it could not matter any more, by Redis' clock: all workers of a gateway
  * share it, a reload keeps it.  Over a restart, and to other gateways, ends are
  * carried by statements in Redis that are sealed or signed: the end's own
@@ -41,7 +42,8 @@
 typedef enum {
     NGX_HTTP_APPROVAL_END_ACTION = 'a',      /* as scripts name them */
     NGX_HTTP_APPROVAL_END_GRANT = 'g',
-    NGX_HTTP_APPROVAL_END_FREEZE = 'f'
+    NGX_HTTP_APPROVAL_END_FREEZE = 'f',
+    NGX_HTTP_APPROVAL_END_PASSKEY = 'p'
 } ngx_http_approval_end_e;
 
 
@@ -50,10 +52,11 @@ typedef struct {
     u_char                     id[APPROVAL_ID_LEN];
     int64_t                    until;        /* ms; 0: for ever              */
     int64_t                    since;        /* ms: the grant was made, the
-                                                freeze began or was lifted   */
+                                                freeze began or was lifted,
+                                                the passkey was revoked      */
     ngx_http_approval_state_e  state;        /* of an action                 */
-    ngx_uint_t                 over;         /* the grant is revoked, the
-                                                freeze lifted                */
+    ngx_uint_t                 over;         /* the grant or passkey is
+                                                revoked, the freeze lifted   */
     uint32_t                   use;          /* of a grant: the last, and    */
     uint64_t                   uses;         /* bit n: use - n was made      */
 } ngx_http_approval_end_t;

@@ -89,6 +89,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_DECISIONS,         /* a channel, not a key       */
     NGX_HTTP_APPROVAL_KEY_PASSKEYS,
     NGX_HTTP_APPROVAL_KEY_PASSKEYS_USED,
+    NGX_HTTP_APPROVAL_KEY_PASSKEYS_ENDED,
     NGX_HTTP_APPROVAL_KEY_SHADOW             /* by day, of no shard        */
 } ngx_http_approval_key_e;
 

@@ -39,6 +39,7 @@ static struct {
     { "decisions", NULL },
     { "passkeys", NULL },
     { "passkeys:used", NULL },
+    { "passkeys:ended", NULL },
     { "shadow:", "" }
 };
 

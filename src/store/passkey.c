@@ -50,7 +50,7 @@ ngx_http_approval_store_passkey_get(ngx_http_approval_store_t *store,
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_passkey_put(ngx_http_approval_store_t *store,
-    u_char *name, ngx_str_t *old, ngx_str_t *new,
+    u_char *name, ngx_str_t *old, ngx_str_t *new, ngx_str_t *end,
     ngx_http_approval_store_pt handler, void *data)
 {
     ngx_http_approval_op_t  *op;
@@ -64,6 +64,7 @@ ngx_http_approval_store_passkey_put(ngx_http_approval_store_t *store,
     ngx_http_approval_op_arg(op, old);
     ngx_http_approval_op_arg(op, new);
     ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_PASSKEYS_MAX);
+    ngx_http_approval_op_arg(op, end);
 
     return ngx_http_approval_op_run(op);
 }
@@ -114,6 +115,7 @@ ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
 
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS, NULL, 0);
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS_USED, NULL, 0);
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS_ENDED, NULL, 0);
 
     if (nonce) {
         ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ONCE, nonce,

@@ -17,8 +17,9 @@
 
 
 /*
- * What comes back are "votes": of list a name and a record each, of get the
- * record ("": none), of put and use a word: see passkey.lua.
+ * What comes back are "votes": of list a name, a record and what says that it
+ * was revoked ("": nothing) each, of get these two ("": none), of put and use a
+ * word: see passkey.lua.
  */
 
 ngx_http_approval_op_t *ngx_http_approval_store_passkeys(
@@ -29,10 +30,14 @@ ngx_http_approval_op_t *ngx_http_approval_store_passkey_get(
     ngx_http_approval_store_t *store, u_char *name,
     ngx_http_approval_store_pt handler, void *data);
 
-/* "old" is what was read, len 0: nothing; "new" is what is to be there. */
+/*
+ * "old" is what was read, "new" what is to be there, len 0: nothing; "end" says
+ * that it was revoked, or is empty.
+ */
 ngx_http_approval_op_t *ngx_http_approval_store_passkey_put(
     ngx_http_approval_store_t *store, u_char *name, ngx_str_t *old,
-    ngx_str_t *new, ngx_http_approval_store_pt handler, void *data);
+    ngx_str_t *new, ngx_str_t *end, ngx_http_approval_store_pt handler,
+    void *data);
 
 /* Takes a nonce and a counter; "first" is the one at the enrolment. */
 ngx_http_approval_op_t *ngx_http_approval_store_passkey_use(

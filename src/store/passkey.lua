@@ -4,12 +4,15 @@
 --
 -- KEYS[1]    passkeys: name, record (a JWS)
 -- KEYS[2]    passkeys:used: name, the counter of its last use
--- KEYS[3]    once:NONCE, of "use"
+-- KEYS[3]    passkeys:ended: name, the record that says that it was revoked
+-- KEYS[4]    once:NONCE, of "use"
 -- ARGV[2]    what; then its own:
---   list                       now, and all names and records
---   get NAME                   now, the record
---   put NAME OLD NEW MAX       now, "ok"; "again": it is not OLD any more;
---                              "full": there are MAX.  NEW '': it is removed
+--   list                       now, and of each its name, its record, and what
+--                              says that it was revoked, or ''
+--   get NAME                   now, the same two
+--   put NAME OLD NEW MAX END   now, "ok"; "again": it is not OLD any more;
+--                              "full": there are MAX.  NEW '': it is removed.
+--                              END: what says so from now on, or ''
 --   use NAME OLD COUNT FIRST MS  now, "ok"; "again"; "replayed": the nonce was
 --                              used in the last MS; "cloned": the counter is
 --                              not above that of the last use, or FIRST
@@ -18,15 +21,28 @@ local what, name, old = ARGV[2], ARGV[3], ARGV[4]
 
 -- a key that cannot be one keeps nobody from enrolling again
 
-if not try('HLEN', KEYS[1]) then
-    redis.call('DEL', KEYS[1])
+for i = 1, 3 do
+    if not try('HLEN', KEYS[i]) then
+        redis.call('DEL', KEYS[i])
+    end
+end
+
+
+local function ended(of)
+    local text = redis.call('HGET', KEYS[3], of)
+
+    return text and #text <= TEXT_MAX and text or ''
 end
 
 if what == 'list' then
     local out = { int(now) }
 
-    for _, text in ipairs(redis.call('HGETALL', KEYS[1])) do
+    for i, text in ipairs(redis.call('HGETALL', KEYS[1])) do
         out[#out + 1] = text
+
+        if i % 2 == 0 then
+            out[#out + 1] = ended(out[#out - 1])
+        end
     end
 
     return out
@@ -35,7 +51,7 @@ end
 local value = redis.call('HGET', KEYS[1], name) or ''
 
 if what == 'get' then
-    return { int(now), value }
+    return { int(now), value, ended(name) }
 end
 
 if value ~= old then
@@ -52,13 +68,17 @@ if what == 'put' then
         redis.call('HSET', KEYS[1], name, ARGV[5])
     end
 
+    if ARGV[7] ~= '' then
+        redis.call('HSET', KEYS[3], name, ARGV[7])
+    end
+
     return { int(now), 'ok' }
 end
 
 local count = tonumber(ARGV[5])
 local last = tonumber(redis.call('HGET', KEYS[2], name) or ARGV[6])
 
-if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[7]) then
+if not redis.call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[7]) then
     return { int(now), 'replayed' }
 end
 

@@ -300,7 +300,7 @@ sub clean {
         return $status =~ /Writing: $writing / && !@ids;
     });
 
-    @keys = grep { !/\}:passkeys(?::used)?$/ } $self->redis->keys_without_ttl;
+    @keys = grep { !/\}:passkeys(?::used|:ended)?$/ } $self->redis->keys_without_ttl;
 
     my $good = ok($clean && !@keys, $name // 'nothing is left behind');
 

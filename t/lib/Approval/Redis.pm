@@ -264,7 +264,7 @@ sub check_ends {
 
     $self->resume;
 
-    my @left = grep { !/\}:(?:frozen|passkeys(?::used)?)$/ }
+    my @left = grep { !/\}:(?:frozen|passkeys(?::used|:ended)?)$/ }
         $self->keys_without_ttl;
 
     Test::More::ok(!@left, 'each key that is left in Redis has a TTL')

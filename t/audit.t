@@ -540,7 +540,7 @@ subtest 'not its own' => sub {
 
     ($rc, $out) = out('export', $file, $key, '--action', $id,
                       '--format csv');
-    is(scalar(grep { /,unauthenticated,,$/ } split(/\n/, $out)), 3,
+    is(scalar(grep { /,unauthenticated,,,$/ } split(/\n/, $out)), 3,
        'in csv, too');
 
     is(join(' ', sort map { $_->{record}{type} }

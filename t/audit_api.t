@@ -17,10 +17,13 @@ my $tool = build_dir() . '/approval-audit';
 
 my $policy = <<'EOF';
     approval_policy p {
-        rule held { match $uri ^/held; require admins; timeout 60s; }
+        rule held { match $uri ^/held; action db.drop; risk high;
+                    summary "Drop $uri"; show table $arg_table;
+                    require admins; timeout 60s; }
     }
 EOF
-my $server = 'approval p; location / { proxy_pass %%UP%%; }';
+my $server = 'approval p; approval_reason $http_x_approval_reason;
+              location / { proxy_pass %%UP%%; }';
 
 my $gw = Approval::Gateway->new(workers => 2, http => $policy,
                                 server => $server);
@@ -81,7 +84,8 @@ sub settled {
 sub act {
     my ($n, $comment) = @_;
 
-    my ($client, $id) = $gw->hold(GET => "/held/$n");
+    my ($client, $id) = $gw->hold(GET => "/held/$n?table=t$n",
+        headers => [ 'X-Approval-Reason' => "ticket $n" ]);
 
     $gw->vote($id, 'approve', $comment);
     $client->read;
@@ -172,10 +176,129 @@ subtest 'csv' => sub {
     my ($head, @rows) = split(/\n/,
                               get("?action=$ids[2]&format=csv")->body);
 
-    like($head, qr/^time,type,action_id,.*,tree_size,audit_path$/, 'a head');
+    like($head, qr/^time,.*,tree_size,audit_path,checkpoint$/, 'a head');
     is(scalar(grep { /"'=HYPERLINK\(""http:/ } @rows), 1,
        'a formula is text');
     is(scalar(grep { /,"=|^"=/ } @rows), 0, 'and only text');
+
+    my %row;
+
+    for my $line (split(/\n/, get("?action=$ids[0]&format=csv")->body)) {
+        my @cells = map { s/^"(.*)"$/$1/r }
+                    $line =~ /(?:^|\G,)("(?:[^"]|"")*"|[^,]*)/g;
+
+        $row{head} //= \@cells;
+        is(scalar @cells, scalar @{ $row{head} }, 'as many cells as columns');
+
+        my %cell;
+        @cell{ @{ $row{head} } } = @cells;
+        $row{ $cell{type} } = \%cell;
+    }
+
+    my %want = (
+        requested => { action => 'db.drop', risk => 'high',
+                       summary => 'Drop /held/1', reason => 'ticket 1',
+                       requester => 'agent-7', remote_addr => '127.0.0.1',
+                       show => '{""table"":""t1""}', rule => 'held' },
+        voted     => { identity => 'alice', person => 'alice', how => 'idp',
+                       groups => 'admins', decision => 'approve',
+                       comment => 'fine, 1',
+                       remote_addr => '127.0.0.1', proof => 'signed' },
+        approved  => { approvers => 'alice' });
+
+    for my $type (sort keys %want) {
+        is($row{$type}{$_}, $want{$type}{$_}, "$type: $_")
+            for sort keys %{ $want{$type} };
+        like($row{$type}{checkpoint}, qr/^approval-audit\/[0-9a-f]{32}\\n\d+/,
+             "$type: the checkpoint that covers it");
+    }
+
+    spew($excerpt, get("?action=$ids[0]&format=csv")->body);
+
+    my ($rc, $out) = run('check', $excerpt, $key);
+    is($rc, 3, 'csv cannot be checked');
+    like($out, qr/is CSV.*--format jsonl/, 'and what can');
+};
+
+
+subtest 'who signed off' => sub {
+    my $story = sub {
+        my ($of, %how) = @_;
+
+        return Approval::Client->new($gw->port)->request(
+            $how{method} // 'GET', '/_approval/story?of='
+            . $of =~ s/([^\w.-])/sprintf('%%%02X', ord $1)/ger,
+            headers => [ 'X-User' => $how{user} // 'alice',
+                         $how{page} ? (Accept => 'text/html') : () ]);
+    };
+
+    my $id = $ids[1];
+    my ($requested) = grep { $_->{action_id} eq $id } $gw->audit('requested');
+    my ($approved) = grep { $_->{action_id} eq $id } $gw->audit('approved');
+    my $before = grep { $_->{story} } $gw->audit('viewed');
+
+    my $r = $story->($id);
+    is($r->status, 200, 'by its id');
+
+    my ($told, @more) = @{ $r->json->{actions} };
+    is($told->{id}, $id, 'the action');
+    is(scalar @more, 0, 'and no other');
+
+    my %fact = map { $_->{name} => $_->{text} } @{ $told->{request} };
+    is($fact{summary}, 'Drop /held/2', 'what was asked for');
+    is($fact{shown}, 'table: t2', 'what people were shown');
+    is($fact{'claimed reason'}, 'ticket 2', 'and why');
+
+    my ($vote) = grep { $_->{type} eq 'voted' } @{ $told->{records} };
+    is($vote->{text}, 'alice: approve (idp) "fine, 2" from 127.0.0.1',
+       'who signed off, and how it is known');
+    ok($vote->{signed}, 'a checkpoint covers it');
+    is($vote->{record}{vote},
+       (grep { $_->{action_id} eq $id } $gw->audit('voted'))[0]{vote},
+       'with the vote itself');
+
+    # the tool tells the same
+
+    my ($rc, $out) = run('show', $id, $file, $key);
+
+    for my $record (@{ $told->{records} }) {
+        my $line = quotemeta("  $record->{time}  $record->{type}")
+                   . ' +' . quotemeta($record->{text});
+        like($out, qr/^$line  \[/m, "show: $record->{type}");
+    }
+
+    for my $fact (@{ $told->{request} }) {
+        like($out, qr/^  \Q$fact->{name}\E +\Q$fact->{text}\E$/m,
+             "show: $fact->{name}");
+    }
+
+    for my $known ($requested->{digest}, $approved->{decision},
+                   " https://gw.example/_approval/actions/$id?t=1.2 ")
+    {
+        my $found = $story->($known)->json->{actions};
+        is_deeply([ map { $_->{id} } @$found ], [ $id ],
+                  'by ' . substr($known, 0, 20));
+    }
+
+    is_deeply($story->('0' x 32)->json->{actions}, [], 'of nothing we know');
+    is($story->('x' x 5000)->status, 400, 'nor of what is too long');
+
+    $r = $story->($id, page => 1);
+    like($r->header('Content-Type'), qr{^text/html}, 'as a page');
+    like($r->body, qr/table: t2/, 'with what was shown');
+    like($r->body, qr/alice: approve \(idp\) &quot;fine, 2&quot;/, 'and who');
+    unlike($r->body, qr/Unauthenticated/, 'all of it is signed');
+    like($story->('', page => 1)->body, qr/<form method="get" action="story"/,
+         'a form to ask with');
+
+    is($story->($id, user => 'mallory')->status, 403, 'not for everybody');
+    is($story->($id, user => '')->status, 401, 'nor for nobody');
+    is($story->($id, method => 'HEAD')->body, '', 'HEAD');
+
+    my @viewed = grep { $_->{story} } $gw->audit('viewed');
+    is_deeply($viewed[$before]{story}, [ $id ], 'who looked is on record');
+    is($viewed[$before]{identity}, 'alice', 'by name');
+    unlike(slurp($file), qr/actions\/$id\?t=/, 'and no link that was pasted');
 };
 
 

@@ -8,6 +8,7 @@
 
 #include "core/export.h"
 
+#include "core/csv.h"
 #include "core/keys.h"
 
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct export_writer_s {
 
 struct approval_export_s {
     approval_wanted_t      wanted;
+    approval_find_t       *find;         /* of wanted.of, or NULL   */
     approval_signer_t     *keys;
     export_writer_t       *writers;      /* by who was heard last */
     size_t                 nwriters;
@@ -69,9 +71,6 @@ static int export_flush(approval_export_t *e, export_writer_t *w,
 static void export_shift(approval_export_t *e, export_writer_t *w, size_t n);
 static void export_text(approval_export_t *e, approval_str_t line,
     json_t *event, approval_buf_t *text);
-static void export_cell(json_t *event, const char *name,
-    approval_buf_t *text);
-static int export_formula(approval_str_t text);
 static int export_bare(approval_export_t *e, const approval_buf_t *text,
     int alone, approval_buf_t *out);
 static int export_line(approval_export_t *e, const approval_buf_t *text,
@@ -80,21 +79,6 @@ static int export_line(approval_export_t *e, const approval_buf_t *text,
 static int export_jsonl(const approval_buf_t *text, uint64_t index,
     uint64_t size, const approval_buf_t *path, json_t *note,
     approval_buf_t *out);
-
-
-static const char  *export_columns[] = {
-    "time", "type", "action_id", "requester", "identity", "method", "host",
-    "target", "digest", "policy", "rule", "decision", "approvers", "comment",
-    "why", "outcome", "writer", "seq", "hash", NULL
-};
-
-
-/* What a spreadsheet takes for the begin of a formula, also in full width. */
-
-static const char  *export_formulas[] = {
-    "=", "+", "-", "@", "\t", "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b",
-    "\xef\xbc\x8d", "\xef\xbc\xa0", NULL
-};
 
 
 int
@@ -160,9 +144,20 @@ approval_export_create(const approval_wanted_t *wanted,
 
     e = calloc(1, sizeof(approval_export_t));
 
-    if (e) {
-        e->wanted = *wanted;
-        e->keys = keys;
+    if (e == NULL) {
+        return NULL;
+    }
+
+    e->wanted = *wanted;
+    e->keys = keys;
+
+    if (wanted->of[0]) {
+        e->find = approval_find_create(approval_str(wanted->of));
+
+        if (e->find == NULL) {
+            free(e);
+            return NULL;
+        }
     }
 
     return e;
@@ -180,6 +175,8 @@ approval_export_destroy(approval_export_t *e)
         export_writer_free(e, e->writers);
     }
 
+    approval_find_destroy(e->find);
+
     free(e);
 }
 
@@ -187,18 +184,9 @@ approval_export_destroy(approval_export_t *e)
 void
 approval_export_begin(approval_export_t *e, approval_buf_t *out)
 {
-    size_t  i;
-
-    if (e->wanted.format != APPROVAL_EXPORT_CSV) {
-        return;
+    if (e->wanted.format == APPROVAL_EXPORT_CSV) {
+        approval_csv_head(out);
     }
-
-    for (i = 0; export_columns[i]; i++) {
-        approval_buf_adds(out, export_columns[i]);
-        approval_buf_addc(out, ',');
-    }
-
-    approval_buf_adds(out, "proof,tree_size,audit_path\n");
 }
 
 
@@ -224,6 +212,10 @@ approval_export_record(approval_export_t *e, approval_str_t line,
 
     follows = export_follows(e, w, event, seq, out);
     wanted = export_wanted(e, event);
+
+    if (wanted < 0) {
+        return APPROVAL_ERROR;
+    }
 
     alone = (w->waiting || wanted) && strcmp(type, "checkpoint") == 0
             && export_signed(e, event);
@@ -390,11 +382,16 @@ export_wanted(approval_export_t *e, json_t *event)
 
     time = time ? time : "";
 
-    return (wanted->limit == 0 || e->taken < wanted->limit)
-           && (wanted->action[0] == '\0'
-               || (id && strcmp(id, wanted->action) == 0))
-           && strcmp(time, wanted->since) >= 0
-           && (wanted->until[0] == '\0' || strcmp(time, wanted->until) < 0);
+    if ((wanted->limit && e->taken >= wanted->limit)
+        || (wanted->action[0] && (id == NULL
+                                  || strcmp(id, wanted->action) != 0))
+        || strcmp(time, wanted->since) < 0
+        || (wanted->until[0] && strcmp(time, wanted->until) >= 0))
+    {
+        return 0;
+    }
+
+    return e->find ? approval_find_record(e->find, event) : 1;
 }
 
 
@@ -545,76 +542,12 @@ static void
 export_text(approval_export_t *e, approval_str_t line, json_t *event,
     approval_buf_t *text)
 {
-    size_t  i;
-
     if (e->wanted.format == APPROVAL_EXPORT_JSONL) {
         approval_buf_add(text, line.data, line.len);
-        return;
+
+    } else {
+        approval_csv_record(event, text);
     }
-
-    for (i = 0; export_columns[i]; i++) {
-        export_cell(event, export_columns[i], text);
-    }
-}
-
-
-/* RFC 4180; a formula of a spreadsheet stays text. */
-
-static void
-export_cell(json_t *event, const char *name, approval_buf_t *text)
-{
-    size_t           i;
-    json_t          *value;
-    approval_buf_t   cell;
-
-    value = json_object_get(event, name);
-
-    approval_buf_init(&cell);
-
-    if (value && !json_is_null(value)
-        && approval_json_text(value, &cell) != APPROVAL_OK)
-    {
-        text->failed = 1;
-    }
-
-    approval_buf_addc(text, '"');
-
-    if (export_formula(approval_buf_str(&cell))) {
-        approval_buf_addc(text, '\'');
-    }
-
-    for (i = 0; i < cell.len; i++) {
-        if (cell.data[i] == '"') {
-            approval_buf_addc(text, '"');
-        }
-
-        approval_buf_addc(text, cell.data[i]);
-    }
-
-    approval_buf_adds(text, "\",");
-
-    text->failed |= cell.failed;
-
-    approval_buf_free(&cell);
-}
-
-
-static int
-export_formula(approval_str_t text)
-{
-    size_t  i, len;
-
-    for (i = 0; export_formulas[i]; i++) {
-        len = strlen(export_formulas[i]);
-
-        if (text.len >= len
-            && memcmp(text.data, export_formulas[i], len) == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 
@@ -635,7 +568,7 @@ export_bare(approval_export_t *e, const approval_buf_t *text, int alone,
 
     } else {
         approval_buf_add(out, text->data, text->len);
-        approval_buf_adds(out, alone ? "signed,,\n" : "unauthenticated,,\n");
+        approval_csv_bare(alone ? "signed" : "unauthenticated", out);
     }
 
     return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
@@ -675,10 +608,7 @@ export_line(approval_export_t *e, const approval_buf_t *text,
 
     } else {
         approval_buf_add(out, text->data, text->len);
-        approval_buf_printf(out, "signed,%llu,",
-                            (unsigned long long) tree->size);
-        approval_buf_add(out, names.data, names.len);
-        approval_buf_addc(out, '\n');
+        approval_csv_proof(tree->size, &names, note, out);
     }
 
     approval_buf_free(&path);

@@ -15,6 +15,7 @@
 
 
 #include "core/checkpoint.h"
+#include "core/find.h"
 
 
 typedef enum {
@@ -29,6 +30,7 @@ typedef struct {
     char                since[APPROVAL_TIME_LEN + 1];
     char                until[APPROVAL_TIME_LEN + 1];
     char                action[APPROVAL_ID_LEN + 1];
+    char                of[APPROVAL_FIND_LEN + 1];  /* see core/find.h       */
     uint64_t            limit;       /* records; 0: any number */
     approval_export_e   format;
 } approval_wanted_t;

@@ -1,102 +1,129 @@
 
 /*
  * Copyright (C) ngx_http_approval_module contributors
- *
- * Which action is meant?  By what is found of it elsewhere.
  */
 
 
-#include "tools/audit_tools.h"
+#include "core/find.h"
+
+#include "core/keys.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 
-static void find_claims(const char *text, char id[APPROVAL_ID_LEN + 1],
-    char grant[APPROVAL_ID_LEN + 1]);
-static void find_word(const char *text, char id[APPROVAL_ID_LEN + 1]);
-static int find_matches(json_t *event, const char *text, const char *id,
-    const char *grant);
-static int find_add(json_t *ids, const char *id);
+struct approval_find_s {
+    json_t          *ids;
+    char             id[APPROVAL_ID_LEN + 1];
+    char             grant[APPROVAL_ID_LEN + 1];
+    approval_buf_t   text;
+};
 
 
-/*
- * The action's id, a grant's, a request's digest, a receipt, or a link; grants
- * and digests are looked for in the files.  The ids are returned, none where
- * there are none; NULL: said on stderr.
- */
+static void find_claims(approval_str_t text, approval_find_t *f);
+static void find_word(approval_str_t text, char id[APPROVAL_ID_LEN + 1]);
+static int find_matches(approval_find_t *f, json_t *event);
+static int find_known(approval_find_t *f, const char *id);
+static int find_begins(approval_str_t text, const char *begin);
 
-json_t *
-approval_find(approval_options_t *o, const char *text)
+
+approval_find_t *
+approval_find_create(approval_str_t text)
 {
-    int                 rc;
-    char                id[APPROVAL_ID_LEN + 1], grant[APPROVAL_ID_LEN + 1];
-    json_t             *ids;
-    const char         *action;
-    approval_entry_t    entry;
-    approval_input_t   *in;
-    approval_verify_t  *v;
+    approval_find_t  *f;
 
-    id[0] = '\0';
-    grant[0] = '\0';
-
-    if (strncmp(text, "eyJ", 3) == 0) {
-        find_claims(text, id, grant);
-
-    } else if (strncmp(text, "sha256:", 7) != 0) {
-        find_word(text, id);
-    }
-
-    ids = json_array();
-    v = approval_verify_create(NULL, NULL, NULL);
-    in = (ids && v) ? approval_input_open(o->files + 1, o->nfiles - 1, v)
-                    : NULL;
-    rc = in ? 0 : -1;
-
-    while (in && (rc = approval_input_next(in, &entry)) == 1) {
-        action = json_string_value(json_object_get(entry.event, "action_id"));
-
-        if (action && json_array_size(ids) < APPROVAL_FOUND_MAX
-            && find_matches(entry.event, text, id, grant)
-            && find_add(ids, action) != 0)
-        {
-            rc = -1;
-            break;
-        }
-    }
-
-    approval_input_close(in);
-    approval_verify_destroy(v);
-
-    if (rc != 0) {
-        json_decref(ids);
+    f = calloc(1, sizeof(approval_find_t));
+    if (f == NULL) {
         return NULL;
     }
 
-    return ids;
+    approval_buf_init(&f->text);
+    approval_buf_add(&f->text, text.data, text.len);
+
+    f->ids = json_array();
+
+    if (f->ids == NULL || f->text.failed) {
+        approval_find_destroy(f);
+        return NULL;
+    }
+
+    if (find_begins(text, "eyJ")) {
+        find_claims(text, f);
+
+    } else if (!find_begins(text, "sha256:")) {
+        find_word(text, f->id);
+    }
+
+    return f;
 }
 
 
-/* A receipt says which action, and which grant; show verifies the log. */
+void
+approval_find_destroy(approval_find_t *f)
+{
+    if (f == NULL) {
+        return;
+    }
+
+    json_decref(f->ids);
+    approval_buf_free(&f->text);
+
+    free(f);
+}
+
+
+json_t *
+approval_find_ids(approval_find_t *f)
+{
+    return f->ids;
+}
+
+
+int
+approval_find_record(approval_find_t *f, json_t *event)
+{
+    const char  *id;
+
+    id = json_string_value(json_object_get(event, "action_id"));
+
+    if (id == NULL) {
+        return 0;
+    }
+
+    if (find_known(f, id)) {
+        return 1;
+    }
+
+    if (json_array_size(f->ids) == APPROVAL_FIND_MAX
+        || !find_matches(f, event))
+    {
+        return 0;
+    }
+
+    return json_array_append_new(f->ids, json_string(id)) == 0 ? 1 : -1;
+}
+
+
+/* A receipt says which action, and which grant; the trail says the rest. */
 
 static void
-find_claims(const char *text, char id[APPROVAL_ID_LEN + 1],
-    char grant[APPROVAL_ID_LEN + 1])
+find_claims(approval_str_t text, approval_find_t *f)
 {
-    size_t           len;
-    json_t          *claims;
-    const char      *p, *end, *jti, *grt, *err;
-    unsigned char   *out;
-    approval_str_t   part;
+    size_t                len;
+    json_t               *claims;
+    const char           *jti, *grt, *err;
+    unsigned char        *out;
+    approval_str_t        part;
+    const unsigned char  *p, *end;
 
-    p = strchr(text, '.');
-    end = p ? strchr(p + 1, '.') : NULL;
+    p = memchr(text.data, '.', text.len);
+    end = p ? memchr(p + 1, '.', text.data + text.len - p - 1) : NULL;
 
     if (end == NULL) {
         return;
     }
 
-    part.data = (const unsigned char *) p + 1;
+    part.data = p + 1;
     part.len = (size_t) (end - p - 1);
 
     out = malloc(part.len + 4);
@@ -117,11 +144,11 @@ find_claims(const char *text, char id[APPROVAL_ID_LEN + 1],
     grt = json_string_value(json_object_get(claims, "grt"));
 
     if (jti && approval_id_valid(approval_str(jti))) {
-        memcpy(id, jti, APPROVAL_ID_LEN + 1);
+        memcpy(f->id, jti, APPROVAL_ID_LEN + 1);
     }
 
     if (grt && approval_id_valid(approval_str(grt))) {
-        memcpy(grant, grt, APPROVAL_ID_LEN + 1);
+        memcpy(f->grant, grt, APPROVAL_ID_LEN + 1);
     }
 
     json_decref(claims);
@@ -132,38 +159,50 @@ find_claims(const char *text, char id[APPROVAL_ID_LEN + 1],
 /* The last 32 hex digits: of a link, or alone. */
 
 static void
-find_word(const char *text, char id[APPROVAL_ID_LEN + 1])
+find_word(approval_str_t text, char id[APPROVAL_ID_LEN + 1])
 {
     size_t          n;
     approval_str_t  word;
 
-    for ( /* void */ ; *text; text += n ? n : 1) {
-        n = strspn(text, "0123456789abcdef");
+    while (text.len) {
 
-        word.data = (const unsigned char *) text;
+        for (n = 0; n < text.len; n++) {
+            if (memchr("0123456789abcdef", text.data[n], 16) == NULL) {
+                break;
+            }
+        }
+
+        word.data = text.data;
         word.len = n;
 
         if (n == APPROVAL_ID_LEN && approval_id_valid(word)) {
-            memcpy(id, text, APPROVAL_ID_LEN);
+            memcpy(id, word.data, APPROVAL_ID_LEN);
             id[APPROVAL_ID_LEN] = '\0';
         }
+
+        n = n ? n : 1;
+        text.data += n;
+        text.len -= n;
     }
 }
 
 
 static int
-find_matches(json_t *event, const char *text, const char *id,
-    const char *grant)
+find_matches(approval_find_t *f, json_t *event)
 {
-    size_t       i;
-    const char  *value;
-    const char  *names[] = { "action_id", "grant", "digest" };
-    const char  *wanted[] = { id, grant[0] ? grant : id, text };
+    size_t           i;
+    const char      *value;
+    approval_str_t   wanted[3];
+    const char      *names[] = { "action_id", "grant", "digest" };
+
+    wanted[0] = approval_str(f->id);
+    wanted[1] = approval_str(f->grant[0] ? f->grant : f->id);
+    wanted[2] = approval_buf_str(&f->text);
 
     for (i = 0; i < 3; i++) {
         value = json_string_value(json_object_get(event, names[i]));
 
-        if (value && strcmp(value, wanted[i]) == 0) {
+        if (value && approval_str_eq(approval_str(value), wanted[i])) {
             return 1;
         }
     }
@@ -173,16 +212,27 @@ find_matches(json_t *event, const char *text, const char *id,
 
 
 static int
-find_add(json_t *ids, const char *id)
+find_known(approval_find_t *f, const char *id)
 {
     size_t   i;
     json_t  *known;
 
-    json_array_foreach(ids, i, known) {
+    json_array_foreach(f->ids, i, known) {
         if (strcmp(json_string_value(known), id) == 0) {
-            return 0;
+            return 1;
         }
     }
 
-    return json_array_append_new(ids, json_string(id));
+    return 0;
+}
+
+
+static int
+find_begins(approval_str_t text, const char *begin)
+{
+    size_t  len;
+
+    len = strlen(begin);
+
+    return text.len >= len && memcmp(text.data, begin, len) == 0;
 }

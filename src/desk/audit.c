@@ -36,9 +36,7 @@ typedef struct {
 } ngx_http_approval_export_t;
 
 
-static ngx_int_t ngx_http_approval_export_able(ngx_http_approval_desk_t *d,
-    ngx_int_t *rc);
-static ngx_int_t ngx_http_approval_export_unread(ngx_http_approval_desk_t *d,
+static ngx_int_t ngx_http_approval_export_refuse(ngx_http_approval_desk_t *d,
     const char *detail);
 static int ngx_http_approval_export_argument(void *data, approval_str_t name,
     approval_str_t value);
@@ -128,9 +126,7 @@ ngx_http_approval_export(ngx_http_approval_desk_t *d)
 }
 
 
-/* Other than NGX_OK: answered, *rc is what to finalize with. */
-
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_export_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 {
     if (d->mcf->audit_conf == NULL) {
@@ -142,7 +138,7 @@ ngx_http_approval_export_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     }
 
     if (!ngx_http_approval_audit_read_able(d->mcf)) {
-        *rc = ngx_http_approval_export_unread(d,
+        *rc = ngx_http_approval_export_refuse(d,
                   "This nginx has no threads to read the audit trail with "
                   "(\"use epoll\" has). Run \"approval-audit export\" on "
                   "its host.");
@@ -169,8 +165,23 @@ ngx_http_approval_export_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 }
 
 
+ngx_int_t
+ngx_http_approval_export_unread(ngx_http_approval_desk_t *d, ngx_err_t err)
+{
+    return ngx_http_approval_export_refuse(d,
+               err == NGX_EACCES
+               ? "The gateway's workers may not read the file of "
+                 "\"approval_audit\": give their user the right (chgrp, "
+                 "chmod g+r, and \"create\" of logrotate), or run "
+                 "\"approval-audit export\" on its host."
+               : "The file of \"approval_audit\" cannot be read, the "
+                 "gateway's error log says why. \"approval-audit export\" "
+                 "on its host needs no gateway.");
+}
+
+
 static ngx_int_t
-ngx_http_approval_export_unread(ngx_http_approval_desk_t *d,
+ngx_http_approval_export_refuse(ngx_http_approval_desk_t *d,
     const char *detail)
 {
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_INTERNAL_SERVER_ERROR,
@@ -361,15 +372,7 @@ ngx_http_approval_export_piece(void *data, ngx_int_t rc, ngx_err_t err,
         }
 
     } else if (!r->header_sent) {
-        rc = ngx_http_approval_export_unread(x->desk,
-                 err == NGX_EACCES
-                 ? "The gateway's workers may not read the file of "
-                   "\"approval_audit\": give their user the right (chgrp, "
-                   "chmod g+r, and \"create\" of logrotate), or run "
-                   "\"approval-audit export\" on its host."
-                 : "The file of \"approval_audit\" cannot be read, the "
-                   "gateway's error log says why. \"approval-audit export\" "
-                   "on its host needs no gateway.");
+        rc = ngx_http_approval_export_unread(x->desk, err);
     }
 
     if (rc != NGX_AGAIN) {

@@ -21,6 +21,7 @@
 #include "desk/several.h"
 #include "desk/shadow.h"
 #include "desk/status.h"
+#include "desk/story.h"
 #include "desk/view.h"
 #include "desk/withdraw.h"
 
@@ -118,6 +119,10 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/shadow"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
       ngx_http_approval_shadow_report },
+
+    { ngx_string("/story"), ngx_null_string, 0,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "",
+      ngx_http_approval_story },
 
     { ngx_string("/.well-known/jwks.json"), ngx_null_string, 0,
       NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../",

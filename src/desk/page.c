@@ -24,6 +24,7 @@
 #include "approval/passkeys.html.h"
 #include "approval/remember.html.h"
 #include "approval/result.html.h"
+#include "approval/story.html.h"
 #include "approval/style.css.h"
 
 
@@ -136,6 +137,14 @@ ngx_http_approval_page_passkeys(ngx_http_approval_desk_t *d, json_t *data)
 
 
 ngx_int_t
+ngx_http_approval_page_story(ngx_http_approval_desk_t *d, json_t *data)
+{
+    return ngx_http_approval_page_send(d, NGX_HTTP_OK,
+                                       ngx_http_approval_story_html, data);
+}
+
+
+ngx_int_t
 ngx_http_approval_page_result(ngx_http_approval_desk_t *d, ngx_uint_t status,
     json_t *problem)
 {
@@ -177,6 +186,8 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
                                json_boolean(d->mcf->passkey_origin.len)) != 0
         || json_object_set_new(data, "operator",
                     json_boolean(ngx_http_approval_approver_operator(d))) != 0
+        || json_object_set_new(data, "auditor",
+                    json_boolean(ngx_http_approval_approver_auditor(d))) != 0
         || approval_template(template, data, approval_escape_html,
                              ngx_http_approval_page_part, &html)
            != APPROVAL_OK

@@ -39,6 +39,10 @@ ngx_int_t ngx_http_approval_page_freeze(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_page_passkeys(ngx_http_approval_desk_t *d,
     json_t *data);
 
+/* "data" is {"actions": [...], ...}: see story.c */
+ngx_int_t ngx_http_approval_page_story(ngx_http_approval_desk_t *d,
+    json_t *data);
+
 /* "problem" is a refusal, or says in title and detail what was done. */
 ngx_int_t ngx_http_approval_page_result(ngx_http_approval_desk_t *d,
     ngx_uint_t status, json_t *problem);

@@ -8,6 +8,8 @@
 
 #include "tools/audit_tools.h"
 
+#include "core/csv.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,14 @@ check_file(approval_options_t *o, const char *name, check_t *c)
 
     while ((more = approval_lines_next(lines, &text, &kind)) == 1) {
         number++;
+
+        if (number == 1 && approval_csv_is_head(text)) {
+            fprintf(stderr, "approval-audit: %s is CSV, which is for people "
+                    "and has no records to check: check reads what \"export "
+                    "--format jsonl\" writes\n", name);
+            more = -1;
+            break;
+        }
 
         rc = check_line(o, text, c, &err);
 

@@ -11,6 +11,8 @@
 #include "tools/audit_tools.h"
 
 #include "core/escape.h"
+#include "core/find.h"
+#include "core/story.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +36,7 @@ typedef struct {
 
 
 static int show_twice(approval_options_t *o);
+static int show_find(approval_options_t *o, approval_find_t *find);
 static int show_stories(approval_options_t *o, json_t *ids);
 static int show_collect(approval_options_t *o, story_t *stories, size_t n,
     approval_verify_t *v);
@@ -43,18 +46,17 @@ static void show_story(approval_options_t *o, story_t *story,
     approval_verify_t *v);
 static int show_verdict(approval_options_t *o, approval_verify_t *v);
 static void show_request(json_t *event, const record_t *r);
+static void show_fact(void *data, const char *name, approval_str_t text);
 static void show_record(json_t *event, const record_t *r);
 static const char *show_mark(const record_t *r);
-static void show_detail(const char *type, json_t *event);
-static void show_text(const char *before, json_t *value, const char *after);
-static void show_member(json_t *event, const char *name, const char *label);
+static void show_visible(const char *s, approval_buf_t *out);
 
 
 int
 approval_command_show(approval_options_t *o)
 {
-    int      rc;
-    json_t  *ids;
+    int               rc;
+    approval_find_t  *find;
 
     if (o->nfiles < 2) {
         fputs("usage: approval-audit show ID FILE... [--key PUB.pem] "
@@ -68,21 +70,20 @@ approval_command_show(approval_options_t *o)
         return APPROVAL_EXIT_USAGE;
     }
 
-    ids = approval_find(o, o->files[0]);
+    find = approval_find_create(approval_str(o->files[0]));
 
-    if (ids == NULL) {
-        return APPROVAL_EXIT_USAGE;
-    }
+    if (find == NULL || show_find(o, find) != 0) {
+        rc = APPROVAL_EXIT_USAGE;
 
-    if (json_array_size(ids) == 0) {
+    } else if (json_array_size(approval_find_ids(find)) == 0) {
         printf("%s: not in these files\n", o->files[0]);
         rc = APPROVAL_EXIT_INCOMPLETE;
 
     } else {
-        rc = show_stories(o, ids);
+        rc = show_stories(o, approval_find_ids(find));
     }
 
-    json_decref(ids);
+    approval_find_destroy(find);
 
     return rc;
 }
@@ -107,6 +108,32 @@ show_twice(approval_options_t *o)
     }
 
     return 1;
+}
+
+
+static int
+show_find(approval_options_t *o, approval_find_t *find)
+{
+    int                 rc;
+    approval_entry_t    entry;
+    approval_input_t   *in;
+    approval_verify_t  *v;
+
+    v = approval_verify_create(NULL, NULL, NULL);
+    in = v ? approval_input_open(o->files + 1, o->nfiles - 1, v) : NULL;
+    rc = in ? 0 : -1;
+
+    while (in && (rc = approval_input_next(in, &entry)) == 1) {
+        if (approval_find_record(find, entry.event) < 0) {
+            rc = -1;
+            break;
+        }
+    }
+
+    approval_input_close(in);
+    approval_verify_destroy(v);
+
+    return rc;
 }
 
 
@@ -141,7 +168,7 @@ show_stories(approval_options_t *o, json_t *ids)
             show_story(o, &stories[i], v);
         }
 
-        if (n == APPROVAL_FOUND_MAX) {
+        if (n == APPROVAL_FIND_MAX) {
             printf("\nmore than these %lu may be meant\n", (unsigned long) n);
         }
 
@@ -293,8 +320,6 @@ show_verdict(approval_options_t *o, approval_verify_t *v)
 static void
 show_request(json_t *event, const record_t *r)
 {
-    size_t       i, j;
-    json_t      *line, *name;
     const char  *type;
 
     type = json_string_value(json_object_get(event, "type"));
@@ -307,62 +332,48 @@ show_request(json_t *event, const record_t *r)
         puts("  unauthenticated: no signature covers this request");
     }
 
-    show_member(event, "summary", "summary");
-    show_text("  request        ", json_object_get(event, "method"), " ");
-    show_text("", json_object_get(event, "host"), "");
-    show_text("", json_object_get(event, "target"), "\n");
-
-    if (json_integer_value(json_object_get(event, "query_hidden"))) {
-        show_member(event, "query_hidden", "query, bytes");
-    }
-
-    show_member(event, "content_type", "body, type");
-    show_member(event, "body_bytes", "body, bytes");
-    show_member(event, "digest", "digest");
-    show_member(event, "action", "action");
-    show_member(event, "risk", "risk");
-    show_member(event, "requester", "requester");
-    show_member(event, "on_behalf_of", "on behalf of");
-    show_member(event, "remote_addr", "address");
-    show_member(event, "tls_client", "certificate");
-    show_member(event, "traceparent", "trace");
-    show_member(event, "reason", "claimed reason");
-    show_member(event, "policy", "policy");
-    show_member(event, "policy_digest", "policy digest");
-    show_member(event, "rule", "rule");
-    show_member(event, "matched", "matched");
-    show_member(event, "show", "shown");
-
-    json_array_foreach(json_object_get(event, "require"), i, line) {
-        printf("  requires       %d of",
-               (int) json_integer_value(json_object_get(line, "count")));
-
-        json_array_foreach(json_object_get(line, "groups"), j, name) {
-            show_text(" ", name, "");
-        }
-
-        puts("");
-    }
+    (void) approval_story_request(event, show_fact, NULL);
 
     puts("");
 }
 
 
 static void
+show_fact(void *data, const char *name, approval_str_t text)
+{
+    (void) data;
+
+    printf("  %-14s %.*s\n", name, (int) text.len, (char *) text.data);
+}
+
+
+static void
 show_record(json_t *event, const record_t *r)
 {
-    const char  *type;
+    const char      *time, *type;
+    approval_buf_t   text;
 
+    time = json_string_value(json_object_get(event, "time"));
     type = json_string_value(json_object_get(event, "type"));
 
-    show_text("  ", json_object_get(event, "time"), "  ");
-    printf("%-13s ", type ? type : "?");
+    approval_buf_init(&text);
+    show_visible(time, &text);
+    approval_buf_adds(&text, "  ");
+    show_visible(type, &text);
 
-    if (type) {
-        show_detail(type, event);
+    /* as a column */
+
+    while (text.len < APPROVAL_TIME_LEN + sizeof("  notify_failed") - 1) {
+        approval_buf_addc(&text, ' ');
     }
 
-    printf("  [%s:%lu]%s\n", r->place.file, r->place.line, show_mark(r));
+    approval_buf_addc(&text, ' ');
+    approval_story_record(event, &text);
+
+    printf("  %.*s  [%s:%lu]%s\n", (int) text.len, (char *) text.data,
+           r->place.file, r->place.line, show_mark(r));
+
+    approval_buf_free(&text);
 }
 
 
@@ -373,107 +384,11 @@ show_mark(const record_t *r)
 }
 
 
-static void
-show_detail(const char *type, json_t *event)
-{
-    size_t   i;
-    json_t  *outcome, *name;
-
-    if (strcmp(type, "voted") == 0 || json_object_get(event, "identity")) {
-        show_text("", json_object_get(event, "identity"), "");
-        show_text(": ", json_object_get(event, "decision"), "");
-        show_text(" (", json_object_get(event, "how"), ")");
-        show_text(" \"", json_object_get(event, "comment"), "\"");
-        show_text(" from ", json_object_get(event, "remote_addr"), "");
-
-        if (json_is_true(json_object_get(event, "break_glass"))) {
-            fputs(" alone, by break_glass", stdout);
-        }
-
-        if (strcmp(type, "voted") == 0) {
-            show_text(", signed by passkey ", json_object_get(event, "passkey"),
-                      "");
-        }
-
-    } else if (strcmp(type, "approved") == 0 || strcmp(type, "denied") == 0) {
-        show_text("by ", json_object_get(event, "approvers"), "");
-
-        json_array_foreach(json_object_get(event, "by"), i, name) {
-            show_text(i ? ", " : "by ", name, "");
-        }
-
-    } else if (strcmp(type, "requested") == 0 || strcmp(type, "joined") == 0
-               || strcmp(type, "refused") == 0)
-    {
-        show_text("by ", json_object_get(event, "requester"), "");
-
-    } else {
-        show_text("", json_object_get(event, "channel"), "");
-        show_text(" status ", json_object_get(event, "status"), "");
-        show_text(" to ", json_object_get(event, "approver"), "");
-        show_text(": ", json_object_get(event, "error"), "");
-    }
-
-    /* of another request than the action's own */
-
-    if (json_object_get(event, "grant")) {
-
-        if (json_object_get(event, "target")) {
-            show_text(" for ", json_object_get(event, "method"), " ");
-            show_text("", json_object_get(event, "host"), "");
-            show_text("", json_object_get(event, "target"), ", ");
-        }
-
-        show_text("use ", json_object_get(event, "use"), " of ");
-        show_text("grant ", json_object_get(event, "grant"), " ");
-    }
-
-    outcome = json_object_get(event, "outcome");
-
-    if (outcome) {
-        show_text("status ", json_object_get(outcome, "status"), "");
-        show_text(", ", json_object_get(outcome, "bytes"), " bytes");
-        show_text(", ", json_object_get(outcome, "ms"), " ms");
-        show_text(", from ", json_object_get(outcome, "upstream"), "");
-    }
-
-    show_text(" ", json_object_get(event, "why"), "");
-}
-
-
 /* Attackers wrote some of it: nothing that a terminal acts on. */
 
 static void
-show_text(const char *before, json_t *value, const char *after)
+show_visible(const char *s, approval_buf_t *out)
 {
-    approval_buf_t  text, out;
-
-    if (value == NULL || json_is_null(value)) {
-        return;
-    }
-
-    approval_buf_init(&text);
-    approval_buf_init(&out);
-
-    if (approval_json_text(value, &text) == APPROVAL_OK && text.len) {
-        approval_escape_visible(approval_buf_str(&text),
-                                APPROVAL_VISIBLE_LINE, &out);
-
-        printf("%s%.*s%s", before, (int) out.len,
-               out.data ? (char *) out.data : "", after);
-    }
-
-    approval_buf_free(&text);
-    approval_buf_free(&out);
-}
-
-
-static void
-show_member(json_t *event, const char *name, const char *label)
-{
-    char  before[32];
-
-    snprintf(before, sizeof(before), "  %-14s ", label);
-
-    show_text(before, json_object_get(event, name), "\n");
+    approval_escape_visible(approval_str(s ? s : "?"), APPROVAL_VISIBLE_LINE,
+                            out);
 }

@@ -92,12 +92,6 @@ approval_verify_t *approval_verify_start(approval_options_t *o,
     approval_teller_t *teller);
 int approval_verify_exit(approval_verify_t *v);
 
-/* audit_find.c: no more than so many ids. */
-
-#define APPROVAL_FOUND_MAX  100
-
-json_t *approval_find(approval_options_t *o, const char *text);
-
 /* audit_show.c, audit_export.c, audit_check.c */
 int approval_command_show(approval_options_t *o);
 int approval_command_export(approval_options_t *o);

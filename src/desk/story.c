@@ -1,0 +1,451 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * The trail is read as for an export; what comes of it are lines of JSON, of
+ * which the story is told when all are there.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "desk/story.h"
+#include "audit/read.h"
+#include "core/form.h"
+#include "core/story.h"
+#include "desk/approver.h"
+#include "desk/audit.h"
+#include "desk/page.h"
+#include "event/suspend.h"
+
+
+#define NGX_HTTP_APPROVAL_STORY_RECORDS  2000
+
+
+/* d->work. */
+
+typedef struct {
+    ngx_http_approval_desk_t        *desk;
+    ngx_http_approval_audit_read_t  *read;
+    approval_wanted_t                wanted;
+    const char                      *err;
+    json_t                          *lines;      /* of the export           */
+    json_t                          *actions;    /* as they are told        */
+} ngx_http_approval_story_t;
+
+
+static int ngx_http_approval_story_argument(void *data, approval_str_t name,
+    approval_str_t value);
+static ngx_int_t ngx_http_approval_story_start(ngx_http_approval_story_t *s);
+static void ngx_http_approval_story_cleanup(void *data);
+static void ngx_http_approval_story_piece(void *data, ngx_int_t rc,
+    ngx_err_t err, approval_str_t piece);
+static ngx_int_t ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
+    approval_str_t piece);
+static ngx_int_t ngx_http_approval_story_line(ngx_http_approval_story_t *s,
+    approval_str_t text);
+static ngx_int_t ngx_http_approval_story_tell(ngx_http_approval_story_t *s);
+static ngx_int_t ngx_http_approval_story_record(ngx_http_approval_story_t *s,
+    json_t *line);
+static json_t *ngx_http_approval_story_action(ngx_http_approval_story_t *s,
+    json_t *id);
+static void ngx_http_approval_story_fact(void *data, const char *name,
+    approval_str_t text);
+static const char *ngx_http_approval_story_time(json_t *line);
+static void ngx_http_approval_story_viewed(ngx_http_approval_story_t *s);
+static ngx_int_t ngx_http_approval_story_send(ngx_http_approval_story_t *s);
+
+
+ngx_int_t
+ngx_http_approval_story(ngx_http_approval_desk_t *d)
+{
+    ngx_int_t                   rc;
+    const char                 *err;
+    ngx_pool_cleanup_t         *cln;
+    ngx_http_approval_story_t  *s;
+
+    if (ngx_http_approval_approver_member(d, d->mcf->auditors, &rc)
+        != NGX_OK)
+    {
+        return rc;
+    }
+
+    cln = ngx_pool_cleanup_add(d->request->pool,
+                               sizeof(ngx_http_approval_story_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    s = cln->data;
+    ngx_memzero(s, sizeof(ngx_http_approval_story_t));
+
+    cln->handler = ngx_http_approval_story_cleanup;
+    d->work = s;
+
+    s->desk = d;
+    s->err = "The query cannot be read.";
+    s->lines = json_array();
+    s->actions = json_array();
+
+    if (s->lines == NULL || s->actions == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (approval_form_each(ngx_http_approval_core_str(&d->request->args),
+                           ngx_http_approval_story_argument, s, &err)
+        != APPROVAL_OK)
+    {
+        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
+                   "bad-argument", "Not understood", s->err,
+                   json_pack("{s:s}", "argument", "of"));
+    }
+
+    if (s->wanted.of[0] == '\0') {
+        return ngx_http_approval_story_send(s);
+    }
+
+    if (ngx_http_approval_export_able(d, &rc) != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_approval_story_start(s);
+}
+
+
+/* Pasted: with the blanks around it. */
+
+static int
+ngx_http_approval_story_argument(void *data, approval_str_t name,
+    approval_str_t value)
+{
+    ngx_http_approval_story_t *s = data;
+
+    if (!approval_str_eq(name, approval_str("of"))) {
+        s->err = "There is no such query argument.";
+        return APPROVAL_DECLINED;
+    }
+
+    if (s->wanted.of[0]) {
+        s->err = "The query argument stands twice.";
+        return APPROVAL_DECLINED;
+    }
+
+    while (value.len && value.data[0] <= ' ') {
+        value.data++;
+        value.len--;
+    }
+
+    while (value.len && value.data[value.len - 1] <= ' ') {
+        value.len--;
+    }
+
+    if (value.len > APPROVAL_FIND_LEN) {
+        s->err = "It is neither an action's or grant's id, nor a digest, a "
+                 "link or a receipt.";
+        return APPROVAL_DECLINED;
+    }
+
+    ngx_memcpy(s->wanted.of, value.data, value.len);
+
+    return APPROVAL_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_story_start(ngx_http_approval_story_t *s)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    r = s->desk->request;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    s->wanted.limit = NGX_HTTP_APPROVAL_STORY_RECORDS;
+
+    s->read = ngx_http_approval_audit_read_create(s->desk->mcf, &s->wanted,
+                                                ngx_http_approval_story_piece,
+                                                s);
+
+    if (s->read == NULL
+        || ngx_http_approval_audit_read_next(s->read) != NGX_OK
+        || ngx_http_approval_suspend(r, "reading the audit trail") != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_approval_story_cleanup(void *data)
+{
+    ngx_http_approval_story_t *s = data;
+
+    if (s->read) {
+        ngx_http_approval_audit_read_close(s->read);
+    }
+
+    json_decref(s->lines);
+    json_decref(s->actions);
+}
+
+
+static void
+ngx_http_approval_story_piece(void *data, ngx_int_t rc, ngx_err_t err,
+    approval_str_t piece)
+{
+    ngx_http_approval_story_t *s = data;
+
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = s->desk->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+    c->log->action = "telling an action's story";
+
+    if (rc == NGX_ERROR) {
+        rc = ngx_http_approval_export_unread(s->desk, err);
+
+    } else if (ngx_http_approval_story_lines(s, piece) != NGX_OK) {
+        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    } else if (rc == NGX_DONE) {
+        rc = ngx_http_approval_story_tell(s);
+
+    } else {
+        rc = ngx_http_approval_audit_read_next(s->read) == NGX_OK
+             ? NGX_AGAIN : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_http_finalize_request(r, rc);
+    }
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* A piece ends with a line. */
+
+static ngx_int_t
+ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
+    approval_str_t piece)
+{
+    u_char          *p, *last, *lf;
+    approval_str_t   text;
+
+    p = (u_char *) piece.data;
+    last = p + piece.len;
+
+    for ( /* void */ ; p < last; p = lf + 1) {
+
+        lf = ngx_strlchr(p, last, LF);
+        if (lf == NULL) {
+            return NGX_ERROR;
+        }
+
+        text.data = p;
+        text.len = lf - p;
+
+        if (ngx_http_approval_story_line(s, text) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* Several writers' records come with their checkpoints: almost in order. */
+
+static ngx_int_t
+ngx_http_approval_story_line(ngx_http_approval_story_t *s,
+    approval_str_t text)
+{
+    size_t       n;
+    json_t      *line;
+    const char  *err, *time;
+
+    line = approval_json_parse(text, &err);
+    time = ngx_http_approval_story_time(line);
+
+    for (n = json_array_size(s->lines); n; n--) {
+        if (ngx_strcmp(ngx_http_approval_story_time(json_array_get(s->lines,
+                                                                   n - 1)),
+                       time)
+            <= 0)
+        {
+            break;
+        }
+    }
+
+    return json_array_insert_new(s->lines, n, line) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+static const char *
+ngx_http_approval_story_time(json_t *line)
+{
+    const char  *time;
+
+    time = json_string_value(json_object_get(json_object_get(line, "record"),
+                                             "time"));
+    return time ? time : "";
+}
+
+
+static ngx_int_t
+ngx_http_approval_story_tell(ngx_http_approval_story_t *s)
+{
+    size_t   i;
+    json_t  *line;
+
+    json_array_foreach(s->lines, i, line) {
+        if (ngx_http_approval_story_record(s, line) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (s->desk->request->method == NGX_HTTP_GET) {
+        ngx_http_approval_story_viewed(s);
+    }
+
+    return ngx_http_approval_story_send(s);
+}
+
+
+static ngx_int_t
+ngx_http_approval_story_record(ngx_http_approval_story_t *s, json_t *line)
+{
+    json_t          *record, *action, *told, *facts;
+    approval_buf_t   text;
+
+    record = json_object_get(line, "record");
+    action = ngx_http_approval_story_action(s,
+                                         json_object_get(record, "action_id"));
+    facts = json_object_get(action, "request");
+
+    if (facts == NULL
+        || (json_array_size(facts) == 0
+            && approval_story_request(record, ngx_http_approval_story_fact,
+                                      facts)
+               == APPROVAL_ERROR))
+    {
+        return NGX_ERROR;
+    }
+
+    approval_buf_init(&text);
+    approval_story_record(record, &text);
+
+    told = json_pack("{s:O, s:O, s:s%, s:b, s:O}",
+                     "time", json_object_get(record, "time"),
+                     "type", json_object_get(record, "type"),
+                     "text", text.len ? (char *) text.data : "", text.len,
+                     "signed",
+                     json_object_get(line, "unauthenticated") == NULL,
+                     "record", record);
+
+    if (text.failed) {
+        json_decref(told);
+        told = NULL;
+    }
+
+    approval_buf_free(&text);
+
+    return json_array_append_new(json_object_get(action, "records"), told) == 0
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/* The one of this id, or a new one. */
+
+static json_t *
+ngx_http_approval_story_action(ngx_http_approval_story_t *s, json_t *id)
+{
+    size_t   i;
+    json_t  *action;
+
+    json_array_foreach(s->actions, i, action) {
+        if (json_equal(json_object_get(action, "id"), id)) {
+            return action;
+        }
+    }
+
+    action = json_pack("{s:O, s:[], s:[]}", "id", id, "request", "records");
+
+    return json_array_append_new(s->actions, action) == 0 ? action : NULL;
+}
+
+
+static void
+ngx_http_approval_story_fact(void *data, const char *name,
+    approval_str_t text)
+{
+    (void) json_array_append_new(data,
+               json_pack("{s:s, s:s%}", "name", name,
+                         "text", (char *) text.data, text.len));
+}
+
+
+/* A link that was pasted may have a token: the trail gets the ids only. */
+
+static void
+ngx_http_approval_story_viewed(ngx_http_approval_story_t *s)
+{
+    size_t   i;
+    json_t  *facts, *ids, *action;
+
+    ids = json_array();
+
+    json_array_foreach(s->actions, i, action) {
+        (void) json_array_append(ids, json_object_get(action, "id"));
+    }
+
+    facts = ngx_http_approval_approver_facts(s->desk);
+
+    if (facts == NULL || json_object_set_new(facts, "story", ids) != 0) {
+        json_decref(facts);
+        facts = NULL;
+    }
+
+    (void) ngx_http_approval_audit(s->desk->mcf, APPROVAL_RECORD_VIEWED, NULL,
+                                   facts);
+}
+
+
+static ngx_int_t
+ngx_http_approval_story_send(ngx_http_approval_story_t *s)
+{
+    json_t                    *data;
+    ngx_http_approval_desk_t  *d;
+
+    d = s->desk;
+
+    data = json_pack("{s:O, s:b}", "actions", s->actions, "more",
+                     json_array_size(s->lines)
+                     == NGX_HTTP_APPROVAL_STORY_RECORDS);
+
+    if (!d->html) {
+        return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
+                                           "application/json", data);
+    }
+
+    if (data == NULL
+        || json_object_set_new(data, "asked",
+                               json_boolean(s->wanted.of[0])) != 0
+        || json_object_set_new(data, "at_story", json_true()) != 0)
+    {
+        json_decref(data);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_approval_page_story(d, data);
+}

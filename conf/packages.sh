@@ -23,7 +23,7 @@ build="nginx nginx-dev $compile"
 run="nginx redis-server openssl ca-certificates curl perl"
 core="python3"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
-      libnginx-mod-nchan exim4-daemon-light spin man-db git"
+      libnginx-mod-nchan exim4-daemon-light git rsyslog spin man-db"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"

@@ -424,6 +424,25 @@ sub double {
 }
 
 
+# by another worker as well, which says what became of it
+
+sub taken_elsewhere {
+    my ($new, @ends) = @_;
+
+    my $r = copy($new->[ of_type($new, 'approved', \&alone) ]);
+    my $at = of_type($new, 'config', sub {
+        !exists $_[0]{what} && $_[0]{writer} ne $r->{writer} });
+
+    $r->{writer} = $new->[$at]{writer};
+    splice(@$new, $at + 1, 0, $r, map { { %{ copy($r) }, %$_ } } @ends);
+
+    return @$new;
+}
+
+
+my %unsent = (type => 'failed', forwarded => \\0);
+
+
 sub votes_as {
     my ($member) = @_;
 
@@ -564,6 +583,17 @@ my %keyed = (
     },
     'executed without a decision' => drop('approved', \&alone),
     'consumed twice' => double('approved', \&alone),
+    'consumed by two' => sub { taken_elsewhere([ @_ ]) },
+    'consumed by two, of which one failed' => sub {
+        taken_elsewhere([ @_ ], { type => 'failed' });
+    },
+    'not forwarded, and executed' => sub {
+        my (@new) = @_;
+        my $i = of_type(\@new, 'executed', \&alone);
+
+        splice(@new, $i, 0, { %{ copy($new[$i]) }, %unsent });
+        return @new;
+    },
     'executed twice' => double('executed', \&alone),
     'denied, and executed' => sub {
         my (@new) = @_;
@@ -956,6 +986,21 @@ is($found[1], 0, 'and for the other') or diag($found[3]);
 like($found[2], qr/^note \S+: "told" is no type that/m, 'is noted');
 like($found[2], qr/^note \S+: the clock of writer \S+ was set back by \d+ s$/m,
      'and so is the clock');
+
+# the store had lost that one gateway took it, which did not forward it
+
+@found = both(forge($key, taken_elsewhere([ map { copy($_) } @records ],
+                                          \%unsent)), 0);
+is($found[0], 0, 'taken again after it was not forwarded') or diag($found[2]);
+is($found[1], 0, 'and for the other') or diag($found[3]);
+
+@found = both(forge($key, map {
+    my $r = copy($_);
+    $r->{type} eq 'executed' && alone($r)
+        ? ({ %$r, %unsent }, { %$r, type => 'expired' }) : $r
+} @records), 0);
+is($found[0], 0, 'not forwarded, and expired') or diag($found[2]);
+is($found[1], 0, 'and for the other') or diag($found[3]);
 
 # a freeze that has run out by itself
 

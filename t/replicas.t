@@ -190,12 +190,14 @@ sub on_record {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    my @types = map { $_->{type} }
-                grep { ($_->{action_id} // '') eq $id
-                       && $_->{type} =~ /^(approved|executed|failed)$/ }
-                $w->{gw}->audit;
+    my @records = grep { ($_->{action_id} // '') eq $id
+                         && $_->{type} =~ /^(approved|executed|failed)$/ }
+                  $w->{gw}->audit;
 
-    is("@types", 'approved failed', "$name: so does the trail");
+    is(join(' ', map { $_->{type} } @records), 'approved failed',
+       "$name: so does the trail");
+    ok(exists $records[-1]{forwarded} && !$records[-1]{forwarded},
+       "$name: and that nothing was sent");
 }
 
 

@@ -13,6 +13,13 @@
 
 static int approval_verify_approved(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
+static int approval_verify_take(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a, json_t *event);
+static void approval_verify_twice(approval_verify_t *v,
+    const approval_place_t *place, approval_act_t *a,
+    const approval_taken_t *before);
+static void approval_verify_failed(approval_verify_t *v, approval_act_t *a,
+    json_t *event);
 static const char *approval_verify_decision(approval_act_t *a, json_t *event,
     json_t *claims);
 static const char *approval_verify_alone(approval_verify_t *v,
@@ -127,7 +134,7 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         break;
 
     default:
-        (void) approval_verify_grant_over(v, a, event);
+        approval_verify_failed(v, a, event);
         approval_verify_act_ended(v, a);
         break;
     }
@@ -148,21 +155,8 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
     if (grant) {
         approval_verify_grant(v, a, place, event);
 
-    } else if (a->approved) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the approval of action %s is used twice: it "
-                              "was at %s:%lu", a->id, a->approved_at.file,
-                              a->approved_at.line);
+    } else if (approval_verify_take(v, place, a, event) != APPROVAL_OK) {
         return APPROVAL_OK;
-
-    } else {
-        a->approved = 1;
-        a->approved_at = *place;
-        a->approved_by = approval_verify_writer(v,
-                       json_string_value(json_object_get(event, "writer")));
-        a->early = a->executed;
-
-        (void) approval_verify_facts(v, event, &a->facts);
     }
 
     claims = approval_verify_jws(v, "approval-decision+jwt",
@@ -199,6 +193,74 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
 }
 
 
+/*
+ * Once.  Another gateway may take it again where the store has lost that it was
+ * taken, and the first one tells of it, perhaps later, that it did not forward.
+ */
+
+static int
+approval_verify_take(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, json_t *event)
+{
+    approval_writer_t  *by;
+
+    by = approval_verify_writer(v, json_string_value(json_object_get(event,
+                                                                "writer")));
+
+    if (a->use.by && (a->other.by || a->use.by == by)) {
+        approval_verify_twice(v, place, a, &a->use);
+        return APPROVAL_DECLINED;
+    }
+
+    a->other = a->use;
+
+    a->approved = 1;
+    a->use.at = *place;
+    a->use.by = by;
+    a->use.early = a->executed;
+
+    (void) approval_verify_facts(v, event, &a->use.facts);
+
+    return APPROVAL_OK;
+}
+
+
+static void
+approval_verify_twice(approval_verify_t *v, const approval_place_t *place,
+    approval_act_t *a, const approval_taken_t *before)
+{
+    approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                          "the approval of action %s is used twice: it was at "
+                          "%s:%lu", a->id, before->at.file, before->at.line);
+}
+
+
+/* What was taken and not forwarded is as if it had not been. */
+
+static void
+approval_verify_failed(approval_verify_t *v, approval_act_t *a, json_t *event)
+{
+    approval_writer_t  *by;
+
+    if (approval_verify_grant_over(v, a, event)
+        || !json_is_false(json_object_get(event, "forwarded")))
+    {
+        return;
+    }
+
+    by = approval_verify_writer(v, json_string_value(json_object_get(event,
+                                                                "writer")));
+
+    if (a->use.by == by) {
+        a->use = a->other;
+        a->other.by = NULL;
+
+    } else if (a->other.by == by) {
+        a->other.by = NULL;
+    }
+}
+
+
 /* What is on record is what was signed. */
 
 static const char *
@@ -232,6 +294,7 @@ approval_verify_alone(approval_verify_t *v, approval_act_t *a, json_t *claims)
 
     (void) approval_verify_about(v, claims, &a->decided);
 
+    json_decref(a->by);
     a->by = json_incref(json_object_get(claims, "by"));
 
     return NULL;
@@ -344,21 +407,25 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
         return;
     }
 
+    if (a->other.by) {
+        approval_verify_twice(v, &a->use.at, a, &a->other);
+    }
+
     if (!a->requested) {
-        approval_verify_found(v, level, &a->approved_at,
+        approval_verify_found(v, level, &a->use.at,
                               "action %s is approved, but its request is not "
                               "on record", a->id);
         return;
     }
 
-    if (a->denied || a->over) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+    if (a->use.by && (a->denied || a->over)) {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
                               "action %s is approved, and %s", a->id,
                               a->denied ? "denied" : "expired or cancelled");
     }
 
     if (!a->ended) {
-        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
                               "action %s is approved, and has no outcome on "
                               "record", a->id);
     }
@@ -379,7 +446,7 @@ approval_verify_act_executed(approval_verify_t *v, approval_act_t *a)
 
     level = APPROVAL_FOUND_TAMPERED;
 
-    if (!a->approved) {
+    if (!a->use.by) {
         why = "without a decision";
 
         if (a->executed_by->partial
@@ -388,13 +455,13 @@ approval_verify_act_executed(approval_verify_t *v, approval_act_t *a)
             level = APPROVAL_FOUND_INCOMPLETE;
         }
 
-    } else if (a->executed_by != a->approved_by) {
+    } else if (a->executed_by != a->use.by) {
         why = "by another writer than used its approval";
 
-    } else if (a->early) {
+    } else if (a->use.early) {
         why = "before it was approved";
 
-    } else if (!approval_hashed_eq(&a->facts, &a->outcome)) {
+    } else if (!approval_hashed_eq(&a->use.facts, &a->outcome)) {
         why = "as another request than was approved";
 
     } else {

@@ -127,6 +127,16 @@ typedef struct {
 } approval_freeze_t;
 
 
+/* An approval that was taken, by a record of "approved". */
+
+typedef struct {
+    approval_place_t             at;
+    approval_writer_t           *by;      /* NULL: it was not      */
+    approval_hashed_t            facts;
+    unsigned                     early:1; /* executed before that  */
+} approval_taken_t;
+
+
 /* One action, from its request until its end is old. */
 
 struct approval_act_s {
@@ -152,13 +162,12 @@ struct approval_act_s {
     approval_hashed_t            asked;   /* which request         */
     approval_hashed_t            decided;
     approval_hashed_t            refused;
-    approval_hashed_t            facts;   /* of "approved", and ... */
-    approval_hashed_t            outcome; /* ... of "executed"     */
-    approval_place_t             approved_at;
+    approval_taken_t             use;     /* of its approval, and  */
+    approval_taken_t             other;   /* one before that       */
+    approval_hashed_t            outcome; /* of "executed"         */
     approval_place_t             executed_at;
     approval_place_t             denied_at;
     approval_place_t             granted_at;
-    approval_writer_t           *approved_by;
     approval_writer_t           *executed_by;
     approval_hashed_t           *running; /* uses of its grant     */
     size_t                       nrunning;
@@ -189,7 +198,6 @@ struct approval_act_s {
     unsigned                     denied:1;
     unsigned                     over:1;      /* expired, or cancelled    */
     unsigned                     executed:1;
-    unsigned                     early:1;     /* before it was approved   */
     unsigned                     granted:1;   /* its grant was used       */
     unsigned                     scoped:1;    /* ... for what is known    */
     unsigned                     frozen:1;    /* its use was, as was said */

@@ -292,7 +292,7 @@ approval_verify_limits_judge(approval_verify_t *v, approval_act_t *a)
               : NULL;
 
         if (why) {
-            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
                                   "action %s %s", a->id, why);
         }
     }

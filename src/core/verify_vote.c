@@ -224,20 +224,20 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
     approval_vote_t   votes[APPROVAL_QUORUM_VOTES];
 
     if (approval_verify_unsigned(a->by)) {
-        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
                               "action %s is approved by an unsigned decision",
                               a->id);
         return;
     }
 
     if (!approval_hashed_eq(&a->asked, &a->decided)) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
                               "the decision on action %s is for another "
                               "request, requester, policy, rule or action, or "
                               "for what was not shown", a->id);
     }
 
-    if (!approval_verify_voters(v, a, a->by, 'a', &a->approved_at)) {
+    if (!approval_verify_voters(v, a, a->by, 'a', &a->use.at)) {
         return;
     }
 
@@ -250,7 +250,7 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
     }
 
     if (glass) {
-        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->approved_at,
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
                               "action %s is approved alone, by break_glass",
                               a->id);
         return;
@@ -263,13 +263,13 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
     }
 
     if (need && persons >= need) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
                               "action %s is approved by persons who are not "
                               "all of the groups that it requires", a->id);
         return;
     }
 
-    approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->approved_at,
+    approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
                           "action %s is approved by %u of %u persons", a->id,
                           persons, need);
 }

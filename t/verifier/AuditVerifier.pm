@@ -545,9 +545,24 @@ sub action {
 
         $a->{used} = $where;
 
-    } elsif ($type eq 'approved' || $type eq 'executed') {
-        $self->tampered($where, "$id $type twice") if $a->{$type};
-        $a->{$type} //= [ $where, $r, $self->{n}++ ];
+    } elsif ($type eq 'approved') {
+        if (grep { $_->[1]{writer} eq $r->{writer} } @{ $a->{taken} // [] }) {
+            $self->tampered($where, "$id approved twice");
+
+        } else {
+            push @{ $a->{taken} }, [ $where, $r, $self->{n}++ ];
+        }
+
+    } elsif ($type eq 'executed') {
+        $self->tampered($where, "$id executed twice") if $a->{executed};
+        $a->{executed} //= [ $where, $r, $self->{n}++ ];
+
+    } elsif ($type eq 'failed' && is_false($r->{forwarded})) {
+        my $taken = $a->{taken} //= [];
+        my ($n) = grep { $taken->[$_][1]{writer} eq $r->{writer} }
+                       reverse 0 .. $#$taken;
+
+        $a->{spared} = splice(@$taken, $n, 1) if defined $n;
 
     } elsif ($type =~ /^(?:denied|expired|cancelled)\z/) {
         $a->{over} = 1;
@@ -622,11 +637,16 @@ sub judge {
 
     $self->vote($a, @$_) for @{ $a->{votes} // [] };
 
+    my @taken = @{ $a->{taken} // [] };
+
+    $self->tampered($taken[0][0], "$a->{id} approved twice") if @taken > 1;
+    $a->{approved} = $taken[0];
+
     $self->executed($a) if $a->{executed};
     $self->granted($a, $level);
     $self->denied($a, $level, @$_) for @{ $a->{denied} // [] };
 
-    my ($where, $r) = @{ $a->{approved} // return };
+    my ($where, $r) = @{ $a->{approved} // $a->{spared} // return };
 
     my $d = $self->jws('approval-decision+jwt', $r->{decision});
 
@@ -640,7 +660,7 @@ sub judge {
         return;
     }
 
-    $self->tampered($where, "$a->{id} is over") if $a->{over};
+    $self->tampered($where, "$a->{id} is over") if $a->{over} && @taken;
 
     my $limit = $self->limits($a, $r, $d // {});
 
@@ -799,7 +819,8 @@ sub grant_limits {
 
     my $request = $a->{requested};
     my $used = ms($r->{store_time});
-    my $given = $a->{approved} ? ms($a->{approved}[1]{store_time}) : 0;
+    my $approved = $a->{approved} // $a->{spared};
+    my $given = $approved ? ms($approved->[1]{store_time}) : 0;
     my $time = $request && ref $request->{remember} eq 'HASH'
                ? seconds($request->{remember}{seconds}) : 0;
 
@@ -966,6 +987,9 @@ sub names {
 }
 
 
+sub is_false { return ref $_[0] eq 'REF' && !${ ${ $_[0] } } ? 1 : 0 }
+
+
 sub is_true { return ref $_[0] eq 'REF' && ${ ${ $_[0] } } ? 1 : 0 }
 
 
@@ -1006,7 +1030,7 @@ sub granted {
     }
 
     $self->found($level, $where, "$a->{id}: a grant, and no approval")
-        if !$a->{approved};
+        if !($a->{approved} // $a->{spared});
 }
 
 

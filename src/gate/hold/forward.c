@@ -171,11 +171,18 @@ ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold, const char *why)
 
     facts = ngx_http_approval_facts(hold);
 
+    ngx_http_approval_forward_unsent(facts, why);
+    ngx_http_approval_hold_ended(hold, facts);
+}
+
+
+void
+ngx_http_approval_forward_unsent(json_t *facts, const char *why)
+{
     if (facts) {
         json_object_set_new(facts, "why", json_string(why));
+        json_object_set_new(facts, "forwarded", json_false());
     }
-
-    ngx_http_approval_hold_ended(hold, facts);
 }
 
 

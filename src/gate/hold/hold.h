@@ -299,6 +299,7 @@ void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
 ngx_int_t ngx_http_approval_forward_approved(json_t *facts,
     ngx_str_t *receipt, int64_t taken);
+void ngx_http_approval_forward_unsent(json_t *facts, const char *why);
 void ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
     u_char *id, const char *why);
 ngx_int_t ngx_http_approval_strip(ngx_http_request_t *r);

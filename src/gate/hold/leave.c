@@ -202,7 +202,7 @@ ngx_http_approval_left_consumed(void *data,
         ngx_http_approval_audit_late(left->mcf, APPROVAL_RECORD_APPROVED,
                                      left->id, facts);
 
-        json_object_set_new(left->facts, "why", json_string(why));
+        ngx_http_approval_forward_unsent(left->facts, why);
         ngx_http_approval_ended(left->mcf, left->rule, left->id,
                                 NGX_HTTP_APPROVAL_FAILED, 0,
                                 json_incref(left->facts));

@@ -359,14 +359,14 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
 
     /* who it was is told as well as can be, also where nobody was to ask */
 
-    if (hold->requester.len == 0 && hold->lcf->requester) {
+    if (hold->who.requester.len == 0 && hold->lcf->requester) {
         ngx_http_approval_look(&look, r, hold->body, hold->captures);
 
         if (ngx_http_approval_read_text(&look, hold->lcf->requester,
-                                        &hold->requester)
+                                        &hold->who.requester)
             != NGX_OK)
         {
-            ngx_str_null(&hold->requester);
+            ngx_str_null(&hold->who.requester);
         }
     }
 

@@ -15,7 +15,7 @@
 
 
 static ngx_int_t ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
-    ngx_str_t *requester, json_t *id,
+    ngx_str_t *person, json_t *id,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 static void ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
@@ -41,7 +41,7 @@ ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
         return NGX_OK;
     }
 
-    rc = ngx_http_approval_call_hashes(hold, &hold->requester,
+    rc = ngx_http_approval_call_hashes(hold, &hold->who.person,
                                        json_object_get(json, "id"), buf,
                                        hashes);
     if (rc != NGX_OK) {
@@ -62,19 +62,17 @@ ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
 }
 
 
-/* NGX_DECLINED: there is no session, or nobody in particular asks. */
+/* NGX_DECLINED: there is no session. */
 
 static ngx_int_t
 ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
-    ngx_str_t *requester, json_t *id,
+    ngx_str_t *person, json_t *id,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
     char                *text;
     u_char               shard[NGX_HTTP_APPROVAL_SHARD_LEN];
     ngx_int_t            rc;
     ngx_str_t            parts[5];
-    const char          *err;
-    approval_buf_t       person;
     ngx_http_request_t  *r;
 
     r = hold->request;
@@ -85,45 +83,31 @@ ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
         return NGX_DECLINED;
     }
 
-    approval_buf_init(&person);
-
-    rc = approval_people_person(hold->mcf->people,
-                                ngx_http_approval_core_str(requester),
-                                &person, &err);
-    if (rc != APPROVAL_OK) {
-        approval_buf_free(&person);
-        return (rc == APPROVAL_ERROR) ? NGX_ERROR : NGX_DECLINED;
-    }
-
     text = json_dumps(id, JSON_COMPACT|JSON_ENCODE_ANY);
 
-    if (text) {
-        parts[0].data = person.data;
-        parts[0].len = person.len;
-        parts[1] = r->headers_in.server;
-        parts[2] = r->uri;
-        parts[4].data = (u_char *) text;
-        parts[4].len = ngx_strlen(text);
-
-        rc = ngx_http_approval_hashes(hold->mcf, "call", parts, 5, buf,
-                                      hashes);
-
-        if (rc == NGX_OK) {
-            rc = ngx_http_approval_ask_shard(hold, requester, shard);
-        }
-
-        if (rc == NGX_OK) {
-            ngx_http_approval_store_place(hashes, shard);
-        }
-
-    } else {
-        rc = NGX_ERROR;
+    if (text == NULL) {
+        return NGX_ERROR;
     }
 
-    free(text);
-    approval_buf_free(&person);
+    parts[0] = *person;
+    parts[1] = r->headers_in.server;
+    parts[2] = r->uri;
+    parts[4].data = (u_char *) text;
+    parts[4].len = ngx_strlen(text);
 
-    return rc;
+    rc = ngx_http_approval_hashes(hold->mcf, "call", parts, 5, buf, hashes);
+
+    free(text);
+
+    if (rc != NGX_OK
+        || ngx_http_approval_find_shard(hold, person, shard) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_approval_store_place(hashes, shard);
+
+    return NGX_OK;
 }
 
 
@@ -171,7 +155,7 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
 {
     u_char                         buf[NGX_HTTP_APPROVAL_HASHES];
     json_t                        *json, *id;
-    ngx_str_t                      requester, hashes;
+    ngx_str_t                      requester, person, hashes;
     const char                    *method;
     ngx_http_approval_op_t        *op;
     ngx_http_approval_look_t       look;
@@ -195,7 +179,10 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
         || !(json_is_string(id) || json_is_number(id))
         || ngx_http_approval_read_one(&look, lcf->requester, &requester)
            != NGX_OK
-        || ngx_http_approval_call_hashes(hold, &requester, id, buf, &hashes)
+        || ngx_http_approval_identify_person(hold->request, &requester,
+                                             &person)
+           != NGX_OK
+        || ngx_http_approval_call_hashes(hold, &person, id, buf, &hashes)
            != NGX_OK)
     {
         return;

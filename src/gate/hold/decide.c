@@ -276,7 +276,7 @@ ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     return approval_str_eq(ngx_http_approval_core_str(&digest), own)
            && approval_people_same(hold->mcf->people,
                                ngx_http_approval_core_str(&requester),
-                               ngx_http_approval_core_str(&hold->requester))
+                               ngx_http_approval_core_str(&hold->who.requester))
            && approval_str_eq(ngx_http_approval_core_str(&policy),
                    ngx_http_approval_core_str(&hold->rule->policy->name))
            && approval_str_eq(ngx_http_approval_core_str(&rule),

@@ -16,8 +16,6 @@
 
 static json_t *ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold,
     ngx_str_t *id);
-static ngx_int_t ngx_http_approval_grant_persons(
-    ngx_http_approval_hold_t *hold, ngx_str_t parts[2], approval_buf_t buf[2]);
 static const char *ngx_http_approval_grant_valid(
     ngx_http_approval_hold_t *hold, json_t *doc,
     const ngx_http_approval_reply_t *reply);
@@ -32,64 +30,27 @@ ngx_int_t
 ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
-    ngx_int_t                  rc;
     ngx_str_t                  parts[8];
-    approval_buf_t             persons[2];
     ngx_http_approval_rule_t  *rule;
 
     rule = hold->rule;
 
-    approval_buf_init(&persons[0]);
-    approval_buf_init(&persons[1]);
+    parts[0] = hold->who.person;
+    parts[1] = hold->who.on_behalf_person;
+    parts[2] = rule->policy->name;
+    parts[3] = rule->name;
+    parts[4] = rule->policy->digest;
+    parts[5] = hold->remember;
+    parts[6] = hold->lcf->place;
+    parts[7] = hold->request->headers_in.server;
 
-    rc = ngx_http_approval_grant_persons(hold, parts, persons);
-
-    if (rc == NGX_OK) {
-        parts[2] = rule->policy->name;
-        parts[3] = rule->name;
-        parts[4] = rule->policy->digest;
-        parts[5] = hold->remember;
-        parts[6] = hold->lcf->place;
-        parts[7] = hold->request->headers_in.server;
-
-        rc = ngx_http_approval_hashes(hold->mcf, "grant", parts, 8, buf,
-                                      hashes);
-        ngx_http_approval_store_place(hashes, hold->action.id);
-    }
-
-    approval_buf_free(&persons[0]);
-    approval_buf_free(&persons[1]);
-
-    return rc;
-}
-
-
-/* The requester, and whom it is done for. */
-
-static ngx_int_t
-ngx_http_approval_grant_persons(ngx_http_approval_hold_t *hold,
-    ngx_str_t parts[2], approval_buf_t buf[2])
-{
-    ngx_uint_t   i;
-    const char  *err;
-
-    if (approval_people_person(hold->mcf->people,
-                               ngx_http_approval_core_str(&hold->requester),
-                               &buf[0], &err)
-        != APPROVAL_OK
-        || (hold->on_behalf.len
-            && approval_people_person(hold->mcf->people,
-                                ngx_http_approval_core_str(&hold->on_behalf),
-                                &buf[1], &err)
-               != APPROVAL_OK))
+    if (ngx_http_approval_hashes(hold->mcf, "grant", parts, 8, buf, hashes)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < 2; i++) {
-        parts[i].data = buf[i].data;
-        parts[i].len = buf[i].len;
-    }
+    ngx_http_approval_store_place(hashes, hold->action.id);
 
     return NGX_OK;
 }
@@ -103,16 +64,13 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
 {
     u_char                      hash[NGX_HTTP_APPROVAL_HASHES];
     u_char                      who[NGX_HTTP_APPROVAL_HASHES];
-    u_char                      which[NGX_HTTP_APPROVAL_HASHES];
     json_t                     *doc;
-    ngx_str_t                   id, requester, policy, call;
+    ngx_str_t                   requester, call;
     approval_buf_t              sealed;
     ngx_http_approval_op_t     *op;
     ngx_http_approval_grant_t   grant;
 
-    if (ngx_http_approval_grant_freezer(hold, who, &requester, which, &policy)
-        != NGX_OK)
-    {
+    if (ngx_http_approval_find_requester(hold, who, &requester) != NGX_OK) {
         return NULL;
     }
 
@@ -123,90 +81,46 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         call.data = hold->wait.call->id;
     }
 
-    if (hold->remember.len == 0
-        || ngx_http_approval_grant_hashes(hold, hash, &id) != NGX_OK)
-    {
-        return ngx_http_approval_store_consume(hold->mcf->store,
-                                               hold->action.id,
-                                               &hold->action.decision,
-                                               &requester,
-                                               &policy, &call, NULL, handler,
-                                               hold);
-    }
-
-    /* a new one is named by the first key */
-
-    id.len = NGX_HTTP_APPROVAL_HASH_LEN;
-
+    doc = NULL;
+    op = NULL;
+    ngx_str_null(&grant.hash);
     approval_buf_init(&sealed);
 
-    doc = ngx_http_approval_grant_doc(hold, &id);
-    op = NULL;
-
-    if (doc && ngx_http_approval_action_seal(hold->mcf, doc, &sealed)
-               == NGX_OK)
+    if (hold->remember.len
+        && ngx_http_approval_grant_hashes(hold, hash, &grant.hash) == NGX_OK)
     {
-        grant.hash = id;
+        /* a new one is named by the first key */
+
+        grant.hash.len = NGX_HTTP_APPROVAL_HASH_LEN;
+        doc = ngx_http_approval_grant_doc(hold, &grant.hash);
+
+        if (doc == NULL
+            || ngx_http_approval_action_seal(hold->mcf, doc, &sealed)
+               != NGX_OK)
+        {
+            goto done;
+        }
+
         grant.time = hold->rule->remember;
         grant.uses = hold->rule->remember_uses;
         grant.doc.data = sealed.data;
         grant.doc.len = sealed.len;
-
-        op = ngx_http_approval_store_consume(hold->mcf->store, hold->action.id,
-                                             &hold->action.decision, &requester,
-                                             &policy, &call, &grant, handler,
-                                             hold);
-        if (op) {
-            ngx_http_approval_count(hold->rule,
-                                    NGX_HTTP_APPROVAL_COUNT_GRANTED);
-        }
     }
+
+    op = ngx_http_approval_store_consume(hold->mcf->store, hold->action.id,
+                                         &hold->action.decision, &requester,
+                                         &hold->rule->policy->hashes, &call,
+                                         doc ? &grant : NULL, handler, hold);
+    if (op && doc) {
+        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_GRANTED);
+    }
+
+done:
 
     approval_buf_free(&sealed);
     json_decref(doc);
 
     return op;
-}
-
-
-/* By what the request could be frozen. */
-
-ngx_int_t
-ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
-    u_char who[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *requester,
-    u_char which[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *policy)
-{
-    ngx_int_t        rc;
-    ngx_str_t        part;
-    const char      *err;
-    approval_buf_t   person;
-
-    approval_buf_init(&person);
-
-    rc = NGX_ERROR;
-
-    if (approval_people_person(hold->mcf->people,
-                               ngx_http_approval_core_str(&hold->requester),
-                               &person, &err)
-        == APPROVAL_OK)
-    {
-        part.data = person.data;
-        part.len = person.len;
-
-        rc = ngx_http_approval_hashes(hold->mcf,
-                                      NGX_HTTP_APPROVAL_HASH_REQUESTER, &part,
-                                      1, who, requester);
-    }
-
-    approval_buf_free(&person);
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_http_approval_hashes(hold->mcf, NGX_HTTP_APPROVAL_HASH_POLICY,
-                                    &hold->rule->policy->name, 1, which,
-                                    policy);
 }
 
 

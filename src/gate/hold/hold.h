@@ -165,10 +165,8 @@ struct ngx_http_approval_hold_s {
     ngx_chain_t                     *hash_next;
     off_t                            hash_offset;
 
-    ngx_str_t                        requester;
-    ngx_str_t                        on_behalf;
+    ngx_http_approval_identity_t     who;
     ngx_str_t                        method;     /* error_page changes it     */
-    ngx_str_t                        reason;
     const char                      *why;        /* of a refusal, or NULL     */
     ngx_str_t                        remember;   /* evaluated VALUE           */
     ngx_str_t                        grant;      /* that was used: its id     */
@@ -218,6 +216,31 @@ void ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
 /* ask.c */
 ngx_int_t ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold);
+
+/*
+ * find.c: by what the store finds things.  What is made of an
+ * ngx_http_approval_find_t is good as long as it is.
+ */
+
+typedef struct {
+    u_char  join[NGX_HTTP_APPROVAL_HASHES];
+    u_char  requester[NGX_HTTP_APPROVAL_HASHES];
+    u_char  caps[NGX_HTTP_APPROVAL_CAPS][NGX_HTTP_APPROVAL_HASHES];
+    u_char  grant[NGX_HTTP_APPROVAL_HASHES];
+    u_char  call[NGX_HTTP_APPROVAL_HASHES];
+} ngx_http_approval_find_t;
+
+ngx_int_t ngx_http_approval_find_id(ngx_http_approval_hold_t *hold);
+ngx_int_t ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
+    ngx_str_t *person, u_char *shard);
+ngx_int_t ngx_http_approval_find_requester(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+ngx_int_t ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_find_t *find, ngx_http_approval_new_t *new);
+
+/* asked.c: what the store answers */
 void ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold);
@@ -259,17 +282,12 @@ ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
 /* grant.c */
 ngx_int_t ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
-ngx_int_t ngx_http_approval_grant_freezer(ngx_http_approval_hold_t *hold,
-    u_char who[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *requester,
-    u_char which[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *policy);
 ngx_http_approval_op_t *ngx_http_approval_grant_consume(
     ngx_http_approval_hold_t *hold, ngx_http_approval_store_pt handler);
 void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
 /* call.c: an MCP call, and the message that gives it up */
-ngx_int_t ngx_http_approval_ask_shard(ngx_http_approval_hold_t *hold,
-    ngx_str_t *name, u_char *shard);
 ngx_int_t ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 void ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold);
@@ -328,8 +346,9 @@ ngx_int_t ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
 const char *ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold,
     json_t *doc, const ngx_http_approval_reply_t *reply);
 
+/* at this time by Redis' clock */
 ngx_uint_t ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold,
-    const ngx_str_t *requester, const ngx_str_t *policy);
+    int64_t now);
 void ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 void ngx_http_approval_limit_refuse(ngx_http_approval_hold_t *hold,

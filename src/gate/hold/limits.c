@@ -14,8 +14,6 @@
 #include "gate/gate.h"
 
 
-static ngx_uint_t ngx_http_approval_limit_is_frozen(
-    ngx_http_approval_hold_t *hold, int64_t now);
 static void ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_end_t *end, int64_t now);
 static void ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
@@ -44,7 +42,7 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     } else if (rc == NGX_DECLINED) {
         ngx_http_approval_limit_ended(hold, end.state);
 
-    } else if (ngx_http_approval_limit_is_frozen(hold, reply->now)) {
+    } else if (ngx_http_approval_limit_frozen(hold, reply->now)) {
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN,
                                        "freeze", "frozen: the store had lost "
                                        "that, refused");
@@ -106,7 +104,7 @@ ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
                                  reply->now);
 
-    if (!ngx_http_approval_limit_is_frozen(hold, reply->now)) {
+    if (!ngx_http_approval_limit_frozen(hold, reply->now)) {
         return NGX_OK;
     }
 
@@ -218,34 +216,20 @@ ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
 }
 
 
-/* As a request is asked for: does this gateway know it to be frozen? */
+/* Does this gateway know the requester or the policy to be frozen? */
 
 ngx_uint_t
-ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold,
-    const ngx_str_t *requester, const ngx_str_t *policy)
+ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold, int64_t now)
 {
-    int64_t  now;
+    u_char     buf[NGX_HTTP_APPROVAL_HASHES];
+    ngx_str_t  requester;
 
-    now = hold->mcf->store ? ngx_http_approval_store_now(hold->mcf->store) : 0;
-
-    return ngx_http_approval_end_frozen(hold->mcf, requester, now) == NGX_OK
-           || ngx_http_approval_end_frozen(hold->mcf, policy, now) == NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_limit_is_frozen(ngx_http_approval_hold_t *hold, int64_t now)
-{
-    u_char     who[NGX_HTTP_APPROVAL_HASHES];
-    u_char     which[NGX_HTTP_APPROVAL_HASHES];
-    ngx_str_t  requester, policy;
-
-    return ngx_http_approval_grant_freezer(hold, who, &requester, which,
-                                           &policy)
-           != NGX_OK
+    return ngx_http_approval_find_requester(hold, buf, &requester) != NGX_OK
            || ngx_http_approval_end_frozen(hold->mcf, &requester, now)
               == NGX_OK
-           || ngx_http_approval_end_frozen(hold->mcf, &policy, now) == NGX_OK;
+           || ngx_http_approval_end_frozen(hold->mcf,
+                                           &hold->rule->policy->hashes, now)
+              == NGX_OK;
 }
 
 

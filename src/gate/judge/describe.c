@@ -21,8 +21,6 @@
 
 static ngx_int_t ngx_http_approval_describe_who(
     ngx_http_approval_hold_t *hold, json_t *doc);
-static ngx_int_t ngx_http_approval_describe_on_behalf(
-    ngx_http_approval_hold_t *hold, json_t *doc);
 static ngx_int_t ngx_http_approval_describe_what(
     ngx_http_approval_hold_t *hold, ngx_http_approval_tell_t *tell,
     json_t *doc);
@@ -205,85 +203,41 @@ ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
 static ngx_int_t
 ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
 {
-    ngx_int_t        rc;
-    const char      *err;
-    approval_buf_t   person;
+    approval_redact_t             *redact;
+    ngx_http_approval_identity_t  *who;
 
-    approval_buf_init(&person);
+    who = &hold->who;
+    redact = hold->rule->redact;
 
-    rc = NGX_ERROR;
-
-    if (approval_people_person(hold->mcf->people,
-                               ngx_http_approval_core_str(&hold->requester),
-                               &person, &err)
-        == APPROVAL_OK
-        && ngx_http_approval_set_str(doc, "requester", &hold->requester)
-           == NGX_OK
-        && ngx_http_approval_set(doc, "person",
-                                 json_stringn((char *) person.data,
-                                              person.len))
-           == NGX_OK
-        && ngx_http_approval_set_str(doc, "remote_addr",
+    if (ngx_http_approval_set_str(doc, "requester", &who->requester) != NGX_OK
+        || ngx_http_approval_set_str(doc, "person", &who->person) != NGX_OK
+        || ngx_http_approval_set_str(doc, "remote_addr",
                                  &hold->request->connection->addr_text)
-           == NGX_OK
-        && ngx_http_approval_facts_tls(hold->request, doc) == NGX_OK
-        && ngx_http_approval_describe_on_behalf(hold, doc) == NGX_OK)
+           != NGX_OK
+        || ngx_http_approval_facts_tls(hold->request, doc) != NGX_OK)
     {
-        rc = NGX_OK;
+        return NGX_ERROR;
     }
 
-    approval_buf_free(&person);
-
-    if (rc == NGX_OK && hold->reason.len) {
-        rc = ngx_http_approval_set(doc, "reason",
-                                   ngx_http_approval_json_shown(
-                                       hold->rule->redact, NULL, &hold->reason,
-                                       NGX_HTTP_APPROVAL_SHOWN_REASON));
-    }
-
-    return rc;
-}
-
-
-/* An identity that cannot be read excludes nobody: it is refused. */
-
-static ngx_int_t
-ngx_http_approval_describe_on_behalf(ngx_http_approval_hold_t *hold,
-    json_t *doc)
-{
-    ngx_int_t        rc;
-    const char      *err;
-    approval_buf_t   person;
-
-    if (hold->on_behalf.len == 0) {
-        return NGX_OK;
-    }
-
-    approval_buf_init(&person);
-
-    rc = NGX_ERROR;
-
-    if (approval_people_person(hold->mcf->people,
-                               ngx_http_approval_core_str(&hold->on_behalf),
-                               &person, &err)
-        == APPROVAL_OK
-        && ngx_http_approval_set(doc, "on_behalf_of",
-                                 ngx_http_approval_json_shown(
-                                     hold->rule->redact, NULL,
-                                     &hold->on_behalf,
-                                     NGX_HTTP_APPROVAL_TELL_VALUE))
-           == NGX_OK
-        && ngx_http_approval_set(doc, "on_behalf_person",
-                                 json_stringn((char *) person.data,
-                                              person.len))
-           == NGX_OK)
+    if (who->on_behalf.len
+        && (ngx_http_approval_set(doc, "on_behalf_of",
+                                  ngx_http_approval_json_shown(redact, NULL,
+                                               &who->on_behalf,
+                                               NGX_HTTP_APPROVAL_TELL_VALUE))
+            != NGX_OK
+            || ngx_http_approval_set_str(doc, "on_behalf_person",
+                                         &who->on_behalf_person)
+               != NGX_OK))
     {
-        rc = NGX_OK;
+        return NGX_ERROR;
     }
 
-    approval_buf_free(&person);
-
-    return rc;
+    return who->reason.len
+           ? ngx_http_approval_set(doc, "reason",
+                                   ngx_http_approval_json_shown(redact, NULL,
+                                               &who->reason,
+                                               NGX_HTTP_APPROVAL_SHOWN_REASON))
+           : NGX_OK;
 }
 
 

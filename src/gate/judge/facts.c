@@ -35,7 +35,7 @@ ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
                       "policy_digest",
                       ngx_http_approval_json_str(&policy->digest),
                       "requester",
-                      ngx_http_approval_json_str(&hold->requester),
+                      ngx_http_approval_json_str(&hold->who.requester),
                       "remote_addr",
                       ngx_http_approval_json_str(&r->connection->addr_text),
                       "method", ngx_http_approval_json_str(&hold->method));

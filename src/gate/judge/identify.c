@@ -14,20 +14,12 @@
 #include "core/escape.h"
 
 
-static ngx_uint_t ngx_http_approval_identified(approval_people_t *people,
-    ngx_str_t *identity);
-
-
 ngx_int_t
 ngx_http_approval_identify(ngx_http_approval_look_t *look,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     ngx_http_approval_identity_t *identity)
 {
-    ngx_int_t                       rc;
-    ngx_http_approval_main_conf_t  *mcf;
-
-    mcf = ngx_http_get_module_main_conf(look->request,
-                                        ngx_http_approval_module);
+    ngx_int_t  rc;
 
     ngx_memzero(identity, sizeof(ngx_http_approval_identity_t));
 
@@ -55,13 +47,19 @@ ngx_http_approval_identify(ngx_http_approval_look_t *look,
 
     /* somebody who cannot be read could not be kept from approving either */
 
-    if (!ngx_http_approval_identified(mcf->people, &identity->requester)
-        || (identity->on_behalf.len
-            && !ngx_http_approval_identified(mcf->people,
-                                             &identity->on_behalf)))
-    {
+    rc = ngx_http_approval_identify_person(look->request,
+                                           &identity->requester,
+                                           &identity->person);
+
+    if (rc == NGX_OK && identity->on_behalf.len) {
+        rc = ngx_http_approval_identify_person(look->request,
+                                               &identity->on_behalf,
+                                               &identity->on_behalf_person);
+    }
+
+    if (rc != NGX_OK) {
         identity->refusal = NGX_HTTP_APPROVAL_REFUSE_IDENTITY;
-        return NGX_DECLINED;
+        return rc;
     }
 
     if (rule->reason
@@ -96,19 +94,36 @@ ngx_http_approval_identify_one(ngx_http_approval_look_t *look,
 }
 
 
-static ngx_uint_t
-ngx_http_approval_identified(approval_people_t *people, ngx_str_t *identity)
+ngx_int_t
+ngx_http_approval_identify_person(ngx_http_request_t *r, ngx_str_t *identity,
+    ngx_str_t *person)
 {
-    int              rc;
-    const char      *err;
-    approval_buf_t   person;
+    int                             rc;
+    ngx_str_t                       value;
+    const char                     *err;
+    approval_buf_t                  buf;
+    ngx_http_approval_main_conf_t  *mcf;
 
-    approval_buf_init(&person);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
 
-    rc = approval_people_person(people, ngx_http_approval_core_str(identity),
-                                &person, &err);
+    approval_buf_init(&buf);
 
-    approval_buf_free(&person);
+    rc = approval_people_person(mcf->people,
+                                ngx_http_approval_core_str(identity), &buf,
+                                &err);
+    if (rc == APPROVAL_OK) {
+        value.data = buf.data;
+        value.len = buf.len;
 
-    return rc == APPROVAL_OK;
+        person->len = value.len;
+        person->data = ngx_pstrdup(r->pool, &value);
+
+        rc = person->data ? APPROVAL_OK : APPROVAL_ERROR;
+    }
+
+    approval_buf_free(&buf);
+
+    return (rc == APPROVAL_OK) ? NGX_OK
+                               : (rc == APPROVAL_ERROR) ? NGX_ERROR
+                                                        : NGX_DECLINED;
 }

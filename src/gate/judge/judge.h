@@ -101,10 +101,15 @@ const char *ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
 void ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
 
-/* identify.c: NGX_DECLINED: *refusal, and *why if not NULL, say why not. */
+/*
+ * identify.c: NGX_DECLINED: refusal, and why if not NULL, say why not.  The
+ * persons are canonical: all names of one person are one.
+ */
 typedef struct {
     ngx_str_t                        requester;
+    ngx_str_t                        person;
     ngx_str_t                        on_behalf;
+    ngx_str_t                        on_behalf_person;
     ngx_str_t                        reason;
     ngx_http_approval_refusal_e      refusal;
     const char                      *why;
@@ -113,6 +118,10 @@ typedef struct {
 ngx_int_t ngx_http_approval_identify(ngx_http_approval_look_t *look,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     ngx_http_approval_identity_t *identity);
+
+/* NGX_DECLINED: it names nobody. */
+ngx_int_t ngx_http_approval_identify_person(ngx_http_request_t *r,
+    ngx_str_t *identity, ngx_str_t *person);
 
 /* the one reading that an identity, a grant or a limit needs */
 ngx_int_t ngx_http_approval_identify_one(ngx_http_approval_look_t *look,

@@ -145,8 +145,8 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                               ? APPROVAL_DIGEST_LEN : 0);
 
     case NGX_HTTP_APPROVAL_VAR_REASON:
-        return ngx_http_approval_variable_set(v, hold->reason.data,
-                                              hold->reason.len);
+        return ngx_http_approval_variable_set(v, hold->who.reason.data,
+                                              hold->who.reason.len);
 
     default: /* NGX_HTTP_APPROVAL_VAR_WAIT */
         break;

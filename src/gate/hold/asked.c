@@ -1,0 +1,213 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * What the store says of a request that was to become an action.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "gate/gate.h"
+
+#include "notify/notify.h"
+
+
+static void ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+
+
+void
+ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (reply->rc == NGX_BUSY
+        && reply->cap == NGX_HTTP_APPROVAL_CAP_PROMPTS)
+    {
+        hold->retry_after = (time_t) ((reply->expires - reply->now + 999)
+                                      / 1000);
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_PROMPTS);
+        return;
+    }
+
+    if (reply->rc == NGX_BUSY) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_MANY);
+        return;
+    }
+
+    if (reply->rc == NGX_DECLINED) {
+        ngx_http_approval_ask_declined(hold, reply);
+        return;
+    }
+
+    /* an answer that says no, as OOM, may be the requester's own doing */
+
+    if (reply->rc != NGX_OK && reply->answered) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+        return;
+    }
+
+    if (reply->rc != NGX_OK) {
+        (void) ngx_http_approval_ask_no_store(hold);
+        return;
+    }
+
+    if (reply->grant.len) {
+        ngx_http_approval_grant_used(hold, reply);
+        return;
+    }
+
+    ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
+
+    hold->action.created = reply->created;
+    hold->action.expires = reply->expires;
+    ngx_http_approval_hold_clock(hold, reply);
+    hold->action.recent = (uint16_t) ngx_min(reply->recent, 65535);
+    hold->action.origin = reply->joined ? NGX_HTTP_APPROVAL_ACTION_JOINED
+                                        : NGX_HTTP_APPROVAL_ACTION_MADE;
+    hold->action.state = reply->state;
+
+    if (hold->action.doc && !reply->joined) {
+        json_object_set_new(hold->action.doc, "store_time",
+                            ngx_http_approval_json_time(reply->created));
+    }
+
+    if (reply->joined
+        && ngx_http_approval_limit_joined(hold, reply) != NGX_OK)
+    {
+        return;
+    }
+
+    ngx_http_approval_count(hold->rule, reply->joined
+                                        ? NGX_HTTP_APPROVAL_COUNT_JOINED
+                                        : NGX_HTTP_APPROVAL_COUNT_CREATED);
+
+    ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_STORED);
+}
+
+
+/* No action is made: the one that has ended, or is named, stands for it. */
+
+static void
+ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_FROZEN) {
+        ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
+                                     reply->now);
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN);
+        return;
+    }
+
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_UNFROZEN) {
+
+        /* another gateway has lifted a freeze that this one had seen? */
+
+        if (ngx_http_approval_limit_unfrozen(hold, reply) == NGX_OK) {
+            (void) ngx_http_approval_ask_store(hold);
+        }
+
+        return;
+    }
+
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_GIVEN_UP) {
+        ngx_http_approval_call_over(hold);
+        return;
+    }
+
+    ngx_memcpy(hold->action.id, reply->id, APPROVAL_ID_LEN);
+
+    hold->action.origin = NGX_HTTP_APPROVAL_ACTION_JOINED;
+    hold->action.state = reply->state;
+
+    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_ENDED) {
+        ngx_http_approval_ticket_ended(hold);
+        return;
+    }
+
+    hold->retry_after = (time_t) ((reply->expires - reply->now + 999) / 1000);
+
+    ngx_http_approval_ticket_ended(hold);
+}
+
+
+/*
+ * The action is in Redis.  Its intent is durably on record before anybody is
+ * told of it; one who joins is on record too, and tells nobody again.
+ */
+
+void
+ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold)
+{
+    json_t      *event;
+    ngx_int_t    rc;
+    ngx_uint_t   joined;
+
+    joined = (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_JOINED);
+
+    event = joined
+            ? ngx_http_approval_facts(hold)
+            : ngx_http_approval_action_disclose(hold->action.doc,
+                                        NGX_HTTP_APPROVAL_DISCLOSE_DECLARED);
+
+    rc = event ? ngx_http_approval_audit(hold->mcf,
+                                         joined ? APPROVAL_RECORD_JOINED
+                                                : APPROVAL_RECORD_REQUESTED,
+                                         hold->action.id, event)
+               : NGX_ERROR;
+
+    if (rc != NGX_OK) {
+        if (rc != NGX_ERROR) {
+            ngx_http_approval_hold_recorded(hold);
+        }
+
+        ngx_http_approval_hold_withdraw(hold);
+        return;
+    }
+
+    ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_REQUESTED);
+}
+
+
+void
+ngx_http_approval_ask_synced(ngx_http_approval_hold_t *hold, ngx_int_t rc)
+{
+    if (rc == NGX_OK) {
+        ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_RECORDED);
+        return;
+    }
+
+    ngx_http_approval_hold_recorded(hold);
+    ngx_http_approval_hold_withdraw(hold);
+}
+
+
+void
+ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_message_t  message;
+
+    if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
+        && (hold->rule->notify || hold->rule->escalate))
+    {
+        message.rule = hold->rule;
+        message.doc = hold->action.doc;
+        message.id = hold->action.id;
+        message.created = hold->action.created;
+        message.expires = hold->action.expires;
+        message.recent = hold->action.recent;
+
+        (void) ngx_http_approval_notify(hold->request, hold->mcf, &message);
+    }
+
+    ngx_http_approval_hold_recorded(hold);
+
+    ngx_http_approval_prefer(hold);
+    ngx_http_approval_progress_start(hold);
+
+    ngx_http_approval_hold_wait(hold, hold->action.expires
+                                      - ngx_http_approval_hold_now(hold));
+
+    ngx_http_approval_hold_watch(hold);
+}

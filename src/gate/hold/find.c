@@ -1,0 +1,192 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * By what the store finds an action again, and by what it is counted: MACs, and
+ * the shard that they are in.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "gate/gate.h"
+
+
+static ngx_int_t ngx_http_approval_find_join(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
+static ngx_int_t ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_limit_t *limit, const char *purpose,
+    u_char hashes[NGX_HTTP_APPROVAL_HASHES], ngx_http_approval_cap_t *cap);
+
+
+/* An id begins with the shard of whoever asks. */
+
+ngx_int_t
+ngx_http_approval_find_id(ngx_http_approval_hold_t *hold)
+{
+    if (approval_id((char *) hold->action.id) != APPROVAL_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_approval_find_shard(hold, &hold->who.person,
+                                        hold->action.id);
+}
+
+
+/* No store, no shard. */
+
+ngx_int_t
+ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
+    ngx_str_t *person, u_char *shard)
+{
+    if (hold->mcf->store == NULL) {
+        ngx_memcpy(shard, "00", NGX_HTTP_APPROVAL_SHARD_LEN);
+        return NGX_OK;
+    }
+
+    return ngx_http_approval_store_shard(hold->mcf->store, person, shard);
+}
+
+
+/* By which the requester is frozen, too. */
+
+ngx_int_t
+ngx_http_approval_find_requester(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
+{
+    return ngx_http_approval_hashes(hold->mcf,
+                                    NGX_HTTP_APPROVAL_HASH_REQUESTER,
+                                    &hold->who.person, 1, buf, hashes);
+}
+
+
+ngx_int_t
+ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_find_t *find, ngx_http_approval_new_t *new)
+{
+    new->policy = hold->rule->policy->hashes;
+
+    if (ngx_http_approval_find_join(hold, find->join, &new->join) != NGX_OK
+        || ngx_http_approval_find_requester(hold, find->requester,
+                                            &new->requester)
+           != NGX_OK
+        || ngx_http_approval_find_cap(hold, &hold->lcf->max_pending, "per",
+                             find->caps[NGX_HTTP_APPROVAL_CAP_PENDING],
+                             &new->caps[NGX_HTTP_APPROVAL_CAP_PENDING])
+           != NGX_OK
+        || ngx_http_approval_find_cap(hold, &hold->lcf->max_prompts, "prompts",
+                             find->caps[NGX_HTTP_APPROVAL_CAP_PROMPTS],
+                             &new->caps[NGX_HTTP_APPROVAL_CAP_PROMPTS])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* The decision will say it, too: the store may lead us to another's. */
+
+static ngx_int_t
+ngx_http_approval_find_join(ngx_http_approval_hold_t *hold,
+    u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
+{
+    ngx_str_t                  parts[5];
+    ngx_http_approval_rule_t  *rule;
+
+    rule = hold->rule;
+
+    parts[0] = hold->who.person;
+    parts[1] = rule->policy->name;
+    parts[2] = rule->name;
+    parts[3].len = APPROVAL_DIGEST_LEN;
+    parts[3].data = (u_char *) hold->action.digest;
+    parts[4] = rule->policy->digest;
+
+    if (ngx_http_approval_hashes(hold->mcf, "join", parts, 5, buf, hashes)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    hold->action.joins.data = ngx_pstrdup(hold->request->pool, hashes);
+    hold->action.joins.len = hashes->len;
+
+    if (hold->action.joins.data == NULL
+        || json_object_set_new(hold->action.doc, "join",
+                               json_stringn((char *) hold->action.joins.data,
+                                            NGX_HTTP_APPROVAL_HASH_LEN))
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* An open action counts as long as it can be open. */
+
+static ngx_int_t
+ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_limit_t *limit, const char *purpose,
+    u_char hashes[NGX_HTTP_APPROVAL_HASHES], ngx_http_approval_cap_t *cap)
+{
+    u_char                    shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+    ngx_int_t                 rc;
+    ngx_str_t                 parts[2], person;
+    ngx_http_approval_look_t  look;
+
+    if (limit->n == 0) {
+        return NGX_OK;
+    }
+
+    ngx_str_set(&parts[0], "");
+    parts[1] = hold->rule->policy->name;
+    person = parts[1];
+
+    if (limit->per) {
+        ngx_http_approval_look(&look, hold->request, hold->body,
+                               hold->captures);
+
+        if (ngx_http_approval_read_text(&look, limit->per, &parts[0])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    /* all names of one person are in one shard */
+
+    if (parts[0].len) {
+        rc = ngx_http_approval_identify_person(hold->request, &parts[0],
+                                               &person);
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            person = parts[0];
+        }
+    }
+
+    if (ngx_http_approval_hashes(hold->mcf, purpose, parts, 2, hashes,
+                                 &cap->per)
+        != NGX_OK
+        || ngx_http_approval_find_shard(hold, &person, shard) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* counted in the shard of the value: not all have the same requester */
+
+    ngx_http_approval_store_place(&cap->per, shard);
+
+    cap->max = limit->n;
+    cap->time = limit->time ? limit->time
+                            : hold->rule->timeout + hold->rule->execute_within;
+
+    return NGX_OK;
+}

@@ -14,7 +14,7 @@
 
 
 static u_char ngx_http_approval_header_letter(u_char c);
-static ngx_int_t ngx_http_approval_accept_quality(u_char *p, u_char *last,
+static ngx_int_t ngx_http_approval_accept_quality(ngx_str_t value,
     const char *type);
 
 
@@ -147,8 +147,7 @@ ngx_http_approval_accepts(ngx_http_request_t *r, const char *type)
     best = 0;
 
     for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, &name)); ) {
-        q = ngx_http_approval_accept_quality(h->value.data,
-                                           h->value.data + h->value.len, type);
+        q = ngx_http_approval_accept_quality(h->value, type);
         best = ngx_max(best, q);
     }
 
@@ -159,32 +158,26 @@ ngx_http_approval_accepts(ngx_http_request_t *r, const char *type)
 /* The q of exactly this media type, in thousandths; 0: not there. */
 
 static ngx_int_t
-ngx_http_approval_accept_quality(u_char *p, u_char *last, const char *type)
+ngx_http_approval_accept_quality(ngx_str_t value, const char *type)
 {
-    size_t      len;
-    u_char     *end, *q;
-    ngx_int_t   value, n;
+    size_t          len;
+    u_char         *p, *end, *q;
+    ngx_int_t       quality, n;
+    approval_str_t  item;
 
     len = ngx_strlen(type);
 
-    for ( /* void */ ; p < last; p = end + 1) {
+    while (ngx_http_approval_header_item(&value, &item)) {
 
-        end = ngx_strlchr(p, last, ',');
-        if (end == NULL) {
-            end = last;
-        }
-
-        while (p < end && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        if ((size_t) (end - p) < len
-            || ngx_strncasecmp(p, (u_char *) type, len) != 0)
+        if (item.len < len
+            || ngx_strncasecmp((u_char *) item.data, (u_char *) type, len)
+               != 0)
         {
             continue;
         }
 
-        p += len;
+        p = (u_char *) item.data + len;
+        end = (u_char *) item.data + item.len;
 
         if (p < end && *p != ';' && *p != ' ' && *p != '\t') {
             continue;
@@ -202,9 +195,9 @@ ngx_http_approval_accept_quality(u_char *p, u_char *last, const char *type)
 
         q = ngx_strlchr(q, end, '=') + 1;
 
-        for (value = 0, n = 0; q < end && n < 4; q++) {
+        for (quality = 0, n = 0; q < end && n < 4; q++) {
             if (*q >= '0' && *q <= '9') {
-                value = value * 10 + (*q - '0');
+                quality = quality * 10 + (*q - '0');
                 n++;
 
             } else if (*q != '.') {
@@ -213,10 +206,10 @@ ngx_http_approval_accept_quality(u_char *p, u_char *last, const char *type)
         }
 
         while (n++ < 4) {
-            value *= 10;
+            quality *= 10;
         }
 
-        return ngx_min(value, 1000);
+        return ngx_min(quality, 1000);
     }
 
     return 0;
@@ -335,4 +328,31 @@ ngx_http_approval_header_trimmed(ngx_str_t *value)
     }
 
     return s;
+}
+
+
+ngx_uint_t
+ngx_http_approval_header_item(ngx_str_t *list, approval_str_t *item)
+{
+    u_char     *comma;
+    size_t      used;
+    ngx_str_t   one;
+
+    if (list->len == 0) {
+        return 0;
+    }
+
+    comma = ngx_strlchr(list->data, list->data + list->len, ',');
+
+    one.data = list->data;
+    one.len = comma ? (size_t) (comma - list->data) : list->len;
+
+    used = comma ? one.len + 1 : one.len;
+
+    list->data += used;
+    list->len -= used;
+
+    *item = ngx_http_approval_header_trimmed(&one);
+
+    return 1;
 }

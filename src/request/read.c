@@ -379,19 +379,15 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
 static void
 ngx_http_approval_read_methods(approval_readings_t *rs, ngx_str_t *value)
 {
-    u_char     *p, *last;
-    ngx_str_t   one;
+    ngx_str_t       list;
+    approval_str_t  item;
 
     ngx_http_approval_read_upper(rs, ngx_http_approval_header_trimmed(value));
 
-    last = value->data + value->len;
+    list = *value;
 
-    for (p = value->data; p < last; p = one.data + one.len + 1) {
-        one.data = p;
-        p = ngx_strlchr(p, last, ',');
-        one.len = (p ? p : last) - one.data;
-
-        ngx_http_approval_read_upper(rs, ngx_http_approval_header_trimmed(&one));
+    while (ngx_http_approval_header_item(&list, &item)) {
+        ngx_http_approval_read_upper(rs, item);
     }
 }
 

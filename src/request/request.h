@@ -83,6 +83,10 @@ ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 /* Its value without the white space that some readers drop around it. */
 approval_str_t ngx_http_approval_header_trimmed(ngx_str_t *value);
 
+/* Takes the first of what commas separate, trimmed; 0: nothing is left. */
+ngx_uint_t ngx_http_approval_header_item(ngx_str_t *list,
+    approval_str_t *item);
+
 
 /*
  * body.c: the body as rules and approvers read it; malloc'ed parts, owned by

@@ -13,9 +13,7 @@
 #include "gate/gate.h"
 
 
-static void ngx_http_approval_prefer_value(ngx_http_approval_hold_t *hold,
-    u_char *p, u_char *last);
-static void ngx_http_approval_prefer_token(ngx_http_approval_hold_t *hold,
+static void ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold,
     u_char *p, u_char *last);
 
 
@@ -27,7 +25,9 @@ static void ngx_http_approval_prefer_token(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
 {
+    ngx_str_t                     list;
     ngx_msec_t                    wait;
+    approval_str_t                item;
     ngx_table_elt_t              *h;
     ngx_http_approval_headers_t   it;
 
@@ -44,8 +44,12 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
     for (h = NULL;
          (h = ngx_http_approval_header_of(hold->request, &it, h, &name)); )
     {
-        ngx_http_approval_prefer_value(hold, h->value.data,
-                                       h->value.data + h->value.len);
+        list = h->value;
+
+        while (ngx_http_approval_header_item(&list, &item)) {
+            ngx_http_approval_prefer_item(hold, (u_char *) item.data,
+                                          (u_char *) item.data + item.len);
+        }
     }
 
     if (hold->prefer_wait != NGX_ERROR) {
@@ -59,29 +63,7 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
 
 
 static void
-ngx_http_approval_prefer_value(ngx_http_approval_hold_t *hold, u_char *p,
-    u_char *last)
-{
-    u_char  *end;
-
-    for ( /* void */ ; p < last; p = end + 1) {
-        end = ngx_strlchr(p, last, ',');
-
-        if (end == NULL) {
-            end = last;
-        }
-
-        while (p < end && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        ngx_http_approval_prefer_token(hold, p, end);
-    }
-}
-
-
-static void
-ngx_http_approval_prefer_token(ngx_http_approval_hold_t *hold, u_char *p,
+ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold, u_char *p,
     u_char *last)
 {
     u_char     *end;

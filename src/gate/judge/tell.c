@@ -20,8 +20,8 @@ static json_t *ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
     ngx_http_approval_body_t *body);
 static ngx_int_t ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact);
-static json_t *ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
-    ngx_http_approval_fact_t *fact, size_t max);
+static ngx_int_t ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
+    ngx_http_approval_fact_t *fact, approval_buf_t *out);
 static ngx_int_t ngx_http_approval_tell_inputs(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, approval_buf_t *out);
 static ngx_int_t ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
@@ -61,6 +61,7 @@ ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, size_t max)
 {
     json_t          *value;
+    ngx_int_t        rc;
     ngx_str_t        s;
     approval_buf_t   buf;
 
@@ -68,15 +69,15 @@ ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
         return NULL;
     }
 
-    if (fact->kind == NGX_HTTP_APPROVAL_FACT_TEXT) {
-        return ngx_http_approval_tell_text(tell, fact, max);
-    }
-
     approval_buf_init(&buf);
 
     value = NULL;
 
-    if (ngx_http_approval_tell_fact(tell, fact, &buf) == NGX_OK) {
+    rc = (fact->kind == NGX_HTTP_APPROVAL_FACT_TEXT)
+         ? ngx_http_approval_tell_text(tell, fact, &buf)
+         : ngx_http_approval_tell_fact(tell, fact, &buf);
+
+    if (rc == NGX_OK) {
         s.data = buf.data;
         s.len = buf.len;
 
@@ -156,40 +157,26 @@ ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
 
 /* nginx's reading of it, and each value in it that has others. */
 
-static json_t *
+static ngx_int_t
 ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
-    ngx_http_approval_fact_t *fact, size_t max)
+    ngx_http_approval_fact_t *fact, approval_buf_t *out)
 {
-    json_t          *value;
-    ngx_str_t        s;
-    approval_buf_t   buf;
+    ngx_str_t  s;
 
     if (ngx_http_approval_tell_secret(tell, fact)) {
-        return json_string(APPROVAL_REDACTED);
+        approval_buf_adds(out, APPROVAL_REDACTED);
+        return out->failed ? NGX_ERROR : NGX_OK;
     }
 
-    if (ngx_http_approval_read_text(tell->look, fact, &s) != NGX_OK) {
-        return NULL;
-    }
-
-    approval_buf_init(&buf);
-
-    value = NULL;
-
-    if (approval_redact_text(tell->rule->redact, ngx_http_approval_core_str(&s),
-                             &buf)
-        == APPROVAL_OK
-        && ngx_http_approval_tell_inputs(tell, fact, &buf) == NGX_OK)
+    if (ngx_http_approval_read_text(tell->look, fact, &s) != NGX_OK
+        || approval_redact_text(tell->rule->redact,
+                                ngx_http_approval_core_str(&s), out)
+           != APPROVAL_OK)
     {
-        s.data = buf.data;
-        s.len = buf.len;
-
-        value = ngx_http_approval_json_cut(&s, max);
+        return NGX_ERROR;
     }
 
-    approval_buf_wipe(&buf);
-
-    return value;
+    return ngx_http_approval_tell_inputs(tell, fact, out);
 }
 
 

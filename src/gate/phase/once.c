@@ -35,8 +35,9 @@ typedef struct {
 struct ngx_http_approval_once_conf_s {
     ngx_array_t                     locations;    /* of ..._location_t, while
                                                      all is configured */
-    ngx_http_upstream_init_peer_pt *inits;        /* of all upstreams, in use */
-    ngx_uint_t                      depth;        /* while depth is not 0 */
+    ngx_http_upstream_init_peer_pt *inits;        /* of all upstreams; ours,
+                                                     while depth is 0 */
+    ngx_uint_t                      depth;
 };
 
 
@@ -73,8 +74,7 @@ static ngx_int_t ngx_http_approval_once_run(ngx_http_request_t *r,
 static ngx_int_t ngx_http_approval_once_next(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
     ngx_http_request_t *r);
-static void ngx_http_approval_once_begin(ngx_http_request_t *r);
-static void ngx_http_approval_once_end(ngx_http_request_t *r);
+static void ngx_http_approval_once_swap(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_http_approval_once_peered(ngx_http_request_t *r);
@@ -165,10 +165,17 @@ ngx_http_approval_once_init(ngx_conf_t *cf)
 
     umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
 
-    mcf->once->inits = ngx_pcalloc(cf->pool, (umcf->upstreams.nelts + 1)
+    mcf->once->inits = ngx_palloc(cf->pool, (umcf->upstreams.nelts + 1)
                                       * sizeof(ngx_http_upstream_init_peer_pt));
+    if (mcf->once->inits == NULL) {
+        return NGX_ERROR;
+    }
 
-    return mcf->once->inits ? NGX_OK : NGX_ERROR;
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        mcf->once->inits[i] = ngx_http_approval_once_init_peer;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -190,9 +197,10 @@ ngx_http_approval_once_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
 {
-    ngx_int_t                  rc;
-    ngx_http_upstream_t       *u;
-    ngx_http_approval_hold_t  *hold;
+    ngx_int_t                       rc;
+    ngx_http_upstream_t            *u;
+    ngx_http_approval_hold_t       *hold;
+    ngx_http_approval_main_conf_t  *mcf;
 
     hold = ngx_http_approval_once_hold(r);
 
@@ -215,11 +223,17 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
 
     u = r->upstream;
 
-    ngx_http_approval_once_begin(r);
+    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
+
+    if (mcf->once->depth++ == 0) {
+        ngx_http_approval_once_swap(r);
+    }
 
     rc = handler(r);
 
-    ngx_http_approval_once_end(r);
+    if (--mcf->once->depth == 0) {
+        ngx_http_approval_once_swap(r);
+    }
 
     if (r->upstream && r->upstream != u
         && ngx_http_approval_once_guard(hold, r) != NGX_OK)
@@ -276,48 +290,23 @@ ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
  */
 
 static void
-ngx_http_approval_once_begin(ngx_http_request_t *r)
+ngx_http_approval_once_swap(ngx_http_request_t *r)
 {
     ngx_uint_t                       i;
     ngx_http_upstream_srv_conf_t   **us;
+    ngx_http_upstream_init_peer_pt   init;
     ngx_http_approval_main_conf_t   *mcf;
     ngx_http_upstream_main_conf_t   *umcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
     umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
 
-    if (mcf->once->depth++) {
-        return;
-    }
-
     us = umcf->upstreams.elts;
 
     for (i = 0; i < umcf->upstreams.nelts; i++) {
-        mcf->once->inits[i] = us[i]->peer.init;
-        us[i]->peer.init = ngx_http_approval_once_init_peer;
-    }
-}
-
-
-static void
-ngx_http_approval_once_end(ngx_http_request_t *r)
-{
-    ngx_uint_t                       i;
-    ngx_http_upstream_srv_conf_t   **us;
-    ngx_http_approval_main_conf_t   *mcf;
-    ngx_http_upstream_main_conf_t   *umcf;
-
-    mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
-    umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
-
-    if (--mcf->once->depth) {
-        return;
-    }
-
-    us = umcf->upstreams.elts;
-
-    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        init = us[i]->peer.init;
         us[i]->peer.init = mcf->once->inits[i];
+        mcf->once->inits[i] = init;
     }
 }
 

@@ -745,9 +745,9 @@ ngx_http_approval_main_conf_cleanup(void *data)
 {
     ngx_http_approval_main_conf_t *mcf = data;
 
-    ngx_uint_t                    i, j;
-    ngx_http_approval_rule_t    **rules;
-    ngx_http_approval_policy_t  **policies;
+    ngx_uint_t                         i, j;
+    ngx_http_approval_rule_conf_t    **rules;
+    ngx_http_approval_policy_conf_t  **policies;
 
     approval_redact_destroy(mcf->redact);
 
@@ -791,10 +791,10 @@ static ngx_int_t
 ngx_http_approval_conf_prepare(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf)
 {
-    u_char                       *buf;
-    ngx_uint_t                    i, n;
-    ngx_http_approval_rule_t    **rules;
-    ngx_http_approval_policy_t  **policies;
+    u_char                            *buf;
+    ngx_uint_t                         i, n;
+    ngx_http_approval_rule_conf_t    **rules;
+    ngx_http_approval_policy_conf_t  **policies;
 
     policies = mcf->policies.elts;
 
@@ -835,9 +835,9 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_http_approval_main_conf_t *mcf = conf;
 
-    char                         *rv;
-    ngx_uint_t                    i;
-    ngx_http_approval_policy_t  **policies;
+    char                              *rv;
+    ngx_uint_t                         i;
+    ngx_http_approval_policy_conf_t  **policies;
 
     if (mcf->keyring && mcf->signer == NULL) {
         mcf->signer = approval_signer_derive(mcf->keyring);

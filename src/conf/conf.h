@@ -64,7 +64,8 @@ char *ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 /* conf_check.c */
 char *ngx_http_approval_check_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
+    ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_policy_conf_t *policy);
 
 /* conf_metrics.c */
 char *ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -156,6 +157,10 @@ char *ngx_http_approval_conf_remind(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* conf_policy.c */
+ngx_http_approval_policy_conf_t *ngx_http_approval_policy_conf(
+    ngx_http_approval_policy_t *policy);
+ngx_http_approval_fact_t *ngx_http_approval_rule_fact(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *text);
 char *ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -198,11 +203,11 @@ char *ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* The rule uses the fact; the approval is bound to it, and to nothing less. */
 ngx_int_t ngx_http_approval_conf_show_call(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule);
+    ngx_http_approval_rule_conf_t *rule);
 ngx_int_t ngx_http_approval_conf_use(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_fact_t *fact);
 ngx_int_t ngx_http_approval_conf_bound(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_fact_t *fact);
 
 /* conf_pattern.c */
 ngx_int_t ngx_http_approval_conf_pattern(ngx_conf_t *cf,

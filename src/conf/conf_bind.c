@@ -14,7 +14,7 @@
 
 
 static ngx_int_t ngx_http_approval_conf_header(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_str_t *value);
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *value);
 static void ngx_http_approval_conf_ignore_cleanup(void *data);
 
 
@@ -24,7 +24,7 @@ char *
 ngx_http_approval_conf_digest_headers(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t   *value;
     ngx_uint_t   i;
@@ -44,8 +44,8 @@ ngx_http_approval_conf_digest_headers(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 static ngx_int_t
-ngx_http_approval_conf_header(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    ngx_str_t *value)
+ngx_http_approval_conf_header(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *value)
 {
     size_t                     n;
     u_char                     c, *p;
@@ -101,7 +101,7 @@ ngx_http_approval_conf_header(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
     *p = '\0';
 
-    fact = ngx_http_approval_fact(cf, &rule->policy->facts, &text);
+    fact = ngx_http_approval_rule_fact(cf, rule, &text);
 
     return fact ? ngx_http_approval_conf_bound(cf, rule, fact) : NGX_ERROR;
 }
@@ -112,7 +112,7 @@ ngx_http_approval_conf_header(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 char *
 ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t                 *value;
     ngx_uint_t                 i;
@@ -126,7 +126,7 @@ ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        fact = ngx_http_approval_fact(cf, &rule->policy->facts, &value[i]);
+        fact = ngx_http_approval_rule_fact(cf, rule, &value[i]);
 
         if (fact == NULL
             || ngx_http_approval_conf_use(cf, rule, fact) != NGX_OK
@@ -158,7 +158,7 @@ ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t    time;
     ngx_str_t   *value;
@@ -213,7 +213,7 @@ ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t   n;
     ngx_str_t  *value;
@@ -248,8 +248,7 @@ ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    rule->remember_per = ngx_http_approval_fact(cf, &rule->policy->facts,
-                                                &value[3]);
+    rule->remember_per = ngx_http_approval_rule_fact(cf, rule, &value[3]);
 
     if (rule->remember_per == NULL
         || ngx_http_approval_conf_use(cf, rule, rule->remember_per) != NGX_OK)

@@ -15,7 +15,7 @@
 
 typedef struct {
     ngx_http_core_srv_conf_t      *server;
-    void                          *told;        /* policy, or channel         */
+    const void                    *told;        /* policy, or channel         */
 } ngx_http_approval_told_in_t;
 
 
@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_approval_lint_pass_list(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_array_t *told,
     ngx_http_core_srv_conf_t *server, ngx_array_t *list);
 static ngx_int_t ngx_http_approval_lint_pass_once(ngx_array_t *told,
-    ngx_http_core_srv_conf_t *server, void *what);
+    ngx_http_core_srv_conf_t *server, const void *what);
 static void ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
     ngx_http_approval_main_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_http_approval_channel_t *channel);
@@ -146,7 +146,7 @@ ngx_http_approval_lint_pass_list(ngx_conf_t *cf,
 
 static ngx_int_t
 ngx_http_approval_lint_pass_once(ngx_array_t *told,
-    ngx_http_core_srv_conf_t *server, void *what)
+    ngx_http_core_srv_conf_t *server, const void *what)
 {
     ngx_uint_t                    i;
     ngx_http_approval_told_in_t  *in;

@@ -333,9 +333,9 @@ static ngx_int_t
 ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf)
 {
-    ngx_uint_t                      i;
-    ngx_http_approval_policy_t    **policies;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_uint_t                         i;
+    ngx_http_approval_policy_conf_t  **policies;
+    ngx_http_approval_main_conf_t     *mcf;
 
     conf->policy = NULL;
 
@@ -349,7 +349,7 @@ ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     for (i = 0; i < mcf->policies.nelts; i++) {
         if (ngx_strcmp(policies[i]->name.data, conf->name.data) == 0) {
             conf->policy = policies[i];
-            conf->policy->used = 1;
+            policies[i]->used = 1;
             return NGX_OK;
         }
     }
@@ -379,7 +379,7 @@ ngx_http_approval_conf_nameless(ngx_conf_t *cf,
         return;
     }
 
-    conf->policy->nameless = 1;
+    ngx_http_approval_policy_conf(conf->policy)->nameless = 1;
 
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_REQUESTER,
                            conf->conf_file, conf->conf_line,

@@ -18,7 +18,7 @@ char *
 ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t                      after;
     ngx_str_t                     *value, *name;
@@ -76,7 +76,7 @@ ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
 char *
 ngx_http_approval_conf_remind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t   time;
     ngx_str_t  *value;

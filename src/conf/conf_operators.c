@@ -71,7 +71,7 @@ char *
 ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t                      *value;
     ngx_http_approval_main_conf_t  *mcf;

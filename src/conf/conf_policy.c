@@ -15,21 +15,22 @@
 
 
 static ngx_int_t ngx_http_approval_policy_finish(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy);
+    ngx_http_approval_policy_conf_t *policy);
 static ngx_uint_t ngx_http_approval_rule_reads_json(
-    ngx_http_approval_rule_t *rule);
+    ngx_http_approval_rule_conf_t *rule);
 static void ngx_http_approval_policy_quick(
-    ngx_http_approval_policy_t *policy);
+    ngx_http_approval_policy_conf_t *policy);
 static ngx_int_t ngx_http_approval_policy_digest(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy);
+    ngx_http_approval_policy_conf_t *policy);
 static ngx_int_t ngx_http_approval_rule_finish(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule);
+    ngx_http_approval_rule_conf_t *rule);
 static ngx_int_t ngx_http_approval_rule_meaning(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule);
+    ngx_http_approval_rule_conf_t *rule);
 static ngx_int_t ngx_http_approval_rule_texts(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule);
+    ngx_http_approval_rule_conf_t *rule);
 static ngx_int_t ngx_http_approval_rule_text(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, const char *directive, ngx_str_t *text);
+    ngx_http_approval_rule_conf_t *rule, const char *directive,
+    ngx_str_t *text);
 
 
 /*
@@ -80,10 +81,10 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_main_conf_t *mcf = conf;
 
-    ngx_int_t                     rc;
-    ngx_str_t                    *value;
-    ngx_uint_t                    i;
-    ngx_http_approval_policy_t   *policy, **slot;
+    ngx_int_t                         rc;
+    ngx_str_t                        *value;
+    ngx_uint_t                        i;
+    ngx_http_approval_policy_conf_t  *policy, **slot;
 
     value = cf->args->elts;
 
@@ -117,7 +118,7 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    policy = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_policy_t));
+    policy = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_policy_conf_t));
     slot = ngx_array_push(&mcf->policies);
 
     if (policy == NULL || slot == NULL) {
@@ -168,10 +169,10 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static ngx_int_t
 ngx_http_approval_policy_finish(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy)
+    ngx_http_approval_policy_conf_t *policy)
 {
-    ngx_uint_t                  i, judges, enforces;
-    ngx_http_approval_rule_t  **rules;
+    ngx_uint_t                       i, judges, enforces;
+    ngx_http_approval_rule_conf_t  **rules;
 
     static ngx_str_t  host = ngx_string("$host");
     static ngx_str_t  method = ngx_string("$request_method");
@@ -248,7 +249,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
 
 
 static ngx_uint_t
-ngx_http_approval_rule_reads_json(ngx_http_approval_rule_t *rule)
+ngx_http_approval_rule_reads_json(ngx_http_approval_rule_conf_t *rule)
 {
     ngx_uint_t                  i;
     ngx_http_approval_fact_t  **facts;
@@ -274,7 +275,7 @@ ngx_http_approval_rule_reads_json(ngx_http_approval_rule_t *rule)
  */
 
 static void
-ngx_http_approval_policy_quick(ngx_http_approval_policy_t *policy)
+ngx_http_approval_policy_quick(ngx_http_approval_policy_conf_t *policy)
 {
     ngx_uint_t                  i;
     approval_hangs_e            hangs;
@@ -333,7 +334,7 @@ ngx_http_approval_policy_quick(ngx_http_approval_policy_t *policy)
 
 static ngx_int_t
 ngx_http_approval_policy_digest(ngx_conf_t *cf,
-    ngx_http_approval_policy_t *policy)
+    ngx_http_approval_policy_conf_t *policy)
 {
     u_char  md[APPROVAL_SHA256_LEN];
 
@@ -388,28 +389,30 @@ ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
 void
 ngx_http_approval_conf_text(ngx_conf_t *cf, ngx_http_approval_policy_t *policy)
 {
-    ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_str_t       *value;
+    ngx_uint_t       i;
+    approval_buf_t  *text;
 
     value = cf->args->elts;
+    text = &ngx_http_approval_policy_conf(policy)->text;
 
     for (i = 0; i < cf->args->nelts; i++) {
-        approval_buf_printf(&policy->text, "%zu:", value[i].len);
-        approval_buf_add(&policy->text, value[i].data, value[i].len);
+        approval_buf_printf(text, "%zu:", value[i].len);
+        approval_buf_add(text, value[i].data, value[i].len);
     }
 
-    approval_buf_addc(&policy->text, '\n');
+    approval_buf_addc(text, '\n');
 }
 
 
 char *
 ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_policy_t *policy = conf;
+    ngx_http_approval_policy_conf_t *policy = conf;
 
-    ngx_str_t                  *value;
-    ngx_uint_t                  i;
-    ngx_http_approval_rule_t   *rule, **slot;
+    ngx_str_t                      *value;
+    ngx_uint_t                      i;
+    ngx_http_approval_rule_conf_t  *rule, **slot;
     ngx_http_approval_main_conf_t  *mcf;
 
     value = cf->args->elts;
@@ -430,7 +433,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    rule = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_rule_t));
+    rule = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_rule_conf_t));
     slot = ngx_array_push(&policy->rules);
 
     if (rule == NULL || slot == NULL) {
@@ -492,7 +495,8 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* Directives that would be read and then do nothing are refused. */
 
 static ngx_int_t
-ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+ngx_http_approval_rule_meaning(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule)
 {
     const char  *only;
 
@@ -547,7 +551,8 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 /* In the rule's own texts only its own captures have a value. */
 
 static ngx_int_t
-ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+ngx_http_approval_rule_texts(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule)
 {
     ngx_uint_t                 i;
     ngx_http_approval_show_t  *shows;
@@ -588,7 +593,7 @@ ngx_http_approval_rule_texts(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
 
 
 static ngx_int_t
-ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
     const char *directive, ngx_str_t *text)
 {
     u_char          *p, *last;
@@ -645,8 +650,13 @@ ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
 
 static ngx_int_t
-ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
+ngx_http_approval_rule_finish(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule)
 {
+    approval_buf_t  *text;
+
+    text = &ngx_http_approval_policy_conf(rule->policy)->text;
+
     if (rule->action.len == 0) {
         rule->action = rule->name;
     }
@@ -671,7 +681,7 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
         return NGX_ERROR;
     }
 
-    approval_buf_printf(&rule->policy->text,
+    approval_buf_printf(text,
                         "rule %d %d %d %d %d %d %d %llu %llu %llu\n",
                         (int) rule->outcome, (int) rule->risk,
                         (int) rule->reason, (int) rule->mode,
@@ -682,21 +692,38 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf, ngx_http_approval_rule_t *rule)
                         (unsigned long long) rule->execute_within);
 
     if (rule->hold_status != NGX_HTTP_SERVICE_UNAVAILABLE) {
-        approval_buf_printf(&rule->policy->text, "hold status %d\n",
+        approval_buf_printf(text, "hold status %d\n",
                             (int) rule->hold_status);
     }
 
-    approval_buf_add(&rule->policy->text, rule->action.data, rule->action.len);
+    approval_buf_add(text, rule->action.data, rule->action.len);
 
     if (rule->summary) {
-        approval_buf_addc(&rule->policy->text, '\n');
-        approval_buf_add(&rule->policy->text, rule->summary->name.data,
+        approval_buf_addc(text, '\n');
+        approval_buf_add(text, rule->summary->name.data,
                          rule->summary->name.len);
     }
 
-    approval_buf_addc(&rule->policy->text, '\n');
+    approval_buf_addc(text, '\n');
 
     return NGX_OK;
 }
 
 
+/* Whoever makes a policy may still change it. */
+
+ngx_http_approval_policy_conf_t *
+ngx_http_approval_policy_conf(ngx_http_approval_policy_t *policy)
+{
+    return (ngx_http_approval_policy_conf_t *) policy;
+}
+
+
+ngx_http_approval_fact_t *
+ngx_http_approval_rule_fact(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *text)
+{
+    return ngx_http_approval_fact(cf,
+                         &ngx_http_approval_policy_conf(rule->policy)->facts,
+                         text);
+}

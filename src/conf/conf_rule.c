@@ -17,22 +17,22 @@ typedef int (*ngx_http_approval_conf_secret_pt)(approval_redact_t *redact,
 
 
 static ngx_int_t ngx_http_approval_conf_subject(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_str_t *text);
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *text);
 static ngx_int_t ngx_http_approval_conf_from(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact,
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_fact_t *fact,
     ngx_uint_t from);
 static approval_subject_e ngx_http_approval_conf_kind(
     ngx_http_approval_fact_t *fact);
 static ngx_int_t ngx_http_approval_conf_condition(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_int_t subject, ngx_str_t *patterns,
+    ngx_http_approval_rule_conf_t *rule, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n);
 static ngx_http_approval_fact_t *ngx_http_approval_conf_show_add(
-    ngx_conf_t *cf, ngx_http_approval_rule_t *rule, ngx_str_t *name,
+    ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule, ngx_str_t *name,
     ngx_str_t *text);
 static char *ngx_http_approval_conf_secrets(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_http_approval_conf_secret_pt add);
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_conf_secret_pt add);
 static ngx_int_t ngx_http_approval_conf_outcome(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_http_approval_outcome_e outcome);
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_outcome_e outcome);
 
 
 /* match SUBJECT PATTERN... [from VALUE...]; */
@@ -40,7 +40,7 @@ static ngx_int_t ngx_http_approval_conf_outcome(ngx_conf_t *cf,
 char *
 ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t                   subject;
     ngx_str_t                  *value;
@@ -92,7 +92,7 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* What a map or a script makes its value of; each needs one reading. */
 
 static ngx_int_t
-ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
     ngx_http_approval_fact_t *fact, ngx_uint_t from)
 {
     ngx_str_t   *value;
@@ -144,8 +144,9 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
             return NGX_ERROR;
         }
 
-        if (ngx_http_approval_fact_from(cf, &rule->policy->facts, fact,
-                                        &value[i])
+        if (ngx_http_approval_fact_from(cf,
+                        &ngx_http_approval_policy_conf(rule->policy)->facts,
+                        fact, &value[i])
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -164,7 +165,7 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 char *
 ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t                   subject;
     ngx_str_t                  *value;
@@ -217,19 +218,19 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
-ngx_http_approval_conf_subject(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    ngx_str_t *text)
+ngx_http_approval_conf_subject(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *text)
 {
-    int                          n;
-    const char                  *err;
-    ngx_http_approval_fact_t    *fact, **slot;
-    ngx_http_approval_policy_t  *policy;
+    int                               n;
+    const char                       *err;
+    ngx_http_approval_fact_t         *fact, **slot;
+    ngx_http_approval_policy_conf_t  *policy;
 
     static ngx_str_t  uri = ngx_string("$uri");
 
-    policy = rule->policy;
+    policy = ngx_http_approval_policy_conf(rule->policy);
 
-    fact = ngx_http_approval_fact(cf, &policy->facts, text);
+    fact = ngx_http_approval_rule_fact(cf, rule, text);
     if (fact == NULL) {
         return NGX_ERROR;
     }
@@ -252,7 +253,7 @@ ngx_http_approval_conf_subject(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
     /* under whatever name: all rules on the path hang on one */
 
     if (fact->kind == NGX_HTTP_APPROVAL_FACT_PATH) {
-        fact = ngx_http_approval_fact(cf, &policy->facts, &uri);
+        fact = ngx_http_approval_rule_fact(cf, rule, &uri);
         if (fact == NULL) {
             return NGX_ERROR;
         }
@@ -309,7 +310,7 @@ ngx_http_approval_conf_kind(ngx_http_approval_fact_t *fact)
  */
 
 ngx_int_t
-ngx_http_approval_conf_use(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
+ngx_http_approval_conf_use(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
     ngx_http_approval_fact_t *fact)
 {
     ngx_uint_t                  i;
@@ -329,8 +330,8 @@ ngx_http_approval_conf_use(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
 
 ngx_int_t
-ngx_http_approval_conf_bound(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    ngx_http_approval_fact_t *fact)
+ngx_http_approval_conf_bound(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_fact_t *fact)
 {
     ngx_uint_t                  i;
     ngx_http_approval_fact_t  **facts;
@@ -356,7 +357,7 @@ ngx_http_approval_conf_bound(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
 static ngx_int_t
 ngx_http_approval_conf_condition(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule, ngx_int_t subject, ngx_str_t *patterns,
+    ngx_http_approval_rule_conf_t *rule, ngx_int_t subject, ngx_str_t *patterns,
     ngx_uint_t n)
 {
     ngx_uint_t               i;
@@ -401,7 +402,7 @@ ngx_http_approval_conf_condition(ngx_conf_t *cf,
 char *
 ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t                 *value;
     ngx_uint_t                 i;
@@ -444,7 +445,7 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 ngx_int_t
 ngx_http_approval_conf_show_call(ngx_conf_t *cf,
-    ngx_http_approval_rule_t *rule)
+    ngx_http_approval_rule_conf_t *rule)
 {
     static ngx_str_t  name = ngx_string("arguments");
     static ngx_str_t  arguments = ngx_string("json:/params/arguments");
@@ -459,8 +460,8 @@ ngx_http_approval_conf_show_call(ngx_conf_t *cf,
 
 
 static ngx_http_approval_fact_t *
-ngx_http_approval_conf_show_add(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    ngx_str_t *name, ngx_str_t *text)
+ngx_http_approval_conf_show_add(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_str_t *name, ngx_str_t *text)
 {
     ngx_http_approval_show_t  *show;
 
@@ -478,7 +479,7 @@ ngx_http_approval_conf_show_add(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
     }
 
     show->name = *name;
-    show->fact = ngx_http_approval_fact(cf, &rule->policy->facts, text);
+    show->fact = ngx_http_approval_rule_fact(cf, rule, text);
 
     return show->fact;
 }
@@ -489,7 +490,7 @@ ngx_http_approval_conf_show_add(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 char *
 ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t  *value;
 
@@ -499,8 +500,7 @@ ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    rule->summary = ngx_http_approval_fact(cf, &rule->policy->facts,
-                                           &value[1]);
+    rule->summary = ngx_http_approval_rule_fact(cf, rule, &value[1]);
 
     if (rule->summary == NULL
         || ngx_http_approval_conf_use(cf, rule, rule->summary) != NGX_OK)
@@ -531,8 +531,8 @@ ngx_http_approval_conf_reveal(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_approval_conf_secrets(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    ngx_http_approval_conf_secret_pt add)
+ngx_http_approval_conf_secrets(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_conf_secret_pt add)
 {
     ngx_str_t   *value;
     ngx_uint_t   i;
@@ -561,7 +561,7 @@ ngx_http_approval_conf_secrets(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 char *
 ngx_http_approval_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     if (ngx_http_approval_conf_outcome(cf, rule, NGX_HTTP_APPROVAL_ALLOW)
         != NGX_OK)
@@ -578,7 +578,7 @@ ngx_http_approval_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_approval_conf_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t  *value;
 
@@ -605,7 +605,7 @@ ngx_http_approval_conf_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t                       n, group, *slot;
     ngx_str_t                      *value;
@@ -694,8 +694,8 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
-ngx_http_approval_conf_outcome(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
-    ngx_http_approval_outcome_e outcome)
+ngx_http_approval_conf_outcome(ngx_conf_t *cf,
+    ngx_http_approval_rule_conf_t *rule, ngx_http_approval_outcome_e outcome)
 {
     if (rule->outcome != NGX_CONF_UNSET_UINT) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -715,7 +715,7 @@ ngx_http_approval_conf_outcome(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 char *
 ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_rule_t *rule = conf;
+    ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_str_t   *value, *name;
     ngx_uint_t   i;

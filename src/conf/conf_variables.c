@@ -50,10 +50,10 @@ ngx_http_approval_conf_variables(ngx_conf_t *cf, ngx_str_t *text)
 ngx_int_t
 ngx_http_approval_check_variables(ngx_conf_t *cf)
 {
-    ngx_uint_t                      i;
-    ngx_http_approval_text_t       *text;
-    ngx_http_approval_policy_t    **policies;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_uint_t                         i;
+    ngx_http_approval_text_t          *text;
+    ngx_http_approval_policy_conf_t  **policies;
+    ngx_http_approval_main_conf_t     *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 

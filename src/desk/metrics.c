@@ -69,7 +69,7 @@ static void ngx_http_approval_metrics_number(approval_buf_t *out,
 static void ngx_http_approval_metrics_rule(approval_buf_t *out,
     const char *name, ngx_http_approval_rule_t *rule);
 static void ngx_http_approval_metrics_label(approval_buf_t *out,
-    ngx_str_t *value);
+    const ngx_str_t *value);
 
 
 static const ngx_http_approval_metric_t  ngx_http_approval_metrics[] = {
@@ -624,7 +624,7 @@ ngx_http_approval_metrics_rule(approval_buf_t *out, const char *name,
 
 
 static void
-ngx_http_approval_metrics_label(approval_buf_t *out, ngx_str_t *value)
+ngx_http_approval_metrics_label(approval_buf_t *out, const ngx_str_t *value)
 {
     size_t  i;
 

@@ -47,7 +47,7 @@ ngx_http_approval_risk_name(ngx_uint_t risk)
 
 
 json_t *
-ngx_http_approval_json_str(ngx_str_t *s)
+ngx_http_approval_json_str(const ngx_str_t *s)
 {
     json_t          *value;
     approval_buf_t   buf;

@@ -69,7 +69,7 @@
 
 ngx_str_t *ngx_http_approval_risk_name(ngx_uint_t risk);
 
-json_t *ngx_http_approval_json_str(ngx_str_t *s);   /* invalid UTF-8: made
+json_t *ngx_http_approval_json_str(const ngx_str_t *s);   /* invalid UTF-8: made
                                                         visible, never NULL
                                                         but for memory */
 /* The same, of at most max bytes and how many more there are. */

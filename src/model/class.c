@@ -18,7 +18,7 @@ static ngx_int_t ngx_http_approval_class_name(
 
 ngx_int_t
 ngx_http_approval_class(ngx_pool_t *pool, ngx_http_approval_main_conf_t *mcf,
-    ngx_http_approval_rule_t *rule)
+    ngx_http_approval_rule_conf_t *rule)
 {
     u_char          *buf;
     json_t          *doc;

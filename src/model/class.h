@@ -22,7 +22,7 @@
 /* Sets rule->class and rule->class_doc, which has policy, rule, require and
  * break_glass as an action's document. */
 ngx_int_t ngx_http_approval_class(ngx_pool_t *pool,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
 
 /* What is required, as it stands in documents: [{count, groups}]. */
 json_t *ngx_http_approval_class_require(ngx_http_approval_main_conf_t *mcf,

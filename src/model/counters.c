@@ -64,7 +64,7 @@ static ngx_int_t ngx_http_approval_counters_bind(
     ngx_http_approval_counters_t *counters, ngx_slab_pool_t *pool);
 static ngx_http_approval_series_t *ngx_http_approval_counters_series(
     ngx_http_approval_counters_t *counters, ngx_slab_pool_t *pool,
-    ngx_str_t *first, ngx_str_t *second);
+    const ngx_str_t *first, const ngx_str_t *second);
 static const char *ngx_http_approval_counters_label(
     ngx_http_approval_refusal_e refusal);
 static void ngx_http_approval_counters_free(ngx_slab_pool_t *pool,
@@ -174,7 +174,7 @@ ngx_http_approval_counters_bind(ngx_http_approval_counters_t *counters,
 {
     ngx_str_t                        kind;
     ngx_uint_t                       i, j;
-    ngx_http_approval_rule_t       **rules;
+    ngx_http_approval_rule_conf_t  **rules;
     ngx_http_approval_policy_t     **policies;
     ngx_http_approval_channel_t    **channels;
     ngx_http_approval_main_conf_t   *mcf;
@@ -224,7 +224,7 @@ ngx_http_approval_counters_bind(ngx_http_approval_counters_t *counters,
 
 static ngx_http_approval_series_t *
 ngx_http_approval_counters_series(ngx_http_approval_counters_t *counters,
-    ngx_slab_pool_t *pool, ngx_str_t *first, ngx_str_t *second)
+    ngx_slab_pool_t *pool, const ngx_str_t *first, const ngx_str_t *second)
 {
     size_t                       len;
     u_char                      *p;

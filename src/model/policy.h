@@ -28,8 +28,13 @@
 extern ngx_module_t  ngx_http_approval_module;
 
 
-typedef struct ngx_http_approval_policy_s   ngx_http_approval_policy_t;
-typedef struct ngx_http_approval_rule_s     ngx_http_approval_rule_t;
+/* Made by conf/, under the second names; const for everybody else. */
+
+typedef const struct ngx_http_approval_policy_s  ngx_http_approval_policy_t;
+typedef const struct ngx_http_approval_rule_s    ngx_http_approval_rule_t;
+
+typedef struct ngx_http_approval_policy_s   ngx_http_approval_policy_conf_t;
+typedef struct ngx_http_approval_rule_s     ngx_http_approval_rule_conf_t;
 typedef struct ngx_http_approval_channel_s  ngx_http_approval_channel_t;
 
 

@@ -23,7 +23,7 @@
 /* nginx's and the core's strings. */
 
 static ngx_inline approval_str_t
-ngx_http_approval_core_str(ngx_str_t *s)
+ngx_http_approval_core_str(const ngx_str_t *s)
 {
     approval_str_t  str;
 

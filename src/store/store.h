@@ -257,7 +257,7 @@ typedef struct {
 
 ngx_http_approval_op_t *ngx_http_approval_store_consume(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
-    ngx_str_t *requester, ngx_str_t *policy, ngx_str_t *call,
+    ngx_str_t *requester, const ngx_str_t *policy, ngx_str_t *call,
     const ngx_http_approval_grant_t *grant,
     ngx_http_approval_store_pt handler, void *data);
 

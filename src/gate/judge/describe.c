@@ -44,7 +44,7 @@ static ngx_int_t ngx_http_approval_describe_header(approval_redact_t *redact,
 static ngx_int_t ngx_http_approval_set(json_t *doc, const char *name,
     json_t *value);
 static ngx_int_t ngx_http_approval_set_str(json_t *doc, const char *name,
-    ngx_str_t *value);
+    const ngx_str_t *value);
 
 
 /* Headers that help an approver and hold no secrets; all else by "show". */
@@ -549,7 +549,8 @@ ngx_http_approval_set(json_t *doc, const char *name, json_t *value)
 
 
 static ngx_int_t
-ngx_http_approval_set_str(json_t *doc, const char *name, ngx_str_t *value)
+ngx_http_approval_set_str(json_t *doc, const char *name,
+    const ngx_str_t *value)
 {
     return ngx_http_approval_set(doc, name, ngx_http_approval_json_str(value));
 }

@@ -386,6 +386,8 @@ ok(wait_for(sub { scrape()->{approval_store_up} == 1 }), 'and up again');
 ok(wait_for(sub { scrape()->{approval_store_reconnects_total}
                   > $reconnects }), 'by a new link');
 
+refusals();
+
 # Not gated, whatever the server says; nothing but GET and HEAD
 
 is(http_get($gw->port, '/metrics')->status, 200, 'GET');
@@ -429,3 +431,64 @@ for my $zone ('approval_zone a 1m;', '') {
 
 ok(!$gw->pending && !$gw->redis->keys_without_ttl, 'nothing is left in Redis');
 done_testing;
+
+
+# The link is there, and what is written is refused: nobody has to send a
+# request to find that out
+
+sub refusals {
+    my $redis = $gw->redis;
+    my $dump = $redis->dir . '/dump.rdb';
+
+    for ([ 'OOM', sub { $redis->cmd(CONFIG => SET => 'maxmemory', 1) },
+           sub { $redis->cmd(CONFIG => SET => 'maxmemory', 0) } ],
+         [ 'NOREPLICAS',
+           sub { $redis->cmd(CONFIG => SET => 'min-replicas-to-write', 1) },
+           sub { $redis->cmd(CONFIG => SET => 'min-replicas-to-write', 0) } ],
+         [ 'MISCONF', sub { cannot_save($redis, $dump) },
+           sub { $redis->cmd(CONFIG => SET => 'save', ''); rmdir($dump) } ],
+         [ 'NOPERM', sub { $redis->cmd(ACL => SETUSER => 'default', '-set') },
+           sub { $redis->cmd(ACL => SETUSER => 'default', '+set') } ],
+         [ 'READONLY', sub { $redis->cmd(REPLICAOF => '127.0.0.1', 1) },
+           sub { $redis->cmd(REPLICAOF => 'NO', 'ONE') } ])
+    {
+        my ($name, $on, $off) = @$_;
+        my $mark = $gw->ngx->mark;
+
+        $on->();
+        ok(wait_for(sub { scrape()->{approval_store_up} == 0 }),
+           "$name: the store is down");
+        $gw->ngx->log_like(qr/refused "\w+": $name: |unavailable: $name/,
+                           "$name: logged", since => $mark);
+        $off->();
+        ok(wait_for(sub { scrape()->{approval_store_up} == 1 }),
+           "$name: and up again");
+        $gw->ngx->log_like(qr/takes writes again|is ready/, "$name: logged, too",
+                           since => $mark);
+    }
+
+    # what only one script needs, by a request that needs it
+
+    $redis->cmd(ACL => SETUSER => 'default', '-hset');
+    is($gw->send(GET => '/wait/7')->read->status, 503, '-hset: refused');
+    ok(wait_for(sub { scrape()->{approval_store_up} == 0 }),
+       '-hset: the store is down');
+    $redis->cmd(ACL => SETUSER => 'default', '+hset');
+    ok(wait_for(sub { scrape()->{approval_store_up} == 1 }),
+       '-hset: up again, later');
+}
+
+
+# its file is a directory
+
+sub cannot_save {
+    my ($redis, $dump) = @_;
+
+    mkdir($dump) or die "$dump: $!";
+    $redis->cmd(CONFIG => SET => 'save', '3600 1000');
+    $redis->cmd('BGSAVE');
+
+    wait_for(sub {
+        $redis->cmd(INFO => 'persistence') =~ /^rdb_last_bgsave_status:err/m;
+    }) or die 'Redis can save';
+}

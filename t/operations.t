@@ -253,6 +253,26 @@ sub denied {
 }
 
 
+# the user is taken away, and comes back
+
+{
+    my $mark = $ngx->mark;
+    my (undef, @user) = split ' ', $users[0];
+
+    $redis->cmd(ACL => DELUSER => 'approval');
+    $ngx->log_like(qr/is unavailable: WRONGPASS: the user or the password is/,
+                   'without its user: logged', since => $mark);
+    is(http_post($port, '/held/user', 'x=1',
+                 headers => [ 'X-Agent' => 'agent-7' ])->status, 503,
+       'without its user: refused');
+
+    $mark = $ngx->mark;
+    $redis->cmd(ACL => SETUSER => @user);
+    $ngx->log_like(qr/approval_redis "[^"]*" is ready/, 'the user is back',
+                   since => $mark);
+}
+
+
 # the receipt of the last execution, with what has nothing of ours
 
 {

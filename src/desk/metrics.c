@@ -189,7 +189,7 @@ ngx_http_approval_metrics_sample(ngx_http_approval_main_conf_t *mcf)
         redis = ngx_http_approval_store_redis(mcf->store);
 
         ngx_http_approval_count_gauge(mcf, NGX_HTTP_APPROVAL_GAUGE_STORE_UP,
-                                   ngx_http_approval_store_ready(mcf->store));
+                                  ngx_http_approval_store_usable(mcf->store));
         ngx_http_approval_count_gauge(mcf, NGX_HTTP_APPROVAL_GAUGE_STORE_RTT,
                                       ngx_http_approval_redis_rtt(redis));
 
@@ -517,7 +517,7 @@ ngx_http_approval_metrics_store(ngx_http_approval_main_conf_t *mcf,
                                     &min, &max);
 
     ngx_http_approval_metrics_head(out, "approval_store_up", "gauge",
-                                   "1 while every worker has its link to "
+                                   "1 while every worker can write to "
                                    "Redis, otherwise 0.");
     ngx_http_approval_metrics_number(out, "approval_store_up", min);
 

@@ -167,9 +167,13 @@ struct ngx_http_approval_store_s {
 
     time_t                              logged[NGX_HTTP_APPROVAL_STORE_KINDS];
     ngx_uint_t                          errors;      /* for the metrics    */
+    time_t                              forbidden;   /* by an ACL, last    */
 
     unsigned                            asking:1;    /* for overdue ones   */
     unsigned                            evicts:1;    /* Redis; it is logged */
+    unsigned                            probing:1;
+    unsigned                            usable:1;    /* said the last probe */
+    unsigned                            refused:1;   /* it is logged       */
     unsigned                            closing:1;
 };
 
@@ -374,6 +378,11 @@ void ngx_http_approval_lease_add(ngx_http_approval_store_t *store, u_char *id);
 
 void ngx_http_approval_overdue_init(ngx_http_approval_store_t *store);
 void ngx_http_approval_overdue_done(ngx_http_approval_store_t *store);
+
+
+/* usable.c: when the link is ready, and every other second. */
+
+void ngx_http_approval_usable_probe(ngx_http_approval_store_t *store);
 
 
 /* watch.c */

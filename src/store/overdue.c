@@ -65,7 +65,13 @@ ngx_http_approval_overdue_handler(ngx_event_t *ev)
 
     ngx_add_timer(ev, delay);
 
-    if (store->asking || !ngx_http_approval_store_ready(store)) {
+    if (!ngx_http_approval_store_ready(store)) {
+        return;
+    }
+
+    ngx_http_approval_usable_probe(store);
+
+    if (store->asking) {
         return;
     }
 

@@ -23,6 +23,7 @@ static ngx_int_t ngx_http_approval_reply_list(redisReply *value,
 static void ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r);
 static void ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
     const char *what, ngx_http_approval_reply_t *r);
+static ngx_uint_t ngx_http_approval_reply_kind(const char *text);
 
 
 static struct {
@@ -476,36 +477,57 @@ ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, const char *what,
 
 
 /*
- * Once a second for each kind.  Redis before 7.0 puts the word of an error
- * that a script ran into behind "ERR Error running script".
+ * Of an error that a script ran into, Redis before 7.0 puts the word behind "ERR
+ * Error running script", and Redis 7.0 leaves NOPERM away.
  */
+
+static ngx_uint_t
+ngx_http_approval_reply_kind(const char *text)
+{
+    size_t       len;
+    ngx_uint_t   i, err;
+    const char  *word;
+
+    static const char  forbidden[] = "ERR The user executing the script can't";
+
+    if (ngx_strncmp(text, forbidden, sizeof(forbidden) - 1) == 0) {
+        text = "NOPERM";
+    }
+
+    err = (ngx_strncmp(text, "ERR", 3) == 0);
+
+    for (i = 0; ngx_http_approval_reply_errors[i].word; i++) {
+        word = ngx_http_approval_reply_errors[i].word;
+        len = ngx_strlen(word);
+
+        if (ngx_strncmp(text, word, len) == 0
+            || (err && ngx_strstr(text, word)))
+        {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/* Logged once a second for each kind. */
 
 void
 ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
     const char *what, redisReply *reply)
 {
     size_t       len;
-    u_char      *word;
     ngx_uint_t   i;
+    const char  *word;
 
-    word = (u_char *) reply->str;
     store->errors++;
 
-    for (i = 0; ngx_http_approval_reply_errors[i].word; i++) {
-        len = ngx_strlen(ngx_http_approval_reply_errors[i].word);
+    i = ngx_http_approval_reply_kind(reply->str);
+    word = ngx_http_approval_reply_errors[i].word;
 
-        if (ngx_strncmp(word, ngx_http_approval_reply_errors[i].word, len)
-            == 0)
-        {
-            break;
-        }
-
-        if (ngx_strncmp(word, "ERR", 3) == 0
-            && reply->len > len
-            && ngx_strstr(word, ngx_http_approval_reply_errors[i].word))
-        {
-            break;
-        }
+    if (word && ngx_strcmp(word, "NOPERM") == 0) {
+        store->forbidden = ngx_time();
     }
 
     if (store->logged[i] == ngx_time()) {
@@ -514,11 +536,10 @@ ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
 
     store->logged[i] = ngx_time();
 
-    if (ngx_http_approval_reply_errors[i].word) {
+    if (word) {
         ngx_log_error(NGX_LOG_ERR, store->log, 0,
                       "approval_redis \"%V\" refused \"%s\": %s: %s",
-                      &store->conf->redis.name, what,
-                      ngx_http_approval_reply_errors[i].word,
+                      &store->conf->redis.name, what, word,
                       ngx_http_approval_reply_errors[i].mend);
         return;
     }

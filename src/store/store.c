@@ -123,8 +123,11 @@ ngx_http_approval_store_link(void *data)
     store = data;
     ready = ngx_http_approval_store_ready(store);
 
+    store->usable = 0;
+
     if (ready) {
         ngx_http_approval_scripts_load(store);
+        ngx_http_approval_usable_probe(store);
         ngx_http_approval_store_memory(store);
         ngx_http_approval_watches_reread(store);
         ngx_http_approval_lease_ready(store);

@@ -111,6 +111,10 @@ ngx_http_approval_store_t *ngx_http_approval_store_create(
 void ngx_http_approval_store_destroy(ngx_http_approval_store_t *store);
 
 ngx_uint_t ngx_http_approval_store_ready(ngx_http_approval_store_t *store);
+
+/* Ready, and what is written is not refused: for the metrics. */
+ngx_uint_t ngx_http_approval_store_usable(ngx_http_approval_store_t *store);
+
 ngx_http_approval_redis_t *ngx_http_approval_store_redis(
     ngx_http_approval_store_t *store);
 

@@ -429,7 +429,8 @@ for my $zone ('approval_zone a 1m;', '') {
     is($code, 0, "a good one: \"$zone\"") or diag($out);
 }
 
-ok(!$gw->pending && !$gw->redis->keys_without_ttl, 'nothing is left in Redis');
+ok(wait_for(sub { !$gw->pending && !$gw->redis->keys_without_ttl }),
+   'nothing is left in Redis');
 done_testing;
 
 

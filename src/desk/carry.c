@@ -124,10 +124,9 @@ ngx_http_approval_carry_one(void *data, const ngx_http_approval_reply_t *reply)
 
     u_char                   id[NGX_HTTP_APPROVAL_HASH_LEN],
                              buf[NGX_HTTP_APPROVAL_HASHES];
-    json_t                  *doc;
-    ngx_str_t                sealed, hashes, first;
-    approval_buf_t           again;
-    ngx_http_approval_op_t  *op;
+    json_t         *doc;
+    ngx_str_t       sealed, hashes, first;
+    approval_buf_t  again;
 
     if (reply->rc != NGX_OK) {
         return;
@@ -166,12 +165,9 @@ ngx_http_approval_carry_one(void *data, const ngx_http_approval_reply_t *reply)
     sealed.data = again.data;
     sealed.len = again.len;
 
-    op = ngx_http_approval_store_freeze(mcf->store, &hashes,
-                                        NGX_HTTP_APPROVAL_FREEZE_CARRY,
-                                        reply->expires, &sealed, NULL, NULL);
-    if (op) {
-        ngx_http_approval_store_forget(op);
-    }
+    (void) ngx_http_approval_store_freeze(mcf->store, &hashes,
+                                          NGX_HTTP_APPROVAL_FREEZE_CARRY,
+                                          reply->expires, &sealed, NULL, NULL);
 
 done:
 

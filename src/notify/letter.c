@@ -374,9 +374,6 @@ ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
                                           leave ? delay
                                    : delay + NGX_HTTP_APPROVAL_SENDER_GRACE,
                                           why, NULL, NULL);
-        if (op) {
-            ngx_http_approval_store_forget(op);
-        }
     }
 
     if (quit || (leave && op)) {

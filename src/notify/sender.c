@@ -230,7 +230,6 @@ ngx_http_approval_sender_crowded(ngx_http_approval_sender_t *sender,
 {
     ngx_str_t                     name;
     ngx_msec_t                    delay;
-    ngx_http_approval_op_t       *op;
     ngx_http_approval_channel_t  *channel;
 
     name = ngx_http_approval_json_get(payload, "c");
@@ -246,13 +245,11 @@ ngx_http_approval_sender_crowded(ngx_http_approval_sender_t *sender,
     delay = NGX_HTTP_APPROVAL_SENDER_BACK / 2;
     delay += (ngx_msec_t) ngx_random() % NGX_HTTP_APPROVAL_SENDER_BACK;
 
-    op = ngx_http_approval_queue_keep(sender->mcf->store,
-                                      (u_char *) claim->action->id, &name,
-                                      claim->attempt, delay,
-                                      NGX_HTTP_APPROVAL_KEEP_BACK, NULL, NULL);
-    if (op) {
-        ngx_http_approval_store_forget(op);
-    }
+    (void) ngx_http_approval_queue_keep(sender->mcf->store,
+                                        (u_char *) claim->action->id, &name,
+                                        claim->attempt, delay,
+                                        NGX_HTTP_APPROVAL_KEEP_BACK, NULL,
+                                        NULL);
 
     return 1;
 }

@@ -125,9 +125,10 @@ ngx_uint_t ngx_http_approval_store_errors(ngx_http_approval_store_t *store);
 /*
  * Every operation is asynchronous: it returns a handle, or NULL where the
  * store is known to be down (the handler is not called then).  The handler is
- * called once, within the link's timeout.  A caller that goes away first calls
- * forget(): the operation runs on, the handler is not called.  The handle ends
- * with the handler's call or with forget().
+ * called once, within the link's timeout; where it is NULL, nobody waits.  A
+ * caller that goes away first calls forget(): the operation runs on, the
+ * handler is not called.  The handle ends with the handler's call or with
+ * forget().
  */
 void ngx_http_approval_store_forget(ngx_http_approval_op_t *op);
 

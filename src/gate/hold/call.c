@@ -157,7 +157,6 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
     json_t                        *json, *id;
     ngx_str_t                      requester, person, hashes;
     const char                    *method;
-    ngx_http_approval_op_t        *op;
     ngx_http_approval_look_t       look;
     ngx_http_approval_loc_conf_t  *lcf;
 
@@ -188,14 +187,11 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    op = ngx_http_approval_store_give_up(hold->mcf->store, &hashes, NULL,
-                                         NULL);
-    if (op) {
-        ngx_http_approval_store_forget(op);
-        return;
+    if (ngx_http_approval_store_give_up(hold->mcf->store, &hashes, NULL, NULL)
+        == NULL)
+    {
+        ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
+                      "an MCP call that was given up may still be executed: "
+                      "the store is unavailable");
     }
-
-    ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
-                  "an MCP call that was given up may still be executed: the "
-                  "store is unavailable");
 }

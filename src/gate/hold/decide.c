@@ -459,13 +459,8 @@ static void
 ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
     ngx_str_t *decision)
 {
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_store_drop(hold->mcf->store, hold->action.id,
-                                      decision, NULL, NULL);
-    if (op) {
-        ngx_http_approval_store_forget(op);
-    }
+    (void) ngx_http_approval_store_drop(hold->mcf->store, hold->action.id,
+                                        decision, NULL, NULL);
 }
 
 

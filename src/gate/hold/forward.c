@@ -206,23 +206,19 @@ void
 ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
     u_char *id, const char *why)
 {
-    u_char                   buf[128];
-    ngx_str_t                outcome;
-    ngx_http_approval_op_t  *op;
+    u_char     buf[128];
+    ngx_str_t  outcome;
 
     outcome.data = buf;
     outcome.len = ngx_snprintf(buf, sizeof(buf), "{\"why\":\"%s\"}", why)
                   - buf;
 
-    op = mcf->store
-         ? ngx_http_approval_store_finish(mcf->store, id,
-                                          NGX_HTTP_APPROVAL_FAILED, &outcome,
-                                          NGX_HTTP_APPROVAL_AGAIN_REPEAT,
-                                          NULL, NULL)
-         : NULL;
-
-    if (op) {
-        ngx_http_approval_store_forget(op);
+    if (mcf->store) {
+        (void) ngx_http_approval_store_finish(mcf->store, id,
+                                              NGX_HTTP_APPROVAL_FAILED,
+                                              &outcome,
+                                              NGX_HTTP_APPROVAL_AGAIN_REPEAT,
+                                              NULL, NULL);
     }
 }
 

@@ -168,11 +168,10 @@ void
 ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    u_char                   buf[NGX_HTTP_APPROVAL_HASHES];
-    json_t                  *doc;
-    ngx_str_t                sealed, asked;
-    const char              *err;
-    ngx_http_approval_op_t  *op;
+    u_char       buf[NGX_HTTP_APPROVAL_HASHES];
+    json_t      *doc;
+    ngx_str_t    sealed, asked;
+    const char  *err;
 
     ngx_http_approval_hold_clock(hold, reply);
 
@@ -228,12 +227,9 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
         ngx_http_approval_limit_record(hold, (u_char *) reply->id, "grant",
                                        err);
 
-        op = ngx_http_approval_store_revoke(hold->mcf->store,
-                                            reply->grant.data, NULL, NULL,
-                                            NULL);
-        if (op) {
-            ngx_http_approval_store_forget(op);
-        }
+        (void) ngx_http_approval_store_revoke(hold->mcf->store,
+                                              reply->grant.data, NULL, NULL,
+                                              NULL);
     }
 
     ngx_http_approval_hold_refuse(hold, err ? NGX_HTTP_APPROVAL_REFUSE_LOST

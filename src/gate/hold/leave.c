@@ -78,15 +78,10 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
 void
 ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold)
 {
-    ngx_http_approval_op_t  *op;
-
     ngx_http_approval_hold_leave(hold);
 
-    op = ngx_http_approval_store_ticket(hold->mcf->store, hold->action.id, NULL,
-                                        NULL);
-    if (op) {
-        ngx_http_approval_store_forget(op);
-    }
+    (void) ngx_http_approval_store_ticket(hold->mcf->store, hold->action.id,
+                                          NULL, NULL);
 
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
 }

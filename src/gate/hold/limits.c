@@ -175,10 +175,8 @@ ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
 {
     json_t                         *doc;
     approval_buf_t                  sealed;
-    ngx_http_approval_op_t         *op;
     ngx_http_approval_statement_t   statement;
 
-    op = NULL;
     doc = json_object();
 
     approval_buf_init(&sealed);
@@ -192,12 +190,9 @@ ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
         statement.use = end->use;
         statement.time = (ngx_msec_t) ngx_max(end->until - now, 0);
 
-        op = ngx_http_approval_store_end(hold->mcf->store, (u_char *) end->id,
-                                         &statement, NULL, NULL);
-    }
-
-    if (op) {
-        ngx_http_approval_store_forget(op);
+        (void) ngx_http_approval_store_end(hold->mcf->store,
+                                           (u_char *) end->id, &statement,
+                                           NULL, NULL);
     }
 
     approval_buf_free(&sealed);

@@ -33,7 +33,6 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     json_t                     *outcome, *facts;
     ngx_str_t                   s;
     ngx_http_request_t         *r;
-    ngx_http_approval_op_t     *op;
     ngx_http_approval_state_e   state;
 
     if (!ngx_http_approval_hold_executes(hold)) {
@@ -61,15 +60,11 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     s.data = (u_char *) text;
     s.len = ngx_strlen(text);
 
-    op = hold->mcf->store && hold->grant.len == 0
-         ? ngx_http_approval_store_finish(hold->mcf->store, hold->action.id,
-                                          state, &s,
-                                          ngx_http_approval_outcome_again(r),
-                                          NULL, NULL)
-         : NULL;
-
-    if (op) {
-        ngx_http_approval_store_forget(op);
+    if (hold->mcf->store && hold->grant.len == 0) {
+        (void) ngx_http_approval_store_finish(hold->mcf->store,
+                                              hold->action.id, state, &s,
+                                           ngx_http_approval_outcome_again(r),
+                                              NULL, NULL);
     }
 
     free(text);

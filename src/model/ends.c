@@ -17,6 +17,7 @@
 #include "core/passkey.h"
 
 
+#define NGX_HTTP_APPROVAL_ENDS        131072
 #define NGX_HTTP_APPROVAL_ENDS_MAGIC  0x656e6473
 #define NGX_HTTP_APPROVAL_ENDS_HEADS  65536
 #define NGX_HTTP_APPROVAL_ENDS_STEP   2          /* of the hand              */
@@ -59,7 +60,9 @@ typedef struct {
 static ngx_int_t ngx_http_approval_ends_init_zone(ngx_shm_zone_t *zone,
     void *data);
 static ngx_http_approval_ends_t *ngx_http_approval_ends_lock(
-    ngx_http_approval_main_conf_t *mcf, const u_char *text,
+    ngx_http_approval_main_conf_t *mcf, const ngx_http_approval_end_t *end,
+    int64_t now, ngx_http_approval_entry_t **entry);
+static ngx_int_t ngx_http_approval_ends_id(const ngx_http_approval_end_t *end,
     u_char id[APPROVAL_ID_LEN / 2]);
 static void ngx_http_approval_ends_unlock(ngx_http_approval_main_conf_t *mcf);
 static uint32_t *ngx_http_approval_ends_head(ngx_http_approval_ends_t *ends,
@@ -69,7 +72,7 @@ static ngx_http_approval_entry_t *ngx_http_approval_ends_lookup(
     int64_t now);
 static ngx_http_approval_entry_t *ngx_http_approval_ends_insert(
     ngx_http_approval_ends_t *ends, const ngx_http_approval_end_t *end,
-    const u_char *id, int64_t now);
+    int64_t now);
 static void ngx_http_approval_ends_remove(ngx_http_approval_ends_t *ends,
     ngx_http_approval_entry_t *entry);
 static void ngx_http_approval_ends_turn(ngx_http_approval_ends_t *ends,
@@ -78,6 +81,8 @@ static void ngx_http_approval_ends_full(ngx_http_approval_ends_t *ends,
     int64_t now);
 static ngx_int_t ngx_http_approval_ends_merge(
     ngx_http_approval_entry_t *entry, const ngx_http_approval_end_t *end);
+static ngx_uint_t ngx_http_approval_ends_taken(
+    const ngx_http_approval_entry_t *entry, const ngx_http_approval_end_t *end);
 static void ngx_http_approval_ends_used(ngx_http_approval_entry_t *entry,
     uint32_t use, uint64_t uses);
 static void ngx_http_approval_ends_tell(ngx_http_approval_entry_t *entry,
@@ -158,22 +163,19 @@ ngx_int_t
 ngx_http_approval_end_add(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_end_t *end, int64_t now)
 {
-    u_char                      id[APPROVAL_ID_LEN / 2];
     ngx_int_t                   rc;
     ngx_http_approval_ends_t   *ends;
     ngx_http_approval_entry_t  *entry;
 
-    ends = ngx_http_approval_ends_lock(mcf, end->id, id);
+    ends = ngx_http_approval_ends_lock(mcf, end, now, &entry);
 
     if (ends == NULL) {
         return NGX_ERROR;
     }
 
-    entry = ngx_http_approval_ends_lookup(ends, end->kind, id, now);
-
     rc = entry ? ngx_http_approval_ends_merge(entry, end)
-               : ngx_http_approval_ends_insert(ends, end, id, now) ? NGX_OK
-                                                                   : NGX_ERROR;
+               : ngx_http_approval_ends_insert(ends, end, now) ? NGX_OK
+                                                               : NGX_ERROR;
     ngx_http_approval_ends_unlock(mcf);
 
     return rc;
@@ -184,48 +186,26 @@ ngx_int_t
 ngx_http_approval_end_take(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_end_t *end, int64_t now)
 {
-    u_char                      id[APPROVAL_ID_LEN / 2];
-    uint32_t                    ago;
     ngx_int_t                   rc;
     ngx_http_approval_ends_t   *ends;
     ngx_http_approval_entry_t  *entry;
 
-    ends = ngx_http_approval_ends_lock(mcf, end->id, id);
+    ends = ngx_http_approval_ends_lock(mcf, end, now, &entry);
 
     if (ends == NULL) {
         return NGX_ERROR;
     }
 
-    entry = ngx_http_approval_ends_lookup(ends, end->kind, id, now);
-    rc = NGX_OK;
-
-    if (entry == NULL) {
-        entry = (ends->lost > now)
-                ? NULL : ngx_http_approval_ends_insert(ends, end, id, now);
-        rc = entry ? NGX_OK : NGX_ERROR;
-
-    } else if (end->kind == NGX_HTTP_APPROVAL_END_ACTION
-               || end->since < entry->since
-               || (end->since == entry->since && entry->over))
-    {
-        rc = NGX_DECLINED;
-
-    } else if (end->since == entry->since && end->use <= entry->use) {
-        ago = entry->use - end->use;
-
-        if (ago >= NGX_HTTP_APPROVAL_ENDS_WIDTH
-            || (entry->uses & ((uint64_t) 1 << ago)))
-        {
-            rc = NGX_DECLINED;
-        }
-    }
-
-    if (rc == NGX_OK) {
-        (void) ngx_http_approval_ends_merge(entry, end);
-    }
-
     if (entry) {
+        rc = ngx_http_approval_ends_taken(entry, end)
+             ? NGX_DECLINED : ngx_http_approval_ends_merge(entry, end);
+
         ngx_http_approval_ends_tell(entry, end);
+
+    } else {
+        rc = (ends->lost <= now
+              && ngx_http_approval_ends_insert(ends, end, now))
+             ? NGX_OK : NGX_ERROR;
     }
 
     ngx_http_approval_ends_unlock(mcf);
@@ -238,25 +218,20 @@ ngx_int_t
 ngx_http_approval_end_find(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_end_t *end, int64_t now)
 {
-    u_char                      id[APPROVAL_ID_LEN / 2];
     ngx_int_t                   rc;
     ngx_http_approval_ends_t   *ends;
     ngx_http_approval_entry_t  *entry;
 
-    ends = ngx_http_approval_ends_lock(mcf, end->id, id);
+    ends = ngx_http_approval_ends_lock(mcf, end, now, &entry);
 
     if (ends == NULL) {
         return NGX_DECLINED;
     }
 
-    entry = ngx_http_approval_ends_lookup(ends, end->kind, id, now);
+    rc = entry ? NGX_OK : (ends->lost > now) ? NGX_ERROR : NGX_DECLINED;
 
     if (entry) {
         ngx_http_approval_ends_tell(entry, end);
-        rc = NGX_OK;
-
-    } else {
-        rc = (ends->lost > now) ? NGX_ERROR : NGX_DECLINED;
     }
 
     ngx_http_approval_ends_unlock(mcf);
@@ -339,18 +314,17 @@ ngx_http_approval_end_decided(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* The table, and the id as it has it; NULL: there is none, or it is no id. */
+/* The table, and what is known of the end; NULL: it has none, or no id. */
 
 static ngx_http_approval_ends_t *
 ngx_http_approval_ends_lock(ngx_http_approval_main_conf_t *mcf,
-    const u_char *text, u_char id[APPROVAL_ID_LEN / 2])
+    const ngx_http_approval_end_t *end, int64_t now,
+    ngx_http_approval_entry_t **entry)
 {
+    u_char            id[APPROVAL_ID_LEN / 2];
     ngx_slab_pool_t  *pool;
 
-    if (mcf->ends == NULL
-        || approval_hex_decode(id, (approval_str_t) { APPROVAL_ID_LEN, text })
-           != APPROVAL_ID_LEN / 2)
-    {
+    if (mcf->ends == NULL || ngx_http_approval_ends_id(end, id) != NGX_OK) {
         return NULL;
     }
 
@@ -358,7 +332,19 @@ ngx_http_approval_ends_lock(ngx_http_approval_main_conf_t *mcf,
 
     ngx_shmtx_lock(&pool->mutex);
 
+    *entry = ngx_http_approval_ends_lookup(mcf->ends->data, end->kind, id, now);
+
     return mcf->ends->data;
+}
+
+
+static ngx_int_t
+ngx_http_approval_ends_id(const ngx_http_approval_end_t *end,
+    u_char id[APPROVAL_ID_LEN / 2])
+{
+    return approval_hex_decode(id, (approval_str_t) { APPROVAL_ID_LEN,
+                                                      end->id })
+           == APPROVAL_ID_LEN / 2 ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -405,7 +391,7 @@ ngx_http_approval_ends_lookup(ngx_http_approval_ends_t *ends, ngx_uint_t kind,
 
 static ngx_http_approval_entry_t *
 ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
-    const ngx_http_approval_end_t *end, const u_char *id, int64_t now)
+    const ngx_http_approval_end_t *end, int64_t now)
 {
     uint32_t                    n, *head;
     ngx_http_approval_entry_t  *entry;
@@ -429,10 +415,9 @@ ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
     }
 
     entry = &ends->entries[n - 1];
-    head = ngx_http_approval_ends_head(ends, id);
-
     ngx_memzero(entry, sizeof(ngx_http_approval_entry_t));
-    ngx_memcpy(entry->id, id, sizeof(entry->id));
+    (void) ngx_http_approval_ends_id(end, entry->id);
+    head = ngx_http_approval_ends_head(ends, entry->id);
 
     entry->kind = (uint8_t) end->kind;
     entry->next = *head;
@@ -558,6 +543,30 @@ ngx_http_approval_ends_merge(ngx_http_approval_entry_t *entry,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_ends_taken(const ngx_http_approval_entry_t *entry,
+    const ngx_http_approval_end_t *end)
+{
+    uint32_t  ago;
+
+    if (end->kind == NGX_HTTP_APPROVAL_END_ACTION
+        || end->since < entry->since
+        || (end->since == entry->since && entry->over))
+    {
+        return 1;
+    }
+
+    if (end->since > entry->since || end->use > entry->use) {
+        return 0;
+    }
+
+    ago = entry->use - end->use;
+
+    return ago >= NGX_HTTP_APPROVAL_ENDS_WIDTH
+           || (entry->uses & ((uint64_t) 1 << ago)) != 0;
 }
 
 

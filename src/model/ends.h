@@ -18,7 +18,7 @@
  * carried by statements in Redis that are sealed or signed: the end's own
  * document, or the decision on an action.
  *
- * There is room for NGX_HTTP_APPROVAL_ENDS.  When it is full, cancellations,
+ * There is room for 131072.  When it is full, cancellations,
  * which requesters cause, are forgotten first.  If there are none, whatever is
  * new is refused until the end that found no room would have been forgotten.
  */
@@ -34,9 +34,6 @@
 #include "model/action.h"
 #include "model/policy.h"
 #include "model/state.h"
-
-
-#define NGX_HTTP_APPROVAL_ENDS  131072
 
 
 typedef enum {

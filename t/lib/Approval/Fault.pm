@@ -55,6 +55,8 @@ sub plant {
                                          stdout => "$dir/log",
                                          stderr => "$dir/log");
 
+    symlink("$build/approval-audit", "$dir/approval-audit") or die $!;
+
     $child->wait_exit(300) && $child->status == 0
         or die "src/$file with a fault: " . slurp("$dir/log");
 

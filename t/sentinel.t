@@ -14,6 +14,7 @@ use lib 't/lib';
 use Approval::Test;
 use Approval::Ca;
 use Approval::Gateway;
+use Approval::Sentinels qw(redis replica_of sentinel url);
 
 need_module();
 need('redis-server');
@@ -34,40 +35,6 @@ passwords();
 refusals();
 
 done_testing();
-
-
-# A Redis that does not wait for further replicas
-
-sub redis {
-    my (%how) = @_;
-
-    return Approval::Redis->new(%how,
-        conf => ($how{conf} // '') . "\nrepl-diskless-sync-delay 0\n");
-}
-
-
-sub replica_of {
-    my ($primary) = @_;
-
-    return redis(conf => 'replicaof 127.0.0.1 ' . $primary->port);
-}
-
-
-sub sentinel {
-    my ($primary, $quorum, $conf, %how) = @_;
-
-    return Approval::Redis->new(sentinel => 1, %how, conf => <<"EOF");
-sentinel monitor gw 127.0.0.1 @{[ $primary->port ]} $quorum
-sentinel down-after-milliseconds gw @{[ 1000 * slow() ]}
-sentinel failover-timeout gw @{[ 3000 * slow() ]}
-$conf
-EOF
-}
-
-
-sub url {
-    return 'redis://' . join ',', map { '127.0.0.1:' . $_->port } @_;
-}
 
 
 # with the primary in place of its own Redis
@@ -134,35 +101,16 @@ sub works {
 }
 
 
-# the server that all sentinels name
-
-sub named {
-    my ($sentinels, @servers) = @_;
-
-    my %ports;
-
-    $ports{ $_->cmd(SENTINEL => 'get-master-addr-by-name', 'gw')->[1] } = 1
-        for @$sentinels;
-
-    return undef if keys %ports != 1;
-
-    my ($port) = keys %ports;
-    my ($server) = grep { $_->port == $port } @servers;
-
-    return $server;
-}
-
-
 # until the sentinels name another one, and all links are at it
 
 sub moved {
-    my ($gw, $name, $sentinels, $links, @servers) = @_;
+    my ($gw, $name, $set, $links, @sentinels) = @_;
 
     my $was = $gw->redis;
     my $now;
 
     ok(wait_for(sub {
-        $now = named($sentinels, @servers);
+        $now = $set->primary(@sentinels);
         return $now && $now != $was;
     }, 60), "$name: the sentinels name another primary");
 
@@ -174,17 +122,13 @@ sub moved {
 
 
 sub failover {
-    my $first = redis();
-    my @servers = ($first, map { replica_of($first) } 1, 2);
-    my @sentinels = map { sentinel($first, 2, '') } 1 .. 3;
+    my $set = Approval::Sentinels->new;
+    my ($first) = $set->servers;
+    my @sentinels = $set->sentinels;
 
-    ok(wait_for(sub {
-        !grep { my %is = @{ $_->cmd(SENTINEL => MASTER => 'gw') };
-                $is{'num-slaves'} != 2 || $is{'num-other-sentinels'} != 2 }
-              @sentinels
-    }, 60), 'the sentinels know each other and the replicas');
+    ok($set->ready, 'the sentinels know each other and the replicas');
 
-    my $gw = gateway($first, url(@sentinels)
+    my $gw = gateway($first, $set->url
                      . ' sentinel=gw timeout=2s replicas=1', workers => 2);
 
     # each worker has: commands, pushes, and commands that wait for replicas
@@ -197,8 +141,8 @@ sub failover {
     my @held = map { [ is_held($gw, 'before the failover') ] } 1 .. 4;
     my $mark = $gw->ngx->mark;
 
-    $sentinels[0]->cmd(SENTINEL => FAILOVER => 'gw');
-    moved($gw, 'failover', \@sentinels, 6, @servers);
+    ok($set->failover, 'a failover is asked for');
+    moved($gw, 'failover', $set, 6);
     $gw->ngx->log_like(qr/unavailable: Sentinel made another server the pri/,
                        'failover: the links were told of it', since => $mark);
     passes($gw, 'after the failover', @$_) for @held;
@@ -223,10 +167,8 @@ sub failover {
         $gw->redis->cmd(INFO => 'replication') =~ /state=online.*state=online/s
     }, 60), 'the first primary is a replica now');
 
-    my @left = grep { $_ != $gw->redis } @servers;
-
     $gw->redis->kill;
-    moved($gw, 'killed', [ @sentinels[1, 2] ], 6, @left);
+    moved($gw, 'killed', $set, 6, @sentinels[1, 2]);
     passes($gw, 'after the primary was killed', $client, $id, $target);
 
     # a sentinel that is down is skipped from the beginning
@@ -242,7 +184,7 @@ sub failover {
 
 sub candidates {
     my $first = redis();
-    my $second = replica_of($first);
+    my $second = redis(conf => replica_of($first));
     my $dead = free_port();
     my $gw = gateway($first, "redis://127.0.0.1:$dead,127.0.0.1:"
                      . $second->port . ',127.0.0.1:' . $first->port

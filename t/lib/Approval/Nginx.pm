@@ -37,6 +37,8 @@ package Approval::Nginx;
 #   ->kill_worker [(PID)]      SIGKILL, by default to the first; waits for its
 #                              successor
 #   ->kill                     SIGKILL to the master and all workers
+#   ->crash                    SIGKILL to the master; its workers go on
+#   ->revive                   ends what is left of it, and starts it again
 #   ->signal(NAME)             to the master
 #   ->test_conf(%new)          nginx -t; also as Approval::Nginx->test_conf;
 #                              returns (exit code, output)
@@ -459,6 +461,29 @@ sub kill {
     $self->{process}->kill_group;
 
     return $self->check_log;
+}
+
+
+sub crash {
+    my ($self) = @_;
+
+    $self->{process}->signal('KILL');
+
+    return $self->{process}->wait_exit(60);
+}
+
+
+sub revive {
+    my ($self) = @_;
+
+    $self->{process}->kill_group;
+
+    # its ports are free once the last thread of the last worker is gone
+
+    close(Approval::Test::listener(LocalPort => $_)) for @{ $self->{ports} };
+    unlink $self->path('nginx.pid');
+
+    return $self->start;
 }
 
 

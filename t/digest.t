@@ -22,6 +22,8 @@ my $gw = Approval::Gateway->new(workers => 2, http => <<'EOF',
                      require admins; timeout 60s; }
         rule moved { match $uri ^/to; require admins; timeout 60s; }
         rule plain { match $uri ^/plain; require admins; timeout 60s; }
+        rule shell { match $uri ^/shell; match $request_method GET POST;
+                     require admins; timeout 60s; }
         rule retry { match $uri ^/retry; require admins; timeout 60s;
                      digest_headers X-Try; }
     }
@@ -34,6 +36,9 @@ EOF
             approval_digest_ignore $http_x_try;
             proxy_pass %%UP%%;
         }
+        location /shell { approval_digest_ignore $request_method;
+                          proxy_pass %%UP%%; }
+        location /shell/bound { proxy_pass %%UP%%; }
         location /moved { rewrite ^ /to/$http_x_tenant break;
                           proxy_pass %%UP%%; }
         location /retry/all { approval_digest_ignore off; proxy_pass %%UP%%; }
@@ -168,6 +173,12 @@ joins('of the rule, but ignored here', 1,
            'X-Try' => 1),
       json('{}', '/retry', 'Content-Type' => 'application/json',
            'X-Try' => 2));
+joins('an ignored method', 1, [ GET => '/shell?command=sh' ],
+      [ POST => '/shell?command=sh', body => '' ]);
+joins('and another command', 0, [ GET => '/shell?command=sh' ],
+      [ POST => '/shell?command=ls', body => '' ]);
+joins('a method that is bound', 0, [ GET => '/shell/bound' ],
+      [ POST => '/shell/bound', body => '' ]);
 joins('all is bound with off', 0, json('{"a":1}', '/retry/all?nonce=1'),
       json('{"a":1}', '/retry/all?nonce=2'));
 joins('with off each byte counts', 0, json('{"a":1}', '/retry/all'),
@@ -248,6 +259,7 @@ for my $row (
 
 for my $row (
     [ 'foo', qr/cannot ignore "foo": use "json:\/pointer"/ ],
+    [ '$request_method2', qr/cannot ignore "\$request_method2": use / ],
     [ '$http_host', qr/always bound/ ],
     [ 'json:', qr/whole body/ ],
     [ 'json:/a json:/a', qr/named already/ ],

@@ -276,7 +276,7 @@ ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* approval_digest_ignore json:/pointer | $arg_name | $http_name ... | off; */
+/* approval_digest_ignore json:/pointer | $arg_name | ... | off; */
 
 char *
 ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -18,7 +18,8 @@
 typedef enum {
     IGNORE_JSON = 0,
     IGNORE_ARG,
-    IGNORE_HEADER
+    IGNORE_HEADER,
+    IGNORE_METHOD
 } ignore_e;
 
 
@@ -142,8 +143,13 @@ ignore_parse(ignore_part_t *part, size_t len, const char **err)
         part->kind = IGNORE_HEADER;
         skip = 6;
 
+    } else if (strcmp(part->text, "$request_method") == 0) {
+        part->kind = IGNORE_METHOD;
+        skip = 1;
+
     } else {
-        *err = "use \"json:/pointer\", \"$arg_name\" or \"$http_name\"";
+        *err = "use \"json:/pointer\", \"$arg_name\", \"$http_name\" or "
+               "\"$request_method\"";
         return APPROVAL_ERROR;
     }
 

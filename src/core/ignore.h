@@ -21,8 +21,8 @@ approval_ignore_t *approval_ignore_create(void);
 void approval_ignore_destroy(approval_ignore_t *ignore);
 
 /*
- * "json:/pointer", "$arg_name" or "$http_name".  APPROVAL_DECLINED: it is
- * there already; APPROVAL_ERROR: *err says why not.
+ * "json:/pointer", "$arg_name", "$http_name" or "$request_method".
+ * APPROVAL_DECLINED: it is there already; APPROVAL_ERROR: *err says why not.
  */
 int approval_ignore_add(approval_ignore_t *ignore, approval_str_t what,
     const char **err);

@@ -42,6 +42,9 @@ test_add(void)
     is_str(approval_ignore_text(ig, 3), "json:/ts", "the last text");
     is_str(approval_ignore_text(ig, 4), "", "no more");
 
+    is_int(add("$request_method"), APPROVAL_OK, "the method");
+    is_int(add("$request"), APPROVAL_ERROR, "no other variable");
+
     ok(approval_ignore_header(ig, approval_str("x-request-id")), "the header");
     ok(approval_ignore_header(ig, approval_str("X-Request-ID")), "in any case");
     ok(!approval_ignore_header(ig, approval_str("x-request")), "no other");

@@ -207,7 +207,12 @@ ngx_http_approval_bind_route(ngx_http_approval_bind_t *bind)
 
     r = bind->look->request;
 
-    ngx_http_approval_bind_fact(bind, bind->rule->policy->method);
+    if (!ngx_http_approval_bind_ignored(bind->lcf,
+                                        bind->rule->policy->method))
+    {
+        ngx_http_approval_bind_fact(bind, bind->rule->policy->method);
+    }
+
     ngx_http_approval_bind_fact(bind, bind->rule->policy->host);
     ngx_http_approval_bind_fact(bind, bind->rule->policy->path);
     ngx_http_approval_bind_target(bind, 'u', &r->uri, &r->args);

@@ -81,7 +81,7 @@ sub ends {
 
 
 my $next = qr/Do not repeat it unchanged/;
-my $told = qr/^An approver denied this request \(alice\)\. Comment: use the archive job .*$next/;
+my $told = qr/^An approver denied this request \(alice\)\. Comment: use the archive job\. .*$next/;
 
 # Kubernetes
 

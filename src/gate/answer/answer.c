@@ -23,6 +23,8 @@ static ngx_http_approval_refuse_pt ngx_http_approval_answer_protocol(
     ngx_http_request_t *r, ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_answer_headers(
     ngx_http_approval_refuse_t *answer);
+static void ngx_http_approval_answer_sentence(ngx_str_t *text,
+    approval_buf_t *out);
 static ngx_int_t ngx_http_approval_accept_pending(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 static ngx_int_t ngx_http_approval_accept_location(ngx_http_request_t *r,
@@ -167,6 +169,7 @@ void
 ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
     approval_buf_t *out)
 {
+    ngx_str_t                  detail;
     ngx_http_approval_hold_t  *hold;
 
     hold = answer->hold;
@@ -185,15 +188,15 @@ ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
     approval_buf_adds(out, ". ");
 
     if (hold->action.detail.len) {
-        approval_buf_printf(out, "Comment: %.*s ",
-                            (int) hold->action.detail.len,
-                            hold->action.detail.data);
+        approval_buf_adds(out, "Comment: ");
+        ngx_http_approval_answer_sentence(&hold->action.detail, out);
     }
 
-    if (answer->detail) {
-        approval_buf_printf(out, "%s%s ", answer->detail,
-                            answer->detail[ngx_strlen(answer->detail) - 1]
-                            == '.' ? "" : ".");
+    if (answer->detail && answer->detail[0]) {
+        detail.data = (u_char *) answer->detail;
+        detail.len = ngx_strlen(answer->detail);
+
+        ngx_http_approval_answer_sentence(&detail, out);
     }
 
     approval_buf_adds(out, answer->refusal->next);
@@ -215,6 +218,15 @@ ngx_http_approval_answer_message(ngx_http_approval_refuse_t *answer)
     approval_buf_free(&text);
 
     return message;
+}
+
+
+static void
+ngx_http_approval_answer_sentence(ngx_str_t *text, approval_buf_t *out)
+{
+    approval_buf_add(out, text->data, text->len);
+    approval_buf_adds(out, ngx_strchr(".!?", text->data[text->len - 1])
+                           ? " " : ". ");
 }
 
 

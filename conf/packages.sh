@@ -23,7 +23,8 @@ build="nginx nginx-dev $compile"
 run="nginx redis-server openssl ca-certificates curl perl"
 core="python3"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
-      libnginx-mod-nchan exim4-daemon-light git rsyslog spin man-db"
+      libnginx-mod-nchan exim4-daemon-light git rsyslog spin man-db
+      kubernetes-client"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"
@@ -37,6 +38,12 @@ chroot="debootstrap git iproute2 util-linux"
 
 if command -v npm > /dev/null; then
     mcp=
+fi
+
+# nor does Debian's kubectl install beside another one
+
+if command -v kubectl > /dev/null; then
+    test=${test%kubernetes-client}
 fi
 
 only_list=no

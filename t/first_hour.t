@@ -14,6 +14,7 @@ use lib "$FindBin::Bin/lib";
 
 use Approval::Test;
 use Approval::Example;
+use Approval::Kubernetes;
 use Approval::Oidc;
 use Approval::Smtp;
 
@@ -233,8 +234,8 @@ for my $case ([ 'slack.conf', 'gw', '/_approval/', 'alice' ],
 
 {
     my $g = started('mtls-approvers.conf');
-    my @alice = certificate($g, 'people-ca',
-                            '/O=Example/OU=People/CN=Alice Adams');
+    my @alice = $g->certificate('people-ca',
+                               '/O=Example/OU=People/CN=Alice Adams');
 
     played($g, 'mtls-approvers.conf',
            [ DELETE => 'https://gw.example.com/v1/orders/7' ], sub {
@@ -305,48 +306,15 @@ sub played {
 }
 
 
-# by an authority that conf/init.sh made
-
-sub certificate {
-    my ($g, $ca, $subject, @more) = @_;
-
-    my $tls = $g->ngx->path('tls');
-    my $file = tempdir() . '/c';
-
-    Approval::Test::run_quiet(qw(openssl req -newkey ec -pkeyopt
-        ec_paramgen_curve:P-256 -nodes -subj), $subject, '-keyout',
-        "$file.key", '-out', "$file.csr");
-    spew("$file.ext", @more ? "$more[0]\n" : '');
-    Approval::Test::run_quiet(qw(openssl x509 -req -days 2 -CAcreateserial
-        -CA), "$tls/$ca.pem", '-CAkey', "$tls/$ca.key", '-in', "$file.csr",
-        '-extfile', "$file.ext", '-out', "$file.crt");
-
-    return ('--cert', "$file.crt", '--key', "$file.key");
-}
-
-
 # its API server speaks TLS, and wants to know who forwards
 
 sub kubernetes {
-    my $port = free_port();
-    my $g = started('kubernetes.conf', put => {
-        '127.0.0.1:6443' => "127.0.0.1:$port" });
-    my @cert = certificate($g, 'cluster-ca', '/CN=kubernetes',
-                           'subjectAltName=DNS:kubernetes.default.svc');
-    my $tls = $g->ngx->path('tls');
+    my $k = Approval::Kubernetes->start;
+    my $g = $k->gateway;
+    my @user = $k->user;
 
-    Approval::Nginx->new(module => 0, http => <<"END");
-        server {
-            listen 127.0.0.1:$port ssl;
-            ssl_certificate $cert[1];
-            ssl_certificate_key $cert[3];
-            ssl_client_certificate $tls/gateway.pem;
-            ssl_verify_client on;
-            location / { proxy_pass @{[ $g->up->url ]}; }
-        }
-END
-
-    my @user = certificate($g, 'clients-ca', '/CN=dev');
+    $g->ngx->log_unlike(qr/\[(?:warn|error|emerg|alert)\]/,
+                        'kubernetes.conf starts without a complaint');
 
     is($g->curl('https://kube.example.com/api/v1/pods')->status, 400,
        'kubernetes.conf: no certificate, no request');

@@ -18,12 +18,15 @@ package Approval::Example;
 #     hook  => RECEIVER
 #     up    => SERVER
 #     smtp  => SERVER    where mails go, after init
+#     up    => UPSTREAM
 #   ->redis ->up ->hook ->smtp ->ngx ->port
 #   ->said               what conf/init.sh has said
 #   ->key([FILE])        what the first of approval/agents sends, after init
 #   ->password(NAME)     of an approver, after init
 #   ->curl(ARG...) ->curl_start(ARG...)   by the names of the file: trusting
 #                        tls/server.pem, all names are this gateway
+#   ->certificate(CA, SUBJECT [, EXTENSION])
+#                        curl's arguments: by an authority of init's
 #   ->pending([ID...])   the id of the first open action that is none of these
 #   ->hold(METHOD => TARGET, KEY, %how)   (client, id): an agent's request that
 #                        is held; KEY is that of approval/agents
@@ -233,6 +236,24 @@ sub curl_start {
 sub port { $_[0]->ngx->port }
 
 
+sub certificate {
+    my ($self, $ca, $subject, $extension) = @_;
+
+    my $tls = $self->ngx->path('tls');
+    my $file = tempdir() . '/c';
+
+    Approval::Test::run_quiet(qw(openssl req -newkey ec -pkeyopt
+        ec_paramgen_curve:P-256 -nodes -subj), $subject, '-keyout',
+        "$file.key", '-out', "$file.csr");
+    spew("$file.ext", defined $extension ? "$extension\n" : '');
+    Approval::Test::run_quiet(qw(openssl x509 -req -days 2 -CAcreateserial
+        -CA), "$tls/$ca.pem", '-CAkey', "$tls/$ca.key", '-in', "$file.csr",
+        '-extfile', "$file.ext", '-out', "$file.crt");
+
+    return ('--cert', "$file.crt", '--key', "$file.key");
+}
+
+
 sub open_actions {
     my ($self) = @_;
 
@@ -290,7 +311,7 @@ sub links {
 sub records {
     my ($self) = @_;
 
-    return map { decode_json($_) }
+    return map { decode_json($_) } grep { /\n\z/ }
            split /^/, slurp($self->ngx->path('approval.jsonl'));
 }
 

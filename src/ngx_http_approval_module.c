@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "core/version.h"
 #include "desk/freeze.h"
+#include "desk/live.h"
 #include "desk/metrics.h"
 #include "gate/gate.h"
 #include "notify/sender.h"
@@ -169,6 +170,7 @@ ngx_http_approval_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_approval_shutdown_init(cycle);
+    ngx_http_approval_live_init(cycle);
     ngx_http_approval_started = mcf;
 
     return ngx_http_approval_start(cycle, mcf);

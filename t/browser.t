@@ -199,10 +199,12 @@ my $ACTIVE = <<'EOJ';
     if (window.pwned || document.title == 'pwned') bad.push('a script ran');
 
     for (const e of document.querySelectorAll('*')) {
-        if (e.matches('head > link[rel=icon][href^="data:image/svg+xml,"]'))
+        if (e.matches('head > link[rel=icon][href^="data:image/svg+xml,"]')
+            || (e.matches('head > script:not([src])')
+                && e.textContent.startsWith('/*\n * Copyright (C) ngx_http_')))
             continue;
 
-        if (!/^(html|head|meta|title|style|body|header|nav|main|footer|section|article|h1|h2|h3|p|a|br|strong|span|code|pre|dl|dt|dd|ul|ol|li|q|blockquote|time|form|input|textarea|label|button|select|option|details|summary|div)$/i
+        if (!/^(html|head|meta|title|style|body|header|nav|main|footer|section|article|h1|h2|h3|p|a|br|strong|span|code|pre|dl|dt|dd|ul|ol|li|q|blockquote|time|form|input|textarea|label|button|select|option|details|summary|div|noscript|iframe)$/i
              .test(e.tagName)) bad.push('<' + e.tagName + '>');
 
         for (const a of e.attributes) {
@@ -615,17 +617,17 @@ $on->go("$base/idp/actions/$held[1][1]");
 page_is($on, qr/Who are you/, 'nobody');
 good_page($on, 'nobody');
 
-sign_in($on, 'alice');
-$on->go("$base/idp/actions/$held[1][1]");
+sign_in($_, 'alice') for $on, $off;
+$off->go("$base/idp/actions/$held[1][1]");
 $gw->vote($held[1][1], 'approve', 'I was first', 'bob');
 is($held[1][0]->read->status, 200, 'approved by another');
-$on->type('#deny-comment', 'too late');
-$on->submit('form.deny button');
-page_is($on, qr/Decided already.*by bob/s, 'decided already');
-good_page($on, 'decided');
-$on->submit('a.button');
-page_is($on, qr/Nothing can be decided/, 'and the action says so');
-good_page($on, 'over');
+$off->type('#deny-comment', 'too late');
+$off->submit('form.deny button');
+page_is($off, qr/Decided already.*by bob/s, 'decided already');
+good_page($off, 'decided');
+$off->submit('a.button');
+page_is($off, qr/Nothing can be decided/, 'and the action says so');
+good_page($off, 'over');
 
 my ($own, $mine) = $gw->hold(POST => '/drop?table=own', agent => 'alice');
 $on->go("$base/idp/actions/$mine");
@@ -644,19 +646,95 @@ $gw->vote($mine, 'deny', '', 'bob');
 is($own->read->status, 403, 'denied by another');
 
 my ($leaver, $gone) = $gw->hold(GET => '/gone');
-$on->go("$base/idp/actions/$gone");
+$off->go("$base/idp/actions/$gone");
 $leaver->close;
 ok(wait_for(sub { $gw->action($gone)->{state} eq 'cancelled' }), 'cancelled');
-$on->submit('form.approve button');
-page_is($on, qr/given up/, 'the requester has gone');
-good_page($on, 'cancelled');
+$off->submit('form.approve button');
+page_is($off, qr/given up/, 'the requester has gone');
+good_page($off, 'cancelled');
 
 my ($late, $lapsed) = $gw->hold(GET => '/short');
-$on->go("$base/idp/actions/$lapsed");
+$off->go("$base/idp/actions/$lapsed");
 is($late->read->status, 403, 'nobody decided in time');
-$on->submit('form.approve button');
-page_is($on, qr/Expired/, 'expired');
-good_page($on, 'expired');
+$off->submit('form.approve button');
+page_is($off, qr/Expired/, 'expired');
+good_page($off, 'expired');
+
+# --- what changes under one's eyes
+
+my ($watched, $seen) = $gw->hold(POST => '/drop?table=seen', @why, @body);
+
+for my $browser ($on, $off) {
+    $browser->go("$base/idp/actions/$seen");
+    $browser->type('#deny-comment', 'half a thought');
+}
+
+like($on->js('return document.querySelector("dd time").textContent'),
+     qr/^[^U]*\d:\d\d.* \(\d+ (?:s|min) ago\)$/, 'when, in the reader\'s zone');
+like($off->one('dd time') && $off->text, qr/\d\d:\d\d:\d\d UTC/,
+     'and in UTC without a script');
+
+my $left = 'return document.querySelector("[data-until]").textContent';
+my $first = $on->js($left);
+like($first, qr/^\d+ min \d+ s$/, 'how long is left');
+ok(wait_for(sub { $on->js($left) ne $first }, 60), 'counts down');
+
+my $frame = 'const f = document.querySelector("iframe").contentDocument;'
+            . 'return f && f.body ? f.body.textContent : ""';
+ok(wait_for(sub { $off->js($frame) =~ /Still to be decided/ }, 60),
+   'without a script a frame says so');
+is(scalar($on->all('iframe')), 0, 'and with one there is none');
+
+$gw->vote($seen, 'deny', 'bob was first', 'bob');
+$watched->read;
+
+ok(wait_for(sub { $on->text =~ /while this page was open: denied/ }, 60),
+   'decided: the page changes');
+page_is($on, qr/Nothing can be decided any more.*bob was first/s, 'and says by whom');
+like($on->title, qr/denied/, 'so does its title');
+is($on->js('return [...document.querySelectorAll("form button")]'
+           . '.filter((b) => !b.disabled).length'), 0, 'nothing to press');
+is(scalar($on->all('.bar')), 0, 'no bar');
+
+ok(wait_for(sub { $off->js($frame) =~ /Nothing can be decided/ }, 60),
+   'without a script the frame does');
+
+is($_->js('return document.querySelector("#deny-comment").value'),
+   'half a thought', 'what was typed is there') for $on, $off;
+
+good_page($on, 'changed');
+
+my @cards = map { [ $gw->hold(GET => "/small?what=c$_") ] } 1 .. 2;
+
+$off->go("$base/idp/");
+is(scalar($off->all('meta[http-equiv=refresh]')), 1,
+   'without a script the inbox looks again');
+
+$on->go("$base/idp/?view=several");
+is(scalar($on->all('meta[http-equiv=refresh]')), 0, 'with one it does not');
+$on->click("#a-$cards[0][1] label");
+$on->type('#comment', 'half of another');
+
+push @cards, [ $gw->hold(GET => '/small?what=c3') ];
+ok(wait_for(sub { $on->js('return !!document.getElementById(arguments[0])',
+                          "a-$cards[2][1]") }, 60), 'a new card appears');
+is($on->js('return document.querySelector(".actions li:last-child").id'),
+   "a-$cards[2][1]", 'at the end');
+
+$gw->vote($cards[1][1], 'deny', '', 'bob');
+$cards[1][0]->read;
+ok(wait_for(sub { $on->all("#a-$cards[1][1].gone") }, 60),
+   'one that was decided is marked');
+is($on->js('return document.querySelectorAll(".actions li")[1].id'),
+   "a-$cards[1][1]", 'where it was');
+is($on->js('return document.querySelectorAll("input:checked").length'
+           . ' + document.querySelector("#comment").value'),
+   '1half of another', 'what was ticked and typed stays');
+good_page($on, 'several-changed');
+$on->click("#a-$cards[2][1] label");
+$on->submit('.bar button.approve');
+page_is($on, qr/2 of 2 votes were taken/, 'and both are decided');
+$_->read for $cards[0][0], $cards[2][0];
 
 # --- what is remembered, and what is stopped
 

@@ -371,19 +371,23 @@ my $html = $r->body;
 
 like($r->header('Content-Security-Policy'),
      qr{^default-src[ ]'none';[ ]style-src[ ]'sha256-[\w+/=]{44}';
-        [ ]img-src[ ]data:;[ ]form-action[ ]'self';[ ]frame-ancestors[ ]'none';
-        [ ]base-uri[ ]'none'$}x,
+        [ ]script-src[ ]'sha256-[\w+/=]{44}';[ ]connect-src[ ]'self';
+        [ ]img-src[ ]data:;[ ]form-action[ ]'self';[ ]frame-src[ ]'self';
+        [ ]base-uri[ ]'none';[ ]frame-ancestors[ ]'none'$}x,
      'CSP');
 is($r->header('Referrer-Policy'), 'no-referrer', 'Referrer-Policy');
 is($r->header('Cache-Control'), 'no-store', 'no-store');
 is($r->header('X-Content-Type-Options'), 'nosniff', 'nosniff');
 
 my ($style) = $html =~ m{<style>(.*?)</style>}s;
-my ($hash) = $r->header('Content-Security-Policy') =~ /sha256-([^']+)/;
+my ($script) = $html =~ m{<script>(.*?)</script>}s;
+my @hashes = $r->header('Content-Security-Policy') =~ /sha256-([^']+)/g;
 require Digest::SHA;
-is(Digest::SHA::sha256_base64($style) . '=', $hash, 'the style sheet\'s hash');
+is_deeply(\@hashes, [ map { Digest::SHA::sha256_base64($_) . '=' }
+                      $style, $script ],
+          'the hashes of the style sheet and of the script');
 
-unlike($html, qr/<script/i, 'nothing active');
+is(() = $html =~ /<script/gi, 1, 'nothing else is active');
 unlike($html, qr/\xe2\x80\xae/, 'no bidi');
 like($html, qr/&lt;script&gt;alert\(1\)&lt;\/script&gt;&lt;U\+202E&gt;/,
      'the reason is escaped');
@@ -1004,6 +1008,100 @@ vote($_, 'bob@example.com', { decision => 'deny', comment => 'x' })
 $held{$_}->read for $id, @several{qw(high critical two)};
 withdraw($several{key});
 $held{$several{key}}->read;
+
+# --- a page is told that what it shows has changed
+
+sub events {
+    my ($target, $who) = @_;
+
+    my $client = Approval::Client->new($port);
+    $client->send(GET => "$api$target", headers => [ 'X-Idp' => $who // $alice ]);
+    ok($client->arrived(qr/retry: 5000/), "$target: a stream") if !defined $who;
+
+    return $client;
+}
+
+$id = hold('/drop?table=live');
+my $live = events("/actions/$id/events");
+my $framed = page("/actions/$id/state", $alice);
+is_page($framed, 200, qr/Still to be decided/, 'its state, for a frame');
+like($framed->header('Content-Security-Policy'), qr/frame-ancestors 'self'$/,
+     'which the page may have');
+is($framed->header('X-Frame-Options'), 'SAMEORIGIN', 'and no other site');
+like($framed->body, qr/http-equiv="refresh"/, 'looks again by itself');
+unlike($framed->body, qr/<form|<a /, 'and has nothing to press');
+my $views = () = audit('viewed', $id);
+vote($id, $alice, { decision => 'deny' });
+$r = $live->read;
+is($r->status, 200, 'decided: the stream');
+is($r->header('Content-Type'), 'text/event-stream', 'is one of events');
+is($r->header('Cache-Control'), 'no-store', 'is not kept');
+like($r->body, qr/^event: changed\ndata: look\n\n\z/m, 'tells, and ends');
+$held{$id}->read;
+$r = events("/actions/$id/events")->read;
+like($r->body, qr/event: changed/, 'one that is decided tells at once');
+like(page("/actions/$id/state", $alice)->body, qr/is <strong>denied/,
+     'the frame says so');
+is(scalar(audit('viewed', $id)), $views, 'neither of them is a view');
+
+$id = hold('/drop?table=live2');
+$live = events("/actions/$id/events");
+is(withdraw($id), 200, 'withdrawn');
+like($live->read->body, qr/event: changed/, 'withdrawn: the stream tells');
+$held{$id}->read;
+
+$id = hold('/short');
+$live = events("/actions/$id/events");
+like($live->read->body, qr/event: changed/, 'expired: the stream tells');
+$held{$id}->read;
+
+is(events("/actions/$id/events", '')->read->status, 401, 'not nobody');
+is(events('/events', '')->read->status, 401, 'nor the inbox');
+is(events("/actions/$id/events", 'mallory@example.com')->read->status, 403,
+   'not strangers');
+is(events("/actions/@{[ '0' x 32 ]}/events", $alice)->read->status, 404,
+   'not what is not there');
+
+# what is new may come before the gateway listens: then the next one is told
+
+sub told {
+    my ($client, $change) = @_;
+
+    for (1 .. 6) {
+        $client->{buffer} = '';
+        $change->();
+        return 1 if $client->arrived(qr/event: changed/, 10);
+    }
+
+    return 0;
+}
+
+my @live = map { events('/events') } 1 .. 2;
+my @new;
+ok($_->arrived(qr/event: changed/), 'the inbox is told once after it opened')
+    for @live;
+ok(told($_, sub { push @new, hold('/drop?table=live' . @new) }),
+   'and of a new action') for @live;
+$live[1]->close;
+ok(told($live[0], sub { vote($new[-1], $alice, { decision => 'deny' });
+                        $held{pop @new}->read if @new > 1 }),
+   'and of one that is decided');
+vote($_, $alice, { decision => 'deny' }), $held{$_}->read for @new;
+$live = $live[0];
+
+$id = hold('/drop?table=live4');
+my $stream = events("/actions/$id/events");
+$ngx->reload;
+ok($_->closed, 'a reload ends the stream') for $live, $stream;
+$live = events("/actions/$id/events");
+vote($id, $alice, { decision => 'deny' });
+$held{$id}->read;
+like($live->read->body, qr/event: changed/, 'the new worker tells');
+
+like(Approval::Client->curl('--http2-prior-knowledge', '-N',
+         '-H', "X-Idp: $alice",
+         "http://127.0.0.1:@{[ $ngx->port(1) ]}$api/actions/$id/events")->body,
+     qr/event: changed/, 'over HTTP/2, too');
 
 # --- votes in Redis that are not ours
 

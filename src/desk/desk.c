@@ -8,13 +8,13 @@
 #include <ngx_core.h>
 
 #include "desk/desk.h"
-#include "desk/approver.h"
 #include "desk/audit.h"
 #include "desk/decision.h"
 #include "desk/freeze.h"
 #include "desk/grants.h"
 #include "desk/list.h"
 #include "desk/jwks.h"
+#include "desk/live.h"
 #include "desk/slack.h"
 #include "desk/manifest.h"
 #include "desk/passkey.h"
@@ -78,6 +78,18 @@ static ngx_http_approval_desk_route_t  ngx_http_approval_desk_routes[] = {
     { ngx_string("/actions/"), ngx_string("/decision"), 1,
       NGX_HTTP_POST, "POST", "../../",
       ngx_http_approval_decision_read_body },
+
+    { ngx_string("/actions/"), ngx_string("/state"), 1,
+      NGX_HTTP_APPROVAL_DESK_READ, "GET, HEAD", "../../",
+      ngx_http_approval_view_frame },
+
+    { ngx_string("/actions/"), ngx_string("/events"), 1,
+      NGX_HTTP_GET, "GET", "../../",
+      ngx_http_approval_live_action },
+
+    { ngx_string("/events"), ngx_null_string, 0,
+      NGX_HTTP_GET, "GET", "",
+      ngx_http_approval_live_inbox },
 
     { ngx_string("/decisions"), ngx_null_string, 0,
       NGX_HTTP_POST, "POST", "",
@@ -387,27 +399,8 @@ ngx_http_approval_desk_slash(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_desk_action(ngx_http_approval_desk_t *d)
 {
-    if (d->request->method == NGX_HTTP_DELETE) {
-        return ngx_http_approval_withdraw(d);
-    }
-
-    switch (ngx_http_approval_approver_claims(d)) {
-
-    case NGX_OK:
-        break;
-
-    case NGX_DECLINED:
-        return ngx_http_approval_approver_unknown(d);
-
-    default:
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (!d->id_valid) {
-        return ngx_http_approval_desk_not_found(d);
-    }
-
-    return ngx_http_approval_desk_load(d, ngx_http_approval_view_step);
+    return d->request->method == NGX_HTTP_DELETE
+           ? ngx_http_approval_withdraw(d) : ngx_http_approval_view_action(d);
 }
 
 

@@ -21,9 +21,11 @@
 #include "approval/head.html.h"
 #include "approval/inbox.html.h"
 #include "approval/nav.html.h"
+#include "approval/page.js.h"
 #include "approval/passkeys.html.h"
 #include "approval/remember.html.h"
 #include "approval/result.html.h"
+#include "approval/state.html.h"
 #include "approval/story.html.h"
 #include "approval/style.css.h"
 
@@ -36,8 +38,10 @@ typedef struct {
 
 static ngx_int_t ngx_http_approval_page_send(ngx_http_approval_desk_t *d,
     ngx_uint_t status, const char *template, json_t *data);
-static ngx_int_t ngx_http_approval_page_headers(ngx_http_request_t *r,
-    ngx_uint_t script);
+static ngx_int_t ngx_http_approval_page_headers(ngx_http_approval_desk_t *d,
+    ngx_uint_t signing);
+static ngx_int_t ngx_http_approval_page_hash(approval_buf_t *csp,
+    const char *text);
 static const char *ngx_http_approval_page_part(approval_str_t name);
 
 
@@ -46,6 +50,7 @@ static ngx_http_approval_page_part_t  ngx_http_approval_page_parts[] = {
     { "head.html", ngx_http_approval_head_html },
     { "foot.html", ngx_http_approval_foot_html },
     { "nav.html", ngx_http_approval_nav_html },
+    { "page.js", ngx_http_approval_page_js },
     { "remember.html", ngx_http_approval_remember_html },
     { "style.css", ngx_http_approval_style_css },
     { NULL, NULL }
@@ -63,7 +68,9 @@ ngx_http_approval_page_action(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     return ngx_http_approval_page_send(d, NGX_HTTP_OK,
-                                       ngx_http_approval_action_html, view);
+                                       d->frame ? ngx_http_approval_state_html
+                                             : ngx_http_approval_action_html,
+                                       view);
 }
 
 
@@ -166,6 +173,7 @@ static ngx_int_t
 ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
     const char *template, json_t *data)
 {
+    int64_t          now;
     ngx_int_t        rc;
     approval_buf_t   html;
 
@@ -176,7 +184,11 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
     approval_buf_init(&html);
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
+    now = d->mcf->store ? ngx_http_approval_store_now(d->mcf->store) : 0;
+
     if (json_object_set_new(data, "root", json_string(d->root)) != 0
+        || json_object_set_new(data, "now", ngx_http_approval_json_time(now))
+           != 0
         || (d->who.len
             && json_object_set_new(data, "me",
                                    ngx_http_approval_json_str(&d->who)) != 0)
@@ -191,7 +203,7 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
         || approval_template(template, data, approval_escape_html,
                              ngx_http_approval_page_part, &html)
            != APPROVAL_OK
-        || ngx_http_approval_page_headers(d->request,
+        || ngx_http_approval_page_headers(d,
                                 json_object_get(data, "signing") != NULL)
            != NGX_OK)
     {
@@ -211,48 +223,82 @@ done:
 
 
 /*
- * Nothing is loaded, nothing runs, but for passkey.js where a passkey is
- * used; the style sheet in the page is named by its hash.
+ * The style sheet and the script in the page are named by their hashes; nothing
+ * is loaded but passkey.js where a passkey is used.  An action's state may be
+ * framed by the action's page, and nothing else by anybody.
  */
 
 static ngx_int_t
-ngx_http_approval_page_headers(ngx_http_request_t *r, ngx_uint_t script)
+ngx_http_approval_page_headers(ngx_http_approval_desk_t *d, ngx_uint_t signing)
 {
-    ngx_int_t        rc;
-    unsigned char    md[APPROVAL_SHA256_LEN];
-    unsigned char    hash[approval_base64_size(APPROVAL_SHA256_LEN)];
-    approval_buf_t   csp;
+    ngx_int_t            rc;
+    approval_buf_t       csp;
+    ngx_http_request_t  *r;
 
-    if (approval_sha256(approval_str(ngx_http_approval_style_css), md)
-        != APPROVAL_OK)
-    {
-        return NGX_ERROR;
-    }
+    r = d->request;
+    rc = NGX_ERROR;
 
     approval_buf_init(&csp);
-    approval_buf_adds(&csp, "default-src 'none'; style-src 'sha256-");
-    approval_buf_add(&csp, hash,
-                     approval_base64_encode(hash, md, APPROVAL_SHA256_LEN));
-    approval_buf_adds(&csp, "'; img-src data:; form-action 'self'; "
-                            "frame-ancestors 'none'; base-uri 'none'");
+    approval_buf_adds(&csp, "default-src 'none'; style-src ");
 
-    if (script) {
-        approval_buf_adds(&csp, "; script-src 'self'");
+    if (ngx_http_approval_page_hash(&csp, ngx_http_approval_style_css)
+        != NGX_OK)
+    {
+        goto done;
     }
 
-    rc = csp.failed ? NGX_ERROR
-                    : ngx_http_approval_header(r, "Content-Security-Policy",
-                                               approval_buf_str(&csp));
+    approval_buf_adds(&csp, "; script-src ");
+
+    if (ngx_http_approval_page_hash(&csp, ngx_http_approval_page_js)
+        != NGX_OK)
+    {
+        goto done;
+    }
+
+    if (signing) {
+        approval_buf_adds(&csp, " 'self'");
+    }
+
+    approval_buf_adds(&csp, "; connect-src 'self'; img-src data:; "
+                            "form-action 'self'; frame-src 'self'; "
+                            "base-uri 'none'; frame-ancestors ");
+    approval_buf_adds(&csp, d->frame ? "'self'" : "'none'");
+
+    if (!csp.failed
+        && ngx_http_approval_header(r, "Content-Security-Policy",
+                                    approval_buf_str(&csp)) == NGX_OK
+        && ngx_http_approval_header(r, "Referrer-Policy",
+                                    approval_str("no-referrer")) == NGX_OK
+        && ngx_http_approval_header(r, "X-Frame-Options",
+                                    approval_str(d->frame ? "SAMEORIGIN"
+                                                          : "DENY"))
+           == NGX_OK)
+    {
+        rc = NGX_OK;
+    }
+
+done:
+
     approval_buf_free(&csp);
 
-    if (rc != NGX_OK
-        || ngx_http_approval_header(r, "Referrer-Policy",
-                                    approval_str("no-referrer")) != NGX_OK
-        || ngx_http_approval_header(r, "X-Frame-Options",
-                                    approval_str("DENY")) != NGX_OK)
-    {
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_approval_page_hash(approval_buf_t *csp, const char *text)
+{
+    unsigned char  md[APPROVAL_SHA256_LEN];
+    unsigned char  hash[approval_base64_size(APPROVAL_SHA256_LEN)];
+
+    if (approval_sha256(approval_str(text), md) != APPROVAL_OK) {
         return NGX_ERROR;
     }
+
+    approval_buf_adds(csp, "'sha256-");
+    approval_buf_add(csp, hash,
+                     approval_base64_encode(hash, md, APPROVAL_SHA256_LEN));
+    approval_buf_addc(csp, '\'');
 
     return NGX_OK;
 }

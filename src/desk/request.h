@@ -84,6 +84,7 @@ struct ngx_http_approval_desk_s {
     unsigned                            id_valid:1;
     unsigned                            html:1;  /* a page is wanted    */
     unsigned                            form:1;  /* posted by a page    */
+    unsigned                            frame:1; /* of an action's page */
 };
 
 

@@ -48,12 +48,73 @@ static json_t *ngx_http_approval_view_str(ngx_str_t *s);
 
 
 ngx_int_t
+ngx_http_approval_view_action(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_view_load(d, ngx_http_approval_view_step);
+}
+
+
+ngx_int_t
+ngx_http_approval_view_frame(ngx_http_approval_desk_t *d)
+{
+    d->html = 1;
+    d->frame = 1;
+
+    return ngx_http_approval_view_load(d, ngx_http_approval_view_step);
+}
+
+
+ngx_int_t
+ngx_http_approval_view_load(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step)
+{
+    switch (ngx_http_approval_approver_claims(d)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        return ngx_http_approval_approver_unknown(d);
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!d->id_valid) {
+        return ngx_http_approval_desk_not_found(d);
+    }
+
+    return ngx_http_approval_desk_load(d, step);
+}
+
+
+ngx_int_t
+ngx_http_approval_view_may(ngx_http_approval_desk_t *d, json_t *doc,
+    ngx_int_t *rc)
+{
+    approval_str_t  who;
+
+    who = ngx_http_approval_core_str(&d->who);
+
+    if (ngx_http_approval_approver_lines(d->mcf, doc, who)
+        || ngx_http_approval_approver_glass(d->mcf, doc, who)
+        || ngx_http_approval_approver_auditor(d))
+    {
+        return NGX_OK;
+    }
+
+    *rc = ngx_http_approval_approver_refuse(d);
+
+    return NGX_DECLINED;
+}
+
+
+ngx_int_t
 ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
     json_t                     *doc;
     ngx_int_t                   rc;
-    approval_str_t              who;
     ngx_http_approval_votes_t  *votes;
 
     if (ngx_http_approval_desk_open(d, reply, &doc, &rc) != NGX_OK) {
@@ -69,13 +130,7 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
         goto done;
     }
 
-    who = ngx_http_approval_core_str(&d->who);
-
-    if (ngx_http_approval_approver_lines(d->mcf, doc, who) == 0
-        && !ngx_http_approval_approver_glass(d->mcf, doc, who)
-        && !ngx_http_approval_approver_auditor(d))
-    {
-        rc = ngx_http_approval_approver_refuse(d);
+    if (ngx_http_approval_view_may(d, doc, &rc) != NGX_OK) {
         goto done;
     }
 
@@ -88,7 +143,7 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
 
     /* nothing depends on it, and the trail logs what it could not write */
 
-    if (d->request->method == NGX_HTTP_GET) {
+    if (d->request->method == NGX_HTTP_GET && !d->frame) {
         (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_VIEWED, d->id,
                                        ngx_http_approval_approver_facts(d));
     }

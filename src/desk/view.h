@@ -38,6 +38,18 @@ json_t *ngx_http_approval_view(json_t *doc,
 /* ms as RFC 3339; 0 is null. */
 
 
+/* One action: its page or JSON, and what the page says of it in a frame. */
+ngx_int_t ngx_http_approval_view_action(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_view_frame(ngx_http_approval_desk_t *d);
+
+/* Loads it for whoever claims to be somebody. */
+ngx_int_t ngx_http_approval_view_load(ngx_http_approval_desk_t *d,
+    ngx_http_approval_desk_step_pt step);
+
+/* May the person see it?  Other than NGX_OK: answered. */
+ngx_int_t ngx_http_approval_view_may(ngx_http_approval_desk_t *d, json_t *doc,
+    ngx_int_t *rc);
+
 /* The step that shows one action, and the reply with it. */
 ngx_int_t ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);

@@ -13,6 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "store/news.h"
 #include "store/queue.h"
 #include "store/store.h"
 #include "store/watch.h"
@@ -140,6 +141,15 @@ typedef struct {
 } ngx_http_approval_watches_t;
 
 
+/* Who listens, and which shards are to be read again: see news.c. */
+
+typedef struct {
+    ngx_queue_t                         listeners;
+    ngx_event_t                         event;       /* to tell them       */
+    u_char                              stale[NGX_HTTP_APPROVAL_SHARDS_MAX];
+} ngx_http_approval_news_list_t;
+
+
 struct ngx_http_approval_store_s {
     ngx_http_approval_store_conf_t     *conf;
     ngx_log_t                          *log;
@@ -153,6 +163,7 @@ struct ngx_http_approval_store_s {
     ngx_http_approval_script_t          scripts[NGX_HTTP_APPROVAL_SCRIPT_N];
 
     ngx_http_approval_watches_t         watches;
+    ngx_http_approval_news_list_t       news;
 
     ngx_str_t                          *channels;    /* one a shard        */
 
@@ -394,6 +405,14 @@ void ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
     ngx_str_t *key);
 void ngx_http_approval_watches_told(ngx_http_approval_store_t *store,
     u_char *id, ngx_str_t *decision);
+
+
+/* news.c */
+
+void ngx_http_approval_news_init(ngx_http_approval_store_t *store);
+void ngx_http_approval_news_done(ngx_http_approval_store_t *store);
+void ngx_http_approval_news_push(ngx_http_approval_store_t *store,
+    ngx_str_t *key);
 
 
 /* replicas.c */

@@ -60,6 +60,7 @@ ngx_http_approval_store_create(ngx_http_approval_store_conf_t *conf,
     }
 
     ngx_http_approval_watches_init(store);
+    ngx_http_approval_news_init(store);
     ngx_http_approval_lease_init(store);
     ngx_http_approval_overdue_init(store);
 
@@ -84,6 +85,7 @@ ngx_http_approval_store_destroy(ngx_http_approval_store_t *store)
     ngx_http_approval_replicas_done(store);
     ngx_http_approval_push_done(store);
     ngx_http_approval_watches_done(store);
+    ngx_http_approval_news_done(store);
     ngx_http_approval_lease_done(store);
     ngx_http_approval_overdue_done(store);
     ngx_http_approval_scripts_done(store);
@@ -130,6 +132,7 @@ ngx_http_approval_store_link(void *data)
         ngx_http_approval_usable_probe(store);
         ngx_http_approval_store_memory(store);
         ngx_http_approval_watches_reread(store);
+        ngx_http_approval_news_push(store, NULL);
         ngx_http_approval_lease_ready(store);
     }
 
@@ -146,9 +149,11 @@ ngx_http_approval_store_push(void *data, ngx_str_t *key)
 
     if (key->data) {
         ngx_http_approval_watches_push(store, key);
+        ngx_http_approval_news_push(store, key);
 
     } else {
         ngx_http_approval_watches_reread(store);
+        ngx_http_approval_news_push(store, NULL);
     }
 }
 

@@ -1,0 +1,40 @@
+
+/*
+ * Copyright (C) ngx_http_approval_module contributors
+ *
+ * Who wants to know when other actions are open than before.  It is a hint, no
+ * oftener than once a second; one question a shard serves all who listen.
+ */
+
+
+#ifndef NGX_HTTP_APPROVAL_NEWS_H
+#define NGX_HTTP_APPROVAL_NEWS_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "store/store.h"
+
+
+typedef struct ngx_http_approval_news_s  ngx_http_approval_news_t;
+
+typedef void (*ngx_http_approval_news_pt)(ngx_http_approval_news_t *news);
+
+/* Embedded in, and owned by, the one who listens; news_del() before it ends. */
+
+struct ngx_http_approval_news_s {
+    ngx_queue_t                 queue;
+    ngx_http_approval_news_pt   handler;     /* may delete its own only */
+    void                       *data;
+    unsigned                    active:1;
+};
+
+
+void ngx_http_approval_news_add(ngx_http_approval_store_t *store,
+    ngx_http_approval_news_t *news);
+void ngx_http_approval_news_del(ngx_http_approval_store_t *store,
+    ngx_http_approval_news_t *news);
+
+
+#endif /* NGX_HTTP_APPROVAL_NEWS_H */

@@ -177,7 +177,12 @@ sub asks {
     my ($job) = @_;
 
     my $g = $job->{k}->gateway;
-    my $id = $job->{id} = $g->pending(keys %{ $job->{known} });
+    my ($id) = wait_for(sub {
+        (grep { !$job->{known}{$_} } keys %{ $job->{k}->asked })[0];
+    });
+
+    $job->{id} = $id;
+
 
     ok($id, "$job->{name}: it is held") or return;
     ok(wait_for(sub { ($job->{k}->asked->{$id} // 0) >= $job->{told} }),
@@ -439,7 +444,7 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
 
 {
     $k = Approval::Kubernetes->start(put => {
-        'notify chat;' => 'notify chat; hold 1s;' });
+        'notify chat;' => 'notify chat; hold 3s;' });
 
     my @jobs;
 
@@ -500,13 +505,13 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
     my $text = slurp($conf);
 
     $k = Approval::Kubernetes->start(put => {
-        'notify chat;' => 'notify chat; timeout 2s;',
+        'notify chat;' => 'notify chat; timeout 6s;',
         map { ("\n        $_" => '') } $text =~ /^ +(timeout \w+;)$/mg });
 
     for (my @left = @rows; @left; ) {
         my @jobs;
 
-        for my $row (splice(@left, 0, 4)) {
+        for my $row (splice(@left, 0, 8)) {
             my $job = again(begin($k, $row));
 
             push @jobs, $job if asks($job);

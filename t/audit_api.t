@@ -5,9 +5,11 @@
 # GET /audit: what approval-audit export says, over HTTP; who may read it, and
 # that nobody else waits for it.
 
-use lib 't/lib';
+use lib 't/lib', 't/verifier';
 use Approval::Test;
 use Approval::Gateway;
+use AuditForge;
+use AuditVerifier;
 use Time::HiRes ();
 
 need('openssl');
@@ -49,6 +51,19 @@ sub get {
     return Approval::Client->new($how{port} // $gw->port)->request(
         $how{method} // 'GET', "/_approval/audit$query",
         headers => [ $user eq '' ? () : ('X-User' => $user) ]);
+}
+
+
+sub story {
+    my ($of, %how) = @_;
+
+    my $user = $how{user} // 'alice';
+
+    return Approval::Client->new($gw->port)->request(
+        $how{method} // 'GET', '/_approval/story?of='
+        . $of =~ s/([^\w.-])/sprintf('%%%02X', ord $1)/ger,
+        headers => [ $user eq '' ? () : ('X-User' => $user),
+                     $how{page} ? (Accept => 'text/html') : () ]);
 }
 
 
@@ -222,22 +237,12 @@ subtest 'csv' => sub {
 
 
 subtest 'who signed off' => sub {
-    my $story = sub {
-        my ($of, %how) = @_;
-
-        return Approval::Client->new($gw->port)->request(
-            $how{method} // 'GET', '/_approval/story?of='
-            . $of =~ s/([^\w.-])/sprintf('%%%02X', ord $1)/ger,
-            headers => [ 'X-User' => $how{user} // 'alice',
-                         $how{page} ? (Accept => 'text/html') : () ]);
-    };
-
     my $id = $ids[1];
     my ($requested) = grep { $_->{action_id} eq $id } $gw->audit('requested');
     my ($approved) = grep { $_->{action_id} eq $id } $gw->audit('approved');
     my $before = grep { $_->{story} } $gw->audit('viewed');
 
-    my $r = $story->($id);
+    my $r = story($id);
     is($r->status, 200, 'by its id');
 
     my ($told, @more) = @{ $r->json->{actions} };
@@ -275,25 +280,25 @@ subtest 'who signed off' => sub {
     for my $known ($requested->{digest}, $approved->{decision},
                    " https://gw.example/_approval/actions/$id?t=1.2 ")
     {
-        my $found = $story->($known)->json->{actions};
+        my $found = story($known)->json->{actions};
         is_deeply([ map { $_->{id} } @$found ], [ $id ],
                   'by ' . substr($known, 0, 20));
     }
 
-    is_deeply($story->('0' x 32)->json->{actions}, [], 'of nothing we know');
-    is($story->('x' x 5000)->status, 400, 'nor of what is too long');
+    is_deeply(story('0' x 32)->json->{actions}, [], 'of nothing we know');
+    is(story('x' x 5000)->status, 400, 'nor of what is too long');
 
-    $r = $story->($id, page => 1);
+    $r = story($id, page => 1);
     like($r->header('Content-Type'), qr{^text/html}, 'as a page');
     like($r->body, qr/table: t2/, 'with what was shown');
     like($r->body, qr/alice: approve \(idp\) &quot;fine, 2&quot;/, 'and who');
     unlike($r->body, qr/Unauthenticated/, 'all of it is signed');
-    like($story->('', page => 1)->body, qr/<form method="get" action="story"/,
+    like(story('', page => 1)->body, qr/<form method="get" action="story"/,
          'a form to ask with');
 
-    is($story->($id, user => 'mallory')->status, 403, 'not for everybody');
-    is($story->($id, user => '')->status, 401, 'nor for nobody');
-    is($story->($id, method => 'HEAD')->body, '', 'HEAD');
+    is(story($id, user => 'mallory')->status, 403, 'not for everybody');
+    is(story($id, user => '')->status, 401, 'nor for nobody');
+    is(story($id, method => 'HEAD')->body, '', 'HEAD');
 
     my @viewed = grep { $_->{story} } $gw->audit('viewed');
     is_deeply($viewed[$before]{story}, [ $id ], 'who looked is on record');
@@ -497,5 +502,37 @@ subtest 'by conf' => sub {
 };
 
 
+
 $gw->clean;
+
+# lines that somebody else wrote to the file
+
+subtest 'a forged request' => sub {
+    my $own = act(9);
+
+    settled();
+
+    my ($requested) = map { AuditVerifier::record(s/\n\z//r) }
+                      grep { /"type":"requested"/ && /"action_id":"$own"/ }
+                      split(/^/, slurp($file));
+
+    for my $id ($own, 'cd' x 16) {
+        open(my $out, '>>', $file) or die $!;
+        print {$out} line(rehash({ %$requested, action_id => $id,
+            summary => 'Drop nothing', writer => substr($id, 0, 2) x 16,
+            seq => \'1', prev => '0' x 64, time => '2026-01-01T00:00:00.000Z' }));
+        close($out);
+    }
+
+    my $told = story($own)->json->{actions}[0];
+
+    is((grep { $_->{name} eq 'summary' } @{ $told->{request} })[0]{text},
+       'Drop /held/9', 'is not told where there is one that is signed');
+    ok(!$told->{request_unauthenticated}, 'and that one is');
+    ok(!$told->{records}[0]{signed}, 'it stands there as what it is');
+
+    my $r = story('cd' x 16);
+    ok($r->json->{actions}[0]{request_unauthenticated}, 'alone it is marked');
+};
+
 done_testing;

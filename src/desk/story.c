@@ -48,6 +48,8 @@ static ngx_int_t ngx_http_approval_story_line(ngx_http_approval_story_t *s,
 static ngx_int_t ngx_http_approval_story_tell(ngx_http_approval_story_t *s);
 static ngx_int_t ngx_http_approval_story_record(ngx_http_approval_story_t *s,
     json_t *line);
+static ngx_int_t ngx_http_approval_story_request(json_t *action,
+    json_t *record, ngx_uint_t authentic);
 static json_t *ngx_http_approval_story_action(ngx_http_approval_story_t *s,
     json_t *id);
 static void ngx_http_approval_story_fact(void *data, const char *name,
@@ -325,19 +327,18 @@ ngx_http_approval_story_tell(ngx_http_approval_story_t *s)
 static ngx_int_t
 ngx_http_approval_story_record(ngx_http_approval_story_t *s, json_t *line)
 {
-    json_t          *record, *action, *told, *facts;
+    json_t          *record, *action, *told;
+    ngx_uint_t       authentic;
     approval_buf_t   text;
 
     record = json_object_get(line, "record");
+    authentic = json_object_get(line, "unauthenticated") == NULL;
     action = ngx_http_approval_story_action(s,
                                          json_object_get(record, "action_id"));
-    facts = json_object_get(action, "request");
 
-    if (facts == NULL
-        || (json_array_size(facts) == 0
-            && approval_story_request(record, ngx_http_approval_story_fact,
-                                      facts)
-               == APPROVAL_ERROR))
+    if (action == NULL
+        || ngx_http_approval_story_request(action, record, authentic)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -349,9 +350,7 @@ ngx_http_approval_story_record(ngx_http_approval_story_t *s, json_t *line)
                      "time", json_object_get(record, "time"),
                      "type", json_object_get(record, "type"),
                      "text", text.len ? (char *) text.data : "", text.len,
-                     "signed",
-                     json_object_get(line, "unauthenticated") == NULL,
-                     "record", record);
+                     "signed", (int) authentic, "record", record);
 
     if (text.failed) {
         json_decref(told);
@@ -362,6 +361,44 @@ ngx_http_approval_story_record(ngx_http_approval_story_t *s, json_t *line)
 
     return json_array_append_new(json_object_get(action, "records"), told) == 0
            ? NGX_OK : NGX_ERROR;
+}
+
+
+/* One that nobody signed is told only as long as there is no other one. */
+
+static ngx_int_t
+ngx_http_approval_story_request(json_t *action, json_t *record,
+    ngx_uint_t authentic)
+{
+    int      rc;
+    json_t  *facts;
+
+    facts = json_array();
+
+    rc = facts ? approval_story_request(record, ngx_http_approval_story_fact,
+                                        facts)
+               : APPROVAL_ERROR;
+
+    if (rc != APPROVAL_OK
+        || (json_array_size(json_object_get(action, "request"))
+            && !(authentic
+                 && json_object_get(action, "request_unauthenticated"))))
+    {
+        json_decref(facts);
+        return rc == APPROVAL_ERROR ? NGX_ERROR : NGX_OK;
+    }
+
+    if (json_object_set_new(action, "request", facts) != 0) {
+        return NGX_ERROR;
+    }
+
+    if (authentic) {
+        (void) json_object_del(action, "request_unauthenticated");
+        return NGX_OK;
+    }
+
+    return json_object_set_new(action, "request_unauthenticated", json_true())
+           == 0 ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -533,6 +533,17 @@ subtest 'a forged request' => sub {
 
     my $r = story('cd' x 16);
     ok($r->json->{actions}[0]{request_unauthenticated}, 'alone it is marked');
+    ok(!$r->json->{more}, 'and is all that there is');
+
+    open(my $out, '>>', $file) or die $!;
+    print {$out} line(rehash({ %$requested, type => 'joined',
+        action_id => 'cd' x 16, writer => 'ef' x 16, seq => \"$_" }))
+        for 1 .. 2100;
+    close($out);
+
+    $r = story('cd' x 16);
+    is(scalar @{ $r->json->{actions}[0]{records} }, 2000, 'of too many some');
+    ok($r->json->{more}, 'which is said');
 };
 
 done_testing;

@@ -21,6 +21,7 @@
 
 
 #define NGX_HTTP_APPROVAL_STORY_RECORDS  2000
+#define NGX_HTTP_APPROVAL_STORY_SIZE     (8 * 1024 * 1024)
 
 
 /* d->work. */
@@ -32,6 +33,7 @@ typedef struct {
     const char                      *err;
     json_t                          *lines;      /* of the export           */
     json_t                          *actions;    /* as they are told        */
+    size_t                           size;       /* of the lines            */
 } ngx_http_approval_story_t;
 
 
@@ -219,7 +221,7 @@ ngx_http_approval_story_piece(void *data, ngx_int_t rc, ngx_err_t err,
     } else if (ngx_http_approval_story_lines(s, piece) != NGX_OK) {
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    } else if (rc == NGX_DONE) {
+    } else if (rc == NGX_DONE || s->size > NGX_HTTP_APPROVAL_STORY_SIZE) {
         rc = ngx_http_approval_story_tell(s);
 
     } else {
@@ -243,6 +245,8 @@ ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
 {
     u_char          *p, *last, *lf;
     approval_str_t   text;
+
+    s->size += piece.len;
 
     p = (u_char *) piece.data;
     last = p + piece.len;
@@ -461,14 +465,17 @@ ngx_http_approval_story_viewed(ngx_http_approval_story_t *s)
 static ngx_int_t
 ngx_http_approval_story_send(ngx_http_approval_story_t *s)
 {
+    int                        more;
     json_t                    *data;
     ngx_http_approval_desk_t  *d;
 
     d = s->desk;
 
-    data = json_pack("{s:O, s:b}", "actions", s->actions, "more",
-                     json_array_size(s->lines)
-                     == NGX_HTTP_APPROVAL_STORY_RECORDS);
+    more = json_array_size(s->lines) == NGX_HTTP_APPROVAL_STORY_RECORDS
+           || json_array_size(s->actions) == APPROVAL_FIND_MAX
+           || s->size > NGX_HTTP_APPROVAL_STORY_SIZE;
+
+    data = json_pack("{s:O, s:b}", "actions", s->actions, "more", more);
 
     if (!d->html) {
         return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,

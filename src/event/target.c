@@ -12,9 +12,17 @@
 #include "event/http.h"
 
 
-static const char *ngx_http_approval_target_characters(ngx_str_t *url);
-static ngx_uint_t ngx_http_approval_target_scheme(ngx_str_t *url,
-    const char *scheme, u_char **after);
+typedef struct {
+    const char  *name;
+    in_port_t    port;
+    unsigned     secure:1;
+} ngx_http_approval_target_scheme_t;
+
+
+static const char *ngx_http_approval_target_begin(
+    ngx_http_approval_target_t *target, ngx_str_t *url,
+    const ngx_http_approval_target_scheme_t schemes[2], const char *none,
+    u_char **after);
 static ngx_uint_t ngx_http_approval_target_user(u_char *p, u_char *last);
 static const char *ngx_http_approval_target_host(
     ngx_http_approval_target_t *target, u_char *p, u_char *last);
@@ -28,24 +36,19 @@ ngx_http_approval_target_parse(ngx_http_approval_target_t *target,
     u_char      *p, *last, *end;
     const char  *err;
 
-    err = ngx_http_approval_target_characters(url);
+    static const ngx_http_approval_target_scheme_t  http[] = {
+        { "https://", 443, 1 },
+        { "http://", 80, 0 }
+    };
+
+    err = ngx_http_approval_target_begin(target, url, http, "it starts neither "
+                                         "with \"https://\" nor with "
+                                         "\"http://\"", &p);
     if (err) {
         return err;
     }
 
     last = url->data + url->len;
-    target->url = *url;
-
-    if (ngx_http_approval_target_scheme(url, "https://", &p)) {
-        target->secure = 1;
-        target->port = 443;
-
-    } else if (ngx_http_approval_target_scheme(url, "http://", &p)) {
-        target->port = 80;
-
-    } else {
-        return "it starts neither with \"https://\" nor with \"http://\"";
-    }
 
     for (end = p; end < last; end++) {
         if (*end == '/' || *end == '?' || *end == '#') {
@@ -72,25 +75,20 @@ ngx_http_approval_target_mail(ngx_http_approval_target_t *target,
     ngx_str_t    name;
     const char  *err;
 
-    err = ngx_http_approval_target_characters(url);
+    static const ngx_http_approval_target_scheme_t  mail[] = {
+        { "smtps://", 465, 1 },
+        { "smtp://", 25, 0 }
+    };
+
+    err = ngx_http_approval_target_begin(target, url, mail, "it starts neither "
+                                         "with \"smtps://\" nor with "
+                                         "\"smtp://\"", &p);
     if (err) {
         return err;
     }
 
     last = url->data + url->len;
-    target->url = *url;
     target->mail = 1;
-
-    if (ngx_http_approval_target_scheme(url, "smtps://", &p)) {
-        target->secure = 1;
-        target->port = 465;
-
-    } else if (ngx_http_approval_target_scheme(url, "smtp://", &p)) {
-        target->port = 25;
-
-    } else {
-        return "it starts neither with \"smtps://\" nor with \"smtp://\"";
-    }
 
     end = ngx_strlchr(p, last, '@');
 
@@ -123,9 +121,11 @@ ngx_http_approval_target_mail(ngx_http_approval_target_t *target,
 
 
 static const char *
-ngx_http_approval_target_characters(ngx_str_t *url)
+ngx_http_approval_target_begin(ngx_http_approval_target_t *target,
+    ngx_str_t *url, const ngx_http_approval_target_scheme_t schemes[2],
+    const char *none, u_char **after)
 {
-    size_t  i;
+    size_t  i, len;
 
     for (i = 0; i < url->len; i++) {
         if (url->data[i] <= ' ' || url->data[i] >= 0x7f) {
@@ -133,27 +133,24 @@ ngx_http_approval_target_characters(ngx_str_t *url)
         }
     }
 
-    return NULL;
-}
+    target->url = *url;
 
+    for (i = 0; i < 2; i++) {
+        len = ngx_strlen(schemes[i].name);
 
-static ngx_uint_t
-ngx_http_approval_target_scheme(ngx_str_t *url, const char *scheme,
-    u_char **after)
-{
-    size_t  len;
+        if (url->len >= len
+            && ngx_strncasecmp(url->data, (u_char *) schemes[i].name, len)
+               == 0)
+        {
+            target->secure = schemes[i].secure;
+            target->port = schemes[i].port;
+            *after = url->data + len;
 
-    len = ngx_strlen(scheme);
-
-    if (url->len < len
-        || ngx_strncasecmp(url->data, (u_char *) scheme, len) != 0)
-    {
-        return 0;
+            return NULL;
+        }
     }
 
-    *after = url->data + len;
-
-    return 1;
+    return none;
 }
 
 

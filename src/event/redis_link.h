@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What redis.c, redis_setup.c and redis_sentinel.c share.
+ * What redis.c, redis_queue.c, redis_setup.c and redis_sentinel.c share.
  */
 
 
@@ -118,6 +118,18 @@ void ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
     ngx_err_t err, const char *reason);
+
+/* redis_queue.c */
+void ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
+    redisReply *reply);
+
+/* There will be no reply to any of them. */
+void ngx_http_approval_redis_fail(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *waiting);
+
+/* How long the first of them may still wait. */
+ngx_msec_int_t ngx_http_approval_redis_left(ngx_http_approval_redis_t *redis,
+    ngx_queue_t *waiting);
 
 /* A command of the link's own; its handler gets the link. */
 void ngx_http_approval_redis_send(ngx_http_approval_redis_t *redis,

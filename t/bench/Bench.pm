@@ -68,20 +68,20 @@ sub start_load {
 sub load_line { my $line = readline $_[0]{out}; $line // die 'load ended' }
 
 
-# The times in us from each command to its response
+# The times in us from each command, by id, to its response
 
 sub load_decide {
-    my ($load, $redis, $rate, $command, $value, %keys) = @_;
+    my ($load, $redis, $rate, %commands) = @_;
 
     my $file = $redis->dir . '/decisions';
 
-    spew($file, join '', map { "$_ $keys{$_}\n" } sort keys %keys);
+    spew($file, join '', map { "$_ $commands{$_}\n" } sort keys %commands);
 
     my $in = $load->{in};
     my @times;
 
     $in->autoflush(1);
-    print $in join(' ', $redis->sock, $rate, $command, $value, $file), "\n";
+    print $in join(' ', $redis->sock, $rate, $file), "\n";
 
     while ((my $line = load_line($load)) ne "end\n") {
         push @times, $line;

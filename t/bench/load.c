@@ -10,12 +10,12 @@
  * TARGET has the number of the request appended, from 0; so has the header
  * X-Id.  Says "sent" when all are on their way.  For a line
  *
- *     SOCKET RATE COMMAND VALUE FILE
+ *     SOCKET RATE FILE
  *
  * on standard input it then gives the redis-server at SOCKET RATE commands a
- * second, "COMMAND KEY VALUE" for each line "ID KEY" of FILE, and waits until
- * as many responses have come.  What it prints is the time in us from each
- * command to the response that has "Approval-Id: ID".  Ends with its input.
+ * second, one for each line "ID WORD..." of FILE, and waits until as many
+ * responses have come.  What it prints is the time in us from each command to
+ * the response that has "Approval-Id: ID".  Ends with its input.
  */
 
 
@@ -35,14 +35,15 @@
 #include <unistd.h>
 
 
-#define ID_MAX   40
-#define KEY_MAX  96
-#define EVENTS   64
+#define ID_MAX    40
+#define LINE_MAX  16384
+#define EVENTS    64
 
 
 typedef struct {
     char       id[ID_MAX];
-    char       key[KEY_MAX];
+    char      *command;                    /* as Redis reads it */
+    size_t     len;
     long long  begun;                      /* ns, 0: not yet */
 } decision_t;
 
@@ -53,10 +54,10 @@ static long long  load_patience = 20000000000;
 
 static int load_connect(unsigned short port);
 static int load_redis(const char *path);
-static int load_decide(const char *path, int rate, const char *command,
-    const char *value, const char *file);
+static int load_decide(const char *path, int rate, const char *file);
 static int load_read(int s, decision_t *list, int n);
 static decision_t *load_file(const char *file, int *n);
+static int load_command(decision_t *d, char *line);
 static int load_cmp(const void *one, const void *two);
 static long long load_now(void);
 
@@ -65,8 +66,7 @@ int
 main(int argc, char **argv)
 {
     int                 i, n, s, len, rate;
-    char                text[1024], path[100], command[20], value[40];
-    char                file[200];
+    char                text[1024], path[100], file[200];
     struct epoll_event  ev;
 
     if (argc != 4) {
@@ -101,10 +101,8 @@ main(int argc, char **argv)
     fflush(stdout);
 
     while (fgets(text, sizeof(text), stdin)) {
-        if (sscanf(text, "%99s %d %19s %39s %199s", path, &rate, command,
-                   value, file)
-            == 5
-            && load_decide(path, rate, command, value, file) != 0)
+        if (sscanf(text, "%99s %d %199s", path, &rate, file) == 3
+            && load_decide(path, rate, file) != 0)
         {
             return 1;
         }
@@ -167,10 +165,9 @@ load_redis(const char *path)
 
 
 static int
-load_decide(const char *path, int rate, const char *command,
-    const char *value, const char *file)
+load_decide(const char *path, int rate, const char *file)
 {
-    int                  i, k, redis, sent, done, len, n = 0;
+    int                  i, k, redis, sent, done, n = 0;
     char                 text[512];
     long long            start, now, next;
     decision_t          *list;
@@ -193,14 +190,11 @@ load_decide(const char *path, int rate, const char *command,
         next = start + (long long) sent * 1000000000 / rate;
 
         if (sent < n && now >= next) {
-            len = snprintf(text, sizeof(text), "*3\r\n$%zu\r\n%s\r\n$%zu\r\n"
-                           "%s\r\n$%zu\r\n%s\r\n", strlen(command), command,
-                           strlen(list[sent].key), list[sent].key,
-                           strlen(value), value);
-
             list[sent].begun = load_now();
 
-            if (write(redis, text, (size_t) len) != len) {
+            if (write(redis, list[sent].command, list[sent].len)
+                != (ssize_t) list[sent].len)
+            {
                 perror("redis");
                 return -1;
             }
@@ -285,7 +279,8 @@ static decision_t *
 load_file(const char *file, int *n)
 {
     FILE        *f;
-    decision_t  *list, d;
+    char         line[LINE_MAX];
+    decision_t  *list;
 
     f = fopen(file, "r");
     list = calloc(100000, sizeof(decision_t));
@@ -295,12 +290,11 @@ load_file(const char *file, int *n)
         return NULL;
     }
 
-    memset(&d, 0, sizeof(d));
-
-    for (*n = 0; *n < 100000 && fscanf(f, "%39s %95s", d.id, d.key) == 2;
-         (*n)++)
-    {
-        list[*n] = d;
+    for (*n = 0; *n < 100000 && fgets(line, sizeof(line), f); (*n)++) {
+        if (load_command(&list[*n], line) != 0) {
+            fprintf(stderr, "load: a line of \"%s\" is no command\n", file);
+            return NULL;
+        }
     }
 
     fclose(f);
@@ -308,6 +302,42 @@ load_file(const char *file, int *n)
     qsort(list, (size_t) *n, sizeof(decision_t), load_cmp);
 
     return list;
+}
+
+
+static int
+load_command(decision_t *d, char *line)
+{
+    int    words;
+    char  *word, *at;
+    FILE  *out;
+
+    words = 0;
+
+    for (at = line; *at; at++) {
+        words += (*at == ' ');
+    }
+
+    word = strtok(line, " \n");
+
+    if (word == NULL || words == 0
+        || snprintf(d->id, ID_MAX, "%s", word) >= ID_MAX)
+    {
+        return -1;
+    }
+
+    out = open_memstream(&d->command, &d->len);
+    if (out == NULL) {
+        return -1;
+    }
+
+    fprintf(out, "*%d\r\n", words);
+
+    while ((word = strtok(NULL, " \n")) != NULL) {
+        fprintf(out, "$%zu\r\n%s\r\n", strlen(word), word);
+    }
+
+    return fclose(out);
 }
 
 

@@ -686,20 +686,38 @@ sub ttl_is {
 
     run(vote => $id, vote_args(1, 'b', 'approved'));
     ttl_is(key($id), $whole + $retention, 'approved: TTL of the action');
-    ttl_is(key($id, ':decision'), $within, 'approved: of the decision');
+    ttl_is(key($id, ':decision'), $whole + $retention,
+           'approved: of the decision');
     is(cmd(ZSCORE => shared('pending'), $id), run(load => $id)->{x},
        'approved: due when it lapses');
 
     run(consume => $id, consume_args('J-approved'));
-    ttl_is(key($id), $lease + $retention, 'executing: TTL of the action');
+    ttl_is(key($id), $whole + $retention, 'executing: TTL of the action');
     ttl_is(shared("end:$id"), $whole, 'executing: of what says that it was');
     is(cmd(GET => shared("end:$id")), 'J-approved', 'executing: it says so');
-    ttl_is(key($id, ':decision'), $lease + $retention,
+    ttl_is(key($id, ':decision'), $whole + $retention,
            'executing: of the decision');
 
     run(finish => $id, finish_args('executed'));
     ttl_is(key($id, $_), $retention, "executed: TTL of the action$_")
         for ('', ':votes', ':decision');
+
+    # executed for longer than it was made for, or by what somebody set
+
+    my $short = new_id();
+
+    create($short, timeout => 10000, within => 15000);
+    run(vote => $short, vote_args(0, 'a', 'approved'));
+    run(consume => $short, consume_args('J-approved'));
+    cmp_ok(cmd(PTTL => key($short, $_)), '>', 25000 + $retention,
+           "executing: TTL of the action$_, which lived for less")
+        for ('', ':votes', ':decision');
+
+    my $bare = make(bare => new_id());
+
+    run(consume => $bare, consume_args('approve'));
+    cmp_ok(cmd(PTTL => key($bare, ':decision')), '>', $timeout,
+           'executing: of a bare decision');
 }
 
 

@@ -60,7 +60,7 @@ local function decided()
 
     if decision and redis.call('PTTL', DECISION) == -1 then
         redis.call('PEXPIRE', DECISION,
-                   int(math.max(redis.call('PTTL', key), 60000)))
+                   math.max(redis.call('PTTL', key), 60000))
     end
 
     return decision
@@ -145,7 +145,7 @@ local function untold(queue, deliver)
         if string.match(other, '^e%d+$')
            and redis.call('HEXISTS', queue, 'a:' .. other) == 0
         then
-            redis.call('ZADD', deliver, 'XX', int(now), id .. ':' .. other)
+            redis.call('ZADD', deliver, 'XX', now, id .. ':' .. other)
         end
     end
 end
@@ -156,18 +156,29 @@ end
 local function told(name, a)
     if not a.r then
         a.r = a.s == 'executed' and now or 0
-        redis.call('HSET', name, 'r', int(a.r))
+        redis.call('HSET', name, 'r', a.r)
     end
 end
 
 
 -- It ends here, for as long as it could be put back and approved: the key's
--- life is all that, and retention.
+-- life, which is returned, is all that, and retention.
 
 local function over(decision, retention)
-    local left = redis.call('PTTL', key) - retention
+    local life = redis.call('PTTL', key)
 
-    redis.call('SET', END, decision, 'PX', int(math.max(left, 60000)))
+    redis.call('SET', END, decision, 'PX', math.max(life - retention, 60000))
+
+    return life
+end
+
+
+-- it is executed for longer than it was made for
+
+local function extend(ms)
+    for _, name in ipairs({ key, DECISION, VOTES, PENDING, INDEX, CLASSES }) do
+        keep(name, ms)
+    end
 end
 
 
@@ -253,18 +264,20 @@ local function approve(a, decision, retention)
 
     a.d, a.x = now, now + within
 
-    redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'x', int(a.x))
-    keep(key, within + retention)
-    redis.call('PEXPIRE', VOTES, int(redis.call('PTTL', key)))
-    redis.call('SET', DECISION, decision, 'PX', int(within))
+    redis.call('HSET', key, 's', a.s, 'd', a.d, 'x', a.x)
 
-    redis.call('ZADD', PENDING, int(a.x), id)
+    local life = keep(key, within + retention)
+
+    redis.call('PEXPIRE', VOTES, life)
+    redis.call('SET', DECISION, decision, 'PX', life)
+    redis.call('ZADD', PENDING, a.x, id)
 end
 
 
--- any terminal state; without a decision the one that stands is kept
+-- any terminal state; without a decision the one that stands is kept; what
+-- follows are fields and values
 
-local function close(a, state, decision, retention)
+local function close(a, state, decision, retention, ...)
     if a.s ~= 'executing' then
         a.d = now
         leave(a)
@@ -276,20 +289,19 @@ local function close(a, state, decision, retention)
         end
 
     elseif a.r or state == 'failed' then
-        redis.call('HSET', key, 'r', int(now))
+        redis.call('HSET', key, 'r', now)
     end
 
     enter(a, state)
 
-    redis.call('HSET', key, 's', a.s, 'd', int(a.d))
-    redis.call('HDEL', key, 'l')
-    redis.call('PEXPIRE', key, int(retention))
-    redis.call('PEXPIRE', VOTES, int(retention))
+    redis.call('HSET', key, 's', a.s, 'd', a.d, ...)
+    redis.call('PEXPIRE', key, retention)
+    redis.call('PEXPIRE', VOTES, retention)
 
     if decision ~= '' then
-        redis.call('SET', DECISION, decision, 'PX', int(retention))
+        redis.call('SET', DECISION, decision, 'PX', retention)
     else
-        redis.call('PEXPIRE', DECISION, int(retention))
+        redis.call('PEXPIRE', DECISION, retention)
     end
 
     try('ZREM', PENDING, id)

@@ -29,11 +29,6 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local DOC_MAX, TEXT_MAX, VOTES_MAX = 512 * 1024, 64 * 1024, 257
 
 
-local function int(n)
-    return string.format('%.0f', n)
-end
-
-
 -- nil: the key is of another type, and must not stop what else is to be done
 
 local function try(...)
@@ -64,12 +59,18 @@ local function first(hashes)
 end
 
 
--- a key that several actions share lives as long as the last of them
+-- a key that several actions share lives as long as the last of them: returns
+-- for how long
 
 local function keep(name, ms)
-    if redis.call('PTTL', name) < ms then
-        redis.call('PEXPIRE', name, int(ms))
+    local left = redis.call('PTTL', name)
+
+    if left < ms then
+        redis.call('PEXPIRE', name, ms)
+        left = ms
     end
+
+    return left
 end
 
 
@@ -189,7 +190,7 @@ local function reserve(names, ms, max)
     local open, over = 0, now + ms
 
     for _, name in ipairs(names) do
-        redis.call('ZREMRANGEBYSCORE', name, '-inf', int(now))
+        redis.call('ZREMRANGEBYSCORE', name, '-inf', now)
         open = open + redis.call('ZCARD', name)
 
         local first = redis.call('ZRANGE', name, 0, 0, 'WITHSCORES')
@@ -200,7 +201,7 @@ local function reserve(names, ms, max)
         return false, over
     end
 
-    redis.call('ZADD', names[1], int(now + ms), id)
+    redis.call('ZADD', names[1], now + ms, id)
     keep(names[1], ms)
 
     return true

@@ -45,34 +45,35 @@ if call ~= '' and redis.call('EXISTS', KEYS[10]) == 1 then
     return answer('no', a, 'w', WHY.given_up)
 end
 
-if a.s == 'pending' then
+local bare = a.s == 'pending'
+
+if bare then
     a.d = now
 end
 
 leave(a)
 ended()
-over(decision, retention)
+
+local life = over(decision, retention)
+
 enter(a, 'executing')
 
-redis.call('HSET', key, 's', a.s, 'd', int(a.d), 'l', int(now + lease))
-redis.call('PEXPIRE', key, int(lease + retention))
-redis.call('PEXPIRE', VOTES, int(lease + retention))
-redis.call('PEXPIRE', DECISION, int(lease + retention))
+redis.call('HSET', key, 's', a.s, 'd', a.d, 'l', now + lease)
+redis.call('ZADD', PENDING, now + lease, id)
 
-redis.call('ZADD', PENDING, int(now + lease), id)
-keep(PENDING, lease + retention)
-keep(INDEX, lease + retention)
-keep(CLASSES, lease + retention)
+if bare or life < lease + retention then
+    extend(lease + retention)
+end
 
 if grant ~= '' then
     local name, time = KEYS[call ~= '' and 11 or 10], tonumber(ARGV[9])
 
     redis.call('DEL', name)
     redis.call('HSET', name, 'a', id, 'm', ARGV[10], 'b', ARGV[11])
-    redis.call('PEXPIRE', name, int(time))
+    redis.call('PEXPIRE', name, time)
 
-    redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', int(now))
-    redis.call('ZADD', GRANTS, int(now + time), grant)
+    redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', now)
+    redis.call('ZADD', GRANTS, now + time, grant)
     keep(GRANTS, time)
 end
 

@@ -316,15 +316,15 @@ end
 
 -- this comes first: where it fails, there is no action
 
-redis.call('ZADD', PENDING, int(a.x), id)
+redis.call('ZADD', PENDING, a.x, id)
 keep(PENDING, whole + retention)
 
-redis.call('HSET', key, 's', a.s, 'x', int(a.x), 'b', doc,
-           'k', table.concat({ int(a.c), int(within),
+redis.call('HSET', key, 's', a.s, 'x', a.x, 'b', doc,
+           'k', table.concat({ a.c, ARGV[8],
                                word(string.sub(join, 1, 16)),
                                word(names[1] and first(per) or counted),
                                word(a.class) }, ' '))
-redis.call('PEXPIRE', key, int(whole + retention))
+redis.call('PEXPIRE', key, whole + retention)
 
 -- lists are spoiled alone; what is executed lives longer, see consume.lua
 
@@ -337,7 +337,7 @@ keep(CLASSES, whole + retention)
 if joins[1] then
     local longer = again > 0 and again + RUN_MAX or 0
 
-    redis.call('SET', joins[1][2], id, 'PX', int(whole + longer))
+    redis.call('SET', joins[1][2], id, 'PX', whole + longer)
 end
 
 held(id)

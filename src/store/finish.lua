@@ -25,7 +25,6 @@ if ARGV[5] == '1' then
     told(key, a)
 end
 
-redis.call('HSET', key, 'o', outcome)
-close(a, state, '', retention)
+close(a, state, '', retention, 'o', outcome)
 
 return ok(a)

@@ -7,7 +7,7 @@
 -- ok       never
 -- no       it has
 
-if redis.call('SET', KEYS[1], '1', 'NX', 'PX', int(tonumber(ARGV[2]))) then
+if redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then
     return answer('ok', { s = 'pending', c = 0, x = 0, d = 0 })
 end
 

@@ -21,13 +21,13 @@ if not open then
 end
 
 if due(a) > now then
-    redis.call('ZADD', PENDING, int(due(a)), id)
+    redis.call('ZADD', PENDING, due(a), id)
     return answer('no', nil)
 end
 
 local out = { 'ok', now }
 
-redis.call('ZADD', PENDING, int(now + tonumber(ARGV[2])), id)
+redis.call('ZADD', PENDING, now + tonumber(ARGV[2]), id)
 
 if not describe(out, false) then
     return answer('no', nil)

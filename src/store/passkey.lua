@@ -35,7 +35,7 @@ local function ended(of)
 end
 
 if what == 'list' then
-    local out = { int(now) }
+    local out = { tostring(now) }
 
     for i, text in ipairs(redis.call('HGETALL', KEYS[1])) do
         out[#out + 1] = text
@@ -51,11 +51,11 @@ end
 local value = redis.call('HGET', KEYS[1], name) or ''
 
 if what == 'get' then
-    return { int(now), value, ended(name) }
+    return { tostring(now), value, ended(name) }
 end
 
 if value ~= old then
-    return { int(now), 'again' }
+    return { tostring(now), 'again' }
 end
 
 if what == 'put' then
@@ -63,7 +63,7 @@ if what == 'put' then
         redis.call('HDEL', KEYS[1], name)
         redis.call('HDEL', KEYS[2], name)
     elseif old == '' and redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then
-        return { int(now), 'full' }
+        return { tostring(now), 'full' }
     else
         redis.call('HSET', KEYS[1], name, ARGV[5])
     end
@@ -72,22 +72,22 @@ if what == 'put' then
         redis.call('HSET', KEYS[3], name, ARGV[7])
     end
 
-    return { int(now), 'ok' }
+    return { tostring(now), 'ok' }
 end
 
 local count = tonumber(ARGV[5])
 local last = tonumber(redis.call('HGET', KEYS[2], name) or ARGV[6])
 
 if not redis.call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[7]) then
-    return { int(now), 'replayed' }
+    return { tostring(now), 'replayed' }
 end
 
 -- of authenticators that do not count it is always 0
 
 if (count > 0 or last > 0) and count <= last then
-    return { int(now), 'cloned' }
+    return { tostring(now), 'cloned' }
 end
 
-redis.call('HSET', KEYS[2], name, int(count))
+redis.call('HSET', KEYS[2], name, count)
 
-return { int(now), 'ok' }
+return { tostring(now), 'ok' }

@@ -37,10 +37,10 @@ for n = 3, #ARGV, 4 do
         due = lease
     end
 
-    redis.call('ZADD', deliver, int(now + due), id .. ':' .. name)
+    redis.call('ZADD', deliver, now + due, id .. ':' .. name)
 end
 
-redis.call('PEXPIRE', queue, int(ttl))
+redis.call('PEXPIRE', queue, ttl)
 keep(deliver, ttl)
 
 return ok(a)

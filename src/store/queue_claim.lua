@@ -33,7 +33,7 @@ end
 local described = {}
 local attempt = redis.call('HINCRBY', queue, 'a:' .. name, 1)
 
-redis.call('ZADD', deliver, int(now + lease), member)
+redis.call('ZADD', deliver, now + lease, member)
 describe(described, false)
 
 return { 'ok', now, { name, payload, facts or '', attempt,

@@ -28,7 +28,7 @@ if name ~= '' then
     if again > 0 and a.s == 'pending' then
         redis.call('HINCRBY', queue, 's:' .. name, 1)
         redis.call('HSET', queue, 'a:' .. name, 0)
-        redis.call('ZADD', deliver, int(now + again), id .. ':' .. name)
+        redis.call('ZADD', deliver, now + again, id .. ':' .. name)
     else
         redis.call('ZREM', deliver, id .. ':' .. name)
     end

@@ -38,6 +38,6 @@ then
     untold(queue, deliver)
 end
 
-redis.call('ZADD', deliver, int(now + ms), member)
+redis.call('ZADD', deliver, now + ms, member)
 
 return ok(a)

@@ -37,13 +37,13 @@ for _, base in ipairs(redis.call('HKEYS', queue)) do
                               1, 0, described }
         end
 
-        redis.call('ZADD', deliver, int(now + due), id .. ':' .. name)
+        redis.call('ZADD', deliver, now + due, id .. ':' .. name)
     end
 end
 
 local ttl = redis.call('PTTL', key)
 
-redis.call('PEXPIRE', queue, int(ttl))
+redis.call('PEXPIRE', queue, ttl)
 keep(deliver, ttl)
 
 return out

@@ -14,13 +14,8 @@ if not a or a.s ~= 'executing' then
     return answer('no', a)
 end
 
-redis.call('HSET', key, 'l', int(now + lease))
-redis.call('PEXPIRE', key, int(lease + retention))
-redis.call('PEXPIRE', VOTES, int(lease + retention))
-redis.call('ZADD', PENDING, int(now + lease), id)
-
-keep(PENDING, lease + retention)
-keep(INDEX, lease + retention)
-keep(CLASSES, lease + retention)
+redis.call('HSET', key, 'l', now + lease)
+redis.call('ZADD', PENDING, now + lease, id)
+extend(lease + retention)
 
 return ok(a)

@@ -7,10 +7,10 @@
 -- ARGV[2..]  limit, "due" or "ahead"
 -- ok         member, score, ...
 
-local from, to = '-inf', int(now)
+local from, to = '-inf', now
 
 if ARGV[3] == 'ahead' then
-    from, to = int(now), '+inf'
+    from, to = now, '+inf'
 end
 
 return { 'ok', now, redis.call('ZRANGEBYSCORE', KEYS[1], from, to,

@@ -19,9 +19,11 @@ if not a then
     return refuse(nil)
 end
 
+local votes = redis.call('LLEN', VOTES)
+
 -- the same call again: its answer was lost
 
-if redis.call('LINDEX', VOTES, seen) == vote then
+if votes > seen and redis.call('LINDEX', VOTES, seen) == vote then
     return ok(a)
 end
 
@@ -39,20 +41,18 @@ if bar then
     return bar
 end
 
-if redis.call('LLEN', VOTES) ~= seen then
+if votes ~= seen then
     return answer('again', a)
 end
 
 redis.call('RPUSH', VOTES, vote)
-redis.call('PEXPIRE', VOTES,
-           int(math.max(redis.call('PTTL', key), retention)))
 
-if decision ~= '' then
-    if state == 'approved' then
-        approve(a, decision, retention)
-    else
-        close(a, state, decision, retention)
-    end
+if decision == '' then
+    redis.call('PEXPIRE', VOTES, math.max(redis.call('PTTL', key), retention))
+elseif state == 'approved' then
+    approve(a, decision, retention)
+else
+    close(a, state, decision, retention)
 end
 
 -- The last command: whatever becomes of it, the decision stands in its key.

@@ -17,8 +17,8 @@ package Approval::Sentinels;
 #                           undef: they do not agree
 #   ->ready                 waits until all know of each other
 #   ->failover              asks a sentinel for one
-#   ->rejoin(SERVER)        starts a server that was killed, as a replica of the
-#                           primary; if it is the primary, empty as it is
+#   ->rejoin(SERVER)        starts a server that was killed, empty, as a replica
+#                           of the primary if it is not the primary itself
 #
 # Functions, on request:
 #   redis(%how)             one that waits for no further replicas
@@ -155,6 +155,10 @@ sub rejoin {
     $server->{conf} = $self->{conf} . "\nrepl-diskless-sync-delay 0\n"
                       . ($primary && $primary != $server
                          ? replica_of($primary) : '');
+
+    # what it had written for a replica, or was sent as one, is old by now
+
+    unlink($server->dir . '/dump.rdb');
 
     return $server->start;
 }

@@ -90,6 +90,21 @@ joins('the second of it', 0, env('X-Env' => 'a', 'X-Env' => 'b'),
       env('X-Env' => 'a', 'X-Env' => 'c'));
 joins('the same', 1, env('X-Env' => 'a'), env('x-env' => 'a'));
 joins('any other header', 1, env('X-Other' => 'a'), env('X-Other' => 'b'));
+# to the last digit, also where the body is bound in part
+
+joins('an integer of more than 64 bits', 0,
+      json('{"a":99999999999999999999}', '/plain'),
+      json('{"a":99999999999999999998}', '/plain'));
+joins('one of a body that is bound in part', 0,
+      json('{"a":99999999999999999999,"meta":{"at":1}}'),
+      json('{"a":99999999999999999998,"meta":{"at":1}}'));
+joins('a string of such digits', 0,
+      json('{"a":99999999999999999999,"meta":{"at":1}}'),
+      json('{"a":"99999999999999999999","meta":{"at":1}}'));
+joins('the same integer', 1,
+      json('{"a":99999999999999999999,"meta":{"at":1}}'),
+      json('{"a":99999999999999999999,"meta":{"at":2}}'));
+
 # what approvers are shown is bound, whatever it comes from
 
 sub shown { [ POST => '/shown', headers => [ @_ ] ] }

@@ -25,6 +25,9 @@ typedef struct {
 } json_walk_t;
 
 
+const char  approval_json_range[] = "JSON number out of range";
+
+
 static const char *json_scan(approval_str_t text);
 static const char *json_error(const json_error_t *error);
 static int json_segment(json_segment_t *s, const unsigned char *p,
@@ -38,16 +41,20 @@ static int json_walk_array(json_walk_t *w, json_t *array, size_t i);
 json_t *
 approval_json_parse(approval_str_t text, const char **err)
 {
+    *err = json_scan(text);
+
+    return *err ? NULL : approval_json_load(text, 0, err);
+}
+
+
+json_t *
+approval_json_load(approval_str_t text, size_t flags, const char **err)
+{
     json_t        *value;
     json_error_t   error;
 
-    *err = json_scan(text);
-    if (*err) {
-        return NULL;
-    }
-
     value = json_loadb((const char *) text.data, text.len,
-                       JSON_REJECT_DUPLICATES|JSON_DECODE_ANY, &error);
+                       JSON_REJECT_DUPLICATES|JSON_DECODE_ANY|flags, &error);
     if (value == NULL) {
         *err = json_error(&error);
     }
@@ -155,7 +162,7 @@ json_error(const json_error_t *error)
         return "JSON object has a member twice";
 
     case json_error_numeric_overflow:
-        return "JSON number out of range";
+        return approval_json_range;
 
     default:
         if (strncmp(error->text, "invalid Unicode", 15) == 0) {

@@ -29,6 +29,15 @@
  */
 json_t *approval_json_parse(approval_str_t text, const char **err);
 
+/*
+ * The same, but integers of up to 308 digits are kept.  Those of more than 64
+ * bits are strings to jansson; the functions here write them as numbers.
+ */
+json_t *approval_json_parse_wide(approval_str_t text, const char **err);
+
+/* 1: it is such an integer, and these are its digits; a NUL follows. */
+int approval_json_wide(json_t *value, approval_str_t *digits);
+
 
 /* A compiled pointer. */
 

@@ -13,6 +13,14 @@
 #include "core/json.h"
 
 
+/* The reason why a number is refused that no json_t can hold. */
+extern const char  approval_json_range[];
+
+/* approval_json_parse() without its scan, and with jansson's flags. */
+json_t *approval_json_load(approval_str_t text, size_t flags,
+    const char **err);
+
+
 typedef struct {
     char                     *key;     /* NUL-terminated, unescaped     */
     size_t                    index;

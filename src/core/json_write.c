@@ -55,7 +55,9 @@ static double json_digits_value(const char *digits, int n);
 int
 approval_json_text(json_t *value, approval_buf_t *out)
 {
-    if (!json_is_string(value)) {
+    approval_str_t  digits;
+
+    if (!json_is_string(value) || approval_json_wide(value, &digits)) {
         return approval_json_canonical(value, out);
     }
 
@@ -108,6 +110,11 @@ json_write(const json_writer_t *w, json_t *value, unsigned depth)
         return json_write_array(w, value, depth + 1);
 
     case JSON_STRING:
+        if (approval_json_wide(value, &s)) {
+            approval_buf_add(w->out, s.data, s.len);
+            break;
+        }
+
         s.data = (const unsigned char *) json_string_value(value);
         s.len = json_string_length(value);
 

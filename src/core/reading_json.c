@@ -13,6 +13,7 @@
 #include "core/fold.h"
 #include "core/json_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 
@@ -109,8 +110,9 @@ static void
 json_read(json_walk_t *w, json_t *value)
 {
     size_t                start;
+    double                d;
     json_int_t            n;
-    approval_str_t        text;
+    approval_str_t        text, digits;
     approval_reading_t   *e;
     approval_readings_t  *rs;
 
@@ -122,7 +124,8 @@ json_read(json_walk_t *w, json_t *value)
 
     if (w->spelling || w->found++ == 0) {
 
-        if (json_is_string(value)) {
+        if (json_kind(value) == APPROVAL_READING_TEXT && json_is_string(value))
+        {
             text.data = (const unsigned char *) json_string_value(value);
             text.len = json_string_length(value);
 
@@ -156,18 +159,29 @@ json_read(json_walk_t *w, json_t *value)
 
     n = json_integer_value(value);
 
-    if (n > JSON_EXACT || n < -JSON_EXACT) {
-        start = rs->buf.len;
-        approval_buf_printf(&rs->buf, "%.0f", (double) n);
-        approval_readings_take(rs, APPROVAL_READING_NUMBER, start);
+    if (approval_json_wide(value, &digits)) {
+        d = strtod((const char *) digits.data, NULL);
+
+    } else if (n > JSON_EXACT || n < -JSON_EXACT) {
+        d = (double) n;
+
+    } else {
+        return;
     }
+
+    start = rs->buf.len;
+    approval_buf_printf(&rs->buf, "%.0f", d);
+    approval_readings_take(rs, APPROVAL_READING_NUMBER, start);
 }
 
 
 static approval_reading_e
 json_kind(json_t *value)
 {
-    return json_is_number(value) ? APPROVAL_READING_NUMBER
+    approval_str_t  digits;
+
+    return json_is_number(value) || approval_json_wide(value, &digits)
+           ? APPROVAL_READING_NUMBER
            : json_is_null(value) ? APPROVAL_READING_NULL
                                  : APPROVAL_READING_TEXT;
 }

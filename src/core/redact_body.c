@@ -411,7 +411,7 @@ redact_typed(const approval_redact_t *r, approval_str_t content_type,
     if (type == APPROVAL_MEDIA_JSON
         || (type < APPROVAL_MEDIA_PARTS && redact_looks_json(body)))
     {
-        json = approval_json_parse(body, &err);
+        json = approval_json_parse_wide(body, &err);
 
         if (json == NULL && type <= APPROVAL_MEDIA_FORM) {
             return redact_describe(content_type, body.len, err, out);

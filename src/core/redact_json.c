@@ -95,7 +95,8 @@ redact_value(const approval_redact_t *r, redact_says_e says,
         return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
 
-    json = redact_looks_json(value) ? approval_json_parse(value, &err) : NULL;
+    json = redact_looks_json(value) ? approval_json_parse_wide(value, &err)
+                                    : NULL;
 
     if (json == NULL) {
         return redact_text(r, value, REDACT_TEXT, nesting, out, masks);
@@ -151,20 +152,24 @@ walk(walk_t *w, redact_says_e says, json_t *value)
         return NULL;
 
     case JSON_STRING:
-        return walk_string(w, says, value);
+        if (!approval_json_wide(value, &number)) {
+            return walk_string(w, says, value);
+        }
+
+        break;
 
     case JSON_INTEGER:
     case JSON_REAL:
         number.data = (unsigned char *) text;
         number.len = (size_t) snprintf(text, sizeof(text), "%.0f",
                                        json_number_value(value));
-
-        return redact_secret(w->redact, says, number) ? walk_mask(w, value)
-                                                         : NULL;
+        break;
 
     default:
         return NULL;
     }
+
+    return redact_secret(w->redact, says, number) ? walk_mask(w, value) : NULL;
 }
 
 

@@ -219,7 +219,7 @@ ngx_http_approval_body_parse(ngx_http_approval_body_t *body)
     text.data = body->data;
     text.len = (size_t) body->size;
 
-    body->json = approval_json_parse(text, &body->json_error);
+    body->json = approval_json_parse_wide(text, &body->json_error);
 }
 
 

@@ -15,6 +15,7 @@ static int same(json_t *a, json_t *b);
 static int huge(json_t *value);
 static size_t depth(json_t *value);
 static void check_output(json_t *json);
+static void check_wide(json_t *json);
 static void check_pointer(approval_str_t text, json_t *json);
 static json_t *hash(void *data, json_t *value);
 static int count(void *data, json_t *value);
@@ -42,6 +43,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         check_output(json);
         check_pointer(pointer, json);
+        json_decref(json);
+    }
+
+    json = approval_json_parse_wide(text, &err);
+
+    must((json == NULL) == (err != NULL));
+
+    if (json) {
+        check_wide(json);
         json_decref(json);
     }
 
@@ -101,6 +111,31 @@ static json_t *
 hash(void *data, json_t *value)
 {
     return json_string("#");
+}
+
+
+static void
+check_wide(json_t *json)
+{
+    json_t          *back;
+    const char      *err;
+    approval_buf_t   one, two;
+
+    approval_buf_init(&one);
+    approval_buf_init(&two);
+
+    must(approval_json_canonical(json, &one) == APPROVAL_OK);
+    must(memchr(one.data, 0, one.len) == NULL);
+
+    back = approval_json_parse_wide(approval_buf_str(&one), &err);
+
+    must(back != NULL);
+    must(approval_json_canonical(back, &two) == APPROVAL_OK);
+    must(approval_str_eq(approval_buf_str(&one), approval_buf_str(&two)));
+
+    json_decref(back);
+    approval_buf_free(&one);
+    approval_buf_free(&two);
 }
 
 

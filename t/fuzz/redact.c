@@ -78,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          == APPROVAL_OK);
     must(approval_utf8_valid(approval_buf_str(&out)));
 
-    json = approval_json_parse(s, &err);
+    json = approval_json_parse_wide(s, &err);
 
     if (json) {
         check_json(r, json);

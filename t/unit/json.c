@@ -27,6 +27,7 @@ static json_t *hash(void *data, json_t *value);
 static void mask(const char *text, const char *doc, int n, const char *want);
 static void test_parse(void);
 static void test_refuse(void);
+static void test_wide(void);
 static void test_depth(void);
 static void test_pointer(void);
 static void test_pointer_errors(void);
@@ -43,6 +44,7 @@ main(void)
 {
     test_parse();
     test_refuse();
+    test_wide();
     test_depth();
     test_pointer();
     test_pointer_errors();
@@ -219,6 +221,88 @@ test_refuse(void)
     bad(nul_string, "NUL in JSON", "NUL in a string");
     bad(nul_escape, "NUL in JSON", "NUL after a backslash");
     bad((approval_str_t) { 0, NULL }, "empty text is not JSON", "no text");
+}
+
+
+static void
+test_wide(void)
+{
+    size_t           i;
+    json_t          *json;
+    char             most[2 * 309 + 8];
+    const char      *err;
+    approval_str_t   digits;
+    approval_buf_t   out;
+
+    static const char *const  good[][2] = {
+        { "9223372036854775808", "9223372036854775808" },
+        { "-9223372036854775809", "-9223372036854775809" },
+        { " [ 9223372036854775807, 9223372036854775808 ] ",
+          "[9223372036854775807,9223372036854775808]" },
+        { "{\"a\":99999999999999999999,\"b\":-99999999999999999998}",
+          "{\"a\":99999999999999999999,\"b\":-99999999999999999998}" },
+        { "[99999999999999999999,\"99999999999999999999\\\"1\",1.5,-2e3]",
+          "[99999999999999999999,\"99999999999999999999\\\"1\",1.5,-2000]" },
+        { "{\"\\u0061\":99999999999999999999}",
+          "{\"a\":99999999999999999999}" }
+    };
+
+    static const char *const  bad[] = {
+        "{99999999999999999999:1}", "[99999999999999999999 1]",
+        "[-99999999999999999999-]", "[099999999999999999999]",
+        "[99999999999999999999,1e400]", "99999999999999999999x",
+        "[99999999999999999999,\"\\u0000\"]",
+        "[99999999999999999999,\"\\\\\\u00001\"]",
+        "{\"a\":99999999999999999999,\"a\":1}", "\"a\"99999999999999999999",
+        "[99999999999999999999", "[+99999999999999999999]"
+    };
+
+    approval_buf_init(&out);
+
+    for (i = 0; i < COUNT(good); i++) {
+        approval_buf_reset(&out);
+        err = NULL;
+        json = approval_json_parse_wide(approval_str(good[i][0]), &err);
+        ok(json != NULL && err == NULL
+           && approval_json_canonical(json, &out) == APPROVAL_OK,
+           "wide: %s", good[i][0]);
+        is_str(approval_buf_str(&out), good[i][1], "as it was sent");
+        json_decref(json);
+    }
+
+    for (i = 0; i < COUNT(bad); i++) {
+        err = NULL;
+        ok(approval_json_parse_wide(approval_str(bad[i]), &err) == NULL
+           && err != NULL,
+           "refused: %s (%s)", bad[i], err ? err : "no reason");
+    }
+
+    json = approval_json_parse_wide(approval_str("-99999999999999999999"),
+                                    &err);
+    ok(approval_json_wide(json, &digits), "a wide integer");
+    is_str(digits, "-99999999999999999999", "its digits");
+    approval_buf_reset(&out);
+    ok(approval_json_text(json, &out) == APPROVAL_OK, "its text");
+    is_str(approval_buf_str(&out), "-99999999999999999999", "is the same");
+    json_decref(json);
+
+    json = approval_json_parse_wide(approval_str("\"99999999999999999999\""),
+                                    &err);
+    ok(json != NULL && !approval_json_wide(json, &digits), "a string is none");
+    json_decref(json);
+
+    memset(most, '9', sizeof(most));
+    most[308] = '\0';
+    json = approval_json_parse_wide(approval_str(most), &err);
+    ok(json != NULL, "as many digits as a double holds");
+    json_decref(json);
+
+    most[308] = '9';
+    most[309] = '\0';
+    ok(approval_json_parse_wide(approval_str(most), &err) == NULL,
+       "and no more");
+
+    approval_buf_free(&out);
 }
 
 

@@ -269,6 +269,8 @@ test_members(void)
         { "/a/*", "{\"a\":[1],\"A\":[2]}", "[1#] [2#]" },
         { "/a", "{\"a\":9007199254740993}",
           "[9007199254740993#] [9007199254740992#]" },
+        { "/a", "{\"a\":9223372036854775809}",
+          "[9223372036854775809#] [9223372036854775808#]" },
         { "", "{\"A\":1}", "[{\"A\":1}]" },
         { "/k", "{\"\xe2\x84\xaa\":1}", "- [1#]" },
         { "/\xc3\xa9", "{\"\xc3\x89\":1}", "- [1#]" },
@@ -276,7 +278,7 @@ test_members(void)
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         p = approval_json_pointer_compile(approval_str(rows[i].pointer), &err);
-        json = approval_json_parse(approval_str(rows[i].doc), &err);
+        json = approval_json_parse_wide(approval_str(rows[i].doc), &err);
 
         approval_read_json(&rs, p, json);
         is_str(told(), rows[i].told, rows[i].doc);

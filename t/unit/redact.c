@@ -442,6 +442,9 @@ test_json(void)
          "twice]");
     body(JSON, "{\"password\":\"canary\"",
          "[application/json, 20 bytes, not shown: JSON ends too early]");
+    body(JSON, "{\"id\":99999999999999999999,\"password\":99999999999999999999}",
+         "{\n  \"id\": 99999999999999999999,\n"
+         "  \"password\": \"[redacted]\"\n}");
     body("Application/Problem+JSON; charset=UTF-8", "{\"a\":1}",
          "{\n  \"a\": 1\n}");
 }

@@ -153,7 +153,8 @@ ngx_http_approval_progress_tokens(ngx_http_approval_hold_t *hold,
 static void
 ngx_http_approval_progress_token(json_t *tokens, json_t *message)
 {
-    json_t  *meta, *token;
+    json_t          *meta, *token;
+    approval_str_t   digits;
 
     if (!ngx_http_approval_mcp_call(message)) {
         return;
@@ -162,7 +163,9 @@ ngx_http_approval_progress_token(json_t *tokens, json_t *message)
     meta = json_object_get(json_object_get(message, "params"), "_meta");
     token = json_object_get(meta, "progressToken");
 
-    if (json_is_string(token) || json_is_integer(token)) {
+    if ((json_is_string(token) && !approval_json_wide(token, &digits))
+        || json_is_integer(token))
+    {
         json_array_append(tokens, token);
     }
 }

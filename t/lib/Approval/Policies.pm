@@ -28,12 +28,21 @@ my @PATHS = ('/admin/del', '/admin/users/7', '/admin/users/bob',
 sub new {
     my ($class, $seed) = @_;
 
-    my $self = bless { seed => $seed, state => $seed * 2654435761 % 2**32 },
-                     $class;
+    my $self = bless { seed => $seed }, $class;
 
-    $self->number(2) for 1 .. 8;
+    $self->turn(0);
 
     return $self;
+}
+
+
+# What comes after turn N is the same for the same seed, whatever came before.
+
+sub turn {
+    my ($self, $n) = @_;
+
+    $self->{state} = ($self->{seed} + $n * 7919) * 2654435761 % 2**32;
+    $self->number(2) for 1 .. 8;
 }
 
 

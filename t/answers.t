@@ -321,7 +321,8 @@ for my $accept ('application/json', 'text/html', '*/*', 'image/png') {
     $gw->vote($r->header('Approval-Id'), 'deny');
 }
 
-# A notification waits for no answer: it is refused as HTTP, and 202 is right
+# A notification waits for no answer: it is refused as HTTP. To MCP a 202 says
+# that it was taken, so only who asks with Prefer gets one.
 
 {
     my $note = '{"jsonrpc":"2.0","method":"x"}';
@@ -330,6 +331,14 @@ for my $accept ('application/json', 'text/html', '*/*', 'image/png') {
     my $r = rpc_sent('/mcp/short', $note, Prefer => 'respond-async')->read;
     is($r->status, 202, 'a notification: 202 for who asks');
     $gw->vote($r->header('Approval-Id'), 'deny');
+
+    $note = '{"jsonrpc":"2.0","method":"y"}';
+    $r = rpc_sent('/mcp/short', $note)->read;
+    is($r->status, 503, 'a notification: 503 for who does not');
+    is($r->json->{type}, 'urn:approval:pending', 'because it is pending');
+    $gw->vote($r->header('Approval-Id'), 'approve');
+    is(rpc_sent('/mcp/short', $note)->read->status, 200,
+       'the same notification goes on');
 }
 
 # The headers of MCP, by its revisions

@@ -72,8 +72,8 @@ ngx_module_t  ngx_http_approval_module = {
 static ngx_int_t
 ngx_http_approval_init(ngx_conf_t *cf)
 {
-    ngx_http_core_main_conf_t      *cmcf;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_http_approval_conf_t   *mcf;
+    ngx_http_core_main_conf_t  *cmcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
@@ -183,8 +183,8 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
     ngx_http_approval_store_events_t  events;
 
     if (mcf->audit_conf) {
-        mcf->audit = ngx_http_approval_audit_create(mcf, cycle->log);
-        if (mcf->audit == NULL) {
+        mcf->worker->audit = ngx_http_approval_audit_create(mcf, cycle->log);
+        if (mcf->worker->audit == NULL) {
             return NGX_ERROR;
         }
 
@@ -194,16 +194,18 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
     if (mcf->store_conf && mcf->keyring) {
         events.overdue = ngx_http_approval_reaper;
         events.link = ngx_http_approval_link_event;
-        events.data = mcf;
+        events.data = (void *) mcf;
 
-        mcf->store = ngx_http_approval_store_create(mcf->store_conf,
+        mcf->worker->store = ngx_http_approval_store_create(mcf->store_conf,
                                                     cycle->log, &events);
-        if (mcf->store == NULL) {
+        if (mcf->worker->store == NULL) {
             return NGX_ERROR;
         }
     }
 
-    if (mcf->store && ngx_http_approval_start_sender(cycle, mcf) != NGX_OK) {
+    if (mcf->worker->store
+        && ngx_http_approval_start_sender(cycle, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -248,10 +250,10 @@ ngx_http_approval_start_sender(ngx_cycle_t *cycle,
         timeout = 30000;
     }
 
-    mcf->sender = ngx_http_approval_sender_create(mcf, clcf->resolver, timeout,
-                                                  cycle->log);
+    mcf->worker->sender = ngx_http_approval_sender_create(mcf, clcf->resolver,
+                                                          timeout, cycle->log);
 
-    return mcf->sender ? NGX_OK : NGX_ERROR;
+    return mcf->worker->sender ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -274,21 +276,21 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
     ngx_http_approval_metrics_stop(mcf);
     ngx_http_approval_freeze_stop();
 
-    if (mcf->sender) {
-        ngx_http_approval_sender_destroy(mcf->sender);
-        mcf->sender = NULL;
+    if (mcf->worker->sender) {
+        ngx_http_approval_sender_destroy(mcf->worker->sender);
+        mcf->worker->sender = NULL;
     }
 
     /* the chain's last head goes out over the store's link */
 
-    if (mcf->audit) {
-        ngx_http_approval_audit_destroy(mcf->audit);
-        mcf->audit = NULL;
+    if (mcf->worker->audit) {
+        ngx_http_approval_audit_destroy(mcf->worker->audit);
+        mcf->worker->audit = NULL;
     }
 
-    if (mcf->store) {
-        ngx_http_approval_store_destroy(mcf->store);
-        mcf->store = NULL;
+    if (mcf->worker->store) {
+        ngx_http_approval_store_destroy(mcf->worker->store);
+        mcf->worker->store = NULL;
     }
 }
 

@@ -235,7 +235,7 @@ ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
     ngx_int_t                   rc;
     ngx_http_approval_audit_t  *audit;
 
-    audit = mcf->audit;
+    audit = mcf->worker->audit;
 
     if (audit == NULL) {
         json_decref(fields);
@@ -360,7 +360,7 @@ ngx_http_approval_audit_stats(ngx_http_approval_main_conf_t *mcf,
 {
     ngx_http_approval_audit_t  *audit;
 
-    audit = mcf->audit;
+    audit = mcf->worker->audit;
 
     ngx_memzero(stats, sizeof(ngx_http_approval_audit_stats_t));
 

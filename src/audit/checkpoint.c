@@ -111,7 +111,7 @@ ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
         audit->covered = audit->chain.seq - 1;
         audit->stats.checkpoints++;
 
-        if (audit->mcf->store) {
+        if (audit->mcf->worker->store) {
             alive.data = (u_char *) state;
             alive.len = ngx_strlen(state);
             text.data = note.data;
@@ -119,8 +119,8 @@ ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
             head.data = token;
             head.len = ngx_http_approval_audit_head(audit, token);
 
-            (void) ngx_http_approval_stream_add(audit->mcf->store, &alive,
-                                                &text, &head);
+            (void) ngx_http_approval_stream_add(audit->mcf->worker->store,
+                                                &alive, &text, &head);
         }
 
         if (audit->timer.timer_set && !audit->stats.failing

@@ -71,7 +71,7 @@ ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_audit_t     *audit;
     ngx_http_approval_collapse_t  *c;
 
-    audit = mcf->audit;
+    audit = mcf->worker->audit;
 
     if (audit == NULL || fields == NULL) {
         return ngx_http_approval_audit(mcf, type, id, fields);

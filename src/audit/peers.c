@@ -37,7 +37,7 @@ ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit)
     ngx_str_t    after;
     ngx_time_t  *tp;
 
-    if (audit->mcf->store == NULL || audit->mcf->signer == NULL
+    if (audit->mcf->worker->store == NULL || audit->mcf->signer == NULL
         || audit->reading)
     {
         return;
@@ -57,9 +57,10 @@ ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit)
 
     audit->newest = 1;
 
-    audit->reading = ngx_http_approval_stream_read(audit->mcf->store, &after,
-                                               ngx_http_approval_peers_entry,
-                                               audit);
+    audit->reading = ngx_http_approval_stream_read(audit->mcf->worker->store,
+                                                  &after,
+                                                  ngx_http_approval_peers_entry,
+                                                  audit);
 }
 
 

@@ -93,7 +93,7 @@ ngx_http_approval_audit_sync(ngx_http_approval_main_conf_t *mcf,
 {
     ngx_http_approval_audit_t  *audit;
 
-    audit = mcf->audit;
+    audit = mcf->worker->audit;
 
     if (audit == NULL) {
         return mcf->audit_conf ? NGX_ERROR : NGX_OK;

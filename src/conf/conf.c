@@ -20,7 +20,7 @@
 
 static void ngx_http_approval_main_conf_cleanup(void *data);
 static ngx_int_t ngx_http_approval_conf_prepare(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 
 static ngx_conf_enum_t  ngx_http_approval_outcomes[] = {
@@ -138,7 +138,7 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_approval_conf_base_url,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_approval_main_conf_t, base_url),
+      offsetof(ngx_http_approval_conf_t, base_url),
       NULL },
 
     { ngx_string("approval_passkey_origin"),
@@ -166,14 +166,14 @@ ngx_command_t  ngx_http_approval_commands[] = {
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_groups,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_approval_main_conf_t, operators),
+      offsetof(ngx_http_approval_conf_t, operators),
       NULL },
 
     { ngx_string("approval_auditors"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
       ngx_http_approval_conf_groups,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      offsetof(ngx_http_approval_main_conf_t, auditors),
+      offsetof(ngx_http_approval_conf_t, auditors),
       NULL },
 
     { ngx_string("approval_audit"),
@@ -704,15 +704,18 @@ ngx_command_t  ngx_http_approval_commands[] = {
 void *
 ngx_http_approval_create_main_conf(ngx_conf_t *cf)
 {
-    ngx_pool_cleanup_t             *cln;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_pool_cleanup_t        *cln;
+    ngx_http_approval_conf_t  *mcf;
 
-    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_main_conf_t));
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_conf_t));
     if (mcf == NULL) {
         return NULL;
     }
 
-    if (ngx_array_init(&mcf->channels, cf->pool, 4, sizeof(void *)) != NGX_OK
+    mcf->worker = ngx_pcalloc(cf->pool, sizeof(ngx_http_approval_worker_t));
+
+    if (mcf->worker == NULL
+        || ngx_array_init(&mcf->channels, cf->pool, 4, sizeof(void *)) != NGX_OK
         || ngx_array_init(&mcf->policies, cf->pool, 4, sizeof(void *))
            != NGX_OK
         || ngx_http_approval_facts_init(&mcf->facts, cf->pool) != NGX_OK
@@ -743,7 +746,7 @@ ngx_http_approval_create_main_conf(ngx_conf_t *cf)
 static void
 ngx_http_approval_main_conf_cleanup(void *data)
 {
-    ngx_http_approval_main_conf_t *mcf = data;
+    ngx_http_approval_conf_t *mcf = data;
 
     ngx_uint_t                         i, j;
     ngx_http_approval_rule_conf_t    **rules;
@@ -789,7 +792,7 @@ ngx_http_approval_main_conf_cleanup(void *data)
 
 static ngx_int_t
 ngx_http_approval_conf_prepare(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
     u_char                            *buf;
     ngx_uint_t                         i, n;
@@ -833,7 +836,7 @@ ngx_http_approval_conf_prepare(ngx_conf_t *cf,
 char *
 ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     char                              *rv;
     ngx_uint_t                         i;

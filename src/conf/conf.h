@@ -64,7 +64,7 @@ char *ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 /* conf_check.c */
 char *ngx_http_approval_check_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_conf_t *mcf,
     ngx_http_approval_policy_conf_t *policy);
 
 /* conf_metrics.c */
@@ -73,7 +73,7 @@ char *ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
 
 /* conf_store.c */
 char *ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -114,7 +114,7 @@ char *ngx_http_approval_conf_mail_to(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_approval_conf_mail_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
 ngx_int_t ngx_http_approval_check_mail(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_t *rule,
     ngx_array_t *list);
 
 
@@ -148,7 +148,7 @@ char *ngx_http_approval_conf_signing_secret(ngx_conf_t *cf,
 ngx_int_t ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
 char *ngx_http_approval_conf_resolver(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 /* conf_notify.c */
 char *ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -230,7 +230,7 @@ char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_passkey_origin(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_approval_check_passkey(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_t *rule);
 ngx_int_t ngx_http_approval_check_unsigned(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 
@@ -240,14 +240,14 @@ char *ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, const char *directive,
+    ngx_http_approval_conf_t *mcf, const char *directive,
     ngx_array_t *groups, ngx_http_approval_at_t *at);
 
 /* conf_audit.c */
 char *ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 /* conf_location.c */
 char *ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -31,7 +31,7 @@ static ngx_int_t ngx_http_approval_conf_sync(ngx_conf_t *cf,
 char *
 ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_str_t                       *value;
     ngx_http_approval_audit_conf_t  *acf;
@@ -193,7 +193,7 @@ ngx_http_approval_conf_sync(ngx_conf_t *cf,
 
 ngx_int_t
 ngx_http_approval_conf_threads(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
 #if (NGX_THREADS)
 

@@ -26,7 +26,7 @@ static ngx_int_t ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
 char *
 ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_str_t                     *value;
     ngx_uint_t                     i;

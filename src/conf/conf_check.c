@@ -24,14 +24,14 @@ typedef struct {
 
 
 static char *ngx_http_approval_check_groups(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
 static char *ngx_http_approval_check_quorum(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
 static int ngx_http_approval_check_member(void *data, approval_str_t person);
 static char *ngx_http_approval_check_channels(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
 static char *ngx_http_approval_check_list(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule,
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule,
     const char *directive, ngx_array_t **channel_names);
 static char *ngx_http_approval_check_later(ngx_conf_t *cf,
     ngx_http_approval_rule_conf_t *rule);
@@ -39,14 +39,14 @@ static void ngx_http_approval_check_carried(ngx_conf_t *cf,
     ngx_http_approval_rule_conf_t *rule, const char *directive,
     ngx_msec_t after, ngx_http_approval_at_t *at, ngx_array_t *list);
 static ngx_http_approval_channel_t *ngx_http_approval_check_channel(
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
+    ngx_http_approval_conf_t *mcf, ngx_str_t *name);
 static void ngx_http_approval_check_base_url(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule);
 
 
 char *
 ngx_http_approval_check_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_conf_t *policy)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_policy_conf_t *policy)
 {
     ngx_uint_t                       i;
     const char                      *missing;
@@ -94,7 +94,7 @@ ngx_http_approval_check_policy(ngx_conf_t *cf,
 
 static char *
 ngx_http_approval_check_groups(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
 {
     ngx_int_t                    *groups;
     ngx_str_t                     name;
@@ -157,7 +157,7 @@ ngx_http_approval_check_groups(ngx_conf_t *cf,
 
 static char *
 ngx_http_approval_check_quorum(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
 {
     unsigned                      need[APPROVAL_QUORUM_LINES];
     ngx_int_t                    *groups;
@@ -271,7 +271,7 @@ ngx_http_approval_check_member(void *data, approval_str_t person)
 
 static char *
 ngx_http_approval_check_channels(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
 {
     ngx_uint_t                     i;
     ngx_http_approval_escalate_t  *escalate;
@@ -311,7 +311,7 @@ ngx_http_approval_check_channels(ngx_conf_t *cf,
 
 static char *
 ngx_http_approval_check_list(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule,
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule,
     const char *directive, ngx_array_t **channel_names)
 {
     ngx_uint_t                     i, j;
@@ -443,7 +443,7 @@ ngx_http_approval_check_carried(ngx_conf_t *cf,
 
 
 static ngx_http_approval_channel_t *
-ngx_http_approval_check_channel(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_check_channel(ngx_http_approval_conf_t *mcf,
     ngx_str_t *name)
 {
     ngx_uint_t                     i;
@@ -465,7 +465,7 @@ ngx_http_approval_check_channel(ngx_http_approval_main_conf_t *mcf,
 
 static void
 ngx_http_approval_check_base_url(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_conf_t *rule)
 {
     if (mcf->base_url == NULL) {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_BASE_URL,

@@ -86,7 +86,7 @@ ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
 char *
 ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     unsigned     line;
     ngx_str_t   *value, text;
@@ -130,7 +130,7 @@ char *
 ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_str_t          *value;
     ngx_uint_t          i;

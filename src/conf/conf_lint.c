@@ -30,7 +30,7 @@ static ngx_str_t  ngx_http_approval_lints[] = {
 
 
 ngx_int_t
-ngx_http_approval_lint_init(ngx_conf_t *cf, ngx_http_approval_main_conf_t *mcf)
+ngx_http_approval_lint_init(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf)
 {
     ngx_http_approval_lint_t  *lint;
 
@@ -60,10 +60,10 @@ void
 ngx_http_approval_lint(ngx_conf_t *cf, ngx_http_approval_lint_e lint,
     u_char *file, ngx_uint_t line, const char *fmt, ...)
 {
-    u_char                         *p;
-    va_list                         args;
-    ngx_http_approval_warning_t    *warning;
-    ngx_http_approval_main_conf_t  *mcf;
+    u_char                       *p;
+    va_list                       args;
+    ngx_http_approval_warning_t  *warning;
+    ngx_http_approval_conf_t     *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
@@ -91,9 +91,9 @@ ngx_uint_t
 ngx_http_approval_linted(ngx_conf_t *cf, ngx_http_approval_lint_e lint,
     u_char *file, ngx_uint_t line)
 {
-    ngx_uint_t                      i;
-    ngx_http_approval_warning_t    *warning;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_uint_t                    i;
+    ngx_http_approval_warning_t  *warning;
+    ngx_http_approval_conf_t     *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
     warning = mcf->lint->warnings.elts;
@@ -112,7 +112,7 @@ ngx_http_approval_linted(ngx_conf_t *cf, ngx_http_approval_lint_e lint,
 
 void
 ngx_http_approval_lint_report(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
     ngx_uint_t                    i;
     ngx_http_approval_warning_t  *warning;
@@ -148,7 +148,7 @@ ngx_http_approval_conf_keep_at(ngx_conf_t *cf, ngx_http_approval_at_t *at)
 char *
 ngx_http_approval_conf_lint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     u_char      *p, *last;
     u_char       known[NGX_MAX_CONF_ERRSTR];

@@ -74,12 +74,12 @@ static ngx_command_t *ngx_http_approval_identity_command(ngx_module_t *module,
 static ngx_uint_t ngx_http_approval_identity_kept(
     ngx_http_approval_kept_e kept, void *value);
 static ngx_uint_t ngx_http_approval_identity_reached(
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_place_t *place);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_place_t *place);
 
 
 ngx_int_t
 ngx_http_approval_lint_identities(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
     ngx_uint_t                     i;
     ngx_http_approval_place_t     *place;
@@ -329,7 +329,7 @@ ngx_http_approval_identity_kept(ngx_http_approval_kept_e kept, void *value)
 /* By clients, and not only for what a "location /" has taken before. */
 
 static ngx_uint_t
-ngx_http_approval_identity_reached(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_identity_reached(ngx_http_approval_conf_t *mcf,
     ngx_http_approval_place_t *place)
 {
     ngx_str_t                  *name;

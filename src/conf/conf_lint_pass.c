@@ -20,28 +20,28 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_approval_lint_pass_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_array_t *told,
+    ngx_http_approval_conf_t *mcf, ngx_array_t *told,
     ngx_http_approval_place_t *place);
 static ngx_int_t ngx_http_approval_lint_pass_list(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_array_t *told,
+    ngx_http_approval_conf_t *mcf, ngx_array_t *told,
     ngx_http_core_srv_conf_t *server, ngx_array_t *list);
 static ngx_int_t ngx_http_approval_lint_pass_once(ngx_array_t *told,
     ngx_http_core_srv_conf_t *server, const void *what);
 static void ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_core_srv_conf_t *server,
+    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_http_approval_channel_t *channel);
 static ngx_http_core_loc_conf_t *ngx_http_approval_lint_location(
-    ngx_http_approval_main_conf_t *mcf, ngx_http_core_srv_conf_t *server,
+    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_str_t *uri);
 static ngx_http_core_loc_conf_t *ngx_http_approval_lint_location_regex(
-    ngx_http_approval_main_conf_t *mcf, ngx_http_core_srv_conf_t *server,
+    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_str_t *uri);
 static ngx_http_core_srv_conf_t *ngx_http_approval_lint_elsewhere(
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *uri);
+    ngx_http_approval_conf_t *mcf, ngx_str_t *uri);
 
 
 ngx_int_t
-ngx_http_approval_lint_pass(ngx_conf_t *cf, ngx_http_approval_main_conf_t *mcf)
+ngx_http_approval_lint_pass(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf)
 {
     ngx_uint_t                  i;
     ngx_array_t                 told;
@@ -72,7 +72,7 @@ ngx_http_approval_lint_pass(ngx_conf_t *cf, ngx_http_approval_main_conf_t *mcf)
 
 static ngx_int_t
 ngx_http_approval_lint_pass_policy(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_array_t *told,
+    ngx_http_approval_conf_t *mcf, ngx_array_t *told,
     ngx_http_approval_place_t *place)
 {
     ngx_int_t                      rc;
@@ -112,7 +112,7 @@ ngx_http_approval_lint_pass_policy(ngx_conf_t *cf,
 
 static ngx_int_t
 ngx_http_approval_lint_pass_list(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_array_t *told,
+    ngx_http_approval_conf_t *mcf, ngx_array_t *told,
     ngx_http_core_srv_conf_t *server, ngx_array_t *list)
 {
     ngx_int_t                      rc;
@@ -173,7 +173,7 @@ ngx_http_approval_lint_pass_once(ngx_array_t *told,
 
 static void
 ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_core_srv_conf_t *server,
+    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_http_approval_channel_t *channel)
 {
     ngx_str_t                  uri;
@@ -231,7 +231,7 @@ ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
 /* As nginx finds it, as far as that can be told. */
 
 static ngx_http_core_loc_conf_t *
-ngx_http_approval_lint_location(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_lint_location(ngx_http_approval_conf_t *mcf,
     ngx_http_core_srv_conf_t *server, ngx_str_t *uri)
 {
     ngx_uint_t                  i;
@@ -283,7 +283,7 @@ ngx_http_approval_lint_location(ngx_http_approval_main_conf_t *mcf,
 
 
 static ngx_http_core_loc_conf_t *
-ngx_http_approval_lint_location_regex(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_lint_location_regex(ngx_http_approval_conf_t *mcf,
     ngx_http_core_srv_conf_t *server, ngx_str_t *uri)
 {
 #if (NGX_PCRE)
@@ -312,7 +312,7 @@ ngx_http_approval_lint_location_regex(ngx_http_approval_main_conf_t *mcf,
 
 
 static ngx_http_core_srv_conf_t *
-ngx_http_approval_lint_elsewhere(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_lint_elsewhere(ngx_http_approval_conf_t *mcf,
     ngx_str_t *uri)
 {
     ngx_uint_t                  i;

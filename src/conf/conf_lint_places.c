@@ -23,15 +23,15 @@ typedef struct {
 
 
 static void ngx_http_approval_lint_side(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_side_t *side);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_side_t *side);
 static ngx_uint_t ngx_http_approval_lint_serves(ngx_conf_t *cf,
     ngx_http_approval_place_t *place);
 static void ngx_http_approval_lint_deciders(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_policy_t *policy);
 static ngx_uint_t ngx_http_approval_lint_personal(
-    ngx_http_approval_main_conf_t *mcf, ngx_array_t *list);
+    ngx_http_approval_conf_t *mcf, ngx_array_t *list);
 static void ngx_http_approval_lint_base_url(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 static ngx_uint_t ngx_http_approval_lint_named(
     ngx_http_core_srv_conf_t *server, ngx_str_t *host);
 static ngx_str_t ngx_http_approval_lint_unslashed(ngx_str_t path);
@@ -39,7 +39,7 @@ static ngx_str_t ngx_http_approval_lint_unslashed(ngx_str_t path);
 
 ngx_int_t
 ngx_http_approval_lint_place(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *conf)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf)
 {
     ngx_http_approval_place_t  *place;
 
@@ -61,7 +61,7 @@ ngx_http_approval_lint_place(ngx_conf_t *cf,
 
 ngx_int_t
 ngx_http_approval_lint_places(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
     ngx_uint_t                    i, decides;
     ngx_http_approval_side_t      side;
@@ -116,7 +116,7 @@ ngx_http_approval_lint_places(ngx_conf_t *cf,
 
 
 static void
-ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
     ngx_http_approval_side_t *side)
 {
     ngx_uint_t                  i;
@@ -177,7 +177,7 @@ ngx_http_approval_lint_serves(ngx_conf_t *cf, ngx_http_approval_place_t *place)
 
 static void
 ngx_http_approval_lint_deciders(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_policy_t *policy)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_policy_t *policy)
 {
     ngx_uint_t                     i, j, found;
     ngx_http_approval_rule_t     **rules;
@@ -221,7 +221,7 @@ ngx_http_approval_lint_deciders(ngx_conf_t *cf,
 
 
 static ngx_uint_t
-ngx_http_approval_lint_personal(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_lint_personal(ngx_http_approval_conf_t *mcf,
     ngx_array_t *list)
 {
     ngx_uint_t                     i;
@@ -247,7 +247,7 @@ ngx_http_approval_lint_personal(ngx_http_approval_main_conf_t *mcf,
 
 static void
 ngx_http_approval_lint_base_url(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
     ngx_str_t                    path, name;
     ngx_uint_t                   i, known, elsewhere;

@@ -76,7 +76,7 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_approval_loc_conf_t *prev = parent;
     ngx_http_approval_loc_conf_t *conf = child;
 
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_http_approval_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
@@ -248,7 +248,7 @@ static char *
 ngx_http_approval_conf_default(ngx_conf_t *cf,
     ngx_http_approval_fact_t **fact, ngx_str_t *text)
 {
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_http_approval_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
@@ -268,9 +268,9 @@ ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_approval_loc_conf_t *lcf = conf;
 
-    ngx_str_t                       *value;
-    ngx_http_approval_fact_t       **fact;
-    ngx_http_approval_main_conf_t   *mcf;
+    ngx_str_t                  *value;
+    ngx_http_approval_fact_t  **fact;
+    ngx_http_approval_conf_t   *mcf;
 
     fact = (ngx_http_approval_fact_t **) ((char *) conf + cmd->offset);
 
@@ -335,7 +335,7 @@ ngx_http_approval_conf_resolve(ngx_conf_t *cf,
 {
     ngx_uint_t                         i;
     ngx_http_approval_policy_conf_t  **policies;
-    ngx_http_approval_main_conf_t     *mcf;
+    ngx_http_approval_conf_t          *mcf;
 
     conf->policy = NULL;
 

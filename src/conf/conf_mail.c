@@ -15,10 +15,10 @@
 
 
 typedef struct {
-    ngx_conf_t                    *cf;
-    ngx_http_approval_main_conf_t *mcf;
-    ngx_http_approval_rule_t      *rule;
-    ngx_http_approval_channel_t   *channel;
+    ngx_conf_t                   *cf;
+    ngx_http_approval_conf_t     *mcf;
+    ngx_http_approval_rule_t     *rule;
+    ngx_http_approval_channel_t  *channel;
 } ngx_http_approval_mail_check_t;
 
 
@@ -229,7 +229,7 @@ ngx_http_approval_mail_persons(ngx_conf_t *cf,
 
 ngx_int_t
 ngx_http_approval_check_mail(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_t *rule,
     ngx_array_t *list)
 {
     ngx_int_t                      *groups;

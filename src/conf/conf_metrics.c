@@ -19,7 +19,7 @@
 
 
 static char *ngx_http_approval_conf_counters(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name, size_t size);
+    ngx_http_approval_conf_t *mcf, ngx_str_t *name, size_t size);
 
 
 static ngx_str_t  ngx_http_approval_conf_zone_name = ngx_string("approval");
@@ -30,7 +30,7 @@ static ngx_str_t  ngx_http_approval_conf_zone_name = ngx_string("approval");
 char *
 ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ssize_t     size;
     ngx_str_t  *value;
@@ -67,7 +67,7 @@ ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static char *
 ngx_http_approval_conf_counters(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name, size_t size)
+    ngx_http_approval_conf_t *mcf, ngx_str_t *name, size_t size)
 {
     ngx_http_approval_counters_t  *counters;
 
@@ -125,7 +125,7 @@ ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 char *
 ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *conf)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf)
 {
     if (!conf->metrics) {
         return NGX_CONF_OK;

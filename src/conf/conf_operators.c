@@ -18,7 +18,7 @@
 char *
 ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_int_t     group, *slot;
     ngx_str_t    *value;
@@ -73,8 +73,8 @@ ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_approval_rule_conf_t *rule = conf;
 
-    ngx_str_t                      *value;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_str_t                 *value;
+    ngx_http_approval_conf_t  *mcf;
 
     if (rule->break_glass != NGX_CONF_UNSET) {
         return "is duplicate";
@@ -101,7 +101,7 @@ ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 
 ngx_int_t
 ngx_http_approval_check_members(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, const char *directive,
+    ngx_http_approval_conf_t *mcf, const char *directive,
     ngx_array_t *groups, ngx_http_approval_at_t *at)
 {
     ngx_int_t       *group;

@@ -19,7 +19,7 @@ char *
 ngx_http_approval_conf_passkey_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_str_t   *value;
     const char  *err;
@@ -46,7 +46,7 @@ ngx_http_approval_conf_passkey_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 
 ngx_int_t
 ngx_http_approval_check_passkey(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_t *rule)
 {
     if (rule->vote != NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY
         || mcf->passkey_origin.len)

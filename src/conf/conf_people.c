@@ -28,7 +28,7 @@ static ngx_int_t ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group,
 char *
 ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     int          group;
     ngx_int_t    rc;
@@ -116,8 +116,8 @@ static ngx_int_t
 ngx_http_approval_conf_member(ngx_conf_t *cf, int group, ngx_str_t *identity,
     ngx_str_t *file, ngx_uint_t line)
 {
-    const char                     *err;
-    ngx_http_approval_main_conf_t  *mcf;
+    const char                *err;
+    ngx_http_approval_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
     err = "no memory";
@@ -211,7 +211,7 @@ ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group, ngx_str_t *file)
 char *
 ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_str_t   *value;
     ngx_uint_t   i;

@@ -79,7 +79,7 @@ ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type, void *srv,
 char *
 ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     ngx_int_t                         rc;
     ngx_str_t                        *value;
@@ -413,7 +413,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                      *value;
     ngx_uint_t                      i;
     ngx_http_approval_rule_conf_t  *rule, **slot;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_http_approval_conf_t       *mcf;
 
     value = cf->args->elts;
     slot = policy->rules.elts;

@@ -607,11 +607,11 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_conf_t *rule = conf;
 
-    ngx_int_t                       n, group, *slot;
-    ngx_str_t                      *value;
-    ngx_uint_t                      i;
-    ngx_http_approval_require_t    *require;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_int_t                     n, group, *slot;
+    ngx_str_t                    *value;
+    ngx_uint_t                    i;
+    ngx_http_approval_require_t  *require;
+    ngx_http_approval_conf_t     *mcf;
 
     value = cf->args->elts;
 

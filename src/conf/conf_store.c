@@ -48,7 +48,7 @@ static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
 char *
 ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     char                            *rv;
     ngx_str_t                       *value, trusted;

@@ -33,7 +33,7 @@ static ngx_uint_t ngx_http_approval_conf_resolves(ngx_resolver_t *resolver);
 char *
 ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_http_approval_main_conf_t *mcf = conf;
+    ngx_http_approval_conf_t *mcf = conf;
 
     char                        *rv;
     ngx_str_t                   *url;
@@ -444,7 +444,7 @@ ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file, const char *what,
 
 char *
 ngx_http_approval_conf_resolver(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf)
+    ngx_http_approval_conf_t *mcf)
 {
     ngx_uint_t                     i;
     ngx_http_core_loc_conf_t      *clcf;

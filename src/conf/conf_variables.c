@@ -22,14 +22,14 @@ static ngx_int_t ngx_http_approval_check_others(ngx_conf_t *cf);
 static ngx_uint_t ngx_http_approval_check_unset(ngx_conf_t *cf,
     ngx_str_t *name, ngx_str_t *group);
 static ngx_uint_t ngx_http_approval_check_captured(
-    ngx_http_approval_main_conf_t *mcf, ngx_str_t *name);
+    ngx_http_approval_conf_t *mcf, ngx_str_t *name);
 
 
 ngx_int_t
 ngx_http_approval_conf_variables(ngx_conf_t *cf, ngx_str_t *text)
 {
-    ngx_http_approval_text_t       *slot;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_http_approval_text_t  *slot;
+    ngx_http_approval_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
@@ -53,7 +53,7 @@ ngx_http_approval_check_variables(ngx_conf_t *cf)
     ngx_uint_t                         i;
     ngx_http_approval_text_t          *text;
     ngx_http_approval_policy_conf_t  **policies;
-    ngx_http_approval_main_conf_t     *mcf;
+    ngx_http_approval_conf_t          *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
 
@@ -218,8 +218,8 @@ static ngx_uint_t
 ngx_http_approval_check_unset(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *group)
 {
-    ngx_str_t                       lower;
-    ngx_http_approval_main_conf_t  *mcf;
+    ngx_str_t                  lower;
+    ngx_http_approval_conf_t  *mcf;
 
     if (name->len < sizeof(NGX_HTTP_APPROVAL_ARG) - 1
         || ngx_strncasecmp(name->data, (u_char *) NGX_HTTP_APPROVAL_ARG,
@@ -248,7 +248,7 @@ ngx_http_approval_check_unset(ngx_conf_t *cf, ngx_str_t *name,
 
 
 static ngx_uint_t
-ngx_http_approval_check_captured(ngx_http_approval_main_conf_t *mcf,
+ngx_http_approval_check_captured(ngx_http_approval_conf_t *mcf,
     ngx_str_t *name)
 {
     ngx_uint_t                    i, j;

@@ -67,7 +67,7 @@ typedef struct ngx_http_approval_lint_s {
 /* conf_lint.c */
 
 ngx_int_t ngx_http_approval_lint_init(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 /*
  * The text goes on with "[lint: NAME] in FILE:LINE".  Nothing is written
@@ -79,7 +79,7 @@ void ngx_http_approval_lint(ngx_conf_t *cf, ngx_http_approval_lint_e lint,
 ngx_uint_t ngx_http_approval_linted(ngx_conf_t *cf,
     ngx_http_approval_lint_e lint, u_char *file, ngx_uint_t line);
 void ngx_http_approval_lint_report(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 void ngx_http_approval_conf_keep_at(ngx_conf_t *cf,
     ngx_http_approval_at_t *at);
@@ -98,19 +98,19 @@ void ngx_http_approval_lint_rules(ngx_conf_t *cf,
 
 /* Called when each location is merged. */
 ngx_int_t ngx_http_approval_lint_place(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
 ngx_int_t ngx_http_approval_lint_places(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 /* conf_lint_pass.c */
 
 ngx_int_t ngx_http_approval_lint_pass(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 /* conf_lint_identity.c */
 
 ngx_int_t ngx_http_approval_lint_identities(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 /* conf_variables.c */
 

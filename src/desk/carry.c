@@ -46,7 +46,7 @@ ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf)
     ev = &ngx_http_approval_carry_event;
 
     ev->handler = ngx_http_approval_carry_timer;
-    ev->data = mcf;
+    ev->data = (void *) mcf;
     ev->log = ngx_cycle->log;
     ev->cancelable = 1;
 
@@ -72,7 +72,7 @@ ngx_http_approval_carry_timer(ngx_event_t *ev)
 
     mcf = ev->data;
 
-    if (!ngx_http_approval_store_ready(mcf->store)) {
+    if (!ngx_http_approval_store_ready(mcf->worker->store)) {
         return;
     }
 
@@ -80,8 +80,9 @@ ngx_http_approval_carry_timer(ngx_event_t *ev)
         ngx_add_timer(ev, NGX_HTTP_APPROVAL_CARRY);
     }
 
-    op = ngx_http_approval_store_frozen(mcf->store,
-                                        ngx_http_approval_carry_one, mcf);
+    op = ngx_http_approval_store_frozen(mcf->worker->store,
+                                        ngx_http_approval_carry_one,
+                                        (void *) mcf);
 
     if (op == NULL && ngx_http_approval_carries(mcf)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
@@ -165,7 +166,7 @@ ngx_http_approval_carry_one(void *data, const ngx_http_approval_reply_t *reply)
     sealed.data = again.data;
     sealed.len = again.len;
 
-    (void) ngx_http_approval_store_freeze(mcf->store, &hashes,
+    (void) ngx_http_approval_store_freeze(mcf->worker->store, &hashes,
                                           NGX_HTTP_APPROVAL_FREEZE_CARRY,
                                           reply->expires, &sealed, NULL, NULL);
 

@@ -470,7 +470,8 @@ ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
                          "decision ignored: it is not the gateway's"));
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_drop(d->mcf->store, d->id, &decision,
+               ngx_http_approval_store_drop(d->mcf->worker->store, d->id,
+                                            &decision,
                                             ngx_http_approval_desk_answer, d),
                ngx_http_approval_decision_dropped);
 }

@@ -181,7 +181,7 @@ ngx_http_approval_desk_handler(ngx_http_request_t *r)
         return ngx_http_approval_desk_method(d, route);
     }
 
-    if (d->mcf->store == NULL || d->mcf->keyring == NULL
+    if (d->mcf->worker->store == NULL || d->mcf->keyring == NULL
         || d->mcf->signer == NULL || d->mcf->people == NULL)
     {
         return ngx_http_approval_desk_unavailable(d);

@@ -235,7 +235,7 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
     value.data = sealed.data;
     value.len = sealed.len;
 
-    op = ngx_http_approval_store_freeze(d->mcf->store, &work->hashes,
+    op = ngx_http_approval_store_freeze(d->mcf->worker->store, &work->hashes,
                                         NGX_HTTP_APPROVAL_FREEZE_NEW,
                                         work->until, &value,
                                         ngx_http_approval_desk_answer, d);
@@ -304,7 +304,7 @@ ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d)
 {
     int64_t  now;
 
-    now = ngx_http_approval_store_now(d->mcf->store);
+    now = ngx_http_approval_store_now(d->mcf->worker->store);
 
     return now ? now : (int64_t) ngx_time() * 1000;
 }
@@ -521,7 +521,7 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
                                                                 reply->now));
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_open(d->mcf->store,
+               ngx_http_approval_store_open(d->mcf->worker->store,
                                             ngx_http_approval_desk_answer, d),
                ngx_http_approval_freeze_step);
 }

@@ -56,7 +56,7 @@ ngx_http_approval_grants(ngx_http_approval_desk_t *d)
     }
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_grants(d->mcf->store,
+               ngx_http_approval_store_grants(d->mcf->worker->store,
                                               ngx_http_approval_desk_answer,
                                               d),
                ngx_http_approval_grants_step);
@@ -136,7 +136,7 @@ static ngx_int_t
 ngx_http_approval_grants_search(ngx_http_approval_desk_t *d)
 {
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_grants(d->mcf->store,
+               ngx_http_approval_store_grants(d->mcf->worker->store,
                                               ngx_http_approval_desk_answer,
                                               d),
                ngx_http_approval_grants_find);
@@ -376,7 +376,7 @@ ngx_http_approval_grants_end(ngx_http_approval_desk_t *d, int64_t now)
         statement.use = UINT32_MAX;
         statement.time = (ngx_msec_t) ngx_max(work->end.until - now, 0);
 
-        op = ngx_http_approval_store_revoke(d->mcf->store, work->id,
+        op = ngx_http_approval_store_revoke(d->mcf->worker->store, work->id,
                                             &statement,
                                             ngx_http_approval_desk_answer, d);
     }

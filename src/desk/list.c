@@ -181,7 +181,7 @@ ngx_http_approval_list_first(ngx_http_approval_desk_t *d)
     }
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_classes(d->mcf->store,
+               ngx_http_approval_store_classes(d->mcf->worker->store,
                                                ngx_http_approval_desk_answer,
                                                d),
                ngx_http_approval_list_class);
@@ -221,7 +221,7 @@ ngx_http_approval_list_requester(ngx_http_approval_desk_t *d)
         || ngx_http_approval_hashes(d->mcf, NGX_HTTP_APPROVAL_HASH_REQUESTER,
                                     &value, 1, buf, &list->filter.requester)
            != NGX_OK
-        || ngx_http_approval_store_shard(d->mcf->store, &value,
+        || ngx_http_approval_store_shard(d->mcf->worker->store, &value,
                                          list->filter.shard)
            != NGX_OK)
     {
@@ -304,7 +304,7 @@ ngx_http_approval_list_page(ngx_http_approval_desk_t *d)
 
     list->got = 0;
 
-    op = ngx_http_approval_store_list(d->mcf->store, &list->filter,
+    op = ngx_http_approval_store_list(d->mcf->worker->store, &list->filter,
                                       list->last, list->last_id,
                                       NGX_HTTP_APPROVAL_LIST_PAGE,
                                       ngx_http_approval_desk_answer, d);

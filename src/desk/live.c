@@ -108,7 +108,7 @@ ngx_http_approval_live_inbox(ngx_http_approval_desk_t *d)
         live->news.handler = ngx_http_approval_live_heard;
         live->news.data = live;
 
-        ngx_http_approval_news_add(d->mcf->store, &live->news);
+        ngx_http_approval_news_add(d->mcf->worker->store, &live->news);
     }
 
     return rc;
@@ -156,7 +156,7 @@ ngx_http_approval_live_loaded(ngx_http_approval_desk_t *d,
     live->watch.handler = ngx_http_approval_live_seen;
     live->watch.data = live;
 
-    ngx_http_approval_watch_add(d->mcf->store, &live->watch);
+    ngx_http_approval_watch_add(d->mcf->worker->store, &live->watch);
 
 done:
 
@@ -272,8 +272,8 @@ ngx_http_approval_live_cleanup(void *data)
 
     live->open = 0;
 
-    ngx_http_approval_news_del(live->desk->mcf->store, &live->news);
-    ngx_http_approval_watch_del(live->desk->mcf->store, &live->watch);
+    ngx_http_approval_news_del(live->desk->mcf->worker->store, &live->news);
+    ngx_http_approval_watch_del(live->desk->mcf->worker->store, &live->watch);
 
     if (live->wake.posted) {
         ngx_delete_posted_event(&live->wake);

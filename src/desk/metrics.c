@@ -146,7 +146,7 @@ ngx_http_approval_metrics_start(ngx_http_approval_main_conf_t *mcf,
     ev = &ngx_http_approval_metrics_event;
 
     ev->handler = ngx_http_approval_metrics_timer;
-    ev->data = mcf;
+    ev->data = (void *) mcf;
     ev->log = log;
     ev->cancelable = 1;
 
@@ -185,22 +185,22 @@ ngx_http_approval_metrics_sample(ngx_http_approval_main_conf_t *mcf)
     ngx_http_approval_redis_t        *redis;
     ngx_http_approval_audit_stats_t   stats;
 
-    if (mcf->store) {
-        redis = ngx_http_approval_store_redis(mcf->store);
+    if (mcf->worker->store) {
+        redis = ngx_http_approval_store_redis(mcf->worker->store);
 
         ngx_http_approval_count_gauge(mcf, NGX_HTTP_APPROVAL_GAUGE_STORE_UP,
-                                  ngx_http_approval_store_usable(mcf->store));
+                           ngx_http_approval_store_usable(mcf->worker->store));
         ngx_http_approval_count_gauge(mcf, NGX_HTTP_APPROVAL_GAUGE_STORE_RTT,
                                       ngx_http_approval_redis_rtt(redis));
 
         ngx_http_approval_metrics_add(mcf, NGX_HTTP_APPROVAL_SUM_STORE_ERRORS,
-                                  ngx_http_approval_store_errors(mcf->store));
+                           ngx_http_approval_store_errors(mcf->worker->store));
         ngx_http_approval_metrics_add(mcf,
                                       NGX_HTTP_APPROVAL_SUM_STORE_RECONNECTS,
                                    ngx_http_approval_redis_reconnects(redis));
     }
 
-    if (mcf->audit) {
+    if (mcf->worker->audit) {
         ngx_http_approval_audit_stats(mcf, &stats);
 
         ngx_http_approval_count_gauge(mcf,

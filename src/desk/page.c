@@ -184,7 +184,8 @@ ngx_http_approval_page_send(ngx_http_approval_desk_t *d, ngx_uint_t status,
     approval_buf_init(&html);
     rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    now = d->mcf->store ? ngx_http_approval_store_now(d->mcf->store) : 0;
+    now = d->mcf->worker->store
+          ? ngx_http_approval_store_now(d->mcf->worker->store) : 0;
 
     if (json_object_set_new(data, "root", json_string(d->root)) != 0
         || json_object_set_new(data, "now", ngx_http_approval_json_time(now))

@@ -113,8 +113,10 @@ ngx_http_approval_passkey_ask(ngx_http_approval_desk_t *d, json_t *doc)
     }
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkey_get(d->mcf->store, p->name,
-                   ngx_http_approval_desk_answer, d),
+               ngx_http_approval_store_passkey_get(d->mcf->worker->store,
+                                                  p->name,
+                                                  ngx_http_approval_desk_answer,
+                                                  d),
                ngx_http_approval_passkey_found);
 }
 
@@ -269,10 +271,11 @@ ngx_http_approval_passkey_found(ngx_http_approval_desk_t *d,
     }
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkey_use(d->mcf->store, p->name,
-                   &reply->votes[0], p->nonce, count, first,
-                   2 * NGX_HTTP_APPROVAL_PASSKEY_TIME * 1000,
-                   ngx_http_approval_desk_answer, d),
+               ngx_http_approval_store_passkey_use(d->mcf->worker->store,
+                                      p->name, &reply->votes[0], p->nonce,
+                                      count, first,
+                                      2 * NGX_HTTP_APPROVAL_PASSKEY_TIME * 1000,
+                                      ngx_http_approval_desk_answer, d),
                ngx_http_approval_passkey_used);
 }
 

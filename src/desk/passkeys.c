@@ -225,7 +225,7 @@ ngx_http_approval_passkeys_read(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step)
 {
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkeys(d->mcf->store,
+               ngx_http_approval_store_passkeys(d->mcf->worker->store,
                                                 ngx_http_approval_desk_answer,
                                                 d),
                step);

@@ -242,10 +242,12 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
     ended = revoke && approval_passkey_confirmed(work->claims);
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkey_put(d->mcf->store, work->name,
-                   &work->old, revoke ? &none : &work->record,
-                   ended ? &work->record : &none,
-                   ngx_http_approval_desk_answer, d),
+               ngx_http_approval_store_passkey_put(d->mcf->worker->store,
+                                                 work->name, &work->old,
+                                                 revoke ? &none : &work->record,
+                                                 ended ? &work->record : &none,
+                                                 ngx_http_approval_desk_answer,
+                                                 d),
                ngx_http_approval_passkeys_stored);
 }
 

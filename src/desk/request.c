@@ -92,7 +92,7 @@ ngx_http_approval_desk_ask(ngx_http_approval_desk_t *d,
 {
     ngx_http_approval_op_t  *op;
 
-    op = ngx_http_approval_store_load(d->mcf->store, d->id,
+    op = ngx_http_approval_store_load(d->mcf->worker->store, d->id,
                                       ngx_http_approval_desk_answer, d);
     if (op == NULL) {
         return NGX_DECLINED;

@@ -142,7 +142,7 @@ ngx_http_approval_shadow_ask(ngx_http_approval_desk_t *d)
                                                     * NGX_HTTP_APPROVAL_DAY_MS);
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_shadow_read(d->mcf->store, day,
+               ngx_http_approval_store_shadow_read(d->mcf->worker->store, day,
                                             ngx_http_approval_desk_answer, d),
                ngx_http_approval_shadow_step);
 }

@@ -183,7 +183,7 @@ ngx_http_approval_slack_start(ngx_http_approval_desk_t *d)
     /* a signature is good for minutes, a click for once */
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_once(d->mcf->store, seen,
+               ngx_http_approval_store_once(d->mcf->worker->store, seen,
                                             NGX_HTTP_APPROVAL_SLACK_ONCE,
                                             ngx_http_approval_desk_answer, d),
                ngx_http_approval_slack_once);
@@ -600,8 +600,8 @@ ngx_http_approval_slack_reply(ngx_http_approval_desk_t *d, ngx_uint_t status,
         json_decref(message);
     }
 
-    if (rc == NGX_OK && slack->respond.len && d->mcf->sender) {
-        ngx_http_approval_respond(d->mcf->sender, slack->channel,
+    if (rc == NGX_OK && slack->respond.len && d->mcf->worker->sender) {
+        ngx_http_approval_respond(d->mcf->worker->sender, slack->channel,
                                   &slack->respond, d->id, &body);
     }
 

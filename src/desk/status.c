@@ -209,7 +209,7 @@ ngx_http_approval_status_wait(ngx_http_approval_desk_t *d)
     st->watch.handler = ngx_http_approval_status_watch;
     st->watch.data = st;
 
-    ngx_http_approval_watch_add(d->mcf->store, &st->watch);
+    ngx_http_approval_watch_add(d->mcf->worker->store, &st->watch);
 
     return NGX_AGAIN;
 }
@@ -265,7 +265,7 @@ static void
 ngx_http_approval_status_done(ngx_http_approval_status_t *st)
 {
     if (st->watch.active) {
-        ngx_http_approval_watch_del(st->desk->mcf->store, &st->watch);
+        ngx_http_approval_watch_del(st->desk->mcf->worker->store, &st->watch);
     }
 
     if (st->wake.timer_set) {

@@ -27,7 +27,7 @@ ngx_int_t
 ngx_http_approval_frozen(ngx_http_approval_desk_t *d)
 {
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_frozen(d->mcf->store,
+               ngx_http_approval_store_frozen(d->mcf->worker->store,
                                               ngx_http_approval_desk_answer,
                                               d),
                ngx_http_approval_frozen_step);
@@ -226,9 +226,9 @@ ngx_http_approval_thaw_store(ngx_http_approval_desk_t *d)
         value.data = sealed.data;
         value.len = sealed.len;
 
-        op = ngx_http_approval_store_thaw(d->mcf->store, &work->hashes, &value,
-                                          known, ngx_http_approval_desk_answer,
-                                          d);
+        op = ngx_http_approval_store_thaw(d->mcf->worker->store, &work->hashes,
+                                          &value, known,
+                                          ngx_http_approval_desk_answer, d);
     }
 
     approval_buf_free(&sealed);

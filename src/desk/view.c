@@ -202,7 +202,7 @@ ngx_http_approval_view_ask(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    op = ngx_http_approval_store_recent(d->mcf->store, d->id, &hashes,
+    op = ngx_http_approval_store_recent(d->mcf->worker->store, d->id, &hashes,
                                         ngx_http_approval_desk_answer, d);
     if (op == NULL) {
         return ngx_http_approval_view_show(d, work->doc, &work->reply, votes,

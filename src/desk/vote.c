@@ -115,7 +115,7 @@ ngx_http_approval_vote_store(ngx_http_approval_desk_t *d, ngx_int_t rc)
     }
 
     return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_vote(d->mcf->store, d->id,
+               ngx_http_approval_store_vote(d->mcf->worker->store, d->id,
                    dec->seen, &dec->vote, dec->state, &dec->decision,
                    ngx_http_approval_desk_answer, d),
                ngx_http_approval_vote_step);

@@ -251,7 +251,7 @@ ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
         value.data = decision.data;
         value.len = decision.len;
 
-        op = ngx_http_approval_store_settle(d->mcf->store, d->id,
+        op = ngx_http_approval_store_settle(d->mcf->worker->store, d->id,
                                             NGX_HTTP_APPROVAL_CANCELLED,
                                             &value,
                                             ngx_http_approval_desk_answer, d);

@@ -98,7 +98,7 @@ static ngx_int_t ngx_http_approval_end_revoked(
 
 
 ngx_int_t
-ngx_http_approval_ends_zone(ngx_conf_t *cf, ngx_http_approval_main_conf_t *mcf)
+ngx_http_approval_ends_zone(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf)
 {
     ngx_str_t  name = ngx_string("ngx_http_approval_ends");
 

@@ -61,7 +61,7 @@ typedef struct {
 
 /* The zone has no name in nginx.conf. */
 ngx_int_t ngx_http_approval_ends_zone(ngx_conf_t *cf,
-    ngx_http_approval_main_conf_t *mcf);
+    ngx_http_approval_conf_t *mcf);
 
 
 /*

@@ -32,9 +32,12 @@ extern ngx_module_t  ngx_http_approval_module;
 
 typedef const struct ngx_http_approval_policy_s  ngx_http_approval_policy_t;
 typedef const struct ngx_http_approval_rule_s    ngx_http_approval_rule_t;
+typedef const struct ngx_http_approval_main_conf_s
+    ngx_http_approval_main_conf_t;
 
 typedef struct ngx_http_approval_policy_s   ngx_http_approval_policy_conf_t;
 typedef struct ngx_http_approval_rule_s     ngx_http_approval_rule_conf_t;
+typedef struct ngx_http_approval_main_conf_s  ngx_http_approval_conf_t;
 typedef struct ngx_http_approval_channel_s  ngx_http_approval_channel_t;
 
 
@@ -275,13 +278,19 @@ struct ngx_http_approval_once_conf_s;
 struct ngx_http_approval_lint_s;
 
 
+/* What a worker has while it runs; all NULL before and after. */
+
 typedef struct {
+    struct ngx_http_approval_store_s       *store;
+    struct ngx_http_approval_audit_s       *audit;
+    struct ngx_http_approval_sender_s      *sender;      /* NULL: no "url"   */
+} ngx_http_approval_worker_t;
+
+
+struct ngx_http_approval_main_conf_s {
+    ngx_http_approval_worker_t             *worker;
     struct ngx_http_approval_store_conf_s  *store_conf;  /* NULL: no redis   */
-    struct ngx_http_approval_store_s       *store;       /* the worker's     */
     struct ngx_http_approval_audit_conf_s  *audit_conf;  /* NULL: no audit   */
-    struct ngx_http_approval_audit_s       *audit;       /* the worker's     */
-    struct ngx_http_approval_sender_s      *sender;      /* the worker's, or
-                                                            NULL: no "url"   */
     struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
     struct ngx_http_approval_once_conf_s   *once;
     ngx_shm_zone_t                         *ends;        /* NULL: no policy
@@ -304,7 +313,7 @@ typedef struct {
     ngx_array_t                    policies;    /* of ..._policy_t *          */
     ngx_http_approval_facts_t      facts;       /* of http, server, location  */
     struct ngx_http_approval_lint_s  *lint;     /* while parsing              */
-} ngx_http_approval_main_conf_t;
+};
 
 
 /* So many of each value, or of the policy; inherited as a whole. */

@@ -136,7 +136,7 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
     m->recent = told->recent;
     m->buttons = (told->channel->signing_secrets != NULL);
     m->head.data = head;
-    m->head.len = ngx_http_approval_audit_head(mcf->audit, head);
+    m->head.len = ngx_http_approval_audit_head(mcf->worker->audit, head);
 
     rc = NGX_ERROR;
 

@@ -345,7 +345,7 @@ ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
 
     outbox = d->outbox;
 
-    if (outbox->mcf->store == NULL
+    if (outbox->mcf->worker->store == NULL
         || (outbox->stopped && !ngx_http_approval_attempt_good(a)))
     {
         return;
@@ -353,8 +353,9 @@ ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
 
     ngx_str_null(&none);
 
-    ngx_http_approval_queue_done(outbox->mcf->store, outbox->id, &none, 0,
-                                 ngx_http_approval_attempt_good(a), 0, &none);
+    ngx_http_approval_queue_done(outbox->mcf->worker->store, outbox->id, &none,
+                                 0, ngx_http_approval_attempt_good(a), 0,
+                                 &none);
 }
 
 

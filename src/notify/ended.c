@@ -71,9 +71,9 @@ ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
         value.data = decision.data;
         value.len = decision.len;
 
-        op = ngx_http_approval_store_settle(mcf->store, end->id, state, &value,
-                                            ngx_http_approval_end_settled,
-                                            end);
+        op = ngx_http_approval_store_settle(mcf->worker->store, end->id, state,
+                                            &value,
+                                            ngx_http_approval_end_settled, end);
     }
 
     approval_buf_free(&decision);
@@ -134,7 +134,7 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     }
 
     ngx_http_approval_end_decided(mcf, rule, id, state,
-                                  ngx_http_approval_store_now(mcf->store));
+                             ngx_http_approval_store_now(mcf->worker->store));
 
     ngx_http_approval_notify_outcome(mcf, id, state, facts);
 

@@ -254,7 +254,7 @@ ngx_http_approval_letter_unsaid(ngx_http_approval_letter_t *letter)
 {
     ngx_http_approval_store_t  *store;
 
-    store = letter->sender->mcf->store;
+    store = letter->sender->mcf->worker->store;
 
     if (store) {
         ngx_http_approval_queue_done(store, letter->id, &letter->name,
@@ -337,10 +337,10 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
         return;
     }
 
-    if (mcf->store) {
-        ngx_http_approval_queue_done(mcf->store, letter->id, &letter->name,
-                                     letter->attempt, good, letter->interval,
-                                     &letter->payload);
+    if (mcf->worker->store) {
+        ngx_http_approval_queue_done(mcf->worker->store, letter->id,
+                                     &letter->name, letter->attempt, good,
+                                     letter->interval, &letter->payload);
     }
 
     ngx_http_approval_letter_free(letter);
@@ -361,7 +361,7 @@ ngx_http_approval_letter_later(ngx_http_approval_letter_t *letter,
     ngx_http_approval_store_t  *store;
 
     op = NULL;
-    store = letter->sender->mcf->store;
+    store = letter->sender->mcf->worker->store;
     quit = ngx_exiting || ngx_quit || ngx_terminate;
     leave = quit || letter->stale
             || ngx_http_approval_letter_count(letter->sender,
@@ -393,7 +393,7 @@ ngx_http_approval_letter_timer(ngx_event_t *ev)
     ngx_msec_t                  lease;
     ngx_http_approval_store_t  *store;
 
-    store = letter->sender->mcf->store;
+    store = letter->sender->mcf->worker->store;
     lease = ngx_http_approval_sender_lease(letter->told.channel);
 
     if (store) {

@@ -164,7 +164,7 @@ ngx_http_approval_notify_plan(ngx_http_approval_notify_t *ctx)
 
     outbox = ctx->outbox;
 
-    if (outbox->mcf->sender == NULL) {
+    if (outbox->mcf->worker->sender == NULL) {
         return NGX_OK;
     }
 
@@ -178,7 +178,8 @@ ngx_http_approval_notify_plan(ngx_http_approval_notify_t *ctx)
     told.recent = outbox->recent;
     told.base = outbox->base;
 
-    ctx->plan = ngx_http_approval_plan_create(outbox->mcf->sender, &told);
+    ctx->plan = ngx_http_approval_plan_create(outbox->mcf->worker->sender,
+                                              &told);
 
     return ctx->plan ? NGX_OK : NGX_ERROR;
 }

@@ -148,11 +148,12 @@ ngx_http_approval_plan_send(ngx_http_approval_plan_t *plan)
     sender = plan->sender;
     entries = plan->entries.elts;
 
-    for (i = 0; sender->mcf->store && i < plan->entries.nelts; i += n) {
+    for (i = 0; sender->mcf->worker->store && i < plan->entries.nelts; i += n) {
         n = ngx_min(plan->entries.nelts - i, NGX_HTTP_APPROVAL_QUEUE_BATCH);
 
-        if (ngx_http_approval_queue_add(sender->mcf->store, plan->told.id,
-                                        &entries[i], n, sender->lease,
+        if (ngx_http_approval_queue_add(sender->mcf->worker->store,
+                                        plan->told.id, &entries[i], n,
+                                        sender->lease,
                                         ngx_http_approval_plan_added, plan)
             == NGX_OK)
         {

@@ -136,15 +136,15 @@ ngx_http_approval_sender_poll(ngx_event_t *ev)
 
     if (sender->asking || ngx_exiting
         || sender->active >= NGX_HTTP_APPROVAL_SENDER_QUEUE
-        || sender->mcf->store == NULL
-        || !ngx_http_approval_store_ready(sender->mcf->store))
+        || sender->mcf->worker->store == NULL
+        || !ngx_http_approval_store_ready(sender->mcf->worker->store))
     {
         return;
     }
 
     room = NGX_HTTP_APPROVAL_SENDER_QUEUE - sender->active;
 
-    if (ngx_http_approval_queue_claim(sender->mcf->store,
+    if (ngx_http_approval_queue_claim(sender->mcf->worker->store,
                                       ngx_min(room,
                                           NGX_HTTP_APPROVAL_SENDER_BATCH),
                                       sender->lease,
@@ -245,7 +245,7 @@ ngx_http_approval_sender_crowded(ngx_http_approval_sender_t *sender,
     delay = NGX_HTTP_APPROVAL_SENDER_BACK / 2;
     delay += (ngx_msec_t) ngx_random() % NGX_HTTP_APPROVAL_SENDER_BACK;
 
-    (void) ngx_http_approval_queue_keep(sender->mcf->store,
+    (void) ngx_http_approval_queue_keep(sender->mcf->worker->store,
                                         (u_char *) claim->action->id, &name,
                                         claim->attempt, delay,
                                         NGX_HTTP_APPROVAL_KEEP_BACK, NULL,
@@ -283,7 +283,7 @@ ngx_http_approval_sender_strange(ngx_http_approval_sender_t *sender,
 
     if (last) {
         ngx_str_null(&none);
-        ngx_http_approval_queue_done(sender->mcf->store, id, &name,
+        ngx_http_approval_queue_done(sender->mcf->worker->store, id, &name,
                                      claim->attempt, 0, 0, &none);
     }
 }
@@ -498,9 +498,9 @@ ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
     approval_buf_t               text;
     ngx_http_approval_sender_t  *sender;
 
-    sender = mcf->sender;
+    sender = mcf->worker->sender;
 
-    if (sender == NULL || mcf->store == NULL) {
+    if (sender == NULL || mcf->worker->store == NULL) {
         return;
     }
 
@@ -513,7 +513,7 @@ ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
         sealed.data = text.data;
         sealed.len = text.len;
 
-        (void) ngx_http_approval_queue_outcome(mcf->store, id,
+        (void) ngx_http_approval_queue_outcome(mcf->worker->store, id,
                                          ngx_http_approval_state_name(state),
                                                &sealed, sender->lease, room,
                                              ngx_http_approval_sender_claimed,

@@ -183,7 +183,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     ngx_http_approval_find_t    find;
     ngx_http_approval_store_t  *store;
 
-    store = hold->mcf->store;
+    store = hold->mcf->worker->store;
 
     ngx_memzero(&new, sizeof(ngx_http_approval_new_t));
     approval_buf_init(&doc);
@@ -267,10 +267,12 @@ static ngx_int_t
 ngx_http_approval_ask_deadline(ngx_http_approval_hold_t *hold)
 {
     int64_t                          now;
+    ngx_http_approval_store_t       *store;
     ngx_http_approval_store_conf_t  *conf;
 
     conf = hold->mcf->store_conf;
-    now = hold->mcf->store ? ngx_http_approval_store_now(hold->mcf->store) : 0;
+    store = hold->mcf->worker->store;
+    now = store ? ngx_http_approval_store_now(store) : 0;
 
     if (now == 0) {
         return NGX_OK;

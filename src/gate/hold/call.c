@@ -118,7 +118,7 @@ ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold)
         hold->wait.call->handler = ngx_http_approval_call_handler;
         hold->wait.call->data = hold;
 
-        ngx_http_approval_watch_add(hold->mcf->store, hold->wait.call);
+        ngx_http_approval_watch_add(hold->mcf->worker->store, hold->wait.call);
     }
 }
 
@@ -166,7 +166,7 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
     ngx_http_approval_look(&look, hold->request, hold->body, NULL);
 
     if (!json_is_object(json) || lcf->policy->hashes.len == 0
-        || hold->mcf->store == NULL || lcf->requester == NULL)
+        || hold->mcf->worker->store == NULL || lcf->requester == NULL)
     {
         return;
     }
@@ -187,7 +187,8 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    if (ngx_http_approval_store_give_up(hold->mcf->store, &hashes, NULL, NULL)
+    if (ngx_http_approval_store_give_up(hold->mcf->worker->store, &hashes, NULL,
+                                        NULL)
         == NULL)
     {
         ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,

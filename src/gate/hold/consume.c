@@ -158,8 +158,8 @@ ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
 
     ngx_http_approval_hold_wait(hold, 1000);
 
-    ngx_http_approval_watch_del(hold->mcf->store, &hold->wait.watch);
-    ngx_http_approval_watch_add(hold->mcf->store, &hold->wait.watch);
+    ngx_http_approval_watch_del(hold->mcf->worker->store, &hold->wait.watch);
+    ngx_http_approval_watch_add(hold->mcf->worker->store, &hold->wait.watch);
 }
 
 

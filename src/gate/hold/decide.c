@@ -45,7 +45,7 @@ ngx_http_approval_hold_watch(ngx_http_approval_hold_t *hold)
     hold->wait.watch.told = ngx_http_approval_hold_told;
     hold->wait.watch.data = hold;
 
-    ngx_http_approval_watch_add(hold->mcf->store, &hold->wait.watch);
+    ngx_http_approval_watch_add(hold->mcf->worker->store, &hold->wait.watch);
     ngx_http_approval_call_watch(hold);
 }
 
@@ -54,11 +54,12 @@ void
 ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold)
 {
     if (hold->wait.watch.active) {
-        ngx_http_approval_watch_del(hold->mcf->store, &hold->wait.watch);
+        ngx_http_approval_watch_del(hold->mcf->worker->store,
+                                    &hold->wait.watch);
     }
 
     if (hold->wait.call && hold->wait.call->active) {
-        ngx_http_approval_watch_del(hold->mcf->store, hold->wait.call);
+        ngx_http_approval_watch_del(hold->mcf->worker->store, hold->wait.call);
     }
 }
 
@@ -419,7 +420,7 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
     ngx_http_approval_hold_wait(hold, hold->action.expires
                                       - ngx_http_approval_hold_now(hold));
 
-    ngx_http_approval_watch_read(hold->mcf->store, &hold->wait.watch);
+    ngx_http_approval_watch_read(hold->mcf->worker->store, &hold->wait.watch);
 }
 
 
@@ -459,8 +460,8 @@ static void
 ngx_http_approval_hold_drop(ngx_http_approval_hold_t *hold,
     ngx_str_t *decision)
 {
-    (void) ngx_http_approval_store_drop(hold->mcf->store, hold->action.id,
-                                        decision, NULL, NULL);
+    (void) ngx_http_approval_store_drop(hold->mcf->worker->store,
+                                        hold->action.id, decision, NULL, NULL);
 }
 
 

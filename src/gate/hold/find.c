@@ -40,12 +40,13 @@ ngx_int_t
 ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
     ngx_str_t *person, u_char *shard)
 {
-    if (hold->mcf->store == NULL) {
+    if (hold->mcf->worker->store == NULL) {
         ngx_memcpy(shard, "00", NGX_HTTP_APPROVAL_SHARD_LEN);
         return NGX_OK;
     }
 
-    return ngx_http_approval_store_shard(hold->mcf->store, person, shard);
+    return ngx_http_approval_store_shard(hold->mcf->worker->store, person,
+                                         shard);
 }
 
 

@@ -213,8 +213,8 @@ ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
     outcome.len = ngx_snprintf(buf, sizeof(buf), "{\"why\":\"%s\"}", why)
                   - buf;
 
-    if (mcf->store) {
-        (void) ngx_http_approval_store_finish(mcf->store, id,
+    if (mcf->worker->store) {
+        (void) ngx_http_approval_store_finish(mcf->worker->store, id,
                                               NGX_HTTP_APPROVAL_FAILED,
                                               &outcome,
                                               NGX_HTTP_APPROVAL_AGAIN_REPEAT,

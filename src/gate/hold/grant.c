@@ -107,7 +107,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
         grant.doc.len = sealed.len;
     }
 
-    op = ngx_http_approval_store_consume(hold->mcf->store, hold->action.id,
+    op = ngx_http_approval_store_consume(hold->mcf->worker->store,
+                                         hold->action.id,
                                          &hold->action.decision, &requester,
                                          &hold->rule->policy->hashes, &call,
                                          doc ? &grant : NULL, handler, hold);
@@ -227,7 +228,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
         ngx_http_approval_limit_record(hold, (u_char *) reply->id, "grant",
                                        err);
 
-        (void) ngx_http_approval_store_revoke(hold->mcf->store,
+        (void) ngx_http_approval_store_revoke(hold->mcf->worker->store,
                                               reply->grant.data, NULL, NULL,
                                               NULL);
     }

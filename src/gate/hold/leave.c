@@ -55,7 +55,7 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
 {
     ngx_http_approval_left_t  *left;
 
-    if (!ngx_http_approval_hold_stored(hold) || hold->mcf->store == NULL
+    if (!ngx_http_approval_hold_stored(hold) || hold->mcf->worker->store == NULL
         || (hold->action.state != NGX_HTTP_APPROVAL_PENDING
             && hold->action.state != NGX_HTTP_APPROVAL_APPROVED))
     {
@@ -80,8 +80,8 @@ ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold)
 {
     ngx_http_approval_hold_leave(hold);
 
-    (void) ngx_http_approval_store_ticket(hold->mcf->store, hold->action.id,
-                                          NULL, NULL);
+    (void) ngx_http_approval_store_ticket(hold->mcf->worker->store,
+                                          hold->action.id, NULL, NULL);
 
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_ACCEPT);
 }
@@ -254,8 +254,9 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
         value.data = decision.data;
     }
 
-    op = ngx_http_approval_store_leave(left->mcf->store, left->id, &value,
-                                       ngx_http_approval_left_handler, left);
+    op = ngx_http_approval_store_leave(left->mcf->worker->store, left->id,
+                                       &value, ngx_http_approval_left_handler,
+                                       left);
 
     approval_buf_free(&decision);
 

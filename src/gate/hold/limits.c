@@ -190,7 +190,7 @@ ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
         statement.use = end->use;
         statement.time = (ngx_msec_t) ngx_max(end->until - now, 0);
 
-        (void) ngx_http_approval_store_end(hold->mcf->store,
+        (void) ngx_http_approval_store_end(hold->mcf->worker->store,
                                            (u_char *) end->id, &statement,
                                            NULL, NULL);
     }
@@ -284,7 +284,7 @@ ngx_http_approval_limit_record(ngx_http_approval_hold_t *hold, u_char *id,
         json_object_set_new(facts, "limit", json_string(limit));
         json_object_set_new(facts, "why", json_string(why));
 
-        (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT, id,
-                                             facts);
+        (void) ngx_http_approval_audit_often(hold->mcf, APPROVAL_RECORD_FAULT,
+                                             id, facts);
     }
 }

@@ -60,8 +60,8 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     s.data = (u_char *) text;
     s.len = ngx_strlen(text);
 
-    if (hold->mcf->store && hold->grant.len == 0) {
-        (void) ngx_http_approval_store_finish(hold->mcf->store,
+    if (hold->mcf->worker->store && hold->grant.len == 0) {
+        (void) ngx_http_approval_store_finish(hold->mcf->worker->store,
                                               hold->action.id, state, &s,
                                            ngx_http_approval_outcome_again(r),
                                               NULL, NULL);

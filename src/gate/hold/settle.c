@@ -60,7 +60,7 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
         value.len = decision.len;
         value.data = decision.data;
 
-        hold->wait.op = ngx_http_approval_store_settle(hold->mcf->store,
+        hold->wait.op = ngx_http_approval_store_settle(hold->mcf->worker->store,
                                                        hold->action.id,
                                                 state, &value,
                                                 ngx_http_approval_hold_reply,
@@ -84,7 +84,7 @@ void
 ngx_http_approval_hold_withdraw(ngx_http_approval_hold_t *hold)
 {
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_JOINED
-        || hold->mcf->store == NULL)
+        || hold->mcf->worker->store == NULL)
     {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
         return;
@@ -226,7 +226,7 @@ ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     hold->state = NGX_HTTP_APPROVAL_HOLD_EXPLAIN;
     hold->refusal = refusal;
 
-    hold->wait.op = ngx_http_approval_store_load(hold->mcf->store,
+    hold->wait.op = ngx_http_approval_store_load(hold->mcf->worker->store,
                                                  hold->action.id,
                                                  ngx_http_approval_hold_reply,
                                                  hold);

@@ -53,7 +53,7 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
 
     ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
 
-    if (mcf->store == NULL) {
+    if (mcf->worker->store == NULL) {
         return;
     }
 
@@ -66,8 +66,9 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
         name.data = hash;
         name.len = NGX_HTTP_APPROVAL_SHADOW_HASH;
 
-        ngx_http_approval_store_shadow(mcf->store, ngx_http_approval_now(),
-                                       name, approval_buf_str(&sealed));
+        ngx_http_approval_store_shadow(mcf->worker->store,
+                                       ngx_http_approval_now(), name,
+                                       approval_buf_str(&sealed));
     }
 
     approval_buf_free(&sealed);

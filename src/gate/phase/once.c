@@ -101,7 +101,7 @@ ngx_int_t
 ngx_http_approval_once_location(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf)
 {
-    ngx_http_approval_main_conf_t      *mcf;
+    ngx_http_approval_conf_t           *mcf;
     ngx_http_approval_once_location_t  *location;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
@@ -139,7 +139,7 @@ ngx_http_approval_once_init(ngx_conf_t *cf)
 {
     ngx_uint_t                          i;
     ngx_http_upstream_main_conf_t      *umcf;
-    ngx_http_approval_main_conf_t      *mcf;
+    ngx_http_approval_conf_t           *mcf;
     ngx_http_approval_once_location_t  *location;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);

@@ -170,7 +170,7 @@ build_tools()
         # shellcheck disable=SC2086
         "$cc" -std=c11 $cc_opt -I src -o "$out/$name" "$file" \
             ${shared[@]+"${shared[@]}"} "${objects[@]}" $ld_opt \
-            -lfido2 -ljansson -lpcre2-8 -lsodium -lcrypto
+            -lfido2 -ljansson -lpcre2-8 -lcrypto
     done
 }
 

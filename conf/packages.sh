@@ -18,8 +18,7 @@
 set -e
 
 compile="gcc libc6-dev make dpkg-dev libcurl4-openssl-dev libfido2-dev
-         libhiredis-dev libjansson-dev libpcre2-dev libsodium-dev libssl-dev
-         zlib1g-dev"
+         libhiredis-dev libjansson-dev libpcre2-dev libssl-dev zlib1g-dev"
 build="nginx nginx-dev $compile"
 run="nginx redis-server openssl ca-certificates curl perl"
 core="python3"

@@ -24,7 +24,6 @@ my @FOREIGN = (
     [ qr{^hiredis/},           'hiredis',  'event',      1 ],
     [ qr{^curl/},              'libcurl',  'event',      1 ],
     [ qr{^fido},               'libfido2', 'core',       1 ],
-    [ qr{^sodium},             'libsodium', 'core',      1 ],
     [ qr{^(?:sys/(?!types)|netinet/|arpa/|unistd|fcntl|netdb|poll|pthread)}x,
                                'I/O',      'core',       0 ],
 );

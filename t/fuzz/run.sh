@@ -46,7 +46,7 @@ trap 'exit 130' INT TERM
 cflags="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror"
 cflags="$cflags -g -O1 -Isrc -It/fuzz/lib"
 cflags="$cflags -fno-omit-frame-pointer -fno-sanitize-recover=all"
-libs="-lfido2 -ljansson -lpcre2-8 -lsodium -lcrypto"
+libs="-lfido2 -ljansson -lpcre2-8 -lcrypto"
 cc=${FUZZ_CC:-clang}
 
 echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n)

@@ -53,7 +53,7 @@ fi
 cc=${CC:-cc}
 cflags="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror"
 cflags="$cflags -g -O1 -Isrc -It/unit"
-libs="-lfido2 -ljansson -lpcre2-8 -lsodium -lcrypto"
+libs="-lfido2 -ljansson -lpcre2-8 -lcrypto"
 
 if [ -z "$valgrind" ]; then
     cflags="$cflags -fsanitize=address,undefined -fno-sanitize-recover=all"

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The directive table, and what holds for the configuration as a whole.
+ * The directive table, and the main configuration.
  */
 
 
@@ -741,7 +741,7 @@ ngx_http_approval_create_main_conf(ngx_conf_t *cf)
 }
 
 
-/* What the core allocated is malloc'ed and ends with the cycle. */
+/* At the end of the cycle, frees what src/core allocated by malloc(). */
 
 static void
 ngx_http_approval_main_conf_cleanup(void *data)
@@ -788,7 +788,7 @@ ngx_http_approval_main_conf_cleanup(void *data)
 }
 
 
-/* What would be the same for each action is made once. */
+/* Prepares what is the same for all actions. */
 
 static ngx_int_t
 ngx_http_approval_conf_prepare(ngx_conf_t *cf,

@@ -28,7 +28,7 @@
 #define NGX_HTTP_APPROVAL_CHANNEL_CONF  0x00400000
 
 
-/* What the variables of named captures start with. */
+/* The prefix of the variables of named captures. */
 
 #define NGX_HTTP_APPROVAL_ARG           "approval_arg_"
 
@@ -38,7 +38,7 @@
 #define NGX_HTTP_APPROVAL_PROGRESS      15000
 
 
-/* How soon after its end an action answers an identical request, ms. */
+/* How long after its end an action answers identical requests, ms. */
 
 #define NGX_HTTP_APPROVAL_REPEAT        10000
 
@@ -134,7 +134,7 @@ ngx_int_t ngx_http_approval_conf_template_finish(ngx_conf_t *cf,
 
 /* conf_url.c */
 
-/* The value itself, or what the first line of "file:PATH" says. */
+/* Returns the value itself or, for "file:PATH", the first line of the file. */
 ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *text);
 char *ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -169,7 +169,7 @@ ngx_int_t ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type,
     void *srv, void *loc);
 ngx_int_t ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name);
 
-/* Of the name of a variable. */
+/* Can a variable's name contain the character? */
 
 #define ngx_http_approval_conf_name_char(c)                                   \
     (((c) >= 'a' && (c) <= 'z') || ((c) >= 'A' && (c) <= 'Z')                 \
@@ -201,9 +201,13 @@ char *ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* The rule uses the fact; the approval is bound to it, and to nothing less. */
 ngx_int_t ngx_http_approval_conf_show_call(ngx_conf_t *cf,
     ngx_http_approval_rule_conf_t *rule);
+
+/*
+ * conf_use() binds approvals of the rule to the fact and to its inputs, except
+ * for values that change with each request; conf_bound() to the fact itself.
+ */
 ngx_int_t ngx_http_approval_conf_use(ngx_conf_t *cf,
     ngx_http_approval_rule_conf_t *rule, ngx_http_approval_fact_t *fact);
 ngx_int_t ngx_http_approval_conf_bound(ngx_conf_t *cf,

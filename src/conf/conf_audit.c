@@ -70,7 +70,7 @@ ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* What nginx's own logs may be, and a trail that is to be kept may not. */
+/* Rejects what nginx accepts for a log, but where a trail would be lost. */
 
 static ngx_int_t
 ngx_http_approval_conf_audit_file(ngx_conf_t *cf, ngx_str_t *file)
@@ -94,7 +94,7 @@ ngx_http_approval_conf_audit_file(ngx_conf_t *cf, ngx_str_t *file)
 }
 
 
-/* nginx opens the file when all was read, and then names no line. */
+/* nginx opens the file later, and its error would not name the line. */
 
 static ngx_int_t
 ngx_http_approval_conf_audit_dir(ngx_conf_t *cf, ngx_str_t *file)
@@ -189,7 +189,7 @@ ngx_http_approval_conf_sync(ngx_conf_t *cf,
 }
 
 
-/* The trail is read for those who ask for it by a thread, however synced. */
+/* The API reads the trail in a thread, whatever "sync=" is. */
 
 ngx_int_t
 ngx_http_approval_conf_threads(ngx_conf_t *cf,

@@ -18,7 +18,7 @@ static ngx_int_t ngx_http_approval_conf_header(ngx_conf_t *cf,
 static void ngx_http_approval_conf_ignore_cleanup(void *data);
 
 
-/* digest_headers NAME...; besides those that always are. */
+/* digest_headers NAME...; in addition to those that are always bound. */
 
 char *
 ngx_http_approval_conf_digest_headers(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -151,8 +151,8 @@ ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 /*
- * hold TIME [status=CODE]: a code that no client takes for success, and with
- * which those that retry by themselves do.
+ * hold TIME [status=CODE]: no client takes one of the codes for success, and
+ * clients that retry by themselves do so after them.
  */
 
 char *

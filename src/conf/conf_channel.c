@@ -115,7 +115,7 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
                              channel->type == NGX_HTTP_APPROVAL_CHANNEL_MAIL
                              ? 30000 : 5000);
 
-    /* what outlives its request has all the time until the deadline */
+    /* a url channel without "retries" retries until the deadline */
 
     channel->persistent = (channel->url
                            && channel->retries == NGX_CONF_UNSET);
@@ -157,7 +157,7 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
 }
 
 
-/* It stands in a request line as it is written here. */
+/* The URI is put into a request line unchanged. */
 
 static ngx_int_t
 ngx_http_approval_channel_pass(ngx_conf_t *cf,
@@ -239,7 +239,7 @@ ngx_http_approval_conf_disclose(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* secret whsec_... | file:PATH; several sign side by side (rotation). */
+/* secret whsec_... | file:PATH; all of them sign, for rotation. */
 
 char *
 ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -310,7 +310,7 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* As elsewhere the prefix is optional.  No message quotes a secret. */
+/* The prefix is optional, as elsewhere.  Errors never quote the secret. */
 
 static ngx_int_t
 ngx_http_approval_conf_secret_add(ngx_conf_t *cf,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What can be said only when all of the configuration was read: names may be
- * used before they are declared.
+ * Checks that need the whole configuration, because names may be used before
+ * they are declared.
  */
 
 
@@ -150,9 +150,9 @@ ngx_http_approval_check_groups(ngx_conf_t *cf,
 
 
 /*
- * Lines that their groups could never fill would hold requests in vain.  Of
- * each line's people as many are looked at as all lines together take: with
- * that many to choose from, a line can always be filled.
+ * Rejects "require" lines that their groups can never fill: requests would be
+ * held in vain.  For each line, it looks at no more persons than all lines
+ * together need.  With that many to choose from, a line can always be filled.
  */
 
 static char *
@@ -165,7 +165,7 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
     ngx_http_approval_roster_t    roster;
     ngx_http_approval_require_t  *requires;
 
-    /* some KiB for a moment, not for each of thousands of rules */
+    /* a few KiB on the stack, not in a pool for each of thousands of rules */
 
     ngx_memzero(&roster, sizeof(ngx_http_approval_roster_t));
 
@@ -369,7 +369,7 @@ ngx_http_approval_check_list(ngx_conf_t *cf,
 }
 
 
-/* What is sent later may find no request that could carry it. */
+/* Finds reminders and escalations that would never be sent. */
 
 static char *
 ngx_http_approval_check_later(ngx_conf_t *cf,

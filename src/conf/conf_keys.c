@@ -124,7 +124,10 @@ ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* The first one signs, all verify: while it is replaced, and after. */
+/*
+ * approval_signing_key FILE...; the first key signs.  All of them verify,
+ * during a replacement and after it.
+ */
 
 char *
 ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,

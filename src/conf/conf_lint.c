@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval_lint, and the one place that writes warnings.
+ * approval_lint, and the only code that writes warnings.
  */
 
 

@@ -13,9 +13,10 @@
 
 
 /*
- * What nginx's own modules verify by, and how they keep it, at the offset of
- * the directive.  A "user" vouches for $remote_user only; the others let
- * nobody in but whom they know, be it a proxy that sets the header.
+ * The directives by which nginx's own modules verify clients, and the type
+ * that each keeps at its offset.  A "user" directive verifies $remote_user
+ * only.  The others admit only known clients, for example a proxy that sets
+ * the header.
  */
 
 typedef enum {
@@ -46,7 +47,10 @@ static const ngx_http_approval_verifier_t  ngx_http_approval_verifiers[] = {
 };
 
 
-/* Directives of other modules that verify: where they apply is not known. */
+/*
+ * Prefixes of other modules' directives that verify clients.  With such a
+ * module nothing is checked, since it is not known where they apply.
+ */
 
 static ngx_str_t  ngx_http_approval_others[] = {
     ngx_string("auth_"),
@@ -56,7 +60,7 @@ static ngx_str_t  ngx_http_approval_others[] = {
 };
 
 
-/* What no location takes. */
+/* The name, in warnings, for requests that no location takes. */
 
 static ngx_str_t  ngx_http_approval_root = ngx_string("/");
 
@@ -135,7 +139,7 @@ ngx_http_approval_identity_others(ngx_conf_t *cf)
             continue;
         }
 
-        /* "auth_delay" verifies nothing */
+        /* "auth_delay" of the core module verifies nothing */
 
         known = (ngx_strcmp((*modules)->name, "ngx_http_core_module") == 0);
 
@@ -195,7 +199,7 @@ ngx_http_approval_identity_check(ngx_conf_t *cf,
 }
 
 
-/* The first variable of the text that is the client's own. */
+/* Finds the first variable of the text that the client controls. */
 
 static ngx_uint_t
 ngx_http_approval_identity_claim(ngx_str_t *text, ngx_str_t *name,
@@ -326,7 +330,10 @@ ngx_http_approval_identity_kept(ngx_http_approval_kept_e kept, void *value)
 }
 
 
-/* By clients, and not only for what a "location /" has taken before. */
+/*
+ * Can a client's request arrive here?  A server itself gets none if it has a
+ * "location /", which takes them all.
+ */
 
 static ngx_uint_t
 ngx_http_approval_identity_reached(ngx_http_approval_conf_t *mcf,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Where the "pass" of a channel leads: a message is a subrequest in the server
- * of the request that it tells of, and goes to internal locations only.
+ * Where the "pass" of a channel leads.  A message is a subrequest in the server
+ * of the request that it is about, and goes to internal locations only.
  */
 
 
@@ -142,7 +142,7 @@ ngx_http_approval_lint_pass_list(ngx_conf_t *cf,
 }
 
 
-/* NGX_DECLINED: it was looked at before. */
+/* Returns NGX_DECLINED if this was checked before. */
 
 static ngx_int_t
 ngx_http_approval_lint_pass_once(ngx_array_t *told,
@@ -228,7 +228,7 @@ ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
 }
 
 
-/* As nginx finds it, as far as that can be told. */
+/* Finds the location as nginx does, as far as the configuration shows it. */
 
 static ngx_http_core_loc_conf_t *
 ngx_http_approval_lint_location(ngx_http_approval_conf_t *mcf,

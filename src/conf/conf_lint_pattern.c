@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Rules that nginx takes and that do not mean what they look like.
+ * Rules that nginx accepts, but that do not mean what they seem to.
  */
 
 
@@ -62,7 +62,7 @@ ngx_http_approval_lint_pattern(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 }
 
 
-/* A "*", or what only a regex has. */
+/* Does the text look like a wildcard or a regex? */
 
 static ngx_uint_t
 ngx_http_approval_lint_regex(ngx_str_t *text)
@@ -139,8 +139,8 @@ ngx_http_approval_lint_rules(ngx_conf_t *cf,
 
 
 /*
- * What is in shadow keeps no later rule from deciding.  Where a program wrote
- * thousands of rules, not each one is compared with each other.
+ * A rule in shadow mode hides no later rule.  Each rule is compared only with
+ * the first 1000, because programs may write thousands of rules.
  */
 
 static void
@@ -178,8 +178,8 @@ ngx_http_approval_lint_hidden(ngx_conf_t *cf,
 
 
 /*
- * Who leaves the number out, or writes null, is not asked, unless another rule
- * further down stops that.
+ * A request without the number, or with null, passes by "default allow", unless
+ * a later rule holds or denies it.
  */
 
 static void

@@ -2,8 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What does not fit together: policies, the approvers' side and the links to
- * it.
+ * Policies, the approvers' side and the links to it that do not fit together.
  */
 
 
@@ -13,7 +12,7 @@
 #include "conf/conf.h"
 
 
-/* What the approvers' side is, in all servers. */
+/* The approvers' side, over all servers. */
 
 typedef struct {
     ngx_uint_t                     locations;   /* that answer                */
@@ -140,7 +139,10 @@ ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
 }
 
 
-/* The desk takes what follows the name of its location. */
+/*
+ * The desk looks at the URI behind the name of its location, so the location
+ * needs a plain prefix.
+ */
 
 static ngx_uint_t
 ngx_http_approval_lint_serves(ngx_conf_t *cf, ngx_http_approval_place_t *place)
@@ -173,7 +175,10 @@ ngx_http_approval_lint_serves(ngx_conf_t *cf, ngx_http_approval_place_t *place)
 }
 
 
-/* With a shared link alone nobody is anybody where nobody can sign in. */
+/*
+ * If nobody can sign in, a shared link does not identify the approver, so
+ * nobody can decide by it.
+ */
 
 static void
 ngx_http_approval_lint_deciders(ngx_conf_t *cf,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What stands in http, server and location.
+ * Directives of http, server and location.
  */
 
 
@@ -148,7 +148,7 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     /*
      * The approvers' side is never gated: a vote must not wait for a vote.
-     * Locations inside it are, by the policy that they inherit past it.
+     * Locations inside it are gated by the policy that they inherit.
      */
 
     if (conf->api || conf->metrics) {
@@ -181,7 +181,7 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
-/* "if" and "limit_except" are the location around them, in other words. */
+/* "if" and "limit_except" blocks are a part of the location around them. */
 
 static void
 ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
@@ -195,7 +195,7 @@ ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
         return;
     }
 
-    /* what has a handler of its own there is gated as what it is */
+    /* a block with a handler of its own is gated like any location */
 
     if (clcf->handler && clcf->handler != ngx_http_approval_desk_handler) {
         return;
@@ -217,7 +217,7 @@ ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
 }
 
 
-/* The last of two handlers would answer, and what it does would not be gated. */
+/* Of two handlers, the last one would answer, and it would not be gated. */
 
 static ngx_int_t
 ngx_http_approval_conf_handler(ngx_conf_t *cf,
@@ -292,8 +292,8 @@ ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 /*
- * Where a request was judged, in words of the configuration: the names of its
- * location and of those around it, each with its length.
+ * Makes the text that says in the digest where a request was judged: the names
+ * of its location and of those around it, each with its length.
  */
 
 static ngx_int_t
@@ -327,7 +327,7 @@ ngx_http_approval_conf_place(ngx_conf_t *cf,
 }
 
 
-/* Policies may stand after the places that name them. */
+/* Called late, because a policy may be declared after its use. */
 
 static ngx_int_t
 ngx_http_approval_conf_resolve(ngx_conf_t *cf,
@@ -364,9 +364,9 @@ ngx_http_approval_conf_resolve(ngx_conf_t *cf,
 
 
 /*
- * Nobody is a requester by default: $remote_user is what the client says where
- * nginx does not check it.  Once for each policy: levels that only pass the
- * policy on to locations are as nameless as one that forgot it.
+ * There is no default requester: if nginx does not check $remote_user, it is
+ * only what the client says.  Warns once for each policy, because a level that
+ * only passes the policy on to locations looks like one that forgot it.
  */
 
 static void

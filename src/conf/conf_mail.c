@@ -155,7 +155,10 @@ ngx_http_approval_mail_foreign(ngx_conf_t *cf,
 }
 
 
-/* In clear to this host only, where the server's certificate is its own. */
+/*
+ * STARTTLS is off by default for this host only, because its mail server's
+ * certificate is usually self-signed.
+ */
 
 static ngx_int_t
 ngx_http_approval_mail_url(ngx_conf_t *cf,
@@ -196,7 +199,7 @@ ngx_http_approval_mail_url(ngx_conf_t *cf,
 }
 
 
-/* A link of one's own is for one; all others share one. */
+/* A personal link goes to one approver; a fixed "to" gets a shared link. */
 
 static ngx_int_t
 ngx_http_approval_mail_persons(ngx_conf_t *cf,
@@ -225,7 +228,7 @@ ngx_http_approval_mail_persons(ngx_conf_t *cf,
 }
 
 
-/* Who is in a group and has no address will never hear of it. */
+/* An approver without an address would never be notified. */
 
 ngx_int_t
 ngx_http_approval_check_mail(ngx_conf_t *cf,

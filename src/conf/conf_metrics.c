@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Where numbers are kept, and where they are told.
+ * approval_zone and approval_metrics: where metrics are kept and published.
  */
 
 
@@ -121,7 +121,7 @@ ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* A scrape waits for nobody: what counts holds is not held itself. */
+/* The metrics are never gated: a scrape must not wait for an approval. */
 
 char *
 ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who is told later: escalate and remind.
+ * escalate and remind: notifications while the action is pending.
  */
 
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval_operators, approval_auditors and break_glass: who may more than
- * their vote.
+ * approval_operators, approval_auditors and break_glass: who may do more than
+ * vote.
  */
 
 
@@ -97,7 +97,7 @@ ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* A switch that nobody can reach is found when it is needed. */
+/* Otherwise, an empty group would be noticed only when it is needed. */
 
 ngx_int_t
 ngx_http_approval_check_members(ngx_conf_t *cf,

@@ -64,7 +64,10 @@ ngx_http_approval_check_passkey(ngx_conf_t *cf,
 }
 
 
-/* What anybody could write into Redis is not what a person's key signed. */
+/*
+ * Whoever can write to Redis could write an unsigned decision, without the
+ * passkey that the rule requires.
+ */
 
 ngx_int_t
 ngx_http_approval_check_unsigned(ngx_conf_t *cf,

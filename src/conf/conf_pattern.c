@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Patterns that could never hold: a rule that protects nothing looks like one
- * that does.
+ * Rejects patterns that can never match: a rule that protects nothing looks
+ * like one that does.
  */
 
 
@@ -17,7 +17,7 @@ static const char *ngx_http_approval_pattern_method(ngx_str_t *text);
 static const char *ngx_http_approval_pattern_uri(ngx_str_t *text);
 
 
-/* Of regexes and comparisons nothing is known; they are let through. */
+/* Regexes and comparisons are not checked. */
 
 ngx_int_t
 ngx_http_approval_conf_pattern(ngx_conf_t *cf,

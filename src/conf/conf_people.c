@@ -41,7 +41,7 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    /* votes name the groups of who voted, by blanks */
+    /* a vote has its approver's groups, separated by blanks */
 
     if (ngx_strlchr(value[1].data, value[1].data + value[1].len, ' ')) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -77,7 +77,10 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* Taken as they are, and nobody's: what looks like several, or like a file. */
+/*
+ * Identities that look like several, or like a file, are accepted as they are
+ * written, but probably belong to nobody.
+ */
 
 static void
 ngx_http_approval_conf_likely(ngx_conf_t *cf, ngx_str_t *identity)

@@ -270,8 +270,8 @@ ngx_http_approval_rule_reads_json(ngx_http_approval_rule_conf_t *rule)
 
 
 /*
- * Where rules hang on paths, and on what a plain request has not, such a
- * request needs no more than a look at its path.
+ * If rules hang (see core/match.h) only on paths and on values that a plain
+ * request does not have, only its path needs to be looked at.
  */
 
 static void
@@ -290,7 +290,7 @@ ngx_http_approval_policy_quick(ngx_http_approval_policy_conf_t *policy)
 
         facts[i]->literal = !policy->strict_path;
 
-        /* "_method" is an argument */
+        /* the argument "_method" may override it */
 
         if (facts[i]->kind == NGX_HTTP_APPROVAL_FACT_METHOD) {
             ngx_http_approval_plain_add(&policy->plain, facts[i]);
@@ -328,8 +328,8 @@ ngx_http_approval_policy_quick(ngx_http_approval_policy_conf_t *policy)
 
 
 /*
- * An action and its trail name the policy that they were made under, by the
- * digest of what was read, comments and layout aside.
+ * An action and its records identify the policy by the digest of its
+ * directives.  Comments and layout do not change the digest.
  */
 
 static ngx_int_t
@@ -357,7 +357,7 @@ ngx_http_approval_policy_digest(ngx_conf_t *cf,
 }
 
 
-/* Names stand in logs, messages and links: readable, and never empty. */
+/* Names appear in logs, messages and links. */
 
 ngx_int_t
 ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
@@ -384,7 +384,7 @@ ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 
-/* The directive at hand, as one line of the policy's text. */
+/* Adds the current directive to the policy's text, as one line. */
 
 void
 ngx_http_approval_conf_text(ngx_conf_t *cf, ngx_http_approval_policy_t *policy)
@@ -492,7 +492,7 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* Directives that would be read and then do nothing are refused. */
+/* Rejects directives that would have no effect. */
 
 static ngx_int_t
 ngx_http_approval_rule_meaning(ngx_conf_t *cf,
@@ -548,7 +548,7 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf,
 }
 
 
-/* In the rule's own texts only its own captures have a value. */
+/* In a rule's texts, captures of other rules have no value. */
 
 static ngx_int_t
 ngx_http_approval_rule_texts(ngx_conf_t *cf,
@@ -710,7 +710,7 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf,
 }
 
 
-/* Whoever makes a policy may still change it. */
+/* Only src/conf, which makes the policies, may change them. */
 
 ngx_http_approval_policy_conf_t *
 ngx_http_approval_policy_conf(ngx_http_approval_policy_t *policy)

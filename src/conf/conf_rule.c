@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What stands in a rule.
+ * Directives of a rule.
  */
 
 
@@ -89,7 +89,10 @@ ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* What a map or a script makes its value of; each needs one reading. */
+/*
+ * The values after "from", of which a map or a script makes the variable.  Each
+ * must have one reading.
+ */
 
 static ngx_int_t
 ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
@@ -159,7 +162,7 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
 
 /*
  * mcp_tool NAME...: a JSON-RPC tools/call of those tools.  "jsonrpc" is not
- * asked for: a server that does not insist on it would run the call.
+ * required, because a server that does not check it would execute the call.
  */
 
 char *
@@ -250,7 +253,7 @@ ngx_http_approval_conf_subject(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    /* under whatever name: all rules on the path hang on one */
+    /* the path has several names, but is one subject for all rules */
 
     if (fact->kind == NGX_HTTP_APPROVAL_FACT_PATH) {
         fact = ngx_http_approval_rule_fact(cf, rule, &uri);
@@ -305,8 +308,8 @@ ngx_http_approval_conf_kind(ngx_http_approval_fact_t *fact)
 
 
 /*
- * An approval is bound to all that its rule uses, and to what that is made of;
- * not to what is another in each request.
+ * An approval is bound to all values that its rule uses, and to their inputs,
+ * except for values that change with each request.
  */
 
 ngx_int_t
@@ -439,8 +442,8 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 /*
- * An MCP call is its tool and arguments.  The digest has these as the body, so
- * that what approval_digest_ignore leaves out of them stays left out.
+ * Shows the arguments of an MCP call.  They are bound as a part of the body,
+ * not by conf_use(), so that approval_digest_ignore can leave some of them out.
  */
 
 ngx_int_t
@@ -675,8 +678,8 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
-        /* its members may be declared further down; an empty one is refused
-         * when all of the configuration was read */
+        /* its members may be declared later; an empty group is rejected when
+         * the whole configuration has been read */
 
         group = approval_people_group(mcf->people,
                                       ngx_http_approval_core_str(&value[i]));

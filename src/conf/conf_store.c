@@ -234,7 +234,7 @@ ngx_http_approval_redis_servers(ngx_conf_t *cf,
 }
 
 
-/* user:password@; what is in it is never logged. */
+/* user:password@; it is never logged. */
 
 static ngx_int_t
 ngx_http_approval_redis_userinfo(ngx_conf_t *cf,
@@ -505,7 +505,7 @@ ngx_http_approval_redis_password(ngx_conf_t *cf, ngx_str_t *option,
 }
 
 
-/* As Sentinel itself allows: it ends at the first space of a message. */
+/* The characters that Sentinel allows; in messages, a space ends the name. */
 
 static ngx_uint_t
 ngx_http_approval_redis_is_name(ngx_str_t *name)
@@ -560,7 +560,7 @@ ngx_http_approval_redis_sentinel(ngx_conf_t *cf,
 }
 
 
-/* Verified, always; by the system's authorities where none are named. */
+/* Certificates are always verified, by default with the system's CAs. */
 
 static ngx_int_t
 ngx_http_approval_redis_ssl(ngx_conf_t *cf,

@@ -18,14 +18,14 @@
 #define NGX_HTTP_APPROVAL_TEMPLATE_MAX  65536
 
 
-/* What a file's name ends with says how values are escaped. */
+/* The suffix of the file says how values are escaped. */
 
 static const struct {
     const char            *suffix;
     const char            *type;
     approval_escape_pt     escape;
     unsigned               json:1;
-    unsigned               joined:1;        /* lines are for people only */
+    unsigned               joined:1;        /* without line breaks */
 } ngx_http_approval_template_formats[] = {
     { ".json", "application/json", approval_escape_json, 1, 0 },
     { ".form", "application/x-www-form-urlencoded", approval_escape_uri, 0,
@@ -298,7 +298,10 @@ ngx_http_approval_template_file(ngx_conf_t *cf,
 }
 
 
-/* Line ends, and blanks at the beginning of a line, are none of a form. */
+/*
+ * Removes line breaks and leading blanks, which make a form readable but are
+ * not a part of it.
+ */
 
 static void
 ngx_http_approval_template_join(ngx_str_t *text)

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a channel of "type template" needs as a whole, and whether its texts
- * make what their formats want.
+ * Checks that a channel of "type template" is complete, and that its templates
+ * produce what their formats require.
  */
 
 
@@ -84,7 +84,10 @@ ngx_http_approval_template_foreign(ngx_conf_t *cf,
 }
 
 
-/* Whoever is to approve is told; what later messages refer to is there. */
+/*
+ * Approvers must be notified, and {{reply}} must exist when a later message
+ * uses it.
+ */
 
 static ngx_int_t
 ngx_http_approval_template_whole(ngx_conf_t *cf,
@@ -144,7 +147,7 @@ failed:
 }
 
 
-/* "header Content-Type" counts for all bodies, and is written once. */
+/* "header Content-Type" applies to all bodies, and must be sent only once. */
 
 static ngx_int_t
 ngx_http_approval_template_types(ngx_conf_t *cf,
@@ -185,7 +188,7 @@ ngx_http_approval_template_types(ngx_conf_t *cf,
 }
 
 
-/* With values that want escaping, each event and each risk. */
+/* Renders each event and each risk, with values that need escaping. */
 
 static ngx_int_t
 ngx_http_approval_template_try(ngx_conf_t *cf,

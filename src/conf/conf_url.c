@@ -28,7 +28,7 @@ static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
 static ngx_uint_t ngx_http_approval_conf_resolves(ngx_resolver_t *resolver);
 
 
-/* approval_base_url URL; where it has variables, each request is looked at. */
+/* approval_base_url URL; with variables, it is checked at each request. */
 
 char *
 ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -74,7 +74,10 @@ ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* url https://... | smtps://... | file:PATH; it is a secret as a rule: never quoted. */
+/*
+ * url https://... | smtps://... | file:PATH; errors never quote it, because it
+ * usually contains a secret.
+ */
 
 char *
 ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -115,7 +118,7 @@ ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* signing_secret SECRET | file:PATH; several verify while one is rotated. */
+/* signing_secret SECRET | file:PATH; all of them verify, for rotation. */
 
 char *
 ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -169,7 +172,7 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* team ID...; of the workspaces whose people the signing secret speaks for. */
+/* team ID...; workspaces for whose people the signing secret is valid. */
 
 char *
 ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -205,7 +208,7 @@ ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* How much of it is an id; 0: it does not begin with one. */
+/* Returns the length of the id at the beginning, 0 if there is none. */
 
 static size_t
 ngx_http_approval_conf_team_valid(ngx_str_t *id)
@@ -252,7 +255,10 @@ ngx_http_approval_conf_team_add(ngx_conf_t *cf,
 }
 
 
-/* An incoming webhook's own: https://hooks.slack.com/services/T.../B.../... */
+/*
+ * By default, the workspace of the incoming webhook:
+ * https://hooks.slack.com/services/T.../B.../...
+ */
 
 static ngx_int_t
 ngx_http_approval_conf_team_webhook(ngx_conf_t *cf,
@@ -328,7 +334,7 @@ ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
         return NGX_ERROR;
     }
 
-    /* as all arguments are */
+    /* arguments of directives end with a NUL, too */
 
     text->data[text->len] = '\0';
 
@@ -411,7 +417,10 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
 }
 
 
-/* Read now: workers may not be allowed to, nor to wait for a disk. */
+/*
+ * Reads the file now: workers may lack the permission, and must not wait for a
+ * disk.
+ */
 
 static ngx_int_t
 ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file, const char *what,
@@ -440,7 +449,7 @@ ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file, const char *what,
 }
 
 
-/* When all of http was read: names need somebody to look them up. */
+/* Called when all of http has been read: host names need a resolver. */
 
 char *
 ngx_http_approval_conf_resolver(ngx_conf_t *cf,
@@ -475,8 +484,8 @@ ngx_http_approval_conf_resolver(ngx_conf_t *cf,
 
 
 /*
- * nginx may have put a resolver there that asks nobody, and only it knows: its
- * list of servers is not the same member in nginx and in its forks.
+ * nginx may have set a resolver without servers.  Its list of servers is a
+ * different member in nginx and in its forks, so nginx itself has to tell.
  */
 
 static ngx_uint_t

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Variables that nobody sets: nginx says so without a place.
+ * Unknown variables: nginx reports them without the file and the line.
  */
 
 
@@ -45,7 +45,7 @@ ngx_http_approval_conf_variables(ngx_conf_t *cf, ngx_str_t *text)
 }
 
 
-/* Before nginx looks them up, and after all modules have added theirs. */
+/* Called after all modules have added variables, before nginx looks any up. */
 
 ngx_int_t
 ngx_http_approval_check_variables(ngx_conf_t *cf)
@@ -139,7 +139,7 @@ ngx_http_approval_check_text(ngx_conf_t *cf, ngx_str_t text, u_char *file,
 }
 
 
-/* As nginx itself finds them later. */
+/* Looks where nginx looks later. */
 
 static ngx_uint_t
 ngx_http_approval_check_known(ngx_conf_t *cf, ngx_str_t *name)
@@ -185,7 +185,7 @@ ngx_http_approval_check_known(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 
-/* A misspelt $approval_arg_NAME would be empty for ever, and nobody told. */
+/* A misspelt $approval_arg_NAME would always be empty, without an error. */
 
 static ngx_int_t
 ngx_http_approval_check_others(ngx_conf_t *cf)

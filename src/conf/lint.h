@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What nginx -t warns of.  A new warning is a row in lint.def and one call of
- * ngx_http_approval_lint() where the mistake can be seen: in the handler of a
- * directive, or in a check once all was read and merged.
+ * The warnings of nginx -t.  A new warning needs a row in lint.def and one call
+ * of ngx_http_approval_lint() where the mistake can be seen: in the handler of
+ * a directive, or in a check after the configuration was read and merged.
  */
 
 
@@ -28,7 +28,7 @@ typedef enum {
 #undef LINT
 
 
-/* The file and the line of the directive at hand, and one that was kept. */
+/* The file and the line of the current directive, and of one kept earlier. */
 
 #define ngx_http_approval_here(cf)                                            \
     (cf)->conf_file->file.name.data, (cf)->conf_file->line
@@ -36,7 +36,7 @@ typedef enum {
 #define ngx_http_approval_at(at)  (at).file, (at).line
 
 
-/* A location, or a server for what no location of it takes. */
+/* A location, or a server for requests that none of its locations takes. */
 
 typedef struct {
     ngx_http_core_srv_conf_t      *server;
@@ -46,7 +46,7 @@ typedef struct {
 } ngx_http_approval_place_t;
 
 
-/* A text with variables that is no fact. */
+/* A text with variables that is not a fact. */
 
 typedef struct {
     ngx_str_t                      text;
@@ -54,7 +54,7 @@ typedef struct {
 } ngx_http_approval_text_t;
 
 
-/* While the configuration is read; in cf->temp_pool. */
+/* Exists in cf->temp_pool while the configuration is read. */
 
 typedef struct ngx_http_approval_lint_s {
     uint64_t                       off;         /* bits of ..._lint_e         */
@@ -70,12 +70,12 @@ ngx_int_t ngx_http_approval_lint_init(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
 
 /*
- * The text goes on with "[lint: NAME] in FILE:LINE".  Nothing is written
- * until all was read, since "approval_lint" may come last.
+ * "[lint: NAME] in FILE:LINE" is added to the text.  Warnings are written when
+ * the whole configuration has been read, since "approval_lint" may come last.
  */
 void ngx_http_approval_lint(ngx_conf_t *cf, ngx_http_approval_lint_e lint,
     u_char *file, ngx_uint_t line, const char *fmt, ...);
-/* Does this line have a warning of that name? */
+/* Has this line had the warning? */
 ngx_uint_t ngx_http_approval_linted(ngx_conf_t *cf,
     ngx_http_approval_lint_e lint, u_char *file, ngx_uint_t line);
 void ngx_http_approval_lint_report(ngx_conf_t *cf,
@@ -88,7 +88,7 @@ char *ngx_http_approval_conf_lint(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /* conf_lint_pattern.c */
 
-/* Of a condition of the rule, before and after all rules were read. */
+/* Check a pattern when it is read, and the rules when all were read. */
 void ngx_http_approval_lint_pattern(ngx_conf_t *cf,
     ngx_http_approval_rule_t *rule, ngx_str_t *pattern);
 void ngx_http_approval_lint_rules(ngx_conf_t *cf,
@@ -114,7 +114,7 @@ ngx_int_t ngx_http_approval_lint_identities(ngx_conf_t *cf,
 
 /* conf_variables.c */
 
-/* Remembers where a text that is no fact names variables. */
+/* Remembers a text that is not a fact, to check its variables later. */
 ngx_int_t ngx_http_approval_conf_variables(ngx_conf_t *cf, ngx_str_t *text);
 ngx_int_t ngx_http_approval_check_variables(ngx_conf_t *cf);
 

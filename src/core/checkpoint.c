@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Checkpoints, made and read.
+ * Makes and reads checkpoints.
  */
 
 
@@ -97,7 +97,7 @@ approval_checkpoint_make(approval_signer_t *s, const approval_checkpoint_t *c,
 }
 
 
-/* The key's id: SHA-256(name LF 0x01 public key), its first four bytes. */
+/* The key's id: the first 4 bytes of SHA-256(name LF 0x01 public key). */
 
 static int
 approval_note_key(approval_signer_t *s, const char *writer,
@@ -198,7 +198,7 @@ approval_checkpoint_read(approval_signer_t *s, approval_str_t note,
 }
 
 
-/* time, head, and then peers. */
+/* Line 0 is the time, line 1 the head, every further line a peer. */
 
 static int
 approval_checkpoint_extra(approval_str_t line, approval_checkpoint_t *c,
@@ -326,7 +326,7 @@ approval_note_signature(approval_signer_t *s, approval_str_t text,
 }
 
 
-/* The next line without its LF, which must be there. */
+/* Gets the next line without its LF.  A line without an LF is an error. */
 
 static int
 approval_checkpoint_line(approval_str_t *rest, approval_str_t *line)

@@ -2,15 +2,15 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Checkpoints: what a writer signs about its chain so far, and what it knows
- * of the others'.  A C2SP signed note over a C2SP checkpoint:
+ * Checkpoints.  A writer signs the state of its own chain and the last records
+ * that it knows of other chains, as a C2SP signed note over a C2SP checkpoint:
  *
  *     approval-audit/WRITER
  *     SIZE
  *     base64 of the Merkle root of the chain's first SIZE records
  *     time 2026-01-02T03:04:05.678Z
- *     head HASH              of record SIZE, in hex
- *     peer WRITER SEQ HASH   any number: record SEQ of another chain
+ *     head HASH              hash of record SIZE, in hex
+ *     peer WRITER SEQ HASH   hash of record SEQ of another chain; any number
  *     <blank>
  *     -- approval-audit/WRITER base64(key id, signature)
  *
@@ -43,7 +43,7 @@ typedef struct {
     approval_head_t         head;
     unsigned char           root[APPROVAL_SHA256_LEN];
     char                    time[APPROVAL_TIME_LEN + 1];
-    approval_signer_t      *signer;     /* that it verifies with */
+    approval_signer_t      *signer;     /* whose key verified it */
     size_t                  npeers;
     approval_head_t         peers[APPROVAL_CHECKPOINT_PEERS];
 } approval_checkpoint_t;
@@ -54,25 +54,27 @@ int approval_checkpoint_make(approval_signer_t *s,
     const approval_checkpoint_t *c, approval_buf_t *out);
 
 /*
- * Reads a note.  APPROVAL_DECLINED with *err: not in this form, or not signed
- * by s or one behind it.  With s == NULL the signature is not looked at.
+ * Reads a note.  Returns APPROVAL_DECLINED with *err if the note is malformed,
+ * or if neither s nor a signer added to s has signed it.  If s is NULL, the
+ * signature is not verified.
  */
 int approval_checkpoint_read(approval_signer_t *s, approval_str_t note,
     approval_checkpoint_t *c, const char **err);
 
 /*
- * Is that the record, one that approval_record_read() has read, which the note
- * was made for?  Then it says nothing that is not signed.
+ * Returns 1 if the event is the record in which the writer stored this note.
+ * Everything in such a record is then covered by the note's signature.  The
+ * event must come from approval_record_read().
  */
 int approval_checkpoint_stands(const approval_checkpoint_t *c, json_t *event);
 
-/* WRITER/SEQ/HASH, the hash cut to 32 hex digits: for messages and people. */
+/* WRITER/SEQ/HASH for messages; the hash is cut to 32 hex digits. */
 
 #define APPROVAL_HEAD_HASH  32
 #define APPROVAL_HEAD_LEN   (APPROVAL_WRITER_LEN + 1 + 20 + 1                 \
                              + APPROVAL_HEAD_HASH)
 
-/* The length without the final NUL is returned. */
+/* Returns the length without the final NUL. */
 size_t approval_head_text(const approval_head_t *h,
     char dst[APPROVAL_HEAD_LEN + 1]);
 

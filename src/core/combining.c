@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * In which order marks stand behind a letter.
+ * The canonical order of combining marks after a letter.
  */
 
 
@@ -17,7 +17,7 @@ typedef struct {
 } approval_combining_t;
 
 
-/* Unicode 14.0, Canonical_Combining_Class, where it is not 0. */
+/* Unicode 14.0, Canonical_Combining_Class other than 0. */
 
 static const approval_combining_t  approval_marks[] = {
     { 0x0300, 0x0314, 230 }, { 0x0315, 0x0315, 232 }, { 0x0316, 0x0319, 220 },

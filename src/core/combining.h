@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * In which order marks stand behind a letter.
+ * The canonical order of combining marks after a letter.
  */
 
 
@@ -14,9 +14,9 @@
 
 
 /*
- * The canonical combining class: marks behind a letter stand in ascending
- * order, those of one class as they were written.  0: no mark, or one that no
- * other passes.
+ * Returns the canonical combining class.  Marks after a letter are sorted by
+ * class; marks of the same class keep their order.  Class 0: not a mark, or a
+ * mark that other marks do not move across.
  */
 unsigned approval_combining(uint32_t c);
 

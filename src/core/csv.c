@@ -10,8 +10,8 @@
 
 
 /*
- * A column is a member of the record, or the other one of records that do not
- * have it.
+ * Each column is a member of the record.  If the record does not have it, the
+ * member "other" is used.
  */
 
 static const struct {
@@ -65,7 +65,7 @@ static const struct {
 static const char  csv_proof[] = "proof,tree_size,audit_path,checkpoint\n";
 
 
-/* What a spreadsheet takes for the begin of a formula, also in full width. */
+/* ASCII and full-width characters that begin a formula in a spreadsheet. */
 
 static const char  *csv_formulas[] = {
     "=", "+", "-", "@", "\t", "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b",
@@ -141,7 +141,7 @@ approval_csv_bare(const char *proof, approval_buf_t *out)
 }
 
 
-/* The note stays one line: its line feeds are "\n", as JSON has them. */
+/* Line feeds in the note are written as "\n", so that a row is one line. */
 
 void
 approval_csv_proof(uint64_t size, const approval_buf_t *path, json_t *note,
@@ -168,8 +168,8 @@ approval_csv_proof(uint64_t size, const approval_buf_t *path, json_t *note,
 
 
 /*
- * A formula stays text, wherever a spreadsheet that knows other separators
- * lets a cell begin.
+ * Puts an apostrophe before each formula, so that it stays text.  A spreadsheet
+ * may be set to other separators, so this is done wherever a cell could begin.
  */
 
 static void

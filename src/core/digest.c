@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The digest of a request, part by part.
+ * Computes the digest of a request, part by part.
  */
 
 
@@ -19,7 +19,7 @@
 #define APPROVAL_DIGEST_DOMAIN  "approval-digest-v2"
 
 
-/* Parts come in this order; anything else, and every failure, is FAILED. */
+/* Parts must come in this order.  After any error the state is FAILED. */
 
 typedef enum {
     APPROVAL_DIGEST_FAILED = 0,
@@ -31,7 +31,7 @@ typedef enum {
 struct approval_digest_s {
     EVP_MD               *sha256;
     EVP_MD_CTX           *ctx;
-    uint64_t              left;        /* of the announced body */
+    uint64_t              left;        /* bytes of the body still to come */
     approval_digest_e     state;
 };
 

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The digest of a request: what was shown is what is forwarded.
+ * The digest of a request, which ensures that the request that is forwarded is
+ * the one that was shown.
  */
 
 
@@ -21,16 +22,19 @@
 /*
  * SHA-256 over "approval-digest-v2", then each part as a tag byte, its length
  * (64 bits, big-endian) and its bytes, then 'b', the body's length and its
- * bytes.  The body is added in slices; the sum of their lengths must be what
- * approval_digest_body() announced, or final fails.  A body that was made
- * canonical without the members that are not bound has the tag 'c' for 'b':
- * such a digest is never that of a request that is bound as a whole.  The
- * parts are the caller's.
+ * bytes.  The caller chooses the parts.
+ *
+ * The body is added in slices.  approval_digest_final() fails if their total
+ * length differs from the one passed to approval_digest_body().
+ *
+ * If some members of the body are not bound, the body is added as canonical
+ * JSON without them, and its tag is 'c' instead of 'b'.  Such a digest never
+ * equals the digest of a request that is bound as a whole.
  */
 
 typedef struct approval_digest_s  approval_digest_t;
 
-/* One digest context is reused: init() resets it. */
+/* A digest can be used again: approval_digest_init() resets it. */
 approval_digest_t *approval_digest_create(void);
 void approval_digest_destroy(approval_digest_t *d);
 int approval_digest_init(approval_digest_t *d);

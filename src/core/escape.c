@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Foreign text, made harmless for where it is shown.
+ * Escapes untrusted text for the place where it is shown.
  */
 
 
@@ -18,9 +18,9 @@ static int invisible(uint32_t cp);
 
 
 /*
- * What takes no room, or moves what stands beside it: C1 controls,
+ * Characters that are invisible or move their neighbours: C1 controls,
  * bidirectional formatting, joiners, fillers, variation selectors, tags, line
- * and paragraph separators, non-characters.  In ascending order.
+ * and paragraph separators, noncharacters.  In ascending order.
  */
 
 static const approval_range_t  hidden[] = {
@@ -194,9 +194,10 @@ approval_escape_markdown(approval_str_t s, approval_buf_t *out)
 
 
 /*
- * Behind what stands for itself.  Eight bytes at a time: what is subtracted
- * borrows into the top bit of a byte below 0x20, or equal to one of the two
- * that are escaped.  What is found is looked at again byte by byte.
+ * Skips ASCII that needs no escape.  Eight bytes are tested at once: the top
+ * bit becomes set in a byte that is below 0x20, a quote, a backslash or not
+ * ASCII.  A borrow may set it in another byte too, so the second loop tests
+ * byte by byte.
  */
 
 static const unsigned char *
@@ -227,7 +228,7 @@ escape_json_plain(const unsigned char *p, const unsigned char *last)
 }
 
 
-/* Exactly the escapes of RFC 8785, so that canonical JSON is made of it. */
+/* Writes exactly the escapes of RFC 8785, as canonical JSON requires. */
 
 void
 approval_escape_json(approval_str_t s, approval_buf_t *out)
@@ -286,7 +287,7 @@ approval_escape_json(approval_str_t s, approval_buf_t *out)
                 break;
             }
 
-            /* not UTF-8: the output must be JSON whatever the caller did */
+            /* the output must be valid JSON even if the input is not UTF-8 */
 
             if (approval_utf8_next(&p, last) == 0xffffffff) {
                 approval_buf_adds(out, "\xef\xbf\xbd");
@@ -340,7 +341,7 @@ approval_cut(approval_str_t *s, size_t max)
         n--;
     }
 
-    /* no character is that long: these bytes are not UTF-8 */
+    /* more continuation bytes than a character has: not UTF-8 */
 
     if ((s->data[n] & 0xc0) == 0x80) {
         n = max;

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Foreign text, made harmless for where it is shown.
+ * Escapes untrusted text for the place where it is shown.
  */
 
 
@@ -17,10 +17,10 @@ typedef void (*approval_escape_pt)(approval_str_t s, approval_buf_t *out);
 
 
 /*
- * Makes the invisible visible: control characters (but, in text that may have
- * lines, LF and TAB), bidirectional formatting, zero-width and other
- * default-ignorable characters become "<U+202E>"; invalid UTF-8 becomes
- * "<0xFF>".
+ * Makes invisible characters visible.  Control characters, bidirectional
+ * formatting, zero-width and other default-ignorable characters are written
+ * like "<U+202E>", invalid UTF-8 like "<0xFF>".  APPROVAL_VISIBLE_TEXT keeps
+ * LF and TAB.
  */
 typedef enum {
     APPROVAL_VISIBLE_LINE,
@@ -30,10 +30,10 @@ typedef enum {
 void approval_escape_visible(approval_str_t s, approval_visible_e mode,
     approval_buf_t *out);
 
-/* Is there nothing in it that somebody could read? */
+/* Returns 1 if the text has no visible character. */
 int approval_blank(approval_str_t s);
 
-/* Appends it as it is. */
+/* Appends the text unchanged. */
 void approval_escape_none(approval_str_t s, approval_buf_t *out);
 
 /* For element content and quoted attribute values: & < > " ' */
@@ -42,18 +42,18 @@ void approval_escape_html(approval_str_t s, approval_buf_t *out);
 /* Slack: & < > only, as its documentation says. */
 void approval_escape_slack(approval_str_t s, approval_buf_t *out);
 
-/* Adaptive Card text: every Markdown special escaped with a backslash. */
+/* Adaptive Card text: a backslash before every special Markdown character. */
 void approval_escape_markdown(approval_str_t s, approval_buf_t *out);
 
-/* A quoted JSON string, without the quotes; input must be UTF-8. */
+/* The inside of a JSON string, without the quotes; input must be UTF-8. */
 void approval_escape_json(approval_str_t s, approval_buf_t *out);
 
-/* RFC 3986 unreserved characters stay, all else becomes %XX. */
+/* Keeps the unreserved characters of RFC 3986; all others become %XX. */
 void approval_escape_uri(approval_str_t s, approval_buf_t *out);
 
 /*
- * Cuts at a character's border to at most max bytes; the number of bytes left
- * out is returned.
+ * Cuts the text to at most max bytes, between two characters.  Returns the
+ * number of bytes that were cut off.
  */
 size_t approval_cut(approval_str_t *s, size_t max);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Excerpts and their proofs.
+ * Exports excerpts of the trail with their proofs.
  */
 
 
@@ -15,11 +15,17 @@
 #include <string.h>
 
 
-/* A writer signs every 100 records; one without a key never does. */
+/*
+ * The number of records of a writer that may wait for its next checkpoint.  A
+ * writer signs every 100 records; a writer without a key never signs.
+ */
 
 #define APPROVAL_EXPORT_WAITING  256
 
-/* Those that were killed never close: the most silent makes room. */
+/*
+ * A writer that was killed leaves no "close" record.  If there are too many
+ * writers, the one whose last record is oldest is dropped.
+ */
 
 #define APPROVAL_EXPORT_WRITERS  1024
 
@@ -37,20 +43,20 @@ struct export_writer_s {
     unsigned char          alone[APPROVAL_EXPORT_WAITING];
     size_t                 waiting;
 
-    unsigned               rooted:1;     /* the tree is whole */
+    unsigned               rooted:1;     /* the tree is complete */
     unsigned               closed:1;
 };
 
 
 struct approval_export_s {
     approval_wanted_t      wanted;
-    approval_find_t       *find;         /* of wanted.of, or NULL   */
+    approval_find_t       *find;         /* for wanted.of, or NULL */
     approval_signer_t     *keys;
-    export_writer_t       *writers;      /* by who was heard last */
+    export_writer_t       *writers;      /* most recent first      */
     size_t                 nwriters;
     uint64_t               taken;
-    size_t                 waiting;      /* of all writers */
-    approval_checkpoint_t  checkpoint;   /* scratch        */
+    size_t                 waiting;      /* of all writers         */
+    approval_checkpoint_t  checkpoint;   /* scratch                */
 };
 
 
@@ -332,9 +338,10 @@ export_writer_free(approval_export_t *e, export_writer_t *w)
 
 
 /*
- * Only in a whole tree there are proofs.  After a rotation the chain goes on
- * with a record that says which tree it goes on with; that this is true shows
- * when a checkpoint has its root.
+ * Returns 1 if the record continues the writer's tree, and the tree is
+ * complete, so that proofs are possible.  The first record after a rotation
+ * contains the tree of all records before it.  That tree is trusted only when a
+ * signed checkpoint has the same root.
  */
 
 static int
@@ -402,7 +409,7 @@ approval_export_full(approval_export_t *e)
 }
 
 
-/* Takes the text. */
+/* Moves the text to the end of the writer's queue. */
 
 static int
 export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq, int alone,
@@ -435,7 +442,7 @@ export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq, int alone,
 }
 
 
-/* Forgets the first n. */
+/* Removes the first n waiting records. */
 
 static void
 export_shift(approval_export_t *e, export_writer_t *w, size_t n)
@@ -456,7 +463,10 @@ export_shift(approval_export_t *e, export_writer_t *w, size_t n)
 }
 
 
-/* A checkpoint by one of the keys, in the record that it was made for. */
+/*
+ * Returns 1 if one of the keys signed the checkpoint, and the event is the
+ * record in which its writer stored it.
+ */
 
 static int
 export_signed(approval_export_t *e, json_t *event)
@@ -536,7 +546,7 @@ approval_export_end(approval_export_t *e, approval_buf_t *out)
 }
 
 
-/* What is known of the line before there is a proof. */
+/* Writes the part of the line that does not depend on the proof. */
 
 static void
 export_text(approval_export_t *e, approval_str_t line, json_t *event,
@@ -551,7 +561,10 @@ export_text(approval_export_t *e, approval_str_t line, json_t *event,
 }
 
 
-/* Without a proof: a checkpoint that is one itself, or nobody signed it. */
+/*
+ * Writes a record without a proof: either a signed checkpoint (alone), which
+ * needs none, or a record that no signature covers.
+ */
 
 static int
 export_bare(approval_export_t *e, const approval_buf_t *text, int alone,
@@ -618,7 +631,7 @@ export_line(approval_export_t *e, const approval_buf_t *text,
 }
 
 
-/* The record's line is canonical, and so is the whole. */
+/* The record is canonical JSON already, so the whole line is canonical. */
 
 static int
 export_jsonl(const approval_buf_t *text, uint64_t index, uint64_t size,

@@ -104,7 +104,10 @@ approval_find_record(approval_find_t *f, json_t *event)
 }
 
 
-/* A receipt says which action, and which grant; the trail says the rest. */
+/*
+ * Only the ids of the action and the grant are taken from a receipt;
+ * everything else is read from the trail.
+ */
 
 static void
 find_claims(approval_str_t text, approval_find_t *f)
@@ -156,7 +159,7 @@ find_claims(approval_str_t text, approval_find_t *f)
 }
 
 
-/* The last 32 hex digits: of a link, or alone. */
+/* Finds the last id (32 hex digits) in the text, which may be a link. */
 
 static void
 find_word(approval_str_t text, char id[APPROVAL_ID_LEN + 1])

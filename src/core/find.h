@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Which actions are meant?  By what is known of one elsewhere: its id, a
- * grant's, a request's digest, a receipt, or a link.
+ * Finds actions in a trail by an action's id, a grant's id, the digest of a
+ * request, a receipt, or a link.
  */
 
 
@@ -14,24 +14,25 @@
 #include "core/json.h"
 
 
-#define APPROVAL_FIND_LEN  4096     /* of what is known       */
-#define APPROVAL_FIND_MAX  100      /* actions that are found */
+#define APPROVAL_FIND_LEN  4096     /* bytes of the text */
+#define APPROVAL_FIND_MAX  100      /* actions           */
 
 
 typedef struct approval_find_s  approval_find_t;
 
 
-/* NULL: no memory. */
+/* Returns NULL if there is no memory. */
 approval_find_t *approval_find_create(approval_str_t text);
 void approval_find_destroy(approval_find_t *f);
 
 /*
- * Fed with records: 1, it is of an action that is meant, or of one that a
- * record before it has named; 0, or -1: no memory.
+ * Call it for each record in turn.  Returns 1 if the record matches the text,
+ * or if an earlier record of the same action did; otherwise 0; -1 if there is
+ * no memory.
  */
 int approval_find_record(approval_find_t *f, json_t *event);
 
-/* An array of the actions' ids, borrowed. */
+/* Returns the ids of the actions found, an array owned by f. */
 json_t *approval_find_ids(approval_find_t *f);
 
 

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Case folding by a table of our own.  The locale's towlower() would make a
- * person out of one libc's version: gateways that share a Redis must agree on
- * who is who, whatever they run on, and a missing locale must not matter.
+ * Case folding by our own table.  Gateways that share a Redis must agree on who
+ * is the same person.  towlower() depends on the version of libc and on the
+ * locale, which may be missing.
  */
 
 
@@ -22,14 +22,14 @@ typedef struct {
 } approval_fold_t;
 
 
-/*
- * Unicode 17.0, CaseFolding.txt, status C and S; U+0130 and U+0131 added.
- * Later versions of Unicode never change what is here (stability policy).
- */
-
 static size_t approval_fold_letter(const unsigned char **p,
     const unsigned char *last, unsigned char *dst);
 
+
+/*
+ * Unicode 17.0, CaseFolding.txt, status C and S; U+0130 and U+0131 added.
+ * By Unicode's stability policy, later versions never change these entries.
+ */
 
 static const approval_fold_t  approval_folds[] = {
     { 0x0041, 0x005a, 1, 32 },       { 0x00b5, 0x00b5, 1, 775 },
@@ -195,7 +195,7 @@ approval_fold_name(approval_str_t name, size_t size, unsigned char *dst,
                 continue;
             }
 
-            /* "userPin", "PINCode" */
+            /* a word begins at the P of "userPin" and the C of "PINCode" */
 
             start |= upper && (was_lower
                                || (n && p < last && *p >= 'a' && *p <= 'z'));
@@ -225,8 +225,8 @@ approval_fold_name(approval_str_t name, size_t size, unsigned char *dst,
 
 
 /*
- * Three bytes that stand nowhere else.  Accents that stand behind their
- * letters are left out.
+ * Letters beyond ASCII become three bytes that nothing else produces.
+ * Combining accents are dropped.
  */
 
 static size_t

@@ -14,17 +14,18 @@
 
 
 /*
- * Unicode simple case folding, and both Turkish i's (U+0130, U+0131) as "i".
+ * Unicode simple case folding; both Turkish i's (U+0130, U+0131) become "i".
  * Idempotent: approval_fold(approval_fold(c)) == approval_fold(c).
  */
 uint32_t approval_fold(uint32_t c);
 
 /*
- * A name in a form in which "API-Key", "api_key" and "apiKey" are one: folded,
- * without accents that stand behind their letters, and of ASCII only letters
- * and digits.  Letters beyond ASCII are three bytes that are no UTF-8.  words
- * (if not NULL) says of each byte whether a word begins, or a number goes on,
- * there.  Both have room for "size" bytes; -1: it is longer.
+ * Writes a name in a form in which "API-Key", "api_key" and "apiKey" are equal:
+ * case is folded, combining accents are dropped, and of ASCII only letters and
+ * digits are kept.  Each letter beyond ASCII becomes three bytes, which are not
+ * UTF-8.  If words is not NULL, words[i] is 1 if a word begins at byte i, or if
+ * byte i is a digit.  Both buffers must have room for "size" bytes.  Returns
+ * the length, or -1 if it is greater than size.
  */
 int approval_fold_name(approval_str_t name, size_t size, unsigned char *dst,
     unsigned char *words);

@@ -9,14 +9,14 @@
 #include "core/form.h"
 
 
-/* What form_next() returns beside a byte. */
+/* form_next() returns a byte or one of these. */
 
 #define FORM_END     -1
 #define FORM_ESCAPE  -2
 #define FORM_NUL     -3
 
 
-/* The one field that is looked for. */
+/* The field that approval_form_get() looks up. */
 
 typedef struct {
     approval_str_t   name;
@@ -159,7 +159,7 @@ approval_form_foreign(approval_str_t body)
 }
 
 
-/* The part before the first c; *s goes on after it. */
+/* Returns the part before the first c, and moves *s behind that c. */
 
 static approval_str_t
 form_split(approval_str_t *s, unsigned char c)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The canonical form of an identity.
+ * Computes the canonical form of an identity.
  */
 
 
@@ -29,8 +29,9 @@ static const approval_range_t  approval_spaces[] = {
 
 
 /*
- * Controls, white space other than U+0020, bidirectional formatting, default
- * ignorable and blank characters, private use and noncharacters.
+ * Characters that are not allowed: controls, white space other than U+0020,
+ * bidirectional formatting, default-ignorable and blank characters, private use
+ * and noncharacters.
  */
 
 static const approval_range_t  approval_unseen[] = {
@@ -112,7 +113,7 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
                    "letter before it";
         }
 
-        /* a directory sees no difference between one space and two */
+        /* directories treat several spaces like one */
 
         if (ch == ' ' && before == ' ') {
             continue;
@@ -120,7 +121,7 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
 
         n = approval_identity_put(utf8, ch);
 
-        /* the one letter in use whose capital is two letters */
+        /* sharp s: the only letter in use whose upper case is two letters */
 
         if (ch == 0x00df) {
             utf8[0] = 's';
@@ -130,7 +131,7 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
 
         before = ch;
 
-        /* Folding may take more bytes than it was given. */
+        /* folding may make the text longer */
 
         if (n > APPROVAL_IDENTITY_MAX - c->len) {
             return "the identity is longer than 256 bytes";

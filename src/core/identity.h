@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * People: an identity is a string that some authentication gave; a person is
- * the set of identities that approval_alias declares to be one.
+ * Identities and persons.  An identity is a string that comes from some
+ * authentication.  A person is a set of identities that approval_alias declares
+ * to be the same.
  */
 
 
@@ -24,15 +25,18 @@ approval_people_t *approval_people_create(void);
 void approval_people_destroy(approval_people_t *p);
 
 /*
- * The canonical form of one identity: outer white space removed, case folded
- * (Unicode simple folding).  APPROVAL_DECLINED with *err: empty, longer than
- * APPROVAL_IDENTITY_MAX, not UTF-8, control, bidirectional-formatting,
- * zero-width or other invisible characters inside.
+ * Appends the canonical form of an identity: outer white space is removed, case
+ * is folded (Unicode simple folding).  Returns APPROVAL_DECLINED with *err if
+ * the identity is empty, longer than APPROVAL_IDENTITY_MAX, not UTF-8, not in
+ * NFKC, or contains control, bidirectional formatting, zero-width or other
+ * invisible characters.
  */
 int approval_identity_canonical(approval_str_t identity, approval_buf_t *out,
     const char **err);
 
-/* The same without allocation: NULL, or why the identity is unusable. */
+/*
+ * The same without allocation.  Returns NULL, or why the identity is unusable.
+ */
 
 typedef struct {
     size_t                len;
@@ -42,11 +46,13 @@ typedef struct {
 const char *approval_identity_fold(approval_str_t identity,
     approval_canonical_t *c);
 
-/* Declares a and b to be the same person, transitively. */
+/* Declares that a and b are the same person.  Aliases are transitive. */
 int approval_people_alias(approval_people_t *p, approval_str_t a,
     approval_str_t b, const char **err);
 
-/* The number of a group, created on first use; -1 on error. */
+/*
+ * Returns the number of a group, which is created on first use; -1 on error.
+ */
 int approval_people_group(approval_people_t *p, approval_str_t name);
 int approval_people_group_find(const approval_people_t *p,
     approval_str_t name);
@@ -55,35 +61,35 @@ approval_str_t approval_people_group_name(const approval_people_t *p,
 
 int approval_people_groups(const approval_people_t *p);
 
-/* Adds a member; a member may stand in several groups. */
+/* Adds a member.  A person may be a member of several groups. */
 int approval_people_member(approval_people_t *p, int group,
     approval_str_t identity, const char **err);
 
 /*
- * The person behind an identity: the canonical form of the first identity
- * declared for them, or the canonical identity itself where no alias names
- * it.  Appended to out.  Return values as approval_identity_canonical().
+ * Appends the name of the person behind an identity: the canonical form of the
+ * first identity declared for this person, or, if no alias names the identity,
+ * its own canonical form.  Returns the same as approval_identity_canonical().
  */
 int approval_people_person(const approval_people_t *p, approval_str_t identity,
     approval_buf_t *out, const char **err);
 
-/* Are these two the same person?  Unusable identities are nobody: 0. */
+/* Returns 1 if both are the same person; 0 if an identity is unusable. */
 int approval_people_same(const approval_people_t *p, approval_str_t a,
     approval_str_t b);
 
 int approval_people_in_group(const approval_people_t *p, int group,
     approval_str_t identity);
 
-/* How many distinct persons a group has, and each, in order of declaration. */
+/* The number of distinct persons in a group; each in order of declaration. */
 size_t approval_people_group_size(const approval_people_t *p, int group);
 int approval_people_each(const approval_people_t *p, int group,
     int (*visit)(void *data, approval_str_t person), void *data);
 
-/* All names of the person behind an identity, its canonical form at least. */
+/* Calls visit() for the identity's canonical form, then for its aliases. */
 int approval_people_names(const approval_people_t *p, approval_str_t identity,
     int (*visit)(void *data, approval_str_t name), void *data);
 
-/* "sha256:..." of their names, in order, each with an LF. */
+/* "sha256:..." of the sorted names of the persons, each with an LF. */
 int approval_people_digest(const approval_people_t *p, int group,
     char dst[APPROVAL_DIGEST_LEN]);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What is left of a request without the parts that are not bound.
+ * Removes the parts of a request that an approval is not bound to.
  */
 
 
@@ -25,8 +25,8 @@ typedef enum {
 
 typedef struct {
     ignore_e                  kind;
-    char                     *text;     /* as it was given, owned */
-    approval_str_t            name;     /* within text            */
+    char                     *text;     /* as configured, owned */
+    approval_str_t            name;     /* points into text     */
     approval_json_pointer_t  *pointer;
 } ignore_part_t;
 
@@ -42,7 +42,7 @@ static int ignore_arg(const approval_ignore_t *ignore, approval_str_t piece);
 static int ignore_media(approval_str_t type);
 
 
-/* A header says where the request goes, or how its body is read. */
+/* Headers that say where the request goes, or how its body is read. */
 
 static const approval_str_t  ignore_never[] = {
     approval_string("host"),
@@ -182,7 +182,7 @@ approval_ignore_text(const approval_ignore_t *ignore, size_t n)
 }
 
 
-/* "X-Request-Id" is "$http_x_request_id". */
+/* The header "X-Request-Id" matches "$http_x_request_id". */
 
 int
 approval_ignore_header(const approval_ignore_t *ignore, approval_str_t name)
@@ -313,7 +313,7 @@ approval_ignore_json(const approval_ignore_t *ignore,
 }
 
 
-/* application/json, or application/...+json; parameters do not matter. */
+/* application/json or application/...+json; parameters are ignored. */
 
 static int
 ignore_media(approval_str_t type)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The parts of a request that an approval is not bound to, since honest
+ * The parts of a request that an approval is not bound to, because legitimate
  * retries change them.
  */
 
@@ -21,29 +21,31 @@ approval_ignore_t *approval_ignore_create(void);
 void approval_ignore_destroy(approval_ignore_t *ignore);
 
 /*
- * "json:/pointer", "$arg_name", "$http_name" or "$request_method".
- * APPROVAL_DECLINED: it is there already; APPROVAL_ERROR: *err says why not.
+ * Adds a part: "json:/pointer", "$arg_name", "$http_name" or "$request_method".
+ * Returns APPROVAL_DECLINED if it was added before, APPROVAL_ERROR with *err if
+ * it is invalid.
  */
 int approval_ignore_add(approval_ignore_t *ignore, approval_str_t what,
     const char **err);
 
-/* What was added, in this order; n counts from 0, len 0: no more. */
+/* Returns part n (from 0) as it was added; its len is 0 if there is none. */
 approval_str_t approval_ignore_text(const approval_ignore_t *ignore, size_t n);
 
 int approval_ignore_header(const approval_ignore_t *ignore,
     approval_str_t name);
 
 /*
- * A raw target without those arguments.  Names are compared as they stand: an
- * argument that is spelt otherwise is bound, and so is one with a ";", which
- * some servers read as two.
+ * Appends the raw target without the arguments that are not bound.  Names are
+ * compared byte by byte: an argument in another spelling is bound.  An argument
+ * with a ";" is bound too, because some servers read it as two.
  */
 int approval_ignore_target(const approval_ignore_t *ignore,
     approval_str_t target, approval_buf_t *out);
 
 /*
- * Removes those members from a body.  APPROVAL_DECLINED: none are named, or
- * the type is not a JSON one, so that the body counts as it is.
+ * Removes the members that are not bound from a body.  Returns
+ * APPROVAL_DECLINED if no members were added, or if the type is not JSON: then
+ * the whole body is bound.
  */
 int approval_ignore_json(const approval_ignore_t *ignore,
     approval_str_t content_type, json_t *root);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A strict view over jansson: RFC 8259 and no more, RFC 6901 pointers with
- * "*" for every element, RFC 8785 canonical output.
+ * A strict layer over jansson: RFC 8259 without extensions, RFC 6901 pointers
+ * with "*" for every element, RFC 8785 canonical output.
  */
 
 
@@ -13,7 +13,7 @@
 #include <string.h>
 
 
-/* What is done at a pointer's end: visit, replace or remove. */
+/* A walk visits, replaces or removes the values that a pointer names. */
 
 typedef struct {
     const approval_json_pointer_t  *pointer;
@@ -63,7 +63,7 @@ approval_json_load(approval_str_t text, size_t flags, const char **err)
 }
 
 
-/* What jansson would not find, or would not say, or find too late. */
+/* Finds errors that jansson ignores, reports unclearly or finds too late. */
 
 static const char *
 json_scan(approval_str_t text)
@@ -282,7 +282,7 @@ json_segment_index(json_segment_t *s, size_t len)
 {
     size_t  i, index;
 
-    /* no leading zeros; more digits than nine name no element */
+    /* leading zeros and more than nine digits cannot name an element */
 
     if (len == 0 || len > 9 || (len > 1 && s->key[0] == '0')) {
         return;
@@ -385,7 +385,7 @@ approval_json_pointer_remove(const approval_json_pointer_t *p, json_t *root)
 }
 
 
-/* value is what the first i segments name */
+/* Walks on from value, which the first i segments name. */
 
 static int
 json_walk(json_walk_t *w, json_t *value, size_t i)

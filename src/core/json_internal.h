@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a compiled JSON pointer is.
+ * Shared by the JSON files: compiled pointers, and parsing without a scan.
  */
 
 
@@ -13,19 +13,19 @@
 #include "core/json.h"
 
 
-/* The reason why a number is refused that no json_t can hold. */
+/* The error message for a number that a json_t cannot hold. */
 extern const char  approval_json_range[];
 
-/* approval_json_parse() without its scan, and with jansson's flags. */
+/* approval_json_parse() without its scan; flags are passed to jansson. */
 json_t *approval_json_load(approval_str_t text, size_t flags,
     const char **err);
 
 
 typedef struct {
-    char                     *key;     /* NUL-terminated, unescaped     */
+    char                     *key;     /* NUL-terminated, unescaped */
     size_t                    index;
-    unsigned                  any;     /* "*"                           */
-    unsigned                  number;  /* names an array's element, too */
+    unsigned                  any;     /* "*"                       */
+    unsigned                  number;  /* key may be an array index */
 } json_segment_t;
 
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The text of JSON values as it was sent: a parser keeps the number of "1e3",
- * not its spelling.
+ * Finds the original text of JSON values.  A parser keeps the value of "1e3",
+ * but not its spelling.
  */
 
 
@@ -109,7 +109,7 @@ raw_space(const unsigned char *p, const unsigned char *last)
 }
 
 
-/* Behind the value that begins at p. */
+/* Returns the end of the value that begins at p. */
 
 static const unsigned char *
 raw_value(const unsigned char *p, const unsigned char *last)

@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Integers of more than 64 bits, which jansson does not have.  In its place
- * stands a string that begins with a NUL, as no string that was sent does.
+ * Integers of more than 64 bits, which jansson does not support.  Each is kept
+ * as a string that begins with a NUL.  Strings that were sent cannot contain a
+ * NUL.
  */
 
 
@@ -12,7 +13,7 @@
 #include <string.h>
 
 
-/* As many digits a double can always hold. */
+/* No integer of so many digits is out of a double's range. */
 #define JSON_WIDE_DIGITS  308
 
 
@@ -108,7 +109,7 @@ json_wide_mark(approval_str_t text, approval_buf_t *out, const char **err)
 }
 
 
-/* Behind it; NULL: it has a NUL of its own. */
+/* Returns the end of the string; NULL if it contains a NUL. */
 
 static const unsigned char *
 json_wide_string(const unsigned char *p, const unsigned char *last,

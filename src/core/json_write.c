@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * JSON as text: canonical (RFC 8785), for patterns, for people.
+ * Writes JSON as text: canonical (RFC 8785), for patterns, for people.
  */
 
 
@@ -15,12 +15,12 @@
 #include <string.h>
 
 
-#define JSON_DIGITS     17             /* that tell any two doubles apart */
+#define JSON_DIGITS     17             /* enough for every double */
 
-/* Our own documents may wrap a parsed one, but nothing is deeper. */
+/* The module's own documents may contain a parsed one, but are not deeper. */
 #define JSON_OUT_DEPTH  (2 * APPROVAL_JSON_MAX_DEPTH)
 
-/* Members of an object that are sorted on the stack. */
+/* Up to so many members of an object are sorted on the stack. */
 #define JSON_FEW        32
 
 
@@ -265,7 +265,7 @@ json_write_indent(const json_writer_t *w, unsigned depth)
 }
 
 
-/* Most objects have few members, and most of these stand in order. */
+/* Insertion sort: most objects have few members, often sorted already. */
 
 static void
 json_sort(json_member_t *members, size_t n)
@@ -291,9 +291,9 @@ json_sort(json_member_t *members, size_t n)
 
 
 /*
- * The order of UTF-16 code units is that of UTF-8 bytes, but that characters
- * above U+FFFF (lead bytes from F0), which are surrogates in UTF-16, stand
- * before U+E000 to U+FFFF (lead bytes EE and EF).
+ * RFC 8785 sorts by UTF-16 code units.  That is the order of UTF-8 bytes with
+ * one exception: characters above U+FFFF (lead bytes from F0) are surrogates in
+ * UTF-16 and sort before U+E000 to U+FFFF (lead bytes EE and EF).
  */
 
 static int
@@ -317,7 +317,7 @@ json_key_cmp(const void *one, const void *two)
 }
 
 
-/* ECMAScript's Number::toString, as RFC 8785 asks. */
+/* ECMAScript's Number::toString, as RFC 8785 requires. */
 
 static int
 json_write_real(double d, approval_buf_t *out)
@@ -339,7 +339,10 @@ json_write_real(double d, approval_buf_t *out)
         d = -d;
     }
 
-    /* 15 digits always come back, but the smallest numbers have fewer */
+    /*
+     * A double keeps any 15 digits, so the search begins there.  Only the
+     * smallest numbers keep fewer digits.
+     */
 
     i = d < 1e-300 ? 1 : 15;
 
@@ -390,9 +393,10 @@ json_write_real(double d, approval_buf_t *out)
 
 
 /*
- * The first len digits of d, rounded; the exponent n of 0.DIGITS * 10^n is
- * returned.  Below a power of two doubles lie closer than above it: there the
- * nearest decimal may be another double's, and its upper neighbour ours.
+ * Writes the first len digits of d, rounded, and returns the exponent n of
+ * 0.DIGITS * 10^n.  Doubles below a power of two are closer together than those
+ * above it.  There the nearest decimal may read back as another double, while
+ * the next greater decimal reads back as d.
  */
 
 static int
@@ -402,7 +406,7 @@ json_digits(double d, int len, char digits[JSON_DIGITS + 1])
     char         text[JSON_DIGITS + 16], next[JSON_DIGITS + 1];
     const char  *p;
 
-    /* whatever the locale's decimal point is, it is not a digit */
+    /* the decimal point depends on the locale, but is never a digit */
 
     (void) snprintf(text, sizeof(text), "%.*e", len - 1, d);
 
@@ -434,7 +438,7 @@ json_digits(double d, int len, char digits[JSON_DIGITS + 1])
 }
 
 
-/* Adds one to the last digit; 1 is returned where that made 10... of 99... */
+/* Adds one to the last digit.  Returns 1 if 99... became 10... */
 
 static int
 json_digits_up(char *digits)
@@ -461,7 +465,7 @@ json_digits_value(const char *digits, int n)
 {
     char  text[JSON_DIGITS + 16];
 
-    /* no decimal point: the locale has no say */
+    /* without a decimal point the locale does not matter */
 
     (void) snprintf(text, sizeof(text), "%se%d", digits,
                     n - (int) strlen(digits));

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Compact JWS.
+ * Makes and verifies compact JWS.
  */
 
 
@@ -94,8 +94,8 @@ failed:
 
 
 /*
- * typ is a media type's name, of the code: refused here, rather than escaped,
- * is what JSON would have to escape.
+ * typ is a media type, always a literal in the code.  A typ that JSON would
+ * have to escape is an error.
  */
 
 static int
@@ -135,7 +135,7 @@ approval_jws_encode(approval_buf_t *out, approval_str_t s)
     size_t         n;
     unsigned char  text[approval_base64_size(768)];
 
-    /* Slices of a multiple of three bytes join without padding. */
+    /* slices of a multiple of three bytes need no padding between them */
 
     while (s.len) {
         n = s.len < 768 ? s.len : 768;
@@ -203,8 +203,8 @@ approval_jws_verify(approval_signer_t *s, const char *typ,
 
 
 /*
- * There is exactly one header that this signer and typ give, so it is compared
- * and not parsed: no algorithm is ever chosen by who sent the token.
+ * A signer and a typ allow exactly one header.  So the header is compared and
+ * never parsed, and the sender of a token cannot choose the algorithm.
  */
 
 static int

@@ -15,14 +15,16 @@
 #include "core/keys.h"
 
 
-/* The header is {"alg":"EdDSA","kid":KID,"typ":TYP}; claims: canonical. */
+/*
+ * Appends a token with the header {"alg":"EdDSA","kid":KID,"typ":TYP} and the
+ * claims as canonical JSON.
+ */
 int approval_jws_make(approval_signer_t *s, const char *typ, json_t *claims,
     approval_buf_t *out);
 
 /*
- * Only EdDSA, only this typ, only canonical base64url, and only the kid of s or
- * of one behind it.
- * Returns the claims (a new reference), or NULL with *err.
+ * Accepts only EdDSA, this typ, canonical base64url, and the kid of s or of a
+ * signer added to s.  Returns the claims (a new reference), or NULL with *err.
  */
 json_t *approval_jws_verify(approval_signer_t *s, const char *typ,
     approval_str_t token, const char **err);

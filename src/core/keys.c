@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Symmetric keys: parsed, derived for their purposes, used.
+ * Parses symmetric keys, derives keys for each purpose, and uses them.
  */
 
 
@@ -34,8 +34,8 @@
 
 
 /*
- * The first letter of what is derived keeps a key for MACs apart from one for
- * sealing, even where both are for the same purpose.
+ * The first letter of the info for HKDF.  It separates keys for MACs from keys
+ * for sealing, even if both have the same purpose.
  */
 
 typedef enum {
@@ -51,7 +51,7 @@ typedef struct {
 } approval_secret_t;
 
 
-/* Derived once, on first use: purposes are few, and literals in the code. */
+/* Derived on first use and kept: there are few purposes, all literals. */
 
 typedef struct approval_purpose_s  approval_purpose_t;
 
@@ -164,7 +164,7 @@ approval_keyring_create(void)
         return NULL;
     }
 
-    /* Fetching is slow in OpenSSL 3: it is done here, and never again. */
+    /* fetching is slow in OpenSSL 3, so it is done only once, here */
 
     mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
@@ -188,7 +188,7 @@ approval_keyring_create(void)
         k = NULL;
     }
 
-    /* The contexts hold references of their own. */
+    /* the contexts hold their own references */
 
     EVP_MAC_free(mac);
     EVP_CIPHER_free(gcm);
@@ -264,9 +264,9 @@ approval_keyring_add(approval_keyring_t *k, approval_str_t line)
 
 
 /*
- * A line of hex digits only is hex: as base64 it would be taken for another
- * secret than the one that was meant.  "secret" has APPROVAL_KEY_LINE_MAX
- * bytes.
+ * A line that consists only of hex digits is hex.  Read as base64, it would
+ * give another secret than intended.  "secret" must have room for
+ * APPROVAL_KEY_LINE_MAX bytes.
  */
 
 static const char *
@@ -562,9 +562,9 @@ approval_mac_verify(approval_keyring_t *k, const char *purpose,
 
 
 /*
- * Every aad (every action) has a key of its own, so that the number of actions
- * that one secret may seal is not bounded by random 96-bit ivs meeting again
- * under one key.
+ * Each aad (each action) has its own key.  With a common key, random 96-bit IVs
+ * could repeat, which would limit the number of actions that one secret may
+ * seal.
  */
 
 int
@@ -614,7 +614,7 @@ approval_seal(approval_keyring_t *k, const char *purpose, approval_str_t aad,
 }
 
 
-/* dst has its head already; ciphertext and tag follow it. */
+/* Appends ciphertext and tag to the head, which is in dst already. */
 
 static int
 approval_seal_with(approval_keyring_t *k, const unsigned char *key,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The keys of approval_key and approval_signing_key, and what is done with
- * them: MAC, seal, sign.  libcrypto only; the caller reads the files.
+ * The keys of approval_key and approval_signing_key, and their use for MACs,
+ * sealing and signing.  Uses only libcrypto; the caller reads the files.
  */
 
 
@@ -27,34 +27,37 @@ typedef struct approval_signer_s   approval_signer_t;    /* Ed25519   */
 
 
 /*
- * One secret a line, base64 or hex, at least APPROVAL_KEY_MIN bytes decoded;
- * blank lines and lines that start with "#" are passed over.  The first
- * signs and seals, all verify and open.  NULL with *err, and *line (from 1).
+ * Parses one secret per line, in base64 or hex, at least APPROVAL_KEY_MIN bytes
+ * decoded.  Blank lines and lines that start with "#" are ignored.  The first
+ * secret signs and seals, all verify and open.  Returns NULL with *err and
+ * *line (from 1) on errors.
  */
 approval_keyring_t *approval_keyring_parse(approval_str_t text,
     const char **err, unsigned *line);
 void approval_keyring_destroy(approval_keyring_t *k);
 
 /*
- * HMAC-SHA256 by the first key, under a purpose: a key derived for "link"
- * (HKDF-SHA256) never verifies what was made for "nonce".  Verification takes
- * any key of the ring, in constant time.
+ * HMAC-SHA256 with a key that HKDF-SHA256 derives from the first secret for the
+ * purpose: a key for "link" never verifies a MAC for "nonce".  Verification
+ * accepts any secret of the ring and compares in constant time.
  */
 int approval_mac(approval_keyring_t *k, const char *purpose,
     approval_str_t data, unsigned char mac[APPROVAL_MAC_LEN]);
 int approval_mac_verify(approval_keyring_t *k, const char *purpose,
     approval_str_t data, approval_str_t mac);
 
-/* By the n-th key, from 0; APPROVAL_DECLINED where there are fewer. */
+/*
+ * The same with secret n (from 0); APPROVAL_DECLINED if there are fewer.
+ */
 int approval_mac_by(approval_keyring_t *k, size_t n, const char *purpose,
     approval_str_t data, unsigned char mac[APPROVAL_MAC_LEN]);
 
 size_t approval_keyring_size(const approval_keyring_t *k);
 
 /*
- * AES-256-GCM under a derived key: appended to out are a version byte, the
- * key's id (4 bytes), the iv (12 random bytes), the ciphertext and the tag.
- * aad binds it to its place (the action's id).
+ * AES-256-GCM with a derived key.  approval_seal() appends a version byte, the
+ * key's id (4 bytes), the IV (12 random bytes), the ciphertext and the tag.
+ * aad (the action's id) prevents the use of the result for another action.
  */
 int approval_seal(approval_keyring_t *k, const char *purpose,
     approval_str_t aad, approval_str_t plain, approval_buf_t *out);
@@ -62,11 +65,12 @@ int approval_open(approval_keyring_t *k, const char *purpose,
     approval_str_t aad, approval_str_t sealed, approval_buf_t *out);
 
 /*
- * Ed25519.  From PEM (PKCS #8 private key), or derived from the keyring's keys
- * where no signing key is configured.  kid is the public key's
- * thumbprint by RFC 7638, in base64url.
+ * Ed25519 signers are read from PEM (PKCS #8 private key) or, if no signing key
+ * is configured, derived from the keyring.  The kid is the public key's
+ * thumbprint (RFC 7638) in base64url.
  *
- * A signer may have others behind it: it signs, and all of them verify.
+ * Other signers may be added to a signer.  The first signs, and all of them
+ * verify.
  */
 #define APPROVAL_KID_LEN      43
 
@@ -75,25 +79,28 @@ approval_signer_t *approval_signer_derive(approval_keyring_t *k);
 approval_signer_t *approval_signer_public_pem(approval_str_t pem,
     const char **err);
 
-/* Takes "last", also where it fails: it is among them already. */
+/*
+ * Adds "last" to s and takes ownership of it.  If the key is there already,
+ * destroys "last" and returns APPROVAL_DECLINED.
+ */
 int approval_signer_add(approval_signer_t *s, approval_signer_t *last);
 approval_signer_t *approval_signer_next(const approval_signer_t *s);
 
-/* The public keys of all, for another thread; NULL: no memory. */
+/* Copies all public keys for another thread; NULL if there is no memory. */
 approval_signer_t *approval_signer_verifier(const approval_signer_t *s);
 
-/* All of them. */
+/* Destroys s and all signers added to it. */
 void approval_signer_destroy(approval_signer_t *s);
 approval_str_t approval_signer_kid(const approval_signer_t *s);
 int approval_signer_public(const approval_signer_t *s, unsigned char raw[32]);
 int approval_sign(approval_signer_t *s, approval_str_t data,
     unsigned char sig[64]);
 
-/* By this one key. */
+/* Verifies with the key of s only, not with those added to it. */
 int approval_verify(approval_signer_t *s, approval_str_t data,
     approval_str_t sig);
 
-/* Random: APPROVAL_ERROR if the generator fails. */
+/* Return APPROVAL_ERROR if the random generator fails. */
 int approval_random(unsigned char *dst, size_t len);
 int approval_id(char dst[APPROVAL_ID_LEN]);
 int approval_id_valid(approval_str_t id);

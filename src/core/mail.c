@@ -41,8 +41,8 @@ static void mail_quote(approval_str_t text, approval_buf_t *out);
 
 
 /*
- * The link stands above all that a requester wrote.  A body's lines start with
- * "> ", so that they cannot pass for ours.
+ * The link comes before all text that a requester wrote.  Lines of a body
+ * start with "> ", so that they cannot pass for ours.
  */
 
 static const char  mail_text[] =
@@ -135,7 +135,7 @@ approval_mail_address(approval_str_t s)
 }
 
 
-/* Atoms with single dots between them. */
+/* Atoms, separated by single dots. */
 
 static int
 mail_local(const unsigned char *p, size_t len)
@@ -267,7 +267,7 @@ approval_mail_message(const approval_message_t *m,
 }
 
 
-/* Nobody's vacation answers it: it is nobody's who would read that. */
+/* The headers suppress automatic replies, which nobody would read. */
 
 static int
 mail_head(const approval_message_t *m, const approval_mail_t *mail,
@@ -334,7 +334,7 @@ mail_date(int64_t ms, approval_buf_t *out)
 }
 
 
-/* In the sender's domain, where they are unique. */
+/* The sender's domain makes the ids unique. */
 
 static void
 mail_reference(const approval_mail_t *mail, const char *name,
@@ -354,8 +354,8 @@ mail_reference(const approval_mail_t *mail, const char *name,
 
 
 /*
- * The first message's for all of them, since some programs tell threads apart
- * by it; what has become of the action is the text's first line.
+ * All messages have the subject of the first one, because some programs group
+ * threads by subject.  The first line of the text says how the action stands.
  */
 
 static int
@@ -400,7 +400,7 @@ mail_subject(const approval_message_t *m, approval_buf_t *out)
 }
 
 
-/* RFC 2047: what is not short and plain stands in encoded words. */
+/* RFC 2047: a text that is not short and plain becomes encoded words. */
 
 static void
 mail_encode(approval_str_t text, approval_buf_t *out)
@@ -481,7 +481,9 @@ mail_part(const approval_mail_t *mail, const char *type, const char *template,
 }
 
 
-/* No line of a part is like it: there, "=" stands before two digits. */
+/*
+ * No line of a part can equal it: in quoted-printable, two digits follow "=".
+ */
 
 static void
 mail_boundary(const approval_mail_t *mail, const char *end,
@@ -516,7 +518,7 @@ mail_quote(approval_str_t text, approval_buf_t *out)
 
         width = (c > 0x20 && c < 0x7f && c != '=') ? 1 : 3;
 
-        /* a blank at the end of a line would be lost on the way */
+        /* mail servers may drop a blank at the end of a line */
 
         if (c == ' ' && i + 1 < text.len && text.data[i + 1] != '\n') {
             width = 1;

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Mails (RFC 5322): plain text and HTML, in ASCII.  Whatever the message holds,
- * lines end with CRLF and have at most 78 characters, addresses aside.
+ * Mails (RFC 5322): plain text and HTML, in ASCII.  Lines end with CRLF and
+ * have at most 78 characters, except those with long addresses.
  */
 
 
@@ -19,10 +19,10 @@
 
 
 /*
- * from, to:  addresses that approval_mail_address() takes
- * id:        of this message, letters, digits and "_": Message-ID
- * thread:    of the action's first message to the same person: what others
- *            refer to
+ * from, to:  addresses that approval_mail_address() accepts
+ * id:        for Message-ID: letters, digits and "_"
+ * thread:    the id of the action's first message to the same person, to
+ *            which later messages refer
  */
 
 typedef struct {
@@ -37,8 +37,8 @@ typedef struct {
 int approval_mail_address(approval_str_t s);
 
 /*
- * Appends the address of a person: the identity itself, or the first of its
- * aliases that is one.  APPROVAL_DECLINED: there is none.
+ * Appends the person's mail address: the identity, or its first alias that is
+ * an address.  APPROVAL_DECLINED: the person has no address.
  */
 int approval_mail_person(const approval_people_t *people,
     approval_str_t identity, approval_buf_t *out);

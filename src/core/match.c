@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Building a set of rules, and what can be asked of it.
+ * Building a set of rules, and queries about it.
  */
 
 
@@ -236,7 +236,7 @@ approval_match_compile(approval_match_t *m)
         return APPROVAL_ERROR;
     }
 
-    /* without rules no method is asked for */
+    /* without rules, the method need not be read */
 
     if (m->nrules == 0) {
         m->methods = APPROVAL_MATCH_METHOD_ANY;
@@ -299,7 +299,7 @@ approval_match_rule_reads(const approval_match_t *m, int rule,
 }
 
 
-/* Of a prefix that is a slash nothing is left: it is no key. */
+/* A prefix that consists of slashes becomes empty, and is not a key. */
 
 size_t
 approval_match_fold_uri(unsigned char *dst, approval_str_t uri)
@@ -464,8 +464,8 @@ approval_match_condition_check(const approval_match_t *m, int subject,
 
 
 /*
- * One name, one value: no rule may name two groups alike, but in patterns of
- * one condition, of which one holds.
+ * Each name has one value: a rule may not give two groups the same name,
+ * except in patterns of one condition, of which only one matches.
  */
 
 static int
@@ -492,7 +492,7 @@ approval_match_condition_names(const approval_match_t *m,
                 other = approval_match_name_find(known, name);
             }
 
-            /* with (?J), or but for case */
+            /* possible with (?J), or if the names differ in case only */
 
             for (k = 0; k < j && other == NULL; k++) {
                 if (approval_str_eq(p->names[k].name, name)) {
@@ -522,7 +522,7 @@ approval_match_name_find(const approval_match_condition_t *c,
 
     for (i = 0; i < c->npatterns; i++) {
 
-        /* what did not match captured nothing */
+        /* a negated pattern holds if nothing matched, so it captures nothing */
 
         if (c->patterns[i].negated) {
             continue;
@@ -540,7 +540,7 @@ approval_match_name_find(const approval_match_condition_t *c,
 }
 
 
-/* What the rule, and the set, now need to know of the condition. */
+/* Updates what the rule and the set know about their conditions. */
 
 static void
 approval_match_condition_note(approval_match_t *m,
@@ -574,7 +574,7 @@ approval_match_condition_note(approval_match_t *m,
 }
 
 
-/* Exact methods become a mask: the first thing a rule is asked. */
+/* Turns exact methods into a mask, which is tested before all else. */
 
 static void
 approval_match_methods(approval_match_t *m, approval_match_rule_t *r)
@@ -640,7 +640,9 @@ approval_match_method_mask(approval_match_t *m,
 }
 
 
-/* The index has chosen what comes first; the rest keeps its order. */
+/*
+ * The condition that the index chose comes first; the others keep their order.
+ */
 
 static int
 approval_match_order(approval_match_t *m)
@@ -686,8 +688,8 @@ approval_match_order(approval_match_t *m)
 
 
 /*
- * One context for all regexes.  JIT code that runs out of its stack fails as
- * a limit does; the default of 32K is too small for a long "(a|b)*".
+ * One context for all regexes.  JIT code that runs out of stack fails as if it
+ * had reached a limit; the default of 32K is too small for a long "(a|b)*".
  */
 
 static int

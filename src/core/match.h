@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Rules: an ordered set of conditions, compiled so that a request that no
- * rule concerns costs one look-up a subject, whatever the number of rules.
+ * Rules: an ordered set of conditions, compiled so that a request to which no
+ * rule applies costs one look-up per subject, however many rules there are.
  *
  * Building allocates and may fail; executing allocates nothing.
  */
@@ -21,10 +21,10 @@ typedef struct approval_match_s  approval_match_t;
 
 
 /*
- * METHOD and URI are values too, told apart so that the index prefers them; of
- * a URI, literals and prefixes hold for some readers without letter case and
- * with or without a slash at the end.  A VALUE that is absent is "", a MEMBER
- * of the body that is absent is none of all texts.
+ * METHOD and URI are values too.  They are kinds of their own because the
+ * index prefers them.  Literals and prefixes of a URI may match regardless of
+ * letter case and of a trailing slash, as they do for some readers.  An absent
+ * VALUE is ""; an absent MEMBER of the body is not a text at all.
  */
 
 typedef enum {
@@ -35,7 +35,7 @@ typedef enum {
 } approval_subject_e;
 
 
-/* Does it hold in no reading, in some, or in all of them? */
+/* Does the condition hold in no reading, in some, or in all of them? */
 
 typedef enum {
     APPROVAL_HOLDS_NOT = 0,
@@ -52,10 +52,11 @@ typedef enum {
 
 
 /*
- * What is judged.  read() gives the readings of subject "subject" (the number
- * that approval_match_subject() returned), valid until the execution ends; or
- * NULL where it fails.  It is asked for a MEMBER only if there is a body.
- * sparse: a rule that reads the body holds only if it finds something there.
+ * The request to judge.  read() returns the readings of the subject with the
+ * number that approval_match_subject() returned; they must stay valid until
+ * the execution ends.  It returns NULL on failure.  It is called for a MEMBER
+ * only if there is a body.  sparse: a rule that reads the body holds only if
+ * it finds something there.
  */
 
 typedef struct {
@@ -67,9 +68,9 @@ typedef struct {
 
 
 /*
- * A rule that holds, or may.  Where it only may, "subject" is the one whose
- * readings it depends on.  limit: a regex gave up, and nobody knows: "why" says
- * which, until the set is used again.
+ * A rule that holds, or may hold; if it only may, "subject" is the one whose
+ * readings it depends on.  limit: a regex reached a limit, so the result is
+ * unknown; "why" names the limit, and is valid until the set is used again.
  */
 
 typedef struct {
@@ -91,66 +92,69 @@ approval_match_t *approval_match_create(void);
 void approval_match_destroy(approval_match_t *m);
 
 /*
- * The number of a subject, the same for the same kind and name; or -1 with
- * *err.  "name" is any text that tells subjects apart.
+ * Returns the subject's number, which is the same for the same kind and name,
+ * or -1 with *err.  "name" is any text that distinguishes subjects.
  */
 int approval_match_subject(approval_match_t *m, approval_subject_e kind,
     approval_str_t name, const char **err);
 
-/* Starts the next rule and returns its number, counted from 0; -1: memory. */
+/* Starts the next rule; returns its number, from 0, or -1: no memory. */
 int approval_match_rule(approval_match_t *m);
 
 /*
- * Adds a condition to the last rule: it holds in a reading if any of the
- * patterns holds for its value (where its reader finds several: for any of
- * them).  Patterns as in nginx's map: exact text, "~regex", "~*regex",
- * "^prefix", "<N", ">N", "!" before any of them; a leading "\" (after the "!")
- * makes the rest literal.  On APPROVAL_ERROR errstr (of errlen bytes) says what
- * to change.
+ * Adds a condition to the last rule.  It holds in a reading if any pattern
+ * matches its value, or, if its reader finds several values, any of them.
+ * Patterns are as in nginx's map: exact text, "~regex", "~*regex", "^prefix",
+ * "<N", ">N", "!" before any of them; a leading "\" (after the "!") makes the
+ * rest literal.  On APPROVAL_ERROR errstr (of errlen bytes) says what to
+ * change.
  *
- * JSON null is the text "null", and no number.  "<N" and ">N" compare JSON's
- * numbers and plain decimal text exactly, and do not hold for what is absent;
- * for all else that is there, and numbers beyond +-2^53, they may hold or not.
+ * JSON null is the text "null", and not a number.  "<N" and ">N" compare JSON
+ * numbers and plain decimal text exactly, and do not hold for absent values.
+ * For any other value, and for numbers beyond +-2^53, they may or may not
+ * hold.
  */
 int approval_match_condition(approval_match_t *m, int subject,
     const approval_str_t *patterns, size_t n, char *errstr, size_t errlen);
 
-/* Freezes the set and builds its index.  No rules may be added after it. */
+/* Freezes the set and builds its index.  No rules may be added after this. */
 int approval_match_compile(approval_match_t *m);
 
-/* Literals and prefixes of the URI hold for nginx's spelling only. */
+/* Makes literals and prefixes of the URI match nginx's spelling only. */
 void approval_match_literal(approval_match_t *m);
 
-/* Does the rule look at the body, or at a subject? */
+/* Does the rule read the body, or the subject? */
 int approval_match_rule_reads_body(const approval_match_t *m, int rule);
 int approval_match_rule_reads(const approval_match_t *m, int rule,
     unsigned subject);
 
 /*
- * What the rule's regex that has a group of this name looks at, as written;
- * APPROVAL_DECLINED: no regex of the rule has one.  Rules in the making count.
+ * The subject, as written, of the rule's regex that has a group of this name.
+ * APPROVAL_DECLINED: no regex of the rule has one.  Works for rules that are
+ * still being built.
  */
 int approval_match_capture_subject(const approval_match_t *m, int rule,
     approval_str_t name, approval_str_t *subject);
 
 /*
- * Visits the rules that may hold, in their order.  The set holds scratch memory
- * of its own: one execution at a time.
+ * Visits the rules that may hold, in their order.  The set owns the scratch
+ * memory: one execution at a time.
  */
 approval_match_e approval_match_exec(approval_match_t *m,
     const approval_match_input_t *in, approval_match_found_pt found,
     void *data);
 
-/* The same of one rule, without the index. */
+/* The same for one rule, without the index. */
 approval_match_e approval_match_test(approval_match_t *m, int rule,
     const approval_match_input_t *in, approval_match_found_pt found,
     void *data);
 
 /*
- * Can no rule hold, whatever the values are that no rule hangs on, and where
- * all that rules hang on is absent but the URI?  0: one may.  The URI has one
- * reading, and no letters in upper case.  approval_match_hangs(): does a rule
- * hang on the subject, and may it hold where that is absent?
+ * Returns 1 if no rule can hold, whatever the values of subjects that no rule
+ * is indexed by, when all indexed subjects except the URI are absent; 0 if one
+ * may.  The URI must have one reading and no upper-case letters.
+ * approval_match_hangs() tells whether a rule is indexed by the subject, and
+ * whether it may hold if that is absent.
  */
 
 typedef enum {
@@ -165,9 +169,8 @@ int approval_match_none(const approval_match_t *m, approval_str_t method,
     approval_str_t uri);
 
 /*
- * Named captures of a rule that may hold: what its regexes' named groups
- * captured, each value of each reading.  visit() gets bytes that are valid
- * during the call only.
+ * Visits the named captures of a rule that may hold: each value of each
+ * reading.  The bytes that visit() gets are valid during the call only.
  */
 typedef int (*approval_match_visit_pt)(void *data, approval_str_t name,
     approval_str_t value);
@@ -177,11 +180,11 @@ int approval_match_captures(approval_match_t *m, int rule,
     void *data);
 
 /*
- * What made a rule hold, for the approver and the trail: each condition's
- * subject with each value that a pattern of its holds for.
+ * Visits what made a rule hold, for approvers and the audit trail: the subject
+ * of each condition with each value that one of its patterns matches.
  *
- * Both return what visit() did if that is not APPROVAL_OK; APPROVAL_ERROR if
- * read() fails.
+ * Both return what visit() returned if that is not APPROVAL_OK, and
+ * APPROVAL_ERROR if read() fails.
  */
 typedef int (*approval_match_evidence_pt)(void *data, unsigned subject,
     approval_str_t value);
@@ -191,30 +194,30 @@ int approval_match_evidence(approval_match_t *m, int rule,
     void *data);
 
 /*
- * A rule as it is written: visit() gets each condition's subject with each of
+ * Visits a rule as it is written: the subject of each condition with each of
  * its patterns.
  */
 int approval_match_written(const approval_match_t *m, int rule,
     approval_match_visit_pt visit, void *data);
 
 /*
- * For the configuration's checks.  Does rule "by" hold wherever "rule" does?
- * The second one asks the same where what "rule" compares with numbers is
- * absent, and so does not hold.  0: not as far as patterns tell.  The set is
- * compiled.
+ * For the configuration's checks.  Does rule "by" hold whenever "rule" does?
+ * approval_match_covers_absent() asks the same when the values that "rule"
+ * compares with numbers are absent, so that it does not hold.  0: no, or the
+ * patterns alone do not tell.  The set must be compiled.
  */
 int approval_match_covers(approval_match_t *m, int by, int rule);
 int approval_match_covers_absent(approval_match_t *m, int by, int rule);
 
 /*
- * Which of the rule's conditions, counted from 0, compares with numbers, and
- * does not hold for what is absent?  -1: none.
+ * The index, from 0, of the rule's condition that compares with numbers, and
+ * so does not hold for absent values.  -1: none.
  */
 int approval_match_compares(const approval_match_t *m, int rule);
 
 /*
- * All capture names of all rules, for the configuration's checks; those that
- * several rules have are visited several times.
+ * Visits the capture names of all rules, for the configuration's checks.  A
+ * name that several rules have is visited several times.
  */
 int approval_match_capture_names(const approval_match_t *m,
     approval_match_visit_pt visit, void *data);

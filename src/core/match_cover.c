@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What can be told of rules from their patterns alone: does one hold wherever
- * another does?  "No" means that it is not known.
+ * Comparing rules by their patterns alone: does one hold whenever another
+ * does?  "No" means that this is not known.
  */
 
 
@@ -75,7 +75,7 @@ approval_cover(approval_match_t *m, int by, int rule, unsigned absent)
 
     r = &m->rules[by];
 
-    /* what the rule hangs on tells most pairs apart */
+    /* the indexed condition distinguishes most pairs */
 
     if (r->primary != -1
         && !approval_cover_condition(m, &m->conditions[r->primary],
@@ -96,7 +96,10 @@ approval_cover(approval_match_t *m, int by, int rule, unsigned absent)
 }
 
 
-/* Where what the rule compares is absent, nothing follows from comparing. */
+/*
+ * If the values that the rule compares are absent, its comparisons imply
+ * nothing.
+ */
 
 static int
 approval_cover_condition(approval_match_t *m,
@@ -219,7 +222,7 @@ approval_cover_implied(approval_match_t *m,
 }
 
 
-/* Does "q" hold for all that "p" holds for? */
+/* Does "q" match all values that "p" matches? */
 
 static int
 approval_cover_pattern(approval_match_t *m, unsigned subject,
@@ -306,7 +309,7 @@ approval_cover_regex(approval_match_t *m, unsigned subject,
 }
 
 
-/* What it asks for is this beginning, and nothing else. */
+/* The pattern requires this beginning and nothing else. */
 
 static int
 approval_cover_prefix(const approval_match_pattern_t *p,
@@ -341,7 +344,7 @@ approval_cover_prefix(const approval_match_pattern_t *p,
 }
 
 
-/* Does each value that it holds for start so? */
+/* Do all values that the pattern matches start with the prefix? */
 
 static int
 approval_cover_starts(const approval_match_pattern_t *p, approval_str_t prefix)

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Which rules may hold.  What the index leaves is asked in the rules' order, so
- * that the outcome is that of asking all of them, one after the other.
+ * Which rules may hold.  The rules that the index leaves are tested in their
+ * order, so that the outcome is the same as without the index.
  */
 
 
@@ -13,7 +13,7 @@
 #include <string.h>
 
 
-/* What few requests need is kept out of the way of the others. */
+/* Keeps code that few requests need out of the way of the others. */
 #define approval_match_noinline  __attribute__((noinline))
 
 
@@ -144,7 +144,7 @@ approval_match_visit(approval_match_run_t *run, uint32_t rule,
 }
 
 
-/* All of them, where no rule asks. */
+/* All methods if no rule depends on the method. */
 
 static uint64_t
 approval_match_methods_of(approval_match_run_t *run)
@@ -276,7 +276,7 @@ approval_match_look_up_text(approval_match_run_t *run,
 }
 
 
-/* For what one value finds there is room from the start. */
+/* The room for what one value can find is allocated in advance. */
 
 static int
 approval_match_room(approval_match_t *m, size_t n)
@@ -389,7 +389,7 @@ approval_match_rule_holds(approval_match_run_t *run,
 }
 
 
-/* Does the rule find nothing of what it looks for in the body? */
+/* Are all members of the body that the rule reads absent? */
 
 static unsigned
 approval_match_sparse(approval_match_run_t *run,
@@ -448,7 +448,9 @@ approval_match_condition_holds(approval_match_t *m,
 }
 
 
-/* A reading holds if a value of it does; all but the first have one. */
+/*
+ * A reading holds if one of its values does; only the first can have several.
+ */
 
 static approval_holds_e
 approval_match_reading_holds(approval_match_t *m,
@@ -472,7 +474,7 @@ approval_match_reading_holds(approval_match_t *m,
 }
 
 
-/* The best of the patterns; m->hit is the first that holds, or may. */
+/* The best result of the patterns; m->hit is the first that holds, or may. */
 
 approval_holds_e
 approval_match_value_holds(approval_match_t *m,
@@ -559,7 +561,7 @@ approval_match_none_of(const approval_match_t *m, approval_str_t method,
 }
 
 
-/* The same walk as below, up to the first list. */
+/* Like approval_match_walk(), but only up to the first list. */
 
 static inline int
 approval_match_walk_none(const approval_match_node_t *node,
@@ -610,8 +612,8 @@ approval_match_walk_none(const approval_match_node_t *node,
 
 
 /*
- * The lists of rules that a value can concern are added to cursors.  Nothing
- * behind the value is read.
+ * Adds the lists of rules that the value can match to cursors.  Nothing behind
+ * the value is read.
  */
 
 static inline size_t
@@ -674,7 +676,7 @@ approval_match_walk(const approval_match_trie_t *t, approval_str_t value,
 }
 
 
-/* Eight bytes, the first one lowest. */
+/* Loads eight bytes; the first one becomes the lowest. */
 
 static inline uint64_t
 approval_match_load(const unsigned char *p)

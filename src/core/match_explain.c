@@ -2,14 +2,14 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Why a rule holds: its conditions once more, as they are written.
+ * Why a rule holds: tests its conditions again, in the order of writing.
  */
 
 
 #include "core/match_internal.h"
 
 
-/* Who is told of a value that a pattern holds for. */
+/* The callbacks for each value that a pattern matches. */
 
 typedef struct {
     approval_match_t            *m;
@@ -141,7 +141,7 @@ approval_match_written(const approval_match_t *m, int rule,
 }
 
 
-/* The match data are still those of the pattern that was hit. */
+/* The match data are still those of the pattern that matched. */
 
 static int
 approval_match_explain_captures(approval_match_explain_t *e,
@@ -164,7 +164,10 @@ approval_match_explain_captures(approval_match_explain_t *e,
     for (i = 0; i < p->nnames; i++) {
         group = p->names[i].group;
 
-        /* groups that took no part have no value; \K can turn one around */
+        /*
+         * groups that did not take part have no value; \K can put the end
+         * first
+         */
 
         if (ovector[2 * group] == PCRE2_UNSET
             || ovector[2 * group] > ovector[2 * group + 1])

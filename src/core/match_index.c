@@ -2,9 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Each rule hangs on one literal: the condition of its that the fewest other
- * rules share.  Values are looked up in one radix tree a subject, which gives
- * the rules that they can concern; rules without a literal are always asked.
+ * Each rule is indexed by one literal: that of its condition whose literal the
+ * fewest other rules share.  Values are looked up in one radix tree per
+ * subject, which returns the rules that they can match; rules without a
+ * literal are always tested.
  */
 
 
@@ -14,7 +15,7 @@
 #include <string.h>
 
 
-/* Up to so many rules under one key, other things are more important. */
+/* If no more rules than this share a key, other criteria matter more. */
 #define APPROVAL_MATCH_CROWD  16
 
 
@@ -102,7 +103,10 @@ approval_match_index_free(approval_match_t *m)
 }
 
 
-/* What rules could hang on.  The method is no key: a mask is faster. */
+/*
+ * All keys by which rules could be indexed.  The method is none of them: a
+ * mask is faster.
+ */
 
 static size_t
 approval_match_index_entries(const approval_match_t *m,
@@ -190,7 +194,7 @@ approval_match_key_cmp(const approval_match_entry_t *a,
 }
 
 
-/* How many rules would share a key, and a subject? */
+/* Counts the rules that would share each key, and each subject. */
 
 static void
 approval_match_index_count(approval_match_t *m,
@@ -262,7 +266,7 @@ approval_match_index_better(const approval_match_t *m,
         return x < y;
     }
 
-    /* one byte, mostly "/", tells nothing */
+    /* one byte, mostly "/", does not distinguish rules */
 
     x = approval_match_index_weakest(a);
     y = approval_match_index_weakest(b);
@@ -331,7 +335,7 @@ approval_match_index_trees(approval_match_t *m,
     size_t                     i, j, lists;
     approval_match_subject_t  *s;
 
-    /* one list is that of the rules without a key */
+    /* one list holds the rules without a key */
 
     lists = 1;
 
@@ -372,7 +376,7 @@ approval_match_index_trees(approval_match_t *m,
 }
 
 
-/* The rules of these entries, in their order. */
+/* The rules of these entries, in order. */
 
 static uint32_t *
 approval_match_index_all(const approval_match_entry_t *entries, size_t n)

@@ -2,16 +2,16 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of core/match share; nobody else includes it.
+ * Shared by the files of core/match only.
  *
  *   match.c          building a set
  *   match_pattern.c  one pattern: its syntax, its literal key, its test
  *   match_number.c   decimal numbers, compared exactly
- *   match_index.c    what each rule hangs on
+ *   match_index.c    the literal that each rule is indexed by
  *   match_trie.c     the tree of a subject's literals
  *   match_exec.c     which rule holds
- *   match_explain.c  why it does
- *   match_cover.c    which rule another one hides
+ *   match_explain.c  why it holds
+ *   match_cover.c    which rules hide others
  */
 
 
@@ -31,16 +31,16 @@
 #define APPROVAL_MATCH_LIMIT_HEAP   4096            /* KiB */
 #define APPROVAL_MATCH_JIT_STACK    (512 * 1024)
 
-/* Bit 63 is every method that no rule names. */
+/* Bit 63 stands for every method that no rule names. */
 #define APPROVAL_MATCH_METHODS      63
 #define APPROVAL_MATCH_METHOD_OTHER ((uint64_t) 1 << 63)
 #define APPROVAL_MATCH_METHOD_ANY   (~(uint64_t) 0)
 
-/* What ends a list of rule numbers. */
+/* Ends a list of rule numbers. */
 #define APPROVAL_MATCH_END          0xffffffffu
 
 
-/* +-0.d1d2d3... * 10^(top + 1), d1 != 0; a "." among the digits is skipped. */
+/* +-0.d1d2d3... * 10^(top + 1), d1 != 0; a "." between digits is skipped. */
 
 typedef struct {
     int                    sign;           /* 0: the number is zero */
@@ -66,7 +66,7 @@ typedef struct {
 
 
 /*
- * key: each value that the pattern holds for starts with it (or is it, where
+ * key: each value that the pattern matches starts with it (or equals it, if
  * key_exact is set); meaningful if keyed is set.
  */
 
@@ -101,8 +101,8 @@ typedef struct {
 
 
 /*
- * Evaluation order is not the order of writing: what the index has looked up
- * comes first (so that a rule that the index skips is one that is not held),
+ * Conditions are not evaluated in the order of writing: the indexed one comes
+ * first (so that a rule that the index skips is a rule that does not hold),
  * then variables, then the body.
  */
 
@@ -118,9 +118,10 @@ typedef struct {
 
 
 /*
- * A radix tree.  A node's label is what its keys go on with after its parent,
- * 8 bytes at most, so that it is compared in one step.  kids[] starts with
- * the kid for the byte "low"; prefix and exact are NULL where there is none.
+ * A radix tree.  A node's label is the part of its keys that follows its
+ * parent's: at most 8 bytes, so that it is compared in one step.  kids[]
+ * starts with the kid for the byte "low"; prefix and exact are NULL if there
+ * is none.
  */
 
 typedef struct approval_match_node_s  approval_match_node_t;
@@ -139,7 +140,7 @@ struct approval_match_node_s {
 };
 
 
-/* A key that a rule may hang on. */
+/* A key by which a rule may be indexed. */
 
 typedef struct {
     approval_str_t         key;
@@ -217,8 +218,8 @@ struct approval_match_s {
 
 
 /*
- * match_number.c: JSON's grammar; DECLINED for anything else.  plain: all
- * readers of decimal text agree on it.
+ * match_number.c: JSON's grammar; APPROVAL_DECLINED for anything else.  plain:
+ * all readers of decimal text agree on it.
  */
 
 int approval_match_number(approval_str_t s, approval_number_t *n);
@@ -234,10 +235,10 @@ int approval_match_pattern_init(approval_match_pattern_t *p,
     approval_str_t written, char *errstr, size_t errlen);
 void approval_match_pattern_free(approval_match_pattern_t *p);
 
-/* Its key becomes what a URI is looked up by. */
+/* Makes its key the one by which URIs are looked up. */
 int approval_match_pattern_fold(approval_match_pattern_t *p);
 
-/* Negation applied.  Where a regex gives up it may hold: m->limited is set. */
+/* Applies negation.  If a regex gives up, it may hold: sets m->limited. */
 approval_holds_e approval_match_pattern_test(approval_match_t *m,
     const approval_match_pattern_t *p, const approval_match_subject_t *s,
     approval_reading_e kind, approval_str_t value);
@@ -259,7 +260,7 @@ approval_holds_e approval_match_value_holds(approval_match_t *m,
     const approval_match_condition_t *c, const approval_readings_t *rs,
     size_t i);
 
-/* match.c: a key, or a URI to look up: lower case, no slash at its end */
+/* match.c: a key, or a URI to look up: lower case, no trailing slashes */
 
 size_t approval_match_fold_uri(unsigned char *dst, approval_str_t uri);
 
@@ -268,7 +269,7 @@ size_t approval_match_fold_uri(unsigned char *dst, approval_str_t uri);
 int approval_match_grow(void *array, size_t n, size_t *alloc, size_t size);
 
 
-/* One of 64 bits: the usual methods have one each. */
+/* One of 64 bits; the usual methods have one each. */
 
 static inline uint64_t
 approval_match_method_hash(approval_str_t name)
@@ -281,7 +282,7 @@ approval_match_method_hash(approval_str_t name)
 }
 
 
-/* All of them, so that "^/a//" is found for "/a/", which may be that too. */
+/* Removes all trailing slashes: "^/a//" must be found for "/a/" too. */
 
 static inline approval_str_t
 approval_match_trim_uri(approval_str_t uri)

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Decimal numbers compared digit by digit: no locale, no rounding, and no
- * exponent that costs more than its length.
+ * Decimal numbers compared digit by digit: independent of the locale, without
+ * rounding, and in linear time whatever the exponent.
  */
 
 
@@ -115,7 +115,7 @@ approval_match_number_cmp(const approval_number_t *a,
 }
 
 
-/* Do all readers agree on it: is it within +-2^53? */
+/* Do all readers read the same number: is it within +-2^53? */
 
 int
 approval_match_number_exact(const approval_number_t *n)
@@ -137,8 +137,8 @@ approval_match_number_exact(const approval_number_t *n)
 
 
 /*
- * No "+", no blank, no exponent, no zero before other digits: what one reader
- * takes for a number and another does not, or for another one.
+ * No "+", no blank, no exponent, no leading zero: readers differ in whether
+ * they accept these, and as which number.
  */
 
 int
@@ -152,7 +152,7 @@ approval_match_number_plain(approval_str_t s)
 }
 
 
-/* A reader that takes integers stops at the point. */
+/* Some readers expect an integer, and stop at the point. */
 
 approval_number_t
 approval_match_number_whole(const approval_number_t *n)
@@ -189,7 +189,7 @@ approval_number_digits(const unsigned char *p, const unsigned char *last)
 }
 
 
-/* Returns NULL, which is not the end, where there is no digit. */
+/* Returns NULL, which is not the end, if there is no digit. */
 
 static const unsigned char *
 approval_number_exponent(const unsigned char *p, const unsigned char *last,

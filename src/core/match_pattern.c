@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One pattern.  Regexes see bytes: no UTF mode, which would fail on invalid
- * UTF-8, and "$" stands for the very end: text that ends in a line feed is
- * not the text without it.
+ * One pattern.  Regexes match bytes: UTF mode would fail on invalid UTF-8.
+ * "$" matches only at the very end, because text that ends in a line feed
+ * differs from the text without it.
  */
 
 
@@ -225,7 +225,7 @@ approval_pattern_regex(approval_match_pattern_t *p, uint32_t options,
         return APPROVAL_ERROR;
     }
 
-    /* without JIT, e.g. where memory cannot be executable, it is interpreted */
+    /* without JIT, e.g. if memory cannot be executable, it is interpreted */
 
     (void) pcre2_jit_compile(p->regex, PCRE2_JIT_COMPLETE);
 
@@ -291,7 +291,7 @@ approval_pattern_names(approval_match_pattern_t *p, char *errstr,
 }
 
 
-/* Names of nginx's variables have no case, and are kept in lower case. */
+/* Names of nginx's variables have no case: they are stored in lower case. */
 
 static void
 approval_pattern_name(unsigned char *dst, PCRE2_SPTR name)
@@ -304,7 +304,7 @@ approval_pattern_name(unsigned char *dst, PCRE2_SPTR name)
 }
 
 
-/* The literal that each string that the regex matches starts with, if any. */
+/* The literal with which each string that the regex matches starts, if any. */
 
 static int
 approval_pattern_key(approval_match_pattern_t *p)
@@ -407,9 +407,9 @@ approval_pattern_literal(approval_str_t s, unsigned char *dst, unsigned *exact)
 
 
 /*
- * May something else than the literal that the regex starts with match too:
- * by an alternative at the top, or by what changes the meaning of literals?
- * What is not understood is taken as a "yes", which costs time only.
+ * May the regex match text that does not start with its first literal, because
+ * of an alternative at the top level or a construct that changes the meaning
+ * of literals?  Unknown constructs count as "yes", which only costs time.
  */
 
 static int
@@ -485,7 +485,7 @@ approval_pattern_alternates(approval_str_t s)
 }
 
 
-/* From "[" to its "]". */
+/* Skips a class, from "[" to its "]". */
 
 static const unsigned char *
 approval_pattern_class(const unsigned char *p, const unsigned char *last)
@@ -626,7 +626,7 @@ approval_pattern_test_text(approval_match_t *m,
 }
 
 
-/* Routers that go by neither letter case nor the last slash are common. */
+/* Many routers ignore letter case and a trailing slash. */
 
 static int
 approval_pattern_same_uri(approval_str_t text, approval_str_t value,
@@ -668,7 +668,10 @@ approval_pattern_same_uri(approval_str_t text, approval_str_t value,
 }
 
 
-/* Every error but "no match" is a doubt: what is not known may hold. */
+/*
+ * After any error except "no match" the result is unknown: the pattern may
+ * hold.
+ */
 
 static approval_holds_e
 approval_pattern_test_regex(approval_match_t *m,
@@ -702,7 +705,10 @@ approval_pattern_test_regex(approval_match_t *m,
 }
 
 
-/* A number of JSON is one to all; of text, what all take for the same one. */
+/*
+ * All readers agree on a JSON number; a text counts only if all readers take
+ * it for the same number.
+ */
 
 static approval_holds_e
 approval_pattern_test_number(const approval_match_pattern_t *p,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The radix tree of one subject, built once from sorted keys.  It is walked
- * in match_exec.c with each request's value, eight bytes a step.
+ * The radix tree of one subject, built once from sorted keys.  match_exec.c
+ * walks it with each request's value, eight bytes per step.
  */
 
 
@@ -13,7 +13,7 @@
 #include <string.h>
 
 
-/* What a node needs while its tree is built; its arrays still move then. */
+/* A node while its tree is built, when its arrays may still move. */
 
 typedef struct {
     size_t    first;                       /* its keys, those of kids too */
@@ -70,7 +70,10 @@ approval_match_trie_build(approval_match_trie_t *t,
     w.entries = entries;
     all.last = n;
 
-    /* node 0 is where bytes without a kid lead: too long for any value */
+    /*
+     * node 0 is the target of bytes without a kid: its label is longer than
+     * any value
+     */
 
     rc = approval_match_trie_push(&w, &all);
 
@@ -109,7 +112,7 @@ approval_match_trie_free(approval_match_trie_t *t)
 }
 
 
-/* Breadth first: the nodes are the queue of what is still to do. */
+/* Breadth first: the nodes are the queue of the remaining work. */
 
 static int
 approval_match_trie_grow(approval_match_work_t *w)
@@ -247,7 +250,7 @@ approval_match_trie_list(approval_match_work_t *w, size_t first, size_t last,
 }
 
 
-/* What goes on after node i, by the next byte. */
+/* Adds the kids of node i, by the next byte. */
 
 static int
 approval_match_trie_kids(approval_match_work_t *w, size_t i)
@@ -311,7 +314,7 @@ approval_match_trie_kids(approval_match_work_t *w, size_t i)
 }
 
 
-/* How long a label from depth on is: up to 8 bytes that all keys share. */
+/* The length of a label from depth on: up to 8 bytes that all keys share. */
 
 static size_t
 approval_match_trie_common(const approval_match_entry_t *a,
@@ -349,7 +352,7 @@ approval_match_trie_add(approval_match_work_t *w, uint32_t rule)
 }
 
 
-/* The arrays have their place now: numbers become pointers. */
+/* The arrays no longer move: numbers become pointers. */
 
 static int
 approval_match_trie_finish(approval_match_work_t *w)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a content type says of a body, and multipart bodies.
+ * The meaning of content types, and multipart bodies.
  */
 
 
@@ -47,7 +47,7 @@ approval_media(approval_str_t content_type)
         { "/x-sh", APPROVAL_MEDIA_TEXT }, { "/javascript", APPROVAL_MEDIA_TEXT }
     };
 
-    /* another charset would show other text than the upstream reads */
+    /* with another charset we would show other text than the upstream reads */
 
     charset = approval_parameter(content_type, "charset");
 
@@ -138,7 +138,7 @@ approval_parts_each(approval_str_t content_type, approval_str_t body,
     memcpy(text, "\r\n--", 4);
     memcpy(text + 4, boundary.data, boundary.len);
 
-    /* before the first one there need not be a line */
+    /* the first boundary may be at the very start, without a line before it */
 
     mark.data = text + 2;
     mark.len = boundary.len + 2;

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a content type says of a body, and multipart bodies.
+ * The meaning of content types, and multipart bodies.
  */
 
 
@@ -13,7 +13,7 @@
 #include "core/str.h"
 
 
-/* How a body is read; OTHER: not at all, or not as UTF-8. */
+/* How a body is read.  OTHER: not at all, or not as UTF-8. */
 
 typedef enum {
     APPROVAL_MEDIA_JSON,
@@ -26,7 +26,7 @@ typedef enum {
 
 approval_media_e approval_media(approval_str_t content_type);
 
-/* The type alone, to be shown; "unknown type" where it cannot be. */
+/* The type alone, to be shown; "unknown type" if it cannot be shown. */
 approval_str_t approval_media_type(approval_str_t content_type);
 
 
@@ -39,8 +39,9 @@ typedef struct {
 
 
 /*
- * Walks all parts.  APPROVAL_ERROR: no boundary, or the last one is missing;
- * else what visit() returned that is not APPROVAL_OK, or APPROVAL_OK.
+ * Visits all parts.  APPROVAL_ERROR: no boundary, or the last one is missing;
+ * otherwise the first result of visit() that is not APPROVAL_OK, or
+ * APPROVAL_OK.
  */
 typedef int (*approval_parts_visit_pt)(void *data,
     const approval_part_t *part);
@@ -48,7 +49,7 @@ typedef int (*approval_parts_visit_pt)(void *data,
 int approval_parts_each(approval_str_t content_type, approval_str_t body,
     approval_parts_visit_pt visit, void *data);
 
-/* Of 'x; name="value"' the value; "": there is none. */
+/* The value of 'x; name="value"', or "" if it is absent. */
 approval_str_t approval_parameter(approval_str_t header, const char *name);
 
 

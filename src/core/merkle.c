@@ -31,7 +31,7 @@ approval_merkle_add(approval_merkle_t *m,
 }
 
 
-/* The subtree that ends with the new leaf grows while it meets its equal. */
+/* The subtree that ends with the new leaf merges with its equal on the left. */
 
 int
 approval_merkle_follow(approval_merkle_t *m,
@@ -71,7 +71,10 @@ approval_merkle_follow(approval_merkle_t *m,
 }
 
 
-/* Each leaf from start on has the other half beside its own. */
+/*
+ * Appends to the path of each leaf from start on the other half of its
+ * subtree.
+ */
 
 static int
 approval_merkle_climb(approval_proof_t *proofs, size_t n, uint64_t start,
@@ -92,8 +95,9 @@ approval_merkle_climb(approval_proof_t *proofs, size_t n, uint64_t start,
 
 
 /*
- * As many hashes as were appended, so high is the subtree of the leaf: on its
- * right are the smaller ones, together, and then those on its left.
+ * The number of hashes that were appended is the height of the leaf's subtree.
+ * The smaller subtrees on its right, combined, come next, and then those on
+ * its left.
  */
 
 int

@@ -17,8 +17,8 @@
 
 
 /*
- * A tree that only grows: node[i] is the root of the complete subtree of 2^i
- * leaves that ends the tree so far, where bit i of size is set.
+ * A tree that only grows: if bit i of size is set, node[i] is the root of the
+ * complete subtree of 2^i leaves at the end of the tree so far.
  */
 
 typedef struct {
@@ -41,7 +41,7 @@ int approval_merkle_node(const unsigned char left[APPROVAL_SHA256_LEN],
     unsigned char node[APPROVAL_SHA256_LEN]);
 
 /*
- * The audit path of leaf "index" (from 0), as the tree grows: hashes of
+ * The audit path of leaf "index" (from 0) while the tree grows: hashes of
  * APPROVAL_SHA256_LEN bytes each, from the leaf up.
  */
 
@@ -51,27 +51,27 @@ typedef struct {
 } approval_proof_t;
 
 /*
- * approval_merkle_add(), with those leaves whose paths are wanted, in the
- * order of their indexes; the new one is among them or not.
+ * Like approval_merkle_add(), and updates the paths of the given leaves, which
+ * are sorted by index.  The new leaf may be among them.
  */
 int approval_merkle_follow(approval_merkle_t *m,
     const unsigned char record[APPROVAL_SHA256_LEN], approval_proof_t *proofs,
     size_t n);
 
-/* Appends to out the whole path of p's leaf in the tree as it is. */
+/* Appends to out the whole path of p's leaf in the current tree. */
 int approval_merkle_path(const approval_merkle_t *m,
     const approval_proof_t *p, approval_buf_t *out);
 
 /*
- * A tree to go on with: its nodes in hex, separated by blanks, the smallest
- * subtree first.  Reading gives APPROVAL_DECLINED where they are not those of
- * a tree of so many leaves.
+ * A tree to continue: its nodes in hex, separated by blanks, the smallest
+ * subtree first.  Reading returns APPROVAL_DECLINED if they are not the nodes
+ * of a tree of that many leaves.
  */
 void approval_merkle_text(const approval_merkle_t *m, approval_buf_t *out);
 int approval_merkle_read(approval_merkle_t *m, uint64_t size,
     approval_str_t text);
 
-/* APPROVAL_OK: path leads from the record at index to root. */
+/* APPROVAL_OK: the path leads from the record at index to root. */
 int approval_merkle_verify(const unsigned char record[APPROVAL_SHA256_LEN],
     uint64_t index, uint64_t size, approval_str_t path,
     const unsigned char root[APPROVAL_SHA256_LEN]);

@@ -80,8 +80,8 @@ approval_message_cost(approval_str_t s)
 
 
 /*
- * A character at a time: what it becomes is never cut through, nor are there
- * more of them than fit, however long s is.
+ * Adds one character at a time, so that no escape is cut, and the time depends
+ * on max and not on the length of s.
  */
 
 void
@@ -365,7 +365,7 @@ approval_message_votes(json_t *doc)
 }
 
 
-/* What the request has and the document has not is told by its size. */
+/* Parts of the request that the document omits are described by their size. */
 
 static void
 message_query(const approval_message_t *m, approval_buf_t *buf)
@@ -474,7 +474,7 @@ approval_message_outcome(const approval_message_t *m, approval_buf_t *out)
 }
 
 
-/* Further lines of what somebody wrote do not look like ours. */
+/* Marks further lines of a user's text, so that they do not look like ours. */
 
 static void
 message_quote(approval_str_t text, approval_buf_t *out)

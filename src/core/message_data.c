@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What is said about an action, as the values of a template.
+ * The description of an action, as the values of a template.
  */
 
 
@@ -11,7 +11,7 @@
 #include <string.h>
 
 
-/* Bytes of one value, and of all matched, or shown, ones. */
+/* Limits in bytes of one value, and of all matched, or all shown, ones. */
 #define DATA_VALUE  8192
 #define DATA_PAIRS  32768
 
@@ -273,7 +273,7 @@ data_fact(void *data, const char *name, approval_str_t value)
 }
 
 
-/* Each in the list, and by its name. */
+/* Adds each pair to the list, and by its name. */
 
 static int
 data_pairs(const approval_message_t *m, const char *member, json_t *data)
@@ -355,7 +355,7 @@ data_set(json_t *data, const char *name, approval_str_t value)
 }
 
 
-/* Long ones are cut, and say so; what is no UTF-8 cannot be a JSON string. */
+/* Long values are cut, and say so.  Invalid UTF-8 cannot be a JSON string. */
 
 static json_t *
 data_string(approval_str_t value, size_t hidden)

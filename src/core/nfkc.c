@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One spelling of a name: what NFKC would write in another way is refused, and
- * not rewritten.  Directories (LDAP's, by RFC 4518) take both for one person.
+ * One spelling per name: a name that NFKC would change is refused, not
+ * rewritten.  Directories (LDAP's, by RFC 4518) take both spellings for one
+ * person.
  */
 
 
@@ -19,9 +20,9 @@ static const uint32_t *approval_nfkc_letters(uint32_t mark);
 
 
 /*
- * Unicode 14.0, NFKC_Quick_Check=No, of what case folding leaves, the
- * conjoining vowels and finals of Hangul, and Greek with the iota below, which
- * is a letter of its own in capitals.  U+0E33 and U+0EB3 are not among them:
+ * Unicode 14.0, NFKC_Quick_Check=No, reduced to what case folding leaves; the
+ * conjoining vowels and finals of Hangul; and Greek with iota subscript, which
+ * becomes a separate letter in capitals.  U+0E33 and U+0EB3 are not included:
  * Thai and Lao are written with them.
  */
 
@@ -83,9 +84,9 @@ static const approval_range_t  approval_compatible[] = {
 
 
 /*
- * A mark, the folded letters that it makes another one of, and 0; "i" with a
- * dot is what U+0130 becomes where case is folded in full, and AA behind a
- * nikhahit what U+0E33 and U+0EB3 are in NFKC.
+ * A mark, the folded letters with which it composes, and 0.  "i" with a dot is
+ * the full case folding of U+0130; AA after a nikhahit is the NFKC of U+0E33
+ * and U+0EB3.
  */
 
 static const uint32_t  approval_composed[] = {
@@ -231,7 +232,9 @@ approval_nfkc_follows(uint32_t before, uint32_t c)
 }
 
 
-/* Could another order of marks be meant?  Then which is the name's? */
+/*
+ * Could the marks have another order?  Then the name's spelling is ambiguous.
+ */
 
 static int
 approval_nfkc_order(uint32_t before, uint32_t mark)
@@ -262,7 +265,7 @@ approval_nfkc_order(uint32_t before, uint32_t mark)
         return 0;
     }
 
-    /* beside, and between two letters; Greek with the iota below */
+    /* marks beside a letter, or between two; Greek with iota subscript */
 
     if (mark == 0x0315 || mark == 0x031a || mark >= 0x0345
         || (before >= 0x1f80 && before <= 0x1fff))
@@ -270,7 +273,7 @@ approval_nfkc_order(uint32_t before, uint32_t mark)
         return 1;
     }
 
-    /* below or through a letter, where another mark is already */
+    /* marks below or through a letter that already has another mark */
 
     return approval_nfkc_low(before)
            || (approval_nfkc_low(mark) && before >= 0x80);
@@ -305,7 +308,7 @@ approval_nfkc_composes(uint32_t before, uint32_t mark)
 }
 
 
-/* Those that the mark makes others of, or NULL. */
+/* The letters with which the mark composes, or NULL. */
 
 static const uint32_t *
 approval_nfkc_letters(uint32_t mark)

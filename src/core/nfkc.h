@@ -12,9 +12,9 @@
 
 
 /*
- * Can c, folded and no ASCII, stand behind "before" in NFKC?  Some rare texts
- * that could are refused, too; none that could not is let through but Thai and
- * Lao AM, which are refused where they are written in two.
+ * May c, folded and not ASCII, follow "before" in NFKC?  Some rare texts that
+ * may are refused, too.  Texts that may not are always refused, except for
+ * Thai and Lao AM, which are refused only if written as two characters.
  */
 int approval_nfkc_follows(uint32_t before, uint32_t c);
 

@@ -2,13 +2,13 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A packed text is the byte PACK_FORMAT and a row of
+ * A packed text is the byte PACK_FORMAT and a sequence of
  *
  *   20 - 7f       this byte
  *   80 - ff       a phrase, by its number
- *   HEX n ...     n bytes, which stand for twice as many lower-case digits
- *   RAW n ...     n bytes as they are
- *   BACK n lo hi  n bytes that stand hi * 256 + lo bytes before
+ *   HEX n ...     n bytes, which represent twice as many lower-case digits
+ *   RAW n ...     n bytes, unchanged
+ *   BACK n lo hi  the n bytes that are hi * 256 + lo bytes back
  */
 
 
@@ -65,8 +65,8 @@ static int unpack_token(const unsigned char **p, const unsigned char *last,
 
 
 /*
- * The longer ones first.  What was stored has their numbers: for another list
- * there is another PACK_FORMAT.
+ * The longer phrases come first.  Stored texts contain the phrases' numbers: a
+ * changed list needs another PACK_FORMAT.
  */
 
 static const pack_phrase_t  pack_phrases[] = {
@@ -176,7 +176,7 @@ approval_pack(approval_str_t text, approval_buf_t *out)
 }
 
 
-/* Chains of the phrases' numbers, from 1, the longest first. */
+/* Chains of the phrases' numbers, from 1, the longest phrase first. */
 
 static void
 pack_index(pack_t *w)
@@ -271,7 +271,7 @@ pack_hex(pack_t *w)
 }
 
 
-/* Remembers the place, and points back where the same stood before. */
+/* Remembers this place, and refers back if the same bytes occurred before. */
 
 static int
 pack_back(pack_t *w)
@@ -336,7 +336,7 @@ pack_raw(pack_t *w)
 }
 
 
-/* Four bytes, spread. */
+/* A hash of four bytes. */
 
 static inline uint32_t
 pack_word(const unsigned char *p)
@@ -452,7 +452,7 @@ unpack_token(const unsigned char **pp, const unsigned char *last,
             return APPROVAL_DECLINED;
         }
 
-        /* it may overlap what it makes, and the buffer moves */
+        /* the source may overlap the result, and the buffer moves */
 
         for (i = 0; i < n && !out->failed; i++) {
             approval_buf_addc(out, out->data[out->len - back]);

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Action documents, made smaller before they are sealed: by phrases that they
- * all have in common, by what they say twice, and with two hexadecimal digits
- * in a byte.  Many times faster than deflate, which builds its codes anew for
- * each of these few hundred bytes, and about as small.
+ * Compresses action documents before they are sealed: common phrases, repeated
+ * parts, and pairs of hexadecimal digits become shorter.  It is many times
+ * faster than deflate, which builds its codes anew for each of these few
+ * hundred bytes, and about as small.
  */
 
 
@@ -17,8 +17,8 @@
 
 
 /*
- * Appends to out.  Text that does not get smaller is appended as it is: packed
- * text begins with a byte that JSON cannot begin with.
+ * Appends to out.  Text that would not get smaller is appended unchanged:
+ * packed text begins with a byte that JSON cannot begin with.
  */
 int approval_pack(approval_str_t text, approval_buf_t *out);
 

@@ -32,16 +32,16 @@ static int passkey_check(const fido_assert_t *assertion,
     const approval_passkey_key_t *key);
 
 
-/* Authenticator data: the site's hash, flags and a counter, then the rest. */
+/* Authenticator data: a hash of the site, flags, a counter, then the rest. */
 #define PASSKEY_FLAGS  APPROVAL_SHA256_LEN
 #define PASSKEY_FIXED  (APPROVAL_SHA256_LEN + 1 + 4)
 #define PASSKEY_ID     (PASSKEY_FIXED + 16 + 2)
 
 
 /*
- * How a public key stands there: in CBOR, in the one form that WebAuthn allows,
- * CTAP2's canonical one.  libfido2 is given no other: libcbor allocates, and
- * fills, as much as a list claims to have.
+ * The encoding of public keys in authenticator data: CBOR in CTAP2's canonical
+ * form, the only one that WebAuthn allows.  libfido2 never gets any other
+ * form, because libcbor allocates and fills as much as a list claims to have.
  */
 
 static const struct {
@@ -93,7 +93,7 @@ approval_passkey_read(approval_str_t text, approval_passkey_proof_t *p)
 }
 
 
-/* Behind the last part "at" is behind the text. */
+/* After the last part, "at" is beyond the end of the text. */
 
 static int
 passkey_part(approval_str_t text, size_t *at, approval_buf_t *out)
@@ -387,7 +387,7 @@ done:
 }
 
 
-/* NULL: the data is of no key that we can use. */
+/* NULL: the data contain no key that we can use. */
 
 static fido_cred_t *
 passkey_credential(const approval_passkey_proof_t *p, int *alg)
@@ -477,7 +477,7 @@ approval_passkey_verify(const approval_passkey_proof_t *p,
 }
 
 
-/* The site, the flags, and the signature over both parts. */
+/* Checks the site, the flags, and the signature over both parts. */
 
 static int
 passkey_assertion(const approval_passkey_proof_t *p, const char *rp,
@@ -489,7 +489,7 @@ passkey_assertion(const approval_passkey_proof_t *p, const char *rp,
     *err = "its authenticator data or signature cannot be read";
     rc = APPROVAL_DECLINED;
 
-    /* no extension was asked for, and none is read */
+    /* no extension is requested, and none is accepted */
 
     if (p->auth.len != PASSKEY_FIXED) {
         return rc;

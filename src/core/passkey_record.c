@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The site that passkeys are for, and their records.
+ * The site for which passkeys are valid, and their records.
  */
 
 
@@ -14,7 +14,7 @@
 static int passkey_among(json_t *confirmations, size_t n, const char *groups);
 
 
-/* Browsers leave a default port away, and accept no address. */
+/* Browsers omit a default port, and do not accept IP addresses. */
 
 int
 approval_passkey_origin(approval_str_t origin, const char **err)
@@ -183,7 +183,7 @@ approval_passkey_confirmed(json_t *claims)
 }
 
 
-/* Is another person among the first n who shares one of these groups? */
+/* Does another of the first n persons share one of these groups? */
 
 static int
 passkey_among(json_t *confirmations, size_t n, const char *groups)

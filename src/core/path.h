@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Paths that have but one reading.
+ * Paths that have only one reading.
  */
 
 
@@ -39,11 +39,11 @@ approval_path_plain_block(__m128i x)
 
 
 /*
- * Is the path free of ";", "\\", letters in upper case and bytes outside ASCII?
- * Where nginx's own parser found nothing to decode or to resolve in it, there
- * is no other reading of it then (approval_read_path()), and no other spelling
- * of a literal.  Inline, and without a loop where it can be: all requests come
- * by.
+ * Is the path free of ";", "\\", upper-case letters and bytes outside ASCII?
+ * If so, and if nginx's own parser found nothing to decode or to resolve in
+ * it, it has no other reading (approval_read_path()), and literals have no
+ * other spelling.  Inline, and without a loop if possible, because every
+ * request runs through it.
  */
 
 static inline int

@@ -17,8 +17,8 @@
 
 
 /*
- * Identities are nodes of a union-find forest, joined by size.  A set's root
- * knows the identity that was declared first, and the set's groups.
+ * Identities are nodes of a union-find forest, joined by size.  The root of a
+ * set stores the identity that was declared first, and the set's groups.
  */
 
 typedef struct {
@@ -423,7 +423,7 @@ approval_people_each(const approval_people_t *p, int group,
         return APPROVAL_OK;
     }
 
-    /* Aliases declared later may have made one person of two members. */
+    /* An alias that was declared later may have joined two members. */
 
     seen = calloc(p->n, 1);
     if (seen == NULL) {
@@ -473,7 +473,7 @@ approval_people_find(const approval_people_t *p, approval_str_t identity,
 }
 
 
-/* FNV-1a: what is put in comes from the configuration. */
+/* FNV-1a: all keys come from the configuration. */
 
 static size_t *
 approval_people_slot(const approval_people_t *p, const unsigned char *data,
@@ -556,7 +556,7 @@ approval_people_add(approval_people_t *p, approval_str_t identity,
 }
 
 
-/* Room for one more node, and a slot for it. */
+/* Makes room for one more node and its slot. */
 
 static int
 approval_people_grow(approval_people_t *p)
@@ -670,7 +670,7 @@ approval_people_join(approval_people_t *p, size_t a, size_t b)
     from->parent = large;
     to->size += from->size;
 
-    /* Both are declared: joining is what an alias does. */
+    /* Both are declared, since only aliases join sets. */
 
     if (p->nodes[from->first].declared < p->nodes[to->first].declared) {
         to->first = from->first;

@@ -25,7 +25,7 @@ typedef enum {
 
 
 /*
- * One person's vote.  "lines" has bit i set where the person may count for
+ * One person's vote.  Bit i of "lines" is set if the person may count for
  * require line i.
  */
 
@@ -37,11 +37,12 @@ typedef struct {
 
 
 /*
- * need[i]: how many distinct persons line i takes; each person counts for one
- * line only (a maximum matching finds whether the lines can all be filled).
- * Votes of persons who may count for no line, and second votes of a person,
- * are not counted.  deny_after votes to deny decide, before approvals do.
- * missing[i] (may be NULL) gets what line i still lacks in a best assignment.
+ * need[i] is the number of distinct persons that line i requires.  Each person
+ * counts for one line only (a maximum matching finds whether all lines can be
+ * filled).  Votes of persons who may count for no line, and second votes of a
+ * person, are ignored.  deny_after votes to deny decide, before approvals do.
+ * missing[i] (may be NULL) receives what line i still lacks in a best
+ * assignment.
  */
 approval_quorum_e approval_quorum(const unsigned *need, size_t nlines,
     unsigned deny_after, const approval_vote_t *votes, size_t nvotes,

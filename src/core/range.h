@@ -21,8 +21,8 @@ typedef struct {
 
 
 /*
- * The element of an array that c is in, or NULL. What an element begins with is
- * as in approval_range_t; the ranges ascend, and do not overlap.
+ * The element of an array that contains c, or NULL.  An element begins like
+ * approval_range_t; the ranges ascend, and do not overlap.
  */
 #define approval_range_in(c, table)                                           \
     approval_range_find(c, table, sizeof(table) / sizeof((table)[0]),         \

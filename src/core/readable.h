@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What is signed or hashed must be what can be read again.
+ * Values that are signed or hashed must be readable again.
  */
 
 
@@ -14,10 +14,11 @@
 
 
 /*
- * 1 where approval_json_parse() reads what approval_json_canonical() writes
- * of this value, and its canonical form is the same: no NUL, no more than
+ * 1 if approval_json_parse() reads what approval_json_canonical() writes for
+ * this value, and its canonical form is the same: no NUL, at most
  * APPROVAL_JSON_MAX_DEPTH levels, no real number beyond +-2^53 (it would be
- * written, and read again, as an integer, perhaps one that no integer holds).
+ * written, and read again, as an integer, perhaps one that no integer type
+ * holds).
  */
 int approval_json_readable(json_t *value);
 

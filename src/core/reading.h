@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the readers behind a gateway would take a value for.  Where they can
- * differ, a value has several readings, and whoever judges, shows or binds it
- * takes all of them.
+ * How the readers behind a gateway may understand a value.  If they can
+ * differ, a value has several readings, and code that judges, shows or binds
+ * it uses all of them.
  */
 
 
@@ -16,10 +16,10 @@
 #include "core/str.h"
 
 
-/* Of more readings than these nothing is said but that they are unknown. */
+/* With more readings than this, the value is unknown. */
 #define APPROVAL_READINGS_MAX  64
 
-/* ... and of more spellings. */
+/* The same for spellings. */
 #define APPROVAL_SPELLINGS_MAX 256
 
 
@@ -34,10 +34,10 @@ typedef enum {
 
 
 /*
- * spelled: the same value as another reading, as it is written in the request;
- *          it counts where a value may be meant, never where it must be.
+ * spelled: the same value as another reading, spelled as in the request; it
+ *          counts where a condition may hold, never where it must hold
  * member:  one more value of the first reading, whose reader finds several
- *          ("*" in a JSON pointer).
+ *          ("*" in a JSON pointer)
  */
 
 typedef struct {
@@ -54,8 +54,8 @@ typedef struct {
 
 
 /*
- * Memory is kept from one use to the next.  "failed" is set where there was
- * none: then the readings are not complete.
+ * Memory is kept from one use to the next.  "failed" is set if an allocation
+ * failed: then the readings are not complete.
  */
 
 typedef struct {
@@ -75,38 +75,40 @@ void approval_readings_init(approval_readings_t *rs);
 void approval_readings_reset(approval_readings_t *rs);
 void approval_readings_free(approval_readings_t *rs);
 
-/* One more, unless it is among them; the text must outlive it. */
+/* Adds a reading, unless it is already there; the text must outlive it. */
 void approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
     approval_str_t text);
 
-/* The same with what was appended to rs->buf since it was "start" long. */
+/* The same with the text that was appended to rs->buf from "start" on. */
 void approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
     size_t start);
 
-/* One more spelling of the reading before it. */
+/* Adds a spelling of the preceding reading. */
 void approval_readings_spelled(approval_readings_t *rs, approval_str_t text);
 
-/* One more value of the first reading, for the caller to fill; NULL: memory. */
+/*
+ * Adds a value of the first reading, for the caller to fill; NULL: no memory.
+ */
 approval_reading_t *approval_readings_member(approval_readings_t *rs);
 
-/* All that is known is that it is not known, and why. */
+/* Adds an UNKNOWN reading: the value cannot be determined, and why. */
 void approval_readings_unknown(approval_readings_t *rs, unsigned code,
     const char *why);
 
 /* Valid until something is added. */
 approval_str_t approval_reading_text(const approval_readings_t *rs, size_t i);
 
-/* How many readers would differ: those that are neither spelled nor members */
+/* The number of readings that are neither spelled nor members. */
 size_t approval_readings_count(const approval_readings_t *rs);
 
-/* The first UNKNOWN among them, or NULL. */
+/* The first UNKNOWN reading, or NULL. */
 const approval_reading_t *approval_readings_doubt(
     const approval_readings_t *rs);
 
 /*
- * Does somebody read the name as the one that is wanted?  A name is read
- * without its letter case; "." "-" " " and "_" alike; as an array's or an
- * object's where "[" follows.
+ * Does a reader take the name for the wanted one?  Some readers ignore letter
+ * case, treat "." "-" " " and "_" alike, or read a name that "[" follows as an
+ * array's or an object's.
  */
 typedef enum {
     APPROVAL_NAME_OTHER,
@@ -118,19 +120,19 @@ approval_name_e approval_name_read(approval_str_t name, approval_str_t want);
 
 
 /*
- * A path, as a client sends it or as nginx rewrote it, without its query:
- * escapes decoded never, once and twice (those of unreserved characters
- * always), path parameters with and without, "\" as "/" and as itself, look-
- * alikes of "/" and "." as these, "?" and "#" that were escaped as text and as
- * an end, dot segments and empty ones resolved and not.
+ * The readings of a path, without its query, as a client sends it or as nginx
+ * rewrote it: escapes decoded never, once and twice (those of unreserved
+ * characters always), path parameters with and without, "\" as "/" and as
+ * itself, look-alikes of "/" and "." as these, escaped "?" and "#" as text and
+ * as an end, dot segments and empty segments resolved and not.
  */
 void approval_read_path(approval_readings_t *rs, approval_str_t path);
 
 /*
  * The values of an argument of a query, or of a field of an
- * application/x-www-form-urlencoded body, of a name: each copy, also under the
- * names that some readers fold, and all of them joined; absent, where no field
- * has the very name.  RAW: the undecoded values are there, too, spelled.
+ * application/x-www-form-urlencoded body: each copy, also under the names that
+ * some readers fold, and all copies joined; absent if no field has exactly
+ * this name.  RAW: adds the undecoded values, as spelled.
  */
 #define APPROVAL_READ_RAW  1
 
@@ -138,22 +140,23 @@ void approval_read_field(approval_readings_t *rs, approval_str_t query,
     approval_str_t name, unsigned flags);
 
 /*
- * The same of a Cookie header, which need not outlive it; values decoded and
- * not, quoted and not.
+ * The same for a Cookie header, which need not outlive the readings; values
+ * decoded and not, quoted and not.
  */
 void approval_read_cookie(approval_readings_t *rs, approval_str_t header,
     approval_str_t name);
 
 /*
  * All values that the pointer names, as one reading; and each value that a
- * reader finds who takes names without their letter case.  Without a root
- * there are none.
+ * reader finds that ignores the letter case of names.  Without a root there
+ * are none.
  */
 void approval_read_json(approval_readings_t *rs,
     const approval_json_pointer_t *pointer, json_t *root);
 
 /*
- * A query's or a form's escapes decoded, "+" a space; what is no escape stays.
+ * Decodes a query's or a form's escapes, and "+" as a space; invalid escapes
+ * stay.
  */
 void approval_read_decode(approval_buf_t *out, approval_str_t s);
 

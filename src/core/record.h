@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Audit records: one canonical JSON line each, chained by hash.
+ * Audit records: one line of canonical JSON each, chained by hash.
  */
 
 
@@ -24,17 +24,17 @@ typedef enum {
 } approval_record_e;
 
 
-/* "requested", "voted", ...: and back (TYPES for any other text). */
+/* "requested", "voted", ...; and back (TYPES for any other text). */
 const char *approval_record_name(approval_record_e type);
 approval_record_e approval_record_type(const char *name);
 
-/* It has happened, and cannot be refused where it cannot be recorded. */
+/* The event has already happened: it cannot be refused if recording fails. */
 int approval_record_fact(approval_record_e type);
 
 
 /*
- * One writer's chain: a worker process between its start and its end.
- * "prev" of the first record is 64 zeros.
+ * One writer's chain: a worker process from its start to its end.  "prev" of
+ * the first record is 64 zeros.
  */
 
 typedef struct {
@@ -62,21 +62,21 @@ void approval_chain_commit(approval_chain_t *c,
     const unsigned char hash[APPROVAL_SHA256_LEN]);
 
 /*
- * Reads one line: is it canonical, does its hash hold?  On APPROVAL_OK *event
- * is a new reference.  The caller follows seq and prev.
+ * Reads one line, and checks that it is canonical and that its hash holds.  On
+ * APPROVAL_OK *event is a new reference.  The caller checks seq and prev.
  */
 int approval_record_read(approval_str_t line, json_t **event,
     unsigned char hash[APPROVAL_SHA256_LEN], const char **err);
 
 /*
- * A line of a file, without its line feed.  A writer that was killed, or found
- * the disk full, may leave part of a line, and the next record of another
- * writer then stands right behind it.
+ * A line of a file, without its line feed.  A writer that was killed, or that
+ * found the disk full, may leave part of a line; the next record of another
+ * writer then follows on the same line.
  *
- * APPROVAL_OK: there is a record, and *line is what of the line it takes;
- * *torn: after part of another.  APPROVAL_DECLINED: there is none, since the
- * line is torn, or, with *err, for another reason.  Both: bytes that are no
- * part of a record stand before it where *err is set.
+ * APPROVAL_OK: *line is the part of the line that is the record; *torn is set
+ * if part of another record precedes it.  APPROVAL_DECLINED: there is no
+ * record, because the line is torn, or, with *err, for another reason.  In
+ * both cases, *err means that bytes that belong to no record come first.
  */
 int approval_record_line(approval_str_t *line, json_t **event,
     unsigned char hash[APPROVAL_SHA256_LEN], unsigned *torn,

@@ -17,9 +17,9 @@
 
 
 /*
- * A masked value reads "[redacted, 12 bytes, #3fa9c1]": its length, and where
- * there is a key a tag that equal values share.  This is for values that are
- * not at hand.
+ * A masked value reads "[redacted, 12 bytes, #3fa9c1]": its length and, if
+ * there is a key, a tag that equal values share.  This constant is for values
+ * that are not available.
  */
 #define APPROVAL_REDACTED  "[redacted]"
 
@@ -28,8 +28,8 @@ typedef struct approval_redact_s  approval_redact_t;
 
 
 /*
- * The first one (base is NULL) compiles the tables, all others share those of
- * their base.  An object is scratch memory, too: one use at a time.
+ * The first object (base is NULL) compiles the tables; all others share those
+ * of their base.  An object is scratch memory, too: one use at a time.
  */
 approval_redact_t *approval_redact_create(const approval_redact_t *base);
 void approval_redact_destroy(approval_redact_t *r);
@@ -41,45 +41,45 @@ void approval_redact_destroy(approval_redact_t *r);
 int approval_redact_add(approval_redact_t *r, approval_str_t what,
     const char **err);
 
-/* What stands under this name is shown, whatever the tables say. */
+/* Values under this name are shown, whatever the tables say. */
 int approval_redact_reveal(approval_redact_t *r, approval_str_t name,
     const char **err);
 
 /*
- * The key of the tags, until the next call; an empty one: no tags.  It must
- * be another one for each action, and the same whenever that is described.
+ * Sets the key of the tags until the next call; empty: no tags.  It must
+ * differ between actions, and be the same each time an action is described.
  */
 void approval_redact_key(approval_redact_t *r, approval_str_t key);
 
-/* By name alone: may its value be a secret? */
+/* Judging by the name alone, may the value be a secret? */
 int approval_redact_field(const approval_redact_t *r, approval_str_t name);
 
-/* What stands for a secret. */
+/* Appends the mask that replaces a secret. */
 void approval_redact_mask(const approval_redact_t *r, approval_str_t value,
     approval_buf_t *out);
 
 /*
- * All of these append to out (or change root) and return APPROVAL_ERROR only
- * where there is no memory.  What a limit of the regexes stops is masked.
+ * All of these append to out (or change root), and return APPROVAL_ERROR only
+ * without memory.  Text for which a regex reaches its limits is masked.
  */
 
 /* Free text: a reason, a user agent, a captured or computed value, prose. */
 int approval_redact_text(const approval_redact_t *r, approval_str_t text,
     approval_buf_t *out);
 
-/* A header's, argument's or field's value, by its name and by its looks. */
+/* A header's, argument's or field's value, judged by its name and its looks. */
 int approval_redact_named(const approval_redact_t *r, approval_str_t name,
     approval_str_t value, approval_buf_t *out);
 
-/* A raw target, or its path alone.  A query that does not decode is masked. */
+/* A raw target, or only its path.  A query that does not decode is masked. */
 int approval_redact_target(const approval_redact_t *r, approval_str_t target,
     approval_buf_t *out);
 
 /*
  * A body as approvers may see it, by its content type: JSON member by member,
  * forms and multipart/form-data field by field, CSV column by column, other
- * UTF-8 text as text.  All else is described by type and length, and so is
- * what does not parse.
+ * UTF-8 text as text.  Anything else, and what does not parse, is described by
+ * type and length.
  */
 int approval_redact_body(const approval_redact_t *r,
     approval_str_t content_type, approval_str_t body, approval_buf_t *out);

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of redaction share.
+ * Shared by the files of redaction.
  */
 
 
@@ -25,15 +25,15 @@
 #define REDACT_ENTRY_MAX  64           /* bytes                            */
 
 
-/* How much a name says of its value; see secret_names.def. */
+/* How secret a name makes its value; see secret_names.def. */
 
 typedef enum {
     REDACT_OPEN,
     REDACT_LIKELY,
     REDACT_MANY,
     REDACT_SECRET,
-    REDACT_RULE,                       /* a rule masks it, whatever it is   */
-    REDACT_REVEALED                    /* a rule shows it, whatever it is   */
+    REDACT_RULE,                       /* a rule masks it, always           */
+    REDACT_REVEALED                    /* a rule shows it, always           */
 } redact_says_e;
 
 
@@ -140,15 +140,15 @@ typedef struct {
 } redact_found_t;
 
 
-/* Where two bytes are looked up, in any case. */
+/* The slot by which two bytes are looked up, ignoring case. */
 
 #define redact_slot(a, b)                                                     \
     (((((unsigned) (a) | 0x20) << 5) ^ ((unsigned) (b) | 0x20))               \
      & (REDACT_SLOTS - 1))
 
 /*
- * The first entry that may stand at p, or 0, and whether one does, in any
- * case.  Four bytes can be read there.
+ * The first entry that may start at p, or 0, and whether one does, ignoring
+ * case.  Four bytes must be readable there.
  */
 
 static inline size_t
@@ -191,13 +191,13 @@ int redact_listed(const approval_buf_t *list, const unsigned char *name,
     size_t len);
 
 /*
- * What a name says of its value, and the roles that its last word has.  What
- * says so must reach beyond "from".
+ * How secret a name makes its value, and the roles of its last word.  Only
+ * words that reach beyond "from" count.
  */
 redact_says_e redact_name(const approval_redact_t *r, approval_str_t name,
     size_t from, unsigned *roles);
 
-/* Must a value be masked that stands under such a name? */
+/* Must a value under such a name be masked? */
 int redact_secret(const approval_redact_t *r, redact_says_e says,
     approval_str_t value);
 
@@ -217,28 +217,28 @@ typedef enum {
 } redact_how_e;
 
 /*
- * The parts of a text that are secrets, in order.  The number of them, or
- * APPROVAL_ERROR where all of the text must be masked.
+ * The parts of a text that are secrets, in order.  Returns their number, or
+ * APPROVAL_ERROR if the whole text must be masked.
  */
 typedef void (*redact_visit_pt)(void *data, redact_part_t part);
 
 int redact_scan(const approval_redact_t *r, approval_str_t text,
     redact_how_e how, unsigned nesting, redact_visit_pt visit, void *data);
 
-/* Text with its secrets masked; the masks are counted. */
+/* Appends the text with its secrets masked, and counts the masks. */
 int redact_text(const approval_redact_t *r, approval_str_t text,
     redact_how_e how, unsigned nesting, approval_buf_t *out, size_t *masks);
 
-/* 1 where base64 has text in it. */
+/* 1 if the base64 decodes to text. */
 int redact_base64(approval_str_t code, approval_buf_t *out);
 
 
 /* redact_json.c */
 
-/* Does the text begin as a JSON object or array does? */
+/* Does the text begin like a JSON object or array? */
 int redact_looks_json(approval_str_t s);
 
-/* A value that has a name: all kinds of text, JSON in it, or a mask. */
+/* A named value: all kinds of text, JSON in it, or a mask. */
 int redact_value(const approval_redact_t *r, redact_says_e says,
     approval_str_t value, unsigned nesting, approval_buf_t *out,
     size_t *masks);

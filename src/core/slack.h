@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Slack: Block Kit messages, and the signature of what it posts back.
+ * Slack: Block Kit messages, and the signature of its callbacks.
  */
 
 
@@ -18,13 +18,13 @@
 
 
 /*
- * Appends the message's JSON.  Whatever the document holds, it is within
- * Slack's limits, and nothing in it but our own link is formatted.
+ * Appends the message's JSON.  It stays within Slack's limits for any
+ * document, and nothing in it except our own link is formatted.
  */
 int approval_slack_message(const approval_message_t *m, approval_buf_t *out);
 
 /*
- * "v0=HEX", the HMAC-SHA256 of "v0:TIMESTAMP:BODY".  APPROVAL_OK, or
+ * Verifies "v0=HEX", the HMAC-SHA256 of "v0:TIMESTAMP:BODY".
  * APPROVAL_DECLINED: not signed by this secret, or not within
  * APPROVAL_SLACK_AGE of now.
  */

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the trail says of one action, for people: "approval-audit show", and the
- * page for auditors.  Attackers wrote some of it: what comes back is visible,
- * and in one line.
+ * What the audit trail says about one action, for people: for "approval-audit
+ * show" and the page for auditors.  Attackers wrote some of it: all output is
+ * made visible, and is one line.
  */
 
 
@@ -15,15 +15,15 @@
 #include "core/json.h"
 
 
-/* What was asked for: each fact of a "requested" record, in order. */
+/* Visits each fact of a "requested" record, in order. */
 
 typedef void (*approval_story_pt)(void *data, const char *name,
     approval_str_t text);
 
-/* APPROVAL_DECLINED: it is another record; APPROVAL_ERROR: no memory. */
+/* APPROVAL_DECLINED: another type of record; APPROVAL_ERROR: no memory. */
 int approval_story_request(json_t *event, approval_story_pt visit, void *data);
 
-/* Any record: what it says beside its time and type; appended. */
+/* Appends what any record says besides its time and type. */
 void approval_story_record(json_t *event, approval_buf_t *out);
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Strings and growable buffers of the core, which knows nothing of nginx.
+ * Strings and growable buffers of the core, which does not depend on nginx.
  */
 
 
@@ -14,14 +14,14 @@
 #include <stdint.h>
 
 
-/* What core functions return where a plain value does not say enough. */
+/* Results of core functions that have more to report than a plain value. */
 
 #define APPROVAL_OK        0
 #define APPROVAL_ERROR    -1
 #define APPROVAL_DECLINED -5
 
 
-/* A length-counted string; never owned by the one who holds it. */
+/* A length-counted string; it never owns its data. */
 
 typedef struct {
     size_t                len;
@@ -34,9 +34,9 @@ typedef struct {
 
 
 /*
- * A growable buffer.  It owns data, which comes from malloc().  An allocation
- * that fails sets "failed" and makes all later appends no-ops, so that a long
- * sequence of appends is checked once, at its end.
+ * A growable buffer.  It owns data, which comes from malloc().  A failed
+ * allocation sets "failed" and turns all later appends into no-ops, so that a
+ * long sequence of appends is checked once, at its end.
  */
 
 typedef struct {
@@ -54,10 +54,10 @@ int approval_str_eq_nocase(approval_str_t a, approval_str_t b);
 /* The bytes from "from" to before "to". */
 approval_str_t approval_str_sub(approval_str_t s, size_t from, size_t to);
 
-/* The first of the bytes in set, from i on, or the end. */
+/* The position of the first byte in set, from i on, or the end. */
 size_t approval_str_find(approval_str_t s, size_t i, const char *set);
 
-/* Equality in a time that depends on the lengths only. */
+/* Compares in a time that depends on the lengths only. */
 int approval_str_eq_secret(approval_str_t a, approval_str_t b);
 
 void approval_buf_init(approval_buf_t *b);
@@ -71,16 +71,16 @@ void approval_buf_printf(approval_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 approval_str_t approval_buf_str(const approval_buf_t *b);
 
-/* The same, zeroed before it is freed: for keys and plaintext. */
+/* The same, but zeroes the data before freeing it: for keys and plaintext. */
 void approval_buf_wipe(approval_buf_t *b);
 
 
 /*
- * Encodings.  Decoders accept the canonical form only: no padding and no
- * stray bits in base64url, padding required in base64, hex in lower case.
- * "dst" must have room for approval_base64_size(len) or 2 * len (hex) bytes;
- * the number of bytes written is returned, or (size_t) -1 where the input is
- * not canonical.
+ * Encodings.  Decoders accept the canonical form only: no padding and no stray
+ * bits in base64url, padding required in base64, hex in lower case.  "dst"
+ * must have room for approval_base64_size(len) or 2 * len (hex) bytes.  They
+ * return the number of bytes written, or (size_t) -1 if the input is not
+ * canonical.
  */
 
 #define approval_base64_size(len)  (((len) + 2) / 3 * 4)
@@ -105,8 +105,8 @@ int approval_utf8_valid(approval_str_t s);
 uint32_t approval_utf8_next(const unsigned char **p, const unsigned char *last);
 
 /*
- * RFC 3339, UTC, milliseconds: "2026-01-02T03:04:05.678Z".  Parsing takes
- * fewer digits of the fraction, too, or none.
+ * RFC 3339, UTC, milliseconds: "2026-01-02T03:04:05.678Z".  Parsing also
+ * accepts a shorter fraction, or none.
  */
 #define APPROVAL_TIME_LEN  24
 void approval_time_format(char dst[APPROVAL_TIME_LEN + 1], int64_t ms);

@@ -18,8 +18,8 @@
 
 
 /*
- * Appends the message's JSON, at most APPROVAL_TEAMS_MAX bytes of it whatever
- * the document holds; foreign text is escaped, so that no Markdown is left.
+ * Appends the message's JSON: at most APPROVAL_TEAMS_MAX bytes for any
+ * document.  Foreign text is escaped so that it contains no Markdown.
  */
 int approval_teams_message(const approval_message_t *m, approval_buf_t *out);
 

@@ -6,21 +6,21 @@
  * messages of "type template".
  *
  *   {{name}}              one line of text, escaped for the format
- *   {{name|FILTER...}}    the same, changed before:
- *     |text               lines stay lines
+ *   {{name|FILTER...}}    the same, filtered before escaping:
+ *     |text               keeps line breaks
  *     |quote              the same, and each further line starts with "> "
  *     |time               an RFC 3339 time in UTC, to the second, for people
  *     |markdown           Markdown's special characters behind backslashes
  *     |code               for between Markdown's backticks: without any
- *     |N                  at most N bytes (64 to 65536), and how many are hidden
+ *     |N                  at most N bytes (64 to 65536); counts hidden ones
  *   {{#name}}...{{/name}} for each element of an array; once for any other
  *                         value but null, false, "" and 0
- *   {{^name}}...{{/name}} where the above shows nothing
+ *   {{^name}}...{{/name}} if the above shows nothing
  *   {{.}}                 the element itself
- *   {{>file}}             another text, as it stands: it may have marks
+ *   {{>file}}             another text, which may contain marks
  *
- * Names are looked for in the innermost object first.  There is no way to put
- * a value into a text without escaping it.
+ * Names are looked up in the innermost object first.  A value cannot be put
+ * into a text without being escaped.
  */
 
 
@@ -32,21 +32,18 @@
 #include "core/json.h"
 
 
-/* The text of a {{>file}}; NULL: there is none. */
+/* The text of a {{>file}}, or NULL if there is none. */
 typedef const char *(*approval_template_pt)(approval_str_t name);
 
-/*
- * part may be NULL.  APPROVAL_ERROR: no memory, or a text that is not
- * well-formed.
- */
+/* part may be NULL.  APPROVAL_ERROR: no memory, or a malformed text. */
 int approval_template(const char *text, json_t *data,
     approval_escape_pt escape, approval_template_pt part, approval_buf_t *out);
 
 /*
- * Are all of its sections closed, whether they are shown or not, its filters
- * known, and its names those of data?  APPROVAL_DECLINED: no, and mark is the
- * first that is wrong.  Names that start with "show." or "matched." are the
- * configuration's, and not looked for.
+ * Checks that all sections, shown or not, are closed, that the filters are
+ * known, and that data has the names.  APPROVAL_DECLINED: mark is the first
+ * that is wrong.  Names that start with "show." or "matched." come from the
+ * configuration, and are not checked.
  */
 int approval_template_check(const char *text, json_t *data,
     approval_str_t *mark);

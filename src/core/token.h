@@ -3,7 +3,7 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * Links, sessions and nonces: short strings that name an action and an
- * approver, and cannot be made without the key.
+ * approver, and cannot be forged without the key.
  */
 
 
@@ -17,12 +17,12 @@
 
 /*
  * "1.EXPIRY.APPROVER.MAC": version, expiry in hex seconds, base64url of the
- * approver's identity, base64url HMAC over version, purpose, action, approver,
- * expiry and the action's digest, each with its length.  Not canonical: not
- * valid.
+ * approver's identity, base64url HMAC of version, purpose, action, approver,
+ * expiry and the action's digest, each with its length.  Other encodings of
+ * the same token are not valid.
  *
- * Purposes tell a link ("link") from the cookie it is exchanged for
- * ("session") and from a form's nonce ("nonce").
+ * The purpose distinguishes a link ("link"), the cookie for which it is
+ * exchanged ("session"), and a form's nonce ("nonce").
  */
 
 typedef struct {
@@ -37,9 +37,9 @@ int approval_token_make(approval_keyring_t *k, const char *purpose,
     const approval_token_t *t, approval_buf_t *out);
 
 /*
- * action and digest are given by the caller (from the URL and the store);
- * on APPROVAL_OK approver (appended to "approver") and expires are set.
- * APPROVAL_DECLINED: not valid; APPROVAL_ERROR: valid once, expired now.
+ * The caller provides action and digest (from the URL and the store).  On
+ * APPROVAL_OK, approver (appended to "approver") and expires are set.
+ * APPROVAL_DECLINED: not valid; APPROVAL_ERROR: expired.
  */
 int approval_token_read(approval_keyring_t *k, const char *purpose,
     approval_str_t token, approval_token_t *t, approval_buf_t *approver,

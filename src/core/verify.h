@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Does a trail hold?  Fed record by record, in memory that does not grow with
- * it; what it says is docs/audit.md.
+ * Verifies an audit trail.  It is fed record by record, and its memory does
+ * not grow with the trail; docs/audit.md describes what it reports.
  */
 
 
@@ -22,7 +22,7 @@ typedef enum {
 } approval_found_e;
 
 
-/* The file's name is the caller's and outlives the verifier. */
+/* The caller owns the file's name, which outlives the verifier. */
 
 typedef struct {
     const char     *file;
@@ -37,45 +37,45 @@ typedef void (*approval_found_pt)(void *data, approval_found_e what,
 typedef struct approval_verify_s  approval_verify_t;
 
 
-/* The keys, NULL where there are none, stay the caller's. */
+/* The caller keeps the keys, or NULL if there are none. */
 approval_verify_t *approval_verify_create(approval_signer_t *keys,
     approval_found_pt found, void *data);
 void approval_verify_destroy(approval_verify_t *v);
 
 /*
  * A head that is known from elsewhere: WRITER/SEQ/HASH or a signed note.  Only
- * a note covers the records before it, and only those of its own writer.
- * All of them before the first record.  APPROVAL_DECLINED with *err: it is
- * neither.
+ * a note covers the records before it, and only those of its own writer.  All
+ * heads come before the first record.  APPROVAL_DECLINED with *err: the text
+ * is neither.
  */
 int approval_verify_head(approval_verify_t *v, const approval_place_t *place,
     approval_str_t text, const char **err);
 
-/* Is that the record that its writer's chain goes on with? */
+/* Is this the next record of its writer's chain? */
 int approval_verify_expects(approval_verify_t *v, json_t *event);
 
 /*
- * One record that approval_record_read() has read.  A chain's records come in
- * their order.  APPROVAL_ERROR: no memory.
+ * Takes one record that approval_record_read() has read.  The records of a
+ * chain come in their order.  APPROVAL_ERROR: no memory.
  */
 int approval_verify_record(approval_verify_t *v,
     const approval_place_t *place, json_t *event,
     const unsigned char hash[APPROVAL_SHA256_LEN]);
 
 /*
- * After all records: does a signature of its writer cover the record, of which
- * approval_verify_last() has said that it is one of its chain?
+ * After all records: does a signature of its writer cover the record?
+ * approval_verify_last() must have said that the record belongs to its chain.
  */
 int approval_verify_last(approval_verify_t *v, json_t *event,
     const unsigned char hash[APPROVAL_SHA256_LEN]);
 int approval_verify_covered(approval_verify_t *v, json_t *event);
 
-/* A line, or its beginning, that is no record: "why" says what it is. */
+/* A line, or its beginning, that is not a record: "why" says what is wrong. */
 void approval_verify_torn(approval_verify_t *v, const approval_place_t *place);
 void approval_verify_broken(approval_verify_t *v,
     const approval_place_t *place, approval_found_e what, const char *why);
 
-/* There is no more: what is missing? */
+/* After the last record: reports what is missing. */
 int approval_verify_end(approval_verify_t *v);
 
 

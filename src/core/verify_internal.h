@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of the verifier share.
+ * Shared by the files of the verifier.
  */
 
 
@@ -33,7 +33,7 @@ typedef struct {
 } approval_point_t;
 
 
-/* A head that somebody else knows of, and that is still to come. */
+/* A head that somebody else cites, and that has not been read yet. */
 
 typedef enum {
     APPROVAL_EXPECT_TOLD = 0,             /* half of the hash, unsigned   */
@@ -48,7 +48,7 @@ typedef struct {
 } approval_expect_t;
 
 
-/* What a chain needs that goes on. */
+/* What is kept for a chain that continues. */
 
 typedef struct {
     approval_merkle_t            tree;
@@ -89,7 +89,7 @@ struct approval_writer_s {
 typedef struct approval_act_s  approval_act_t;
 
 
-/* Texts that the log is free to make long are kept as their hashes. */
+/* Texts of unlimited length are kept as their hashes. */
 
 typedef struct {
     unsigned char                md[APPROVAL_SHA256_LEN];
@@ -108,7 +108,7 @@ typedef struct {
 } approval_ballot_t;
 
 
-/* A group that may take a place of a line of "require". */
+/* A group that may fill a place of a line of "require". */
 
 typedef struct {
     approval_hashed_t            group;
@@ -127,7 +127,7 @@ typedef struct {
 } approval_freeze_t;
 
 
-/* An approval that was taken, by a record of "approved". */
+/* The use of an approval, by a record of "approved". */
 
 typedef struct {
     approval_place_t             at;
@@ -137,7 +137,7 @@ typedef struct {
 } approval_taken_t;
 
 
-/* One action, from its request until its end is old. */
+/* One action, from its request until some time after its end. */
 
 struct approval_act_s {
     approval_act_t              *next;    /* in its bucket         */
@@ -257,10 +257,10 @@ void approval_verify_found(approval_verify_t *v, approval_found_e what,
 
 /* verify_writer.c */
 
-/* Of an id, 32 hex digits: a writer's or an action's. */
+/* For an id of a writer or an action, which has 32 hex digits. */
 size_t approval_verify_bucket(const approval_verify_t *v, const char *id);
 
-/* NULL where it is not known, or, of get(), where there is no memory. */
+/* NULL: not known, or, from get(), no memory. */
 approval_writer_t *approval_verify_writer(approval_verify_t *v,
     const char *id);
 approval_writer_t *approval_verify_writer_get(approval_verify_t *v,
@@ -270,7 +270,7 @@ int approval_verify_heard(approval_verify_t *v, approval_writer_t *w,
     const unsigned char hash[APPROVAL_SHA256_LEN]);
 void approval_verify_over(approval_verify_t *v, approval_writer_t *w);
 
-/* Its record "seq", where it is kept. */
+/* The record "seq" of the writer, if it is kept. */
 const approval_point_t *approval_verify_point(const approval_writer_t *w,
     uint64_t seq);
 
@@ -337,21 +337,24 @@ int approval_verify_hashed(approval_verify_t *v, json_t *value,
 int approval_hashed_eq(const approval_hashed_t *one,
     const approval_hashed_t *two);
 
-/* What "approved" and "executed" both say of a request, and who says it. */
+/*
+ * The facts of a request that "approved" and "executed" share, and their
+ * writer.
+ */
 int approval_verify_facts(approval_verify_t *v, json_t *event,
     approval_hashed_t *hashed);
 
-/* Under which policy and rule, and to do what. */
+/* The policy, the rule and the type of action. */
 int approval_verify_scope(approval_verify_t *v, json_t *event,
     approval_hashed_t *hashed);
 
-/* What a decision is about: by its claims, or by the request. */
+/* The request that a decision is about, by its claims or by the request. */
 int approval_verify_about(approval_verify_t *v, json_t *claims,
     approval_hashed_t *hashed);
 int approval_verify_about_request(approval_verify_t *v, json_t *event,
     approval_hashed_t *hashed);
 
-/* verify_acts.c: NULL where it is not known; get() makes it. */
+/* verify_acts.c: NULL if it is not known; get() creates it. */
 approval_act_t *approval_verify_act(approval_verify_t *v, const char *id);
 approval_act_t *approval_verify_act_get(approval_verify_t *v, const char *id);
 void approval_verify_act_ended(approval_verify_t *v, approval_act_t *a);

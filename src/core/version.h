@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The version, here and nowhere else; CHANGES says what is in it.
+ * The version, here and nowhere else; CHANGES lists the changes.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Standard Webhooks 1.0: a message's id and its signatures.
+ * Standard Webhooks 1.0: the id and the signatures of a message.
  */
 
 
@@ -19,15 +19,15 @@
 
 
 /*
- * The id of the message about an action that goes to a channel, and there to
- * one approver ("": to all): the same whoever sends it, and however often.
+ * The id of the message about an action to a channel, and to one approver ("":
+ * to all).  It is the same whoever sends the message, and however often.
  */
 int approval_webhook_id(approval_str_t action, approval_str_t channel,
     approval_str_t approver, unsigned char dst[APPROVAL_WEBHOOK_ID_LEN]);
 
 /*
  * Appends "v1,BASE64", the HMAC-SHA256 of "ID.TIMESTAMP.BODY" under one
- * decoded secret; after a space where out holds a signature already.
+ * decoded secret, after a space if out already contains a signature.
  * timestamp: of the attempt, in seconds.
  */
 int approval_webhook_sign(approval_str_t secret, approval_str_t id,

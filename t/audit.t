@@ -703,7 +703,7 @@ subtest 'memory' => sub {
     my $dir = tempdir();
     my $keys = make_keys($dir);
     my @core = map { "src/core/$_.c" }
-               qw(checkpoint merkle record json json_write jws keys
+               qw(checkpoint merkle record json json_wide json_write jws keys
                   signer str readable random digest escape fold range);
 
     system("cc -std=c11 -D_GNU_SOURCE -O1 -Isrc -o $dir/log "

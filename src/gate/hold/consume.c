@@ -128,7 +128,7 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
 
     (void) ngx_http_approval_limit_take(hold->mcf, hold->rule, hold->action.id,
                                         reply->now, &end);
-    (void) ngx_http_approval_forward_record(hold);
+    (void) ngx_http_approval_forward_write(hold);
 
     ngx_http_approval_forward_fail(hold, why);
 

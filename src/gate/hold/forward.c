@@ -88,46 +88,49 @@ ngx_http_approval_forward_headers(ngx_http_approval_hold_t *hold)
 void
 ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold)
 {
-    json_t  *facts;
-
     if (hold->wait.event.timer_set) {
         ngx_del_timer(&hold->wait.event);
     }
 
     ngx_http_approval_hold_unwatch(hold);
 
+    if (ngx_http_approval_forward_write(hold) == NGX_OK) {
+        ngx_http_approval_hold_sync(hold, NGX_HTTP_APPROVAL_HOLD_APPROVED);
+        return;
+    }
+
+    ngx_http_approval_forward_synced(hold, NGX_ERROR);
+}
+
+
+ngx_int_t
+ngx_http_approval_forward_write(ngx_http_approval_hold_t *hold)
+{
+    json_t  *facts;
+
     facts = ngx_http_approval_facts(hold);
 
     if (ngx_http_approval_forward_approved(facts, &hold->action.receipt,
                                            hold->action.taken)
-        == NGX_OK)
+        != NGX_OK)
     {
-        if (hold->grant.len) {
-            (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
-                                                 hold->rule, facts);
-            json_object_set_new(facts, "why",
-                                json_string("grant: approved before, and "
-                                            "remembered"));
-        } else {
-            ngx_http_approval_notify_outcome(hold->mcf, hold->action.id,
-                                             NGX_HTTP_APPROVAL_APPROVED,
-                                             facts);
-        }
-
-        if (ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_APPROVED,
-                                    hold->action.id, facts)
-            == NGX_OK)
-        {
-            ngx_http_approval_hold_sync(hold,
-                                        NGX_HTTP_APPROVAL_HOLD_APPROVED);
-            return;
-        }
-
-    } else {
         json_decref(facts);
+        return NGX_ERROR;
     }
 
-    ngx_http_approval_forward_synced(hold, NGX_ERROR);
+    if (hold->grant.len) {
+        (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
+                                             hold->rule, facts);
+        json_object_set_new(facts, "why",
+                            json_string("grant: approved before, and "
+                                        "remembered"));
+    } else {
+        ngx_http_approval_notify_outcome(hold->mcf, hold->action.id,
+                                         NGX_HTTP_APPROVAL_APPROVED, facts);
+    }
+
+    return ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_APPROVED,
+                                   hold->action.id, facts);
 }
 
 

@@ -308,6 +308,8 @@ void ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold);
 
 /* forward.c */
 void ngx_http_approval_forward_record(ngx_http_approval_hold_t *hold);
+/* The record alone: nothing waits for it. */
+ngx_int_t ngx_http_approval_forward_write(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_forward_synced(ngx_http_approval_hold_t *hold,
     ngx_int_t rc);
 void ngx_http_approval_forward(ngx_http_approval_hold_t *hold);

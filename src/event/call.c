@@ -100,8 +100,9 @@ ngx_http_approval_http_cancel(ngx_http_approval_call_t *call)
 
 
 /*
- * Signals would hit nginx' own handlers; proxies of the environment are not
- * the configuration's.
+ * CURLOPT_NOSIGNAL, because curl's signals would reach nginx's handlers.  An
+ * empty CURLOPT_PROXY, because only the configuration chooses where to connect,
+ * not the environment.
  */
 
 static ngx_int_t
@@ -266,7 +267,10 @@ ngx_http_approval_http_stuck(CURL *easy)
 }
 
 
-/* Out of curl's and the resolver's callbacks first. */
+/*
+ * Posts an event, because the call must not be freed within a callback of curl
+ * or of the resolver.
+ */
 
 void
 ngx_http_approval_call_end(ngx_http_approval_call_t *call,

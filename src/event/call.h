@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One call of the gateway's own, HTTP or SMTP: what the files of the transport
- * share.
+ * One HTTP or SMTP call that the gateway itself makes.  Shared by the files of
+ * the transport.
  */
 
 
@@ -22,9 +22,10 @@ typedef struct ngx_http_approval_smtp_s  ngx_http_approval_smtp_t;
 
 
 /*
- * It is being resolved (ctx), or curl's (added), or in the dialog of SMTP
- * (smtp, and added), or waits for its turn there, or its "done" event is posted.  Freed after the handler's
- * call, or by a cancel.
+ * A call is in one of these states: its host is being resolved (ctx), curl
+ * handles it (added), it sends a mail (smtp and added), it waits for an SMTP
+ * session to end (smtp->waiting), or its "done" event is posted.  It is freed
+ * after the handler has been called, or when it is cancelled.
  */
 
 struct ngx_http_approval_call_s {
@@ -38,7 +39,7 @@ struct ngx_http_approval_call_s {
     CURL                        *easy;
     struct curl_slist           *headers;
     struct curl_slist           *resolve;
-    ngx_http_approval_smtp_t    *smtp;        /* or NULL: HTTP              */
+    ngx_http_approval_smtp_t    *smtp;        /* NULL: HTTP                 */
     ngx_msec_t                   end;
 
     ngx_event_t                  done;
@@ -54,7 +55,7 @@ struct ngx_http_approval_call_s {
 
 /* call.c */
 
-/* With all options that are not the protocol's own; NULL: no memory. */
+/* Sets the options that both protocols share.  NULL: no memory. */
 ngx_http_approval_call_t *ngx_http_approval_call_create(
     ngx_http_approval_http_t *http, ngx_http_approval_target_t *target,
     ngx_msec_t timeout, ngx_http_approval_answer_pt handler, void *data);
@@ -62,10 +63,10 @@ ngx_http_approval_call_t *ngx_http_approval_call_create(
 /* Resolves the target, then connects. */
 ngx_int_t ngx_http_approval_call_connect(ngx_http_approval_call_t *call);
 
-/* The same; it is freed where it fails. */
+/* The same, but frees the call if it fails. */
 ngx_int_t ngx_http_approval_call_start(ngx_http_approval_call_t *call);
 
-/* It is over: the handler is called later.  error NULL: it went well. */
+/* Ends the call; the handler is called later.  error is NULL on success. */
 void ngx_http_approval_call_end(ngx_http_approval_call_t *call,
     const char *error);
 
@@ -82,7 +83,7 @@ ngx_int_t ngx_http_approval_call_add(ngx_http_approval_call_t *call);
 
 /* smtp.c */
 
-/* The connection stands, authenticated. */
+/* Called when curl has connected and authenticated. */
 void ngx_http_approval_smtp_begin(ngx_http_approval_call_t *call);
 void ngx_http_approval_smtp_free(ngx_http_approval_smtp_t *smtp);
 

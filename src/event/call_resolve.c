@@ -17,7 +17,10 @@ static ngx_int_t ngx_http_approval_call_addresses(
     ngx_http_approval_call_t *call, ngx_resolver_ctx_t *ctx);
 
 
-/* curl's own way to resolve blocks, if not the loop then its cleanup. */
+/*
+ * curl's own resolver would block the event loop, or at least the cleanup of
+ * the transfer.
+ */
 
 ngx_int_t
 ngx_http_approval_call_resolve(ngx_http_approval_call_t *call)
@@ -97,7 +100,10 @@ ngx_http_approval_call_resolved(ngx_resolver_ctx_t *ctx)
 }
 
 
-/* "HOST:PORT:ADDRESS,ADDRESS": it replaces what the last call gave. */
+/*
+ * Gives curl the addresses as "HOST:PORT:ADDRESS,ADDRESS".  They replace those
+ * of the previous call.
+ */
 
 static ngx_int_t
 ngx_http_approval_call_addresses(ngx_http_approval_call_t *call,

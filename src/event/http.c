@@ -13,7 +13,7 @@
 
 
 #define NGX_HTTP_APPROVAL_HTTP_TOTAL  256     /* connections            */
-#define NGX_HTTP_APPROVAL_HTTP_HOST   64      /* of them to one host    */
+#define NGX_HTTP_APPROVAL_HTTP_HOST   64      /* per host               */
 #define NGX_HTTP_APPROVAL_HTTP_IDLE   8       /* kept open              */
 
 
@@ -132,7 +132,10 @@ ngx_http_approval_http_post(ngx_http_approval_http_t *http,
 }
 
 
-/* Where a redirect leads nobody configured. */
+/*
+ * Redirects are not followed, because they could lead to a host that nobody
+ * configured.
+ */
 
 static ngx_int_t
 ngx_http_approval_http_options(ngx_http_approval_call_t *call,
@@ -172,7 +175,7 @@ ngx_http_approval_http_headers(ngx_http_approval_call_t *call,
     ngx_uint_t     i;
     ngx_keyval_t  *kv;
 
-    /* a large body is not announced, and asked for, first */
+    /* no "Expect: 100-continue": send a large body at once */
 
     ngx_str_set(&name, "Expect");
     ngx_str_null(&none);
@@ -239,7 +242,7 @@ ngx_http_approval_http_header(ngx_http_approval_call_t *call,
 }
 
 
-/* A receiver has little to say; from one that says more we hang up. */
+/* Keeps the beginning of the response and aborts one that is too long. */
 
 static size_t
 ngx_http_approval_http_read(char *data, size_t size, size_t n, void *userdata)

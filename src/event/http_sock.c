@@ -2,11 +2,12 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * curl's sockets and timer, as nginx' events.
+ * Connects curl's sockets and timer to nginx's events.
  *
- * The sockets are curl's: it opens and closes them, and parks idle ones that
+ * curl owns the sockets: it opens and closes them, and keeps idle ones that
  * nobody watches.  A socket has an nginx connection only while curl wants its
- * events.  They are level-triggered, as curl reads once an event and no more.
+ * events.  The events are level-triggered, because curl reads only once for
+ * each event.
  */
 
 
@@ -155,9 +156,9 @@ ngx_http_approval_sock_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
 
 
 /*
- * Only the watch ends. The descriptor is open and stays so, unless curl gave up
- * while it connected: such a socket it closes before it says so, and epoll has
- * forgotten it.
+ * Stops watching the socket and leaves it open.  If curl gives up while it
+ * connects, it closes the socket before it calls us; epoll has then removed the
+ * descriptor already, so no event is deleted.
  */
 
 void
@@ -198,7 +199,7 @@ ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock)
 }
 
 
-/* curl may close what it never said it lost interest in. */
+/* curl may close a socket without reporting CURL_POLL_REMOVE first. */
 
 int
 ngx_http_approval_sock_close(void *data, curl_socket_t s)
@@ -245,7 +246,7 @@ ngx_http_approval_sock_event(ngx_event_t *ev)
 }
 
 
-/* Called within curl, which must not be entered again from here. */
+/* Called by curl, so it must not call back into curl. */
 
 static int
 ngx_http_approval_sock_timer(CURLM *multi, long ms, void *data)

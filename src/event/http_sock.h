@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of the HTTP transport share.
+ * Shared by the files of the HTTP transport.
  */
 
 
@@ -25,14 +25,14 @@ struct ngx_http_approval_http_s {
     CURLM                       *multi;
     ngx_event_t                  timer;       /* curl's                     */
     ngx_queue_t                  calls;       /* of ..._call_t              */
-    ngx_queue_t                  socks;       /* those nginx watches        */
+    ngx_queue_t                  socks;       /* watched by nginx           */
     unsigned                     closing:1;
 };
 
 
 /*
- * A socket of curl's that nginx watches: for curl, or, where it has a handler,
- * for whoever speaks on a connection that curl has made.
+ * A curl socket that nginx watches.  Events go to the handler if there is one,
+ * because the gateway itself uses the connection, and to curl otherwise.
  */
 
 typedef struct ngx_http_approval_sock_s  ngx_http_approval_sock_t;
@@ -53,28 +53,28 @@ struct ngx_http_approval_sock_s {
 
 void ngx_http_approval_socks_init(ngx_http_approval_http_t *http);
 
-/* After curl_multi_cleanup(). */
+/* To be called after curl_multi_cleanup(). */
 void ngx_http_approval_socks_done(ngx_http_approval_http_t *http);
 
-/* NULL: no connection, or no memory. */
+/* NULL: no free connection, or no memory. */
 ngx_http_approval_sock_t *ngx_http_approval_sock_watch(
     ngx_http_approval_http_t *http, curl_socket_t s);
 ngx_int_t ngx_http_approval_sock_want(ngx_event_t *ev, ngx_int_t event,
     ngx_uint_t want);
 
-/* The watch ends, the socket stays as it is. */
+/* Stops watching the socket and leaves it open. */
 void ngx_http_approval_sock_forget(ngx_http_approval_sock_t *sock);
 
-/* CURLOPT_CLOSESOCKETFUNCTION; its data is the transport. */
+/* CURLOPT_CLOSESOCKETFUNCTION; data is the transport. */
 int ngx_http_approval_sock_close(void *data, curl_socket_t s);
 
 
 /* call.c */
 
-/* A transfer is over; its handler is called later. */
+/* Called when a transfer has ended; its handler is called later. */
 void ngx_http_approval_http_ended(CURL *easy, CURLcode code);
 
-/* A transfer's socket cannot be watched. */
+/* Called when a transfer's socket cannot be watched. */
 void ngx_http_approval_http_stuck(CURL *easy);
 
 

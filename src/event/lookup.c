@@ -14,8 +14,9 @@
 
 
 /*
- * The thread's and the loop's: the last of both to leave frees it.  The thread
- * writes the result, then a byte to the pipe; the loop reads them in this order.
+ * Shared by the thread and the event loop; the last of them to release it frees
+ * it.  The thread stores the result before it writes a byte to the pipe; the
+ * loop reads the byte before it reads the result.
  */
 
 struct ngx_http_approval_lookup_s {
@@ -85,7 +86,7 @@ ngx_http_approval_lookup_forget(ngx_http_approval_lookup_t *lookup)
 }
 
 
-/* Closed in what other modules may execute. */
+/* FD_CLOEXEC, because other modules may execute programs. */
 
 static ngx_int_t
 ngx_http_approval_lookup_pipe(ngx_http_approval_lookup_t *lookup,
@@ -137,7 +138,10 @@ failed:
 }
 
 
-/* Signals are for the process' own thread: they end its wait for events. */
+/*
+ * The thread blocks all signals, because they must interrupt the event loop's
+ * wait in the main thread.
+ */
 
 static ngx_int_t
 ngx_http_approval_lookup_start(ngx_http_approval_lookup_t *lookup,
@@ -194,7 +198,7 @@ ngx_http_approval_lookup_thread(void *data)
         lookup->found = NULL;
     }
 
-    /* it fails only where the loop's end was closed */
+    /* fails only if the loop has closed its end */
 
     do {
         n = write(lookup->pipe, "", 1);
@@ -219,7 +223,7 @@ ngx_http_approval_lookup_handler(ngx_event_t *ev)
     c = ev->data;
     lookup = c->data;
 
-    /* worker_shutdown_timeout comes here as well */
+    /* worker_shutdown_timeout calls this handler, too: nothing to read */
 
     if (read(c->fd, &byte, 1) != 1) {
         return;

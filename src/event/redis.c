@@ -5,15 +5,17 @@
  * The life of a link:
  *
  *   DOWN        a timer waits to try again
- *   CONNECTING  both connections are being made; before, a sentinel is asked,
- *               where there are some, and the host's name is looked up
- *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE of each channel
+ *   CONNECTING  first asks a sentinel, if there are any, and looks up the
+ *               host's name, then makes both connections
+ *   SETUP       push: AUTH, CLIENT SETNAME, CLIENT ID, SUBSCRIBE for each
+ *               channel
  *               command: AUTH, SELECT, CLIENT SETNAME, ROLE, then, as soon as
  *               the push connection's id is known, CLIENT TRACKING and PING;
  *               without pushes PING at once
- *   READY       commands are taken
+ *   READY       commands are accepted
  *
- * Whatever goes wrong leads to DOWN, where all that wait are told.
+ * Any error leads to DOWN.  If the link was READY, or if all addresses have
+ * been tried, the handlers of all waiting commands are called without a reply.
  */
 
 
@@ -140,7 +142,7 @@ ngx_http_approval_redis_destroy(ngx_http_approval_redis_t *redis)
 
     redis->closing = 1;
 
-    /* what was queued in the loop's last turn goes out, if it can at once */
+    /* send what the loop's last turn has queued, if it does not block */
 
     if (redis->command.flush.posted) {
         ngx_delete_posted_event(&redis->command.flush);
@@ -270,7 +272,7 @@ ngx_http_approval_redis_found(void *data, const char *error)
 }
 
 
-/* As many at once as there are addresses. */
+/* How many addresses to try without a delay: all of them. */
 
 static ngx_uint_t
 ngx_http_approval_redis_tries(ngx_http_approval_redis_t *redis)
@@ -349,7 +351,7 @@ ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis, ngx_err_t err,
 
     redis->state = NGX_HTTP_APPROVAL_REDIS_DOWN;
 
-    /* a link that is lost as soon as it is made does not begin anew */
+    /* keep the backoff if the link is lost soon after it became ready */
 
     if (was_ready && ngx_current_msec - redis->since
                      > 2 * NGX_HTTP_APPROVAL_REDIS_BACKOFF_MAX)
@@ -357,7 +359,7 @@ ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis, ngx_err_t err,
         redis->backoff = NGX_HTTP_APPROVAL_REDIS_BACKOFF_MIN;
     }
 
-    /* the first connection fails where all addresses have been tried */
+    /* the first connection has failed when all addresses were tried */
 
     if (was_ready
         || redis->tried + 1 >= ngx_http_approval_redis_tries(redis))
@@ -416,7 +418,7 @@ ngx_http_approval_redis_log_lost(ngx_http_approval_redis_t *redis,
         return;
     }
 
-    /* once, unless it fails for another reason by now */
+    /* log once, and again later if the reason is another one */
 
     if (redis->reason
         && (redis->reason == reason
@@ -480,7 +482,10 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
     if (redis->state == NGX_HTTP_APPROVAL_REDIS_READY) {
 
-        /* the worker itself may have been away: what is here is not late */
+        /*
+         * The worker itself may have been stopped or busy: replies that have
+         * arrived by now are not late.
+         */
 
         ngx_http_approval_redis_conn_read(&redis->command);
         ngx_http_approval_redis_conn_read(&redis->push);
@@ -504,14 +509,14 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
         if (left <= 0) {
 
-            /* those who wait do not wait for the other addresses, too */
+            /* waiting commands must not wait for the other addresses, too */
 
             redis->tried = ngx_http_approval_redis_tries(redis);
         }
     }
 
     if (left > 0) {
-        /* a command of a reply's handler may have set it, later than this */
+        /* a reply's handler may have set the timer, but for a later time */
 
         ngx_add_timer(ev, left);
 
@@ -527,7 +532,7 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 }
 
 
-/* A link that is half open shows only where something is sent. */
+/* Sends a PING: a half-open connection is noticed only when data is sent. */
 
 static void
 ngx_http_approval_redis_keepalive_handler(ngx_event_t *ev)

@@ -12,7 +12,7 @@
 #include "event/redis_conn.h"
 
 
-/* Beyond these a reply is not one to a command of ours. */
+/* No reply to a command of the gateway exceeds these limits. */
 
 #define NGX_HTTP_APPROVAL_REDIS_REPLY_MAX     (64 * 1024 * 1024)
 #define NGX_HTTP_APPROVAL_REDIS_VALUE_MAX     (16 * 1024 * 1024)
@@ -54,7 +54,7 @@ static ngx_int_t ngx_http_approval_redis_conn_parse(
     ngx_http_approval_redis_conn_t *conn);
 
 
-/* hiredis' own functions, but for arrays */
+/* hiredis's own functions, except the one that creates arrays */
 
 static redisReplyObjectFunctions   ngx_http_approval_redis_functions;
 static redisReplyObjectFunctions  *ngx_http_approval_redis_hiredis;
@@ -95,8 +95,8 @@ ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
     }
 
     /*
-     * While Redis is away nginx would log each attempt to connect: the link
-     * logs that it was lost, once.
+     * nginx would log each failed attempt to connect while Redis is away.  The
+     * link logs once that it was lost.
      */
 
     conn->quiet = *conn->log;
@@ -242,7 +242,7 @@ ngx_http_approval_redis_conn_established(ngx_http_approval_redis_conn_t *conn)
     conn->established = 1;
     conn->connected(conn);
 
-    /* what came together with the end of the handshake gives no event */
+    /* data that came with the end of the handshake causes no event */
 
     if (conn->connection == c && c->read->ready) {
         ngx_post_event(c->read, &ngx_posted_events);
@@ -274,7 +274,7 @@ ngx_http_approval_redis_conn_ssl_init(ngx_http_approval_redis_conn_t *conn)
 
     SSL_set_verify(c->ssl->connection, SSL_VERIFY_NONE, NULL);
 
-    /* output grows while a part of it waits to be written again */
+    /* output may grow, and move, before a write is repeated */
 
     SSL_set_mode(c->ssl->connection, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
                                      |SSL_MODE_ENABLE_PARTIAL_WRITE);
@@ -395,8 +395,8 @@ ngx_http_approval_redis_reader_create(void)
 
 
 /*
- * An array is allocated before its elements have come: its claimed size must
- * not make us allocate gigabytes.
+ * hiredis allocates an array before its elements have arrived.  The limit keeps
+ * a wrong size from allocating gigabytes.
  */
 
 static void *
@@ -423,8 +423,9 @@ ngx_http_approval_redis_conn_read_handler(ngx_event_t *rev)
     if (c->close) {
 
         /*
-         * worker_shutdown_timeout.  The requests that it ends have something
-         * to tell Redis; the link itself is closed in exit_process.
+         * worker_shutdown_timeout has expired.  The link stays open, because
+         * the requests that end now still send commands to Redis.  It is closed
+         * in exit_process.
          */
 
         c->close = 0;
@@ -552,9 +553,10 @@ ngx_http_approval_redis_conn_parse(ngx_http_approval_redis_conn_t *conn)
 
 
 /*
- * A value that is larger than any of ours is passed over and read as none: it
- * is kept by nobody, and others of the reply are read.  What the reader waits
- * for, after a line with a number, is the rest of a value.
+ * Skips a value that is larger than any that the gateway stores, and replaces
+ * it by nil.  It is not kept in memory, and the rest of the reply is read as
+ * usual.  If the reader stops after a line with a number, it waits for the rest
+ * of a value.
  */
 
 static ngx_uint_t
@@ -655,7 +657,7 @@ ngx_http_approval_redis_conn_write(ngx_http_approval_redis_conn_t *conn)
 
         if (n == NGX_ERROR || n == 0) {
 
-            /* why it was closed may have come before */
+            /* Redis may have sent the reason before it closed the connection */
 
             ngx_http_approval_redis_conn_read(conn);
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One connection of a link to Redis: connect, TLS, requests out, replies in.
- * Known to the files of the link only.
+ * One connection of a link to Redis: connects, speaks TLS, sends requests and
+ * reads replies.  Used by the files of the link only.
  */
 
 
@@ -20,7 +20,7 @@
 #define NGX_HTTP_APPROVAL_REDIS_OUT_MAX  (16 * 1024 * 1024)
 
 
-/* Output that waits to be sent: [pos, len) of data. */
+/* Output to be sent: data[pos] up to data[len]. */
 
 typedef struct {
     u_char                           *data;
@@ -30,7 +30,7 @@ typedef struct {
 } ngx_http_approval_redis_out_t;
 
 
-/* A command that waits for its reply.  Own: the link's, not a caller's. */
+/* A command that waits for its reply.  own: sent by the link itself. */
 
 typedef struct {
     ngx_queue_t                       queue;
@@ -44,17 +44,18 @@ typedef struct {
 typedef struct ngx_http_approval_redis_conn_s  ngx_http_approval_redis_conn_t;
 
 /*
- * connected  TCP and TLS are made: commands may be added
- * reply      one reply; the connection may be closed inside
- * lost       the connection is of no use: the owner closes it
+ * connected  the connection is made, with TLS if configured: commands may be
+ *            added
+ * reply      a reply has arrived; the callback may close the connection
+ * lost       the connection has failed: the owner must close it
  */
 
 struct ngx_http_approval_redis_conn_s {
     ngx_connection_t                 *connection;   /* NULL: closed */
     redisReader                      *reader;
     ngx_http_approval_redis_host_t   *host;      /* of the server           */
-    size_t                            skip;      /* bytes of a value that is
-                                                    passed over            */
+    size_t                            skip;      /* bytes still to be skipped
+                                                    of a large value       */
     ngx_queue_t                       waiting;      /* requests     */
     ngx_http_approval_redis_out_t     out;
     ngx_event_t                       flush;
@@ -75,7 +76,7 @@ struct ngx_http_approval_redis_conn_s {
     void                             *data;
 
     unsigned                          established:1;
-    unsigned                          kept:1;       /* this reply is */
+    unsigned                          kept:1;       /* the reply is  */
     unsigned                          silent:1;     /* while it connects */
 };
 
@@ -84,23 +85,25 @@ void ngx_http_approval_redis_conn_init(ngx_http_approval_redis_conn_t *conn,
     ngx_http_approval_redis_conf_t *conf, ngx_log_t *log);
 
 /*
- * To the address whose turn it is.  The callbacks may be called before it
- * returns.  The hosts outlive the connection.  From within a callback of the
- * same connection it must not be opened again: a timer does that.
+ * Connects to the current address of hosts, which must outlive the connection.
+ * The callbacks may be called before this function returns.  A callback must
+ * not open the same connection again: use a timer.
  */
 void ngx_http_approval_redis_conn_open(ngx_http_approval_redis_conn_t *conn,
     ngx_http_approval_redis_hosts_t *hosts);
 
-/* Requests that wait stay in the queue: they are the caller's to answer. */
+/*
+ * Waiting requests stay in the queue; the caller has to call their handlers.
+ */
 void ngx_http_approval_redis_conn_close(ngx_http_approval_redis_conn_t *conn);
 
-/* Sends what is in "out" at the end of this turn of the event loop. */
+/* Sends the output at the end of this turn of the event loop. */
 void ngx_http_approval_redis_conn_flush(ngx_http_approval_redis_conn_t *conn);
 
-/* Reads what has arrived, without an event. */
+/* Reads data that has arrived, without waiting for an event. */
 void ngx_http_approval_redis_conn_read(ngx_http_approval_redis_conn_t *conn);
 
-/* NGX_DECLINED: there is no room left. */
+/* NGX_DECLINED: the output would exceed its limit. */
 ngx_int_t ngx_http_approval_redis_out_command(
     ngx_http_approval_redis_out_t *out, ngx_uint_t argc, ngx_str_t *argv,
     ngx_log_t *log);

@@ -139,7 +139,7 @@ ngx_http_approval_redis_host_done(ngx_http_approval_redis_host_t *host)
 }
 
 
-/* With a null at its end. */
+/* Copies the name and terminates it with a null byte. */
 
 static ngx_int_t
 ngx_http_approval_redis_host_name(ngx_http_approval_redis_host_t *host,
@@ -220,7 +220,7 @@ ngx_http_approval_redis_hosts_is(ngx_http_approval_redis_hosts_t *hosts,
 }
 
 
-/* Where the name is an address, it is this one. */
+/* If the name is an address, no lookup is needed. */
 
 static ngx_int_t
 ngx_http_approval_redis_host_literal(ngx_http_approval_redis_host_t *host,
@@ -289,7 +289,7 @@ ngx_http_approval_redis_hosts_find(ngx_http_approval_redis_hosts_t *hosts)
 
     hosts->fresh = 1;
 
-    /* one that takes long is not awaited twice */
+    /* do not wait again for a lookup that takes long */
 
     if (host->lookup && host->naddrs) {
         ngx_http_approval_redis_hosts_end(hosts);
@@ -423,7 +423,7 @@ ngx_http_approval_redis_host_keep(ngx_http_approval_redis_host_t *host,
 }
 
 
-/* Once, until it is found again. */
+/* Warns once, until the name is found again. */
 
 static void
 ngx_http_approval_redis_host_warn(ngx_http_approval_redis_host_t *host,

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The hosts of a link, tried in turn with all their addresses.  Names are
- * looked up each time that their host's turn comes.  Known to the files of the
- * link only.
+ * The hosts of a link, which are tried in turn with all their addresses.  A
+ * name is looked up each time that its host's turn comes.  Used by the files of
+ * the link only.
  */
 
 
@@ -30,7 +30,10 @@ typedef struct ngx_http_approval_redis_hosts_s
     ngx_http_approval_redis_hosts_t;
 
 
-/* addrs: what the last lookup found, at first the configuration. */
+/*
+ * addrs: the addresses that the last lookup found; before the first one, those
+ * found when the configuration was read.
+ */
 
 typedef struct {
     ngx_str_t                         name;
@@ -46,9 +49,11 @@ typedef struct {
 
 
 /*
- * host and addr: whose turn it is.  fresh: its host was looked up when its turn
- * came.  The owner of "found" waits for a lookup; then there is an address, or
- * the error says why there is none.
+ * host, addr  indices of the current host and address
+ * fresh       the current host has been looked up in this turn
+ * waits       the owner waits for found()
+ * found       called when a lookup has ended; error is NULL if there is an
+ *             address
  */
 
 struct ngx_http_approval_redis_hosts_s {
@@ -69,7 +74,10 @@ struct ngx_http_approval_redis_hosts_s {
 };
 
 
-/* n servers of the configuration, or room for one that is named later. */
+/*
+ * Takes n servers from the configuration.  If servers is NULL, ..._hosts_set()
+ * names the only host later.
+ */
 ngx_int_t ngx_http_approval_redis_hosts_init(
     ngx_http_approval_redis_hosts_t *hosts,
     ngx_http_approval_redis_conf_t *conf,
@@ -77,7 +85,7 @@ ngx_int_t ngx_http_approval_redis_hosts_init(
 void ngx_http_approval_redis_hosts_done(
     ngx_http_approval_redis_hosts_t *hosts);
 
-/* Of one host: it is this one from now on.  The name is copied. */
+/* Replaces the only host.  The name is copied. */
 ngx_int_t ngx_http_approval_redis_hosts_set(
     ngx_http_approval_redis_hosts_t *hosts, ngx_str_t *name, in_port_t port);
 
@@ -85,9 +93,9 @@ ngx_uint_t ngx_http_approval_redis_hosts_is(
     ngx_http_approval_redis_hosts_t *hosts, ngx_str_t *name, in_port_t port);
 
 /*
- * Calls found(), maybe before it returns: when the lookup ends, or when it has
- * taken half of the timeout and the host had addresses before.  A host that has
- * none yet is waited for; the owner has a deadline.
+ * Calls found() when the lookup ends, maybe before this function returns.  If
+ * the host already has addresses, it is called after half of the timeout at the
+ * latest.  Otherwise the owner's deadline limits the wait.
  */
 void ngx_http_approval_redis_hosts_find(
     ngx_http_approval_redis_hosts_t *hosts);
@@ -96,11 +104,11 @@ void ngx_http_approval_redis_hosts_find(
 void ngx_http_approval_redis_hosts_leave(
     ngx_http_approval_redis_hosts_t *hosts);
 
-/* The turn goes to the next address, or else to the next host. */
+/* Moves on to the next address of the host, or to the next host. */
 void ngx_http_approval_redis_hosts_next(
     ngx_http_approval_redis_hosts_t *hosts);
 
-/* As many tries as there are addresses. */
+/* The number of addresses to try. */
 ngx_uint_t ngx_http_approval_redis_hosts_count(
     ngx_http_approval_redis_hosts_t *hosts);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What redis.c, redis_queue.c, redis_setup.c and redis_sentinel.c share.
+ * Shared by redis.c, redis_queue.c, redis_setup.c and redis_sentinel.c.
  */
 
 
@@ -19,16 +19,16 @@
 typedef enum {
     NGX_HTTP_APPROVAL_SENTINEL_CLOSED,
     NGX_HTTP_APPROVAL_SENTINEL_AUTH,
-    NGX_HTTP_APPROVAL_SENTINEL_ADDRESS,      /* where the primary is      */
+    NGX_HTTP_APPROVAL_SENTINEL_ADDRESS,      /* the primary's address     */
     NGX_HTTP_APPROVAL_SENTINEL_SUBSCRIBE,
     NGX_HTTP_APPROVAL_SENTINEL_WATCH
 } ngx_http_approval_sentinel_step_e;
 
 
 /*
- * A link's connection to one of the sentinels.  step: the reply that comes
- * next.  Its timer is, step by step, that of the next try, of the answer, or of
- * the next PING; while the link waits, its own deadline takes the place.
+ * A link's connection to one of the sentinels.  step is the reply that comes
+ * next.  Depending on it, the timer is for the next try, for the reply, or for
+ * the next PING.  While the link waits, the link's deadline replaces the timer.
  */
 
 typedef struct {
@@ -37,8 +37,8 @@ typedef struct {
     ngx_http_approval_sentinel_step_e  step;
     ngx_http_approval_redis_hosts_t   hosts;        /* the sentinels      */
 
-    unsigned                          waits:1;      /* the link           */
-    unsigned                          again:1;      /* the same sentinel  */
+    unsigned                          waits:1;      /* the link waits     */
+    unsigned                          again:1;      /* ask the same one   */
     unsigned                          auth:1;
     unsigned                          pinged:1;
     unsigned                          warned:1;
@@ -55,7 +55,7 @@ struct ngx_http_approval_redis_s {
     ngx_http_approval_redis_conn_t    push;
     ngx_http_approval_sentinel_t      sentinel;
 
-    /* with sentinels: the primary that they named last */
+    /* with sentinels: the primary of their last answer */
     ngx_http_approval_redis_hosts_t   hosts;
 
     /* commands that came before the first connection was made */
@@ -78,17 +78,17 @@ struct ngx_http_approval_redis_s {
 
     ngx_uint_t                        tried;        /* since the backoff  */
     ngx_msec_t                        backoff;
-    ngx_msec_t                        started;      /* this try           */
-    ngx_msec_t                        since;        /* it is ready        */
+    ngx_msec_t                        started;      /* of this try        */
+    ngx_msec_t                        since;        /* when it got ready  */
     ngx_msec_t                        logged;
     const char                       *reason;       /* the one logged     */
 
     ngx_msec_t                        rtt;
-    ngx_uint_t                        ready;        /* times              */
-    ngx_uint_t                        users;        /* callers that wait  */
+    ngx_uint_t                        ready;        /* how often          */
+    ngx_uint_t                        users;        /* waiting callers    */
     long long                         push_id;
 
-    unsigned                          down:1;       /* known to be        */
+    unsigned                          down:1;       /* known to be down   */
     unsigned                          command_set:1;
     unsigned                          push_set:1;
     unsigned                          tracking:1;
@@ -98,16 +98,17 @@ struct ngx_http_approval_redis_s {
 };
 
 
-/* redis_setup.c: from a connection that is made to a link that is ready. */
+/* redis_setup.c.  Called when a connection is made; makes the link ready. */
 void ngx_http_approval_redis_connected(ngx_http_approval_redis_conn_t *conn);
 
-/* What an error reply means to the operator; without the reply's own text. */
+/* Explains an error reply to the operator, without quoting it. */
 const char *ngx_http_approval_redis_fault(redisReply *reply);
 
 /*
- * redis_sentinel.c.  Asks one sentinel, another one each time that the last try
- * failed: it leads to ngx_http_approval_redis_open() or ..._lost().  Then the
- * connection stays, and the link is lost when there is another primary.
+ * redis_sentinel.c.  Asks one sentinel for the primary, or after a failure the
+ * next one, and calls ngx_http_approval_redis_open() or ..._lost().  The
+ * connection then stays open.  If another server becomes the primary, the link
+ * is lost.
  */
 ngx_int_t ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_sentinel_ask(ngx_http_approval_redis_t *redis);
@@ -123,15 +124,15 @@ void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
 void ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
     redisReply *reply);
 
-/* There will be no reply to any of them. */
+/* Calls the handlers of all waiting commands without a reply. */
 void ngx_http_approval_redis_fail(ngx_http_approval_redis_t *redis,
     ngx_queue_t *waiting);
 
-/* How long the first of them may still wait. */
+/* How long the first waiting command may still wait, in ms. */
 ngx_msec_int_t ngx_http_approval_redis_left(ngx_http_approval_redis_t *redis,
     ngx_queue_t *waiting);
 
-/* A command of the link's own; its handler gets the link. */
+/* Sends a command of the link itself; the handler's data is the link. */
 void ngx_http_approval_redis_send(ngx_http_approval_redis_t *redis,
     ngx_http_approval_redis_conn_t *conn, ngx_uint_t argc, ngx_str_t *argv,
     ngx_http_approval_redis_reply_pt handler);

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Commands on their way to Redis.
+ * The output buffer with commands for Redis.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The commands of a link that wait for their replies.
+ * The queue of a link's commands that wait for their replies.
  */
 
 
@@ -61,7 +61,7 @@ ngx_http_approval_redis_send(ngx_http_approval_redis_t *redis,
     rc = ngx_http_approval_redis_queue(redis, &conn->out, &conn->waiting, argc,
                                        argv, handler, redis, 1);
 
-    /* else there is no memory, and the deadline ends the setup */
+    /* if there was no memory, the deadline ends the setup */
 
     if (rc == NGX_OK) {
         ngx_http_approval_redis_conn_flush(conn);
@@ -152,7 +152,7 @@ ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
         return;
     }
 
-    /* it is another server now: begin anew, maybe at the next address */
+    /* the server's role or state has changed: connect again */
 
     if (ngx_strncmp(reply->str, "READONLY", 8) == 0
         || ngx_strncmp(reply->str, "LOADING", 7) == 0

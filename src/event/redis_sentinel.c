@@ -2,13 +2,13 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Where the primary is, by Sentinel.
+ * Finds the primary through Sentinel.
  *
- * Each time that the link is made, one sentinel is asked, and in the same write
- * a subscription follows: a sentinel handles both in one turn, so there is no
- * moment between them in which it could announce another primary unheard.  If
- * that connection is lost while the link is well, the next sentinel is asked
- * and followed; the link is left when the answer is another one by then.
+ * Each time that the link connects, it asks one sentinel and subscribes to its
+ * announcements in the same write.  A sentinel handles both commands in one
+ * turn, so no announcement can be missed between them.  If that connection is
+ * lost while the link works, the next sentinel is asked and followed.  If it
+ * names another primary, the link is closed and made again.
  */
 
 
@@ -188,7 +188,7 @@ ngx_http_approval_sentinel_connected(ngx_http_approval_redis_conn_t *conn)
 }
 
 
-/* Without memory for it there is no reply in time. */
+/* If there is no memory, the missing reply causes a timeout. */
 
 static void
 ngx_http_approval_sentinel_send(ngx_http_approval_redis_t *redis,
@@ -255,8 +255,8 @@ ngx_http_approval_sentinel_reply(ngx_http_approval_redis_conn_t *conn,
 
 
 /*
- * Returns 0 where it does no harm: a sentinel without a password refuses AUTH,
- * and what follows shows whether it was that.
+ * Returns 0 if the error can be ignored: a sentinel without a password rejects
+ * AUTH.  If AUTH failed for another reason, the next reply is an error, too.
  */
 
 static ngx_uint_t
@@ -279,7 +279,7 @@ ngx_http_approval_sentinel_refused(ngx_http_approval_redis_conn_t *conn,
     if (ngx_strncmp(reply->str, "NOAUTH", 6) == 0 && !s->auth
         && redis->conf->password.len)
     {
-        /* the same sentinel, by the timer, with the password of Redis */
+        /* ask the same sentinel again, with the password of Redis */
 
         s->auth = 1;
         s->again = 1;
@@ -416,7 +416,7 @@ ngx_http_approval_sentinel_message(ngx_http_approval_redis_t *redis,
 }
 
 
-/* The link asks the sentinel that told it: others may not know yet. */
+/* The link asks the same sentinel again: others may not know yet. */
 
 static void
 ngx_http_approval_sentinel_leave(ngx_http_approval_redis_t *redis)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * From a connection that is made to a link that is ready.
+ * Makes a link ready: the commands that are sent on a new connection.
  */
 
 
@@ -139,7 +139,7 @@ ngx_http_approval_redis_setup_push(ngx_http_approval_redis_t *redis)
     ngx_http_approval_redis_send(redis, &redis->push, 2, id,
                                  ngx_http_approval_redis_id_handler);
 
-    /* one command each: so each has one reply */
+    /* one command for each channel, so that each has one reply */
 
     argv[0] = subscribe[0];
 
@@ -191,14 +191,17 @@ ngx_http_approval_redis_setup_tracking(ngx_http_approval_redis_t *redis)
                                      ngx_http_approval_redis_tracking_handler);
     }
 
-    /* unlike all before it, refused while Redis loads its data */
+    /* unlike the commands before, PING fails while Redis loads its data */
 
     ngx_http_approval_redis_send(redis, &redis->command, 1, &ping,
                                  ngx_http_approval_redis_ready_handler);
 }
 
 
-/* The name is for people; but this may be the first reply. */
+/*
+ * An error of CLIENT SETNAME is ignored, because the name is only for people.
+ * But this may be the first reply, which can reject the connection.
+ */
 
 static void
 ngx_http_approval_redis_name_handler(void *data, redisReply *reply)
@@ -212,7 +215,7 @@ ngx_http_approval_redis_name_handler(void *data, redisReply *reply)
 }
 
 
-/* It is about the connection, whatever was sent. */
+/* Does the error concern the connection, not the command? */
 
 static ngx_uint_t
 ngx_http_approval_redis_refuses(redisReply *reply)
@@ -223,7 +226,7 @@ ngx_http_approval_redis_refuses(redisReply *reply)
 }
 
 
-/* It is about this command only: the link can do without it. */
+/* Does it concern this command only, so that the link works without it? */
 
 static ngx_uint_t
 ngx_http_approval_redis_forbids(redisReply *reply)
@@ -280,7 +283,10 @@ ngx_http_approval_redis_select_handler(void *data, redisReply *reply)
 }
 
 
-/* Refused by an ACL, it is left to the first write to tell. */
+/*
+ * If an ACL forbids ROLE, the link continues; a replica then rejects the first
+ * write.
+ */
 
 static void
 ngx_http_approval_redis_role_handler(void *data, redisReply *reply)
@@ -460,7 +466,7 @@ ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
 }
 
 
-/* Redis may repeat arguments in an error, so only its first word is logged. */
+/* Only the first word is logged: Redis may repeat arguments in an error. */
 
 const char *
 ngx_http_approval_redis_fault(redisReply *reply)

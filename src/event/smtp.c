@@ -2,10 +2,11 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Mails.  curl resolves nothing, connects, speaks TLS, says EHLO and
- * authenticates, all on the loop; the four commands of the mail itself are
- * spoken here, over curl's connection.  curl's own upload would wait for the
- * server's word on the message within the call, and with it all of the worker.
+ * Sends mails.  curl connects to an address that is already resolved, speaks
+ * TLS, sends EHLO and authenticates, all on the event loop.  This file sends
+ * the four commands of the mail itself over curl's connection, because curl's
+ * own upload would block the worker until the server has replied to the
+ * message.
  */
 
 
@@ -18,7 +19,7 @@
 
 
 #define NGX_HTTP_APPROVAL_SMTP_ADDRESS   320
-#define NGX_HTTP_APPROVAL_SMTP_SESSIONS  4     /* at a time, of a server */
+#define NGX_HTTP_APPROVAL_SMTP_SESSIONS  4     /* per server             */
 
 
 typedef enum {
@@ -31,9 +32,9 @@ typedef enum {
 
 
 /*
- * What is said stands in "out", all of it, with the end of each step: a step is
- * sent, then its reply is waited for.  Before all that it may be waiting for one
- * of the sessions with its server to end, which counts for its timeout.
+ * "out" contains the commands of all steps, and "end" where each step ends.  A
+ * step is sent, then its reply is read.  Before that the mail may wait until a
+ * session with its server ends; this counts towards its timeout.
  */
 
 struct ngx_http_approval_smtp_s {
@@ -50,7 +51,7 @@ struct ngx_http_approval_smtp_s {
 };
 
 
-/* By step: the first digit of the reply, and what is wrong with another. */
+/* For each step: the expected first digit, and the error for any other. */
 
 static const struct {
     u_char                       digit;
@@ -124,7 +125,7 @@ ngx_http_approval_smtp_send(ngx_http_approval_http_t *http,
 }
 
 
-/* Servers refuse those who come with many connections at once. */
+/* Servers reject clients that open many connections at once. */
 
 static ngx_uint_t
 ngx_http_approval_smtp_busy(ngx_http_approval_call_t *call)
@@ -149,7 +150,7 @@ ngx_http_approval_smtp_busy(ngx_http_approval_call_t *call)
 }
 
 
-/* The call ends: the first one that waits for its server begins. */
+/* Starts the first mail that waits for the server of the ending call. */
 
 static void
 ngx_http_approval_smtp_next(ngx_http_approval_call_t *call)
@@ -181,8 +182,8 @@ ngx_http_approval_smtp_next(ngx_http_approval_call_t *call)
 
 
 /*
- * Of the ways to authenticate, those that need nothing but the password: the
- * others may look up names or read files, and here TLS keeps it secret.
+ * Allows only the mechanisms that need nothing but the password, because others
+ * may look up names or read files.  TLS keeps the password secret.
  */
 
 static ngx_int_t
@@ -236,7 +237,7 @@ ngx_http_approval_smtp_write(ngx_http_approval_smtp_t *smtp, ngx_str_t *from,
             return NGX_ERROR;
         }
 
-        /* whoever made the message looked at them; here nothing depends on it */
+        /* the caller has checked the addresses; do not rely on it here */
 
         for (i = 0; i < address[n]->len; i++) {
             if (address[n]->data[i] <= ' ' || address[n]->data[i] >= 0x7f
@@ -260,7 +261,10 @@ ngx_http_approval_smtp_write(ngx_http_approval_smtp_t *smtp, ngx_str_t *from,
 }
 
 
-/* RFC 5321, 4.5.2: a dot more where a line starts with one; ".": the end. */
+/*
+ * RFC 5321, 4.5.2: a line that starts with a dot gets another one, and a line
+ * with only a dot ends the message.
+ */
 
 static u_char *
 ngx_http_approval_smtp_stuff(u_char *p, ngx_str_t *body)
@@ -363,7 +367,7 @@ ngx_http_approval_smtp_timeout(ngx_event_t *ev)
 }
 
 
-/* NGX_DONE: it is over. */
+/* NGX_DONE: the call has ended. */
 
 static ngx_int_t
 ngx_http_approval_smtp_flush(ngx_http_approval_smtp_t *smtp)
@@ -432,7 +436,7 @@ ngx_http_approval_smtp_read(ngx_http_approval_smtp_t *smtp)
 }
 
 
-/* A reply is the last one: what follows it answers nothing that was said. */
+/* Nothing may follow a reply before the next command is sent. */
 
 static ngx_int_t
 ngx_http_approval_smtp_replies(ngx_http_approval_smtp_t *smtp, u_char *p,
@@ -515,7 +519,7 @@ ngx_http_approval_smtp_reply(ngx_http_approval_smtp_t *smtp)
 }
 
 
-/* The server is told, whatever it thinks of it; its reply changes nothing. */
+/* Sends QUIT if possible, and ignores the reply. */
 
 static ngx_int_t
 ngx_http_approval_smtp_end(ngx_http_approval_smtp_t *smtp, const char *error)

@@ -22,7 +22,10 @@ static ngx_uint_t ngx_http_approval_client_notified(ngx_connection_t *c);
 #endif
 
 
-/* As ngx_http_limit_req_module does, but for how a client leaves. */
+/*
+ * Works like the delay of ngx_http_limit_req_module, except for how it detects
+ * that the client has left.
+ */
 
 ngx_int_t
 ngx_http_approval_suspend(ngx_http_request_t *r, char *action)
@@ -31,7 +34,7 @@ ngx_http_approval_suspend(ngx_http_request_t *r, char *action)
 
     c = r->connection;
 
-    /* what has arrived before may be its end, and is not told again */
+    /* data that has arrived may include the end, and causes no new event */
 
     if (c->read->ready) {
         ngx_post_event(c->read, &ngx_posted_events);
@@ -42,7 +45,7 @@ ngx_http_approval_suspend(ngx_http_request_t *r, char *action)
 
     r->read_event_handler = ngx_http_approval_suspend_read_handler;
 
-    /* the writer hears of an HTTP/3 client that wants no answer any more */
+    /* an HTTP/3 client that stops reading causes a write event */
 
     r->write_event_handler = ngx_http_approval_suspend_write_handler;
 
@@ -68,7 +71,7 @@ ngx_http_approval_suspend_write_handler(ngx_http_request_t *r)
 }
 
 
-/* Ends the request of a client that has gone. */
+/* Ends the request if its client has left. */
 
 static ngx_int_t
 ngx_http_approval_suspend_test(ngx_http_request_t *r)
@@ -111,7 +114,7 @@ ngx_http_approval_client_gone(ngx_http_request_t *r)
 
 #ifdef NGX_HTTP_VERSION_30
 
-    /* the end of the stream that is read is only the end of the request */
+    /* the end of the client's stream is only the end of the request */
 
     if (r->http_version == NGX_HTTP_VERSION_30) {
         return c->write->error;
@@ -123,7 +126,7 @@ ngx_http_approval_client_gone(ngx_http_request_t *r)
         return 1;
     }
 
-    /* whatever it has sent before, which nobody reads now */
+    /* noticed even if data that nobody reads now is still queued */
 
     fd.fd = c->fd;
     fd.events = POLLRDHUP;
@@ -145,7 +148,7 @@ ngx_http_approval_client_gone(ngx_http_request_t *r)
 
 #if (NGX_HTTP_SSL)
 
-/* TLS has an end of its own, which may come before TCP's, or without it. */
+/* A TLS close_notify may come before the end of TCP, or without it. */
 
 static ngx_uint_t
 ngx_http_approval_client_notified(ngx_connection_t *c)
@@ -156,7 +159,7 @@ ngx_http_approval_client_notified(ngx_connection_t *c)
 
     ssl = c->ssl->connection;
 
-    /* the handshake is nginx's */
+    /* leave the handshake to nginx */
 
     if (!c->ssl->handshaked || c->ssl->in_early) {
         return 0;
@@ -168,7 +171,7 @@ ngx_http_approval_client_notified(ngx_connection_t *c)
 
     if (n > 0) {
 
-        /* a next request: epoll does not tell of what is in OpenSSL now */
+        /* a pipelined request: epoll does not report data inside OpenSSL */
 
         c->read->ready = 1;
         return 0;

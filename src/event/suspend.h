@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A request that waits for something else than its client.
+ * Suspends a request that waits for something other than its client.
  */
 
 
@@ -16,18 +16,18 @@
 
 
 /*
- * The client may leave meanwhile: then nginx ends the request, and its cleanup
- * handlers run.  Nothing else happens to it until whoever it waits for sets its
- * event handlers, or finalizes it.  "action" is for the error log.
+ * If the client leaves meanwhile, nginx ends the request, and its cleanup
+ * handlers run.  Otherwise nothing happens to it until the caller sets its
+ * event handlers again or finalizes it.  "action" is for the error log.
  */
 ngx_int_t ngx_http_approval_suspend(ngx_http_request_t *r, char *action);
 
 
 /*
- * Has the client of a suspended request left, by all that has arrived?  In
- * HTTP/1 and HTTP/2 it has as soon as it closes its side of the connection, by
- * TCP or by TLS.  An HTTP/2 client that gives up a stream is known by
- * the time that nginx has read the frame.
+ * Has the client of a suspended request left, judging by the data that has
+ * arrived?  In HTTP/1 and HTTP/2 a client has left as soon as it closes its
+ * side of the connection, by TCP or by TLS.  If an HTTP/2 client resets a
+ * stream, this is known when nginx has read the frame.
  */
 ngx_uint_t ngx_http_approval_client_gone(ngx_http_request_t *r);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The URL of a receiver, as it is written in the configuration.
+ * Parses the URL of a receiver, as written in the configuration.
  */
 
 
@@ -65,7 +65,7 @@ ngx_http_approval_target_parse(ngx_http_approval_target_t *target,
 }
 
 
-/* What is after the "/" is the name by which we say EHLO. */
+/* The path, without its "/", is the name for EHLO. */
 
 const char *
 ngx_http_approval_target_mail(ngx_http_approval_target_t *target,
@@ -154,7 +154,7 @@ ngx_http_approval_target_begin(ngx_http_approval_target_t *target,
 }
 
 
-/* Unreserved characters and %XX, no control character by way of it. */
+/* Allows unreserved characters and %XX, but no encoded control characters. */
 
 static ngx_uint_t
 ngx_http_approval_target_user(u_char *p, u_char *last)

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The body that nginx has read.  What a rule reads it as is what the upstream
- * must read it as: the grammar is the one that Content-Type names or leaves
- * open, and the bytes mean the same characters to everybody.
+ * The body that nginx has read.  A rule may read it only in a way in which the
+ * upstream must read it, too: Content-Type must name the grammar or leave it
+ * open, and the bytes must mean the same characters to every reader.
  */
 
 
@@ -204,7 +204,7 @@ ngx_http_approval_body_parse(ngx_http_approval_body_t *body)
 
     body->parsed = 1;
 
-    /* Nothing to be misread: to rules every member of it is absent. */
+    /* no body cannot be misread: every member is absent */
 
     if (body->none && body->size == 0) {
         return;
@@ -304,7 +304,7 @@ ngx_http_approval_body_typed(ngx_http_request_t *r)
 }
 
 
-/* Does nobody take it for JSON, whatever its type? */
+/* Would no reader take the body for JSON, even if it ignores the type? */
 
 ngx_uint_t
 ngx_http_approval_body_foreign(ngx_http_request_t *r,
@@ -370,7 +370,7 @@ ngx_http_approval_body_readable(ngx_http_request_t *r,
 }
 
 
-/* What is not known to be another grammar is left open. */
+/* A type that is not known to name another grammar is OPEN. */
 
 static ngx_http_approval_type_e
 ngx_http_approval_body_type(ngx_str_t *type)
@@ -430,7 +430,10 @@ ngx_http_approval_body_type(ngx_str_t *type)
 }
 
 
-/* UTF-8; or where all bytes are ASCII, a charset in which they are ASCII. */
+/*
+ * Allows UTF-8, and if all bytes are ASCII, charsets that contain ASCII
+ * unchanged.
+ */
 
 static ngx_uint_t
 ngx_http_approval_body_charset(ngx_str_t *type,

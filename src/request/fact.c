@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Facts: which values of a request a text of the configuration takes, found
- * when it is read.
+ * Facts: finds out, when the configuration is read, which values of a request a
+ * text uses.
  */
 
 
@@ -14,14 +14,14 @@
 
 
 /*
- * nginx's variables that a client can choose, by name or, where it ends in
- * "_", by prefix; and those that only nginx makes.  What is not here is opaque.
+ * nginx's variables that a client can choose, then those that only nginx sets.
+ * A name that ends in "_" is a prefix.  All other variables are opaque.
  */
 
 typedef struct {
     const char                *name;
     ngx_http_approval_fact_e   kind;
-    const char                *of;       /* is made of these                  */
+    const char                *of;       /* the inputs that it is made of     */
     unsigned                   fleeting; /* changes with each request         */
 } ngx_http_approval_source_t;
 
@@ -285,7 +285,7 @@ ngx_http_approval_fact_variable(ngx_conf_t *cf,
 
     switch (fact->kind) {
 
-    /* read from the request itself: an index costs every request */
+    /* no index, which costs every request: read from the request itself */
 
     case NGX_HTTP_APPROVAL_FACT_METHOD:
     case NGX_HTTP_APPROVAL_FACT_PATH:
@@ -313,7 +313,7 @@ ngx_http_approval_fact_variable(ngx_conf_t *cf,
             break;
         }
 
-        /* nginx knows all of them: no index, which is memory of every request */
+        /* no index, which takes memory in every request: found by name */
 
         fact->variable.len = name->len;
         fact->variable.data = ngx_pnalloc(cf->pool, name->len);
@@ -331,7 +331,7 @@ ngx_http_approval_fact_variable(ngx_conf_t *cf,
         break;
     }
 
-    /* what it is not known by is an error here, as everywhere in nginx.conf */
+    /* an unknown variable is an error, as everywhere in nginx.conf */
 
     fact->index = ngx_http_get_variable_index(cf, name);
 
@@ -339,7 +339,7 @@ ngx_http_approval_fact_variable(ngx_conf_t *cf,
 }
 
 
-/* A header's in lower case, with dashes; others as they are written. */
+/* A header's name in lower case, with dashes instead of underscores. */
 
 static ngx_int_t
 ngx_http_approval_fact_key(ngx_conf_t *cf, ngx_http_approval_fact_t *fact,
@@ -400,7 +400,7 @@ ngx_http_approval_fact_text(ngx_conf_t *cf, ngx_http_approval_facts_t *facts,
 }
 
 
-/* Each "$name" of the text, or "json:..." and "form:...", is an input. */
+/* Adds each "$name" of the text as an input. */
 
 ngx_int_t
 ngx_http_approval_fact_from(ngx_conf_t *cf, ngx_http_approval_facts_t *facts,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The headers of a request: walking them, and what their names mean to
- * different readers.
+ * The headers of a request: iterates over them, and decides which readers take
+ * which name for the same header.
  */
 
 
@@ -86,7 +86,7 @@ ngx_http_approval_header_named(ngx_table_elt_t *h, ngx_str_t *name)
 }
 
 
-/* As CGI makes names of variables. */
+/* Replaces characters as CGI does in names of variables. */
 
 static u_char
 ngx_http_approval_header_letter(u_char c)
@@ -155,7 +155,7 @@ ngx_http_approval_accepts(ngx_http_request_t *r, const char *type)
 }
 
 
-/* The q of exactly this media type, in thousandths; 0: not there. */
+/* The q value of exactly this media type, in thousandths; 0: not listed. */
 
 static ngx_int_t
 ngx_http_approval_accept_quality(ngx_str_t value, const char *type)
@@ -217,8 +217,8 @@ ngx_http_approval_accept_quality(ngx_str_t value, const char *type)
 
 
 /*
- * Elements that headers_in points to must not move, so the list is built anew
- * and the old one stays where it is.
+ * Makes a new list and leaves the old one unchanged, because headers_in points
+ * to elements of it.
  */
 
 ngx_int_t
@@ -260,7 +260,7 @@ ngx_http_approval_headers_drop(ngx_http_request_t *r,
 
     r->headers_in.headers = list;
 
-    /* a list in the making has its last part inside itself */
+    /* "last" still points to the part inside the local variable */
 
     if (list.last == &list.part) {
         r->headers_in.headers.last = &r->headers_in.headers.part;
@@ -307,7 +307,7 @@ ngx_http_approval_header_ours(ngx_str_t *name)
 }
 
 
-/* nginx takes spaces away from its ends only. */
+/* nginx itself removes only spaces from the ends of a value. */
 
 approval_str_t
 ngx_http_approval_header_trimmed(ngx_str_t *value)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of request/ share; nobody else includes it.
+ * Shared by the files of request/, and included by no others.
  */
 
 
@@ -16,7 +16,7 @@
 #include "request/request.h"
 
 
-/* target.c: the readings of a path, of a whole target, of its query */
+/* target.c: read the path, the whole target, its query, an argument */
 
 void ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the error log says of a request: nginx would end each of our lines with
- * the whole request line, and a query may hold secrets.
+ * The context of log lines about a request.  nginx itself would add the whole
+ * request line to each of them, but a query may contain secrets.
  */
 
 
@@ -17,7 +17,7 @@ static u_char *ngx_http_approval_log_context(ngx_log_t *log, u_char *buf,
     size_t len);
 
 
-/* A copy, until the next call: to be logged to at once, and not to be kept. */
+/* The log is valid only until the next call: use it at once. */
 
 ngx_log_t *
 ngx_http_approval_log(ngx_http_request_t *r)

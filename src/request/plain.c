@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What most requests are: read alike by everybody, and without a header or an
- * argument that a rule looks at.  All requests come by here.
+ * Recognizes plain requests, which most are: all readers read them alike, and
+ * they have no header or argument that a rule reads.  This code runs for every
+ * request.
  */
 
 
@@ -15,7 +16,7 @@
 #include "core/path.h"
 
 
-/* The shortest of the headers that override method or path. */
+/* Length of the shortest header name that overrides the method or path. */
 #define NGX_HTTP_APPROVAL_OVERRIDE_MIN  13
 
 
@@ -27,7 +28,7 @@ static ngx_uint_t ngx_http_approval_plain_args(ngx_str_t *args,
     uint32_t letters);
 
 
-/* "approval-...", and "x-http-method-override" and the like */
+/* "a" for "approval-...", "x" for "x-http-method-override" and the like. */
 
 void
 ngx_http_approval_plain_init(ngx_http_approval_plain_t *plain)
@@ -73,7 +74,10 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
 }
 
 
-/* In any case, decoded or not, with a blank or a bracket before it. */
+/*
+ * Adds the first characters with which readers may find the argument: in upper
+ * or lower case, encoded or not, or after a blank or a bracket.
+ */
 
 static void
 ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c)
@@ -105,7 +109,7 @@ ngx_http_approval_plain(ngx_http_request_t *r,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *last;
 
-    /* where nginx has neither decoded nor rewritten it, it is the client's */
+    /* these point to the same data unless nginx decoded or rewrote the URI */
 
     if (r->uri.data != r->unparsed_uri.data || r->schema_start
         || r->internal || r != r->main
@@ -147,7 +151,10 @@ ngx_http_approval_plain(ngx_http_request_t *r,
 }
 
 
-/* Neither one of ours, nor like "X-HTTP-Method-Override" or "X-Original-URL" */
+/*
+ * 0: the header may be one of the module's own, or override the method or path,
+ * as "X-HTTP-Method-Override" or "X-Original-URL" do.
+ */
 
 static ngx_inline ngx_uint_t
 ngx_http_approval_plain_header(ngx_table_elt_t *h)

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Facts, taken from a request: one function for each kind.  Those of the target
- * are in target.c.
+ * Reads facts from a request, with one function for each kind.  Those for the
+ * target are in target.c.
  */
 
 
@@ -62,7 +62,7 @@ static const ngx_http_approval_read_pt  ngx_http_approval_readers[] = {
 };
 
 
-/* Of the look at hand; 0 is no look's. */
+/* The number of the latest look; 0 is not used. */
 
 static ngx_uint_t  ngx_http_approval_looks;
 
@@ -122,7 +122,7 @@ ngx_http_approval_read(ngx_http_approval_look_t *look,
 }
 
 
-/* What nginx has for it. */
+/* nginx's own value. */
 
 static void
 ngx_http_approval_read_value(ngx_http_approval_look_t *look,
@@ -143,8 +143,8 @@ ngx_http_approval_read_value(ngx_http_approval_look_t *look,
 
 
 /*
- * It has one reading if all has that it is made of; a text then stands there as
- * readers take its values, and as nginx has them.
+ * If an input can be read in several ways, the fact is unknown.  Otherwise a
+ * text is added as readers take its values, and as nginx has them.
  */
 
 static void
@@ -178,7 +178,7 @@ ngx_http_approval_read_made(ngx_http_approval_look_t *look,
 }
 
 
-/* The text, with the reading of each input that counts. */
+/* Fills in the first reading of each input that is not only a spelling. */
 
 static void
 ngx_http_approval_read_filled(ngx_http_approval_look_t *look,
@@ -374,7 +374,7 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
 }
 
 
-/* A list of them, to readers that join copies of a header, and as it is. */
+/* Adds the whole value, and each item for readers that read it as a list. */
 
 static void
 ngx_http_approval_read_methods(approval_readings_t *rs, ngx_str_t *value)
@@ -407,7 +407,7 @@ ngx_http_approval_read_upper(approval_readings_t *rs, approval_str_t s)
 }
 
 
-/* The one that nginx has routed by, and what the upstream may be sent. */
+/* The host that nginx routed by, and those that the upstream may see. */
 
 static void
 ngx_http_approval_read_host(ngx_http_approval_look_t *look,
@@ -458,14 +458,14 @@ ngx_http_approval_read_host(ngx_http_approval_look_t *look,
 
         approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 
-        /* a pattern may have the port */
+        /* a pattern may contain the port */
 
         approval_readings_spelled(rs, ngx_http_approval_core_str(&h->value));
     }
 }
 
 
-/* Each copy, and all of them as one list. */
+/* Adds each copy of the header, and all of them joined to one list. */
 
 static void
 ngx_http_approval_read_header(ngx_http_approval_look_t *look,
@@ -524,7 +524,7 @@ ngx_http_approval_read_cookies(ngx_http_approval_look_t *look,
 
     static ngx_str_t  name = ngx_string("cookie");
 
-    /* the readings point into it: it stays in theirs */
+    /* approval_read_cookie() copies the values */
 
     approval_buf_init(&all);
 
@@ -625,7 +625,7 @@ ngx_http_approval_read_form(ngx_http_approval_look_t *look,
 
     approval_read_field(rs, text, ngx_http_approval_core_str(&fact->key), 0);
 
-    /* without a type some read no form at all */
+    /* without a Content-Type some readers find no form */
 
     if (text.len && !ngx_http_approval_body_typed(look->request)) {
         approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The only room that takes values out of a request.  A fact is a value that
- * the client can choose and that the gateway uses, with all its readings: what
- * the different readers behind us would take it for.
+ * The only room that reads values from a request.  A fact is a value that the
+ * client can choose and that the gateway uses, with all its readings: the
+ * values that different readers behind the gateway would take it for.
  */
 
 
@@ -20,7 +20,7 @@
 #include "core/reading.h"
 
 
-/* nginx's and the core's strings. */
+/* Converts a string of nginx to one of the core, without a copy. */
 
 static ngx_inline approval_str_t
 ngx_http_approval_core_str(const ngx_str_t *s)
@@ -43,57 +43,58 @@ ngx_http_approval_core_str(const ngx_str_t *s)
 typedef struct {
     ngx_list_part_t                 *part;
     ngx_uint_t                       i;
-    approval_name_e                  named;      /* the last header, by ..._of */
+    approval_name_e                  named;      /* by ..._of: last header    */
 } ngx_http_approval_headers_t;
 
 ngx_table_elt_t *ngx_http_approval_header_next(ngx_http_request_t *r,
     ngx_http_approval_headers_t *it, ngx_table_elt_t *h);
 
-/* The same, only of those whose name some reader takes for this one. */
+/* The same, but only headers whose name some reader takes for this one. */
 ngx_table_elt_t *ngx_http_approval_header_of(ngx_http_request_t *r,
     ngx_http_approval_headers_t *it, ngx_table_elt_t *h, ngx_str_t *name);
 
 /*
- * Of that name: in lower case, with dashes.  SPELLING: only to those who take
- * "-", "_" and all else that is neither letter nor digit for the same.
+ * Does the header have this name, which is in lower case, with dashes?
+ * SPELLING: only for readers that do not distinguish "-", "_" and other
+ * characters that are neither letters nor digits.
  */
 approval_name_e ngx_http_approval_header_named(ngx_table_elt_t *h,
     ngx_str_t *name);
 
-/* How many readers may find one under the name, and the first of them. */
+/* How many headers some reader may find under the name, and the first one. */
 ngx_uint_t ngx_http_approval_header_find(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 
-/* The first of them, or NULL. */
+/* The first of these headers, or NULL. */
 ngx_str_t *ngx_http_approval_header_first(ngx_http_request_t *r,
     const char *name);
 
-/* How much of this media type is accepted, in thousandths; 0: not named. */
+/* The q value of this media type in Accept, in thousandths; 0: not listed. */
 ngx_int_t ngx_http_approval_accepts(ngx_http_request_t *r, const char *type);
 
-/* Headers that are to go are left out of what is forwarded. */
+/* Removes the headers for which drop() returns 1 from the request. */
 ngx_int_t ngx_http_approval_headers_drop(ngx_http_request_t *r,
     ngx_uint_t (*drop)(ngx_str_t *name));
 ngx_int_t ngx_http_approval_header_push(ngx_http_request_t *r,
     const char *name, const char *lowcase, ngx_str_t *value);
 
-/* "Approval-...", also as a reader sees it who reads HTTP_APPROVAL_... */
+/* Is it "Approval-...", or HTTP_APPROVAL_... for readers that use CGI names? */
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 
-/* Its value without the white space that some readers drop around it. */
+/* The value without the white space that some readers remove around it. */
 approval_str_t ngx_http_approval_header_trimmed(ngx_str_t *value);
 
-/* Takes the first of what commas separate, trimmed; 0: nothing is left. */
+/* Takes the next item of a comma-separated list, trimmed; 0: none is left. */
 ngx_uint_t ngx_http_approval_header_item(ngx_str_t *list,
     approval_str_t *item);
 
 
 /*
- * body.c: the body as rules and approvers read it; malloc'ed parts, owned by
- * whoever loaded it.
+ * body.c: the body as rules and approvers read it.  Parts of it are malloc'ed;
+ * the caller of ngx_http_approval_body_load() owns and frees it.
  */
 
-/* Why a body cannot be read as the grammar that is asked for. */
+/* Why a body cannot be read with the requested grammar. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_BODY_READ = 0,
@@ -111,30 +112,34 @@ typedef struct {
     const char                      *json_error;
     unsigned                         allocated:1;
     unsigned                         parsed:1;
-    unsigned                         none:1;     /* not even an empty one     */
+    unsigned                         none:1;     /* the request has no body   */
     unsigned                         encoded:1;  /* by Content-Encoding       */
 } ngx_http_approval_body_t;
 
 
-/* The body that nginx has read; NULL: no memory, or it cannot be read back. */
+/*
+ * Loads the body that nginx has read.  NULL: no memory, or its temporary file
+ * cannot be read.
+ */
 ngx_http_approval_body_t *ngx_http_approval_body_load(ngx_http_request_t *r,
     size_t limit);
 void ngx_http_approval_body_free(ngx_http_approval_body_t *body);
 
-/* Bytes of one buffer, from "offset" on; fewer than size only on errors. */
+/* Copies bytes of one buffer from "offset"; fewer than size only on errors. */
 ssize_t ngx_http_approval_body_buf(ngx_http_request_t *r, ngx_buf_t *b,
     off_t offset, u_char *dst, size_t size);
 
-/* Strict JSON, whatever its type says: body->json, or json_error. */
+/* Parses strict JSON and ignores the type: sets json, or json_error. */
 void ngx_http_approval_body_parse(ngx_http_approval_body_t *body);
 
-/* As the type says, too: READ, or why not in *why. */
+/* The same, if the type allows it: READ, or the reason in *why. */
 ngx_http_approval_unread_e ngx_http_approval_body_json(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, const char **why);
-/* Does its type name a grammar that we know? */
+
+/* Does its Content-Type name a grammar that the module knows? */
 ngx_uint_t ngx_http_approval_body_typed(ngx_http_request_t *r);
 
-/* Is it JSON to nobody, whatever they are told? */
+/* Would no reader take the body for JSON, even if it ignores the type? */
 ngx_uint_t ngx_http_approval_body_foreign(ngx_http_request_t *r,
     ngx_http_approval_body_t *body);
 
@@ -142,7 +147,7 @@ ngx_http_approval_unread_e ngx_http_approval_body_form(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, const char **why);
 
 
-/* fact.c: what a text of the configuration takes from a request. */
+/* fact.c: the values of a request that a text of the configuration uses. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_FACT_ONE = 0,  /* nginx's value, which all read alike   */
@@ -155,9 +160,9 @@ typedef enum {
     NGX_HTTP_APPROVAL_FACT_HEADER,
     NGX_HTTP_APPROVAL_FACT_COOKIE,
     NGX_HTTP_APPROVAL_FACT_CAPTURE,
-    NGX_HTTP_APPROVAL_FACT_OPAQUE,   /* map, set, a script: what it makes of
-                                        its inputs                            */
-    NGX_HTTP_APPROVAL_FACT_TEXT,     /* several in one text                   */
+    NGX_HTTP_APPROVAL_FACT_OPAQUE,   /* map, set, a script: computed from its
+                                        inputs                                */
+    NGX_HTTP_APPROVAL_FACT_TEXT,     /* a text with variables                 */
     NGX_HTTP_APPROVAL_FACT_MEMBER,   /* json:/pointer                         */
     NGX_HTTP_APPROVAL_FACT_FIELD     /* form:name                             */
 } ngx_http_approval_fact_e;
@@ -167,26 +172,26 @@ typedef struct ngx_http_approval_fact_s  ngx_http_approval_fact_t;
 
 struct ngx_http_approval_fact_s {
     ngx_http_approval_fact_e         kind;
-    ngx_str_t                        name;       /* as it is written          */
+    ngx_str_t                        name;       /* as written                */
     ngx_str_t                        key;        /* of an argument, header ...*/
     ngx_int_t                        index;      /* variable, or NGX_ERROR    */
-    ngx_str_t                        variable;   /* one without an index: its
-                                                    name; or empty            */
+    ngx_str_t                        variable;   /* its name, if it has no
+                                                    index; otherwise empty    */
     ngx_uint_t                       hash;
-    ngx_http_complex_value_t        *value;      /* of a text, or NULL        */
+    ngx_http_complex_value_t        *value;      /* if it is a text, or NULL  */
     approval_json_pointer_t         *pointer;
     ngx_array_t                     *inputs;     /* of ..._fact_t *, or NULL  */
     u_char                          *conf_file;  /* of its first use          */
     ngx_uint_t                       conf_line;
 
-    /* scratch of the worker: the readings of one look */
+    /* changes at run time: the readings of the latest look */
     approval_readings_t              readings;
     ngx_uint_t                       look;
     unsigned                         literal:1;  /* path: nginx's own reading */
 };
 
 
-/* A set of facts, each name once; it owns what they have malloc'ed. */
+/* A set of facts with unique names; it owns the memory that they malloc(). */
 
 typedef struct {
     ngx_array_t                      list;       /* of ..._fact_t *           */
@@ -197,29 +202,29 @@ ngx_int_t ngx_http_approval_facts_init(ngx_http_approval_facts_t *facts,
 void ngx_http_approval_facts_free(ngx_http_approval_facts_t *facts);
 
 /*
- * The fact of a text: "json:/pointer", "form:name", or a complex value; NULL:
- * an error was logged.  A text without a variable is a fact, too.
+ * Finds or adds the fact for a text: "json:/pointer", "form:name", or a complex
+ * value, which need not contain a variable.  NULL: an error was logged.
  */
 ngx_http_approval_fact_t *ngx_http_approval_fact(ngx_conf_t *cf,
     ngx_http_approval_facts_t *facts, ngx_str_t *text);
 
-/* The same for a fact's inputs: "match $x PATTERN... from TEXT..." */
+/* Adds the inputs of a fact: "match $x PATTERN... from TEXT..." */
 ngx_int_t ngx_http_approval_fact_from(ngx_conf_t *cf,
     ngx_http_approval_facts_t *facts, ngx_http_approval_fact_t *fact,
     ngx_str_t *text);
 
-/* The next "$name" or "${name}" of a text, which goes on behind it. */
+/* Finds the next "$name" or "${name}" and moves the text behind it. */
 ngx_uint_t ngx_http_approval_next_name(ngx_str_t *text, ngx_str_t *name);
 
-/* Is it, or is an input of it, the variable of that name? */
+/* Is the fact, or one of its inputs, the variable with this name? */
 ngx_uint_t ngx_http_approval_fact_named(ngx_http_approval_fact_t *fact,
     const char *name);
 
-/* Does it change with each request, as $request_id does? */
+/* Does the fact change with each request, like $request_id? */
 ngx_uint_t ngx_http_approval_fact_fleeting(ngx_http_approval_fact_t *fact);
 
 
-/* read.c: taking facts from a request. */
+/* read.c: reads facts from a request. */
 
 typedef struct {
     ngx_str_t                        name;
@@ -228,25 +233,25 @@ typedef struct {
 
 
 /*
- * A look at a request: the facts taken during it are taken once.  Whoever
- * looks again later, or with another body, begins another look.
+ * A look at a request.  Within a look each fact is read only once.  To read
+ * facts later, or with another body, begin another look.
  */
 
 typedef struct {
     ngx_http_request_t              *request;
-    ngx_http_approval_body_t        *body;       /* NULL: not at hand         */
+    ngx_http_approval_body_t        *body;       /* NULL: not read            */
     json_t                          *root;       /* of the body's JSON, or an
                                                     element of it             */
     ngx_array_t                     *captures;   /* of ..._capture_t, or NULL */
     ngx_uint_t                       number;
-    ngx_uint_t                       body_number; /* of what depends on root  */
+    ngx_uint_t                       body_number; /* if it depends on root    */
 } ngx_http_approval_look_t;
 
 void ngx_http_approval_look(ngx_http_approval_look_t *look,
     ngx_http_request_t *r, ngx_http_approval_body_t *body,
     ngx_array_t *captures);
 
-/* An element of a batch, or the whole of it, in place of the body. */
+/* Reads an element of a batch, or again all of it, instead of the body. */
 void ngx_http_approval_look_root(ngx_http_approval_look_t *look,
     json_t *root);
 
@@ -255,36 +260,35 @@ approval_readings_t *ngx_http_approval_read(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact);
 
 /*
- * The one reading of a fact, or of all inputs of its text, in the request's
- * pool.  NGX_DECLINED: there are several.
+ * Sets the only reading of a fact, or of its text if all inputs have only one,
+ * in the request's pool.  NGX_DECLINED: there are several readings.
  */
 ngx_int_t ngx_http_approval_read_one(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, ngx_str_t *value);
 
-/* nginx's own reading, whatever the others are. */
+/* nginx's own reading, even if there are others. */
 ngx_int_t ngx_http_approval_read_text(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, ngx_str_t *value);
 
-/* The fact, or the first input of it, whose readings differ; or NULL. */
+/* The fact, or its first input, with different readings; or NULL. */
 ngx_http_approval_fact_t *ngx_http_approval_read_differs(
     ngx_http_approval_look_t *look, ngx_http_approval_fact_t *fact);
 
-/* Does the path that the client sent still say where the request goes? */
+/* Is the path that the client sent still the one that may be forwarded? */
 ngx_uint_t ngx_http_approval_target_own(ngx_http_request_t *r);
 
 
 /*
- * plain.c: is there nothing in the request that could be read otherwise than
- * nginx does, or that one of these headers and arguments could be?  "No" means
- * "look closer".
+ * plain.c: do all readers read the request like nginx, and can it contain none
+ * of these headers and arguments?  0: it has to be examined more closely.
  */
 
 typedef struct {
-    uint32_t                         letters;    /* that headers of interest
-                                                    begin with, & 31          */
-    uint64_t                         lengths;    /* of those that rules read,
-                                                    & 63                      */
-    uint32_t                         args;       /* that arguments begin with */
+    uint32_t                         letters;    /* first ones of headers to
+                                                    look at, & 31             */
+    uint64_t                         lengths;    /* of headers that rules
+                                                    read, & 63                */
+    uint32_t                         args;       /* first ones of arguments   */
 } ngx_http_approval_plain_t;
 
 void ngx_http_approval_plain_init(ngx_http_approval_plain_t *plain);
@@ -295,14 +299,14 @@ ngx_uint_t ngx_http_approval_plain(ngx_http_request_t *r,
 
 
 /*
- * log.c: where to log lines about a request, so that they carry no query; and
- * the target as the client sent it, without what follows "?" or "#".
+ * log.c: the log for lines about a request, which then contain no query; and
+ * the target as the client sent it, up to the first "?" or "#".
  */
 ngx_log_t *ngx_http_approval_log(ngx_http_request_t *r);
 ngx_str_t ngx_http_approval_target_bare(ngx_http_request_t *r);
 
 
-/* trace.c: 1 where the request says which trace it is part of. */
+/* trace.c: 1 if the request names the trace that it is part of. */
 ngx_uint_t ngx_http_approval_trace(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, ngx_str_t *trace);
 

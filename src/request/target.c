@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The target: what may be the path of a request, and what its query.
+ * The target: the paths and queries that readers may see in a request.
  */
 
 
@@ -33,8 +33,8 @@ static approval_str_t ngx_http_approval_target_split(approval_str_t target,
 
 
 /*
- * nginx's own comes first.  What the client sent counts as well, as long as it
- * is what the request is about: "proxy_pass" without a URI forwards it.
+ * nginx's own path comes first.  The path that the client sent counts as well,
+ * as long as "proxy_pass" without a URI would forward it.
  */
 
 void
@@ -52,7 +52,7 @@ ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
 
     ngx_http_approval_targets(look, fact, rs, ngx_http_approval_target_path);
 
-    /* DAV: a second path of the request */
+    /* the second path of a DAV request */
 
     if (look->request->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE)) {
         ngx_http_approval_target_header(look, fact, rs,
@@ -62,7 +62,7 @@ ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
 }
 
 
-/* Each reading of the path, with the query as it stands and decoded. */
+/* Adds each reading of the path with the query as sent, and decoded. */
 
 void
 ngx_http_approval_read_target(ngx_http_approval_look_t *look,
@@ -139,7 +139,10 @@ ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
 }
 
 
-/* As it stands now, as the client sent it, and as a header has it. */
+/*
+ * Calls the handler for the current target, for the one that the client sent,
+ * and for those in headers.
+ */
 
 static void
 ngx_http_approval_targets(ngx_http_approval_look_t *look,
@@ -173,7 +176,7 @@ ngx_http_approval_targets(ngx_http_approval_look_t *look,
 }
 
 
-/* It may be an URL as well as a path. */
+/* The header's value may be a URL or a path. */
 
 static void
 ngx_http_approval_target_header(ngx_http_approval_look_t *look,
@@ -244,7 +247,7 @@ ngx_http_approval_target_argument(ngx_http_approval_fact_t *fact,
 }
 
 
-/* A subrequest has its parent's, and an error page or X-Accel its own. */
+/* No longer so in a subrequest, an error page, or after X-Accel-Redirect. */
 
 ngx_uint_t
 ngx_http_approval_target_own(ngx_http_request_t *r)
@@ -253,7 +256,7 @@ ngx_http_approval_target_own(ngx_http_request_t *r)
 }
 
 
-/* Its path; and its query, which is empty where there is none. */
+/* Returns the path of the target and sets its query, which may be empty. */
 
 static approval_str_t
 ngx_http_approval_target_split(approval_str_t target, approval_str_t *query)

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * W3C Trace Context: which trace a request is part of, by its header, or, of a
- * call of the Model Context Protocol, by "_meta".  Nothing is decided by it, and
- * nothing of it is changed.
+ * W3C Trace Context: finds the trace that a request is part of, in its header,
+ * or, if it is a call of the Model Context Protocol, in "_meta".  No decision
+ * depends on it, and it is forwarded unchanged.
  */
 
 
@@ -26,7 +26,7 @@ ngx_http_approval_trace(ngx_http_request_t *r, ngx_http_approval_body_t *body,
 {
     json_t  *value;
 
-    /* two of them are none, says the specification */
+    /* the specification ignores the header if there are two */
 
     if (ngx_http_approval_header_find(r, "traceparent", trace) == 1
         && ngx_http_approval_trace_valid(trace))
@@ -52,7 +52,10 @@ ngx_http_approval_trace(ngx_http_request_t *r, ngx_http_approval_body_t *body,
 }
 
 
-/* "00-" and 32, 16 and 2 hexadecimal digits, of which not all are 0. */
+/*
+ * "00-", then 32, 16 and 2 hexadecimal digits with "-" between them.  The first
+ * two numbers must not be 0.
+ */
 
 static ngx_uint_t
 ngx_http_approval_trace_valid(ngx_str_t *trace)

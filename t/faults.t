@@ -42,25 +42,29 @@ sub refused {
 }
 
 
+# The first ones may get 503 yet, also after their action was stored: the link
+# is made anew.
+
 sub back {
     my ($name) = @_;
 
-    my ($client, $id, $target);
+    my ($client, $target, %held);
 
     ok(wait_for(sub {
         if (!$client || $client->answered) {
+            return 1 if $client && $client->read->status == 403;
+
             $target = '/held/back' . ++$n;
             $client = $gw->send(GET => $target);
         }
 
-        ($id) = grep { ($gw->action($_)->{target} // '') eq $target }
-                $gw->pending;
+        my ($id) = grep { ($gw->action($_)->{target} // '') eq $target }
+                   $gw->pending;
 
-        return $id;
-    }), "$name: over, the next is held");
+        $gw->vote($id, 'deny') if $id && !$held{$id}++;
 
-    $gw->vote($id, 'deny');
-    is($client->read->status, 403, "$name: and decided");
+        return 0;
+    }), "$name: over, the next is held, and decided");
 }
 
 
@@ -141,9 +145,11 @@ is($gw->hits('/held/all'), 1, 'once');
 # thousands leave at once: nothing is left in CLOSE_WAIT
 
 {
+    my $before = () = $gw->pending;
     my @many = map { $gw->send(GET => "/held/many/$_") } 1 .. 1000;
 
-    ok(wait_for(sub { (my @open = $gw->pending) == 1000 }), 'a thousand wait');
+    ok(wait_for(sub { (my @open = $gw->pending) == $before + 1000 }),
+       'a thousand wait');
 
     $_ % 2 ? $many[$_]->close : $many[$_]->reset for 0 .. $#many;
 
@@ -159,7 +165,7 @@ is($gw->hits('/held/all'), 1, 'once');
     is(http_get($gw->port, '/free')->status, 200, 'others are served');
 
     my @open = $gw->pending;
-    is(scalar @open, 1000, 'their actions stay open');
+    is(scalar @open, $before + 1000, 'their actions stay open');
     $gw->redis->cmd('FLUSHALL');
 }
 

@@ -150,8 +150,8 @@ ngx_http_approval_approver_unknown(ngx_http_approval_desk_t *d)
 
 
 /*
- * A browser that opens a page and is nobody yet: where the location has an
- * error_page for 401, that is how one signs in there.
+ * May the client sign in here?  Only a browser that opens a page may, in a
+ * location that has an error_page for 401.
  */
 
 static ngx_uint_t
@@ -244,7 +244,7 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_DECLINED;
     }
 
-    /* a cookie that another one left in the browser says nothing */
+    /* ignore a cookie that somebody else left in the browser */
 
     if (valid == NGX_OK && linked
         && !approval_people_same(d->mcf->people,
@@ -264,7 +264,7 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* NGX_OK, NGX_DECLINED: not ours, NGX_ABORT: was ours, and is over. */
+/* NGX_OK; NGX_DECLINED: not our token; NGX_ABORT: ours, but expired. */
 
 static ngx_int_t
 ngx_http_approval_approver_token(ngx_http_approval_desk_t *d,
@@ -363,7 +363,7 @@ ngx_http_approval_approver_unusable(ngx_http_approval_desk_t *d,
 }
 
 
-/* A link lives as long as its action waits. */
+/* A link is valid as long as its action waits. */
 
 static ngx_int_t
 ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
@@ -429,7 +429,7 @@ ngx_http_approval_approver_exchange(ngx_http_approval_desk_t *d, json_t *doc,
         rc = approval_token_make(d->mcf->keyring, "session", &t, &out)
              == APPROVAL_OK ? NGX_OK : NGX_ERROR;
 
-        /* the location's own prefix and the id: nothing of the client's */
+        /* the location's prefix and the id: nothing is taken from the client */
 
         approval_buf_adds(&out, "; Path=");
         approval_buf_add(&out, r->uri.data, r->uri.len);
@@ -451,7 +451,7 @@ ngx_http_approval_approver_exchange(ngx_http_approval_desk_t *d, json_t *doc,
 
     approval_buf_wipe(&out);
 
-    /* relative, so that it holds behind a proxy that changes the prefix */
+    /* relative, so that it also works behind a proxy that changes the prefix */
 
     id.data = d->id;
     id.len = APPROVAL_ID_LEN;
@@ -531,9 +531,9 @@ ngx_http_approval_approver_nonce_valid(ngx_http_approval_desk_t *d,
 
 
 /*
- * Browsers say where a request comes from.  Our own pages have no referrer
- * policy that lets them, so their Origin is "null"; the forms' nonce stands in
- * for it where the browser has no Sec-Fetch-Site either.
+ * Browsers say where a request comes from.  The referrer policy of our own
+ * pages makes their Origin "null".  If the browser sends no Sec-Fetch-Site
+ * either, the nonce of the form is checked instead.
  */
 
 ngx_uint_t
@@ -570,7 +570,7 @@ ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d)
 }
 
 
-/* Is it the host that was asked, or the one of approval_base_url? */
+/* Is it the requested host, or the host of approval_base_url? */
 
 static ngx_uint_t
 ngx_http_approval_approver_origin(ngx_http_approval_desk_t *d,

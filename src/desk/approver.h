@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who is it, and what may they see?
+ * Identifies approvers and decides what they may see and do.
  */
 
 
@@ -16,43 +16,43 @@
 #include "desk/request.h"
 
 
-/* What the request claims: NGX_OK, NGX_DECLINED (nothing), NGX_ERROR. */
+/* Reads the claimed identity: NGX_OK, NGX_DECLINED (none), NGX_ERROR. */
 ngx_int_t ngx_http_approval_approver_claims(ngx_http_approval_desk_t *d);
 
-/* 401 for those who claim nothing. */
+/* Answers 401 to a request without an identity. */
 ngx_int_t ngx_http_approval_approver_unknown(ngx_http_approval_desk_t *d);
 
-/* The person of d->idp alone: for pages that are not about one action. */
+/* Identifies by d->idp only: for pages that are not about one action. */
 ngx_int_t ngx_http_approval_approver_idp(ngx_http_approval_desk_t *d,
     ngx_int_t *rc);
 
 /*
- * The same, who must be in one of these groups (of ngx_int_t; NULL: in any):
- * for what is of no action in particular.
+ * The same, but the person must also be in one of these groups (of ngx_int_t;
+ * NULL: in any).
  */
 ngx_int_t ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
     ngx_array_t *groups, ngx_int_t *rc);
 
 /*
- * The person, checked against an action: d->who, person and how.  Other than
- * NGX_OK: answered, *rc is what the request is to be finalized with.
+ * Identifies the person for an action: sets d->who, person and how.  Other
+ * than NGX_OK: answered, *rc is the code to finalize the request with.
  */
 ngx_int_t ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply, ngx_int_t *rc);
 
-/* Is "who" the requester of the action, or whom it is done for? */
+/* Is "who" the action's requester, or the person it is done for? */
 ngx_uint_t ngx_http_approval_approver_self(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who);
 
-/* The require lines that "who" may count for, by the present groups. */
+/* The require lines for which "who" counts, by the present groups. */
 uint32_t ngx_http_approval_approver_lines(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who);
 
-/* May "who" approve alone (break_glass), by the present group? */
+/* May "who" approve alone (break_glass), by the present groups? */
 ngx_uint_t ngx_http_approval_approver_glass(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, approval_str_t who);
 
-/* May it be decided together with others, from a list? */
+/* May it be decided together with other actions, from a list? */
 ngx_uint_t ngx_http_approval_approver_several(json_t *doc);
 
 /* Is the person in one of these groups (of ngx_int_t; NULL: in any)? */
@@ -65,12 +65,12 @@ ngx_uint_t ngx_http_approval_approver_operator(ngx_http_approval_desk_t *d);
 /* ... or of approval_auditors, who may read what others decide? */
 ngx_uint_t ngx_http_approval_approver_auditor(ngx_http_approval_desk_t *d);
 
-/* Who the person is, and that they are no approver; NULL: no memory. */
+/* Says who the person is, and that they are no approver; NULL: no memory. */
 const char *ngx_http_approval_approver_stranger(ngx_http_approval_desk_t *d);
 
 ngx_int_t ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d);
 
-/* The link's token becomes a cookie; the browser goes to the clean URL. */
+/* Turns the link's token into a cookie and redirects to the clean URL. */
 ngx_int_t ngx_http_approval_approver_exchange(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply);
 
@@ -80,12 +80,12 @@ ngx_int_t ngx_http_approval_approver_nonce(ngx_http_approval_desk_t *d,
 ngx_uint_t ngx_http_approval_approver_nonce_valid(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply, ngx_str_t *nonce);
 
-/* Sent by another site's page? */
+/* Was it sent by another site's page? */
 ngx_uint_t ngx_http_approval_approver_foreign(ngx_http_approval_desk_t *d);
 
 const char *ngx_http_approval_approver_how(ngx_http_approval_desk_t *d);
 
-/* Who it is, for the trail: a new object, or NULL. */
+/* The person's identity, for the trail: a new object, or NULL. */
 json_t *ngx_http_approval_approver_facts(ngx_http_approval_desk_t *d);
 
 

@@ -70,8 +70,8 @@ ngx_http_approval_approver_in(ngx_http_approval_desk_t *d,
 
 
 /*
- * What could be grave is looked at on a page of its own, and so is what a
- * passkey signs.
+ * Only actions of low or medium risk that need no passkey may be decided from
+ * a list.  All others are decided on their own page.
  */
 
 ngx_uint_t
@@ -203,8 +203,9 @@ ngx_http_approval_approver_refuse(ngx_http_approval_desk_t *d)
 
 
 /*
- * Mostly they are approvers whose name at the identity provider is not the one
- * in the group: to see it is to know what is to be done.
+ * Most of these people are approvers whose name at the identity provider
+ * differs from the name in the group.  The text shows the name, so that they
+ * see what to change.
  */
 
 const char *

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What "approval-audit export" says, of this gateway's file.  One piece is
- * read, by a thread, and sent, before the next one is asked for: the client's
- * pace is the reader's, and memory that of a piece.
+ * Sends what "approval-audit export" writes, for this gateway's file.  A
+ * thread reads one piece, and the next is read only when it has been sent.
+ * So the client sets the pace, and memory is limited to one piece.
  */
 
 
@@ -268,7 +268,7 @@ ngx_http_approval_export_value(ngx_http_approval_export_t *x, ngx_uint_t arg,
 }
 
 
-/* Who took a copy of the trail is in the trail. */
+/* Every export of the trail is itself on record. */
 
 static void
 ngx_http_approval_export_record(ngx_http_approval_desk_t *d,
@@ -326,7 +326,7 @@ ngx_http_approval_export_start(ngx_http_approval_desk_t *d,
         ngx_http_approval_export_record(d, &x->wanted);
     }
 
-    /* a client that leaves is noticed while the thread reads */
+    /* suspend, to notice a client that leaves while the thread reads */
 
     if (ngx_http_approval_audit_read_next(x->read) != NGX_OK
         || ngx_http_approval_suspend(r, "reading the audit trail") != NGX_OK)
@@ -416,7 +416,7 @@ ngx_http_approval_export_header(ngx_http_approval_export_t *x)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* NGX_AGAIN: it is buffered, and what follows goes behind it */
+    /* NGX_AGAIN: the header is buffered, and the body is queued behind it */
 
     return ngx_http_send_header(r) == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
@@ -459,7 +459,7 @@ ngx_http_approval_export_send(ngx_http_approval_export_t *x,
         return NGX_ERROR;
     }
 
-    /* nginx sends the rest; the piece is there as long as the request */
+    /* nginx sends the rest; the piece lives as long as the request */
 
     if (x->last) {
         return NGX_OK;
@@ -471,7 +471,7 @@ ngx_http_approval_export_send(ngx_http_approval_export_t *x,
 }
 
 
-/* NGX_AGAIN: the client, or the thread, is waited for. */
+/* Returns NGX_AGAIN while it waits for the client or the thread. */
 
 static ngx_int_t
 ngx_http_approval_export_next(ngx_http_approval_export_t *x)

@@ -2,10 +2,11 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * After a rotation of approval_key: what is frozen is stored under the first
- * key as well, so that it stays frozen when the old key is removed.  What else
- * is found by a key (open actions, grants) ends before that.  And after a change
- * of their number all shards have what is frozen in any.
+ * After a rotation of approval_key, every freeze is also stored under the
+ * first key, so that it stays in force when the old key is removed.
+ * Everything else that is found by a key (open actions, grants) ends before
+ * that.  After a change of the number of shards, every freeze is stored in
+ * all shards.
  */
 
 
@@ -34,8 +35,9 @@ static ngx_int_t ngx_http_approval_carry_hashes(
 
 
 /*
- * All workers learn Redis' clock by this; one of each gateway goes on, so that
- * it has seen a freeze, or its end, before any request meets it.
+ * Every worker reads the freezes once, which also tells it Redis' clock.
+ * Worker 0 continues to read them, so that the gateway knows of a freeze, or
+ * of its end, before a request is judged by it.
  */
 
 void
@@ -93,7 +95,7 @@ ngx_http_approval_carry_timer(ngx_event_t *ev)
 }
 
 
-/* Are there other keys, or shards, than those by which it was frozen? */
+/* Does this worker have to copy freezes to other keys or shards? */
 
 static ngx_uint_t
 ngx_http_approval_carries(ngx_http_approval_main_conf_t *mcf)

@@ -52,8 +52,8 @@ static ngx_int_t ngx_http_approval_decision_refuse(
 
 
 /*
- * The order of the checks is part of the interface: who, which action, may
- * they, is it open, did they mean it, have they voted.
+ * The order of the checks is part of the interface: who it is, which action,
+ * may they, is it open, did they mean it, have they voted.
  */
 
 ngx_int_t
@@ -65,7 +65,7 @@ ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
 
     r = d->request;
 
-    /* the type first: it says how a refusal is to look */
+    /* check the type first: it determines the format of a refusal */
 
     type = ngx_http_approval_decision_type(d);
     rc = ngx_http_approval_approver_claims(d);
@@ -126,7 +126,7 @@ ngx_http_approval_decision_body(ngx_http_request_t *r)
 
     d = ngx_http_approval_desk_find(r);
 
-    /* from here on a client that leaves does not matter */
+    /* from here on it does not matter whether the client leaves */
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;
@@ -224,7 +224,7 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
         vote = ngx_http_approval_votes_of(votes, &d->person);
     }
 
-    /* one who has approved may still find that it cannot wait */
+    /* a person who has approved may still use break-glass */
 
     if (vote && dec->glass && !vote->glass
         && ngx_http_approval_vote_is(vote, "approve"))
@@ -275,8 +275,9 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
 
 
 /*
- * Who waits for the action believes the key that it was made under, and no
- * other for sure: then nobody is told that a vote counts which may not.
+ * The gate that waits for the action certainly trusts the key that the action
+ * was made under, but maybe no other key.  Without that key, refuse the vote
+ * instead of reporting that it counts.
  */
 
 static ngx_int_t
@@ -391,7 +392,10 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* As the store says, unless it contradicts what was sealed, or seen to end. */
+/*
+ * The state in the store, unless it contradicts the sealed document or an end
+ * that this gateway has seen.
+ */
 
 static ngx_http_approval_state_e
 ngx_http_approval_decision_limit(ngx_http_approval_desk_t *d, json_t *doc,
@@ -446,9 +450,9 @@ ngx_http_approval_decision_limit(ngx_http_approval_desk_t *d, json_t *doc,
 
 
 /*
- * Something stands in the decision key, and the action is not decided: nobody
- * may keep votes away by writing there.  As the gate does where a request is
- * held, it is recorded and removed; then the vote is judged again.
+ * The decision key has a value, but the action is not decided.  Writing to
+ * that key must not keep votes away: the value is recorded and removed, as in
+ * the gate, and the vote is judged again.
  */
 
 static ngx_int_t
@@ -532,9 +536,9 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
 
 
 /*
- * From our own page, and with the message's code where it could be grave: a
- * click can stray, a program's JSON cannot, so there the code is optional, but
- * checked.
+ * A form must come from our own page and, if the action is critical, have the
+ * code of the message, because a click can be a mistake.  A program's JSON is
+ * not sent by mistake: there the code is optional, but checked.
  */
 
 static ngx_int_t
@@ -676,7 +680,7 @@ ngx_http_approval_decision_reply(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* Whoever was identified, and may not: that is on record. */
+/* Puts on record that an identified person was refused. */
 
 static ngx_int_t
 ngx_http_approval_decision_refuse(ngx_http_approval_desk_t *d,

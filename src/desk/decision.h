@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * POST /actions/ID/decision: reads it, judges it, and gives it to the store.
+ * POST /actions/ID/decision: reads a decision, judges it, and stores it.
  */
 
 
@@ -17,8 +17,8 @@
 
 
 /*
- * What was posted, and what becomes of it: d->work.  The vote is signed once,
- * however often the store says that it is to be judged again.
+ * d->work: what was posted, and its result.  The vote is signed only once,
+ * even if the store requires that it is judged again.
  */
 
 typedef struct {
@@ -38,50 +38,50 @@ typedef struct {
     ngx_http_approval_rule_t   *rule;      /* to count it; or NULL    */
     ngx_uint_t                  tries;
     ngx_uint_t                  drops;     /* foreign decisions       */
-    ngx_uint_t                  seen;      /* votes, when it was judged */
-    unsigned                    glass:1;   /* break_glass is asked for */
+    ngx_uint_t                  seen;      /* votes when it was judged */
+    unsigned                    glass:1;   /* break_glass is requested */
     unsigned                    audited:1; /* "voted" is in the trail */
     unsigned                    settled:1; /* the store says: too late */
     unsigned                    several:1; /* one of several: several.c */
-    unsigned                    unseen:1;  /* where it was cast there was no
-                                              such button */
+    unsigned                    unseen:1;  /* the message had no such
+                                              button */
 } ngx_http_approval_decision_t;
 
 
-/* decision.c: for the content handler; answers when the body is there. */
+/* decision.c: for the content handler; answers when the body was read. */
 ngx_int_t ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d);
 
-/* Judges what load() gave. */
+/* Judges the posted decision on the action that load() read. */
 ngx_int_t ngx_http_approval_decision_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 
-/* 200, with the action. */
+/* Answers 200 with the action. */
 ngx_int_t ngx_http_approval_decision_reply(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes);
 
 
-/* decision_body.c: of a type that is read?  Sets how answers look. */
+/* decision_body.c: can this type be read?  Sets how to answer. */
 ngx_int_t ngx_http_approval_decision_type(ngx_http_approval_desk_t *d);
 
-/* From a form or JSON; other than NGX_OK: answered. */
+/* Parses a form or JSON; other than NGX_OK: answered. */
 ngx_int_t ngx_http_approval_decision_parse(ngx_http_approval_desk_t *d,
     ngx_http_approval_decision_t *dec, ngx_str_t *body, ngx_int_t *rc);
 
-/* What is wrong with a decision that was read; NULL: nothing. */
+/* Returns what is wrong with the parsed decision, or NULL. */
 const char *ngx_http_approval_decision_check(
     ngx_http_approval_decision_t *dec);
 
-/* Browsers send the lines of a text with CR LF. */
+/* Replaces CR LF, which browsers send at the ends of lines, by LF. */
 void ngx_http_approval_decision_lines(ngx_str_t *s);
 
 
-/* vote.c: signs, records and stores it, with the decision it makes. */
+/* vote.c: signs, records and stores the vote, and the decision it completes. */
 ngx_int_t ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes);
 
-/* For the trail: "refused", why. */
+/* Records "refused" in the trail, with the reason. */
 void ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
     const char *why);
 

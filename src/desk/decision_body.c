@@ -34,9 +34,9 @@ static int ngx_http_approval_decision_field(void *data, approval_str_t name,
 
 
 /*
- * A form is answered with a page, but for those who take anything else: a
- * browser always names text/html.  Scripts may leave the type of their JSON
- * away, or to their client, which calls it a form: no browser may.
+ * A form is answered with a page, unless Accept asks for something else:
+ * browsers always name text/html.  Scripts may omit the type of their JSON, or
+ * let their client declare it as a form; browsers may not.
  */
 
 ngx_int_t
@@ -70,9 +70,9 @@ ngx_http_approval_decision_type(ngx_http_approval_desk_t *d)
 
 
 /*
- * Nothing in the request is a browser's: pages of other sites can make one send
- * any text under a form's type, or under none, and with it what identifies its
- * user.
+ * Has the request none of the headers that browsers send?  A page of another
+ * site can make a browser send any text, with a form's type or with none,
+ * together with whatever identifies its user.
  */
 
 static ngx_uint_t

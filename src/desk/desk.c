@@ -198,7 +198,7 @@ ngx_http_approval_desk_handler(ngx_http_request_t *r)
 }
 
 
-/* The path below the location that approval_api stands in. */
+/* Sets d->route to the path below the location with approval_api. */
 
 static ngx_int_t
 ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
@@ -226,8 +226,9 @@ ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
     d->route.len = uri->len - name.len;
 
     /*
-     * Slack's posts are signed, requesters and agents are not approvers, keys
-     * are public: they may have a location without the approvers' login.
+     * These may have a location without the approvers' login: Slack's posts
+     * are signed, requesters and agents are not approvers, and keys are
+     * public.
      */
 
     if (d->route.len == 0 && d->request->method == NGX_HTTP_POST) {
@@ -245,7 +246,7 @@ ngx_http_approval_desk_prefix(ngx_http_approval_desk_t *d)
 }
 
 
-/* A location that is named as the path itself: what follows is below it. */
+/* If the location itself is named like "path", the route includes it. */
 
 static void
 ngx_http_approval_desk_own(ngx_http_approval_desk_t *d, ngx_str_t *name,
@@ -294,8 +295,8 @@ ngx_http_approval_desk_route(ngx_http_approval_desk_t *d)
 
 
 /*
- * Any one segment stands for an id: what is none is refused in the same way
- * as an id that nobody knows.
+ * Any segment is taken as an id.  An invalid one gets the same refusal as an
+ * id that does not exist.
  */
 
 static ngx_uint_t
@@ -355,7 +356,7 @@ ngx_http_approval_desk_method(ngx_http_approval_desk_t *d,
 }
 
 
-/* The inbox' links are relative to its slash. */
+/* The links of the inbox are relative to a path that ends with "/". */
 
 static ngx_int_t
 ngx_http_approval_desk_slash(ngx_http_approval_desk_t *d)

@@ -13,10 +13,13 @@
 #include "desk/decision.h"
 
 
-#define NGX_HTTP_APPROVAL_FORM_TIME  3600      /* a nonce is good for, s */
+#define NGX_HTTP_APPROVAL_FORM_TIME  3600      /* lifetime of a nonce, s */
 
 
-/* The page stands in for the digest: a nonce is good for no other. */
+/*
+ * Used in place of an action's id: the digest is the page, so that a nonce is
+ * valid for one page only.
+ */
 
 static u_char  ngx_http_approval_form_id[] =
     "00000000000000000000000000000000";
@@ -70,7 +73,7 @@ ngx_http_approval_form_received(ngx_http_request_t *r)
 
     d = ngx_http_approval_desk_find(r);
 
-    /* from here on a client that leaves does not matter */
+    /* from here on it does not matter whether the client leaves */
 
     r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_request_empty_handler;

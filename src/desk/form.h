@@ -19,17 +19,17 @@
 /* Is a form posted?  Then its answer is a page. */
 ngx_uint_t ngx_http_approval_form_posted(ngx_http_approval_desk_t *d);
 
-/* Reads the body, then answers by the handler; to be returned as it is. */
+/* Reads the body and calls the handler.  The caller returns the result. */
 ngx_int_t ngx_http_approval_form_body(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_body_pt handler);
 
-/* Fills "nonce" of a page's data: this person's, for an hour. */
+/* Sets "nonce" in a page's data: valid for this person, for an hour. */
 ngx_int_t ngx_http_approval_form_nonce(ngx_http_approval_desk_t *d,
     const char *page, json_t *data);
 
 /*
- * The fields of the body but for the nonce, those left empty not among them.
- * NULL: answered, *rc is what the request is to be finalized with.
+ * Returns the body's fields, without the nonce and without empty ones.  NULL:
+ * answered, *rc is the code to finalize the request with.
  */
 json_t *ngx_http_approval_form_read(ngx_http_approval_desk_t *d,
     const char *page, ngx_str_t *body, ngx_int_t *rc);

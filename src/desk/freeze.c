@@ -38,7 +38,7 @@ ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
 {
     ngx_int_t  rc;
 
-    /* of what is posted, only a form is answered with a page */
+    /* a POST or DELETE is answered with a page only if it is a form */
 
     if (d->request->method & (NGX_HTTP_POST|NGX_HTTP_DELETE)
         && !ngx_http_approval_form_posted(d))
@@ -58,7 +58,7 @@ ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
 
     case NGX_HTTP_POST:
 
-        /* what another site's form can send is no JSON, and has no nonce */
+        /* another site's form can send neither JSON nor a valid nonce */
 
         if (!d->form
             && !ngx_http_approval_desk_type(d->request, "application/json"))
@@ -218,8 +218,6 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
         return ngx_http_approval_freeze_bad(d, err);
     }
 
-    /* sealed for the place where it is stored */
-
     value.data = work->hashes.data;
     value.len = NGX_HTTP_APPROVAL_HASH_LEN;
 
@@ -245,7 +243,10 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
 }
 
 
-/* Sealed for the place where it is stored; later than what is known of it. */
+/*
+ * Seals work->end for the key under which it is stored, with a later time than
+ * any that is known for it.
+ */
 
 ngx_int_t
 ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d, json_t *doc,
@@ -278,7 +279,10 @@ ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* In force: under each key's hash, as requests are known by all of them. */
+/*
+ * Remembers the freeze under the hash of each key, because requests are looked
+ * up by all of them.
+ */
 
 void
 ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now)
@@ -297,7 +301,7 @@ ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now)
 }
 
 
-/* Redis' clock; of a new worker the host's is as near as it gets. */
+/* Redis' clock, or the host's until a new worker knows it. */
 
 int64_t
 ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d)
@@ -310,7 +314,7 @@ ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d)
 }
 
 
-/* For how long, of the form, becomes until when. */
+/* Turns the duration in the form into the time when the freeze ends. */
 
 static const char *
 ngx_http_approval_freeze_form(ngx_http_approval_desk_t *d)
@@ -498,7 +502,7 @@ ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d, const char *what,
 }
 
 
-/* New ones are refused from here on; those that wait are ended one by one. */
+/* New requests are refused from here on; waiting ones are ended one by one. */
 
 static ngx_int_t
 ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
@@ -514,7 +518,7 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
 
     ngx_http_approval_freeze_known(d, reply->now);
 
-    /* it is in force, on record or not, and what stops does not wait for it */
+    /* in force, recorded or not: stopping does not wait for the trail */
 
     ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                  ngx_http_approval_freeze_facts(d, "frozen",

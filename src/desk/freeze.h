@@ -18,7 +18,7 @@
 #include "model/hash.h"
 
 
-/* d->work.  What is named, and the actions that end with it. */
+/* d->work: who or what is frozen, and the actions that end because of it. */
 
 typedef struct {
     json_t      *doc;                   /* as posted, with who and when */
@@ -29,7 +29,7 @@ typedef struct {
     int64_t      until;
     ngx_uint_t   ended;
     json_t      *missed;                /* shards that did not answer   */
-    ngx_http_approval_end_t  end;       /* what is sealed, or lifts it  */
+    ngx_http_approval_end_t  end;       /* sealed: starts or ends it    */
     ngx_str_t    hashes;
     u_char       buf[NGX_HTTP_APPROVAL_HASHES];
 } ngx_http_approval_freeze_t;
@@ -38,12 +38,12 @@ typedef struct {
 /* freeze.c: for the content handler. */
 ngx_int_t ngx_http_approval_freeze(ngx_http_approval_desk_t *d);
 
-/* What is named becomes the hashes that the gates ask with; or why not. */
+/* Hashes the name, as gates look it up; returns an error text or NULL. */
 const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
 json_t *ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d,
     const char *what, int64_t now);
 
-/* work->end, sealed with what else doc says; over: it is lifted. */
+/* Seals work->end together with doc; over: it ends the freeze. */
 ngx_int_t ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_uint_t over, approval_buf_t *sealed);
 void ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now);
@@ -55,20 +55,20 @@ json_t *ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d,
     const char *err);
 
-/* A page that says what was done. */
+/* A page that reports what was done. */
 ngx_int_t ngx_http_approval_freeze_page(ngx_http_approval_desk_t *d,
     const char *title, json_t *detail);
 
 
-/* thaw.c: what is frozen, and its end; named by the query, or in d->work. */
+/* thaw.c: lists freezes, and ends the one named by the query or by d->work. */
 ngx_int_t ngx_http_approval_frozen(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_thaw(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d);
 
 
 /*
- * carry.c: reads what is frozen when the store's link is ready, and from time to
- * time, so that this gateway has seen it.
+ * carry.c: reads all freezes when the store is connected, and again from time
+ * to time, so that this gateway knows them.
  */
 void ngx_http_approval_freeze_carry(ngx_http_approval_main_conf_t *mcf);
 void ngx_http_approval_freeze_stop(void);

@@ -91,7 +91,7 @@ ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d)
         return ngx_http_approval_desk_not_found(d);
     }
 
-    /* of a grant, not of an action */
+    /* the id is a grant's, not an action's */
 
     work = d->work;
     ngx_memcpy(work->id, d->id, APPROVAL_ID_LEN);
@@ -130,7 +130,7 @@ ngx_http_approval_grants_posted(ngx_http_approval_desk_t *d, ngx_str_t *body)
 }
 
 
-/* Only who may see a grant may end it: it is looked for among those. */
+/* A person may end only those grants that they may see. */
 
 static ngx_int_t
 ngx_http_approval_grants_search(ngx_http_approval_desk_t *d)
@@ -244,7 +244,7 @@ ngx_http_approval_grants_page(ngx_http_approval_desk_t *d)
 }
 
 
-/* NULL: none of the approver's. */
+/* NULL: the grant does not concern the person. */
 
 static json_t *
 ngx_http_approval_grants_view(ngx_http_approval_desk_t *d,
@@ -351,7 +351,7 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
 }
 
 
-/* With a sealed statement that no later use of it counts. */
+/* Ends the grant, with a sealed statement that no later use of it counts. */
 
 static ngx_http_approval_op_t *
 ngx_http_approval_grants_end(ngx_http_approval_desk_t *d, int64_t now)
@@ -430,7 +430,7 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
 
     (void) ngx_http_approval_end_add(d->mcf, &work->end, reply->now);
 
-    /* it has ended, on record or not, and what stops does not wait for it */
+    /* ended, recorded or not: stopping does not wait for the trail */
 
     ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                  ngx_http_approval_grants_facts(d, work->found,

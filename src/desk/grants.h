@@ -16,7 +16,7 @@
 #include "desk/request.h"
 
 
-/* For the content handler: those that the approver could have made. */
+/* For the content handler: grants that the person could decide on or use. */
 ngx_int_t ngx_http_approval_grants(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d);
 

@@ -13,7 +13,7 @@
 static json_t *ngx_http_approval_jwks_key(const approval_signer_t *signer);
 
 
-/* For everybody: RFC 7517, 8037. */
+/* Anybody may read the keys.  See RFC 7517 and RFC 8037. */
 
 ngx_int_t
 ngx_http_approval_jwks(ngx_http_approval_desk_t *d)

@@ -14,15 +14,15 @@
 #include "model/hash.h"
 
 
-#define NGX_HTTP_APPROVAL_LIST_PAGE   100      /* asked of the store at once */
-#define NGX_HTTP_APPROVAL_LIST_SCAN   2000     /* looked at for one reply    */
+#define NGX_HTTP_APPROVAL_LIST_PAGE   100      /* actions per store request  */
+#define NGX_HTTP_APPROVAL_LIST_SCAN   2000     /* actions read for a reply   */
 
 
 /*
- * d->work.  The store gives pages of what its index says is meant: actions of
- * one requester, or of the classes that have the rule and that the approver may
- * decide.  What the index does not know is picked from them until there is
- * enough.
+ * d->work.  The store returns pages of the actions that its index selects:
+ * those of one requester, or those of the classes that have the rule and that
+ * the approver may decide on.  Conditions that are not in the index are
+ * checked here, until there are enough actions.
  */
 
 typedef struct {
@@ -30,7 +30,7 @@ typedef struct {
     json_t                     *actions;
     ngx_uint_t                  scanned;
     ngx_uint_t                  got;         /* in the store's page     */
-    int64_t                     last;        /* where the next one is   */
+    int64_t                     last;        /* start of the next page  */
     u_char                      last_id[APPROVAL_ID_LEN];
     int64_t                     shown;       /* the last that is listed */
     u_char                      shown_id[APPROVAL_ID_LEN];
@@ -188,7 +188,7 @@ ngx_http_approval_list_first(ngx_http_approval_desk_t *d)
 }
 
 
-/* All names of a person are found by any of them. */
+/* Any alias of a person finds the actions of all their aliases. */
 
 static ngx_int_t
 ngx_http_approval_list_requester(ngx_http_approval_desk_t *d)
@@ -237,7 +237,7 @@ ngx_http_approval_list_requester(ngx_http_approval_desk_t *d)
 }
 
 
-/* Of which classes the approver may see actions, of this rule. */
+/* Collects the classes with this rule whose actions the approver may see. */
 
 static ngx_int_t
 ngx_http_approval_list_class(ngx_http_approval_desk_t *d,
@@ -482,7 +482,7 @@ ngx_http_approval_list_wanted(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* Did the approver that the query names vote, by any alias? */
+/* Did the approver in the query vote, under any alias? */
 
 static ngx_uint_t
 ngx_http_approval_list_voted(ngx_http_approval_desk_t *d,
@@ -505,7 +505,7 @@ ngx_http_approval_list_voted(ngx_http_approval_desk_t *d,
 }
 
 
-/* Of an action, or of a class of them. */
+/* Does an action, or a class of actions, have the rule in the query? */
 
 static ngx_uint_t
 ngx_http_approval_list_rule(ngx_http_approval_query_t *q, json_t *doc)
@@ -535,7 +535,7 @@ ngx_http_approval_list_may(ngx_http_approval_desk_t *d, json_t *doc)
 }
 
 
-/* Newest first, or, in the inbox, what expires first. */
+/* Newest first; in the inbox, the earliest deadline first. */
 
 static ngx_int_t
 ngx_http_approval_list_insert(ngx_http_approval_list_t *list, json_t *view,
@@ -585,7 +585,7 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
 
     } else if (!list->end) {
 
-        /* enough was looked at: the rest is asked for by the cursor */
+        /* enough actions were read: the cursor leads to the rest */
 
         next = ngx_http_approval_query_cursor(list->last, list->last_id);
     }
@@ -636,7 +636,7 @@ ngx_http_approval_list_send(ngx_http_approval_desk_t *d)
 }
 
 
-/* What the search form shows again. */
+/* The values that the search form shows again. */
 
 static json_t *
 ngx_http_approval_list_fields(ngx_http_approval_query_t *q)

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * GET /actions and GET /: what waits for an approver, and what did.
+ * GET /actions and GET /: the actions that wait for an approver, and past
+ * ones.
  */
 
 
@@ -20,7 +21,7 @@
 #define NGX_HTTP_APPROVAL_LIST_MAX    200
 
 
-/* What the query asks for. */
+/* The parsed query. */
 
 typedef struct {
     ngx_uint_t          states;      /* bits by state; 0: any           */
@@ -33,7 +34,7 @@ typedef struct {
     int64_t             before;      /* cursor                          */
     u_char              before_id[APPROVAL_ID_LEN];
     unsigned            cursor:1;
-    unsigned            history:1;   /* the inbox' other pages          */
+    unsigned            history:1;   /* view=history                    */
     unsigned            several:1;
 } ngx_http_approval_query_t;
 
@@ -42,14 +43,14 @@ ngx_int_t ngx_http_approval_list(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_list_inbox(ngx_http_approval_desk_t *d);
 
 
-/* query.c: NGX_DECLINED, *err and *name (the argument): not understood. */
+/* query.c: NGX_DECLINED: invalid, because of *err, in the argument *name. */
 ngx_int_t ngx_http_approval_query_parse(ngx_http_approval_desk_t *d,
     ngx_http_approval_query_t *q, const char **err, ngx_str_t *name);
 
-/* The cursor that goes on behind an action; as a string value. */
+/* A cursor that continues behind this action, as a string value. */
 json_t *ngx_http_approval_query_cursor(int64_t created, const u_char *id);
 
-/* The query again, as "?view=history&...", for a link to the next page. */
+/* The same query as "?view=history&...", for a link to the next page. */
 json_t *ngx_http_approval_query_link(ngx_http_approval_query_t *q,
     const char *cursor);
 

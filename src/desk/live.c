@@ -15,18 +15,18 @@
 #include "store/watch.h"
 
 
-#define NGX_HTTP_APPROVAL_LIVE_MAX    200       /* a worker's               */
+#define NGX_HTTP_APPROVAL_LIVE_MAX    200       /* streams of a worker      */
 #define NGX_HTTP_APPROVAL_LIVE_TICK   1000
-#define NGX_HTTP_APPROVAL_LIVE_BEAT   15000     /* it is silent so long     */
-#define NGX_HTTP_APPROVAL_LIVE_TIME   300000    /* then the browser asks anew,
-                                                   and is identified anew   */
+#define NGX_HTTP_APPROVAL_LIVE_BEAT   15000     /* longest silence          */
+#define NGX_HTTP_APPROVAL_LIVE_TIME   300000    /* the browser reconnects,
+                                                   and is identified again  */
 
 
-/* In r->pool; the request's cleanup takes it off everything. */
+/* In r->pool; the request's cleanup removes it from all lists. */
 
 typedef struct {
     ngx_http_approval_desk_t   *desk;
-    ngx_queue_t                 queue;      /* of the worker's             */
+    ngx_queue_t                 queue;      /* in the worker's list        */
     ngx_event_t                 wake;       /* posted: something changed   */
     ngx_http_approval_news_t    news;       /* the inbox listens           */
     ngx_http_approval_watch_t   watch;      /* an action's page watches it */
@@ -59,7 +59,7 @@ static ngx_int_t ngx_http_approval_live_flush(ngx_http_approval_live_t *live,
 static void ngx_http_approval_live_end(ngx_http_approval_live_t *live);
 
 
-/* The worker's; nginx's timer log takes what ev->data names as a connection. */
+/* Per worker.  nginx's timer log takes ev->data as a connection. */
 
 static ngx_queue_t       ngx_http_approval_lives;
 static ngx_uint_t        ngx_http_approval_live_n;
@@ -72,7 +72,7 @@ static const char  ngx_http_approval_live_changed[] =
     "event: changed\ndata: look\n\n";
 
 
-/* The timer is no cancelable one: a worker that quits waits for its next. */
+/* The timer is not cancelable: a worker that quits waits for the next tick. */
 
 void
 ngx_http_approval_live_init(ngx_cycle_t *cycle)
@@ -166,7 +166,7 @@ done:
 }
 
 
-/* NULL: *rc is what the request is to be finalized with; else NGX_AGAIN. */
+/* NULL: *rc is the code to finalize the request with; otherwise NGX_AGAIN. */
 
 static ngx_http_approval_live_t *
 ngx_http_approval_live_open(ngx_http_approval_desk_t *d, ngx_int_t *rc)
@@ -255,7 +255,7 @@ ngx_http_approval_live_header(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* NGX_AGAIN: it is buffered, and what follows goes behind it */
+    /* NGX_AGAIN: the header is buffered, and events are queued behind it */
 
     return ngx_http_send_header(r) == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
@@ -308,7 +308,7 @@ ngx_http_approval_live_seen(ngx_http_approval_watch_t *watch,
 }
 
 
-/* An action's stream ends with its change, whoever wrote what there. */
+/* An action's stream ends with its first event, whoever caused the change. */
 
 static void
 ngx_http_approval_live_wake(ngx_event_t *ev)
@@ -358,7 +358,7 @@ ngx_http_approval_live_tick(ngx_event_t *ev)
 }
 
 
-/* The inbox is told once of what changed while its page was on the way. */
+/* The inbox gets one event for all changes before its stream was opened. */
 
 static void
 ngx_http_approval_live_step(ngx_http_approval_live_t *live)
@@ -389,7 +389,7 @@ ngx_http_approval_live_step(ngx_http_approval_live_t *live)
                                                ngx_http_approval_live_beat)
                       != NGX_OK))
     {
-        /* nobody reads it */
+        /* the client does not read */
 
         ngx_http_finalize_request(r, NGX_ERROR);
     }
@@ -421,7 +421,7 @@ ngx_http_approval_live_send(ngx_http_approval_live_t *live, const char *text)
     b->memory = 1;
     b->flush = 1;
 
-    /* a client that does not read is given up after the next silence */
+    /* a client that does not read is dropped after the next silence */
 
     if (live->busy == NULL) {
         live->sent = ngx_current_msec;

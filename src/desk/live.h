@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * GET /events and /actions/ID/events: server-sent events which tell a page that
- * what it shows may have changed.  They have no content: the page is asked for
- * again, and whoever may see it, sees it.
+ * GET /events and /actions/ID/events: server-sent events that tell a page
+ * that its content may have changed.  They have no content: the page is
+ * requested again, and access to it is checked then.
  */
 
 

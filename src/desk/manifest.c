@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Of a rule are told its methods, paths and tools, and which other parts of a
- * request it looks at; not for what: a limit that is known is a limit that
- * requests stay just below.  Who approves is nobody's business here.
+ * The manifest lists a rule's methods, paths and tools.  Of other parts of a
+ * request it only says that the rule looks at them, because requests would
+ * stay just below a limit that is known.  It does not name approvers.
  */
 
 
@@ -176,7 +176,10 @@ ngx_http_approval_manifest_json(ngx_http_approval_desk_t *d)
 }
 
 
-/* Of policies that some location names; shadow rules hold nobody. */
+/*
+ * The rules of policies that a location names, except shadow rules, which do
+ * not hold requests.
+ */
 
 static json_t *
 ngx_http_approval_manifest_rules(ngx_http_approval_main_conf_t *mcf)
@@ -308,7 +311,7 @@ ngx_http_approval_manifest_visit(void *data, approval_str_t name,
 
     if (value == NULL) {
 
-        /* not UTF-8: nothing that JSON could say */
+        /* JSON cannot represent it: it is not UTF-8 */
 
         return APPROVAL_OK;
     }
@@ -487,7 +490,7 @@ ngx_http_approval_manifest_list(approval_buf_t *out, const char *name,
 }
 
 
-/* A code span: what it holds is text, whatever it looks like. */
+/* A code span, so that Markdown in the text has no effect. */
 
 static void
 ngx_http_approval_manifest_code(approval_buf_t *out, const char *text)

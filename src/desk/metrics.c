@@ -20,7 +20,7 @@
 #define NGX_HTTP_APPROVAL_METRICS_EVERY  1000      /* ms */
 
 
-/* Of a rule: one sample each, with these labels. */
+/* One sample per rule, with these labels. */
 
 typedef struct {
     const char                   *name;
@@ -125,7 +125,7 @@ static const ngx_http_approval_metric_t  ngx_http_approval_metrics[] = {
 };
 
 
-/* The worker's; what it has said of the sums so far. */
+/* Per worker: the values of the sums that it has published. */
 
 static ngx_event_t  ngx_http_approval_metrics_event;
 static ngx_uint_t   ngx_http_approval_metrics_said[NGX_HTTP_APPROVAL_SUMS];
@@ -316,7 +316,10 @@ ngx_http_approval_metrics_head(approval_buf_t *out, const char *name,
 }
 
 
-/* All rules of a mode that hold, from the first scrape on. */
+/*
+ * Visits the rules of a mode that can hold (in shadow mode also those that
+ * deny), so that they have samples from the first scrape on.
+ */
 
 static void
 ngx_http_approval_metrics_each(ngx_http_approval_main_conf_t *mcf,
@@ -419,7 +422,7 @@ ngx_http_approval_metrics_histogram(ngx_http_approval_main_conf_t *mcf,
         n += ngx_http_approval_counted_bucket(rule, i);
     }
 
-    /* thousands of rules have thousands of empty histograms */
+    /* skip empty histograms: with thousands of rules there are thousands */
 
     if (n == 0) {
         return;
@@ -609,7 +612,7 @@ ngx_http_approval_metrics_number(approval_buf_t *out, const char *name,
 }
 
 
-/* NAME{policy="...",rule="..."; the caller goes on with the next label or } */
+/* NAME{policy="...",rule="..."; the caller adds the next label or "}". */
 
 static void
 ngx_http_approval_metrics_rule(approval_buf_t *out, const char *name,

@@ -20,8 +20,8 @@
 ngx_int_t ngx_http_approval_metrics_handler(ngx_http_request_t *r);
 
 /*
- * A worker's begin, once it has its store and its audit, and its end, before
- * they go: between them it says every second how they are.
+ * Start when the worker has its store and its audit, and stop before they are
+ * freed.  In between, the worker publishes their state every second.
  */
 void ngx_http_approval_metrics_start(ngx_http_approval_main_conf_t *mcf,
     ngx_log_t *log);

@@ -224,9 +224,9 @@ done:
 
 
 /*
- * The style sheet and the script in the page are named by their hashes; nothing
- * is loaded but passkey.js where a passkey is used.  An action's state may be
- * framed by the action's page, and nothing else by anybody.
+ * Allows the style sheet and the script of the page by their hashes.  Nothing
+ * is loaded, except passkey.js on pages that use a passkey.  Only an action's
+ * state may be framed, and only by the action's page.
  */
 
 static ngx_int_t

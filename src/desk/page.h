@@ -19,7 +19,7 @@
 #define NGX_HTTP_APPROVAL_PAGE_SEVERAL  50   /* decided at once, at most */
 
 
-/* All take the reference of the JSON value, and return a final code. */
+/* All take over the reference to the JSON value and return a final code. */
 
 ngx_int_t ngx_http_approval_page_action(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
@@ -43,22 +43,22 @@ ngx_int_t ngx_http_approval_page_passkeys(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_page_story(ngx_http_approval_desk_t *d,
     json_t *data);
 
-/* "problem" is a refusal, or says in title and detail what was done. */
+/* "problem" is a refusal, or reports in title and detail what was done. */
 ngx_int_t ngx_http_approval_page_result(ngx_http_approval_desk_t *d,
     ngx_uint_t status, json_t *problem);
 
-/* page_fill.c: what a template needs beside the action's JSON. */
+/* page_fill.c: what a template needs besides the action's JSON. */
 
 ngx_int_t ngx_http_approval_page_whole(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes, json_t *view);
 
-/* ... in a list of them. */
+/* ... in a list of actions. */
 ngx_int_t ngx_http_approval_page_card(ngx_http_approval_desk_t *d,
     json_t *doc, const ngx_http_approval_reply_t *reply,
     ngx_http_approval_votes_t *votes, json_t *view);
 
-/* How long until "expires", for people. */
+/* The time left until "expires", as text for people. */
 json_t *ngx_http_approval_page_left(int64_t now, int64_t expires);
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the pages say of an action beside its JSON.
+ * What the pages show of an action besides its JSON.
  */
 
 
@@ -14,12 +14,12 @@
 #include "desk/passkey.h"
 
 
-#define NGX_HTTP_APPROVAL_PAGE_NAMES  20     /* shown of who can still vote */
+#define NGX_HTTP_APPROVAL_PAGE_NAMES  20     /* remaining voters on a page  */
 #define NGX_HTTP_APPROVAL_PAGE_FEW    4      /* ... in a list               */
-#define NGX_HTTP_APPROVAL_PAGE_LONG   1000   /* what is longer is folded    */
+#define NGX_HTTP_APPROVAL_PAGE_LONG   1000   /* longer text is folded       */
 
 
-/* Who may still vote: visited for each member of each group. */
+/* Collects who may still vote: visits each member of each group. */
 
 typedef struct {
     ngx_http_approval_desk_t   *desk;
@@ -86,7 +86,7 @@ ngx_http_approval_page_card(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* What the template cannot say: objects as lists, and what is true of them. */
+/* What a template cannot derive itself: objects as lists, and conditions. */
 
 static ngx_int_t
 ngx_http_approval_page_facts(const ngx_http_approval_reply_t *reply,
@@ -146,7 +146,10 @@ ngx_http_approval_page_pairs(json_t *data, const char *from, const char *to)
 }
 
 
-/* What would push the rest of the page away is folded, and says its size. */
+/*
+ * Folds long values, which would push the rest of the page out of sight, and
+ * shows their size.
+ */
 
 static ngx_int_t
 ngx_http_approval_page_long(json_t *data)

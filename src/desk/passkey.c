@@ -20,7 +20,7 @@
 #define NGX_HTTP_APPROVAL_PASSKEY_TIME  600     /* to sign, s */
 
 
-/* What is checked: ends with the request. */
+/* The assertion to check; ends with the request. */
 
 typedef struct {
     approval_passkey_proof_t  proof;
@@ -201,7 +201,7 @@ ngx_http_approval_passkey_cleanup(void *data)
 }
 
 
-/* d->work is the decision's: what is being checked is found by its cleanup. */
+/* d->work is the decision's, so this is found by its cleanup. */
 
 static ngx_http_approval_passkey_t *
 ngx_http_approval_passkey_of(ngx_http_approval_desk_t *d)
@@ -280,7 +280,7 @@ ngx_http_approval_passkey_found(ngx_http_approval_desk_t *d,
 }
 
 
-/* NULL: the person's own confirmed key signed exactly this. */
+/* NULL: the person's own confirmed passkey signed exactly this vote. */
 
 static const char *
 ngx_http_approval_passkey_check(ngx_http_approval_desk_t *d,
@@ -432,7 +432,7 @@ ngx_http_approval_passkey_page(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* "NONCE.TOKEN": becomes "challenge" of data. */
+/* Sets "challenge" in data to "NONCE.TOKEN". */
 
 ngx_int_t
 ngx_http_approval_passkey_nonce(ngx_http_approval_desk_t *d, u_char *id,
@@ -562,7 +562,7 @@ ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *name,
 }
 
 
-/* NGX_OK: what was revoked stands there again. */
+/* NGX_OK: the store has a passkey again that was revoked. */
 
 static ngx_int_t
 ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
@@ -597,7 +597,7 @@ ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
         return NGX_ERROR;
     }
 
-    /* what says that it was revoked is no record of one that is in force */
+    /* a record that says "revoked" does not put the passkey back in force */
 
     if ((rc == NGX_DECLINED || enrolled > end.since)
         && !approval_str_eq(ngx_http_approval_core_str(&state),

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Votes that a passkey signs, and the page of the passkeys.
+ * Votes signed by passkeys, and the page for managing passkeys.
  */
 
 
@@ -24,19 +24,19 @@ ngx_uint_t ngx_http_approval_passkey_wanted(ngx_http_approval_desk_t *d,
     json_t *doc);
 
 /*
- * Checks the assertion that was posted with it; then the action is judged
- * anew, with "psk" set.
+ * Checks the assertion that was posted with the vote; then the action is
+ * judged again, with "psk" set.
  */
 ngx_int_t ngx_http_approval_passkey_ask(ngx_http_approval_desk_t *d,
     json_t *doc);
 
-/* What the page of an action needs to have a vote signed. */
+/* What an action's page needs so that a passkey can sign the vote. */
 ngx_int_t ngx_http_approval_passkey_page(ngx_http_approval_desk_t *d,
     json_t *doc, json_t *data);
 
 /*
- * A challenge's nonce for a form: good for ten minutes, for this person and
- * what "digest" is of.  "id" is an action's, or NULL.
+ * A nonce for the challenge of a form.  It is valid for ten minutes, for this
+ * person and for the content of "digest".  "id" is an action's, or NULL.
  */
 ngx_int_t ngx_http_approval_passkey_nonce(ngx_http_approval_desk_t *d,
     u_char *id, ngx_str_t *digest, u_char nonce[APPROVAL_PASSKEY_NONCE_LEN],
@@ -45,8 +45,9 @@ ngx_uint_t ngx_http_approval_passkey_nonce_valid(ngx_http_approval_desk_t *d,
     u_char *id, ngx_str_t *digest, ngx_str_t *text);
 
 /*
- * The claims of a record as the store has it, a new reference; NULL: it is not
- * the gateway's, or was revoked, which "ended" or the gateway's memory says.
+ * Returns the claims of a stored record, as a new reference.  NULL: the record
+ * is not the gateway's, or the passkey was revoked, according to "ended" or to
+ * the gateway's memory.
  */
 json_t *ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d,
     ngx_str_t *name, ngx_str_t *record, ngx_str_t *ended, int64_t now,

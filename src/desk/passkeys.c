@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The page of the passkeys, and its script.
+ * The page for managing passkeys, and its script.
  */
 
 
@@ -71,7 +71,10 @@ ngx_http_approval_passkeys(ngx_http_approval_desk_t *d)
 }
 
 
-/* Who is signed in, and in some group.  A link is good for one action only. */
+/*
+ * The person must be signed in and in a group: a link is valid for one action
+ * only.
+ */
 
 static ngx_int_t
 ngx_http_approval_passkeys_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
@@ -232,7 +235,7 @@ ngx_http_approval_passkeys_read(ngx_http_approval_desk_t *d,
 }
 
 
-/* NULL: it does not concern the person. */
+/* NULL: the passkey does not concern the person. */
 
 static json_t *
 ngx_http_approval_passkeys_view(ngx_http_approval_desk_t *d, json_t *claims)

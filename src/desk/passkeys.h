@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of the passkeys' page share.
+ * What the files of the page for managing passkeys share.
  */
 
 
@@ -26,11 +26,11 @@ typedef struct {
     ngx_str_t    record;
     u_char       name[APPROVAL_ID_LEN];
     const char  *what;                      /* in the trail             */
-    ngx_uint_t   own;                       /* the person has so many   */
+    ngx_uint_t   own;                       /* how many the person has  */
 } ngx_http_approval_passkeys_t;
 
 
-/* passkeys.c: reads all of them for the step. */
+/* passkeys.c: reads all records, then calls the step. */
 ngx_int_t ngx_http_approval_passkeys_read(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step);
 
@@ -38,11 +38,14 @@ ngx_int_t ngx_http_approval_passkeys_read(ngx_http_approval_desk_t *d,
 ngx_uint_t ngx_http_approval_passkeys_own(ngx_http_approval_desk_t *d,
     json_t *claims);
 
-/* Names of the groups that both are in, by spaces. */
+/* Names of the groups that the person shares with the owner, by spaces. */
 void ngx_http_approval_passkeys_shared(ngx_http_approval_desk_t *d,
     json_t *claims, approval_buf_t *groups);
 
-/* Not one's own, not twice, and not when nothing is lacking. */
+/*
+ * May the person confirm it?  Not their own, not twice, and not if it is
+ * confirmed already.
+ */
 ngx_uint_t ngx_http_approval_passkeys_confirmable(
     ngx_http_approval_desk_t *d, json_t *claims);
 

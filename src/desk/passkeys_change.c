@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Enrols, confirms and revokes passkeys.  Each step reads all records first:
- * Redis' clock and what is changed come with them.
+ * Enrols, confirms and revokes passkeys.  Each step reads all records first,
+ * which also yields Redis' clock and the record to change.
  */
 
 
@@ -223,7 +223,7 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 
     revoke = (ngx_strcmp(work->what, "passkey revoked") == 0);
 
-    /* what lets somebody vote is on record before it does */
+    /* anything that lets somebody vote is recorded before it takes effect */
 
     if (!revoke
         && ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
@@ -237,7 +237,7 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 
     ngx_str_null(&none);
 
-    /* one that nobody confirmed votes nowhere, whoever puts it back */
+    /* an unconfirmed passkey cannot vote, even if somebody restores it */
 
     ended = revoke && approval_passkey_confirmed(work->claims);
 
@@ -252,7 +252,7 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 }
 
 
-/* The record of this name, and how many the person has. */
+/* Finds the record of this name, and counts the person's records. */
 
 static ngx_int_t
 ngx_http_approval_passkeys_find(ngx_http_approval_desk_t *d,
@@ -296,7 +296,7 @@ ngx_http_approval_passkeys_find(ngx_http_approval_desk_t *d,
 }
 
 
-/* Other than NGX_OK: answered, it may not be. */
+/* Other than NGX_OK: answered, because the change is not allowed. */
 
 static ngx_int_t
 ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, ngx_int_t *rc)
@@ -374,7 +374,7 @@ ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d, int64_t now)
     approval_buf_t                 jws;
     ngx_http_approval_passkeys_t  *work = d->work;
 
-    /* "sta" is the last word of what is done */
+    /* "sta" is the last word of work->what */
 
     if ((json_object_get(work->claims, "enr") == NULL
          && json_object_set_new(work->claims, "enr", json_integer(now)) != 0)
@@ -468,7 +468,7 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
 
     } else if (ngx_strcmp(work->what, "passkey revoked") == 0) {
 
-        /* it is gone, on record or not */
+        /* the passkey is revoked, whether or not that can be recorded */
 
         ngx_http_approval_passkeys_ended(d);
         ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
@@ -495,7 +495,7 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
 }
 
 
-/* This gateway need not read what it has signed. */
+/* Remembers the revocation: this gateway does not read it back. */
 
 static void
 ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d)

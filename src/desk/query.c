@@ -129,7 +129,7 @@ ngx_http_approval_query_visit(void *data, approval_str_t name,
 
     } else if (value.len) {
 
-        /* an empty field of the search form asks for nothing */
+        /* an empty field of the search form is no condition */
 
         ctx->seen |= bit;
         ctx->err = arg->handler(ctx, value);
@@ -249,7 +249,7 @@ ngx_http_approval_query_until(ngx_http_approval_query_ctx_t *ctx,
 }
 
 
-/* A date alone, as the search form's field gives it, is the whole day. */
+/* A date without a time, as sent by the search form, is the whole day. */
 
 static ngx_int_t
 ngx_http_approval_query_time(approval_str_t value, const char *clock,

@@ -137,7 +137,7 @@ ngx_http_approval_desk_answer(void *data,
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "approval desk: store answered: %i", reply->rc);
 
-    /* An operation that has more to say keeps its handle: see list.c. */
+    /* a step with more replies to come returns NGX_BUSY: see list.c */
 
     op = d->op;
     d->op = NULL;
@@ -158,8 +158,8 @@ ngx_http_approval_desk_answer(void *data,
 
 
 /*
- * In place, as nginx keeps them: of a request line of HTTP/1 the other two are
- * parts, of HTTP/2 they are not.
+ * Masks the token in place, in all three copies that nginx has.  With HTTP/1,
+ * args and unparsed_uri are parts of request_line; with HTTP/2 they are not.
  */
 
 void
@@ -173,7 +173,7 @@ ngx_http_approval_desk_hide(ngx_http_request_t *r)
 }
 
 
-/* The value of each argument "t", also where its name is spelled "%74". */
+/* Masks the value of each argument "t", also if it is spelled "%74". */
 
 static void
 ngx_http_approval_desk_mask(u_char *p, u_char *last)
@@ -208,8 +208,8 @@ ngx_http_approval_desk_mask(u_char *p, u_char *last)
 
 
 /*
- * A page only for clients that name text/html, and like it no less than JSON:
- * scripts get JSON without asking.
+ * Only clients that name text/html, with at least the quality of JSON, get a
+ * page: scripts get JSON by default.
  */
 
 static ngx_uint_t
@@ -321,7 +321,7 @@ ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d, ngx_uint_t status,
 }
 
 
-/* The same for what never was, what is gone, and what is not ours. */
+/* The same answer for actions that never existed, are gone, or are not ours. */
 
 ngx_int_t
 ngx_http_approval_desk_not_found(ngx_http_approval_desk_t *d)

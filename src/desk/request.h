@@ -2,10 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One request to the desk, and what its rooms do with it.
- *
- * Steps return what the request is to be finalized with, or NGX_AGAIN: the
- * store was asked, and its answer is the next step.
+ * One request to the desk, and the functions that its rooms share.  Steps
+ * return the code to finalize the request with, or NGX_AGAIN: the store was
+ * asked, and its reply goes to the next step.
  */
 
 
@@ -36,7 +35,7 @@ typedef ngx_int_t (*ngx_http_approval_desk_body_pt)(
     ngx_http_approval_desk_t *d, ngx_str_t *body);
 
 
-/* Answers in another way than with a page or JSON; extra may be NULL. */
+/* Answers in another way than by a page or JSON; extra may be NULL. */
 
 typedef ngx_int_t (*ngx_http_approval_desk_reply_pt)(
     ngx_http_approval_desk_t *d, ngx_uint_t status, const char *title,
@@ -78,7 +77,7 @@ struct ngx_http_approval_desk_s {
     ngx_http_approval_desk_how_e        how;
 
     void                               *work;    /* the step's own      */
-    ngx_http_approval_desk_reply_pt     reply;   /* or NULL: as asked   */
+    ngx_http_approval_desk_reply_pt     reply;   /* NULL: page or JSON  */
     ngx_http_approval_desk_body_pt      posted;  /* gets the body       */
 
     unsigned                            id_valid:1;
@@ -93,10 +92,10 @@ struct ngx_http_approval_desk_s {
 ngx_http_approval_desk_t *ngx_http_approval_desk_create(
     ngx_http_request_t *r);
 
-/* r's context is the gate's: the desk is found by its cleanup. */
+/* r's context belongs to the gate, so the desk is found by its cleanup. */
 ngx_http_approval_desk_t *ngx_http_approval_desk_find(ngx_http_request_t *r);
 
-/* The data of the store's handlers is d; the step gets what came back. */
+/* Handlers of the store get d as their data; the step gets the reply. */
 void ngx_http_approval_desk_answer(void *data,
     const ngx_http_approval_reply_t *reply);
 ngx_int_t ngx_http_approval_desk_wait(ngx_http_approval_desk_t *d,
@@ -104,18 +103,18 @@ ngx_int_t ngx_http_approval_desk_wait(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_desk_load(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step);
 
-/* The same without an answer of its own: NGX_DECLINED, the store is down. */
+/* The same, but does not answer; NGX_DECLINED: the store is down. */
 ngx_int_t ngx_http_approval_desk_ask(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step);
 
-/* A link's token was read: what is logged from here on has it no more. */
+/* Masks a link's token after it was read, so that it is not logged. */
 void ngx_http_approval_desk_hide(ngx_http_request_t *r);
 
 /* Is the body of this one type, and not encoded? */
 ngx_uint_t ngx_http_approval_desk_type(ngx_http_request_t *r,
     const char *name);
 
-/* The whole body; NGX_DECLINED: more than the limit. */
+/* Reads the whole body; NGX_DECLINED: it is larger than the limit. */
 ngx_int_t ngx_http_approval_desk_body(ngx_http_request_t *r, off_t max,
     ngx_str_t *body);
 
@@ -123,7 +122,7 @@ ngx_int_t ngx_http_approval_desk_copy(ngx_pool_t *pool, approval_str_t from,
     ngx_str_t *to);
 
 
-/* A refusal: a page or problem+json; extra's reference is taken. */
+/* Refuses by a page or problem+json; takes over the reference to extra. */
 
 ngx_int_t ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d,
     ngx_uint_t status, const char *type, const char *title,
@@ -135,8 +134,8 @@ ngx_int_t ngx_http_approval_desk_unread(ngx_http_approval_desk_t *d);
 
 
 /*
- * The document of what load() gave.  NGX_OK, with a new reference; otherwise
- * the request was answered and *rc is what it is to be finalized with.
+ * Opens the document that load() read.  NGX_OK, with a new reference;
+ * otherwise the request was answered, and *rc is the code to finalize it with.
  */
 ngx_int_t ngx_http_approval_desk_open(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply, json_t **doc, ngx_int_t *rc);

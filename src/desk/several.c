@@ -15,7 +15,7 @@
 #include "desk/page.h"
 
 
-/* What was chosen: "ID NONCE", the nonce of the page for this action. */
+/* One choice: "ID NONCE", with the page's nonce for this action. */
 
 typedef struct {
     u_char                         id[APPROVAL_ID_LEN];
@@ -23,16 +23,16 @@ typedef struct {
 } ngx_http_approval_several_one_t;
 
 
-/* d->work is the decision that is under way. */
+/* d->work is the current decision. */
 
 typedef struct {
-    ngx_http_approval_decision_t   decision;     /* first: the desk's       */
+    ngx_http_approval_decision_t   decision;     /* must be first: d->work  */
     ngx_http_approval_desk_t      *desk;
     ngx_http_approval_decision_t   posted;       /* for all: act, comment   */
     ngx_array_t                    ones;
     ngx_uint_t                     next;
     const char                    *err;
-    json_t                        *title;        /* of the one under way    */
+    json_t                        *title;        /* of the current one      */
     json_t                        *taken;        /* what became of each     */
     json_t                        *refused;
 } ngx_http_approval_several_t;
@@ -241,7 +241,7 @@ ngx_http_approval_several_check(ngx_http_approval_several_t *s)
 }
 
 
-/* A new decision in the place of the last one. */
+/* Starts the next decision, in place of the last one. */
 
 static ngx_int_t
 ngx_http_approval_several_next(ngx_http_approval_desk_t *d)
@@ -276,7 +276,7 @@ ngx_http_approval_several_next(ngx_http_approval_desk_t *d)
 }
 
 
-/* From here on it is as if it had been posted to the action's decision. */
+/* From here on it is handled like a decision posted for this action. */
 
 static ngx_int_t
 ngx_http_approval_several_loaded(ngx_http_approval_desk_t *d,
@@ -291,7 +291,7 @@ ngx_http_approval_several_loaded(ngx_http_approval_desk_t *d,
         return rc;
     }
 
-    /* what it is about is for those who may see it */
+    /* only those who may see the action get its title */
 
     who = ngx_http_approval_core_str(&d->who);
 
@@ -311,7 +311,7 @@ ngx_http_approval_several_loaded(ngx_http_approval_desk_t *d,
 }
 
 
-/* What would be the answer to one of them: then the next one is decided. */
+/* Adds the result of one action to the reply, and decides the next one. */
 
 static ngx_int_t
 ngx_http_approval_several_reply(ngx_http_approval_desk_t *d, ngx_uint_t status,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * POST /decisions: several actions are decided at once.  Each of them is a
- * decision like any other, with a vote of its own, one after the other.
+ * POST /decisions: decides several actions.  Each decision is like any other,
+ * with a vote of its own; they are taken one after the other.
  */
 
 

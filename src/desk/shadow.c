@@ -17,10 +17,10 @@
 #define NGX_HTTP_APPROVAL_DAY_MS          86400000
 
 
-/* d->work.  One day after the other is read, today's first. */
+/* d->work.  The days are read one after the other, starting with today. */
 
 typedef struct {
-    ngx_uint_t          days;        /* asked for                         */
+    ngx_uint_t          days;        /* number of days to read            */
     ngx_uint_t          day;         /* 0: today                          */
     int64_t             now;
     json_t             *entries;     /* by hash                           */
@@ -148,7 +148,7 @@ ngx_http_approval_shadow_ask(ngx_http_approval_desk_t *d)
 }
 
 
-/* The names first: a count without them means nothing. */
+/* Reads the names first: a count without a name is useless. */
 
 static ngx_int_t
 ngx_http_approval_shadow_step(ngx_http_approval_desk_t *d,
@@ -208,7 +208,7 @@ ngx_http_approval_shadow_names(ngx_http_approval_desk_t *d, ngx_str_t *field,
                                           ngx_http_approval_core_str(field),
                                           ngx_http_approval_core_str(value));
 
-    /* another gateway's, or sealed with a key that was removed */
+    /* it is another gateway's, or was sealed with a removed key */
 
     if (names == NULL) {
         return NGX_OK;
@@ -357,7 +357,7 @@ ngx_http_approval_shadow_send(ngx_http_approval_desk_t *d)
 }
 
 
-/* Those that would have asked most stand first. */
+/* The entries with the most requests come first. */
 
 static json_t *
 ngx_http_approval_shadow_sorted(json_t *entries)

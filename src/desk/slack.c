@@ -19,14 +19,14 @@
 
 #define NGX_HTTP_APPROVAL_SLACK_BODY_MAX  (1024 * 1024)
 
-/* Longer than a signature is good for. */
+/* Longer than a signature is valid. */
 #define NGX_HTTP_APPROVAL_SLACK_ONCE      (3 * APPROVAL_SLACK_AGE * 1000)
 
 
-/* What was pressed; d->work is the decision that it stands for. */
+/* A button that was pressed; d->work is the decision that it makes. */
 
 typedef struct {
-    ngx_http_approval_decision_t   decision;     /* first: the desk's       */
+    ngx_http_approval_decision_t   decision;     /* must be first: d->work  */
     ngx_http_approval_channel_t   *channel;      /* through which it came   */
     ngx_array_t                    signed_by;    /* of ..._channel_t *, with
                                                     that secret             */
@@ -180,7 +180,7 @@ ngx_http_approval_slack_start(ngx_http_approval_desk_t *d)
 
     d->reply = ngx_http_approval_slack_reply;
 
-    /* a signature is good for minutes, a click for once */
+    /* a signature is valid for minutes, but may be used only once */
 
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_once(d->mcf->worker->store, seen,
@@ -190,7 +190,7 @@ ngx_http_approval_slack_start(ngx_http_approval_desk_t *d)
 }
 
 
-/* Channels may share an app, and so a secret. */
+/* Channels may share an app, and therefore a secret. */
 
 static ngx_int_t
 ngx_http_approval_slack_signed(ngx_http_approval_desk_t *d, ngx_str_t *body,
@@ -257,7 +257,7 @@ ngx_http_approval_slack_signed(ngx_http_approval_desk_t *d, ngx_str_t *body,
 }
 
 
-/* NGX_DECLINED: nothing that asks for anything. */
+/* NGX_DECLINED: the payload requests nothing. */
 
 static ngx_int_t
 ngx_http_approval_slack_parse(ngx_http_approval_desk_t *d, ngx_str_t *body)
@@ -357,8 +357,8 @@ ngx_http_approval_slack_pressed(ngx_http_approval_desk_t *d, json_t *payload)
 
 
 /*
- * "TEAM:USER", as approval_alias names people: ids, for names change hands.
- * The team is the person's own, wherever the button was pressed.
+ * "TEAM:USER", as in approval_alias.  Ids are used because names may change
+ * hands.  The team is the person's own, wherever the button was pressed.
  */
 
 static ngx_int_t
@@ -433,7 +433,7 @@ ngx_http_approval_slack_once(ngx_http_approval_desk_t *d,
 }
 
 
-/* From here on it is as if it had been posted to the action's decision. */
+/* From here on it is handled like a decision posted for this action. */
 
 static ngx_int_t
 ngx_http_approval_slack_loaded(ngx_http_approval_desk_t *d,
@@ -464,8 +464,9 @@ ngx_http_approval_slack_loaded(ngx_http_approval_desk_t *d,
 
 
 /*
- * A secret speaks for its channel: for what was told there, and for the people
- * of its workspace.  Whoever has it can sign what they like.
+ * A signing secret is trusted only for its own channels: for actions that were
+ * sent there, and for people of their workspaces, because whoever has the
+ * secret can sign anything.
  */
 
 static ngx_int_t
@@ -520,7 +521,7 @@ ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 }
 
 
-/* Had the message there this button? */
+/* Did the message in this channel have the button? */
 
 static ngx_uint_t
 ngx_http_approval_slack_shown(ngx_http_approval_slack_t *slack,
@@ -539,7 +540,9 @@ ngx_http_approval_slack_shown(ngx_http_approval_slack_t *slack,
 }
 
 
-/* Of a channel that names no team it is that of the app, as Slack says. */
+/*
+ * A channel without teams accepts the workspace of the app, as Slack names it.
+ */
 
 static ngx_uint_t
 ngx_http_approval_slack_among(ngx_http_approval_slack_t *slack,
@@ -567,9 +570,9 @@ ngx_http_approval_slack_among(ngx_http_approval_slack_t *slack,
 
 
 /*
- * Slack wants to hear that we heard it, and the person what came of it: the
- * message is replaced when there is nothing to decide any more, otherwise the
- * one who pressed is told, and nobody else.
+ * Slack gets an acknowledgement, and the person gets the result.  The message
+ * is replaced if nothing is left to decide; otherwise only the person who
+ * pressed the button sees the result.
  */
 
 static ngx_int_t
@@ -611,7 +614,7 @@ ngx_http_approval_slack_reply(ngx_http_approval_desk_t *d, ngx_uint_t status,
 }
 
 
-/* NGX_DECLINED: it is still open, as far as we know. */
+/* NGX_DECLINED: still open, as far as the gateway knows. */
 
 static ngx_int_t
 ngx_http_approval_slack_decided(ngx_http_approval_desk_t *d,
@@ -703,7 +706,7 @@ ngx_http_approval_slack_ok(ngx_http_approval_desk_t *d)
 }
 
 
-/* The same for what is not signed, is too old, and was seen before. */
+/* The same answer if it is not signed, too old, or was seen before. */
 
 static ngx_int_t
 ngx_http_approval_slack_refuse(ngx_http_approval_desk_t *d)

@@ -18,8 +18,8 @@
 
 
 /*
- * d->work of one who waits: for the decision key, or for the time to be over,
- * whichever comes first; then the action is read once more.
+ * d->work while the client waits for the decision key or for the end of the
+ * time, whichever comes first; then the action is read again.
  */
 
 typedef struct {
@@ -52,7 +52,7 @@ ngx_http_approval_status(ngx_http_approval_desk_t *d)
     ngx_http_cleanup_t          *cln;
     ngx_http_approval_status_t  *st;
 
-    /* for programs: there is no page of it */
+    /* only programs use it: there is no page */
 
     d->html = 0;
 
@@ -88,7 +88,7 @@ ngx_http_approval_status(ngx_http_approval_desk_t *d)
 }
 
 
-/* ?wait=SECONDS; more than we are ready to wait is as much as we are. */
+/* ?wait=SECONDS; longer times are cut to the longest one. */
 
 static ngx_int_t
 ngx_http_approval_status_argument(ngx_http_approval_desk_t *d,
@@ -165,7 +165,7 @@ ngx_http_approval_status_send(ngx_http_approval_desk_t *d, json_t *doc,
                                      ngx_http_approval_view_state(doc, reply),
                                      reply->created, reply->expires);
 
-    /* the requester may know other ways to reach them */
+    /* the requester may know other ways to reach the approvers */
 
     if (status && reply->told == 0 && reply->untold
         && json_object_set_new(status, "reached", json_false()) != 0)
@@ -188,7 +188,7 @@ ngx_http_approval_status_send(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* The watch and the timer, whichever comes first, end the wait. */
+/* The watch or the timer, whichever comes first, ends the wait. */
 
 static ngx_int_t
 ngx_http_approval_status_wait(ngx_http_approval_desk_t *d)
@@ -286,8 +286,8 @@ ngx_http_approval_status_cleanup(void *data)
 
 
 /*
- * Where the location says who asks, it must be the action's requester; where
- * it does not, knowing the id (128 random bits) is what entitles.
+ * If the location identifies the client, it must be the action's requester;
+ * otherwise knowing the id (128 random bits) is enough.
  */
 
 static ngx_int_t

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The trail is read as for an export; what comes of it are lines of JSON, of
- * which the story is told when all are there.
+ * Reads the trail as for an export.  The story is made from the resulting
+ * lines of JSON when all have been read.
  */
 
 
@@ -32,7 +32,7 @@ typedef struct {
     approval_wanted_t                wanted;
     const char                      *err;
     json_t                          *lines;      /* of the export           */
-    json_t                          *actions;    /* as they are told        */
+    json_t                          *actions;    /* as they are shown       */
     size_t                           size;       /* of the lines            */
 } ngx_http_approval_story_t;
 
@@ -117,7 +117,7 @@ ngx_http_approval_story(ngx_http_approval_desk_t *d)
 }
 
 
-/* Pasted: with the blanks around it. */
+/* The value was pasted, maybe with blanks around it. */
 
 static int
 ngx_http_approval_story_argument(void *data, approval_str_t name,
@@ -237,7 +237,7 @@ ngx_http_approval_story_piece(void *data, ngx_int_t rc, ngx_err_t err,
 }
 
 
-/* A piece ends with a line. */
+/* A piece always ends with a complete line. */
 
 static ngx_int_t
 ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
@@ -270,7 +270,10 @@ ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
 }
 
 
-/* Several writers' records come with their checkpoints: almost in order. */
+/*
+ * Sorts lines by time.  Records of several writers come with their
+ * checkpoints, so they are almost sorted.
+ */
 
 static ngx_int_t
 ngx_http_approval_story_line(ngx_http_approval_story_t *s,
@@ -368,7 +371,7 @@ ngx_http_approval_story_record(ngx_http_approval_story_t *s, json_t *line)
 }
 
 
-/* One that nobody signed is told only as long as there is no other one. */
+/* An unsigned request is shown only until a signed one is found. */
 
 static ngx_int_t
 ngx_http_approval_story_request(json_t *action, json_t *record,
@@ -406,7 +409,7 @@ ngx_http_approval_story_request(json_t *action, json_t *record,
 }
 
 
-/* The one of this id, or a new one. */
+/* Returns the action with this id, or a new one. */
 
 static json_t *
 ngx_http_approval_story_action(ngx_http_approval_story_t *s, json_t *id)
@@ -436,7 +439,7 @@ ngx_http_approval_story_fact(void *data, const char *name,
 }
 
 
-/* A link that was pasted may have a token: the trail gets the ids only. */
+/* The trail gets ids only, because a pasted link may contain a token. */
 
 static void
 ngx_http_approval_story_viewed(ngx_http_approval_story_t *s)

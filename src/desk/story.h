@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * GET /story: who signed off on a change, as the trail has it.
+ * GET /story: who signed off on a change, according to the trail.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What is frozen, and its end.
+ * Lists freezes and ends them.
  */
 
 
@@ -68,7 +68,7 @@ ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
     doc = ngx_http_approval_action_open(d->mcf, id, &sealed);
     kind = ngx_http_approval_json_get(doc, "kind");
 
-    /* in force, whether or not it can be read */
+    /* it is in force, even if it cannot be read */
 
     if (kind.len != 6 || ngx_memcmp(kind.data, "frozen", 6) != 0) {
         json_decref(doc);
@@ -201,7 +201,10 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
 }
 
 
-/* What lifts it is sealed: who writes to Redis cannot. */
+/*
+ * The end of a freeze is sealed, so that whoever can write to Redis cannot
+ * lift one.
+ */
 
 static ngx_int_t
 ngx_http_approval_thaw_store(ngx_http_approval_desk_t *d)

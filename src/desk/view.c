@@ -14,7 +14,7 @@
 #include "model/hash.h"
 
 
-/* d->work while the store is asked for more: ends with the request. */
+/* d->work during a second query of the store; ends with the request. */
 
 typedef struct {
     json_t                     *doc;
@@ -141,7 +141,7 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
         goto done;
     }
 
-    /* nothing depends on it, and the trail logs what it could not write */
+    /* nothing depends on this record, and the audit logs its own failures */
 
     if (d->request->method == NGX_HTTP_GET && !d->frame) {
         (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_VIEWED, d->id,
@@ -158,7 +158,7 @@ done:
 }
 
 
-/* How much the requester asks for is told where the store can tell it. */
+/* Adds how many requests the requester has made, if the store can say. */
 
 static ngx_int_t
 ngx_http_approval_view_ask(ngx_http_approval_desk_t *d, json_t *doc,
@@ -318,8 +318,8 @@ ngx_http_approval_view_expires(json_t *doc,
 
 
 /*
- * What was set by hand stands in the key until a request takes it, or ends by
- * it: the gate has said whether it will.
+ * A bare decision stays in the key until a request uses it, or ends by it.
+ * The gate has recorded in the document whether it accepts one.
  */
 
 static ngx_uint_t
@@ -376,7 +376,7 @@ ngx_http_approval_view(json_t *doc, const ngx_http_approval_reply_t *reply,
 }
 
 
-/* Absent members are null here: scripts need not ask whether they are. */
+/* Absent members become null, so that scripts need not check for them. */
 
 static ngx_int_t
 ngx_http_approval_view_store(json_t *view, json_t *doc,

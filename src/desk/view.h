@@ -22,11 +22,11 @@ typedef enum {
 } ngx_http_approval_view_e;
 
 
-/* Past its deadline is expired, whether or not somebody wrote that down. */
+/* "expired" after the deadline, even if nobody has recorded that yet. */
 ngx_http_approval_state_e ngx_http_approval_view_state(json_t *doc,
     const ngx_http_approval_reply_t *reply);
 
-/* The store's deadline, or the sealed one where that is earlier. */
+/* The store's deadline, or the sealed one if that is earlier. */
 int64_t ngx_http_approval_view_expires(json_t *doc,
     const ngx_http_approval_reply_t *reply);
 
@@ -35,14 +35,11 @@ json_t *ngx_http_approval_view(json_t *doc,
     const ngx_http_approval_reply_t *reply, ngx_http_approval_votes_t *votes,
     ngx_http_approval_view_e how);
 
-/* ms as RFC 3339; 0 is null. */
-
-
-/* One action: its page or JSON, and what the page says of it in a frame. */
+/* One action, as a page or JSON, and its state for the frame in that page. */
 ngx_int_t ngx_http_approval_view_action(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_view_frame(ngx_http_approval_desk_t *d);
 
-/* Loads it for whoever claims to be somebody. */
+/* Loads the action if the client claims an identity. */
 ngx_int_t ngx_http_approval_view_load(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step);
 
@@ -50,7 +47,7 @@ ngx_int_t ngx_http_approval_view_load(ngx_http_approval_desk_t *d,
 ngx_int_t ngx_http_approval_view_may(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_int_t *rc);
 
-/* The step that shows one action, and the reply with it. */
+/* The step that shows one action, and the function that sends it. */
 ngx_int_t ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 ngx_int_t ngx_http_approval_view_send(ngx_http_approval_desk_t *d,

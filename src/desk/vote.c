@@ -79,7 +79,7 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    /* first what a person said, then what comes of it */
+    /* record the vote first, then its effect */
 
     if (!dec->audited
         && ngx_http_approval_vote_record(d, doc) != NGX_OK)
@@ -99,7 +99,7 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* A vote counts when it is durably on record, and not before. */
+/* A vote counts only when it is durably on record. */
 
 static ngx_int_t
 ngx_http_approval_vote_store(ngx_http_approval_desk_t *d, ngx_int_t rc)
@@ -194,7 +194,7 @@ ngx_http_approval_vote_sign(ngx_http_approval_desk_t *d, json_t *doc,
 
     digest = ngx_http_approval_json_get(doc, "digest");
 
-    /* twice in a millisecond is two votes: the store tells them apart */
+    /* the store tells two votes in the same millisecond apart by this */
 
     if (approval_random(rnd, sizeof(rnd)) != APPROVAL_OK) {
         return NGX_ERROR;
@@ -272,7 +272,7 @@ ngx_http_approval_vote_groups(ngx_http_approval_desk_t *d, json_t *doc)
 }
 
 
-/* With this vote: does it decide?  Then the decision is signed with it. */
+/* Does this vote complete the decision?  Then the decision is signed, too. */
 
 static ngx_int_t
 ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d, json_t *doc,
@@ -287,7 +287,7 @@ ngx_http_approval_vote_decide(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_str_null(&dec->decision);
     dec->state = NGX_HTTP_APPROVAL_PENDING;
 
-    /* a comment annotates, whatever the other votes have come to */
+    /* a comment never decides, whatever the other votes amount to */
 
     if (votes->quorum == APPROVAL_QUORUM_OPEN || dec->act.data[0] == 'c') {
         return NGX_OK;
@@ -361,8 +361,8 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
         }
 
         /*
-         * What fails here is logged; the vote is on record already. An
-         * approval is recorded by the gate that uses it.
+         * Failures here are only logged, because the vote is already on
+         * record.  An approval is recorded by the gate that uses it.
          */
 
         if (dec->decision.len && dec->state == NGX_HTTP_APPROVAL_DENIED) {
@@ -416,7 +416,7 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 }
 
 
-/* The channels hear of it, whoever voted where. */
+/* The channels are notified, wherever the vote was cast. */
 
 static void
 ngx_http_approval_vote_tell(ngx_http_approval_desk_t *d)
@@ -462,7 +462,7 @@ ngx_http_approval_vote_done(ngx_http_approval_desk_t *d,
 }
 
 
-/* The vote stands, but the action cannot be read again to show it. */
+/* The vote is recorded, but the action cannot be read again to show it. */
 
 static ngx_int_t
 ngx_http_approval_vote_recorded(ngx_http_approval_desk_t *d)
@@ -507,7 +507,7 @@ ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
         (void) json_object_set_new(fields, "why", json_string(why));
     }
 
-    /* one that is on record as a vote must not stand there alone */
+    /* a signed vote may be on record: its refusal must be, too */
 
     if (dec->vote.len) {
         (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_REFUSED, d->id,
@@ -520,7 +520,7 @@ ngx_http_approval_vote_refused(ngx_http_approval_desk_t *d,
 }
 
 
-/* Who said what, for the trail. */
+/* The voter and the vote, for the trail. */
 
 static json_t *
 ngx_http_approval_vote_fields(ngx_http_approval_desk_t *d)

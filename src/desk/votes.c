@@ -163,7 +163,7 @@ ngx_http_approval_votes_groups(ngx_http_approval_desk_t *d, json_t *doc,
 }
 
 
-/* Each once, as the lines of a rule may share one. */
+/* Adds each group once: several lines of a rule may name it. */
 
 static void
 ngx_http_approval_votes_group(ngx_http_approval_desk_t *d, json_t *name,
@@ -206,7 +206,7 @@ ngx_http_approval_votes_group(ngx_http_approval_desk_t *d, json_t *name,
 }
 
 
-/* Aliases may have been declared since: not what the vote says, but now. */
+/* The person by the present aliases, not by those at the time of the vote. */
 
 static ngx_int_t
 ngx_http_approval_votes_person(ngx_http_approval_desk_t *d,
@@ -303,7 +303,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
         vote = &votes->votes[i];
         identity = ngx_http_approval_core_str(&vote->identity);
 
-        /* by the groups of then, which are on record, that are still theirs */
+        /* by the recorded groups in which the voter still is */
 
         vote->lines = (ngx_http_approval_approver_self(d->mcf, doc, identity)
                        || (passkey && !vote->passkey))
@@ -338,7 +338,7 @@ ngx_http_approval_votes_count(ngx_http_approval_desk_t *d, json_t *doc,
                                     ngx_max(deny_after, 1), ballot, n,
                                     votes->missing);
 
-    /* one is enough, unless it was denied */
+    /* by break-glass one approval is enough, unless it was denied */
 
     votes->alone = (glass && votes->quorum == APPROVAL_QUORUM_OPEN);
 

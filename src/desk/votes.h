@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The votes on an action: verified, and counted by the groups that their
- * voters were in, and are.
+ * The votes on an action.  They are verified, and counted by the groups in
+ * which their voters were then and still are.
  */
 
 
@@ -26,10 +26,10 @@ typedef struct {
     ngx_str_t           how;
     ngx_str_t           act;         /* approve, deny, comment */
     ngx_str_t           comment;
-    ngx_str_t           groups;      /* then, by spaces        */
+    ngx_str_t           groups;      /* at the time, by spaces */
     int64_t             time;        /* ms                     */
     uint32_t            lines;       /* 0: counts for nothing  */
-    unsigned            glass:1;     /* ... but break_glass    */
+    unsigned            glass:1;     /* ... except break_glass */
     unsigned            passkey:1;   /* signed by one          */
 } ngx_http_approval_vote_t;
 
@@ -46,14 +46,14 @@ typedef struct {
 
 
 /*
- * Those that this gateway's key signed for this action and digest; all others
- * are nothing.  NULL: no memory.  There is room for one more.
+ * Reads the votes that this gateway's key signed for this action and digest,
+ * and ignores all others.  NULL: no memory.  There is room for one more.
  */
 ngx_http_approval_votes_t *ngx_http_approval_votes_read(
     ngx_http_approval_desk_t *d, json_t *doc,
     const ngx_http_approval_reply_t *reply);
 
-/* Judges anew, e.g. with a vote that was put behind the others. */
+/* Counts again, e.g. with a vote that was added at the end. */
 ngx_int_t ngx_http_approval_votes_count(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_http_approval_votes_t *votes);
 
@@ -61,11 +61,11 @@ ngx_int_t ngx_http_approval_votes_count(ngx_http_approval_desk_t *d,
 ngx_http_approval_vote_t *ngx_http_approval_votes_of(
     ngx_http_approval_votes_t *votes, ngx_str_t *person);
 
-/* The groups that let this person vote, by spaces. */
+/* The groups that let this person vote, separated by spaces. */
 void ngx_http_approval_votes_groups(ngx_http_approval_desk_t *d, json_t *doc,
     approval_buf_t *out);
 
-/* Whose votes decided: persons, as their votes say, a new reference. */
+/* The persons whose votes decided, as named in the votes; a new reference. */
 json_t *ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes,
     const char *act);
 

@@ -20,7 +20,7 @@
 typedef struct {
     json_t      *doc;
     const char  *why;         /* who ends it, for the trail and messages */
-    ngx_uint_t   named;       /* by a name that the decision has         */
+    ngx_uint_t   named;       /* the decision names a person             */
     int64_t      created;
     int64_t      expires;
 } ngx_http_approval_withdraw_t;
@@ -112,8 +112,9 @@ ngx_http_approval_withdraw_step(ngx_http_approval_desk_t *d,
 
 
 /*
- * The requester, or somebody who is signed in and could have denied it.  A
- * personal link is for a vote.
+ * The requester may withdraw, and anybody who is signed in and either is an
+ * operator or could have denied the action.  A personal link is only for
+ * voting.
  */
 
 static ngx_int_t
@@ -164,7 +165,7 @@ ngx_http_approval_withdraw_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 }
 
 
-/* Nobody's name is nobody's action. */
+/* An empty name is never the requester's. */
 
 static ngx_int_t
 ngx_http_approval_withdraw_mine(ngx_http_approval_desk_t *d, ngx_uint_t *mine)
@@ -218,7 +219,7 @@ ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
     ngx_http_approval_op_t        *op;
     ngx_http_approval_withdraw_t  *work = d->work;
 
-    /* who waits for it would not believe another key */
+    /* the gate that waits for the action would not trust another key */
 
     if (ngx_http_approval_action_signer(d->mcf, work->doc) == NULL) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The end of a pending action without a vote.
+ * Withdraws a pending action without a vote.
  */
 
 

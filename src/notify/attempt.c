@@ -78,7 +78,7 @@ ngx_http_approval_attempt_delay(ngx_http_approval_channel_t *channel,
 
     delay = ngx_min(delay, channel->backoff_max);
 
-    /* Half of it is chance, so that what failed at once does not return so. */
+    /* jitter: messages that failed together are not retried together */
 
     delay = delay / 2 + (ngx_msec_t) ngx_random() % (delay / 2 + 1);
     delay = ngx_max(delay, channel->backoff_min);
@@ -137,7 +137,7 @@ ngx_http_approval_attempt_audit(ngx_http_approval_main_conf_t *mcf,
         }
     }
 
-    /* Nothing depends on it: a failed append is logged there. */
+    /* nothing depends on this record, and a failed append is logged there */
 
     (void) ngx_http_approval_audit(mcf, good ? APPROVAL_RECORD_NOTIFIED
                                              : APPROVAL_RECORD_NOTIFY_FAILED,

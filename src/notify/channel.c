@@ -161,7 +161,7 @@ ngx_http_approval_render(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* What cannot be decided any more needs nobody's own link. */
+/* Personal links are only for messages about open actions. */
 
 static ngx_int_t
 ngx_http_approval_render_url(ngx_http_approval_main_conf_t *mcf,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The types of channels: how a message is written for each.  What carries it
- * knows nothing of this, and a type nothing of what carries it.
+ * The types of channels: how a message is written for each.  The types do not
+ * depend on how messages are carried, and the carriers not on the types.
  */
 
 
@@ -18,26 +18,26 @@
 #include "model/action.h"
 
 
-/* What is said, and to whom. */
+/* A message and its recipient. */
 
 typedef struct {
     approval_message_t             message;
     ngx_http_approval_channel_t   *channel;
     ngx_str_t                      message_id;
     ngx_str_t                      thread_id;   /* of the first message       */
-    ngx_str_t                      to;          /* of mail                    */
+    ngx_str_t                      to;          /* mail: the addresses        */
     ngx_str_t                      reply;       /* to the first message       */
 } ngx_http_approval_content_t;
 
 
 /*
- * body:     appends the message's body; made once for all attempts.
- * headers:  pushes the attempt's headers (ngx_keyval_t, from the pool), but
- *           for Content-Type and Content-Length.  NULL: there are none.
- * refused:  why a response of 2xx still is none of success, or NULL; where
- *           there is such a check.
- * uri:      appends the URI that the message goes to, or nothing: that of the
- *           channel; where it may be another.
+ * body:     appends the message's body; called once for all attempts.
+ * headers:  pushes the attempt's headers (ngx_keyval_t, from the pool), except
+ *           Content-Type and Content-Length.  May be NULL.
+ * refused:  returns why a 2xx response is a failure nevertheless, or NULL.
+ *           The callback may be NULL.
+ * uri:      appends the message's URI, or nothing to use the channel's.  May be
+ *           NULL.
  */
 
 typedef struct {
@@ -60,36 +60,36 @@ typedef struct {
 /* The row of a type, or NULL. */
 const ngx_http_approval_format_t *ngx_http_approval_format(ngx_uint_t type);
 
-/* Has the type a message for the event? */
+/* Whether the channel's type has a message for the event. */
 ngx_uint_t ngx_http_approval_told_of(ngx_http_approval_channel_t *channel,
     approval_event_e event);
 
-/* Content-Type of what an event's message is. */
+/* The Content-Type of the message about an event. */
 ngx_str_t *ngx_http_approval_content_type(
     ngx_http_approval_channel_t *channel, approval_event_e event);
 
 
 /*
- * The message of an event for a channel, to everyone (approver len 0) or to
- * one.  base: what links start with, or len 0.  code and link are added.
- * uri may be NULL.
+ * Renders the message about an event for a channel: for one approver, or for
+ * everyone if approver.len is 0.  Links start with base; without a base there
+ * are none.  The code and the link are added.  uri may be NULL.
  */
 
 typedef struct {
     approval_event_e               event;
     ngx_http_approval_channel_t   *channel;
     json_t                        *doc;
-    json_t                        *facts;       /* of an outcome, or NULL   */
+    json_t                        *facts;       /* outcomes only, or NULL   */
     u_char                        *id;
     int64_t                        created;     /* ms */
     int64_t                        expires;     /* ms */
-    int64_t                        told;        /* ms, of a later event     */
+    int64_t                        told;        /* ms; of a later event     */
     ngx_uint_t                     recent;
     ngx_str_t                      approver;
     ngx_str_t                      base;
     ngx_str_t                      message_id;
     ngx_str_t                      thread_id;
-    ngx_str_t                      to;          /* of mail                    */
+    ngx_str_t                      to;          /* mail: the addresses        */
     ngx_str_t                      reply;       /* to the first message       */
 } ngx_http_approval_told_t;
 
@@ -108,7 +108,7 @@ const char *ngx_http_approval_teams_refused(ngx_str_t *body);
 
 /* mail.c */
 
-/* To whom; NGX_DECLINED: of the approver no address is known. */
+/* Sets the addresses; NGX_DECLINED: the approver has no known address. */
 ngx_int_t ngx_http_approval_mail_to(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_channel_t *channel, ngx_str_t *approver,
     ngx_pool_t *pool, ngx_str_t *to);
@@ -118,11 +118,11 @@ ngx_int_t ngx_http_approval_mail_body(const ngx_http_approval_content_t *c,
 
 /* template.c */
 
-/* What an event's message is made of; NULL: the channel is not told of it. */
+/* The template of the event; NULL: the channel gets no message about it. */
 ngx_http_approval_template_t *ngx_http_approval_template_find(
     ngx_http_approval_channel_t *channel, approval_event_e event);
 
-/* All that a template may name, a new reference; NULL: no memory. */
+/* The values that templates may use, a new reference; NULL: no memory. */
 json_t *ngx_http_approval_template_data(const ngx_http_approval_content_t *c);
 
 ngx_int_t ngx_http_approval_template_body(
@@ -133,7 +133,7 @@ ngx_int_t ngx_http_approval_template_headers(ngx_pool_t *pool,
     ngx_http_approval_channel_t *channel, ngx_str_t *message_id,
     ngx_str_t *body, time_t now, ngx_array_t *headers);
 
-/* What later messages call {{reply}}; NGX_DECLINED: it is not there. */
+/* Extracts {{reply}} of later messages; NGX_DECLINED: it is missing. */
 ngx_int_t ngx_http_approval_template_reply(
     ngx_http_approval_channel_t *channel, ngx_str_t *response,
     approval_buf_t *out);

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * "type slack" and "type teams": the rows' ways into the core.
+ * "type slack" and "type teams": the formats' callbacks, which call core/.
  */
 
 
@@ -33,7 +33,7 @@ ngx_http_approval_teams_body(const ngx_http_approval_content_t *c,
 }
 
 
-/* Teams has said 200 and, in the body, that it failed. */
+/* Teams may respond with 200 and an error in the body. */
 
 const char *
 ngx_http_approval_teams_refused(ngx_str_t *body)

@@ -12,7 +12,7 @@
 #include "store/queue.h"
 
 
-/* Subrequests at a time, and what one under way may take after the stop, ms. */
+/* Subrequests at a time; ms that one under way may take after the stop. */
 
 #define NGX_HTTP_APPROVAL_DELIVER_WINDOW  4
 #define NGX_HTTP_APPROVAL_DELIVER_GRACE   200
@@ -79,7 +79,7 @@ ngx_http_approval_deliver_next(ngx_http_approval_outbox_t *outbox)
 }
 
 
-/* A reminder, or an escalation, while the action is open. */
+/* Schedules a reminder or an escalation, unless the action ends before it. */
 
 static void
 ngx_http_approval_deliver_later(ngx_http_approval_delivery_t *d,
@@ -95,7 +95,7 @@ ngx_http_approval_deliver_later(ngx_http_approval_delivery_t *d,
 }
 
 
-/* Somebody could not be told: those who were to be told later are told now. */
+/* Somebody could not be notified, so the escalations are sent now. */
 
 static void
 ngx_http_approval_deliver_escalate(ngx_http_approval_outbox_t *outbox)
@@ -157,7 +157,7 @@ ngx_http_approval_deliver_begin(ngx_http_approval_delivery_t *d)
 }
 
 
-/* Receivers tell messages apart by id: it and the body outlive the attempt. */
+/* All attempts have the same id, by which receivers recognize a repetition. */
 
 static ngx_int_t
 ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
@@ -189,7 +189,7 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
     approval_buf_init(&body);
     approval_buf_init(&name);
 
-    /* the id is that of the first message, or of this round */
+    /* the id depends on the event and on the round of the reminder */
 
     if (d->event != APPROVAL_EVENT_REQUESTED) {
         approval_buf_printf(&name, "%s/%lu/", approval_event_name(d->event),
@@ -249,7 +249,7 @@ ngx_http_approval_deliver_ended(ngx_http_approval_delivery_t *d,
 }
 
 
-/* The timer of an attempt, or between two. */
+/* The timeout of an attempt, or the time of the next one. */
 
 static void
 ngx_http_approval_deliver_timer(ngx_event_t *ev)
@@ -271,7 +271,7 @@ ngx_http_approval_deliver_timer(ngx_event_t *ev)
 
     if (sr == NULL) {
 
-        /* an answered request is kept for what is under way, not for more */
+        /* reminders and escalations must not keep an answered request */
 
         if (outbox->stopped || (d->due && r->done)) {
             return;
@@ -287,7 +287,7 @@ ngx_http_approval_deliver_timer(ngx_event_t *ev)
                                   : "it took longer than the \"timeout\"";
         ngx_http_approval_deliver_ended(d, &a);
 
-        /* If only this kept the request, the request is gone after it. */
+        /* this may free the held request, and the outbox with it */
 
         ngx_http_approval_pass_abort(sr);
     }
@@ -334,7 +334,7 @@ ngx_http_approval_deliver_settle(ngx_http_approval_delivery_t *d,
 }
 
 
-/* What came of it is kept with the action, for its page. */
+/* Stores with the action whether it was delivered, for the action's page. */
 
 static void
 ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
@@ -359,7 +359,7 @@ ngx_http_approval_deliver_count(ngx_http_approval_delivery_t *d,
 }
 
 
-/* Until the next attempt, or 0: there is none. */
+/* The delay before the next attempt in ms, or 0 if there is none. */
 
 static ngx_msec_t
 ngx_http_approval_deliver_delay(ngx_http_approval_delivery_t *d,
@@ -444,8 +444,8 @@ ngx_http_approval_deliver_stop(ngx_http_approval_outbox_t *outbox)
         }
 
         /*
-         * The receiver may have decided before it replied.  It is heard out,
-         * but not for long: the client's connection is kept meanwhile.
+         * The receiver may have decided before it replied.  Its response gets
+         * a short time, because it keeps the client's connection open.
          */
 
         if (d[i].sr) {

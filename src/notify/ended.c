@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * An action's end is counted, told to those who were asked, and recorded.  Who
- * ends what is held by nobody here need not stay for it.
+ * The end of an action: it is counted, the channels that were notified of the
+ * action get its outcome, and it is recorded.
  */
 
 
@@ -18,7 +18,7 @@
 #include "store/store.h"
 
 
-/* From the settling of an action that is no request's here to its end. */
+/* An action that no request here holds; lives until the store has replied. */
 
 typedef struct {
     ngx_http_approval_main_conf_t   *mcf;
@@ -88,7 +88,7 @@ ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* Whoever else had it ended in this moment puts that on record. */
+/* If another gateway or worker ended the action first, that one records it. */
 
 static void
 ngx_http_approval_end_settled(void *data,

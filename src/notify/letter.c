@@ -10,7 +10,7 @@
 #include "notify/letter.h"
 
 
-/* How often it is looked whether the reply that is referred to is there. */
+/* How often a letter waits for the {{reply}} that it refers to. */
 
 #define NGX_HTTP_APPROVAL_LETTER_EARLY  10
 
@@ -88,7 +88,7 @@ ngx_http_approval_letter_create(ngx_http_approval_sender_t *sender,
         json_incref(told->facts);
     }
 
-    /* a worker that quits leaves to others what is not being sent */
+    /* a worker that quits leaves waiting letters to other workers */
 
     letter->timer.handler = ngx_http_approval_letter_timer;
     letter->timer.data = letter;
@@ -222,7 +222,7 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
 }
 
 
-/* NGX_DECLINED: it was waited for long enough. */
+/* Waits for {{reply}}; NGX_DECLINED: it has waited long enough. */
 
 static ngx_int_t
 ngx_http_approval_letter_wait(ngx_http_approval_letter_t *letter)
@@ -247,7 +247,7 @@ ngx_http_approval_letter_wait(ngx_http_approval_letter_t *letter)
 }
 
 
-/* The channel has no message for what became of the action. */
+/* Drops a letter for which the channel's type has no message. */
 
 static void
 ngx_http_approval_letter_unsaid(ngx_http_approval_letter_t *letter)
@@ -281,7 +281,7 @@ ngx_http_approval_letter_answer(void *data,
     a.error = answer->error;
     a.retry_after = answer->retry_after;
 
-    /* a mail server's "5": the same again is refused again */
+    /* a mail server's 5xx is permanent: a retry would be rejected, too */
 
     a.final = letter->told.channel->url->mail && a.status >= 500;
 
@@ -348,8 +348,8 @@ ngx_http_approval_letter_settle(ngx_http_approval_letter_t *letter,
 
 
 /*
- * Whoever is there when the lease is over takes it; as a rule it is we, who
- * keep it till then, unless there are too many to keep.
+ * When the lease ends, any worker may take the letter.  Usually this worker
+ * does, because it keeps the letter until then, unless it has too many of them.
  */
 
 static void
@@ -412,7 +412,7 @@ ngx_http_approval_letter_timer(ngx_event_t *ev)
 }
 
 
-/* Without the store nobody else sends it, so we do. */
+/* If the store fails, the letter is sent, because no other worker can. */
 
 static void
 ngx_http_approval_letter_kept(void *data,
@@ -433,7 +433,7 @@ ngx_http_approval_letter_kept(void *data,
 }
 
 
-/* The URL is a secret: only the channel is named. */
+/* The URL is a secret, so only the channel is named. */
 
 static void
 ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,

@@ -17,8 +17,8 @@
 
 
 /*
- * In a pool of its own.  It is being sent (call), or waits for the next
- * attempt (the timer), or asks whether it still is to be sent (op).
+ * Lives in its own pool.  It is being sent (call is set), waits for the next
+ * attempt (the timer is set), or asks the queue for a new lease (op is set).
  */
 
 struct ngx_http_approval_letter_s {
@@ -34,13 +34,13 @@ struct ngx_http_approval_letter_s {
     ngx_str_t                      name;
     ngx_uint_t                     attempt;     /* from 1                     */
     ngx_uint_t                     again;
-    ngx_msec_t                     interval;    /* of reminders               */
+    ngx_msec_t                     interval;    /* ms, of reminders           */
     ngx_msec_t                     deadline;    /* by ngx_current_msec        */
 
     ngx_str_t                      body;        /* made for the first attempt */
     ngx_http_approval_target_t    *target;      /* the channel's, or ours     */
-    ngx_str_t                      payload;     /* another, from now on       */
-    ngx_uint_t                     stale;       /* the queue may know more    */
+    ngx_str_t                      payload;     /* replaces the queue's       */
+    ngx_uint_t                     stale;       /* the queue may have a reply */
     ngx_http_approval_call_t      *call;
     ngx_http_approval_op_t        *op;
 };
@@ -54,10 +54,10 @@ void ngx_http_approval_letter_answer(void *data,
 
 /* letter_start.c */
 
-/* NGX_DECLINED: there is nowhere to send it to; NGX_AGAIN: not yet. */
+/* NGX_DECLINED: no address, or an unsafe URI; NGX_AGAIN: not yet. */
 ngx_int_t ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter);
 
-/* Keeps what later messages call {{reply}}. */
+/* Stores {{reply}} for later messages. */
 void ngx_http_approval_letter_reply(ngx_http_approval_letter_t *letter,
     const ngx_str_t *response);
 

@@ -73,7 +73,7 @@ ngx_http_approval_letter_start(ngx_http_approval_letter_t *letter)
 }
 
 
-/* It refers to what the receiver made of a message that may be on its way. */
+/* Whether {{reply}} is missing: the first message may still be on its way. */
 
 static ngx_uint_t
 ngx_http_approval_letter_early(ngx_http_approval_letter_t *letter)
@@ -167,7 +167,7 @@ ngx_http_approval_letter_render(ngx_http_approval_letter_t *letter)
 }
 
 
-/* The channel's host, another path and method. */
+/* Replaces the path and the method, but never the host, of the channel. */
 
 static ngx_int_t
 ngx_http_approval_letter_target(ngx_http_approval_letter_t *letter,
@@ -198,7 +198,7 @@ ngx_http_approval_letter_target(ngx_http_approval_letter_t *letter,
         return NGX_OK;
     }
 
-    /* up to where the path, or a query without one, begins */
+    /* find the end of the host: the path, or a query without one */
 
     last = target->url.data + target->url.len;
 
@@ -225,7 +225,7 @@ ngx_http_approval_letter_target(ngx_http_approval_letter_t *letter,
 }
 
 
-/* The same whoever sends it; another one for what is another message. */
+/* The message id: unique, and the same whichever worker sends the message. */
 
 static ngx_int_t
 ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter,
@@ -271,7 +271,7 @@ ngx_http_approval_letter_name(ngx_http_approval_letter_t *letter,
 }
 
 
-/* Kept with the message, where those about its outcome will find it. */
+/* Stores the reply with the message; messages about the outcome use it. */
 
 void
 ngx_http_approval_letter_reply(ngx_http_approval_letter_t *letter,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * "type mail": to whom, and the row's way into the core.
+ * "type mail": the addresses, and the format's callback, which calls core/.
  */
 
 

@@ -15,7 +15,7 @@
 #include "notify/sender.h"
 
 
-/* The people a rule may ask, each once. */
+/* Collects the people who may approve, each once. */
 
 typedef struct {
     ngx_pool_t                    *pool;
@@ -26,7 +26,7 @@ typedef struct {
 } ngx_http_approval_asked_t;
 
 
-/* One "notify" or "escalate": whom to tell, when, and by which carrier. */
+/* One "notify" or "escalate": recipients, time and carrier. */
 
 typedef struct {
     ngx_http_approval_outbox_t    *outbox;
@@ -87,7 +87,7 @@ ngx_http_approval_notify(ngx_http_request_t *r,
 
     ngx_memcpy(outbox->id, message->id, APPROVAL_ID_LEN);
 
-    /* Both are Redis' times; this worker's clock may say something else. */
+    /* Both are times of Redis, from which this worker's clock may differ. */
 
     outbox->deadline = ngx_current_msec;
 
@@ -137,7 +137,7 @@ failed:
 }
 
 
-/* The links of all messages, also of those that outlive the request. */
+/* Evaluated while the request exists; some messages outlive it. */
 
 static ngx_int_t
 ngx_http_approval_notify_base(ngx_http_approval_outbox_t *outbox)
@@ -185,7 +185,7 @@ ngx_http_approval_notify_plan(ngx_http_approval_notify_t *ctx)
 }
 
 
-/* What fails half-way is not lost: what was planned till then is sent. */
+/* After an error, the messages that were planned before it are still sent. */
 
 static ngx_int_t
 ngx_http_approval_notify_all(ngx_http_approval_notify_t *ctx)

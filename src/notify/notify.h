@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Telling approvers: messages to the channels of a rule.
+ * Notifies approvers: messages to the channels of a rule.
  */
 
 
@@ -18,8 +18,8 @@
 
 
 /*
- * What a message is about.  The action's document and times; the object lives
- * until ngx_http_approval_notify() returns, which keeps what it needs.
+ * The action that a message is about.  The object needs to live only until
+ * ngx_http_approval_notify() returns, which copies or references what it needs.
  */
 
 typedef struct {
@@ -33,79 +33,79 @@ typedef struct {
 
 
 /*
- * Starts the delivery to every channel of rule->notify.  To a channel with
- * "url" by the worker's sender, whatever becomes of r, and with the rule's
- * escalations and reminders; to one with "pass" through a background
- * subrequest of r (which is being held) to the channel's internal location,
- * retried with jittered backoff while r is held.  Each attempt's end
- * is audited: "notified", or "notify_failed" with "final": false while there
- * will be another one.
+ * Starts the delivery to every channel of rule->notify.  The worker's sender
+ * delivers to "url" channels, independently of r, including the rule's
+ * escalations and reminders.  A "pass" channel gets a background subrequest of
+ * r, which is being held, to its internal location; it is retried with jittered
+ * backoff while r is held.  Each attempt is recorded when it ends: as
+ * "notified", or as "notify_failed" with "final": false if there will be
+ * another one.
  * NGX_ERROR: nothing could be started (no memory); it is logged.
  *
- * It only posts the first subrequests: a caller that is no phase handler (a
- * timer, the store's answer) runs ngx_http_run_posted_requests() itself.
- * Later attempts are started, and run, by the deliveries' own events.
+ * The function only posts the first subrequests: a caller outside a phase
+ * handler (a timer, the store's reply) must run posted requests itself.
+ * Later attempts are started and run by the deliveries' own events.
  *
- * Everything a delivery by "pass" needs is in r->pool; it ends with r, or by
- * ngx_http_approval_notify_stop() when r resumes.
+ * Everything that a delivery by "pass" needs is in r->pool.  It ends with r, or
+ * when r resumes and calls ngx_http_approval_notify_stop().
  */
 ngx_int_t ngx_http_approval_notify(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_message_t *message);
 
 /*
- * No further attempts for r.  What is under way is cut off in a moment, so
- * that a receiver that stalls does not keep the client's connection.  It may
- * be called in any event of r, and again.
+ * Starts no further attempts for r.  Attempts under way are cut off after a
+ * moment, so that a stalled receiver does not keep the client's connection
+ * open.  May be called in any event of r, and repeatedly.
  */
 void ngx_http_approval_notify_stop(ngx_http_request_t *r);
 
 /*
- * Tells those channels with "url" that were told of the action what became of
- * it.  facts, as audited (approvers or by, comment, why, outcome), or NULL,
- * remain the caller's.  Once for each state, whoever calls it; without such
- * channels it does nothing.
+ * Sends the outcome to the "url" channels that were notified of the action,
+ * once for each state, however often it is called.  Does nothing if there are
+ * no such channels.  facts are those of the record (approvers or by, comment,
+ * why, outcome), or NULL; the caller keeps its reference.
  */
 void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_http_approval_state_e state, json_t *facts);
 
 /*
- * An action has ended, by whoever calls this: it is counted, told as above, and
- * on record.  rule may be NULL: facts name it, perhaps by a name that it has no
- * more.  waited is the time from the request to a denial in ms.  The reference
- * to facts, which may be NULL (no memory), is taken.
+ * Call it after ending an action: counts the end, sends the outcome as above,
+ * and records it.  rule may be NULL: then facts name it, perhaps by a name that
+ * no longer exists.  waited is the time from the request to a denial in ms.
+ * Takes the reference to facts, which may be NULL (no memory).
  */
 void ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts);
 
 /*
- * Ends an action that is not held here: settles it and, when the store has done
- * so, does the above.  It outlives whoever calls it.  reply is how the action
- * was found; the reference to doc is taken; why is a literal.  NGX_ERROR:
- * nothing is under way.
+ * Ends an action that is not held here: settles it in the store, and then calls
+ * ngx_http_approval_ended().  This does not depend on the caller's request.
+ * reply is the store's reply with the action.  Takes the reference to doc; why
+ * must be a literal.  NGX_ERROR: nothing is under way.
  */
 ngx_int_t ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_reply_t *reply, json_t *doc,
     ngx_http_approval_state_e state, const char *why);
 
 /*
- * Are people told of the action through that channel, at once or, as its rule
- * says now, later?
+ * Whether the channel is notified of the action, at once or later, according to
+ * the current configuration of its rule.
  */
 ngx_uint_t ngx_http_approval_notify_told(ngx_http_approval_main_conf_t *mcf,
     json_t *doc, ngx_http_approval_channel_t *channel);
 
 /*
- * Is r one of our own subrequests?  The gate lets those pass.  It no longer is
- * where an X-Accel-Redirect of the receiver leads it.
+ * Whether r is one of our own subrequests, which the gate lets pass.  It is not
+ * any more after an X-Accel-Redirect of the receiver.
  */
 ngx_uint_t ngx_http_approval_notify_own(ngx_http_request_t *r);
 
 /*
- * For the precontent guard, of every request, gated or not: NGX_DECLINED, or
- * NGX_HTTP_NOT_FOUND where r is a delivery that is not (or no more) in an
- * internal location: what "pass" misspells must not reach an application.
+ * For the precontent guard, which checks every request, gated or not.  Returns
+ * NGX_HTTP_NOT_FOUND if r is a delivery outside of an internal location, so
+ * that a misspelled "pass" never reaches an application, or NGX_DECLINED.
  */
 ngx_int_t ngx_http_approval_notify_guard(ngx_http_request_t *r);
 

@@ -26,7 +26,7 @@ static ngx_msec_t ngx_http_approval_pass_retry_after(ngx_http_request_t *sr);
 static void ngx_http_approval_pass_skip(ngx_http_request_t *sr);
 
 
-/* Stands in the subrequest's context; nothing is kept in it. */
+/* The context of our subrequests: only its address matters. */
 static ngx_uint_t  ngx_http_approval_pass_marker;
 
 
@@ -86,14 +86,14 @@ ngx_http_approval_pass_send(ngx_http_approval_delivery_t *d)
                             NGX_HTTP_SUBREQUEST_BACKGROUND)
         != NGX_OK)
     {
-        /* It was counted, but not posted: it would never be uncounted. */
+        /* counted, but not posted, so nginx would never decrement the count */
         r->main->count = count;
         return NGX_ERROR;
     }
 
     if (ngx_http_approval_pass_request(sr, d, &headers) != NGX_OK) {
 
-        /* It is posted already, with what is the client's in part. */
+        /* already posted, and may still have the client's headers or body */
 
         sr->post_subrequest = NULL;
         ngx_http_approval_pass_abort(sr);
@@ -107,9 +107,9 @@ ngx_http_approval_pass_send(ngx_http_approval_delivery_t *d)
 
 
 /*
- * A subrequest starts as a copy of its parent, headers, body, variables and
- * all.  A channel must see nothing of that, nor must what is evaluated for it
- * stay behind in the parent's variables.
+ * A subrequest starts with its parent's headers, body and variables.  A channel
+ * must see none of them, and values that are evaluated for the channel must not
+ * remain in the parent's variables.
  */
 
 static ngx_int_t
@@ -266,8 +266,8 @@ ngx_http_approval_pass_header(ngx_http_request_t *sr, ngx_str_t *name,
 
 
 /*
- * Always NGX_OK: what a channel does to its subrequest, neither replaces the
- * reply (header_only: there is none) nor terminates the held request.
+ * Always returns NGX_OK, so that the response of a channel neither terminates
+ * the held request nor replaces its response (header_only: nothing is sent).
  */
 
 static ngx_int_t
@@ -281,7 +281,7 @@ ngx_http_approval_pass_done(ngx_http_request_t *sr, void *data,
     ngx_http_approval_attempt_t   a;
 
     if (d->sr != sr) {
-        /* given up before */
+        /* the attempt was given up before */
         return NGX_OK;
     }
 
@@ -307,7 +307,7 @@ ngx_http_approval_pass_done(ngx_http_request_t *sr, void *data,
 
     if (!outbox->stopped) {
 
-        /* what the client waits for is not the channel */
+        /* the client does not wait for the channel */
 
         ngx_http_set_log_request(c->log, outbox->request);
         c->log->action = "waiting for approval";
@@ -329,7 +329,7 @@ ngx_http_approval_pass_retry_after(ngx_http_request_t *sr)
 
     static ngx_str_t  name = ngx_string("Retry-After");
 
-    /* "proxy_intercept_errors on" leaves nothing in headers_out. */
+    /* with "proxy_intercept_errors on" headers_out may lack the header */
 
     headers = &sr->headers_out.headers;
 
@@ -381,15 +381,16 @@ ngx_http_approval_pass_retry_after(ngx_http_request_t *sr)
 
 
 /*
- * What nginx does to an upstream request whose client is gone.  Other content
- * handlers have no such way: theirs ends when it does, and is not listened to.
+ * Does what nginx does to an upstream request whose client has closed the
+ * connection.  Other content handlers cannot be aborted: they run to their end,
+ * and the result is ignored.
  */
 
 void
 ngx_http_approval_pass_abort(ngx_http_request_t *sr)
 {
     if (sr->write_event_handler == ngx_http_handler) {
-        /* posted, and not run yet */
+        /* posted, but not run yet */
         sr->write_event_handler = ngx_http_approval_pass_skip;
         return;
     }

@@ -14,8 +14,8 @@
 
 
 /*
- * In a pool of its own, until the queue has answered.  Letters are made at
- * once, and sent when they are in the queue.
+ * Lives in its own pool until the queue has replied.  Letters are created at
+ * once and sent when they are in the queue.
  */
 
 struct ngx_http_approval_plan_s {
@@ -25,8 +25,8 @@ struct ngx_http_approval_plan_s {
     ngx_array_t                    entries;     /* of ..._entry_t             */
     ngx_array_t                    letters;     /* of ..._letter_t *          */
     ngx_uint_t                     count[3];    /* by kind                    */
-    ngx_uint_t                     waiting;     /* for answers of the queue   */
-    unsigned                       over:1;      /* the action is              */
+    ngx_uint_t                     waiting;     /* for replies of the queue   */
+    unsigned                       over:1;      /* the action has ended       */
 };
 
 
@@ -167,7 +167,7 @@ ngx_http_approval_plan_send(ngx_http_approval_plan_t *plan)
 }
 
 
-/* If the queue has failed, then what is ours is sent nevertheless. */
+/* If the queue has failed, this worker sends its letters nevertheless. */
 
 static void
 ngx_http_approval_plan_added(void *data,

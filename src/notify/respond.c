@@ -10,7 +10,7 @@
 #include "notify/respond.h"
 
 
-/* In a pool of its own, which ends with the answer. */
+/* Lives in its own pool until the response has arrived. */
 
 typedef struct {
     ngx_pool_t                    *pool;

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Slack's response_url: a message is replaced, or the one who pressed a button
- * is told why not.
+ * Slack's response_url: replaces a message, or tells the person who pressed a
+ * button why nothing was done.
  */
 
 
@@ -18,8 +18,8 @@
 
 
 /*
- * One attempt; a failure is logged.  url came from outside, signed: it must be
- * https://hooks.slack.com/... or of the channel's own host.
+ * Makes one attempt; a failure is logged.  url comes from a signed request, and
+ * must be https://hooks.slack.com/... or on the channel's own host.
  */
 void ngx_http_approval_respond(ngx_http_approval_sender_t *sender,
     ngx_http_approval_channel_t *channel, ngx_str_t *url, u_char *id,

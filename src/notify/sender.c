@@ -13,11 +13,11 @@
 
 
 #define NGX_HTTP_APPROVAL_SENDER_POLL     1000
-#define NGX_HTTP_APPROVAL_SENDER_MORE     20      /* there may be more      */
+#define NGX_HTTP_APPROVAL_SENDER_MORE     20      /* ms, if more may be due */
 #define NGX_HTTP_APPROVAL_SENDER_BATCH    16
-#define NGX_HTTP_APPROVAL_SENDER_OUTCOME  600000  /* an outcome is of use   */
-#define NGX_HTTP_APPROVAL_SENDER_STRANGE  10      /* attempts left to others */
-#define NGX_HTTP_APPROVAL_SENDER_BACK     2000    /* of what is too much     */
+#define NGX_HTTP_APPROVAL_SENDER_OUTCOME  600000  /* ms, of retries         */
+#define NGX_HTTP_APPROVAL_SENDER_STRANGE  10      /* claims, see below      */
+#define NGX_HTTP_APPROVAL_SENDER_BACK     2000    /* ms, on average         */
 
 
 static void ngx_http_approval_sender_poll(ngx_event_t *ev);
@@ -222,7 +222,7 @@ ngx_http_approval_sender_claimed(void *data,
 }
 
 
-/* The channel has as many of ours as it may: this one waits in the queue. */
+/* Puts a message back if this worker sends too many to its channel. */
 
 static ngx_uint_t
 ngx_http_approval_sender_crowded(ngx_http_approval_sender_t *sender,
@@ -256,8 +256,8 @@ ngx_http_approval_sender_crowded(ngx_http_approval_sender_t *sender,
 
 
 /*
- * What another gateway may know how to send, one that has been reloaded before
- * this one, is taken by it when the lease is over.
+ * This gateway cannot send the message, but one that was reloaded before may
+ * know how, and takes it when the lease ends.
  */
 
 static void
@@ -524,7 +524,7 @@ ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* Of all that is on record, what people want to read. */
+/* The part of the recorded facts that messages contain. */
 
 static ngx_int_t
 ngx_http_approval_outcome_facts(ngx_http_approval_main_conf_t *mcf,

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * "url": messages that outlive the request.  What is to be sent is in the
- * store's queue; each worker sends what it put there itself, and what others
- * left behind, or what became due: escalations, reminders, outcomes.
+ * "url": messages that outlive the request.  They are in the store's queue.
+ * Each worker sends its own messages, those that other workers left behind, and
+ * those that become due: escalations, reminders, outcomes.
  */
 
 
@@ -21,17 +21,18 @@
 
 
 /*
- * Messages at a time; of them to one channel, and taken from the queue.  The
- * queue's are shared among the channels, and what waits for its next attempt
- * waits in the queue where there are many: channels that are silent do not
- * keep others waiting.
+ * Limits of the messages that a worker has at a time: in all (MAX), and from
+ * the queue (QUEUE).  The latter are divided among the channels, each of which
+ * has LEAST to ONE.  If a channel has many, those that wait for their next
+ * attempt wait in the queue, so that channels that do not respond do not delay
+ * others.
  */
 #define NGX_HTTP_APPROVAL_SENDER_MAX    256
 #define NGX_HTTP_APPROVAL_SENDER_ONE    64
 #define NGX_HTTP_APPROVAL_SENDER_LEAST  4
 #define NGX_HTTP_APPROVAL_SENDER_QUEUE  192
 
-#define NGX_HTTP_APPROVAL_SENDER_GRACE  3000   /* ms, of every lease    */
+#define NGX_HTTP_APPROVAL_SENDER_GRACE  3000   /* ms, part of every lease */
 
 /* The kinds of messages: the first letters of their names. */
 
@@ -56,9 +57,9 @@ struct ngx_http_approval_sender_s {
     ngx_log_t                     *log;
     ngx_http_approval_http_t      *http;
     ngx_queue_t                    letters;
-    ngx_uint_t                     active;      /* letters                    */
-    ngx_uint_t                     one;         /* of them to one channel     */
-    ngx_msec_t                     lease;       /* the longest of a channel   */
+    ngx_uint_t                     active;      /* number of letters          */
+    ngx_uint_t                     one;         /* limit for one channel      */
+    ngx_msec_t                     lease;       /* ms, the longest of all     */
     unsigned                       asking:1;
 };
 
@@ -72,21 +73,21 @@ ngx_msec_t ngx_http_approval_sender_lease(
     ngx_http_approval_channel_t *channel);
 
 /*
- * What the queue keeps of a message, sealed: c channel, a approver, b base of
+ * The queue's payload of a message, sealed: c channel, a approver, b base of
  * links, k the reply to it, r recent, i interval.
  */
 ngx_int_t ngx_http_approval_sender_payload(
     ngx_http_approval_sender_t *sender, const ngx_http_approval_told_t *told,
     ngx_msec_t again, ngx_pool_t *pool, ngx_str_t *payload);
 
-/* The queue's handler: sender is data. */
+/* The handler of the queue's replies; data is the sender. */
 void ngx_http_approval_sender_claimed(void *data,
     const ngx_http_approval_claim_t *claim);
 
 
 /*
- * plan.c: what one action's approvers are to be told.  told is what all its
- * messages share; the plan keeps what it needs, and ends with plan_send().
+ * plan.c: the messages about one action.  told has what all of them share; the
+ * plan copies or references what it needs, and ends with plan_send().
  */
 
 ngx_http_approval_plan_t *ngx_http_approval_plan_create(
@@ -97,9 +98,9 @@ ngx_int_t ngx_http_approval_plan_add(ngx_http_approval_plan_t *plan,
 void ngx_http_approval_plan_send(ngx_http_approval_plan_t *plan);
 
 
-/* letter.c: one message, being sent. */
+/* letter.c: one message that is being sent. */
 
-/* name: the queue's; again: how often it was sent before.  NULL: no memory. */
+/* name: in the queue; again: times sent before.  NULL: no memory. */
 ngx_http_approval_letter_t *ngx_http_approval_letter_create(
     ngx_http_approval_sender_t *sender, const ngx_http_approval_told_t *told,
     ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t again,
@@ -107,11 +108,11 @@ ngx_http_approval_letter_t *ngx_http_approval_letter_create(
 void ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter);
 void ngx_http_approval_letter_free(ngx_http_approval_letter_t *letter);
 
-/* How many of them are to one channel. */
+/* The number of letters to a channel. */
 ngx_uint_t ngx_http_approval_letter_count(ngx_http_approval_sender_t *sender,
     ngx_http_approval_channel_t *channel);
 
-/* To free all of a sender's. */
+/* For freeing all letters of a sender. */
 ngx_http_approval_letter_t *ngx_http_approval_letter_of(ngx_queue_t *q);
 
 

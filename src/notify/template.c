@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * "type template": messages for any API, from the configuration's own texts.
+ * "type template": messages for any API, from templates in the configuration.
  */
 
 
@@ -172,7 +172,7 @@ ngx_http_approval_template_uri(const ngx_http_approval_content_t *c,
 }
 
 
-/* A value must not lead elsewhere: "..", ".", or nothing in its place. */
+/* A value must not change the path by "..", "." or an empty segment. */
 
 static ngx_int_t
 ngx_http_approval_template_path(approval_str_t uri)

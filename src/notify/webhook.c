@@ -23,8 +23,8 @@ static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
 
 
 /*
- * What of the document is told: the names are those of the approvers' API.
- * "reason" is the requester's claim.
+ * The members of the document that messages contain.  The names are those of
+ * the approvers' API.  "reason" is the requester's claim.
  */
 
 static const char  *ngx_http_approval_webhook_members[] = {
@@ -151,8 +151,8 @@ failed:
 
 
 /*
- * A message for everyone has the shared link and no other: whoever reads a
- * personal one can vote as its approver.
+ * A message for everyone has only the shared link, because whoever reads a
+ * personal link can vote as its approver.
  */
 
 static json_t *

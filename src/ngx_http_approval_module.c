@@ -33,7 +33,7 @@ static void ngx_http_approval_record_config(
     ngx_http_approval_main_conf_t *mcf);
 
 
-/* Of this process, from init_process to exit_process. */
+/* the state of this process, from init_process to exit_process */
 
 static ngx_http_approval_main_conf_t  *ngx_http_approval_started;
 
@@ -88,8 +88,9 @@ ngx_http_approval_init(ngx_conf_t *cf)
     ngx_http_approval_lint_report(cf, mcf);
 
     /*
-     * With "master_process off" nginx would take no more connections, call no
-     * init_process, and log into files that it has closed: what runs, runs on.
+     * With "master_process off" nginx would accept no more connections, not
+     * call init_process, and log to files that it has closed.  Refusing the
+     * reload keeps the running configuration.
      */
 
     if (ngx_process == NGX_PROCESS_SINGLE && ngx_http_approval_started) {
@@ -99,7 +100,7 @@ ngx_http_approval_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    /* Loaded and not used: nobody's request pays for it. */
+    /* without policies no handler is added, so requests are not slowed down */
 
     if (mcf->policies.nelts == 0) {
         return NGX_OK;
@@ -151,7 +152,7 @@ ngx_http_approval_init_module(ngx_cycle_t *cycle)
 }
 
 
-/* Cache manager and loader come here too; they hold nobody's requests. */
+/* Also called in the cache manager and loader, which have no requests. */
 
 static ngx_int_t
 ngx_http_approval_init_process(ngx_cycle_t *cycle)
@@ -215,7 +216,7 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
 }
 
 
-/* Only where something is sent by it: libcurl is not for nothing. */
+/* libcurl is initialized only if a channel needs the sender. */
 
 static ngx_int_t
 ngx_http_approval_start_sender(ngx_cycle_t *cycle,
@@ -238,7 +239,7 @@ ngx_http_approval_start_sender(ngx_cycle_t *cycle,
         return NGX_OK;
     }
 
-    /* the http block's own, which nobody merges defaults into */
+    /* of the http block itself: nginx merges no defaults into it */
 
     ctx = (ngx_http_conf_ctx_t *) ngx_get_conf(cycle->conf_ctx,
                                                ngx_http_module);
@@ -281,7 +282,7 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
         mcf->worker->sender = NULL;
     }
 
-    /* the chain's last head goes out over the store's link */
+    /* before the store, which publishes the last head of the chain */
 
     if (mcf->worker->audit) {
         ngx_http_approval_audit_destroy(mcf->worker->audit);
@@ -295,7 +296,7 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
 }
 
 
-/* The link went up or down: the trail says when approvals were impossible. */
+/* Records when the store, and so approvals, became available or not. */
 
 static void
 ngx_http_approval_link_event(void *data, ngx_uint_t ready)
@@ -313,7 +314,7 @@ ngx_http_approval_link_event(void *data, ngx_uint_t ready)
 }
 
 
-/* Under which rules the records that follow were made, and by whom judged. */
+/* Records the policies and groups under which later records are made. */
 
 static void
 ngx_http_approval_record_config(ngx_http_approval_main_conf_t *mcf)

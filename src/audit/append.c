@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One write() a record, and what happens where it fails.
+ * Appends records, each by one write(), and handles failures.
  */
 
 
@@ -48,8 +48,9 @@ ngx_http_approval_audit_append(ngx_http_approval_audit_t *audit,
 
 
 /*
- * Before the record: where the chain comes from, or that there is a hole. A
- * disk that stores nothing yet is given no more to store.
+ * Writes what must precede the next record: "open" or "continue" in a new file,
+ * and a "fault" after records could not be written.  If the disk still fails,
+ * nothing more is written.
  */
 
 ngx_int_t
@@ -57,7 +58,7 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
 {
     json_t  *event;
 
-    /* it was opened while the old one was open: it has another number */
+    /* the new file was opened before the old one was closed: the fd differs */
 
     if (audit->flushed != NGX_INVALID_FILE
         && audit->flushed != audit->conf->file->fd)
@@ -120,8 +121,8 @@ ngx_http_approval_append_first(ngx_http_approval_audit_t *audit)
 
 
 /*
- * With the tree of the chain so far, so that proofs can be made from the new
- * file alone.
+ * Includes the Merkle tree of the chain so far, so that proofs can be made from
+ * the new file alone.
  */
 
 static json_t *
@@ -162,7 +163,7 @@ ngx_http_approval_append_note(ngx_http_approval_audit_t *audit, json_t *event)
 
     json_decref(event);
 
-    /* the record after it asks whether it is stored */
+    /* the record after this one reports if the disk has not stored it */
 
     return (rc == NGX_DECLINED) ? NGX_OK : rc;
 }
@@ -181,8 +182,8 @@ ngx_http_approval_append_write(ngx_http_approval_audit_t *audit,
     approval_buf_reset(&audit->line);
 
     /*
-     * A full disk may leave part of a line behind: the next record starts on
-     * a line of its own, so that only the torn one is unreadable.
+     * A full disk may leave part of a line behind.  The next record starts on
+     * its own line, so that only the torn one is unreadable.
      */
 
     if (audit->torn) {
@@ -237,7 +238,7 @@ ngx_http_approval_append_store(ngx_http_approval_audit_t *audit)
 }
 
 
-/* One line when it begins; what depends on the record says so by itself. */
+/* Logs only the first failure; callers that need the record log their own. */
 
 ngx_int_t
 ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit, ngx_err_t err,
@@ -259,7 +260,7 @@ ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit, ngx_err_t err,
 }
 
 
-/* The event keeps its own time; where it stands says when it was written. */
+/* The event keeps its time; its place in the chain shows the order. */
 
 void
 ngx_http_approval_audit_keep(ngx_http_approval_audit_t *audit, json_t *event)

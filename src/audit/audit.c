@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The worker's writer: its chain's beginning, events and end.
+ * The worker's writer: the beginning, the events and the end of its chain.
  */
 
 
@@ -90,7 +90,7 @@ ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit)
 }
 
 
-/* A chain's first record: who writes it, under which configuration. */
+/* The first record of a chain: the writer and its configuration. */
 
 json_t *
 ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit)
@@ -122,7 +122,7 @@ ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit)
 }
 
 
-/* One digest over the policies' names and digests, and those of groups. */
+/* One digest over the names and digests of all policies and groups. */
 
 static json_t *
 ngx_http_approval_audit_config(ngx_http_approval_main_conf_t *mcf)
@@ -240,7 +240,7 @@ ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
     if (audit == NULL) {
         json_decref(fields);
 
-        /* declared, but not there: nothing may pass without its record */
+        /* the trail is configured, but missing: nothing may pass unrecorded */
 
         return mcf->audit_conf ? NGX_ERROR : NGX_OK;
     }
@@ -312,10 +312,10 @@ ngx_http_approval_audit_event(approval_record_e type, u_char *id,
 
 
 /*
- * nginx is about to reopen the file: this one ends with a checkpoint, and the
- * next one begins with where it ended.  So it is for a worker that quits and
- * still holds requests; when that is over nginx calls it too, and reopens
- * nothing.
+ * nginx calls this before it reopens the file: the old file ends with a
+ * checkpoint, and the new one begins with a reference to its end.  A worker
+ * that quits and still holds requests does the same.  When it exits, nginx
+ * calls this, too, but does not reopen the file.
  */
 
 static void

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The trail: what happened, one chained line each.
+ * The audit trail: one chained line for each event.
  */
 
 
@@ -23,9 +23,9 @@ typedef struct ngx_http_approval_audit_s       ngx_http_approval_audit_t;
 
 
 typedef enum {
-    NGX_HTTP_APPROVAL_SYNC_OFF = 0,      /* durable when the kernel likes     */
-    NGX_HTTP_APPROVAL_SYNC_GROUP,        /* one fdatasync() for all that wait */
-    NGX_HTTP_APPROVAL_SYNC_ALWAYS        /* one a record, the worker waits    */
+    NGX_HTTP_APPROVAL_SYNC_OFF = 0,      /* written back by the kernel        */
+    NGX_HTTP_APPROVAL_SYNC_GROUP,        /* one fdatasync() for all waiters   */
+    NGX_HTTP_APPROVAL_SYNC_ALWAYS        /* one a record, blocks the worker   */
 } ngx_http_approval_sync_e;
 
 
@@ -38,41 +38,44 @@ struct ngx_http_approval_audit_conf_s {
 
 /*
  * A worker's writer: one chain from init_process to exit_process.  destroy()
- * ends the chain; it goes before the store, which takes its last head.
+ * ends the chain.  Call it before the store is destroyed, because the store
+ * publishes the last head.
  */
 ngx_http_approval_audit_t *ngx_http_approval_audit_create(
     ngx_http_approval_main_conf_t *mcf, ngx_log_t *log);
 void ngx_http_approval_audit_destroy(ngx_http_approval_audit_t *audit);
 
 /*
- * Appends one event of "type" (model/audit.def) on action "id" (NULL: none).  fields is an object whose reference is taken, or NULL.  NGX_ERROR:
- * the record is not in the file; NGX_DECLINED: it is, and may not be on the
- * disk; logged; in either case what depends on it must be refused.
- * What has happened already and cannot be refused ("executed", ...) is kept
- * and written when it can be.  Without approval_audit it is NGX_OK, and
- * nothing is written.
+ * Appends one event of "type" (model/audit.def) about the action "id" (NULL:
+ * none).  Takes the reference to fields, an object or NULL.
+ *
+ * NGX_ERROR: the record is not in the file.  NGX_DECLINED: it is in the file,
+ * but perhaps not on the disk.  Both are logged, and the caller must refuse
+ * what depends on the record.  Events that have happened and cannot be refused
+ * ("executed", ...) are kept and written later.  Without approval_audit nothing
+ * is written, and the result is NGX_OK.
  */
 ngx_int_t ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf,
     approval_record_e type, u_char *id, json_t *fields);
 
 /*
- * The same of what outsiders can cause without limit, and what nothing depends
- * on: after the first ones of a kind it may only be counted.
+ * The same for events that outsiders can cause without limit, and on which
+ * nothing depends: after the first ones of a kind they may only be counted.
  */
 ngx_int_t ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
     approval_record_e type, u_char *id, json_t *fields);
 
 /*
- * The same of what should have been refused without its record, and could not
- * be any more: it is kept as what has happened.
+ * The same for an event that can no longer be refused although its record could
+ * not be written: the record is kept and written later.
  */
 void ngx_http_approval_audit_late(ngx_http_approval_main_conf_t *mcf,
     approval_record_e type, u_char *id, json_t *fields);
 
 
 /*
- * Waits until everything that was appended so far is durable.  The wait is a
- * part of its owner, who may cancel it at any time; handler is called once,
+ * Waits until everything that was appended so far is durable.  The owner of the
+ * wait embeds it and may cancel it at any time.  The handler is called once,
  * from the event loop, with NGX_OK or NGX_ERROR, and may do anything.
  */
 
@@ -85,8 +88,8 @@ typedef struct {
 } ngx_http_approval_audit_wait_t;
 
 /*
- * NGX_AGAIN: the handler will be called; NGX_OK: there is nothing to wait for;
- * NGX_ERROR: there is no audit where there should be one.
+ * NGX_AGAIN: the handler will be called.  NGX_OK: there is nothing to wait for.
+ * NGX_ERROR: the trail is configured, but missing.
  */
 ngx_int_t ngx_http_approval_audit_sync(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_audit_wait_t *wait);
@@ -94,8 +97,8 @@ void ngx_http_approval_audit_cancel(ngx_http_approval_audit_wait_t *wait);
 
 
 /*
- * The chain's present head, WRITER/SEQ/HASH, for a notification: a copy that
- * is out of this host's reach.  0: there is none.
+ * Writes the chain's current head, WRITER/SEQ/HASH, and returns its length, or
+ * 0 if there is none.  A notification with it is a copy outside of this host.
  */
 size_t ngx_http_approval_audit_head(ngx_http_approval_audit_t *audit,
     u_char dst[APPROVAL_HEAD_LEN + 1]);
@@ -108,8 +111,7 @@ typedef struct {
     ngx_uint_t                     records;
     ngx_uint_t                     checkpoints;
     ngx_uint_t                     syncs;
-    ngx_uint_t                     waiting;     /* kept until they can be
-                                                   written                   */
+    ngx_uint_t                     waiting;     /* kept, not yet written     */
     ngx_uint_t                     failing;     /* 1: it cannot be written   */
 } ngx_http_approval_audit_stats_t;
 

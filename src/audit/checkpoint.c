@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Checkpoints: every so many records, or soon after the last one.
+ * Checkpoints: after a number of records, or soon after the last record.
  */
 
 
@@ -50,7 +50,7 @@ ngx_http_approval_checkpoint_soon(ngx_http_approval_audit_t *audit)
 
     if (!audit->timer.timer_set && !ngx_exiting) {
 
-        /* what the others have published is known when the timer ends */
+        /* other writers' heads will have arrived when the timer expires */
 
         ngx_http_approval_peers_read(audit);
 
@@ -84,7 +84,7 @@ ngx_http_approval_checkpoint_handler(ngx_event_t *ev)
 }
 
 
-/* Without a key there are none, and the verifier says so. */
+/* Without a key there are no checkpoints, which the verifier reports. */
 
 void
 ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
@@ -167,7 +167,7 @@ ngx_http_approval_checkpoint_note(ngx_http_approval_audit_t *audit,
 }
 
 
-/* The record says nothing that the signed note does not say. */
+/* The record contains nothing that the signed note does not contain. */
 
 static ngx_int_t
 ngx_http_approval_checkpoint_write(ngx_http_approval_audit_t *audit,

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Events that outsiders can cause without limit.  The first ones of a kind are
- * on record, one by one; how many more there were is one record, when their
- * time is over.
+ * Events that outsiders can cause without limit.  The first ones of a kind in
+ * an interval are recorded one by one.  The others are counted, and one record
+ * at the end of the interval has their number.
  */
 
 
@@ -28,8 +28,8 @@ static void ngx_http_approval_collapse_flush(ngx_http_approval_audit_t *audit,
 
 
 /*
- * What makes two of them alike: of the configuration and of this program, so
- * that there are not too many.
+ * The members in which events of a kind are equal.  Their values come from the
+ * configuration and this program, not from clients, so there are few kinds.
  */
 
 static const char  *ngx_http_approval_collapse_members[] = {
@@ -93,7 +93,7 @@ ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
         return ngx_http_approval_audit(mcf, type, id, fields);
     }
 
-    /* what cannot be written is no more than counted, either */
+    /* counting fails as well while the trail cannot be written */
 
     rc = audit->stats.failing ? NGX_ERROR : NGX_OK;
 
@@ -144,7 +144,7 @@ ngx_http_approval_collapse_kind(approval_record_e type, json_t *fields)
 }
 
 
-/* The last place is for all kinds that have none. */
+/* The last place is shared by all kinds for which there is no other. */
 
 static ngx_http_approval_collapse_t *
 ngx_http_approval_collapse_find(ngx_http_approval_audit_t *audit,
@@ -216,7 +216,7 @@ ngx_http_approval_collapse_handler(ngx_event_t *ev)
 }
 
 
-/* It is over: what was counted is on record, and the next ones are again. */
+/* Ends the interval of a kind: records the number of counted events. */
 
 static void
 ngx_http_approval_collapse_flush(ngx_http_approval_audit_t *audit,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the files of the trail share.
+ * Declarations that the files of the audit trail share.
  */
 
 
@@ -26,7 +26,7 @@
 #define NGX_HTTP_APPROVAL_COLLAPSE_KINDS      256
 
 
-/* Another writer's head as it was published, cited while "fresh". */
+/* Another writer's published head; the next checkpoint cites it if fresh. */
 
 typedef struct {
     approval_head_t                  head;
@@ -34,15 +34,15 @@ typedef struct {
 } ngx_http_approval_peer_t;
 
 
-/* Events of one kind that were seen since "begin". */
+/* The events of one kind since "begin". */
 
 typedef struct {
     approval_record_e                type;
     json_t                          *kind;       /* NULL: a free place       */
     ngx_msec_t                       begin;
-    ngx_uint_t                       n;          /* on record                */
+    ngx_uint_t                       n;          /* recorded one by one      */
     ngx_uint_t                       more;       /* only counted             */
-    int64_t                          since;      /* the first of these, ms   */
+    int64_t                          since;      /* ms, the first of "more"  */
 } ngx_http_approval_collapse_t;
 
 
@@ -51,12 +51,12 @@ typedef struct {
     uint64_t                         synced;     /* up to this record        */
     uint64_t                         upto;       /* ... of the running task  */
     ngx_fd_t                         old[NGX_HTTP_APPROVAL_SYNC_OLD];
-                                                 /* of before USR1, to sync  */
+                                                 /* from before USR1         */
     ngx_uint_t                       nold;
     uint64_t                         kept;       /* up to this record        */
     ngx_event_t                      start;
-    ngx_event_t                      guard;      /* a worker that quits does
-                                                    not leave who waits      */
+    ngx_event_t                      guard;      /* keeps a worker that
+                                                    quits while some wait    */
     void                            *task;       /* ngx_thread_task_t        */
     unsigned                         running:1;
 } ngx_http_approval_sync_t;
@@ -70,10 +70,10 @@ struct ngx_http_approval_audit_s {
     approval_chain_t                 chain;
     approval_merkle_t                tree;
     approval_buf_t                   line;
-    uint64_t                         covered;    /* seq of the checkpoint    */
-    ngx_event_t                      timer;      /* the next one, and retries*/
+    uint64_t                         covered;    /* seq of the last one      */
+    ngx_event_t                      timer;      /* next checkpoint, retries */
 
-    json_t                          *kept;       /* array: to be written     */
+    json_t                          *kept;       /* array, not yet written   */
 
     ngx_http_approval_sync_t         sync;
 
@@ -89,17 +89,17 @@ struct ngx_http_approval_audit_s {
     approval_checkpoint_t            checkpoint; /* scratch                  */
 
     ngx_http_approval_audit_stats_t  stats;
-    ngx_uint_t                       failed;     /* since it began to fail   */
-    ngx_uint_t                       torn_lines; /* not told of yet          */
-    ngx_uint_t                       lost;       /* more than are kept       */
-    ngx_fd_t                         flushed;    /* was the file when nginx
+    ngx_uint_t                       failed;     /* records, in this failure */
+    ngx_uint_t                       torn_lines; /* not yet recorded         */
+    ngx_uint_t                       lost;       /* beyond the limit of kept */
+    ngx_fd_t                         flushed;    /* the file's when nginx
                                                     was about to reopen it   */
 
-    unsigned                         torn:1;     /* part of a line stands at
-                                                    the file's end           */
+    unsigned                         torn:1;     /* the file ends with a
+                                                    part of a line           */
     unsigned                         reopened:1; /* the file is new          */
-    unsigned                         unrooted:1; /* the tree is not whole    */
-    unsigned                         newest:1;   /* entry of a batch: next   */
+    unsigned                         unrooted:1; /* the tree is incomplete   */
+    unsigned                         newest:1;   /* the next entry is newest */
 };
 
 
@@ -111,8 +111,8 @@ json_t *ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit);
 int64_t ngx_http_approval_audit_now(void);
 
 /*
- * append.c: writes one event; failures are logged and counted. NGX_DECLINED:
- * it is in the file, once and for all, but may not be on the disk.
+ * append.c: writes one event; failures are logged and counted.  NGX_DECLINED:
+ * it is in the file and must not be written again, but may not be on the disk.
  */
 void ngx_http_approval_audit_begin(ngx_http_approval_audit_t *audit);
 ngx_int_t ngx_http_approval_append_first(ngx_http_approval_audit_t *audit);
@@ -130,7 +130,7 @@ ngx_int_t ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit,
 void ngx_http_approval_checkpoint_init(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_checkpoint_done(ngx_http_approval_audit_t *audit);
 
-/* A record was appended: soon, or now. */
+/* Call it after appending: makes a checkpoint soon or at once. */
 void ngx_http_approval_checkpoint_soon(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_checkpoint(ngx_http_approval_audit_t *audit,
     const char *state);
@@ -151,7 +151,7 @@ void ngx_http_approval_peers_cited(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_sync_init(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_sync_done(ngx_http_approval_audit_t *audit);
 
-/* Without a wait: in the background. */
+/* Starts to sync in the background. */
 void ngx_http_approval_sync_start(ngx_http_approval_audit_t *audit);
 void ngx_http_approval_sync_reopen(ngx_http_approval_audit_t *audit);
 

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The other writers' heads: those that live are heard of in Redis, those that
- * wrote before this one are found at the end of the file.  Others can write to
- * both, so a head counts only as far as its own writer has signed for it: what
- * this writer cites, it signs.
+ * The heads of other writers, which this writer's checkpoints cite.  Redis has
+ * those of living writers, the end of the file those of earlier ones.  Others
+ * can write to both, so only heads that their own writers have signed are used:
+ * this writer signs what it cites.
  */
 
 
@@ -26,8 +26,8 @@ static void ngx_http_approval_peers_line(ngx_http_approval_audit_t *audit,
 
 
 /*
- * What was published since the last time.  The first time that is the last
- * ten seconds: heads that are older are cited by those who lived then.
+ * Reads the heads that were published since the last call; the first call reads
+ * those of the last ten seconds.  Older heads are cited by the writers of then.
  */
 
 void
@@ -64,7 +64,7 @@ ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit)
 }
 
 
-/* Newest first, so that one a writer is verified.  id == NULL: that was all. */
+/* Newest first, so only one a writer is verified.  id == NULL: the end. */
 
 static void
 ngx_http_approval_peers_entry(void *data, ngx_str_t *id, ngx_str_t *note)
@@ -94,7 +94,7 @@ ngx_http_approval_peers_note(ngx_http_approval_audit_t *audit,
     const char  *err;
     ngx_uint_t   i;
 
-    /* cheap looks first: our own, or nothing new */
+    /* skip our own heads and known ones before the signature is verified */
 
     if (approval_checkpoint_read(NULL, note, &audit->checkpoint, &err)
         != APPROVAL_OK
@@ -162,7 +162,7 @@ ngx_http_approval_peers_learn(ngx_http_approval_audit_t *audit,
 }
 
 
-/* Heads only grow: one that was cited and has not changed says nothing new. */
+/* A head that was cited before and has not grown need not be cited again. */
 
 void
 ngx_http_approval_peers_cite(ngx_http_approval_audit_t *audit,
@@ -180,7 +180,7 @@ ngx_http_approval_peers_cite(ngx_http_approval_audit_t *audit,
 }
 
 
-/* The checkpoint stands in the file. */
+/* Called when the checkpoint is in the file. */
 
 void
 ngx_http_approval_peers_cited(ngx_http_approval_audit_t *audit)
@@ -203,7 +203,7 @@ ngx_http_approval_peers_done(ngx_http_approval_audit_t *audit)
 }
 
 
-/* Read once, before the worker serves anybody. */
+/* Reads the end of the file once, before the worker accepts requests. */
 
 void
 ngx_http_approval_peers_tail(ngx_http_approval_audit_t *audit)

@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Nothing here is the request's: it may end while the thread reads.
+ * Reads the audit trail in a thread.  Nothing here belongs to the request,
+ * which may end while the thread reads.
  */
 
 
@@ -25,8 +26,8 @@
 
 
 /*
- * The thread's while it runs, but for owner, running and guard, which are the
- * event loop's.
+ * Belongs to the thread while it runs, except handler, data, running and guard,
+ * which belong to the event loop.
  */
 
 struct ngx_http_approval_audit_read_s {
@@ -34,20 +35,20 @@ struct ngx_http_approval_audit_read_s {
     ngx_http_approval_audit_read_pt    handler;
     void                              *data;      /* NULL: closed           */
     ngx_thread_task_t                  task;
-    ngx_event_t                        guard;     /* a worker that quits
-                                                     waits for the thread   */
+    ngx_event_t                        guard;     /* keeps a worker that
+                                                     quits until the end    */
     unsigned                           running:1;
 
     approval_export_t                 *export;
-    approval_signer_t                 *keys;      /* the export's           */
+    approval_signer_t                 *keys;      /* for the export only    */
     ngx_fd_t                           fd;
     off_t                              offset;
-    off_t                              end;       /* the size at first      */
+    off_t                              end;       /* the size when opened   */
     ngx_err_t                          err;
     const char                        *failed;
-    ngx_uint_t                         broken;    /* lines: no records      */
+    ngx_uint_t                         broken;    /* lines without a record */
     ngx_uint_t                         done;
-    approval_buf_t                     line;      /* its begin              */
+    approval_buf_t                     line;      /* the begin of a line    */
     approval_buf_t                     out;
     u_char                             buf[NGX_HTTP_APPROVAL_READ_BUFFER];
 };
@@ -100,7 +101,7 @@ ngx_http_approval_audit_read_create(ngx_http_approval_main_conf_t *mcf,
     approval_buf_init(&read->line);
     approval_buf_init(&read->out);
 
-    /* signers are not for two threads */
+    /* two threads must not share a signer */
 
     read->keys = mcf->signer ? approval_signer_verifier(mcf->signer) : NULL;
 
@@ -128,7 +129,7 @@ ngx_http_approval_audit_read_busy(void)
 }
 
 
-/* select and poll cannot be told that a thread has ended. */
+/* With select and poll, a thread cannot notify the event loop of its end. */
 
 ngx_uint_t
 ngx_http_approval_audit_read_able(ngx_http_approval_main_conf_t *mcf)
@@ -239,7 +240,7 @@ ngx_http_approval_read_guard(ngx_event_t *ev)
 }
 
 
-/* A piece: as much as is sent at once, or read in a moment. */
+/* Makes a piece, limited in its size and in the bytes that are read. */
 
 static void
 ngx_http_approval_read_thread(void *data, ngx_log_t *log)
@@ -289,7 +290,7 @@ ngx_http_approval_read_thread(void *data, ngx_log_t *log)
         return;
     }
 
-    /* what is behind the last line feed is being written */
+    /* the last line is ignored if it has no LF: it is being written */
 
     if (approval_export_end(read->export, &read->out) != APPROVAL_OK) {
         (void) ngx_http_approval_read_failed(read, 0, "no memory");

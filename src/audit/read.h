@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The trail, read for somebody: piece by piece, by a thread.
+ * Reads the audit trail for a request: piece by piece, in a thread.
  */
 
 
@@ -18,14 +18,14 @@
 #include "core/export.h"
 
 
-#define NGX_HTTP_APPROVAL_AUDIT_READERS  2      /* at once, of a worker */
+#define NGX_HTTP_APPROVAL_AUDIT_READERS  2      /* per worker, at a time */
 
 
 typedef struct ngx_http_approval_audit_read_s  ngx_http_approval_audit_read_t;
 
 /*
- * NGX_OK: there is more, NGX_DONE: that was all, NGX_ERROR: logged, and *err
- * says why.  piece is good until the next one is asked for.
+ * NGX_OK: there is more; NGX_DONE: this was the last piece; NGX_ERROR: it is
+ * logged, and *err says why.  piece is valid until the next one is requested.
  */
 typedef void (*ngx_http_approval_audit_read_pt)(void *data, ngx_int_t rc,
     ngx_err_t err, approval_str_t piece);
@@ -36,19 +36,19 @@ ngx_http_approval_audit_read_t *ngx_http_approval_audit_read_create(
     ngx_http_approval_main_conf_t *mcf, const approval_wanted_t *wanted,
     ngx_http_approval_audit_read_pt handler, void *data);
 
-/* Is there one that another reader would wait for; are there threads? */
+/* Whether all readers are in use; whether nginx can read in a thread. */
 ngx_uint_t ngx_http_approval_audit_read_busy(void);
 ngx_uint_t ngx_http_approval_audit_read_able(
     ngx_http_approval_main_conf_t *mcf);
 
 /*
- * Asks for the next piece, which may be empty; the handler is called from the
- * event loop, never at once.
+ * Requests the next piece, which may be empty.  The handler is called from the
+ * event loop, never from within this function.
  */
 ngx_int_t ngx_http_approval_audit_read_next(
     ngx_http_approval_audit_read_t *read);
 
-/* At any time; the handler is not called any more. */
+/* May be called at any time; the handler is not called any more. */
 void ngx_http_approval_audit_read_close(ngx_http_approval_audit_read_t *read);
 
 

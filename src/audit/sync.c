@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Durability: those that wait at the same time share one fdatasync(), done by
- * a thread; without threads each record is synced as it is written.
+ * Durability: all that wait at the same time share one fdatasync() in a thread.
+ * Without threads each record is synced when it is written.
  */
 
 
@@ -59,7 +59,7 @@ ngx_http_approval_sync_init(ngx_http_approval_audit_t *audit)
 }
 
 
-/* nginx has joined its threads before: no task runs any more. */
+/* nginx has joined its threads before this, so no task is running. */
 
 void
 ngx_http_approval_sync_done(ngx_http_approval_audit_t *audit)
@@ -130,7 +130,7 @@ ngx_http_approval_audit_cancel(ngx_http_approval_audit_wait_t *wait)
 }
 
 
-/* Not at once: others that are ready in this turn of the loop join. */
+/* Posted, so that others that are ready in this turn of the loop share it. */
 
 void
 ngx_http_approval_sync_start(ngx_http_approval_audit_t *audit)
@@ -164,7 +164,7 @@ ngx_http_approval_sync_start_handler(ngx_event_t *ev)
 }
 
 
-/* Those who wait for nothing newer go on; a failure is theirs alone. */
+/* Ends the waits up to a record; a failure does not affect later ones. */
 
 static void
 ngx_http_approval_sync_end(ngx_http_approval_audit_t *audit, uint64_t upto,
@@ -200,7 +200,7 @@ ngx_http_approval_sync_end(ngx_http_approval_audit_t *audit, uint64_t upto,
 }
 
 
-/* Without a timer of somebody's a worker that quits would be done. */
+/* Without any timer, a worker that quits would exit and drop the waits. */
 
 static void
 ngx_http_approval_sync_guard_handler(ngx_event_t *ev)
@@ -220,9 +220,10 @@ ngx_http_approval_sync_guard_handler(ngx_event_t *ev)
 
 
 /*
- * The old file is about to be closed, with records that are not synced yet.
- * It waits for the next task, beside those of rotations before; a file that
- * nothing was written to since the last one is there already.
+ * nginx is about to close the old file, which has records that are not synced.
+ * A duplicate of its descriptor waits for the next task, beside those of
+ * earlier rotations.  If nothing was written since the last call, the file is
+ * already there.
  */
 
 void
@@ -240,7 +241,7 @@ ngx_http_approval_sync_reopen(ngx_http_approval_audit_t *audit)
     fd = (audit->sync.nold < NGX_HTTP_APPROVAL_SYNC_OLD)
          ? dup(audit->conf->file->fd) : NGX_INVALID_FILE;
 
-    /* nobody waits for the disk here: what depends on it is refused */
+    /* do not block here: refuse what waits for these records instead */
 
     if (fd == NGX_INVALID_FILE) {
         (void) ngx_http_approval_audit_fail(audit, 0,
@@ -330,7 +331,7 @@ ngx_http_approval_sync_thread(void *data, ngx_log_t *log)
 }
 
 
-/* A pipe or a device has nothing to be synced. */
+/* Pipes and devices cannot be synced, which is no failure. */
 
 static ngx_int_t
 ngx_http_approval_sync_fd(ngx_fd_t fd)

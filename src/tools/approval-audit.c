@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval-audit: verifies, tells and exports the trail, offline.
+ * approval-audit: verifies, shows and exports the audit trail, offline.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval-audit check: an excerpt that "export" made.
+ * approval-audit check: verifies an excerpt that "export" made.
  */
 
 
@@ -22,7 +22,7 @@ typedef struct {
 
 typedef struct {
     unsigned long     counts[3];     /* by exit code               */
-    unsigned long     gaps;          /* between those of a writer  */
+    unsigned long     gaps;          /* in the numbers of writers  */
     check_writer_t   *writers;
     size_t            nwriters;
 } check_t;
@@ -182,8 +182,9 @@ check_line(approval_options_t *o, approval_str_t text, check_t *c,
 
 
 /*
- * A proof says nothing of other records: whether some between were left out,
- * by what was asked for or by whom it came from, the numbers tell.
+ * A proof says nothing about other records.  Gaps in the numbers show whether
+ * records in between were left out: by the options of "export", or by whoever
+ * passed the excerpt on.
  */
 
 static int
@@ -225,7 +226,7 @@ check_follows(check_t *c, json_t *record)
 }
 
 
-/* A checkpoint is signed itself. */
+/* A record without a proof: only checkpoints, which are signed, need none. */
 
 static int
 check_alone(approval_options_t *o, json_t *record, const char **err)

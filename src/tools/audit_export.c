@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval-audit export: records, each with the proof that it is in a log that
- * the gateway has signed.
+ * approval-audit export: writes records, each with the proof that it is in a
+ * log that the gateway has signed.
  */
 
 
@@ -55,7 +55,7 @@ approval_command_export(approval_options_t *o)
 }
 
 
-/* To the end, also of what is not wanted: does the log hold? */
+/* Reads all records, also unwanted ones, to verify the log as a whole. */
 
 static int
 export_records(approval_options_t *o, approval_verify_t *v,

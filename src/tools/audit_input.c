@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The files, read side by side: at each step the record that some writer's
- * chain goes on with, and of those the oldest.
+ * Reads the files side by side.  Each step returns a record with which the
+ * chain of some writer continues; if there are several, the oldest one.
  */
 
 
@@ -30,7 +30,7 @@ struct approval_input_s {
     approval_verify_t   *verify;
     source_t            *sources;
     size_t               n;
-    source_t            *used;       /* whose record was given out */
+    source_t            *used;       /* source of the last record  */
 };
 
 
@@ -200,7 +200,7 @@ source_next(approval_input_t *in, source_t *s)
 }
 
 
-/* 1: there is a record in it. */
+/* Returns 1 if the line contains a record. */
 
 static int
 source_line(approval_input_t *in, source_t *s)
@@ -227,7 +227,7 @@ source_line(approval_input_t *in, source_t *s)
 }
 
 
-/* Then all of it would be told twice. */
+/* A file that is given twice would be reported twice. */
 
 static int
 source_twice(approval_input_t *in, size_t n)

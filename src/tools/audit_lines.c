@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Lines of a file, of which none takes more memory than a record may.
+ * Reads the lines of a file, and limits their memory to that of a record.
  */
 
 
@@ -28,7 +28,7 @@ struct approval_lines_s {
     char            *block;
     size_t           pos;
     size_t           len;
-    approval_buf_t   line;           /* its begin, of the blocks before */
+    approval_buf_t   line;           /* the part in earlier blocks */
 };
 
 
@@ -36,7 +36,7 @@ static int lines_read(approval_lines_t *lines);
 static const char *lines_packed(const approval_lines_t *lines);
 
 
-/* Of the formats that logs are compressed with: what files begin with. */
+/* How compressed files begin. */
 
 static const struct {
     const char  *magic;

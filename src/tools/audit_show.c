@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval-audit show: the story of one action, or of some.
+ * approval-audit show: prints the story of one action, or of several.
  */
 
 
@@ -22,8 +22,8 @@
 
 typedef struct {
     approval_place_t     place;
-    unsigned             chained:1;  /* one of its writer's chain   */
-    unsigned             covered:1;  /* ... that this writer signed */
+    unsigned             chained:1;  /* in its writer's chain       */
+    unsigned             covered:1;  /* ... and signed by it        */
 } record_t;
 
 
@@ -89,7 +89,7 @@ approval_command_show(approval_options_t *o)
 }
 
 
-/* First it looks for what is meant, and then for all about it. */
+/* The first pass finds the actions that are meant, the second their records. */
 
 static int
 show_twice(approval_options_t *o)
@@ -268,7 +268,7 @@ show_add(story_t *story, approval_entry_t *entry, approval_verify_t *v)
 }
 
 
-/* Without a key nothing is known of signatures, and that is said at the end. */
+/* Without a key no record is marked: a line at the end says so instead. */
 
 static void
 show_story(approval_options_t *o, story_t *story, approval_verify_t *v)
@@ -361,7 +361,7 @@ show_record(json_t *event, const record_t *r)
     approval_buf_adds(&text, "  ");
     show_visible(type, &text);
 
-    /* as a column */
+    /* pad to a column */
 
     while (text.len < APPROVAL_TIME_LEN + sizeof("  notify_failed") - 1) {
         approval_buf_addc(&text, ' ');
@@ -384,7 +384,7 @@ show_mark(const record_t *r)
 }
 
 
-/* Attackers wrote some of it: nothing that a terminal acts on. */
+/* Attackers control some of the text, so control characters are escaped. */
 
 static void
 show_visible(const char *s, approval_buf_t *out)

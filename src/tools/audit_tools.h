@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the commands of approval-audit share.
+ * Declarations that the commands of approval-audit share.
  */
 
 
@@ -28,12 +28,12 @@ typedef struct {
     size_t               nheads;
     char               **files;
     size_t               nfiles;
-    approval_wanted_t    wanted;     /* of export */
+    approval_wanted_t    wanted;     /* export only */
     unsigned             quiet;
 } approval_options_t;
 
 
-/* audit_lines.c: a file's lines; NULL, or -1: said on stderr. */
+/* audit_lines.c: the lines of a file; errors (NULL, -1) are on stderr. */
 
 #define APPROVAL_LINE_MAX  (16 * 1024 * 1024)
 
@@ -49,28 +49,28 @@ approval_lines_t *approval_lines_open(const char *name);
 void approval_lines_close(approval_lines_t *lines);
 int approval_lines_fd(const approval_lines_t *lines);
 
-/* 1, 0 at the end, or -1; the line is good until the next one. */
+/* Returns 1, 0 at the end, or -1; the line is valid until the next call. */
 int approval_lines_next(approval_lines_t *lines, approval_str_t *line,
     approval_line_e *kind);
 
 
-/* audit_input.c: the records of all files, each writer's in their order. */
+/* audit_input.c: the records of all files, in the order of each writer. */
 
 typedef struct approval_input_s  approval_input_t;
 
 typedef struct {
     approval_place_t     place;
-    json_t              *event;      /* the input's, until the next one */
+    json_t              *event;      /* valid until the next call */
     approval_str_t       line;
     unsigned char        hash[APPROVAL_SHA256_LEN];
 } approval_entry_t;
 
-/* NULL: said on stderr. */
+/* NULL: the error is on stderr. */
 approval_input_t *approval_input_open(char **files, size_t n,
     approval_verify_t *v);
 void approval_input_close(approval_input_t *in);
 
-/* 1, 0 at the end, or -1: said on stderr. */
+/* Returns 1, 0 at the end, or -1: the error is on stderr. */
 int approval_input_next(approval_input_t *in, approval_entry_t *entry);
 
 
@@ -78,8 +78,8 @@ int approval_input_next(approval_input_t *in, approval_entry_t *entry);
 int approval_command_verify(approval_options_t *o);
 
 /*
- * A verifier that knows the heads and tells findings on "out" (NULL: none);
- * NULL: said on stderr.
+ * Creates a verifier that knows the heads and prints findings to "out" (NULL:
+ * prints none).  Returns NULL if that fails; the error is on stderr.
  */
 
 typedef struct {

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * approval-audit verify
+ * approval-audit verify: verifies the audit trail.
  */
 
 
@@ -16,13 +16,13 @@
 #define TOLD_MAX  1000
 
 
-/* A file of heads that is read. */
+/* The state of reading a file of heads. */
 
 typedef struct {
     approval_verify_t       *verify;
     const approval_place_t  *place;
     unsigned long            found;
-    approval_buf_t           note;   /* its lines so far */
+    approval_buf_t           note;   /* the lines so far */
 } heads_t;
 
 
@@ -194,9 +194,9 @@ verify_found(void *data, approval_found_e what, const approval_place_t *place,
 
 
 /*
- * Tokens, wherever they stand in a line, as in a message that was copied; a
- * note as a JSON string, or as it stands, from its origin to its signature,
- * among lines of no interest, as redis-cli prints a stream.
+ * Finds tokens anywhere in a line, for instance in a copied message, and notes:
+ * as a JSON string, or as lines from the origin to the signature, among other
+ * lines, as redis-cli prints a stream.
  */
 
 static int
@@ -315,7 +315,7 @@ verify_begins(approval_str_t line, const char *text)
 }
 
 
-/* What has the form of a token up to its second slash is meant to be one. */
+/* A word with a writer, a slash and a digit must be a valid token. */
 
 static int
 verify_heads_tokens(heads_t *heads, approval_str_t line, const char **err)
@@ -338,7 +338,7 @@ verify_heads_tokens(heads_t *heads, approval_str_t line, const char **err)
         word.data = line.data + i;
         word.len = end - i;
 
-        /* what follows a backslash in JSON is no part of a word */
+        /* skip the character after a backslash: an escape in JSON */
 
         if (end < line.len && line.data[end] == '\\') {
             end++;

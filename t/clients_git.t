@@ -273,7 +273,7 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     my ($text, $ok) = told($job);
 
     ok(!$ok, 'denied: git fails');
-    like($text, qr/^remote: An approver denied this request \((?:alice|bob)\S*\)\. Comment: use the release job /m,
+    like($text, qr/^remote: An approver denied this request \((?:alice|bob)\S*\)\. Comment: use the release job\. /m,
          'denied: the person reads who and why');
     unlike($text, qr/up-to-date/, 'and nothing else');
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Actions in Redis.  The only room that knows keys and scripts.
+ * Actions in Redis.  Only this room knows the keys and the scripts.
  */
 
 
@@ -28,7 +28,8 @@ struct ngx_http_approval_store_conf_s {
     ngx_str_t                       prefix;      /* "approval:"          */
     ngx_msec_t                      retention;   /* of decided actions   */
     ngx_uint_t                      shards;
-    ngx_uint_t                      replicas;    /* that have what is used */
+    ngx_uint_t                      replicas;    /* that must acknowledge the
+                                                    use of an approval    */
 };
 
 typedef struct ngx_http_approval_store_conf_s  ngx_http_approval_store_conf_t;
@@ -39,22 +40,25 @@ typedef struct ngx_http_approval_op_s     ngx_http_approval_op_t;
 
 
 /*
- * What came back.  Strings end with the call that gets them.
+ * The result of an operation.  Its strings are valid only during the handler's
+ * call.
  *
- *   NGX_OK        done; state and what the operation's comment names are set
- *   NGX_DECLINED  not done: the action is in another state (set), or unknown;
- *                 EXPIRED without a decision: it is overdue, nobody settled it
- *   NGX_AGAIN     not done, try again as the operation's comment says
- *   NGX_BUSY      a limit of the store's is reached (create: caps)
- *   NGX_ERROR     the store is unavailable, answered with an error, or what it
- *                 holds makes no sense; logged
+ *   NGX_OK        done; state is set, and so are the fields that the comment of
+ *                 the operation lists
+ *   NGX_DECLINED  not done: the action is unknown or in another state, which is
+ *                 set.  EXPIRED without a decision: the action is overdue and
+ *                 has not been settled yet
+ *   NGX_AGAIN     not done: try again as the operation's comment says
+ *   NGX_BUSY      a limit is reached (create: caps)
+ *   NGX_ERROR     the store is unavailable or replied with an error, or its
+ *                 data is invalid; logged
  */
 
 typedef struct {
     ngx_int_t                       rc;
-    ngx_uint_t                      answered;   /* Redis was reached          */
+    ngx_uint_t                      answered;    /* Redis replied        */
     ngx_http_approval_state_e       state;
-    ngx_http_approval_cause_e       cause;       /* ... of a refusal     */
+    ngx_http_approval_cause_e       cause;       /* why it was refused   */
     u_char                          id[APPROVAL_ID_LEN];
     int64_t                         now;         /* Redis' clock, ms     */
     int64_t                         created;     /* ms                   */
@@ -64,26 +68,27 @@ typedef struct {
     ngx_str_t                       decision;    /* len 0: none          */
     ngx_str_t                       outcome;     /* JSON, len 0: none    */
     ngx_str_t                       missed;      /* freeze, thaw: shards that
-                                                    did not answer, by
-                                                    spaces               */
-    ngx_str_t                       per;         /* where it counted     */
-    ngx_str_t                       others;      /* the store's own      */
+                                                    did not reply, separated
+                                                    by spaces            */
+    ngx_str_t                       per;         /* its counter's hash   */
+    ngx_str_t                       others;      /* for the store only   */
     ngx_str_t                       grant;       /* its id, len 0: none  */
-    ngx_uint_t                      used;        /* ... so many times    */
-    ngx_uint_t                      cap;         /* create: what is busy */
+    ngx_uint_t                      used;        /* uses of the grant    */
+    ngx_uint_t                      cap;         /* create: which is
+                                                    reached              */
     ngx_str_t                      *votes;       /* JWS each             */
     ngx_uint_t                      nvotes;
-    ngx_str_t                      *ends;        /* model/ends.h: kind, id and
-                                                    statement of each    */
+    ngx_str_t                      *ends;        /* kind, id and statement of
+                                                    each: model/ends.h   */
     ngx_uint_t                      nends;
     ngx_uint_t                      recent;      /* requests by the
                                                     requester, 10 min    */
     ngx_uint_t                      told;        /* messages sent        */
-    ngx_uint_t                      untold;      /* given up             */
-    unsigned                        joined:1;    /* create: it was there */
+    ngx_uint_t                      untold;      /* messages given up    */
+    unsigned                        joined:1;    /* create: it existed   */
     unsigned                        absent:1;    /* nobody waits for it  */
     unsigned                        unreplicated:1;  /* consume, create with
-                                                    a grant: it was used, and
+                                                    a grant: it was used, but
                                                     a failover may undo that */
 } ngx_http_approval_reply_t;
 
@@ -92,8 +97,8 @@ typedef void (*ngx_http_approval_store_pt)(void *data,
 
 
 /*
- * Owned by the worker.  overdue() is told of actions past their deadline that
- * nobody settled (their holder is gone): the caller settles them.
+ * Owned by the worker.  overdue() gets each action that is past its deadline
+ * and was not settled because its holder is gone; the callee settles it.
  */
 
 typedef struct {
@@ -107,40 +112,42 @@ ngx_http_approval_store_t *ngx_http_approval_store_create(
     ngx_http_approval_store_conf_t *conf, ngx_log_t *log,
     const ngx_http_approval_store_events_t *events);
 
-/* Handlers of operations under way are not called any more. */
+/* Pending operations end without a call of their handlers. */
 void ngx_http_approval_store_destroy(ngx_http_approval_store_t *store);
 
 ngx_uint_t ngx_http_approval_store_ready(ngx_http_approval_store_t *store);
 
-/* Ready, and what is written is not refused: for the metrics. */
+/* Connected, and Redis accepts writes; for the metrics. */
 ngx_uint_t ngx_http_approval_store_usable(ngx_http_approval_store_t *store);
 
 ngx_http_approval_redis_t *ngx_http_approval_store_redis(
     ngx_http_approval_store_t *store);
 
-/* For the metrics: refused, unanswered or senseless replies so far. */
+/* The number of error, missing and invalid replies so far; for the metrics. */
 ngx_uint_t ngx_http_approval_store_errors(ngx_http_approval_store_t *store);
 
 
 /*
- * Every operation is asynchronous: it returns a handle, or NULL where the
- * store is known to be down (the handler is not called then).  The handler is
- * called once, within the link's timeout; where it is NULL, nobody waits.  A
- * caller that goes away first calls forget(): the operation runs on, the
- * handler is not called.  The handle ends with the handler's call or with
- * forget().
+ * Every operation is asynchronous.  It returns a handle, or NULL if the store
+ * is known to be down; the handler is not called in this case.  Otherwise the
+ * handler is called once, within the link's timeout.  It may be NULL.
+ *
+ * If the caller goes away first, it must call forget(): the operation continues
+ * and the handler is not called.  The handle is valid until the handler is
+ * called or forget() returns.
  */
 void ngx_http_approval_store_forget(ngx_http_approval_op_t *op);
 
-/* Or somebody who lives longer takes its place. */
+/* Replaces the handler by that of an owner that lives longer. */
 void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
     ngx_http_approval_store_pt handler, void *data);
 
 
 /*
- * The shard of a value: all that is about a requester is in the requester's,
- * which an id begins with.  What has a value of its own is in that value's, and
- * _place() puts it at the beginning of its hashes.
+ * The shard of a value.  Everything about a requester is in the requester's
+ * shard, and the ids of its actions begin with the shard's name.  Counters of
+ * another value are in the shard of that value; _place() writes the shard to
+ * the beginning of each of their hashes.
  */
 ngx_int_t ngx_http_approval_store_shard(ngx_http_approval_store_t *store,
     ngx_str_t *value, u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN]);
@@ -149,31 +156,38 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
 
 
 /*
- * Makes a pending action, or joins the one that is open (pending or approved)
- * under the same join hash.  NGX_OK: id, state, created, expires, recent,
- * joined.  NGX_BUSY: a cap is reached, "cap"; that of prompts until "expires".
- * NGX_DECLINED, cause AGAIN: the action "id" ended as "state", or is executing,
- * and no other is made under its join hash until "expires".  FROZEN: requester
- * or policy is.  UNFROZEN: neither is, and "frozen" says that one was seen to
- * be; ends has what stands in Redis of that.  GIVEN_UP: the call was, before it
- * came.  ENDED: the ticket is an action under this join hash, and not open.
- * grant.len != 0: that grant was used, once; id is the action whose approval
- * made it, and doc is the grant's.
- * Redis never sees who or what.  Instead there are hashes, hex of a MAC: by the
- * first of the gateway's keys, under which it is stored, and after a space each
- * by those of the others, under which it may have been.
+ * Creates a pending action, or joins the open one (pending or approved) under
+ * the same join hash.
+ *
+ *   NGX_OK        id, state, created, expires, recent, joined.  If grant.len is
+ *                 not 0, the grant was used once and no action was created: id
+ *                 is the action whose approval created the grant, and doc is
+ *                 the grant's document
+ *   NGX_BUSY      "cap" is reached; that of prompts until "expires"
+ *   NGX_DECLINED  by cause:
+ *     AGAIN       the action "id" ended as "state" or is executing; no other is
+ *                 created under its join hash until "expires"
+ *     FROZEN      the requester or the policy is frozen
+ *     UNFROZEN    neither is frozen, but "frozen" says that the gateway has
+ *                 seen a freeze; ends contains what Redis stores about it
+ *     GIVEN_UP    the call was given up before it arrived
+ *     ENDED       the ticket is an action under this join hash, but not open
+ *
+ * Redis never sees names or values, only hashes: MACs in hex, separated by
+ * spaces.  The first is by the gateway's first key and is used for storing.
+ * The others are by the other keys; older data may be stored under them.
  */
 
 typedef enum {
-    NGX_HTTP_APPROVAL_CAP_PENDING = 0,           /* actions that are open */
-    NGX_HTTP_APPROVAL_CAP_PROMPTS,               /* that were made lately */
+    NGX_HTTP_APPROVAL_CAP_PENDING = 0,           /* open actions          */
+    NGX_HTTP_APPROVAL_CAP_PROMPTS,               /* recent actions        */
     NGX_HTTP_APPROVAL_CAPS
 } ngx_http_approval_cap_e;
 
 typedef struct {
-    ngx_str_t                       per;         /* hashes, 0: no cap    */
+    ngx_str_t                       per;         /* hashes, len 0: no cap */
     ngx_uint_t                      max;
-    ngx_msec_t                      time;        /* for which one counts */
+    ngx_msec_t                      time;        /* how long one counts  */
 } ngx_http_approval_cap_t;
 
 typedef struct {
@@ -191,7 +205,8 @@ typedef struct {
     ngx_str_t                       call;        /* hashes, len 0: none  */
     ngx_str_t                       class;       /* a hash               */
     ngx_str_t                       class_doc;   /* sealed               */
-    ngx_uint_t                      frozen;      /* by the memory of ends */
+    ngx_uint_t                      frozen;      /* the memory of ends has
+                                                    a freeze             */
 } ngx_http_approval_new_t;
 
 ngx_http_approval_op_t *ngx_http_approval_store_new(
@@ -199,26 +214,26 @@ ngx_http_approval_op_t *ngx_http_approval_store_new(
     ngx_http_approval_store_pt handler, void *data);
 
 
-/* NGX_OK: everything but recent; NGX_DECLINED: unknown. */
+/* NGX_OK: all fields except recent.  NGX_DECLINED: the action is unknown. */
 ngx_http_approval_op_t *ngx_http_approval_store_load(
     ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_store_pt handler, void *data);
 
 
-/* NGX_OK: recent, of the action's requester, with these hashes. */
+/* NGX_OK: recent.  hashes: those of the action's requester. */
 ngx_http_approval_op_t *ngx_http_approval_store_recent(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *hashes,
     ngx_http_approval_store_pt handler, void *data);
 
 
 /*
- * Adds a vote (or a comment) to a pending action that has "seen" votes, and in
- * the same step settles it where decision.len != 0 (state: APPROVED or
- * DENIED).  A voter who stands in the list already is refused by the caller,
- * who has read it: "seen" makes that safe.
+ * Adds a vote (or a comment) to a pending action that has "seen" votes.  If
+ * decision.len is not 0, it also settles the action in the same step (state:
+ * APPROVED or DENIED).  The caller has read the list and refuses second votes
+ * of the same person; "seen" guarantees that the list has not changed since.
  *
- *   NGX_OK        recorded
- *   NGX_AGAIN     there are other votes than "seen": load, judge, vote again
+ *   NGX_OK        stored
+ *   NGX_AGAIN     the number of votes is not "seen": load, judge, vote again
  *   NGX_DECLINED  decided, expired, or unknown: state, decision
  */
 ngx_http_approval_op_t *ngx_http_approval_store_vote(
@@ -228,12 +243,17 @@ ngx_http_approval_op_t *ngx_http_approval_store_vote(
 
 
 /*
- * Ends an open action without votes: EXPIRED (only past its deadline by Redis'
- * clock: pending past expires, or approved past execute_within; NGX_AGAIN and
- * now/expires before it), CANCELLED or DENIED (from pending; DENIED is for a
- * bare "deny" that the gate honours), FAILED (from executing, past its lease).
- * Writes decision into the decision key, so that all holders wake.  NGX_OK: this
- * call has ended it, and puts that on record.
+ * Ends an open action without votes:
+ *
+ *   EXPIRED    from pending after expires, or from approved after
+ *              execute_within, by Redis' clock; before that NGX_AGAIN with now
+ *              and expires
+ *   CANCELLED  from pending
+ *   DENIED     from pending, for a bare "deny" that the gate accepts
+ *   FAILED     from executing, after its lease
+ *
+ * Writes decision into the decision key, which wakes all holders.  NGX_OK: this
+ * call ended the action, and its caller must write the record.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_settle(
     ngx_http_approval_store_t *store, u_char *id,
@@ -242,15 +262,18 @@ ngx_http_approval_op_t *ngx_http_approval_store_settle(
 
 
 /*
- * Takes an approval: open -> executing, only while the decision key still holds
- * exactly "decision" (which the caller has verified) and the approval has not
- * lapsed.  NGX_OK: this caller, and nobody else, may forward the request.
- * The lease is renewed by the store until finish() for the same id is called
- * by this worker.  In the same step a grant is made, where it is not NULL.
- * NGX_ERROR, unreplicated: it was taken, but fewer replicas have that than the
- * configuration asks for: nobody may forward it, and the caller finishes it.
- * NGX_DECLINED, cause FROZEN: requester or policy (hashes) is.  GIVEN_UP: the
- * call (one hash, or empty) is.
+ * Takes an approval: open -> executing.  It succeeds only while the decision
+ * key still contains exactly "decision", which the caller has verified, and
+ * before the approval has lapsed.  If grant is not NULL, it is created in the
+ * same step.
+ *
+ *   NGX_OK        only this caller may forward the request.  The store renews
+ *                 the lease until this worker calls finish() for the same id
+ *   NGX_ERROR     with "unreplicated": the approval was taken, but fewer
+ *                 replicas than configured acknowledged it.  Nobody may forward
+ *                 the request, and the caller must call finish()
+ *   NGX_DECLINED  cause FROZEN: the requester or the policy (hashes) is frozen;
+ *                 GIVEN_UP: the call (one hash, or empty) was given up
  */
 
 typedef struct {
@@ -268,13 +291,17 @@ ngx_http_approval_op_t *ngx_http_approval_store_consume(
 
 
 /*
- * Freezes what has these hashes (a requester, or a policy), until then in ms,
- * or for ever (0); the reply's state means nothing.  carry: what is frozen
- * under the hash of another key, or in another shard, is stored under the first
- * one's in all shards; NGX_DECLINED, it is there.  All shards are told: NGX_OK,
- * missed: those that did not answer.  thaw: doc says so in the freeze's place;
- * NGX_DECLINED, it was not frozen, nor known to be.
- * frozen: as grants (id the hash, expires, doc; state EXPIRED: it is no more).
+ * freeze: freezes the requester or the policy with these hashes in all shards,
+ * until "until" (ms), or for ever (0).  NGX_OK: missed lists the shards that
+ * did not reply; the reply's state has no meaning.  With CARRY it copies a
+ * freeze that is stored under another key's hash, or in another shard only, to
+ * the first key's hash in all shards; NGX_DECLINED: it is there already.
+ *
+ * thaw: lifts a freeze; doc, which states that, replaces the freeze.
+ * NGX_DECLINED: it was not frozen and "known" is 0.
+ *
+ * frozen: lists freezes as grants() lists grants: id (the hash), expires, doc;
+ * state EXPIRED: the freeze was lifted.
  */
 
 typedef enum {
@@ -294,21 +321,21 @@ ngx_http_approval_op_t *ngx_http_approval_store_frozen(
     void *data);
 
 
-/* Redis' clock by the last answer, in ms; 0: there was none yet. */
+/* Redis' clock in ms, as known from its replies; 0: not known yet. */
 int64_t ngx_http_approval_store_now(ngx_http_approval_store_t *store);
 
 
 /*
- * The grants in force: the handler is called for each (grant, id, expires,
- * doc, used; rc NGX_OK), and at last with NGX_DONE, or NGX_ERROR.
+ * Lists the grants in force.  The handler is called for each grant (rc NGX_OK;
+ * grant, id, expires, doc, used), and finally with rc NGX_DONE or NGX_ERROR.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_grants(
     ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
     void *data);
 
 /*
- * A statement about a grant's end, sealed, for other gateways; of several the
- * one with the greatest since and use stands.
+ * A sealed statement about a grant's uses or end, for other gateways.  If there
+ * are several, Redis keeps the one with the greatest since and use.
  */
 
 typedef struct {
@@ -323,7 +350,10 @@ ngx_http_approval_op_t *ngx_http_approval_store_end(
     const ngx_http_approval_statement_t *statement,
     ngx_http_approval_store_pt handler, void *data);
 
-/* NGX_OK: it ended, id; NGX_DECLINED: there is none.  statement: or NULL. */
+/*
+ * NGX_OK: the grant ended; id.  NGX_DECLINED: there is no such grant.
+ * statement may be NULL.
+ */
 ngx_http_approval_op_t *ngx_http_approval_store_revoke(
     ngx_http_approval_store_t *store, u_char *grant,
     const ngx_http_approval_statement_t *statement,
@@ -331,13 +361,13 @@ ngx_http_approval_op_t *ngx_http_approval_store_revoke(
 
 
 /*
- * executing -> EXECUTED or FAILED, with the outcome (JSON).  Of an action that
- * this worker consumed the outcome is kept: where it cannot be recorded now
- * (NULL, NGX_ERROR) the store records it as soon as it is back.
+ * executing -> EXECUTED or FAILED, with the outcome (JSON).  If this worker
+ * consumed the action and the outcome cannot be stored now (NULL, NGX_ERROR),
+ * the store keeps it and stores it as soon as Redis is back.
  *
- * What failed is repeated to whoever asks for the same soon after (see
- * ngx_http_approval_new_t), and so is what others asked for meanwhile; what else
- * was executed only where "again" says so.
+ * Identical requests that follow soon (see "repeat" in ngx_http_approval_new_t)
+ * get the same end if the action failed, if others requested the same while it
+ * was executed, or if "again" is REPEAT.
  */
 
 typedef enum {
@@ -353,9 +383,11 @@ ngx_http_approval_op_t *ngx_http_approval_store_finish(
 
 
 /*
- * One who waited for an open action left.  With a decision the action is
- * CANCELLED where it was the last one, no ticket is out, and it is still
- * pending: NGX_OK, state.  _ticket(): it has a ticket now, and comes back.
+ * leave: a connection no longer waits for an open action.  With a decision the
+ * action is CANCELLED if this was the last connection, no ticket was issued and
+ * the action is still pending: NGX_OK, state.
+ *
+ * ticket: the connection got a ticket instead, and its requester may return.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_leave(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
@@ -366,25 +398,26 @@ ngx_http_approval_op_t *ngx_http_approval_store_ticket(
 
 
 /*
- * The call of these hashes is given up: the watch of its hash is told so, it is
- * not consumed any more, and if it was not held yet, it will not be.
+ * Gives up the call with these hashes: the watch of its hash is called, the
+ * call is never consumed, and if it is not held yet, it will not be.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_give_up(
     ngx_http_approval_store_t *store, ngx_str_t *hashes,
     ngx_http_approval_store_pt handler, void *data);
 
 
-/* Removes a decision that did not verify, if it still is this one. */
+/* Removes a decision that did not verify, if it has not changed since. */
 ngx_http_approval_op_t *ngx_http_approval_store_drop(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *decision,
     ngx_http_approval_store_pt handler, void *data);
 
 
 /*
- * What the lists are read from: places in an index, no action is looked at that
- * is not meant.  Either of one requester, in all states; or of these states and
- * classes.  A class is a rule as it was when it asked: by whom its actions can
- * be decided.  Open states have one place: who wants one of them picks it.
+ * Selects actions by their places in an index, so no other action is read:
+ * either those of one requester, in all states, or those of these states and
+ * classes.  A class is a rule with the approvers that it had when it created
+ * its actions.  All open states share one place: a caller that wants only one
+ * of them filters the result.
  */
 
 #define NGX_HTTP_APPROVAL_STATES_OPEN                                         \
@@ -401,16 +434,18 @@ typedef struct {
                                                  /* the requester's      */
 } ngx_http_approval_filter_t;
 
-/* The handler is called for each (id, doc; several shards may have the same),
- * and at last with NGX_DONE, or NGX_ERROR. */
+/*
+ * The handler is called for each class (id, doc), more than once if several
+ * shards have it, and finally with rc NGX_DONE or NGX_ERROR.
+ */
 ngx_http_approval_op_t *ngx_http_approval_store_classes(
     ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
     void *data);
 
 /*
- * A page of actions, newest first, that were created before "before" (ms, with
- * the id that breaks ties; 0: from the newest).  handler is called once for
- * each action (rc NGX_OK, all as in load) and at last with rc NGX_DONE, or
+ * A page of actions, newest first, that were created before "before" (ms; 0:
+ * from the newest); before_id breaks ties.  The handler is called once for each
+ * action (rc NGX_OK, all fields as in load), and finally with rc NGX_DONE or
  * NGX_ERROR.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_list(
@@ -419,7 +454,7 @@ ngx_http_approval_op_t *ngx_http_approval_store_list(
     u_char *before_id, ngx_uint_t limit,
     ngx_http_approval_store_pt handler, void *data);
 
-/* All that is open, of the shards that answer; NGX_ERROR: some did not. */
+/* All open actions of the shards that reply.  NGX_ERROR: some did not. */
 ngx_http_approval_op_t *ngx_http_approval_store_open(
     ngx_http_approval_store_t *store, ngx_http_approval_store_pt handler,
     void *data);

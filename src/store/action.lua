@@ -1,31 +1,39 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What the scripts about one action begin with, after common.lua and, from
--- model/life.def: PLACE of the states in the index; LIFE, "FROM TO" and when of
--- the transitions that are this script's; WHY, the causes of refusals.
+-- The beginning of the scripts about one action, after common.lua and tables
+-- from model/life.def: PLACE, the places of the states in the index; LIFE, this
+-- script's transitions ("FROM TO" and when); WHY, the causes of refusals.
 --
 -- KEYS[1]  the action,  KEYS[2] its decision,  KEYS[3] its votes
 -- KEYS[4]  pending: open ids of the shard by their next deadline
--- KEYS[5]  index: what the lists are read from
--- KEYS[6]  classes: by whom actions can be decided, sealed
--- KEYS[7]  of load, vote, settle, consume and leave: the action's end, the
---          decision that it was taken or ended with, for gateways that have not
---          seen it: see model/ends.h
--- What follows is the script's own.
+-- KEYS[5]  index: the lists are read from it
+-- KEYS[6]  classes: who can decide actions, sealed
+-- KEYS[7]  in load, vote, settle, consume and leave: the action's end, i.e. the
+--          decision with which it was taken or ended, for gateways that have
+--          not seen it (see model/ends.h)
+-- Each script defines the others.
 --
--- Fields: s state, x expires (pending: overdue at, later: lapses at),
--- d decided, l end of the lease, b the sealed document, o outcome, h how many
--- connections wait beside the first (-1: none does, absent: 0), t a ticket
--- (202) is out: whoever asks again takes it up,
--- r when an execution ended whose end is repeated to whoever asks again soon
--- (0: it has not yet; absent: they execute it once more),
--- k "created execute_within join per class": each field costs memory; of the
--- join hash it has the first half.
--- nk, nf messages that were sent, that were given up (see queue_done.lua).
+-- Fields:
+--   s       state
+--   x       expires (pending: overdue at, later: lapses at)
+--   d       decided
+--   l       end of the lease
+--   b       the sealed document
+--   o       outcome
+--   h       number of waiting connections besides the first (absent: 0; -1:
+--           not even the first waits)
+--   t       a ticket (202) was issued; the next identical request joins and
+--           removes it
+--   r       time at which the execution ended (0: it has not yet).  If set, an
+--           identical request that follows soon gets the same end; if absent,
+--           it is a new action
+--   k       "created execute_within join per class", one field to save memory;
+--           only the first half of the join hash
+--   nk, nf  number of messages sent, given up (see queue_done.lua)
 --
--- The index has one member of each action, all with the same score, so that
--- they are sorted as text: PLACE, CLASS, created, id without the shard; of
--- those that ended also the time (s) at which the action is gone.
+-- The index has one member for each action, all with the same score, so they
+-- are sorted as text: PLACE, CLASS, created, id without the shard; for actions
+-- that ended also the time (s) at which the action is gone.
 
 local key, DECISION, VOTES = KEYS[1], KEYS[2], KEYS[3]
 local PENDING, INDEX, CLASSES, END = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -49,7 +57,7 @@ local function read(name)
 end
 
 
--- what stands in the decision key; set by hand, it may lack a TTL
+-- the value of the decision key; a person may have set it without a TTL
 
 local function decided()
     local decision = try('GET', DECISION)
@@ -67,12 +75,12 @@ local function decided()
 end
 
 
--- done, or refused: a refusal shows what was decided
-
 local function ok(a)
     return answer('ok', a)
 end
 
+
+-- a refusal contains the decision, if there is one
 
 local function refuse(a)
     local decision = decided()
@@ -85,14 +93,13 @@ local function refuse(a)
 end
 
 
--- Until when it stays where it is.
-
 local function due(a)
     return a.s == 'executing' and a.l or a.x
 end
 
 
--- May it go there now?  nil: it may; else the answer that says why not.
+-- nil if the action may enter the state now, otherwise the reply that says why
+-- it may not
 
 local function barred(a, state)
     local when = a and LIFE[a.s .. ' ' .. state]
@@ -110,7 +117,7 @@ local function barred(a, state)
 end
 
 
--- The only way from one state to another.
+-- All changes of state go through this function.
 
 local function enter(a, state)
     local from = a.s or 'unknown'
@@ -123,7 +130,7 @@ local function enter(a, state)
 end
 
 
--- one more waits, or one fewer; returns how many beside the first
+-- adds n to the waiting connections; returns how many wait besides the first
 
 local function wait(name, n)
     local others = redis.call('HINCRBY', name, 'h', n)
@@ -136,7 +143,7 @@ local function wait(name, n)
 end
 
 
--- who should have been told of an action was not: the next ones are told now
+-- a message was not delivered, so all escalations become due at once
 
 local function untold(queue, deliver)
     redis.call('HINCRBY', key, 'nf', 1)
@@ -151,7 +158,8 @@ local function untold(queue, deliver)
 end
 
 
--- Somebody who asked for the same did not get the answer: the end is repeated.
+-- Another requester of the same action did not get the upstream's response.  If
+-- the request is repeated soon, it gets the action's end.
 
 local function told(name, a)
     if not a.r then
@@ -161,8 +169,8 @@ local function told(name, a)
 end
 
 
--- It ends here, for as long as it could be put back and approved: the key's
--- life, which is returned, is all that, and retention.
+-- Stores the end for as long as somebody could restore the action and get it
+-- approved: the TTL of its key, which is returned, minus retention.
 
 local function over(decision, retention)
     local life = redis.call('PTTL', key)
@@ -173,7 +181,7 @@ local function over(decision, retention)
 end
 
 
--- it is executed for longer than it was made for
+-- an execution may outlast the TTLs that were set at creation
 
 local function extend(ms)
     for _, name in ipairs({ key, DECISION, VOTES, PENDING, INDEX, CLASSES }) do
@@ -187,7 +195,7 @@ local function ended()
 end
 
 
--- no longer open: the caller's store is told where it counted
+-- the action is no longer open: the reply names the counter that it must leave
 
 local function leave(a)
     a.left = a.per
@@ -199,8 +207,8 @@ local function member(a, state)
 end
 
 
--- Of what ended, oldest first, what is gone; returns whether any was there, or
--- may be.
+-- Removes up to "most" members whose actions are gone, oldest first.  Returns
+-- false only if there were no members.
 
 local function trim(prefix, most)
     local list = try('ZRANGEBYLEX', INDEX, '[' .. prefix .. '0',
@@ -220,7 +228,7 @@ local function trim(prefix, most)
 end
 
 
--- Classes of which nothing is left are forgotten: one at a time, by chance.
+-- Removes a random class if no actions of it are left.
 
 local function trim_class()
     local name = try('HRANDFIELD', CLASSES)
@@ -274,15 +282,15 @@ local function approve(a, decision, retention)
 end
 
 
--- any terminal state; without a decision the one that stands is kept; what
--- follows are fields and values
+-- enters a terminal state; without a decision the stored one is kept; further
+-- arguments are fields and values
 
 local function close(a, state, decision, retention, ...)
     if a.s ~= 'executing' then
         a.d = now
         leave(a)
 
-        -- an expiry is the deadline's, which is sealed
+        -- an expiry needs no statement: the deadline is in the sealed document
 
         if decision ~= '' and state ~= 'expired' then
             over(decision, retention)
@@ -309,7 +317,7 @@ local function close(a, state, decision, retention, ...)
 end
 
 
--- no more than are read, and not more of each than one has
+-- at most as many votes and bytes as a valid action can have
 
 local function votes_of()
     local votes = try('LRANGE', VOTES, 0, VOTES_MAX - 1) or {}
@@ -327,7 +335,7 @@ local function votes_of()
 end
 
 
--- the whole of an action, as pairs at the end of a list
+-- appends all fields of an action to a list, as pairs
 
 local function describe(out, votes)
     local a = read(key)

@@ -2,15 +2,15 @@
 --
 -- A part of a page of one requester's actions, newest first.
 --
--- KEYS       the lists of what it asked for, by each hash: see newer()
--- ARGV[2..]  as of list.lua, but for how members begin
--- ok         created and id without its shard, in one, ...
+-- KEYS       the requester's list of actions under each hash: see newer()
+-- ARGV[2..]  as for list.lua, without the beginnings of members
+-- ok         created and id (without its shard) in one text, ...
 
 local since, before, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local found = {}
 
 
--- Those of one ms are in any order: it goes on to the last of them.
+-- Actions of the same ms are in no order, so all of them are collected.
 
 local function look(name)
     local at = before ~= '' and newer(name, stamp(tonumber(

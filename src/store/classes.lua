@@ -1,6 +1,6 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- By whom actions of a shard can be decided.
+-- Lists the classes of a shard: who can decide its actions.
 --
 -- KEYS[1]  classes
 -- ok       hash, document, ...

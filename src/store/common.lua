@@ -1,21 +1,21 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What all scripts begin with.
+-- The beginning of all scripts.
 --
--- KEYS: every key that the script touches; all of them are in one slot, since
--- they have the same hash tag, the shard.
--- ARGV[1]  the action's id, or ''; what follows is the script's own
+-- KEYS: every key that the script touches.  All of them have the same hash tag,
+-- the shard, so they are in one slot.
+-- ARGV[1]  the action's id, or ''; each script defines the others
 --
--- An answer is {code, now, name, value, ...}: s state, x expires, d decided,
+-- A reply is {code, now, name, value, ...}: s state, x expires, d decided,
 -- c created, i id, b document, o outcome, D decision, V votes,
--- j joined, r recent, k and f: nk and nf, w why it was refused (WHY),
--- G a grant, u how often it was used, L what is known of ends (see said()),
--- O ids that stand under the join hashes,
--- p where it counted for approval_max_pending, and does not any more.
+-- j joined, r recent, k and f: nk and nf, w cause of the refusal (WHY),
+-- G a grant, u number of its uses, L statements about ends (see said()),
+-- O ids stored under the join hashes,
+-- p counter of approval_max_pending that the action must now leave.
 -- Times are ms of Redis' clock.
 --
--- Hashes come as a list, by spaces: what is made is stored under the first one,
--- what is looked for may be under any (see model/hash.h).
+-- Hashes come as a list, separated by spaces.  New data is stored under the
+-- first hash; existing data may be under any of them (see model/hash.h).
 
 local id = ARGV[1]
 
@@ -23,13 +23,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 
--- What nobody who keeps to the rules stores: an action that has it cannot be
--- read, and the others can.
+-- Limits that only foreign data exceeds: such an action cannot be read, but all
+-- others can.
 
 local DOC_MAX, TEXT_MAX, VOTES_MAX = 512 * 1024, 64 * 1024, 257
 
 
--- nil: the key is of another type, and must not stop what else is to be done
+-- nil: the key has another type, which must not stop the rest of the script
 
 local function try(...)
     local value = redis.pcall(...)
@@ -59,8 +59,8 @@ local function first(hashes)
 end
 
 
--- a key that several actions share lives as long as the last of them: returns
--- for how long
+-- a key that several actions share lives as long as the last of them; returns
+-- its TTL
 
 local function keep(name, ms)
     local left = redis.call('PTTL', name)
@@ -74,7 +74,8 @@ local function keep(name, ms)
 end
 
 
--- What stands here of ends, for the gateway to verify: kind, id, statement.
+-- Statements about ends that Redis stores, for the gateway to verify: kind, id,
+-- statement.
 
 local ENDS = {}
 
@@ -108,8 +109,9 @@ local function answer(code, a, ...)
 end
 
 
--- What a requester asked for is a list, oldest first: created, id, and the time
--- (s) at which the action is gone.  How many, at its end, are from then on?
+-- A requester's actions are a list, oldest first: created, id, and the time (s)
+-- at which the action is gone.  Returns how many were created at "from" or
+-- later.
 
 local function newer(name, from)
     local length, found, step = redis.call('LLEN', name), 0, 1
@@ -136,16 +138,17 @@ local function newer(name, from)
 end
 
 
--- requests of the last ten minutes
+-- the number of requests in the last ten minutes
 
 local function recent(name)
     return newer(name, stamp(now - 600000))
 end
 
 
--- Who and what is frozen: hashes, and "UNTIL DOCUMENT" of each, 0 is for ever.
--- The document of a freeze that was lifted has a "-" before it.  Under all
--- hashes but the first the document is "@" and the first.
+-- Freezes are a hash: field HASH, value "UNTIL DOCUMENT"; UNTIL 0 is for ever.
+-- If the freeze was lifted, a "-" precedes the document.  If the requester or
+-- policy has several hashes, only the first has the document, and the others
+-- have "@" and the first hash instead.
 
 local function freeze_of(name, hash)
     local f = redis.call('HGET', name, hash)
@@ -183,8 +186,9 @@ local function frozen(name, requester, policy)
 end
 
 
--- Actions that count for approval_max_pending or approval_max_prompts.  Where
--- there are too many: when the first of them is over at the latest.
+-- Counts an action for approval_max_pending or approval_max_prompts.  If the
+-- limit is reached, it returns the latest time at which the first of the
+-- counted actions ends.
 
 local function reserve(names, ms, max)
     local open, over = 0, now + ms

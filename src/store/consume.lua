@@ -1,20 +1,20 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Takes an approval, once.  The caller has verified the decision: the key must
--- still hold it.  In a pending action it was put there by somebody else than
--- vote.lua, which the caller may accept.
+-- Takes an approval, once.  The decision key must still contain the decision
+-- that the caller has verified.  If the action is pending, the decision was not
+-- written by vote.lua; the caller decides whether it accepts this.
 --
--- KEYS[8..]  frozen, grants; the decision of the call, where one is named; the
---            grant, where one is made
+-- KEYS[8..]  frozen, grants; the decision of the call, if there is a call; the
+--            grant, if one is created
 -- ARGV[2..]  decision, lease, retention, requester, policy, hash of the call
---            (''), and for a grant: its hash (''), time, uses, document
+--            (or ''), and for a grant: its hash (or ''), time, uses, document
 -- ok         taken; p
--- no         taken before, lapsed, or the decision key holds something else;
---            w WHY.frozen: the requester or the policy is
---            w WHY.given_up: the call was
+-- no         taken before, lapsed, or the decision key has another value;
+--            w WHY.frozen: the requester or the policy is frozen
+--            w WHY.given_up: the call was given up
 --
--- A grant: a the approved action, b the sealed document, m how often it may be
--- used (0: any number), u how often it was.
+-- Fields of a grant: a the approved action, b the sealed document, m allowed
+-- uses (0: any number), u uses so far.
 
 local decision = ARGV[2]
 local lease, retention = tonumber(ARGV[3]), tonumber(ARGV[4])

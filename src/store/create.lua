@@ -1,30 +1,31 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A new action, or the open one under the same join hash.
+-- Creates an action, or joins the open one under the same join hash.
 --
--- KEYS[7..]  frozen, grants; of each requester the list of what it asked for
---            (by), of each join and per its key, of each grant its key and its
---            end, of each call its key and its decision; the ticket's action;
---            the action and the decision of each of "others"
+-- KEYS[7..]  frozen, grants; for each requester its list of actions (by), for
+--            each join and per its key, for each grant its key and its end, for
+--            each call its key and its decision; the ticket's action; the
+--            action and the decision of each of "others"
 -- ARGV[2..]  join, requester, per, max_pending, doc, timeout, execute_within,
 --            retention, repeat, grant, policy, ticket, call, class, its
---            document, not '' where the gateway has seen a freeze, others (ids
---            that stand under the join hashes, as the answer "again" told
---            them), where it counts elsewhere for approval_max_pending, is it
---            to be counted yet (1: then it is not made), until when the answer
---            is waited for (0: not known): hashes in join, requester, per,
---            grant, policy, call
--- ok         s c x d r j, i; D where it was joined and is decided
--- ok         G u i b: the grant was used once more, no action is made
--- again      O: others than were named stand under the join hashes
--- again      w WHY.uncounted: it is to be made, and counted before that
--- no         w WHY.frozen: the requester or the policy is
--- no         w WHY.late: nobody waits for the answer
--- no         w WHY.unfrozen: neither is, and the gateway has seen a freeze
--- no         w WHY.given_up: the call was, before it came
--- no         w WHY.again: i has ended, or is executed now, and nobody is asked
---            again until x
--- no         w WHY.ended: i is the ticket, an action under join, not open
+--            document, "seen" (not '' if the gateway has seen a freeze),
+--            others (the ids under the join hashes, from the last reply
+--            "again"), the hash by which another shard counts it for
+--            approval_max_pending, "uncounted" (1: it still has to be counted,
+--            so it is not created), the deadline of the reply (0: not known).
+--            Hashes are in join, requester, per, grant, policy, call
+-- ok         s c x d r j, i; D if it was joined and is decided
+-- ok         G u i b: the grant was used once, no action is created
+-- again      O: the ids under the join hashes are not "others", but these
+-- again      w WHY.uncounted: it can be created, and must be counted first
+-- no         w WHY.frozen: the requester or the policy is frozen
+-- no         w WHY.late: the deadline of the reply has passed
+-- no         w WHY.unfrozen: neither is frozen, but the gateway has seen a
+--            freeze
+-- no         w WHY.given_up: the call was given up before it arrived
+-- no         w WHY.again: i has ended or is executing, and approvers are not
+--            asked again until x
+-- no         w WHY.ended: i is the ticket, an action under join, but not open
 -- busy       per has max_pending open actions
 
 local join, requester, per = ARGV[2], ARGV[3], ARGV[4]
@@ -39,12 +40,12 @@ local FROZEN, GRANTS = KEYS[7], KEYS[8]
 local at = 8
 
 
--- For how long, at least, an execution is found by those who repeat it.
+-- how long, at least, a repeated request finds an execution
 
 local RUN_MAX = 3600000
 
 
--- the next keys, n of each name
+-- takes the next keys, n for each name
 
 local function keys_of(names, n)
     local list = {}
@@ -69,7 +70,8 @@ local function no(state, x, why, ...)
 end
 
 
--- what is older than ten minutes, and gone: by one new action in sixteen
+-- removes actions that are older than ten minutes and gone; one new action in
+-- sixteen calls it
 
 local function trim_by(name)
     local gone, old = 0, stamp(now - 600000)
@@ -112,7 +114,8 @@ local function open(a)
 end
 
 
--- one that was held, and given up, is asked for again
+-- true only for a call that was given up before it was held; if it was held
+-- before, the client sends it again
 
 local function given_up()
     for _, c in ipairs(calls) do
@@ -162,8 +165,8 @@ local function joined(other, name, decision, a)
 end
 
 
--- The end of an action that an identical request gets again, and until when.
--- Who comes while it is executed has overlapped the execution.
+-- The end of an action that an identical request gets again, and until when.  A
+-- request that arrives during the execution has overlapped with it.
 
 local function repeated(name)
     local a = again > 0 and read(name)
@@ -181,7 +184,7 @@ local function repeated(name)
 end
 
 
--- ids under the join hashes; what is none of this shard nobody has put there
+-- the ids under the join hashes; no gateway stores ids of another shard there
 
 local function standing()
     local list = {}
@@ -314,7 +317,7 @@ local function word(s)
     return s ~= '' and s or '-'
 end
 
--- this comes first: where it fails, there is no action
+-- first, because if this fails (another type of key), no action is created
 
 redis.call('ZADD', PENDING, a.x, id)
 keep(PENDING, whole + retention)
@@ -326,7 +329,8 @@ redis.call('HSET', key, 's', a.s, 'x', a.x, 'b', doc,
                                word(a.class) }, ' '))
 redis.call('PEXPIRE', key, whole + retention)
 
--- lists are spoiled alone; what is executed lives longer, see consume.lua
+-- a bad index or bad classes affect only the lists; consume.lua extends the
+-- TTLs for the execution
 
 try('ZADD', INDEX, 0, member(a, a.s))
 keep(INDEX, whole + retention)

@@ -3,8 +3,8 @@
 -- Removes a decision that did not verify.
 --
 -- ARGV[2]  decision
--- ok       removed, or none is there
--- no       there is another one by now (D), or no such action
+-- ok       removed, or there is none
+-- no       there is another decision (D), or no such action
 
 local a = read(key)
 local decision = redis.call('GET', DECISION)

@@ -1,11 +1,11 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What of a grant was used, for gateways that have not seen it.
+-- Stores which uses of a grant were made, for gateways that have not seen them.
 --
 -- KEYS[1]    end
--- ARGV[2..]  which statement is the later one, as digits of equal length;
---            the statement, ms
--- ok         it stands there, or a later one does
+-- ARGV[2..]  order (digits of equal length; the later statement has the greater
+--            one), statement, ms
+-- ok         this statement or a later one is stored
 
 local order = ARGV[2]
 

@@ -1,11 +1,12 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What became of an action that was taken.
+-- Stores the outcome of an action that was taken.
 --
--- ARGV[2..]  state, outcome, retention, repeat (1: to whoever asks again soon,
---            since the answer was not delivered in full, or has a key)
--- ok         recorded, now or before
--- no         it is not being executed
+-- ARGV[2..]  state, outcome, retention, repeat (1: identical requests that
+--            follow soon get the same end, because the response was not
+--            delivered completely, or the request has an Idempotency-Key)
+-- ok         stored, now or before
+-- no         it is not executing
 
 local state, outcome, retention = ARGV[2], ARGV[3], tonumber(ARGV[4])
 

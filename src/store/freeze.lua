@@ -1,13 +1,14 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- From now on nothing is asked for, nor taken, under these hashes.
+-- Freezes a requester or a policy: from now on no action is created and no
+-- approval is taken under these hashes.
 --
 -- KEYS[1]    frozen
 -- ARGV[2..]  hashes, until (ms, 0: for ever), document, and why: "" a new
---            freeze, "carry" what is frozen under another hash than the first,
---            "spread" what is frozen in another shard
--- ok         it is frozen
--- no         it was already, or there is nothing to carry
+--            freeze, "carry" a freeze that is stored under another hash than
+--            the first, "spread" a freeze that is stored in another shard
+-- ok         it is frozen now
+-- no         it was frozen already, or there is no freeze to carry
 
 local hashes, till, doc = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
@@ -29,7 +30,7 @@ local function carries()
 end
 
 
--- a key that cannot be one stops nobody from freezing
+-- a key of another type must not prevent a freeze
 
 if not try('HLEN', KEYS[1]) then
     redis.call('DEL', KEYS[1])

@@ -1,10 +1,10 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- All that is frozen, and what was and is no more.
+-- Lists all freezes, including lifted ones.
 --
 -- KEYS[1]  frozen
--- ok       a list: i the hash, s cancelled, or expired: it is no more, x until,
---          b the document
+-- ok       a list: i the hash, s cancelled (expired: the freeze was lifted), x
+--          until, b the document
 
 local out = { 'ok', now }
 local list = redis.call('HGETALL', KEYS[1])

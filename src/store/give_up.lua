@@ -1,12 +1,12 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A call is given up.  Whoever holds it watches its key; one that comes later
--- than this finds it, for a moment.
+-- Gives up a call.  If the call is held, its holder watches the key and is
+-- notified.  If the call arrives later, it finds the key for ARGV[2].
 --
--- KEYS     of each hash of the call its key (a: the action) and its decision:
---          where that is set, it was given up
+-- KEYS     for each hash of the call its key (a: the action) and its decision,
+--          which is set if the call was given up
 -- ARGV[2]  ms
--- ok       state means nothing
+-- ok       the state has no meaning
 
 local name, left = KEYS[2], tonumber(ARGV[2])
 

@@ -1,10 +1,11 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A grant that is in force.
+-- Reads a grant that is in force.
 --
 -- KEYS[1]  grant,  KEYS[2]  grants
 -- ARGV[2]  its hash
--- ok       i s c x d G b u;  no  there is none
+-- ok       i s c x d G b u
+-- no       there is none
 
 local f = try('HMGET', KEYS[1], 'a', 'b', 'u') or {}
 local ends = redis.call('ZSCORE', KEYS[2], ARGV[2])

@@ -1,11 +1,12 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A requester does not wait any more; with the last one its action may end.
+-- A connection no longer waits for the action.  If it was the last one, the
+-- action may end.
 --
--- ARGV[2..]  decision ('': the action stays open), retention, ticket ('': it
---            was given none to come back with)
--- ok         s cancelled: it ended
--- no         it is not open
+-- ARGV[2..]  decision ('': the action stays open), retention, ticket ('': the
+--            requester got none)
+-- ok         s cancelled: the action ended
+-- no         the action is not open
 
 local decision, retention = ARGV[2], tonumber(ARGV[3])
 

@@ -1,19 +1,21 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A part of a page of actions, newest first: where they are in an index.
+-- A part of a page of actions, newest first, from an index.
 --
 -- KEYS[1]    index: see action.lua
--- KEYS[2]    pending, where all that is open is asked for: it is found there,
---            by its deadline, and by the index only where nothing is
--- ARGV[2..]  since (13 digits), before (the same and an id without its shard;
---            "": from the newest), limit, and how members begin, none or more
--- ok         created (of pending: deadline) and id, in one, ...
+-- KEYS[2]    pending, only if all open actions are requested.  They are read
+--            from this key, by deadline, and from the index only if the key is
+--            empty or unusable
+-- ARGV[2..]  since (13 digits), before (13 digits and an id without its shard;
+--            "": from the newest), limit, and the beginnings of members, none
+--            or more
+-- ok         created (from pending: deadline) and id in one text, ...
 
 local since, before, limit = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local found = {}
 
 
--- Members that come after limit others need not be looked for.
+-- Keeps the newest "limit" entries; older members need not be read.
 
 local function cut()
     table.sort(found, function(l, r) return l > r end)
@@ -28,7 +30,7 @@ local function cut()
 end
 
 
--- Those of one deadline are in any order: it goes on to the last of them.
+-- Actions with the same deadline are in no order, so all of them are collected.
 
 local function open()
     local from = before ~= '' and string.sub(before, 1, 13) or '+inf'
@@ -71,7 +73,8 @@ if known and known > 0 then
     return { 'ok', now, found }
 end
 
--- One of both is enough. Without classes the index tells nothing.
+-- An unusable index is an error only if "pending" is unusable as well.  Without
+-- classes nothing can be read from the index.
 
 local read = known and try or redis.call
 

@@ -1,6 +1,9 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- ok  the action;  no  there is none
+-- Reads an action.
+--
+-- ok  the action
+-- no  there is none
 
 local out = { 'ok', now }
 

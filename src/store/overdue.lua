@@ -1,11 +1,11 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- An action past its deadline that nobody settled.  It is handed out once in a
--- while, so that not all workers settle it at the same time.
+-- Returns an action that is past its deadline and was not settled.  It is given
+-- to one worker at a time, so that not all workers settle it at once.
 --
--- ARGV[2]  ms until it is handed out again
+-- ARGV[2]  ms until another worker may get it
 -- ok       the action, without votes
--- no       it is none, or not due, or another worker has it
+-- no       there is no such action, it is not due, or another worker has it
 
 local a = read(key)
 local open = a and PLACE[a.s] == 'o'

@@ -7,19 +7,20 @@
 -- KEYS[3]    passkeys:ended: name, the record that says that it was revoked
 -- KEYS[4]    once:NONCE, of "use"
 -- ARGV[2]    what; then its own:
---   list                       now, and of each its name, its record, and what
---                              says that it was revoked, or ''
---   get NAME                   now, the same two
---   put NAME OLD NEW MAX END   now, "ok"; "again": it is not OLD any more;
---                              "full": there are MAX.  NEW '': it is removed.
---                              END: what says so from now on, or ''
+--   list                       now, and for each passkey its name, its record,
+--                              and the record of its revocation or ''
+--   get NAME                   now, the same two records
+--   put NAME OLD NEW MAX END   now, "ok"; "again": the record is no longer OLD;
+--                              "full": there are MAX passkeys.  NEW '': the
+--                              passkey is removed.  END: the record of its
+--                              revocation, or ''
 --   use NAME OLD COUNT FIRST MS  now, "ok"; "again"; "replayed": the nonce was
---                              used in the last MS; "cloned": the counter is
---                              not above that of the last use, or FIRST
+--                              used in the last MS; "cloned": COUNT is not
+--                              greater than at the last use, or than FIRST
 
 local what, name, old = ARGV[2], ARGV[3], ARGV[4]
 
--- a key that cannot be one keeps nobody from enrolling again
+-- a key of another type must not prevent a new enrolment
 
 for i = 1, 3 do
     if not try('HLEN', KEYS[i]) then
@@ -82,7 +83,7 @@ if not redis.call('SET', KEYS[4], '1', 'NX', 'PX', ARGV[7]) then
     return { tostring(now), 'replayed' }
 end
 
--- of authenticators that do not count it is always 0
+-- authenticators without a counter always send 0
 
 if (count > 0 or last > 0) and count <= last then
     return { tostring(now), 'cloned' }

@@ -1,21 +1,22 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Messages about a pending action.
+-- Adds messages about a pending action.
 --
--- KEYS[8], deliver, holds what is to be sent: "ID:NAME" by when, or, while a
--- worker sends it, by when its lease is over and another one may.
--- KEYS[7] holds of each message: NAME its sealed payload, a:NAME
--- the attempts (who knows the number holds the lease), s:NAME how often it
--- was sent again, x:NAME that it is late; and f:STATE what is told of an
+-- KEYS[8], deliver, contains the messages to send: "ID:NAME", scored by the
+-- time at which it is due.  While a worker sends it, the score is the end of
+-- its lease, after which another worker may send it.
+-- KEYS[7] contains for each message: NAME its sealed payload, a:NAME the number
+-- of attempts (the worker that knows it has the lease), s:NAME how often the
+-- message was sent again, x:NAME if it is late; and f:STATE the facts about an
 -- outcome.
 --
--- NAMEs: m0 the request, e0 an escalation, r0 a reminder: only of a pending
--- action; o:STATE:NAME the outcome, to whom NAME was sent.
+-- NAMEs: m0 the request, e0 an escalation, r0 a reminder, all of them only for
+-- pending actions; o:STATE:NAME the outcome, to the recipient of NAME.
 --
--- ARGV[2..]  lease, then of each message: name, payload, ms until it is due,
+-- ARGV[2..]  lease, then for each message: name, payload, ms until it is due,
 --            1 if the caller sends it now
 -- ok         added
--- no         it is not pending
+-- no         the action is not pending
 
 local lease = tonumber(ARGV[2])
 local a = read(key)

@@ -1,11 +1,12 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A message that is due is given to one worker for the time of its lease.
+-- Gives a message that is due to one worker, which has the lease for it.
 --
 -- KEYS[7]    the action's messages,  KEYS[8] deliver
 -- ARGV[2..]  name, lease
 -- ok         {name, payload, facts, attempt, again, action}
--- no         it waits no more, never was a message, or another worker has it
+-- no         it is no longer to be sent, was never a message, or another worker
+--            has it
 
 local name, lease = ARGV[2], tonumber(ARGV[3])
 local queue, deliver = KEYS[7], KEYS[8]

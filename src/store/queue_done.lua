@@ -1,13 +1,13 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- A message was sent, or was given up.  How many were is counted in the
--- action: nk and nf.  What is given up makes the action's escalations due; what
--- was late (see queue_keep.lua) has done so already.
+-- A message was sent or given up; the action counts both in nk and nf.  If a
+-- message is given up, the action's escalations become due.  If it was late,
+-- they already are (see queue_keep.lua).
 --
--- ARGV[2..]  name ('': of a message that never was in the queue), attempts so
---            far, 1 if it was sent, ms until it is due again (0: it is not),
---            the payload from now on ('' or absent: as it is)
--- ok         noted
+-- ARGV[2..]  name ('': the message was never in the queue), attempts so far, 1
+--            if it was sent, ms until it is due again (0: never), the new
+--            payload ('' or absent: unchanged)
+-- ok         stored
 -- no         another worker has it
 
 local name, sent, again = ARGV[2], ARGV[4] == '1', tonumber(ARGV[5])

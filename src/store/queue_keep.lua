@@ -1,13 +1,15 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Who sends a message keeps it: for the next attempt, or until it is due.
+-- The worker that sends a message keeps it for "ms".
 --
--- ARGV[2..]  name, attempts so far, ms, and why: 0 it waits until it is due, 1
---            an attempt begins, 2 it waits, and its retries are used up: from
---            now on it is late, and counts as not sent, 3 it waits, and what
---            was taken for an attempt was none
+-- ARGV[2..]  name, attempts so far, ms, and why:
+--              0  the message waits until it is due
+--              1  an attempt begins
+--              2  it waits, but its retries are used up: from now on it is late
+--                 and counts as not sent
+--              3  it waits, and the last attempt does not count
 -- ok         kept
--- no         another worker has it, or it is not to be sent any more
+-- no         another worker has it, or it is no longer to be sent
 
 local name, ms = ARGV[2], tonumber(ARGV[4])
 

@@ -1,11 +1,12 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- How an action ended, or went on, for all whom its message was sent to; once
--- for each state.  The first of the messages are the caller's to send.
+-- Adds messages about an action's new state, one for each recipient of an
+-- earlier message, once for each state.  The caller sends the first "limit" of
+-- them itself.
 --
 -- ARGV[2..]  state, facts, lease, limit
 -- ok         a list of {name, payload, facts, attempt, again, action}
--- no         nobody is to be told, or they are told already
+-- no         there are no recipients, or the messages were added before
 
 local state, facts = ARGV[2], ARGV[3]
 local lease, limit = tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -1,8 +1,8 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- How many actions a requester has made lately: looked at, not counted.
+-- Returns how many actions a requester has created in the last ten minutes.
 --
--- KEYS  the indexes of what it asked for
+-- KEYS  the requester's list of actions under each hash
 -- ok    r
 
 local sum = 0

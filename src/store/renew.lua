@@ -1,10 +1,10 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Renews the lease of an action that is being executed.
+-- Renews the lease of an executing action.
 --
 -- ARGV[2..]  lease, retention
 -- ok         renewed
--- no         it is not being executed any more
+-- no         it is no longer executing
 
 local lease, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
 

@@ -3,9 +3,9 @@
 -- Ends a grant.
 --
 -- KEYS[1]  grant,  KEYS[2]  grants,  KEYS[3]  end
--- ARGV[2..]  its hash; as in end.lua, or '': the order, a statement that says
---            so, ms
--- ok       it ended;  no  there is none
+-- ARGV[2..]  its hash; order (or ''), statement and ms as in end.lua
+-- ok         it ended
+-- no         there is none
 
 local action = try('HGET', KEYS[1], 'a')
 

@@ -1,7 +1,8 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What is due in a sorted set, or not yet over, by its score; what is to be
--- done with each is another script's, whose key it is.
+-- Lists members of a sorted set by their score: those that are due, or those
+-- whose time is still ahead.  Another script, which knows the key of the
+-- member, then processes each.
 --
 -- KEYS[1]    pending, deliver, or grants
 -- ARGV[2..]  limit, "due" or "ahead"

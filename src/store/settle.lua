@@ -1,11 +1,11 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- The end of an action without a vote.
+-- Ends an action without a vote.
 --
 -- ARGV[2..]  state, decision, retention
--- ok         settled, by this caller alone: who else ends it in this moment, and
---            has signed the very same, is told that it is ended
--- again      too early: x is when
+-- ok         settled.  Only one caller gets this reply, even if several sign
+--            the same decision at the same time; the others get "no"
+-- again      too early; not before x
 -- no         it is in another state
 
 local state, decision, retention = ARGV[2], ARGV[3], tonumber(ARGV[4])

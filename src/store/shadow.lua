@@ -1,12 +1,12 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- What rules in mode shadow would have held on one day.
+-- Counts what rules in mode shadow would have held on one day.
 --
--- KEYS[1]    PREFIXshadow:YYYYMMDD: HASH, who and what, sealed; HASH:HH, how
---            often in that hour.  When there are more of them than max, those
---            that are new count together: rest:HH
+-- KEYS[1]    PREFIXshadow:YYYYMMDD: HASH, requester and rule, sealed; HASH:HH,
+--            the number in that hour.  If there are more than max fields, new
+--            ones are counted together in rest:HH
 -- ARGV[2..]  hash, hour, sealed, max, ttl (s); without them the day is read
--- ok         nothing, or all fields and values
+-- returns    nothing, or all fields and values
 
 local hash, hour, sealed = ARGV[2], ARGV[3], ARGV[4]
 

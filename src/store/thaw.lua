@@ -1,13 +1,14 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- Lifts a freeze, under all hashes under which it stands: also those of keys
--- that were removed meanwhile, which nobody can name any more.  A document that
--- says so takes its place, for gateways that have seen the freeze.
+-- Lifts a freeze under all hashes under which it is stored, including those by
+-- keys that were removed from the configuration.  A document that states this
+-- replaces the freeze, for gateways that have seen it.
 --
 -- KEYS[1]    frozen
--- ARGV[2..]  hashes, document, ms for which it stands there at least, and not
---            '' where the gateway knows of a freeze that may be missing here
--- ok         it is frozen no more;  no  it was not
+-- ARGV[2..]  hashes, document, its TTL in ms at least, and not '' if the
+--            gateway knows a freeze that may be missing here
+-- ok         the freeze is lifted
+-- no         there was none
 
 local hashes, doc = ARGV[2], ARGV[3]
 local till = now + tonumber(ARGV[4])

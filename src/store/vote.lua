@@ -1,12 +1,13 @@
 -- Copyright (C) ngx_http_approval_module contributors
 --
--- One more vote, and with the last one the decision.  What the decision is was
--- judged over "seen" votes: any other number of them, and it is judged again.
+-- Adds a vote, and with the last one the decision.  The caller has judged the
+-- decision over "seen" votes; if there is another number of votes now, the
+-- caller must judge again.
 --
 -- ARGV[2..]  seen, vote, state, decision ('': not decided), retention, the
 --            channel on which the decision is published ('': none)
--- ok         recorded
--- again      there are other votes than seen
+-- ok         stored
+-- again      the number of votes is not "seen"
 -- no         decided (D), overdue, or unknown
 
 local seen, vote = tonumber(ARGV[2]), ARGV[3]
@@ -21,19 +22,20 @@ end
 
 local votes = redis.call('LLEN', VOTES)
 
--- the same call again: its answer was lost
+-- the same call again, because its reply was lost
 
 if votes > seen and redis.call('LINDEX', VOTES, seen) == vote then
     return ok(a)
 end
 
--- an empty key is no decision, nor does the caller see one
+-- an empty key is not a decision, and the caller ignores it as well
 
 if (decided() or '') ~= '' then
     return refuse(a)
 end
 
--- also what decides nothing is only of use while a vote could
+-- a comment, or a vote that decides nothing, is accepted only as long as a vote
+-- could still decide
 
 local bar = barred(a, decision ~= '' and state or 'denied')
 
@@ -55,7 +57,7 @@ else
     close(a, state, decision, retention)
 end
 
--- The last command: whatever becomes of it, the decision stands in its key.
+-- The last command: even if it fails, the decision is in its key.
 
 if decision ~= '' and channel ~= '' then
     redis.pcall('PUBLISH', channel, id .. ' ' .. decision)

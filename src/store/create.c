@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A new action, or the one that it joins.
+ * Creates an action, or joins an open one.
  */
 
 
@@ -48,10 +48,10 @@ static ngx_http_approval_key_e  ngx_http_approval_store_caps[] = {
 
 
 /*
- * Open actions are counted by the script where the counter is in its shard, as
- * always where there is one.  What else counts is counted by another script,
- * as soon as it is known that an action is to be made: who joins one, or has a
- * grant, does not count.
+ * The create script counts open actions if the counter is in its shard, which
+ * is always the case with shards=1.  Other counters need a script each.  These
+ * are sent only when it is known that an action will be created, so requests
+ * that join one or use a grant are not counted.
  */
 
 ngx_http_approval_op_t *
@@ -160,7 +160,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
         per.len = 0;
     }
 
-    /* a ticket of another shard is another requester's */
+    /* a ticket of another shard belongs to another requester */
 
     ticket = action->ticket;
 
@@ -218,7 +218,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
 }
 
 
-/* Of each id, or hash, two keys. */
+/* Adds two keys for each id or hash. */
 
 static void
 ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
@@ -238,10 +238,10 @@ ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
 
 
 /*
- * All keys are to be named, and what stands under a join hash is known to Redis
- * only: it is asked once more, with the keys of that, and whenever something
- * else stands there by then.  Where "others" is NULL, they are as they were,
- * and all is counted.
+ * A script's keys must be named in advance, but only Redis knows the ids under
+ * the join hashes.  So the script is sent again with the keys of the ids that
+ * it returned, and again if they have changed by then.  If "others" is NULL,
+ * they have not changed, and everything is counted.
  */
 
 static ngx_int_t
@@ -332,7 +332,7 @@ ngx_http_approval_store_heard(ngx_http_approval_store_t *store, u_char *p)
 }
 
 
-/* The next that counts; when all do, the action is made. */
+/* Sends the next count; after the last one the action is created. */
 
 static ngx_int_t
 ngx_http_approval_store_count(ngx_http_approval_op_t *op)
@@ -422,8 +422,8 @@ ngx_http_approval_store_uncount(ngx_http_approval_op_t *op)
 
 
 /*
- * Too late, and heard of nevertheless: what is known of Redis' clock was wrong,
- * and is not any more.
+ * If the reply "late" arrives in time, our estimate of Redis' clock was wrong;
+ * the reply has corrected it.
  */
 
 static void
@@ -468,7 +468,7 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
         return;
     }
 
-    /* where it is not known what was done, the count ends by itself */
+    /* if the result is unknown, the count ends when its time is over */
 
     made = (r.rc == NGX_OK && !r.joined && r.grant.len == 0);
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What is no action's own: grants (approvals that are remembered), what is
- * frozen, which calls are given up, and how much a requester asks for.
+ * Operations that are not about one action: grants (remembered approvals),
+ * freezes, calls that are given up, and the number of a requester's requests.
  */
 
 
@@ -17,7 +17,10 @@
 #define NGX_HTTP_APPROVAL_GIVEN_UP      5000     /* ms, before the call came */
 
 
-/* op->work of what is done in every shard; missed: their names, by spaces. */
+/*
+ * op->work of an operation in every shard.  missed: the names of the shards
+ * that failed, separated by spaces.
+ */
 
 typedef struct {
     ngx_uint_t  done;
@@ -205,7 +208,7 @@ ngx_http_approval_store_end(ngx_http_approval_store_t *store, u_char *grant,
 }
 
 
-/* Its order, which sorts as text, itself, and how long it stands. */
+/* Adds the statement's order, which sorts as text, its text and its TTL. */
 
 static void
 ngx_http_approval_grant_statement(ngx_http_approval_op_t *op,
@@ -226,8 +229,8 @@ ngx_http_approval_grant_statement(ngx_http_approval_op_t *op,
 
 
 /*
- * Every shard has all that is frozen: a requester is in one of them, a policy
- * in all, and a number of shards that changes moves nobody out of a freeze.
+ * Every shard has all freezes.  A requester is in one shard only, but a policy
+ * has requesters in all, and a new number of shards must not lift a freeze.
  */
 
 ngx_http_approval_op_t *
@@ -304,7 +307,7 @@ ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
 }
 
 
-/* In each shard at once; no reply comes before this returns. */
+/* Sends the script to all shards; no reply arrives before this returns. */
 
 static ngx_http_approval_op_t *
 ngx_http_approval_everywhere(ngx_http_approval_store_t *store,
@@ -421,7 +424,7 @@ ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
 }
 
 
-/* Done where it is in some shard: missed says where it is not. */
+/* Succeeds if one shard did; "missed" names those that did not. */
 
 static void
 ngx_http_approval_everywhere_done(ngx_http_approval_op_t *op,
@@ -450,7 +453,7 @@ ngx_http_approval_everywhere_done(ngx_http_approval_op_t *op,
 }
 
 
-/* {"ok", now, entry...}; what several shards have is told once */
+/* {"ok", now, entry...}; an entry that several shards have is passed once */
 
 static void
 ngx_http_approval_frozen_part(ngx_http_approval_op_t *part, redisReply *reply)
@@ -543,7 +546,7 @@ ngx_http_approval_store_recent(ngx_http_approval_store_t *store, u_char *id,
 }
 
 
-/* In the shard of its own: whose it is nobody knows yet. */
+/* The mark has a shard of its own, as its requester is not known yet. */
 
 ngx_http_approval_op_t *
 ngx_http_approval_store_once(ngx_http_approval_store_t *store, u_char *mark,

@@ -22,7 +22,7 @@
 #define NGX_HTTP_APPROVAL_LEASE        60000
 #define NGX_HTTP_APPROVAL_WATCH_BATCH  100    /* keys of one MGET          */
 #define NGX_HTTP_APPROVAL_STORE_KINDS  16     /* of errors                 */
-#define NGX_HTTP_APPROVAL_STORE_TRIES  4      /* to join what changes      */
+#define NGX_HTTP_APPROVAL_STORE_TRIES  4      /* to join an action         */
 
 
 typedef enum {
@@ -67,7 +67,7 @@ typedef enum {
 } ngx_http_approval_script_e;
 
 
-/* PREFIX, the shard in braces, and what follows: see keys.c. */
+/* PREFIX, the shard in braces, and the rest of the name: see keys.c. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_KEY_ACTION = 0,        /* by id                      */
@@ -81,7 +81,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_GRANT,
     NGX_HTTP_APPROVAL_KEY_ONCE,
     NGX_HTTP_APPROVAL_KEY_END,
-    NGX_HTTP_APPROVAL_KEY_PENDING,           /* one a shard                */
+    NGX_HTTP_APPROVAL_KEY_PENDING,           /* one per shard              */
     NGX_HTTP_APPROVAL_KEY_INDEX,
     NGX_HTTP_APPROVAL_KEY_CLASSES,
     NGX_HTTP_APPROVAL_KEY_FROZEN,
@@ -91,7 +91,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_KEY_PASSKEYS,
     NGX_HTTP_APPROVAL_KEY_PASSKEYS_USED,
     NGX_HTTP_APPROVAL_KEY_PASSKEYS_ENDED,
-    NGX_HTTP_APPROVAL_KEY_SHADOW             /* by day, of no shard        */
+    NGX_HTTP_APPROVAL_KEY_SHADOW             /* by day, without a shard    */
 } ngx_http_approval_key_e;
 
 
@@ -103,26 +103,30 @@ typedef struct {
 
 
 /*
- * What is used goes over a link of its own and is done when replicas have it:
- * see replicas.c.
+ * Scripts that use an approval are sent over a separate link and are done when
+ * replicas have acknowledged them: see replicas.c.
  */
 
 typedef struct {
-    ngx_http_approval_redis_t          *redis;       /* NULL: none are asked  */
-    ngx_queue_t                         ops;         /* answered, and not
-                                                        known to be there     */
+    ngx_http_approval_redis_t          *redis;       /* NULL: replicas=0      */
+    ngx_queue_t                         ops;         /* have a reply, but no
+                                                        acknowledgement yet   */
     ngx_event_t                         ask;         /* posted                */
     time_t                              logged;
 
-    unsigned                            asked:1;     /* a WAIT is under way   */
-    unsigned                            more:1;      /* was sent behind it    */
+    unsigned                            asked:1;     /* a WAIT is pending     */
+    unsigned                            more:1;      /* scripts were sent
+                                                        after it              */
 } ngx_http_approval_replicas_t;
 
 
-/* The sweep goes on after "cursor"; a visit survives deletions by handlers. */
+/*
+ * The sweep continues after "cursor".  The two "visit" pointers let a visit
+ * survive watches that handlers delete.
+ */
 
 typedef struct {
-    ngx_rbtree_t                        tree;        /* one of each action */
+    ngx_rbtree_t                        tree;        /* one per action     */
     ngx_rbtree_node_t                   sentinel;
 
     u_char                              cursor[APPROVAL_ID_LEN];
@@ -141,11 +145,11 @@ typedef struct {
 } ngx_http_approval_watches_t;
 
 
-/* Who listens, and which shards are to be read again: see news.c. */
+/* The listeners, and the shards that must be read again: see news.c. */
 
 typedef struct {
     ngx_queue_t                         listeners;
-    ngx_event_t                         event;       /* to tell them       */
+    ngx_event_t                         event;       /* notifies them      */
     u_char                              stale[NGX_HTTP_APPROVAL_SHARDS_MAX];
 } ngx_http_approval_news_list_t;
 
@@ -165,7 +169,7 @@ struct ngx_http_approval_store_s {
     ngx_http_approval_watches_t         watches;
     ngx_http_approval_news_list_t       news;
 
-    ngx_str_t                          *channels;    /* one a shard        */
+    ngx_str_t                          *channels;    /* one per shard      */
 
     ngx_http_approval_replicas_t        replicas;
 
@@ -178,26 +182,28 @@ struct ngx_http_approval_store_s {
 
     time_t                              logged[NGX_HTTP_APPROVAL_STORE_KINDS];
     ngx_uint_t                          errors;      /* for the metrics    */
-    time_t                              forbidden;   /* by an ACL, last    */
+    time_t                              forbidden;   /* last refusal by an
+                                                        ACL                */
 
-    unsigned                            asking:1;    /* for overdue ones   */
-    unsigned                            evicts:1;    /* Redis; it is logged */
+    unsigned                            asking:1;    /* for overdue actions */
+    unsigned                            evicts:1;    /* Redis may evict keys;
+                                                        logged             */
     unsigned                            probing:1;
-    unsigned                            usable:1;    /* said the last probe */
-    unsigned                            refused:1;   /* it is logged       */
+    unsigned                            usable:1;    /* by the last probe  */
+    unsigned                            refused:1;   /* writes; logged     */
     unsigned                            closing:1;
 };
 
 
 /*
- * done() gets each reply to the operation's script, NULL where there is none;
- * it ends the operation, or sends it again.
+ * done() gets each reply to the operation's script, or NULL if there is none.
+ * It must end the operation or send it again.
  */
 
 typedef void (*ngx_http_approval_op_pt)(ngx_http_approval_op_t *op,
     redisReply *reply);
 
-/* What is counted before an action is made; "op" is sent then. */
+/* A count that must be made before the action is created, by "op". */
 
 typedef struct {
     ngx_http_approval_op_t             *op;          /* NULL: none, or sent */
@@ -224,22 +230,23 @@ struct ngx_http_approval_op_s {
     ngx_str_t                          *argv;        /* into words         */
 
     /*
-     * An operation of several scripts: it is sent none itself, done() is
-     * called with no reply when the last of its parts has ended.
+     * An operation of several scripts is not sent itself.  Its done() is called
+     * without a reply when the last of its parts has ended.
      */
     ngx_http_approval_op_t             *whole;       /* of a part          */
-    ngx_uint_t                          parts;       /* under way          */
-    ngx_uint_t                          missed;      /* had no reply, or
-                                                        one of an error    */
+    ngx_uint_t                          parts;       /* pending            */
+    ngx_uint_t                          missed;      /* parts without a reply
+                                                        or with an error   */
     void                               *work;        /* owned by op        */
 
     /* create */
     ngx_http_approval_op_t             *next;        /* after this count   */
     ngx_http_approval_cap_e             cap;
     ngx_http_approval_count_t           counts[NGX_HTTP_APPROVAL_CAPS];
-    ngx_uint_t                          known;       /* keys but others'   */
+    ngx_uint_t                          known;       /* keys without those of
+                                                        "others"           */
 
-    /* what is used: the first reply, until replicas have it */
+    /* uses: the first reply, kept until replicas acknowledge the script */
     ngx_queue_t                         queue;
     redisReply                         *kept;
 
@@ -261,15 +268,17 @@ void ngx_http_approval_scripts_done(ngx_http_approval_store_t *store);
 void ngx_http_approval_scripts_load(ngx_http_approval_store_t *store);
 
 /*
- * id: of the action that the script is about, with its keys; NULL: the shard
- * and all keys are the caller's to add.
+ * id: the script's action, whose keys are added.  NULL: the caller must set the
+ * shard and add all keys.
  */
 ngx_http_approval_op_t *ngx_http_approval_op_create(
     ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
     u_char *id, ngx_http_approval_store_pt handler, void *data);
 
-/* First all keys, then all arguments.  name is not looked at where a shard has
- * one such key. */
+/*
+ * All keys must be added before the first argument.  name is ignored for keys
+ * that exist once per shard.
+ */
 void ngx_http_approval_op_key(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, u_char *name, size_t len);
 void ngx_http_approval_op_keys(ngx_http_approval_op_t *op,
@@ -278,13 +287,13 @@ void ngx_http_approval_op_arg(ngx_http_approval_op_t *op, const ngx_str_t *arg);
 void ngx_http_approval_op_text(ngx_http_approval_op_t *op, const char *arg);
 void ngx_http_approval_op_number(ngx_http_approval_op_t *op, int64_t n);
 
-/* The operation, under way; or NULL: it is freed, there will be no reply. */
+/* Sends the operation.  NULL: it was freed, and there will be no reply. */
 ngx_http_approval_op_t *ngx_http_approval_op_run(ngx_http_approval_op_t *op);
 
-/* NGX_OK; else there will be no reply, and it is still the caller's. */
+/* If not NGX_OK, there will be no reply, and the caller still owns op. */
 ngx_int_t ngx_http_approval_op_start(ngx_http_approval_op_t *op);
 
-/* The same words once more, after their reply. */
+/* Sends the same words again, after their reply. */
 ngx_int_t ngx_http_approval_op_again(ngx_http_approval_op_t *op);
 
 /* Calls the handler, unless it was forgotten, and frees the operation. */
@@ -292,17 +301,17 @@ void ngx_http_approval_op_end(ngx_http_approval_op_t *op,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_op_free(ngx_http_approval_op_t *op);
 
-/* A part of an operation; its done() ends with op_part_end(). */
+/* A part of an operation; its done() must end with op_part_end(). */
 ngx_http_approval_op_t *ngx_http_approval_op_part(ngx_http_approval_op_t *op,
     ngx_http_approval_script_e script, u_char *id,
     ngx_http_approval_op_pt done);
 void ngx_http_approval_op_part_run(ngx_http_approval_op_t *part);
 void ngx_http_approval_op_part_end(ngx_http_approval_op_t *part);
 
-/* Has a part of it told of this id before?  It has by now. */
+/* Whether a part has passed this id before; remembers the id. */
 ngx_uint_t ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id);
 
-/* What no longer counts. */
+/* Removes an action from a counter. */
 void ngx_http_approval_op_release(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, ngx_str_t *per, u_char *id);
 
@@ -313,7 +322,7 @@ void ngx_http_approval_key(ngx_http_approval_store_t *store,
     approval_buf_t *out, ngx_http_approval_key_e key, u_char *shard,
     u_char *name, size_t len);
 
-/* Is this the decision key of some id? */
+/* The id, if this is the decision key of an action, or NULL. */
 u_char *ngx_http_approval_key_decided(ngx_http_approval_store_t *store,
     ngx_str_t *key);
 
@@ -323,9 +332,9 @@ void ngx_http_approval_shard_name(u_char *shard, ngx_uint_t n);
 /* scan.c */
 
 /*
- * For each member of a sorted set of all shards that is due (by its score), or
- * not yet over, at most limit; each() may run a part.  When all are done, so is
- * op.  NGX_DECLINED: nothing is under way.
+ * Calls each() for at most limit members of a sorted set, over all shards, that
+ * are due, or whose time is still ahead (by their scores).  each() may run a
+ * part.  op is done when all parts are.  NGX_DECLINED: nothing was sent.
  */
 
 typedef enum {
@@ -340,33 +349,33 @@ ngx_int_t ngx_http_approval_scan(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, ngx_http_approval_scan_e what,
     ngx_uint_t limit, ngx_http_approval_scan_pt each);
 
-/* How many were found. */
+/* The number of members found. */
 ngx_uint_t ngx_http_approval_scan_found(ngx_http_approval_op_t *op);
 
-/* Nobody but a stranger put it there. */
+/* Removes a member that no gateway can have added. */
 void ngx_http_approval_scan_remove(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, u_char *shard, ngx_str_t *member);
 
 
 /* reply.c */
 
-/* Sets rc, and all that the script answered; votes are freed by _free(). */
+/* Sets rc and all fields of the script's reply.  _free() frees the votes. */
 void ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
     const char *what, redisReply *reply, ngx_http_approval_reply_t *r);
 void ngx_http_approval_reply_free(ngx_http_approval_reply_t *r);
 
-/* One action of a list of them, within a reply. */
+/* One action in a reply that lists several. */
 ngx_int_t ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
     const char *what, redisReply *entry, int64_t now,
     ngx_http_approval_reply_t *r);
 
-/* Redis' clock, as some answer tells it. */
+/* Updates Redis' clock from the time in a reply. */
 void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
     int64_t now);
 
 /*
- * The array of texts that a script answered with are r's "votes"; r->rc is
- * NGX_ERROR where it is none.
+ * Stores a reply that is an array of texts in r's "votes"; r->rc is NGX_ERROR
+ * if it is not one.
  */
 void ngx_http_approval_reply_texts(ngx_http_approval_op_t *op,
     const char *what, redisReply *reply, ngx_http_approval_reply_t *r);
@@ -391,7 +400,7 @@ void ngx_http_approval_overdue_init(ngx_http_approval_store_t *store);
 void ngx_http_approval_overdue_done(ngx_http_approval_store_t *store);
 
 
-/* usable.c: when the link is ready, and every other second. */
+/* usable.c: called when the link is ready, and every other second. */
 
 void ngx_http_approval_usable_probe(ngx_http_approval_store_t *store);
 
@@ -420,13 +429,14 @@ void ngx_http_approval_news_push(ngx_http_approval_store_t *store,
 ngx_int_t ngx_http_approval_replicas_init(ngx_http_approval_store_t *store);
 void ngx_http_approval_replicas_done(ngx_http_approval_store_t *store);
 
-/* The link of an operation that is to be sent now. */
+/* The link over which to send an operation now. */
 ngx_http_approval_redis_t *ngx_http_approval_replicas_link(
     ngx_http_approval_op_t *op);
 
 /*
- * From done(), of an operation that has used something.  NGX_AGAIN: done() will
- * be called again, with the same reply.  NGX_DECLINED: too few replicas have it.
+ * To be called by done() of an operation that has used an approval or a grant.
+ * NGX_AGAIN: done() will be called again, with the same reply.  NGX_DECLINED:
+ * too few replicas have acknowledged it.
  */
 ngx_int_t ngx_http_approval_replicas_have(ngx_http_approval_op_t *op,
     redisReply *reply);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Names of keys.  All but those of a day and the stream have the shard as their
- * hash tag, so that what one script touches is in one slot.
+ * Names of keys.  All except those of a day and the stream have the shard as
+ * their hash tag, so all keys of one script are in one slot.
  */
 
 
@@ -13,7 +13,7 @@
 #include "store/internal.h"
 
 
-/* by ngx_http_approval_key_e: what stands before and behind the name */
+/* by ngx_http_approval_key_e: the text before and after the name */
 
 static struct {
     const char  *begin;
@@ -109,8 +109,8 @@ ngx_http_approval_shard_name(u_char *shard, ngx_uint_t n)
 
 
 /*
- * Without a key, so that a rotation of approval_key moves nobody.  It tells of
- * a value no more than the number of its shard.
+ * The hash has no key, so a rotation of approval_key moves no requester to
+ * another shard.  It reveals only the shard of a value.
  */
 
 ngx_int_t

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Actions that this worker took and forwards: their leases are renewed until
- * they are finished, and what became of them is recorded even if Redis was
- * away when they were.
+ * Actions that this worker took and forwards.  Their leases are renewed until
+ * they are finished.  If Redis is unavailable then, their outcomes are stored
+ * later.
  */
 
 
@@ -285,7 +285,7 @@ ngx_http_approval_renew_handler(ngx_event_t *ev)
 
     store = ev->data;
 
-    /* an idle worker has no timer: each costs the requests of all */
+    /* no timer in an idle worker: each one slows down all requests */
 
     if (store->leases.root == store->leases.sentinel) {
         return;

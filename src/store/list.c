@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A page of actions, in parts, since Redis serves others between them: each
- * shard's index says which are the newest, and these are read one by one.
+ * A page of actions.  Each shard's index returns the newest ones.  These are
+ * read one by one, so Redis can serve other clients between them.
  */
 
 
@@ -119,7 +119,7 @@ ngx_http_approval_store_list(ngx_http_approval_store_t *store,
 }
 
 
-/* A time that somebody asks for may have more digits than those in an index. */
+/* A client may send a time with more digits than those in an index. */
 
 static u_char *
 ngx_http_approval_list_stamp(u_char *p, int64_t ms)
@@ -171,8 +171,8 @@ ngx_http_approval_list_create(ngx_http_approval_store_t *store,
 
 
 /*
- * Where actions of these states and classes are in the index, see action.lua:
- * states that have a place in common are looked for once.
+ * The beginnings of index members of these states and classes, see action.lua.
+ * States that share a place are added once.
  */
 
 static void
@@ -343,7 +343,7 @@ ngx_http_approval_list_add(ngx_http_approval_op_t *part, redisReply *reply)
 }
 
 
-/* The newest of all shards, in their order, which is that of the replies. */
+/* Reads the newest actions of all shards; replies come in the same order. */
 
 static void
 ngx_http_approval_list_load(ngx_http_approval_op_t *op, redisReply *reply)
@@ -400,7 +400,7 @@ ngx_http_approval_list_cmp(const void *one, const void *two)
 }
 
 
-/* What is gone is passed over. */
+/* Actions that are gone are skipped. */
 
 static void
 ngx_http_approval_list_entry(ngx_http_approval_op_t *part, redisReply *reply)
@@ -465,8 +465,8 @@ ngx_http_approval_list_end(ngx_http_approval_op_t *op, ngx_int_t rc)
 
 
 /*
- * The classes of all shards first, which the index may be needed for, and then
- * what is open: a shard without classes may know that by itself.
+ * Reads the classes of all shards first, because the index may be needed, and
+ * then the open actions.  A shard may know its open actions without classes.
  */
 
 ngx_http_approval_op_t *

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Redis tells when a key that was read has changed, once (CLIENT TRACKING, as
- * for watches).  So "pending" of each shard is read, by EXISTS, and again after
- * each change, for as long as somebody listens.
+ * Redis announces only the next change of a key that was read (CLIENT TRACKING,
+ * as for watches).  So "pending" of each shard is read by EXISTS, and again
+ * after each change, as long as there are listeners.
  */
 
 
@@ -73,7 +73,7 @@ ngx_http_approval_news_del(ngx_http_approval_store_t *store,
 }
 
 
-/* A key has changed, or (NULL) any may have. */
+/* A key has changed, or (NULL) any key may have changed. */
 
 void
 ngx_http_approval_news_push(ngx_http_approval_store_t *store, ngx_str_t *key)
@@ -114,7 +114,7 @@ ngx_http_approval_news_push(ngx_http_approval_store_t *store, ngx_str_t *key)
 }
 
 
-/* First it is read: what changes from here on is told again. */
+/* Reads the keys first, so that any later change is announced again. */
 
 static void
 ngx_http_approval_news_handler(ngx_event_t *ev)
@@ -149,7 +149,7 @@ ngx_http_approval_news_handler(ngx_event_t *ev)
 }
 
 
-/* Where it cannot be read now, the link's next beginning makes all stale. */
+/* If the key cannot be read now, all become stale when the link is back. */
 
 static void
 ngx_http_approval_news_read(ngx_http_approval_store_t *store, ngx_uint_t i)

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who wants to know when other actions are open than before.  It is a hint, no
- * oftener than once a second; one question a shard serves all who listen.
+ * Notifies listeners when the set of open actions may have changed, but at most
+ * once a second.  One read per shard serves all listeners.
  */
 
 
@@ -21,7 +21,7 @@ typedef struct ngx_http_approval_news_s  ngx_http_approval_news_t;
 
 typedef void (*ngx_http_approval_news_pt)(ngx_http_approval_news_t *news);
 
-/* Embedded in, and owned by, the one who listens; news_del() before it ends. */
+/* Embedded in its owner, which must call news_del() before it goes away. */
 
 struct ngx_http_approval_news_s {
     ngx_queue_t                 queue;

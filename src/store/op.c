@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Operations: one run of a script each.
+ * Operations.  Each one runs a script.
  */
 
 
@@ -140,7 +140,7 @@ ngx_http_approval_scripts_init(ngx_http_approval_store_t *store)
 }
 
 
-/* model/life.def in Lua: of transitions only those that are this script's. */
+/* model/life.def as Lua tables, with only this script's transitions. */
 
 static void
 ngx_http_approval_script_life(approval_buf_t *out, const char *name)
@@ -196,7 +196,7 @@ ngx_http_approval_scripts_done(ngx_http_approval_store_t *store)
 }
 
 
-/* Saves the first callers a round trip; NOSCRIPT is provided for anyway. */
+/* Saves the first callers a round trip; NOSCRIPT is handled anyway. */
 
 void
 ngx_http_approval_scripts_load(ngx_http_approval_store_t *store)
@@ -520,7 +520,7 @@ ngx_http_approval_op_free(ngx_http_approval_op_t *op)
 }
 
 
-/* The store goes away: nobody is called any more. */
+/* The store is being destroyed, so the handler is not called. */
 
 static void
 ngx_http_approval_op_close(ngx_http_approval_op_t *op)
@@ -589,7 +589,7 @@ ngx_http_approval_op_part_end(ngx_http_approval_op_t *part)
 }
 
 
-/* The words of an operation of several scripts are not sent: ids, here. */
+/* An operation of several scripts sends no words; here they contain ids. */
 
 ngx_uint_t
 ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id)
@@ -609,8 +609,8 @@ ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id)
 
 
 /*
- * Nobody waits for it: where it is lost, the counter forgets the action at the
- * end of its time.
+ * The reply is ignored.  If the command is lost, the counter drops the action
+ * when its time is over.
  */
 
 void

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Actions past their deadline whose holders are gone: all workers look for
- * them, and Redis hands out each to one at a time.
+ * Actions past their deadline whose holders are gone.  All workers look for
+ * them, and Redis gives each action to one worker at a time.
  */
 
 

@@ -11,7 +11,7 @@
 #include "store/passkey.h"
 
 
-/* Records of about 1 KB: who reads the list reads all of them. */
+/* A record has about 1 KB, and reading the list reads all of them. */
 
 #define NGX_HTTP_APPROVAL_PASSKEYS_MAX  4096
 
@@ -93,7 +93,7 @@ ngx_http_approval_store_passkey_use(ngx_http_approval_store_t *store,
 }
 
 
-/* All are in the first shard, which there always is. */
+/* All passkeys are in the first shard, which always exists. */
 
 static ngx_http_approval_op_t *
 ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
@@ -134,7 +134,7 @@ ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
 }
 
 
-/* The time, and what follows. */
+/* {now, text...} */
 
 static void
 ngx_http_approval_passkey_done(ngx_http_approval_op_t *op, redisReply *reply)

@@ -17,9 +17,12 @@
 
 
 /*
- * What comes back are "votes": of list a name, a record and what says that it
- * was revoked ("": nothing) each, of get these two ("": none), of put and use a
- * word: see passkey.lua.
+ * Results are in the reply's "votes" (see passkey.lua):
+ *
+ *   list      a name, a record and the record of its revocation ("": none) for
+ *             each passkey
+ *   get       the last two of these ("": none)
+ *   put, use  one word
  */
 
 ngx_http_approval_op_t *ngx_http_approval_store_passkeys(
@@ -31,15 +34,15 @@ ngx_http_approval_op_t *ngx_http_approval_store_passkey_get(
     ngx_http_approval_store_pt handler, void *data);
 
 /*
- * "old" is what was read, "new" what is to be there, len 0: nothing; "end" says
- * that it was revoked, or is empty.
+ * old: the record that was read.  new: the new record; len 0: remove it.  end:
+ * the record of the revocation, or empty.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_passkey_put(
     ngx_http_approval_store_t *store, u_char *name, ngx_str_t *old,
     ngx_str_t *new, ngx_str_t *end, ngx_http_approval_store_pt handler,
     void *data);
 
-/* Takes a nonce and a counter; "first" is the one at the enrolment. */
+/* Takes a nonce and a counter; "first" is the counter at enrolment. */
 ngx_http_approval_op_t *ngx_http_approval_store_passkey_use(
     ngx_http_approval_store_t *store, u_char *name, ngx_str_t *record,
     u_char *nonce, uint32_t count, uint32_t first, ngx_msec_t ms,

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Decisions that are pushed: vote.lua publishes each one, behind the action's
- * id, on the channel of its shard.  Whoever may publish there can send anything:
- * it is no more than a hint, and those who wait verify it.
+ * Published decisions: vote.lua publishes each one, after the action's id, on
+ * the channel of its shard.  Any client with permission to publish can send
+ * anything there, so a message is only a hint that its recipients verify.
  */
 
 
@@ -75,7 +75,7 @@ ngx_http_approval_push_done(ngx_http_approval_store_t *store)
 }
 
 
-/* An argument: where the operation's action is pushed. */
+/* Adds the argument with the channel of the operation's action. */
 
 void
 ngx_http_approval_push_channel(ngx_http_approval_op_t *op)
@@ -88,7 +88,7 @@ ngx_http_approval_push_channel(ngx_http_approval_op_t *op)
     ngx_http_approval_key(op->store, &channel, NGX_HTTP_APPROVAL_KEY_DECISIONS,
                           op->shard, NULL, 0);
 
-    /* without a name nothing is published, and the key is read */
+    /* without a channel nothing is published, and holders read the key */
 
     name.data = channel.data;
     name.len = channel.failed ? 0 : channel.len;

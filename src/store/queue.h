@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Messages to be sent, in Redis: each is given to one worker, for the time of
- * a lease, and to another one if the first does not say that it was sent.
- * Names and keys are explained in queue_add.lua.
+ * The queue of messages in Redis.  Each message is given to one worker with a
+ * lease, and to another worker if the lease ends before the first has reported
+ * that it was sent.  queue_add.lua explains names and keys.
  */
 
 
@@ -32,10 +32,10 @@ typedef struct {
 } ngx_http_approval_entry_t;
 
 
-/* What is to be sent now, by this worker; it ends with the call. */
+/* A message that this worker must send now; valid during the call. */
 
 typedef struct {
-    const ngx_http_approval_reply_t *action;      /* but for votes         */
+    const ngx_http_approval_reply_t *action;      /* without votes         */
     ngx_str_t                       name;
     ngx_str_t                       payload;
     ngx_str_t                       facts;        /* of an outcome, sealed */
@@ -54,12 +54,12 @@ typedef enum {
 } ngx_http_approval_keep_e;
 
 
-/* Once for each message, and at last with NULL. */
+/* Called once for each message, and finally with NULL. */
 typedef void (*ngx_http_approval_claim_pt)(void *data,
     const ngx_http_approval_claim_t *claim);
 
 
-/* handlers as in store.h; NULL: nobody wants to know.  NGX_ERROR: not sent. */
+/* Handlers are as in store.h and may be NULL.  NGX_ERROR: not sent to Redis. */
 
 ngx_int_t ngx_http_approval_queue_add(ngx_http_approval_store_t *store,
     u_char *id, ngx_http_approval_entry_t *entries, ngx_uint_t n,
@@ -69,28 +69,28 @@ ngx_int_t ngx_http_approval_queue_claim(ngx_http_approval_store_t *store,
     ngx_uint_t limit, ngx_msec_t lease, ngx_http_approval_claim_pt claim,
     void *data);
 
-/* NGX_DECLINED: it is not ours to send (any more). */
+/* NGX_DECLINED: this worker must not (or no longer) send the message. */
 ngx_http_approval_op_t *ngx_http_approval_queue_keep(
     ngx_http_approval_store_t *store, u_char *id, ngx_str_t *name,
     ngx_uint_t attempt, ngx_msec_t ms, ngx_http_approval_keep_e why,
     ngx_http_approval_store_pt handler, void *data);
 
 /*
- * name may be empty: of a message that was sent without the queue.  payload:
- * of it from now on, sealed, or len 0: as it is.
+ * An empty name is for a message that was sent without the queue.  payload: the
+ * new one, sealed; len 0: unchanged.
  */
 void ngx_http_approval_queue_done(ngx_http_approval_store_t *store,
     u_char *id, ngx_str_t *name, ngx_uint_t attempt, ngx_uint_t sent,
     ngx_msec_t again, ngx_str_t *payload);
 
-/* limit: how many messages this worker takes itself. */
+/* limit: how many of the messages this worker sends itself. */
 ngx_int_t ngx_http_approval_queue_outcome(ngx_http_approval_store_t *store,
     u_char *id, ngx_str_t *state, ngx_str_t *facts, ngx_msec_t lease,
     ngx_uint_t limit, ngx_http_approval_claim_pt claim, void *data);
 
 /*
- * Has this been asked before, by anyone, in the last ms?  mark: 32 characters
- * that nobody can guess.  NGX_OK: no; NGX_DECLINED: yes.
+ * Whether any gateway has seen this mark in the last ms.  mark: 32 characters
+ * that cannot be guessed.  NGX_OK: no; NGX_DECLINED: yes.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_once(
     ngx_http_approval_store_t *store, u_char *mark, ngx_msec_t ms,

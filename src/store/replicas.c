@@ -2,14 +2,14 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * An approval that was used must stay used when a replica becomes the primary.
- * Whatever uses one goes over a connection of its own, behind it goes one WAIT
- * for all that was sent in the same turn of the event loop, and nothing is
- * forwarded before enough replicas have acknowledged it.
+ * A used approval must stay used when a replica becomes the primary.  So all
+ * scripts that use one are sent over a separate connection, with one WAIT after
+ * those of the same turn of the event loop, and no request is forwarded before
+ * enough replicas have acknowledged its script.
  *
- * WAIT is about what was written on its own connection, and blocks what comes
- * behind it.  So there is one at a time, and what was answered when its reply
- * comes was sent before it.
+ * WAIT concerns the writes of its own connection and blocks later commands.  So
+ * there is only one at a time, and any script that has its reply when WAIT
+ * replies was sent before the WAIT.
  */
 
 
@@ -93,7 +93,7 @@ ngx_http_approval_replicas_link(ngx_http_approval_op_t *op)
         return op->store->redis;
     }
 
-    /* before the link's flush is: so both go out in one write */
+    /* posted before the link's flush, so both go out in one write */
 
     if (rs->asked) {
         rs->more = 1;
@@ -172,8 +172,8 @@ ngx_http_approval_replicas_ask(ngx_event_t *ev)
 
 
 /*
- * Half of that of the link, which is lost when a reply takes longer: what is
- * sent now may have to stand behind one WAIT. 0 would be for ever.
+ * Half of the link's timeout, because a script may have to wait behind a WAIT
+ * and the link is closed if its reply takes longer.  0 would be for ever.
  */
 
 static ngx_msec_t
@@ -213,7 +213,7 @@ ngx_http_approval_replicas_handler(void *data, redisReply *reply)
 }
 
 
-/* Once a second. */
+/* Logs at most once a second. */
 
 static void
 ngx_http_approval_replicas_short(ngx_http_approval_store_t *store,
@@ -221,7 +221,7 @@ ngx_http_approval_replicas_short(ngx_http_approval_store_t *store,
 {
     store->errors++;
 
-    /* that the link was lost is logged by it */
+    /* the link has logged that it was lost */
 
     if (reply == NULL) {
         return;
@@ -269,7 +269,7 @@ ngx_http_approval_replicas_end(ngx_http_approval_store_t *store,
 
         ngx_queue_remove(q);
 
-        /* the operation ends with done() */
+        /* done() frees the operation */
 
         reply = op->kept;
         op->replicated = replicated;

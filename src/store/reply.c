@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What scripts answer: {code, now, name, value, ...}, see common.lua.
+ * Replies of scripts: {code, now, name, value, ...}, see common.lua.
  */
 
 
@@ -38,7 +38,7 @@ static struct {
 };
 
 
-/* the first words of error replies; the last one stands for all others */
+/* by the first word of an error reply; the last row is for all others */
 
 static struct {
     const char  *word;
@@ -93,8 +93,9 @@ ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
 
 
 /*
- * A reply is as old as it was on its way, so that the largest difference is the
- * best; what is smaller counts little, but for a clock that was put back.
+ * A reply is as old as its way was long, so the largest difference is the most
+ * accurate.  Smaller ones have a small weight, to follow a clock that was set
+ * back.
  */
 
 void
@@ -477,8 +478,8 @@ ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, const char *what,
 
 
 /*
- * Of an error that a script ran into, Redis before 7.0 puts the word behind "ERR
- * Error running script", and Redis 7.0 leaves NOPERM away.
+ * For errors inside a script, Redis before 7.0 puts the word after "ERR Error
+ * running script", and Redis 7.0 omits NOPERM.
  */
 
 static ngx_uint_t

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What is due, in all shards: each is asked where it is, and for each of these
- * runs a script of its own, whose keys are known then.
+ * Finds the members that are due in all shards.  Another script, whose keys are
+ * known then, is run for each of them.
  */
 
 
@@ -198,7 +198,7 @@ ngx_http_approval_scan_each(ngx_http_approval_op_t *op, redisReply *reply)
 }
 
 
-/* Scores that are no whole number count as 0: the first. */
+/* Scores that are not integers count as 0, so they come first. */
 
 static int ngx_libc_cdecl
 ngx_http_approval_scan_cmp(const void *one, const void *two)

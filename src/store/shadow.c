@@ -11,7 +11,7 @@
 #include "store/shadow.h"
 
 
-/* Fields of one day: about 1 MB, and who asks for it reads all of them. */
+/* Fields of one day: about 1 MB, and reading a day reads all of them. */
 
 #define NGX_HTTP_APPROVAL_SHADOW_MAX  5000
 

@@ -25,8 +25,8 @@ void ngx_http_approval_shadow_day(u_char day[NGX_HTTP_APPROVAL_SHADOW_DAY],
     int64_t ms);
 
 /*
- * One more, now, under a hash whose meaning is "sealed".  Nobody waits for
- * it: what cannot be sent is not counted.
+ * Counts one request, now, under a hash whose meaning is "sealed".  Errors are
+ * ignored: if the store is unavailable, the request is not counted.
  */
 void ngx_http_approval_store_shadow(ngx_http_approval_store_t *store,
     int64_t ms, approval_str_t hash, approval_str_t sealed);

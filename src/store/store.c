@@ -2,10 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The operations on actions.  What leads from which state to which, and when,
- * is decided by the scripts alone, by Redis' clock: see action.lua.  An action
- * that is overdue but was not settled yet is reported as EXPIRED where an
- * operation is refused for this reason.
+ * The operations on actions.  Only the scripts decide which transitions are
+ * possible, and when, by Redis' clock: see action.lua.  If an operation is
+ * refused because the action is overdue but not settled yet, the state is
+ * EXPIRED.
  */
 
 
@@ -158,7 +158,7 @@ ngx_http_approval_store_push(void *data, ngx_str_t *key)
 }
 
 
-/* All keys have a TTL: any policy but one may take them. */
+/* All keys have a TTL, so any policy except noeviction may evict them. */
 
 static void
 ngx_http_approval_store_memory(ngx_http_approval_store_t *store)
@@ -174,7 +174,7 @@ ngx_http_approval_store_memory(ngx_http_approval_store_t *store)
 }
 
 
-/* An ACL may forbid it: then nobody is told. */
+/* An ACL may forbid the command; this is not logged. */
 
 static void
 ngx_http_approval_store_evicts(void *data, redisReply *reply)
@@ -338,8 +338,8 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
 
 
 /*
- * Nobody forwards a request that was forgotten meanwhile: without a lease its
- * action is settled as failed before long.
+ * If the caller has gone, nobody forwards the request.  No lease is added then,
+ * so the action is settled as failed when the lease of the script ends.
  */
 
 static void

@@ -21,21 +21,22 @@
 
 typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
 
-/* For each entry, newest first; at last once with id == NULL. */
+/* Called for each entry, newest first, and finally with id == NULL. */
 typedef void (*ngx_http_approval_stream_pt)(void *data, ngx_str_t *id,
     ngx_str_t *note);
 
 
 /*
- * state: "live", or "closed" for a writer's last one; note: the checkpoint;
- * head: of the record that it stands in.
+ * state: "live", or "closed" for a writer's last checkpoint; note: the
+ * checkpoint; head: the head of the trail at the record that contains it.
  */
 ngx_int_t ngx_http_approval_stream_add(ngx_http_approval_store_t *store,
     ngx_str_t *state, ngx_str_t *note, ngx_str_t *head);
 
 /*
- * Entries after the id "after".  NULL: the store is down, the handler is not
- * called.  The handle ends with the handler's last call, or with forget().
+ * Reads the entries after the id "after".  NULL: the store is down, and the
+ * handler is not called.  The handle is valid until the handler's last call or
+ * forget().
  */
 ngx_http_approval_stream_t *ngx_http_approval_stream_read(
     ngx_http_approval_store_t *store, ngx_str_t *after,

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Whether Redis takes what the gateway writes.  A link may be well while all
- * writes are refused: memory is full, the disk is, replicas are missing, the
- * ACL was changed.  A script that writes a key for a millisecond shows it before
- * a request has to.
+ * Checks whether Redis accepts writes.  The link may work while all writes are
+ * refused, because the memory or the disk is full, replicas are missing or the
+ * ACL was changed.  A script that writes a key for a millisecond detects this
+ * before a request fails.
  */
 
 
@@ -15,7 +15,10 @@
 #include "store/internal.h"
 
 
-/* A permission that one script lacks is no matter of the others. */
+/*
+ * The probe can succeed while another script lacks a permission.  So the store
+ * counts as unusable for this long after a script was refused by an ACL.
+ */
 
 #define NGX_HTTP_APPROVAL_USABLE_FORBIDDEN  30      /* s */
 

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The tree has one watch for each action; others for the same action stand
- * with it in the ring of its queue.  What is read is known by its id only: who
- * waits is looked up when the answer is here.
+ * The tree has one watch for each action; other watches for the same action are
+ * linked to it by its queue.  A read keeps only ids.  The watches are looked up
+ * when the reply arrives, because any of them may be gone by then.
  */
 
 
@@ -284,9 +284,9 @@ ngx_http_approval_watches_push(ngx_http_approval_store_t *store,
 
 
 /*
- * The key's invalidation comes just before it or, where this worker took the
- * vote, just behind it.  Those who were told look into it, and read the key if
- * it was not that.
+ * The key's invalidation arrives just before the published decision, or just
+ * after it if this worker stored the vote.  The watches check the decision, and
+ * the key is read only if it is not the one they wait for.
  */
 
 void
@@ -330,7 +330,7 @@ ngx_http_approval_watch_read(ngx_http_approval_store_t *store,
 }
 
 
-/* Everything, from the first on, as soon as the loop turns again. */
+/* Restarts the sweep from the first watch, in the next turn of the loop. */
 
 void
 ngx_http_approval_watches_reread(ngx_http_approval_store_t *store)
@@ -352,8 +352,9 @@ ngx_http_approval_watches_reread(ngx_http_approval_store_t *store)
 
 
 /*
- * All that is wanted in one turn of the event loop is read by one command.
- * What is pushed while it is being read may have been read before.
+ * One command reads all keys that are wanted in one turn of the event loop.  If
+ * a push arrives during the read, the value may be older than the push, so the
+ * key is read again.
  */
 
 static void
@@ -401,7 +402,7 @@ ngx_http_approval_watch_want(ngx_http_approval_store_t *store,
 }
 
 
-/* It is not read, if it is not being read yet. */
+/* Removes the key from the batch, if that has not been sent yet. */
 
 static void
 ngx_http_approval_watch_unwant(ngx_http_approval_watches_t *ws,
@@ -591,7 +592,7 @@ ngx_http_approval_watch_read_handler(void *data, redisReply *reply)
 }
 
 
-/* NGX_DECLINED: watched, and not decided. */
+/* NGX_DECLINED: the action is watched and has no decision. */
 
 static ngx_int_t
 ngx_http_approval_watch_value(ngx_http_approval_store_t *store, u_char *id,
@@ -622,7 +623,7 @@ ngx_http_approval_watch_value(ngx_http_approval_store_t *store, u_char *id,
 
     if (decision.len == 0) {
 
-        /* it says nothing, but no vote is taken while it is there */
+        /* an empty value decides nothing, but no vote is accepted with it */
 
         (void) ngx_http_approval_store_drop(store, id, &decision, NULL, NULL);
         return NGX_OK;
@@ -653,7 +654,7 @@ ngx_http_approval_watch_failed(ngx_http_approval_store_t *store, ngx_uint_t n,
 }
 
 
-/* Undecided ones: one question is enough while all of them are there. */
+/* Asks for all undecided actions at once; if some are gone, for halves. */
 
 static void
 ngx_http_approval_watch_exists(ngx_http_approval_store_t *store, ngx_uint_t n,
@@ -728,8 +729,9 @@ done:
 
 
 /*
- * Handlers may delete any watch, and add new ones, which are not visited now:
- * they read for themselves.  NGX_DECLINED: somebody who was told wants to read.
+ * Handlers may delete any watch.  They may also add new ones, which are not
+ * visited now because each new watch reads its key.  NGX_DECLINED: a watch that
+ * got the published decision wants to read the key.
  */
 
 static ngx_int_t

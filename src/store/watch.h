@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who waits for which decision.  The push is a hint; the key is the truth: it
- * is read when the watch begins, when a push names it, after each reconnect,
- * and by a slow sweep.
+ * Waiting for decisions.  A push is only a hint; the decision key is
+ * authoritative.  It is read when the watch begins, when a push names it, after
+ * each reconnect, and by a slow sweep.
  */
 
 
@@ -21,7 +21,7 @@
 typedef struct ngx_http_approval_watch_s  ngx_http_approval_watch_t;
 
 /*
- * decision.len != 0: the key's value, as it stands, not verified.
+ * decision.len != 0: the key's value, not verified.
  * decision.len == 0: the action itself is gone (flushed, evicted).
  * May be called again, with the same or another value, until watch_del().
  */
@@ -29,16 +29,16 @@ typedef void (*ngx_http_approval_watch_pt)(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
 
 /*
- * Somebody published this as the action's decision; the key may hold something
- * else, or nothing.  Anything but NGX_OK: read the key.
+ * Gets a decision that was published for the action, not verified; the key may
+ * have another value or none.  If it does not return NGX_OK, the key is read.
  */
 typedef ngx_int_t (*ngx_http_approval_watch_told_pt)(
     ngx_http_approval_watch_t *watch, ngx_str_t *decision);
 
 
 /*
- * Embedded in, and owned by, the one who waits; several may wait for the same
- * action.  The owner calls watch_del() before it goes away.
+ * Embedded in its owner, which must call watch_del() before it goes away.
+ * Several owners may watch the same action.
  */
 
 struct ngx_http_approval_watch_s {
@@ -51,7 +51,8 @@ struct ngx_http_approval_watch_s {
     unsigned                        active:1;
     unsigned                        reading:1;
     unsigned                        dirty:1;     /* pushed while reading  */
-    unsigned                        looking:1;   /* all were told         */
+    unsigned                        looking:1;   /* all got the published
+                                                    decision              */
 };
 
 
@@ -60,7 +61,7 @@ void ngx_http_approval_watch_add(ngx_http_approval_store_t *store,
 void ngx_http_approval_watch_del(ngx_http_approval_store_t *store,
     ngx_http_approval_watch_t *watch);
 
-/* Reads the key once more, for all who wait for the same action. */
+/* Reads the key again, for all watches of the same action. */
 void ngx_http_approval_watch_read(ngx_http_approval_store_t *store,
     ngx_http_approval_watch_t *watch);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The request becomes an action: identify, digest, describe, store.
+ * Makes an action of the request: identify, digest, describe, store.
  */
 
 
@@ -12,7 +12,7 @@
 #include "gate/gate.h"
 
 
-#define NGX_HTTP_APPROVAL_ASK_SLACK  5       /* operations that wait in turn */
+#define NGX_HTTP_APPROVAL_ASK_SLACK  5       /* operations that may queue */
 
 
 static ngx_int_t ngx_http_approval_ask_identify(
@@ -28,7 +28,7 @@ static ngx_int_t ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 
 
-/* The rule requires approvals, and the body was read. */
+/* Called when a rule requires approvals and the body was read. */
 
 ngx_int_t
 ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
@@ -64,7 +64,7 @@ ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
 }
 
 
-/* NGX_DECLINED: hold->who says why not. */
+/* NGX_DECLINED: the reason is in hold->who. */
 
 static ngx_int_t
 ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
@@ -84,7 +84,7 @@ ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
 
     rc = ngx_http_approval_identify(&look, hold->lcf, rule, &hold->who);
 
-    /* a grant is good for what all read alike, and a limit counts it */
+    /* a grant or a limit needs a value that all servers read alike */
 
     if (rc == NGX_OK && rule->remember) {
         rc = ngx_http_approval_identify_one(&look, rule, rule->remember_per,
@@ -107,7 +107,7 @@ ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What can be read in ways that nobody knows can be neither shown nor bound. */
+/* A value whose readings are unknown can be neither shown nor bound. */
 
 static ngx_int_t
 ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
@@ -149,7 +149,7 @@ ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
 }
 
 
-/* More of a large body was digested; with the last of it the hold goes on. */
+/* Digests the next slice of a large body; after the last one, stores. */
 
 void
 ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold)
@@ -171,8 +171,8 @@ ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold)
 
 
 /*
- * NGX_AGAIN, or what the phase handler returns of a request that is not stored.
- * The document is sealed here and kept until the store has answered.
+ * Returns NGX_AGAIN, or the phase handler's return code if the request is not
+ * stored.  The document is sealed here and kept until the store has answered.
  */
 
 ngx_int_t
@@ -202,7 +202,7 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
     new.frozen = ngx_http_approval_limit_frozen(hold,
                             store ? ngx_http_approval_store_now(store) : 0);
 
-    /* it may be asked for once more */
+    /* if frozen, the body is kept: this may have to be done again */
 
     if (!new.frozen) {
         ngx_http_approval_body_done(hold);
@@ -258,9 +258,10 @@ ngx_http_approval_ask_describe(ngx_http_approval_hold_t *hold,
 
 
 /*
- * Sealed, by what is known of Redis' clock: the store's own comes before it by
- * the time that an operation may take, and is the one that counts unless
- * somebody moves it.
+ * Adds a deadline, by the last known time of Redis, to the document that is
+ * sealed.  The store's own deadline is earlier, by as long as an operation may
+ * take, and is the one that counts.  The sealed one limits what somebody gains
+ * who moves the store's.
  */
 
 static ngx_int_t
@@ -286,7 +287,10 @@ ngx_http_approval_ask_deadline(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Redis is away: 503, or on, recorded, where the operator said so. */
+/*
+ * Redis is unavailable: refuses with 503, or records the request and passes it
+ * if approval_store_failure is "allow".
+ */
 
 ngx_int_t
 ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
@@ -336,7 +340,7 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Refuses from the phase handler, or from an event by the wake event. */
+/* Refuses: at once in a phase handler, by the wake event if suspended. */
 
 static ngx_int_t
 ngx_http_approval_ask_end(ngx_http_approval_hold_t *hold,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the store says of a request that was to become an action.
+ * Handles the store's answer to a request for a new action.
  */
 
 
@@ -41,7 +41,10 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    /* an answer that says no, as OOM, may be the requester's own doing */
+    /*
+     * The store has answered with an error, such as OOM, which the requester
+     * may have caused: so approval_store_failure does not apply.
+     */
 
     if (reply->rc != NGX_OK && reply->answered) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
@@ -87,7 +90,10 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
 }
 
 
-/* No action is made: the one that has ended, or is named, stands for it. */
+/*
+ * No new action: the requester is frozen, the call was cancelled, or an action
+ * that has ended answers for this request.
+ */
 
 static void
 ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
@@ -102,7 +108,7 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 
     if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_UNFROZEN) {
 
-        /* another gateway has lifted a freeze that this one had seen? */
+        /* store again if another gateway has lifted the freeze seen here */
 
         if (ngx_http_approval_limit_unfrozen(hold, reply) == NGX_OK) {
             (void) ngx_http_approval_ask_store(hold);
@@ -133,8 +139,9 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
 
 
 /*
- * The action is in Redis.  Its intent is durably on record before anybody is
- * told of it; one who joins is on record too, and tells nobody again.
+ * The action is in Redis.  A new one is durably recorded before anybody is
+ * notified.  A request that joins an action is recorded, too, but nobody is
+ * notified again.
  */
 
 void

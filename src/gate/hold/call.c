@@ -2,9 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * An MCP client that gives up a call says so in a message of its own, and may
- * leave the call's connection open.  The call is known by its requester, its
- * endpoint, its session and its id; whoever holds it is told through the store.
+ * An MCP client cancels a call with a separate message, and may leave the
+ * connection of the call open.  The call is identified by its requester,
+ * endpoint, session and id; the worker that holds it is notified through the
+ * store.
  */
 
 
@@ -22,8 +23,9 @@ static void ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
 
 
 /*
- * By what the held call can be given up; hashes->len 0: by nothing.  Ids are
- * unique in their session only; a batch is never held as one.
+ * The name by which the held call can be cancelled; hashes->len is 0 if it has
+ * none.  A batch has none, and neither has a call without a session, since ids
+ * are unique only within one.
  */
 
 ngx_int_t
@@ -62,7 +64,7 @@ ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
 }
 
 
-/* NGX_DECLINED: there is no session. */
+/* NGX_DECLINED: the request names no session. */
 
 static ngx_int_t
 ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
@@ -123,7 +125,7 @@ ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Elsewhere than in WAIT the store minds it, or it is read again. */
+/* In states other than WAIT the store checks for it, or it is read again. */
 
 static void
 ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
@@ -137,7 +139,7 @@ ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
 }
 
 
-/* Its connection leaves, as if it had been closed, but for an answer. */
+/* Ends the hold as if the client had disconnected, but sends an answer. */
 
 void
 ngx_http_approval_call_over(ngx_http_approval_hold_t *hold)
@@ -148,7 +150,7 @@ ngx_http_approval_call_over(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Does the body give up a call?  It goes on to the upstream in any case. */
+/* Cancels a call if the body says so; the upstream gets the body anyway. */
 
 void
 ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The approval is taken, once.
+ * Consumes the approval, once.
  */
 
 
@@ -22,8 +22,8 @@ void
 ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
 {
     /*
-     * Nothing is executed for a requester that is not there: its end may have
-     * arrived in the same turn as the decision, and wait behind it.
+     * Do not execute if the requester is gone: the event for its disconnection
+     * may be queued behind the decision in the same turn of the event loop.
      */
 
     if (ngx_http_approval_client_gone(hold->request)) {
@@ -57,7 +57,7 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
             return;
         }
 
-        /* that of votes was counted with the vote */
+        /* approvals by votes were counted with the vote */
 
         move = ngx_http_approval_move(hold->action.state,
                                       NGX_HTTP_APPROVAL_EXECUTING);
@@ -107,8 +107,8 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
 
 
 /*
- * It is ours, but another gateway may get it again after a failover: so it is
- * not executed here, now or later.
+ * This hold has consumed the approval, but after a failover another gateway
+ * could consume it again, so the action ends as failed.
  */
 
 static void
@@ -138,7 +138,7 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
 }
 
 
-/* The action is not where we thought it was: say so, or look again. */
+/* The action's state has changed: refuse, or read the decision again. */
 
 void
 ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
@@ -154,7 +154,7 @@ ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    /* decided in this very moment: the watch reads the key anew */
+    /* it was decided just now: a new watch reads the key again */
 
     ngx_http_approval_hold_wait(hold, 1000);
 
@@ -163,7 +163,7 @@ ngx_http_approval_hold_elsewhere(ngx_http_approval_hold_t *hold,
 }
 
 
-/* What a request is told whose action is in that state. */
+/* The refusal for a request whose action is in this state. */
 
 ngx_http_approval_refusal_e
 ngx_http_approval_hold_refusal(ngx_http_approval_state_e state)

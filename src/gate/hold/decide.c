@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * From the decision key to what was decided.
+ * Reads and verifies decisions.
  */
 
 
@@ -65,8 +65,8 @@ ngx_http_approval_hold_unwatch(ngx_http_approval_hold_t *hold)
 
 
 /*
- * The key was read: what stands in it is judged by the wake event.  It goes
- * before what somebody has published, so that no flood of messages hides it.
+ * The decision key was read; the wake event verifies its value.  The value
+ * replaces a published decision, so that a flood of messages cannot hide it.
  */
 
 static void
@@ -123,7 +123,7 @@ ngx_http_approval_hold_told(ngx_http_approval_watch_t *watch,
 }
 
 
-/* Others can cause any number of them: one place is used again and again. */
+/* Reuses one buffer, since others can cause any number of decisions. */
 
 static ngx_int_t
 ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
@@ -153,10 +153,10 @@ ngx_http_approval_hold_copy(ngx_http_approval_hold_t *hold,
 
 
 /*
- * For the decision, until "left" milliseconds have passed or, where that is
- * sooner, the client's patience ends: then it gets a ticket. A client without
- * any gets it when the key was read, since a decision may stand there; one
- * that redeems an approval waits for it.
+ * Waits for the decision for "left" milliseconds, or until the client's
+ * patience ends, if that is sooner; then the client gets a ticket.  A client
+ * without patience still waits until the key was read, since it may contain a
+ * decision.  If the action is approved already, patience is ignored.
  */
 
 void
@@ -228,8 +228,8 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     }
 
     /*
-     * A decision of somebody else's action: the store led us there, and it is
-     * no authority. The decision stays, for its own.
+     * The store, which is not trusted, may have led to another requester's
+     * action.  Its decision is left in place for that action.
      */
 
     owns = ngx_http_approval_hold_owns(hold, state, claims);
@@ -254,8 +254,8 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
 
 
 /*
- * Is it for this requester and request, by this policy and rule as they are
- * now where it lets anything pass?
+ * Checks that the decision is for this requester and request, and, if it
+ * approves, that policy and rule have not changed since.
  */
 
 static ngx_uint_t
@@ -303,7 +303,7 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
 
     ngx_http_approval_limit_decided(hold, state);
 
-    /* by break_glass: it is good for one request */
+    /* an approval by break_glass is for one request, not for a grant */
 
     if (json_is_true(json_object_get(claims, "bg"))) {
         hold->remember.len = 0;
@@ -331,7 +331,7 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
 }
 
 
-/* A bare "approve" or "deny", set by somebody with their own Redis ACL. */
+/* An unsigned "approve" or "deny", set by a bot with its own Redis user. */
 
 static void
 ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
@@ -386,8 +386,8 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
 
 
 /*
- * Only a signed approval is used as it was published: taking it fails unless it
- * stands in the key.  All else is a reason to read the key.
+ * Of published decisions only a signed approval is used directly: consuming it
+ * fails unless the key contains it, too.  For any other, the key is read.
  */
 
 static void
@@ -425,8 +425,9 @@ ngx_http_approval_hold_hint(ngx_http_approval_hold_t *hold, const char *why)
 
 
 /*
- * Redis is transport, not authority: what does not verify is recorded and
- * removed, so that a real decision can be made, and the hold goes on.
+ * Redis is transport, not authority: a decision that does not verify is
+ * recorded and removed, so that a real one can be made.  The hold continues to
+ * wait.
  */
 
 static void

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * By what the store finds an action again, and by what it is counted: MACs, and
- * the shard that they are in.
+ * The MACs by which the store finds and counts actions, and the shard that they
+ * are in.
  */
 
 
@@ -20,7 +20,7 @@ static ngx_int_t ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
     u_char hashes[NGX_HTTP_APPROVAL_HASHES], ngx_http_approval_cap_t *cap);
 
 
-/* An id begins with the shard of whoever asks. */
+/* An id begins with the shard of its requester. */
 
 ngx_int_t
 ngx_http_approval_find_id(ngx_http_approval_hold_t *hold)
@@ -33,8 +33,6 @@ ngx_http_approval_find_id(ngx_http_approval_hold_t *hold)
                                         hold->action.id);
 }
 
-
-/* No store, no shard. */
 
 ngx_int_t
 ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
@@ -50,7 +48,7 @@ ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
 }
 
 
-/* By which the requester is frozen, too. */
+/* Freezes find the requester by these hashes, too. */
 
 ngx_int_t
 ngx_http_approval_find_requester(ngx_http_approval_hold_t *hold,
@@ -88,7 +86,10 @@ ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,
 }
 
 
-/* The decision will say it, too: the store may lead us to another's. */
+/*
+ * The decision contains this MAC, too, so that hold_owns() notices if the store
+ * leads to another requester's action.
+ */
 
 static ngx_int_t
 ngx_http_approval_find_join(ngx_http_approval_hold_t *hold,
@@ -159,7 +160,7 @@ ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
         }
     }
 
-    /* all names of one person are in one shard */
+    /* use one shard for all names of a person */
 
     if (parts[0].len) {
         rc = ngx_http_approval_identify_person(hold->request, &parts[0],
@@ -181,7 +182,7 @@ ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
         return NGX_ERROR;
     }
 
-    /* counted in the shard of the value: not all have the same requester */
+    /* requesters may differ, so the shard is the one of the value */
 
     ngx_http_approval_store_place(&cap->per, shard);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The approved request, on its way to the upstream.
+ * Records and forwards an approved request.
  */
 
 
@@ -19,7 +19,7 @@ static ngx_int_t ngx_http_approval_forward_headers(
     ngx_http_approval_hold_t *hold);
 
 
-/* Its approval is durably on record: it goes on, or is answered here. */
+/* Resumes the request, whose approval is durably on record, or refuses it. */
 
 void
 ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
@@ -81,8 +81,8 @@ ngx_http_approval_forward_headers(ngx_http_approval_hold_t *hold)
 
 
 /*
- * The decision is durably on record before the first byte goes upstream; if it
- * cannot be, the request is refused, and its approval is spent.
+ * The approval is durably on record before the first byte goes upstream.  If it
+ * cannot be recorded, the request is refused, and its approval is used up.
  */
 
 void
@@ -134,7 +134,7 @@ ngx_http_approval_forward_write(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What the record says of an approval that was taken. */
+/* Adds the approval and the time of its use to the facts of a record. */
 
 ngx_int_t
 ngx_http_approval_forward_approved(json_t *facts, ngx_str_t *receipt,
@@ -163,7 +163,7 @@ ngx_http_approval_forward_synced(ngx_http_approval_hold_t *hold, ngx_int_t rc)
 }
 
 
-/* Consumed, and not executed: nobody else may execute it either. */
+/* The approval was consumed but not executed: nobody may execute it later. */
 
 void
 ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold, const char *why)
@@ -193,7 +193,7 @@ void
 ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why)
 {
-    /* the action of a grant ended long ago */
+    /* with a grant, the action has already ended */
 
     if (hold->grant.len == 0) {
         ngx_http_approval_forward_failed(hold->mcf, hold->action.id, why);
@@ -226,7 +226,7 @@ ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* Approval-* are ours to send. */
+/* Removes the client's Approval-* headers: only the gateway sends them. */
 
 ngx_int_t
 ngx_http_approval_strip(ngx_http_request_t *r)
@@ -239,7 +239,7 @@ ngx_http_approval_strip(ngx_http_request_t *r)
 }
 
 
-/* Of an answer that goes into a stream whose header was sent. */
+/* Headers that request an encoding, which an open event stream cannot use. */
 
 ngx_uint_t
 ngx_http_approval_header_encoding(ngx_str_t *name)

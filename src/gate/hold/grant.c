@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * remember: an approval that is good for more than one request.  A grant is
- * found by a MAC over all that it is bound to, and what it says is sealed: who
- * writes to Redis can bring none about that was not made, nor make it longer.
+ * remember: an approval for more than one request.  A grant is found by a MAC
+ * over everything that it is bound to, and its document is sealed, so somebody
+ * who writes to Redis can neither make a grant nor prolong one.
  */
 
 
@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_approval_grant_receipt(
     const ngx_http_approval_reply_t *reply);
 
 
-/* hold->remember is the VALUE; an empty one is remembered by nobody. */
+/* hold->remember is the VALUE; there is no grant for an empty one. */
 
 ngx_int_t
 ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
@@ -56,7 +56,7 @@ ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
 }
 
 
-/* Takes the approval, and makes the grant with it. */
+/* Consumes the approval, and creates the grant in the same operation. */
 
 ngx_http_approval_op_t *
 ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
@@ -89,7 +89,7 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     if (hold->remember.len
         && ngx_http_approval_grant_hashes(hold, hash, &grant.hash) == NGX_OK)
     {
-        /* a new one is named by the first key */
+        /* a new grant is stored under the first key's hash */
 
         grant.hash.len = NGX_HTTP_APPROVAL_HASH_LEN;
         doc = ngx_http_approval_grant_doc(hold, &grant.hash);
@@ -163,7 +163,7 @@ ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold, ngx_str_t *id)
 }
 
 
-/* The store has used one: the request passes, if the grant is what it says. */
+/* The store has used a grant: the request passes if the grant verifies. */
 
 void
 ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
@@ -183,7 +183,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
 
     if (!ngx_http_approval_hash_among(&asked, (ngx_str_t *) &reply->grant)) {
 
-        /* another one's: it is left to whom it belongs */
+        /* it is another requester's grant, so it is not removed */
 
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                       "redis answers with grant %V, which this request has not "

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The hold: suspend, wake, let go.
+ * Suspends, wakes and releases holds.
  */
 
 
@@ -22,8 +22,8 @@ static void ngx_http_approval_hold_synced(void *data, ngx_int_t rc);
 static void ngx_http_approval_hold_accept(ngx_http_approval_hold_t *hold);
 
 /*
- * What moves a hold on from the state in which it is.  A state without any of
- * these is left by the phase handler that entered it, or is the end.
+ * The handlers that continue a hold, by its state.  A state without handlers is
+ * either left by the phase handler that entered it, or final.
  */
 
 typedef struct {
@@ -33,7 +33,7 @@ typedef struct {
     void                           (*synced)(ngx_http_approval_hold_t *hold,
                                        ngx_int_t rc);
 
-    /* instead of reply, where the request is gone by then; NULL: nobody */
+    /* replaces "reply" if the request has ended; NULL: reply is ignored */
     ngx_http_approval_store_pt       left;
 } ngx_http_approval_hold_step_t;
 
@@ -119,7 +119,7 @@ ngx_http_approval_hold_create(ngx_http_request_t *r,
 }
 
 
-/* The newest hold of the main request, also where a redirect lost it. */
+/* The newest hold of the main request, even after a redirect. */
 
 ngx_http_approval_hold_t *
 ngx_http_approval_hold_of(ngx_http_request_t *r)
@@ -136,7 +136,10 @@ ngx_http_approval_hold_of(ngx_http_request_t *r)
 }
 
 
-/* Finds the hold, and frees what a request that dies at once left behind. */
+/*
+ * The marker by which hold_of() finds the hold.  Frees the hold's objects if
+ * the request cleanup has not run.
+ */
 
 static void
 ngx_http_approval_hold_pool_cleanup(void *data)
@@ -151,8 +154,8 @@ ngx_http_approval_hold_pool_cleanup(void *data)
 
 
 /*
- * Runs before the request's memory goes, whoever ends it: the client, an
- * error, the worker's shutdown, or a response that is complete.
+ * Runs before the request's memory is freed, whatever ends the request: the
+ * client, an error, the worker's shutdown, or the end of the response.
  */
 
 static void
@@ -189,7 +192,7 @@ ngx_http_approval_hold_cleanup(void *data)
 }
 
 
-/* The deadline is a timer of our own. */
+/* Suspends the request; the deadline is the timer of hold->wait.event. */
 
 ngx_int_t
 ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
@@ -199,7 +202,7 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
     if (ngx_http_approval_suspend(hold->request, "waiting for approval")
         != NGX_OK)
     {
-        /* nothing goes on behind the error that is sent now */
+        /* nothing may continue after the error that is sent now */
 
         ngx_http_approval_hold_cleanup(hold);
         hold->state = NGX_HTTP_APPROVAL_HOLD_REFUSED;
@@ -215,7 +218,7 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The store knows the action: there are id and times of it. */
+/* True if the store knows the action: its id and times are set. */
 
 ngx_uint_t
 ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold)
@@ -224,7 +227,7 @@ ngx_http_approval_hold_stored(ngx_http_approval_hold_t *hold)
 }
 
 
-/* It has taken the approval, and its outcome is not known yet. */
+/* True if this hold has consumed the approval, with the outcome pending. */
 
 ngx_uint_t
 ngx_http_approval_hold_executes(ngx_http_approval_hold_t *hold)
@@ -234,7 +237,7 @@ ngx_http_approval_hold_executes(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The document is on record, or nobody needs it any more. */
+/* Frees the document, which is on record or not needed any more. */
 
 void
 ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold)
@@ -244,7 +247,7 @@ ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Milliseconds since the epoch by our clock, as the event loop knows it. */
+/* Milliseconds since the epoch by this host's clock, as cached by nginx. */
 
 int64_t
 ngx_http_approval_now(void)
@@ -258,8 +261,8 @@ ngx_http_approval_now(void)
 
 
 /*
- * Redis' clock, by one that nobody sets: when ours is put forward, decisions
- * are not past their end.
+ * The time by Redis' clock, derived from the monotonic clock, so that decisions
+ * do not expire when this host's clock is set forward.
  */
 
 int64_t
@@ -277,7 +280,7 @@ ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
 }
 
 
-/* Nothing is done to a request within another event's callback. */
+/* Posts the wake event: a request is never changed in another's callback. */
 
 void
 ngx_http_approval_hold_wake(ngx_http_approval_hold_t *hold,
@@ -379,7 +382,7 @@ ngx_http_approval_hold_accept(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What the store answers to the operation of this state. */
+/* Handles the store's reply to this state's operation. */
 
 void
 ngx_http_approval_hold_reply(void *data,
@@ -393,7 +396,7 @@ ngx_http_approval_hold_reply(void *data,
 }
 
 
-/* What was recorded so far is to be durable; "state" hears whether it is. */
+/* Makes all records so far durable; then calls the handler of "state". */
 
 void
 ngx_http_approval_hold_sync(ngx_http_approval_hold_t *hold,

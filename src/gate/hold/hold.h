@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A request that waits for its approval: from the action that is made for it to
- * its outcome, or its end without one.
+ * A request that waits for its approval: from the creation of its action to its
+ * outcome, or to an end without an execution.
  */
 
 
@@ -26,42 +26,42 @@
 
 
 /*
- * Where a hold stands.  Everything from STORE to SETTLE waits for Redis or
- * for people; the wake event moves it on.
+ * The state of a hold.  In the states from STORE to SETTLE it waits for Redis
+ * or for people; the wake event starts the next step.
  */
 
 typedef enum {
     NGX_HTTP_APPROVAL_HOLD_NEW = 0,
     NGX_HTTP_APPROVAL_HOLD_BODY,         /* the client's body is being read   */
-    NGX_HTTP_APPROVAL_HOLD_READ,         /* it has been: judge                */
+    NGX_HTTP_APPROVAL_HOLD_READ,         /* body complete: judge              */
     NGX_HTTP_APPROVAL_HOLD_HASH,         /* a large body is being digested    */
     NGX_HTTP_APPROVAL_HOLD_STORE,        /* the action is being stored        */
-    NGX_HTTP_APPROVAL_HOLD_STORED,       /* it is: record                     */
+    NGX_HTTP_APPROVAL_HOLD_STORED,       /* action stored: record it          */
     NGX_HTTP_APPROVAL_HOLD_REQUESTED,    /* its record is being made durable  */
-    NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* it is: notify, watch              */
+    NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* record durable: notify, watch     */
     NGX_HTTP_APPROVAL_HOLD_WAIT,         /* for the decision                  */
-    NGX_HTTP_APPROVAL_HOLD_TOLD,         /* a decision was published, and     */
-    NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* one was read: verify it           */
+    NGX_HTTP_APPROVAL_HOLD_TOLD,         /* a decision was published: verify  */
+    NGX_HTTP_APPROVAL_HOLD_DECIDED,      /* the key was read: verify          */
     NGX_HTTP_APPROVAL_HOLD_CONSUME,      /* the approval is being consumed    */
-    NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* it is ours: record                */
+    NGX_HTTP_APPROVAL_HOLD_CONSUMED,     /* by this hold: record it           */
     NGX_HTTP_APPROVAL_HOLD_APPROVED,     /* its record is being made durable  */
-    NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* it is: resume                     */
+    NGX_HTTP_APPROVAL_HOLD_FORWARD,      /* record durable: resume            */
     NGX_HTTP_APPROVAL_HOLD_SETTLE,       /* its end without execution is
                                             stored                            */
-    NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* why was it denied? votes are read */
-    NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* say no, with hold->refusal        */
-    NGX_HTTP_APPROVAL_HOLD_GIVEN_UP,     /* ... since the call was given up   */
-    NGX_HTTP_APPROVAL_HOLD_ACCEPT,       /* say 202: ask later                */
+    NGX_HTTP_APPROVAL_HOLD_EXPLAIN,      /* votes, outcome are being read     */
+    NGX_HTTP_APPROVAL_HOLD_REFUSE,       /* answer with hold->refusal         */
+    NGX_HTTP_APPROVAL_HOLD_GIVEN_UP,     /* ... the client cancelled the call */
+    NGX_HTTP_APPROVAL_HOLD_ACCEPT,       /* answer with a ticket (202)        */
     NGX_HTTP_APPROVAL_HOLD_PASSED,
     NGX_HTTP_APPROVAL_HOLD_REFUSED
 } ngx_http_approval_hold_state_e;
 
 
-/* The JSON-RPC requests of a body: who sends one waits for its answer. */
+/* The JSON-RPC requests of a body: the client waits for an answer to each. */
 
 typedef struct {
     ngx_str_t                        id;         /* as it was sent            */
-    unsigned                         tool:1;     /* it is a tools/call        */
+    unsigned                         tool:1;     /* a tools/call              */
 } ngx_http_approval_rpc_id_t;
 
 
@@ -76,25 +76,25 @@ typedef struct ngx_http_approval_stream_s  ngx_http_approval_stream_t;
 typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
 
 
-/* What the store has of an action: nothing, or its id and times are known. */
+/* What the store knows of an action; from MADE on, its id and times are set. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_ACTION_NONE = 0,
     NGX_HTTP_APPROVAL_ACTION_UNSTORED,   /* nothing: passed by store_failure  */
-    NGX_HTTP_APPROVAL_ACTION_MADE,       /* this hold has made it             */
-    NGX_HTTP_APPROVAL_ACTION_JOINED      /* it was there                      */
+    NGX_HTTP_APPROVAL_ACTION_MADE,       /* created by this hold              */
+    NGX_HTTP_APPROVAL_ACTION_JOINED      /* existed before                    */
 } ngx_http_approval_origin_e;
 
 
 /*
- * What people are asked about, and what they said: known from the store's
- * answer on, but for digest and route, which are there before.
+ * The action and its decision.  The members are set when the store has
+ * answered, except digest and route, which are set before.
  */
 
 typedef struct {
     ngx_http_approval_origin_e       origin;
     ngx_http_approval_state_e        state;
-    json_t                          *doc;        /* until it is recorded      */
+    json_t                          *doc;        /* NULL once recorded        */
     ngx_str_t                        joins;      /* MACs over what was shown  */
     ngx_str_t                        decision;   /* as read from Redis        */
     ngx_str_t                        receipt;    /* signed: verified, or ours */
@@ -103,40 +103,40 @@ typedef struct {
 
     int64_t                          created;    /* ms, Redis' clock          */
     int64_t                          expires;
-    int64_t                          taken;      /* the approval, by this hold;
-                                                    0: it was not             */
+    int64_t                          taken;      /* when this hold consumed the
+                                                    approval; 0: it did not   */
 
     u_char                           id[APPROVAL_ID_LEN];
     char                             digest[APPROVAL_DIGEST_LEN];
     u_char                           route[APPROVAL_SHA256_LEN];
 
-    uint16_t                         room;       /* at decision.data          */
+    uint16_t                         room;       /* bytes at decision.data    */
     uint16_t                         recent;     /* requests by the requester */
 } ngx_http_approval_held_t;
 
 
 /*
- * What a hold waits for.  All of it ends with the hold's cleanup, which runs
- * before anything is freed: nothing here may call it later.
+ * What a hold waits for.  The hold's cleanup runs before anything is freed and
+ * detaches all of these, so that none of them calls the hold afterwards.
  */
 
 typedef struct {
     ngx_event_t                      event;      /* posted, and deadline      */
     ngx_http_approval_watch_t        watch;
-    ngx_http_approval_watch_t       *call;       /* NULL: it has no name by
-                                                    which to give it up       */
+    ngx_http_approval_watch_t       *call;       /* NULL: not a call that the
+                                                    client can cancel by id   */
     ngx_http_approval_op_t          *op;         /* in Redis                  */
-    ngx_http_approval_state_e        settling;   /* ... what it ends it as    */
-    ngx_http_approval_audit_wait_t   sync;       /* for the disk              */
+    ngx_http_approval_state_e        settling;   /* the end that op stores    */
+    ngx_http_approval_audit_wait_t   sync;       /* durability of records     */
 } ngx_http_approval_wait_t;
 
 
 /*
- * One rule's grip on one main request.  Allocated from the request's pool and
- * found through a pool cleanup, since internal redirects clear the context;
- * detached from Redis, timers and posted events by a request cleanup, which
- * runs first.  A request that meets a second rule after a redirect gets a
- * second hold; "next" is the one before it.
+ * The hold of one main request by one rule.  It is allocated from the request's
+ * pool and found through a pool cleanup, since internal redirects clear the
+ * context.  A request cleanup, which runs before that, detaches it from Redis,
+ * timers and posted events.  A request that matches a second rule after a
+ * redirect gets a second hold, whose "next" is the previous one.
  */
 
 struct ngx_http_approval_hold_s {
@@ -144,11 +144,11 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_main_conf_t   *mcf;
     ngx_http_approval_loc_conf_t    *lcf;
     ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
-    ngx_http_approval_rule_t        *shadow;     /* was recorded before it    */
+    ngx_http_approval_rule_t        *shadow;     /* recorded before "rule"    */
 
     ngx_http_approval_hold_t        *next;
-    ngx_queue_t                      queue;      /* while it is suspended;
-                                                    else next is NULL         */
+    ngx_queue_t                      queue;      /* queue.next is NULL unless
+                                                    it is suspended           */
 
     ngx_http_approval_held_t         action;
     ngx_http_approval_wait_t         wait;
@@ -156,10 +156,10 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_hold_state_e   state;
     ngx_http_approval_refusal_e      refusal;
 
-    ngx_http_approval_body_t        *body;       /* until it is stored        */
-    json_t                          *remembered; /* what a grant says of the
-                                                    VALUE: told while there is
-                                                    a body                    */
+    ngx_http_approval_body_t        *body;       /* until action is stored    */
+    json_t                          *remembered; /* description of the VALUE
+                                                    for a grant: made while
+                                                    the body exists           */
     ngx_array_t                     *captures;   /* of ..._capture_t          */
     approval_digest_t               *hasher;     /* while digesting           */
     ngx_chain_t                     *hash_next;
@@ -169,22 +169,22 @@ struct ngx_http_approval_hold_s {
     ngx_str_t                        method;     /* error_page changes it     */
     const char                      *why;        /* of a refusal, or NULL     */
     ngx_str_t                        remember;   /* evaluated VALUE           */
-    ngx_str_t                        grant;      /* that was used: its id     */
+    ngx_str_t                        grant;      /* id of the grant used      */
     ngx_uint_t                       used;
     ngx_http_approval_rpc_t         *rpc;        /* NULL: no JSON-RPC request */
-    ngx_http_approval_stream_t      *stream;     /* NULL: it asks for none    */
+    ngx_http_approval_stream_t      *stream;     /* NULL: none requested      */
     ngx_http_approval_once_t        *once;       /* NULL: not handled yet     */
 
     int64_t                          clock;      /* Redis' clock minus
                                                     ngx_current_msec          */
     ngx_msec_t                       patience;   /* how long to hold, ms      */
     ngx_int_t                        prefer_wait;    /* s; NGX_ERROR: none    */
-    time_t                           retry_after;    /* s, 0: as usual        */
+    time_t                           retry_after;    /* s; 0: the default     */
     ngx_msec_t                       started;    /* ngx_current_msec          */
     ngx_msec_t                       resumed;
 
-    uint16_t                         answered;   /* the upstream's status, as
-                                                    Redis has it; 0: unknown  */
+    uint16_t                         answered;   /* the upstream's status, from
+                                                    Redis; 0: unknown         */
     unsigned                         prefer_async:1;
 };
 
@@ -220,8 +220,8 @@ ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold);
 
 /*
- * find.c: by what the store finds things.  What is made of an
- * ngx_http_approval_find_t is good as long as it is.
+ * find.c: the MACs by which the store finds things.  Strings made by find_new()
+ * point into the ngx_http_approval_find_t, and live as long as it does.
  */
 
 typedef struct {
@@ -240,7 +240,7 @@ ngx_int_t ngx_http_approval_find_requester(ngx_http_approval_hold_t *hold,
 ngx_int_t ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,
     ngx_http_approval_find_t *find, ngx_http_approval_new_t *new);
 
-/* asked.c: what the store answers */
+/* asked.c: the store's answers */
 void ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold);
@@ -287,7 +287,7 @@ ngx_http_approval_op_t *ngx_http_approval_grant_consume(
 void ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
-/* call.c: an MCP call, and the message that gives it up */
+/* call.c: MCP calls, and the messages that cancel them */
 ngx_int_t ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 void ngx_http_approval_call_watch(ngx_http_approval_hold_t *hold);
@@ -331,8 +331,8 @@ void ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold,
     json_t *facts);
 
 /*
- * limits.c: what Redis says, against the memory of ends.  NGX_DECLINED: they
- * contradict, which is on record, and the request is being refused.
+ * limits.c: compares what Redis says with the memory of ends.  NGX_DECLINED:
+ * they contradict; this is recorded, and the request is being refused.
  */
 ngx_int_t ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
@@ -344,11 +344,11 @@ ngx_int_t ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
 ngx_int_t ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
-/* NULL, or why this use of a grant is none */
+/* NULL, or why the grant cannot be used */
 const char *ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold,
     json_t *doc, const ngx_http_approval_reply_t *reply);
 
-/* at this time by Redis' clock */
+/* "now" is by Redis' clock */
 ngx_uint_t ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold,
     int64_t now);
 void ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,

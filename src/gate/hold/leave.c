@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A requester that does not wait any more.
+ * Handles requesters that stop waiting.
  */
 
 
@@ -16,19 +16,19 @@
 #define NGX_HTTP_APPROVAL_MCP_CLOSES  "2026-07-28"
 
 
-/* Outlives the request: what is recorded if its action ended with it. */
+/* Outlives the request: the data to record if the action ends with it. */
 
 typedef struct {
     ngx_http_approval_main_conf_t  *mcf;
     ngx_http_approval_rule_t       *rule;
     json_t                         *facts;
-    json_t                         *doc;        /* NULL: it is on record   */
-    ngx_str_t                       receipt;    /* of what is consumed     */
+    json_t                         *doc;        /* NULL: already recorded  */
+    ngx_str_t                       receipt;    /* of the consumed one     */
     int64_t                         created;
-    ngx_http_approval_state_e       settling;   /* what the store was asked */
+    ngx_http_approval_state_e       settling;   /* the end being stored    */
     ngx_uint_t                      closes;     /* the action ends with it */
-    ngx_uint_t                      untold;     /* no approver knows of it */
-    ngx_uint_t                      given_up;   /* by the call's name      */
+    ngx_uint_t                      untold;     /* nobody was notified     */
+    ngx_uint_t                      given_up;   /* the call was cancelled  */
     u_char                          id[APPROVAL_ID_LEN];
 } ngx_http_approval_left_t;
 
@@ -45,9 +45,9 @@ static void ngx_http_approval_left_free(ngx_http_approval_left_t *left);
 
 
 /*
- * The requester left. With "cancel" the action ends with the last connection
- * that waits for it; with "keep" it stays open for an identical retry, and
- * approvers see that nobody waits.
+ * The requester left.  With "cancel" the action ends when the last connection
+ * that waits for it does.  With "keep" it stays open for an identical retry,
+ * and approvers see that nobody waits.
  */
 
 void
@@ -71,8 +71,8 @@ ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold)
 
 
 /*
- * It does not wait any more, and comes back. The store is told before the
- * client is: its flush was posted before the wake event.
+ * The client gets a ticket and will come back.  The store learns this first:
+ * its flush is posted before the wake event that answers the client.
  */
 
 void
@@ -88,8 +88,8 @@ ngx_http_approval_hold_ticket(ngx_http_approval_hold_t *hold)
 
 
 /*
- * It left before the store had answered: that there is an action, or that it
- * has ended, is on record all the same.
+ * The requester left before the store had answered.  "handler" gets the answer,
+ * so that the action, or its end, is recorded anyway.
  */
 
 void
@@ -163,9 +163,9 @@ ngx_http_approval_left_new(void *data,
 
 
 /*
- * The approval was taken for somebody who is not there any more: it is spent,
- * and nothing is forwarded.  Had this gateway seen its end before, that is on
- * record already.  Where the answer is lost, the action is left to its lease.
+ * The approval was consumed, but the requester has left: the approval is used
+ * up, and nothing is forwarded.  Nothing is recorded if this gateway knows an
+ * end of the action already.  If the answer is lost, the lease ends the action.
  */
 
 void
@@ -209,8 +209,9 @@ ngx_http_approval_left_consumed(void *data,
 
 
 /*
- * A new action is on record, whoever left. One that nobody was told of ends
- * here, "keep" or not: a retry would join it, and wait in vain.
+ * A new action is recorded even if its requester left.  An action that no
+ * approver was notified of ends here, even with "keep", since a retry would
+ * join it and wait in vain.
  */
 
 static void
@@ -268,14 +269,15 @@ ngx_http_approval_left_send(ngx_http_approval_left_t *left)
 
 
 /*
- * Does the action end with its requester?  From that revision of MCP on the
- * stream's end is how a client cancels a call.
+ * True if the action ends with its requester.  Since revision
+ * NGX_HTTP_APPROVAL_MCP_CLOSES, an MCP client cancels a call by closing the
+ * stream.
  */
 
 static ngx_uint_t
 ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
 {
-    /* stored, and nobody was told of it yet */
+    /* stored, but no approver was notified yet */
 
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
         && (hold->rule->notify || hold->rule->escalate)
@@ -329,7 +331,7 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     left->closes = ngx_http_approval_hold_closes(hold);
     left->given_up = (hold->state == NGX_HTTP_APPROVAL_HOLD_GIVEN_UP);
 
-    /* it is not on record yet; nobody was told of it yet */
+    /* "young": not recorded yet; "untold": no approver was notified yet */
 
     joined = (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_JOINED);
     young = hold->state <= NGX_HTTP_APPROVAL_HOLD_STORED
@@ -374,7 +376,7 @@ ngx_http_approval_left_handler(void *data,
 }
 
 
-/* It may yet be executed by somebody else: what it was is to be known then. */
+/* Records an action that is still open: another client may yet execute it. */
 
 static void
 ngx_http_approval_left_open(ngx_http_approval_left_t *left)

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Redis is transport, not authority: what it lets pass is compared with the
- * memory of ends.  Where they contradict, the request is refused, and a "fault"
- * with a "limit" is on record.
+ * Redis is transport, not authority: what it allows is compared with the memory
+ * of ends.  If they contradict, the request is refused, and a "fault" with a
+ * "limit" is recorded.
  */
 
 
@@ -20,7 +20,7 @@ static void ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
 
 
-/* The store gave the approval away: nobody has seen its end before? */
+/* The store has handed out the approval: refuses if the action had ended. */
 
 ngx_int_t
 ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
@@ -72,7 +72,7 @@ ngx_http_approval_limit_take(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* One that is to be decided was joined: has it ended? */
+/* A pending action was joined: refuses if it is known to have ended. */
 
 ngx_int_t
 ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
@@ -95,7 +95,7 @@ ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
 }
 
 
-/* The store says that nobody is frozen, and this gateway has seen a freeze. */
+/* The store knows no freeze, but this gateway has seen one: refuses. */
 
 ngx_int_t
 ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
@@ -116,7 +116,7 @@ ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
 }
 
 
-/* NULL: the grant is good for this use, by its document and our memory. */
+/* NULL: the grant's document and the memory of ends permit this use. */
 
 const char *
 ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
@@ -167,7 +167,10 @@ ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
 }
 
 
-/* For other gateways, and for this one after a restart; nobody waits for it. */
+/*
+ * Stores a statement of the use for other gateways, and for this one after a
+ * restart, without waiting for the reply.
+ */
 
 static void
 ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
@@ -200,7 +203,7 @@ ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
 }
 
 
-/* A decision that was verified. */
+/* Remembers a verified decision. */
 
 void
 ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
@@ -211,7 +214,7 @@ ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
 }
 
 
-/* Does this gateway know the requester or the policy to be frozen? */
+/* True if this gateway knows a freeze of the requester or the policy. */
 
 ngx_uint_t
 ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold, int64_t now)

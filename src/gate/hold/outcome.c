@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What became of an approved request.
+ * Records the outcomes of approved requests.
  */
 
 
@@ -22,8 +22,8 @@ static json_t *ngx_http_approval_outcome_json(ngx_http_request_t *r,
 
 
 /*
- * The request is over.  This comes before the log phase, so that the access
- * log has $approval_status.
+ * Runs at the end of the request, before the log phase, so that the access log
+ * has $approval_status.
  */
 
 void
@@ -83,8 +83,8 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
 
 
 /*
- * What was consumed is over; takes the reference to facts.  The action of a
- * grant ended long ago, and this is only one more use of it.
+ * Records that the execution has ended; takes the reference to facts.  With a
+ * grant the action has already ended, and only this use is recorded.
  */
 
 void
@@ -113,7 +113,7 @@ ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold, json_t *facts)
 }
 
 
-/* Without the upstream's own answer nobody knows what it did. */
+/* False if there is no answer of the upstream: its effect is then unknown. */
 
 static ngx_uint_t
 ngx_http_approval_answered(ngx_http_request_t *r,
@@ -134,8 +134,8 @@ ngx_http_approval_answered(ngx_http_request_t *r,
 
 
 /*
- * The client will ask again, or says itself that it may mean the same one: its
- * key is bound.
+ * REPEAT if the client will probably retry, because it got no complete answer,
+ * or because it sent an Idempotency-Key, which is bound.
  */
 
 static ngx_http_approval_again_e
@@ -175,7 +175,7 @@ ngx_http_approval_outcome_json(ngx_http_request_t *r,
                          "ms", (json_int_t) ms);
     }
 
-    /* the last one that was chosen: a try that was refused chose none */
+    /* the last try that chose a server: one that was refused chose none */
 
     state = r->upstream_states->elts;
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * How long the connection waits: the rule's "hold", and what the client
- * prefers (RFC 7240: "respond-async", "wait=N").
+ * Decides how long the connection waits, by the rule's "hold" and the client's
+ * preferences (RFC 7240: "respond-async", "wait=N").
  */
 
 
@@ -18,8 +18,9 @@ static void ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold,
 
 
 /*
- * Sets hold->patience: milliseconds, never more than the rule's; all Prefer
- * headers count, the first of each preference wins, the unknown are ignored.
+ * Sets hold->patience, in milliseconds, to at most the rule's "hold".  All
+ * Prefer headers are read; the first of each preference wins, and unknown ones
+ * are ignored.
  */
 
 void
@@ -69,7 +70,7 @@ ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold, u_char *p,
     u_char     *end;
     ngx_int_t   n;
 
-    /* parameters of a preference (";") are none of these two's */
+    /* neither preference has parameters (";") */
 
     end = ngx_strlchr(p, last, ';');
 

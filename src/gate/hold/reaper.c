@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Actions whose holder is gone: past their deadline, or consumed and never
- * finished.  Whichever worker the store tells of one, settles it.
+ * Ends actions whose holder is gone: past their deadline, or consumed and never
+ * finished.  The worker to which the store returns one settles it.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The ends of a hold without an execution.
+ * Ends holds without an execution.
  */
 
 
@@ -24,8 +24,8 @@ static ngx_int_t ngx_http_approval_hold_comment(
 
 
 /*
- * The client's patience is over, or by our clock the action is; Redis' clock
- * decides.
+ * The timer has fired: the client's patience is over, or the action seems to
+ * have expired, which the store verifies by Redis' clock.
  */
 
 void
@@ -76,8 +76,8 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
 
 
 /*
- * The gate gives up on its own action, which cannot be put on record: it ends,
- * whoever waits for it, unless the store says that it is too late for that.
+ * Cancels an action that this hold created and cannot record, even if others
+ * wait for it.  The store refuses that if it is too late.
  */
 
 void
@@ -162,7 +162,7 @@ ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
 }
 
 
-/* The store has not ended it, for all we know: it may yet be executed. */
+/* The action may not have ended, and may yet be executed: it is recorded. */
 
 static void
 ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
@@ -217,7 +217,7 @@ ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
 }
 
 
-/* Who denied it, and why: the votes say. How it was executed: the outcome. */
+/* Reads the votes for who denied it and why, and the outcome for its status. */
 
 void
 ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
@@ -271,7 +271,7 @@ ngx_http_approval_hold_explained(ngx_http_approval_hold_t *hold,
 }
 
 
-/* With which status the upstream answered what is not executed again. */
+/* Reads the upstream's status if the action was executed before. */
 
 static void
 ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
@@ -294,7 +294,7 @@ ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
 }
 
 
-/* An action that had ended before: nobody has read its decision yet. */
+/* The action had ended before: reads the approvers from its decision. */
 
 static void
 ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,

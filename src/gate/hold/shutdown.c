@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who is being held, and how a worker that must go lets go of them: with an
- * answer that says so, before worker_shutdown_timeout cuts the connections.
+ * The list of held requests.  A worker that shuts down answers them before
+ * worker_shutdown_timeout closes their connections.
  */
 
 
@@ -21,7 +21,10 @@ static void ngx_http_approval_shutdown_tick(ngx_event_t *ev);
 static void ngx_http_approval_shutdown_release(void);
 
 
-/* The worker's; nginx's timer log takes what ev->data names as a connection. */
+/*
+ * Of the worker.  ev->data must point to something like a connection, since
+ * nginx logs its fd with the timer.
+ */
 
 static ngx_queue_t       ngx_http_approval_holds;
 static ngx_event_t       ngx_http_approval_shutdown_event;
@@ -55,8 +58,9 @@ ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold)
 
 
 /*
- * A worker is not told that it quits: it is asked for, on a cancelable timer,
- * which alone keeps no worker alive, and only where there is a time limit.
+ * nginx does not notify modules of a graceful shutdown.  So, if there is a time
+ * limit for it, a timer polls ngx_exiting; it is cancelable, and therefore does
+ * not keep the worker alive.
  */
 
 void
@@ -104,7 +108,7 @@ ngx_http_approval_shutdown_tick(ngx_event_t *ev)
             ngx_http_approval_shutdown_since = ngx_current_msec | 1;
         }
 
-        /* noticed a tick late, answered a tick early, and one to spare */
+        /* a tick to notice, a tick to answer, and one to spare */
 
         left = 3 * ngx_http_approval_shutdown_interval;
 
@@ -121,7 +125,7 @@ ngx_http_approval_shutdown_tick(ngx_event_t *ev)
 }
 
 
-/* The actions stay open: an identical retry takes up each where it was. */
+/* The actions stay open, so that identical retries can join them. */
 
 static void
 ngx_http_approval_shutdown_release(void)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The ticket that a client names: "Approval-Id".
+ * The ticket that a client sends: "Approval-Id".
  */
 
 
@@ -19,8 +19,8 @@ static ngx_uint_t ngx_http_approval_ticket_valid(ngx_str_t *id);
 
 
 /*
- * The header is removed before a rule is found, and the request may lose its
- * context: the pool keeps the value, as it keeps holds.
+ * The header is removed before a rule is found, and a redirect clears the
+ * context, so a pool cleanup keeps the value.
  */
 
 ngx_int_t
@@ -48,7 +48,7 @@ ngx_http_approval_ticket_keep(ngx_http_request_t *r)
 }
 
 
-/* Only there to be found. */
+/* A marker by which ngx_http_approval_ticket() finds the value. */
 
 static void
 ngx_http_approval_ticket_cleanup(void *data)
@@ -78,7 +78,7 @@ ngx_http_approval_ticket_valid(ngx_str_t *id)
 }
 
 
-/* len 0: the client names none. */
+/* len 0: the client sent no ticket. */
 
 ngx_str_t
 ngx_http_approval_ticket(ngx_http_request_t *r)
@@ -97,9 +97,10 @@ ngx_http_approval_ticket(ngx_http_request_t *r)
 
 
 /*
- * An action of this requester, for exactly this request, has ended.  Who names
- * it asks what became of it, not for another one; who repeats it so soon is
- * taken for a machine that tries again by itself, and gets the same end.
+ * An action of this requester, for exactly this request, has ended.  A client
+ * that sends its ticket wants that result and no new action.  A client that
+ * repeats the request so soon is probably an automatic retry, and gets the same
+ * result.
  */
 
 void

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A request is not forwarded: it is recorded, counted, and answered in the form
- * that its client reads.
+ * Answers a request that is not forwarded, in the form that its client reads,
+ * and records and counts it.
  */
 
 
@@ -36,7 +36,7 @@ static void ngx_http_approval_refuse_record(ngx_http_request_t *r,
     const char *detail, const char *mode);
 
 
-/* By approval_refusals. */
+/* by approval_refusals */
 
 static const ngx_http_approval_refuse_pt  ngx_http_approval_answer_forms[] = {
     [NGX_HTTP_APPROVAL_FORM_PROBLEM] = ngx_http_approval_answer_problem,
@@ -113,7 +113,7 @@ ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
         r->keepalive = 0;
     }
 
-    /* after an error_page it would be sent instead of ours */
+    /* a status left by error_page would be sent instead of ours */
 
     r->err_status = 0;
 
@@ -121,7 +121,7 @@ ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
 }
 
 
-/* What the request speaks whatever is configured; NULL: nothing of that. */
+/* The form by the request's protocol; NULL: use the configured one. */
 
 static ngx_http_approval_refuse_pt
 ngx_http_approval_answer_protocol(ngx_http_request_t *r,
@@ -151,7 +151,7 @@ ngx_http_approval_answer_headers(ngx_http_approval_refuse_t *answer)
         return NGX_ERROR;
     }
 
-    /* SDKs repeat what looks passing, by its status, unless told not to */
+    /* LLM SDKs retry some statuses unless this header forbids it */
 
     if (answer->retry == NGX_HTTP_APPROVAL_FINAL
         && ngx_http_approval_header(r, "x-should-retry",
@@ -231,9 +231,9 @@ ngx_http_approval_answer_sentence(ngx_str_t *text, approval_buf_t *out)
 
 
 /*
- * The action is open, and the connection is not.  202 is for who asked for it;
- * anybody else would take it for success.  The status URL is a ticket to look
- * with; it decides nothing.
+ * Answers a client whose patience is over while the action is open.  Only
+ * clients that sent Prefer get 202, since others would take it for success.
+ * The status URL shows the action, but cannot decide it.
  */
 
 ngx_int_t
@@ -354,7 +354,7 @@ ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
 }
 
 
-/* Refused before there was an action: the trail knows of it all the same. */
+/* Records a refusal without an action. */
 
 static void
 ngx_http_approval_refuse_record(ngx_http_request_t *r,
@@ -369,7 +369,7 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
                   &hold->lcf->policy->name, mode ? ", in shadow" : "",
                   refusal->title, detail ? ": " : "", detail ? detail : "");
 
-    /* who it was is told as well as can be, also where nobody was to ask */
+    /* record the requester if it can be read, although it was not needed */
 
     if (hold->who.requester.len == 0 && hold->lcf->requester) {
         ngx_http_approval_look(&look, r, hold->body, hold->captures);

@@ -2,8 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a requester is told whose request is not forwarded: one function chooses
- * the form.
+ * The answers to requests that are not forwarded.
  */
 
 
@@ -17,21 +16,21 @@
 #include "gate/hold/hold.h"
 
 
-/* Sends the refusal; returns what the request is to be finalized with. */
+/* Sends the refusal; returns the code to finalize the request with. */
 ngx_int_t ngx_http_approval_refuse(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e refusal,
     const char *detail);
 
-/* What would have been refused is only recorded. */
+/* Shadow mode: only records the refusal. */
 void ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e refusal,
     const char *detail);
 
-/* The action is open, and its client waits no longer on the connection. */
+/* Answers while the action is open, since the client's patience is over. */
 ngx_int_t ngx_http_approval_accept(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
-/* Approval-Id and Approval-Status, where there is an action. */
+/* Adds Approval-Id and Approval-Status if there is an action. */
 ngx_int_t ngx_http_approval_hold_headers(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The forms of an answer: a file writes each.
+ * The forms of an answer, each in a file of its own.
  */
 
 
@@ -28,7 +28,7 @@ typedef struct {
 } ngx_http_approval_refuse_t;
 
 
-/* A form: sends it.  Returns what the request is to be finalized with. */
+/* Sends an answer in one form; returns the code to finalize with. */
 
 typedef ngx_int_t (*ngx_http_approval_refuse_pt)(
     ngx_http_approval_refuse_t *answer);
@@ -44,21 +44,23 @@ ngx_int_t ngx_http_approval_answer_anthropic(
     ngx_http_approval_refuse_t *answer);
 
 
-/* "application/grpc", with whatever follows it */
+/* true for "application/grpc", with any suffix */
 ngx_uint_t ngx_http_approval_answer_is_grpc(ngx_http_request_t *r);
 
-/* A push or a fetch, and not what it asks before */
+/* true for a push or a fetch, but not for the request for refs before it */
 ngx_uint_t ngx_http_approval_answer_is_git(ngx_http_request_t *r);
 
-/* For all to read: what, who, the comment, and what to do. */
+/* The refusal in one text: title, approvers, comment, and what to do next. */
 void ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
     approval_buf_t *out);
 
-/* The same as a string; a new reference, or NULL: no memory. */
+/* The same text as a JSON string; a new reference; NULL: no memory. */
 json_t *ngx_http_approval_answer_message(ngx_http_approval_refuse_t *answer);
 
-/* The approver's comment, who it was, where the action stands, when to retry;
-   a new reference, or NULL: no memory. */
+/*
+ * The comment, the approvers, the action's status and when to retry; a new
+ * reference; NULL: no memory.
+ */
 json_t *ngx_http_approval_answer_facts(ngx_http_approval_refuse_t *answer);
 
 

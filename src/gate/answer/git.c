@@ -2,9 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Git over HTTP shows nothing of an answer that is no 200, but whatever the
- * other side calls an error: the sideband's third band for a push, "ERR" for a
- * fetch.
+ * Git over HTTP shows nothing of answers other than 200.  It does show errors
+ * of its own protocol: the sideband's third band for a push, "ERR" for a fetch.
  */
 
 
@@ -14,7 +13,7 @@
 #include "gate/answer/form.h"
 
 
-/* Length and band included; a packet's length has four digits. */
+/* The maximum length of a packet, with its length (four digits) and band. */
 #define NGX_HTTP_APPROVAL_GIT_PACKET  65520
 
 
@@ -62,7 +61,7 @@ ngx_http_approval_answer_git(ngx_http_approval_refuse_t *answer)
     approval_buf_printf(&out, "%04x%s", (unsigned) (len + text.len + 1),
                         git->error);
 
-    /* it goes to a terminal */
+    /* git prints it to a terminal */
 
     for (i = 0; i < text.len; i++) {
         approval_buf_addc(&out, text.data[i] < 0x20 ? ' ' : text.data[i]);

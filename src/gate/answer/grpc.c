@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * gRPC, trailers only: the status stands in the header, and there is no body.
+ * gRPC, trailers only: the status is in the header, and there is no body.
  */
 
 
@@ -17,7 +17,7 @@ static ngx_int_t ngx_http_approval_grpc_message(
 static const char *ngx_http_approval_grpc_type(ngx_http_request_t *r);
 
 
-/* gRPC-Web, in text or not, differs from gRPC in what would follow. */
+/* Only bodies, of which there is none here, differ between these types. */
 
 static const char  *ngx_http_approval_grpc_types[] = {
     "application/grpc-web-text", "application/grpc-web", "application/grpc",
@@ -47,7 +47,7 @@ ngx_http_approval_answer_grpc(ngx_http_approval_refuse_t *answer)
 }
 
 
-/* Percent-encoded: all but the printable characters of ASCII, and "%". */
+/* Percent-encodes "%" and all but the printable characters of ASCII. */
 
 static ngx_int_t
 ngx_http_approval_grpc_message(ngx_http_approval_refuse_t *answer)

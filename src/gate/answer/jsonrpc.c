@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * JSON-RPC: a refused tools/call of MCP is a tool result, which a model reads
- * and adapts to; any other request gets an error.  Clients read the body of a
- * 200, and of few other statuses.
+ * JSON-RPC: a refused tools/call of MCP gets a tool result, which the model
+ * reads; any other request gets an error.  The status is 200, since clients
+ * read the bodies of few others.
  */
 
 
@@ -23,7 +23,7 @@ static ngx_int_t ngx_http_approval_jsonrpc_send(
     ngx_http_approval_refuse_t *answer, approval_buf_t *out);
 
 
-/* Headers that belie the body are an error of the protocol, not of a tool. */
+/* Headers that contradict the body are a protocol error, not a tool's. */
 
 #define ngx_http_approval_jsonrpc_mismatch(answer)                            \
     ((answer)->refusal                                                        \
@@ -103,7 +103,7 @@ ngx_http_approval_jsonrpc_meta(ngx_http_approval_refuse_t *answer)
 }
 
 
-/* An answer for each request of the body; result NULL: all get the error. */
+/* Writes an answer for each request; if result is NULL, all get the error. */
 
 static void
 ngx_http_approval_jsonrpc_write(ngx_http_approval_rpc_t *rpc,
@@ -137,7 +137,7 @@ ngx_http_approval_jsonrpc_write(ngx_http_approval_rpc_t *rpc,
 }
 
 
-/* The id as it was sent, byte for byte. */
+/* "id" is copied byte for byte. */
 
 void
 ngx_http_approval_rpc_message(approval_buf_t *out, ngx_str_t *id,
@@ -155,7 +155,7 @@ ngx_http_approval_rpc_message(approval_buf_t *out, ngx_str_t *id,
 }
 
 
-/* JSON, which all clients accept, unless only events will do. */
+/* Sends JSON, or an event if the client accepts only those. */
 
 static ngx_int_t
 ngx_http_approval_jsonrpc_send(ngx_http_approval_refuse_t *answer,

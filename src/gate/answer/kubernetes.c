@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The Kubernetes API's Status: kubectl and client-go show its message, and
- * know its reason.
+ * The Kubernetes API's Status: kubectl and client-go show its message and use
+ * its reason.
  */
 
 
@@ -56,7 +56,7 @@ ngx_http_approval_answer_kubernetes(ngx_http_approval_refuse_t *answer)
 }
 
 
-/* Not "Conflict" for what was executed: clients repeat that themselves. */
+/* 409 is not "Conflict", after which clients retry by themselves. */
 
 static const char *
 ngx_http_approval_kubernetes_reason(ngx_uint_t status)

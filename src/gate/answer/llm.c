@@ -13,7 +13,7 @@
 #include "gate/answer/form.h"
 
 
-/* What the APIs call what is not the same in both. */
+/* Error types that differ between the two APIs. */
 
 typedef struct {
     const char  *too_large;

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The answer to a call whose stream is open: its header is kept back, and its
- * body becomes events of that stream.
+ * The answer to a call whose stream is open: its header is not sent, and its
+ * body becomes events of the stream.
  */
 
 
@@ -75,7 +75,7 @@ ngx_http_approval_stream_header_filter(ngx_http_request_t *r)
                    || ngx_http_approval_stream_type(r,
                                                  "application/problem+json");
 
-    /* the access log says what the client was told */
+    /* the access log gets the status that the client got */
 
     r->header_sent = 1;
 
@@ -101,8 +101,8 @@ ngx_http_approval_stream_described(ngx_http_request_t *r)
 
 
 /*
- * A redirect clears the contexts of all modules, and those of the filters
- * after us (chunked, gzip) belong to the header that was sent.
+ * A redirect clears all contexts, but the following filters (chunked, gzip)
+ * need theirs, which belong to the header that was sent.
  */
 
 void
@@ -119,7 +119,7 @@ ngx_http_approval_stream_restore(ngx_http_request_t *r,
 }
 
 
-/* Its response is the main request's, whatever that was redirected to. */
+/* The open stream of a main request, even after a redirect; or NULL. */
 
 static ngx_http_approval_stream_t *
 ngx_http_approval_stream_of(ngx_http_request_t *r)
@@ -163,7 +163,7 @@ ngx_http_approval_stream_kind(ngx_http_request_t *r)
 }
 
 
-/* With parameters or without. */
+/* Compares the Content-Type, with or without parameters. */
 
 static ngx_uint_t
 ngx_http_approval_stream_type(ngx_http_request_t *r, const char *type)
@@ -207,8 +207,8 @@ ngx_http_approval_stream_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
 
 /*
- * The bytes themselves go on, between the beginning and the end of an event:
- * a slow client slows down the upstream as ever.
+ * Passes the bytes on unbuffered, between the beginning and the end of an
+ * event, so a slow client slows down the upstream as usual.
  */
 
 static ngx_int_t
@@ -270,8 +270,8 @@ ngx_http_approval_stream_json(ngx_http_request_t *r,
 
 
 /*
- * An event's data is one line. Outside of strings JSON takes a space for a
- * line break, and inside it has none.
+ * An event's data is one line, so line breaks become spaces.  JSON permits
+ * that: they occur only between tokens, not in strings.
  */
 
 static ngx_int_t
@@ -295,7 +295,7 @@ ngx_http_approval_stream_line(ngx_http_request_t *r, ngx_buf_t *b)
 }
 
 
-/* Nobody reads it as it is: what can be said of it is said at its end. */
+/* Collects the body for the error that is sent at the end of the answer. */
 
 static ngx_int_t
 ngx_http_approval_stream_other(ngx_http_request_t *r,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * An MCP call that is kept alive while it is held: progress notifications, and
- * at last the answer, in one stream of events.
+ * The event stream of a held MCP call: progress notifications, and at the end
+ * the answer.
  */
 
 
@@ -20,50 +20,49 @@
 
 
 /*
- * What the client has, and what the body filter does.  After OPEN the answer
- * has begun: its header was kept back, since the client has had one, and said
- * in which of the three ways its body becomes events.
+ * What the client has got, and what the body filter does.  The states after
+ * OPEN begin with the answer's header.  It is not sent, since the client already
+ * has one; it determines in which of three ways the body becomes events.
  */
 
 typedef enum {
     NGX_HTTP_APPROVAL_STREAM_NONE = 0,   /* nothing was sent yet              */
     NGX_HTTP_APPROVAL_STREAM_OPEN,       /* the header, and progress          */
-    NGX_HTTP_APPROVAL_STREAM_EVENTS,     /* the answer is events: as it is    */
-    NGX_HTTP_APPROVAL_STREAM_JSON,       /* JSON: it becomes one event        */
-    NGX_HTTP_APPROVAL_STREAM_OTHER,      /* it becomes a JSON-RPC error       */
+    NGX_HTTP_APPROVAL_STREAM_EVENTS,     /* answer of events: unchanged       */
+    NGX_HTTP_APPROVAL_STREAM_JSON,       /* answer in JSON: one event         */
+    NGX_HTTP_APPROVAL_STREAM_OTHER,      /* other answer: a JSON-RPC error    */
     NGX_HTTP_APPROVAL_STREAM_DONE
 } ngx_http_approval_stream_state_e;
 
 
 /*
- * Allocated from the request's pool, for a call that asks for progress; the
- * request's, like the response it stands for: a hold that a redirect leads to
- * takes it over.
+ * Allocated from the request's pool, for a call that asks for progress.  It
+ * belongs to the request, like the response: after a redirect to another rule,
+ * the new hold takes it over.
  */
 
 struct ngx_http_approval_stream_s {
-    ngx_http_approval_hold_t          *hold;     /* whose progress it tells   */
+    ngx_http_approval_hold_t          *hold;     /* the newest               */
     ngx_event_t                        tick;
     ngx_http_approval_stream_state_e   state;
     ngx_http_approval_rpc_t           *rpc;      /* the calls' ids            */
     ngx_str_t                          tokens;   /* a JSON array              */
-    ngx_buf_t                         *event;    /* the progress that was
-                                                    sent last                 */
-    void                             **ctx;      /* what other filters noted
-                                                    when the header passed    */
-    ngx_uint_t                         status;   /* the answer's own          */
-    approval_buf_t                     body;     /* OTHER: what it says       */
-    unsigned                           begun:1;  /* JSON: some of it was sent */
-    unsigned                           json:1;   /* OTHER: it says it in JSON */
+    ngx_buf_t                         *event;    /* the last progress sent    */
+    void                             **ctx;      /* other filters' contexts,
+                                                    set by the sent header    */
+    ngx_uint_t                         status;   /* of the answer             */
+    approval_buf_t                     body;     /* OTHER: of the answer      */
+    unsigned                           begun:1;  /* JSON: partly sent         */
+    unsigned                           json:1;   /* OTHER: body is JSON       */
 };
 
 
-/* How many of the worker's requests have one that is open. */
+/* The number of open streams in this worker. */
 
 extern ngx_uint_t  ngx_http_approval_streams;
 
 
-/* stream.c: the two filters' place in the chain */
+/* stream.c: the header filter and the body filter */
 ngx_int_t ngx_http_approval_stream_filters(ngx_conf_t *cf);
 
 void ngx_http_approval_stream_described(ngx_http_request_t *r);

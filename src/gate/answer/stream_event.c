@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What stands in the stream of a held MCP call, as server-sent events.
+ * Writes the server-sent events of a held MCP call.
  */
 
 
@@ -29,7 +29,7 @@ static json_t *ngx_http_approval_stream_reason(
     ngx_http_approval_stream_t *stream, json_t *body);
 
 
-/* Canonical JSON is one line; the reference is taken. */
+/* Takes the reference to message.  Canonical JSON is one line. */
 
 void
 ngx_http_approval_stream_event(approval_buf_t *out, json_t *message)
@@ -49,9 +49,9 @@ ngx_http_approval_stream_event(approval_buf_t *out, json_t *message)
 
 
 /*
- * A notification for every call that asked. "progress" has to rise, also
- * when the upstream goes on under the same token, which counts steps: so the
- * time held is told in a very large unit.
+ * Writes a notification for each call that asked for progress.  "progress" must
+ * increase, even if the upstream continues with the same token and counts steps
+ * from 1.  So the time held is sent in a very large unit.
  */
 
 ngx_int_t
@@ -127,9 +127,9 @@ ngx_http_approval_stream_meta(ngx_http_approval_hold_t *hold)
 
 
 /*
- * The answer is no MCP answer: an error page, a problem document. Every call
- * gets a JSON-RPC error that says so, since a client waits for its id; the
- * call's own JSON-RPC error is taken as it is.
+ * The answer is not one of MCP, but an error page or a problem document.  Each
+ * call gets a JSON-RPC error with its id, for which the client waits.  If the
+ * body already is the call's JSON-RPC error, it is sent unchanged.
  */
 
 ngx_int_t
@@ -218,7 +218,7 @@ ngx_http_approval_stream_failure(ngx_http_approval_stream_t *stream,
 }
 
 
-/* A problem document (RFC 9457) says it itself: ours, or the upstream's. */
+/* The reason from a problem document (RFC 9457), or else from the status. */
 
 static json_t *
 ngx_http_approval_stream_reason(ngx_http_approval_stream_t *stream,

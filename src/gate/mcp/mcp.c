@@ -13,7 +13,7 @@
 #include "gate/gate.h"
 
 
-/* From this revision on, headers repeat the request. */
+/* Since this revision headers repeat parts of the request. */
 
 #define NGX_HTTP_APPROVAL_MCP_MIRRORS  "2026-07-28"
 
@@ -36,7 +36,7 @@ static ngx_uint_t ngx_http_approval_mcp_param(ngx_http_request_t *r,
     ngx_table_elt_t *h, json_t *arguments, ngx_uint_t *named);
 
 
-/* May its body be JSON-RPC?  It is worth reading for an answer's sake. */
+/* True if the body may be JSON-RPC, so that an answer would need its ids. */
 
 ngx_uint_t
 ngx_http_approval_rpc_likely(ngx_http_request_t *r)
@@ -57,7 +57,7 @@ ngx_http_approval_rpc_likely(ngx_http_request_t *r)
 }
 
 
-/* Before the body goes: its ids are what an answer needs of it. */
+/* Copies the ids, which an answer needs, before the body is freed. */
 
 ngx_int_t
 ngx_http_approval_rpc_keep(ngx_http_approval_hold_t *hold)
@@ -164,7 +164,7 @@ ngx_http_approval_mcp_call(json_t *message)
 }
 
 
-/* A request, not a notification: it has an id, and waits for a result. */
+/* True for a request, which has an id; a notification has none. */
 
 static ngx_uint_t
 ngx_http_approval_mcp_request(json_t *message)
@@ -182,8 +182,8 @@ ngx_http_approval_mcp_request(json_t *message)
 
 
 /*
- * The headers that repeat the call for intermediaries must say what the body
- * says, or two readers judge two calls.
+ * The headers that repeat the call for intermediaries must match the body, or
+ * two servers could read two different calls.
  */
 
 ngx_int_t
@@ -212,7 +212,7 @@ ngx_http_approval_mcp_headers(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What the message is about: a resource is known by its URI. */
+/* The name of the message's subject; for a resource its URI. */
 
 static json_t *
 ngx_http_approval_mcp_named(json_t *json)
@@ -230,7 +230,7 @@ ngx_http_approval_mcp_named(json_t *json)
 }
 
 
-/* Each copy of the header; a batch has no one method that it could repeat. */
+/* Checks each copy of the header.  In a batch, no header can match. */
 
 static ngx_int_t
 ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
@@ -251,7 +251,7 @@ ngx_http_approval_mcp_same(ngx_http_request_t *r, ngx_str_t *header,
 }
 
 
-/* Plainly, or in base64 where the client's revision has that. */
+/* Compares plainly, or in base64 if the client's revision supports that. */
 
 static ngx_uint_t
 ngx_http_approval_mcp_says(ngx_http_request_t *r, ngx_str_t *header,
@@ -282,7 +282,7 @@ ngx_http_approval_mcp_text(json_t *value, u_char *data, size_t len)
 }
 
 
-/* "=?base64?...?=": 0 where it is none, or no memory is left. */
+/* Decodes "=?base64?...?="; 0: not in this form, or out of memory. */
 
 static ngx_uint_t
 ngx_http_approval_mcp_decode(ngx_http_request_t *r, ngx_str_t *header,
@@ -319,7 +319,7 @@ ngx_http_approval_mcp_decode(ngx_http_request_t *r, ngx_str_t *header,
 }
 
 
-/* Does the client speak that revision of MCP, or a later one? */
+/* True if the client uses this revision of MCP or a later one. */
 
 ngx_uint_t
 ngx_http_approval_mcp_since(ngx_http_request_t *r, const char *revision)
@@ -333,9 +333,10 @@ ngx_http_approval_mcp_since(ngx_http_request_t *r, const char *revision)
 
 
 /*
- * "Mcp-Param-Region": which argument it repeats is in the tool's schema, which
- * the gateway does not have.  It is one of that name, or nobody can say; if
- * there are such, one must have the header's value.
+ * Checks headers such as "Mcp-Param-Region".  Only the tool's schema, which the
+ * gateway does not have, says which argument a header repeats.  If there are
+ * arguments with the header's name, one of them must have its value; otherwise
+ * the header is ignored.
  */
 
 ngx_int_t

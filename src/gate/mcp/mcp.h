@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Calls of MCP: their messages, and the events that keep a client waiting.
+ * MCP calls: their messages, and the events that keep a client waiting.
  */
 
 
@@ -25,7 +25,7 @@ ngx_int_t ngx_http_approval_mcp_params(ngx_http_approval_hold_t *hold);
 ngx_uint_t ngx_http_approval_mcp_since(ngx_http_request_t *r,
     const char *revision);
 
-/* progress.c: a held call whose client is kept waiting with events */
+/* progress.c: progress events for the client of a held call */
 ngx_int_t ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_progress_inherit(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_progress_start(ngx_http_approval_hold_t *hold);

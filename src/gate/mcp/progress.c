@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * A held MCP call that asked for progress: its stream is opened, and kept
- * alive until the answer. Clients cut a call that is silent for long.
+ * Progress of held MCP calls: if the client wants it, an event stream is opened
+ * and kept alive until the answer, since clients end calls that are silent for
+ * long.
  */
 
 
@@ -16,7 +17,7 @@
 
 
 #define NGX_HTTP_APPROVAL_PROGRESS_FIRST   1000     /* ms */
-#define NGX_HTTP_APPROVAL_PROGRESS_TOKENS  1024     /* bytes of them together */
+#define NGX_HTTP_APPROVAL_PROGRESS_TOKENS  1024     /* bytes, in total */
 
 
 static ngx_int_t ngx_http_approval_progress_tokens(
@@ -42,8 +43,8 @@ ngx_uint_t  ngx_http_approval_streams;
 
 
 /*
- * Before the body goes: does its call ask for progress, and would its client
- * read events? Others are held as if there were no such thing.
+ * Runs before the body is freed.  Creates the stream's state if the call asks
+ * for progress and the client accepts events.
  */
 
 ngx_int_t
@@ -80,8 +81,9 @@ ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold)
     stream->tokens = tokens;
 
     /*
-     * It keeps no worker alive: the hold's own deadline does. What nginx's
-     * timer log takes for a connection is the first member: a pointer.
+     * Cancelable: the timer of the hold's deadline keeps the worker alive.
+     * nginx's timer log takes ev->data for a connection; what it reads of it is
+     * the stream's first member, a pointer.
      */
 
     stream->tick.handler = ngx_http_approval_progress_tick;
@@ -97,7 +99,7 @@ ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold)
 }
 
 
-/* NGX_DECLINED: there are none, or nothing that is worth repeating. */
+/* NGX_DECLINED: there are no tokens, or too many to repeat. */
 
 static ngx_int_t
 ngx_http_approval_progress_tokens(ngx_http_approval_hold_t *hold,
@@ -171,7 +173,7 @@ ngx_http_approval_progress_token(json_t *tokens, json_t *message)
 }
 
 
-/* A redirect led to another rule: the response goes on, whoever holds it. */
+/* After a redirect to another rule, the new hold takes over the stream. */
 
 void
 ngx_http_approval_progress_inherit(ngx_http_approval_hold_t *hold)
@@ -184,7 +186,7 @@ ngx_http_approval_progress_inherit(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The wait begins. Who said in Prefer how to wait gets what it asked for. */
+/* Starts progress, unless the client has sent Prefer. */
 
 void
 ngx_http_approval_progress_start(ngx_http_approval_hold_t *hold)
@@ -197,8 +199,8 @@ ngx_http_approval_progress_start(ngx_http_approval_hold_t *hold)
 
 
 /*
- * Often at first, so that also an impatient client and whoever looks at it
- * learn soon that it waits; the longer it does, the more seldom.
+ * The gap grows with the time held, so that impatient clients, and people who
+ * watch them, see the first notification soon.
  */
 
 static void
@@ -248,9 +250,9 @@ ngx_http_approval_progress_tick(ngx_event_t *ev)
 
 
 /*
- * The header goes out once. To nginx it has not been sent: whoever answers
- * later, the upstream, an error page or we, sends one, and the header filter
- * keeps it back.
+ * Sends the header, and then marks it as not sent: the upstream, an error page
+ * or the gate will send another one with the answer, which the header filter
+ * drops.
  */
 
 static ngx_int_t
@@ -279,7 +281,7 @@ ngx_http_approval_progress_open(ngx_http_approval_stream_t *stream)
 
     ngx_http_approval_stream_described(r);
 
-    /* the filters read and change the answer's bytes */
+    /* our filters read and modify the bytes of the answer */
 
     r->filter_need_in_memory = 1;
     r->filter_need_temporary = 1;
@@ -300,7 +302,7 @@ ngx_http_approval_progress_open(ngx_http_approval_stream_t *stream)
 }
 
 
-/* ... and which contexts the filters set meanwhile is kept. */
+/* Sends the header, and saves the contexts that filters create for it. */
 
 static ngx_int_t
 ngx_http_approval_progress_header(ngx_http_request_t *r,
@@ -336,7 +338,7 @@ ngx_http_approval_progress_header(ngx_http_request_t *r,
 }
 
 
-/* One notification at a time: a client that reads slowly misses some. */
+/* Skips a notification while the previous one is unsent: the client is slow. */
 
 static ngx_int_t
 ngx_http_approval_progress_send(ngx_http_approval_stream_t *stream)
@@ -364,7 +366,7 @@ ngx_http_approval_progress_send(ngx_http_approval_stream_t *stream)
 }
 
 
-/* The one buffer, which nobody holds: nothing is buffered. */
+/* Refills the one buffer; it is free, since nothing is buffered. */
 
 static ngx_int_t
 ngx_http_approval_progress_fill(ngx_http_approval_stream_t *stream)
@@ -424,7 +426,7 @@ ngx_http_approval_progress_writer(ngx_http_request_t *r)
 }
 
 
-/* As ngx_http_writer() does: what is left is sent when the client reads. */
+/* Like ngx_http_writer(): sends the rest when the client can receive. */
 
 static ngx_int_t
 ngx_http_approval_progress_written(ngx_http_request_t *r, ngx_int_t rc)
@@ -462,9 +464,9 @@ ngx_http_approval_progress_written(ngx_http_request_t *r, ngx_int_t rc)
 
 
 /*
- * The wait is over. The last notification says so, and gives the upstream as
- * much time as the client has patience; the upstream is not to encode what
- * the client takes for plain events.
+ * The wait is over.  A last notification restarts the client's timeout, for the
+ * time that the upstream takes.  Accept-Encoding is removed, since the stream's
+ * header has announced no encoding.
  */
 
 ngx_int_t
@@ -499,7 +501,7 @@ ngx_http_approval_progress_resume(ngx_http_approval_hold_t *hold)
 }
 
 
-/* No more progress; the stream stays open for the answer. */
+/* Stops progress; the stream stays open for the answer. */
 
 void
 ngx_http_approval_progress_stop(ngx_http_approval_hold_t *hold)
@@ -509,8 +511,6 @@ ngx_http_approval_progress_stop(ngx_http_approval_hold_t *hold)
     }
 }
 
-
-/* The request ends. */
 
 void
 ngx_http_approval_progress_cleanup(ngx_http_approval_hold_t *hold)
@@ -535,7 +535,7 @@ ngx_http_approval_progress_cleanup(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The answer's own, where the client was told another. */
+/* The status of the answer, even if the client got 200 with the stream. */
 
 ngx_uint_t
 ngx_http_approval_progress_status(ngx_http_approval_hold_t *hold)

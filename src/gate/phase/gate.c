@@ -2,9 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The phase handlers.  The access phase holds, after nginx's own access
- * control; the precontent phase does the same for whatever did not come
- * through it ("satisfy any"), and refuses subrequests without a verdict.
+ * The phase handlers.  The access phase holds requests, after nginx's own
+ * access control.  The precontent phase does the same for requests that were
+ * not judged there ("satisfy any"), and refuses subrequests that a rule
+ * concerns.
  */
 
 
@@ -59,9 +60,9 @@ ngx_http_approval_access_handler(ngx_http_request_t *r)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     /*
-     * Under "satisfy any" nothing is settled before the access phase is over:
-     * a refusal would be forgotten, and a hold would wait for somebody whom
-     * nginx is about to turn away.
+     * With "satisfy any" another access handler may override a refusal, and a
+     * request might be held that nginx then rejects, so the precontent phase
+     * judges it.
      */
 
     if (clcf->satisfy == NGX_HTTP_SATISFY_ANY) {
@@ -163,7 +164,7 @@ ngx_http_approval_gate_judge(ngx_http_request_t *r,
     ngx_http_approval_look_t     look;
     ngx_http_approval_verdict_t  verdict;
 
-    /* after a hold they are ours */
+    /* after a hold, Approval-* headers are the gateway's own */
 
     if (ngx_http_approval_hold_of(r) == NULL
         && ngx_http_approval_strip(r) != NGX_OK)
@@ -183,7 +184,7 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold,
     ngx_http_approval_verdict_t *verdict)
 {
-    /* who sends JSON-RPC is answered by the id that its body has */
+    /* an answer to JSON-RPC needs the id, which is in the body */
 
     if (hold == NULL && ngx_http_approval_gate_asks(r, lcf, verdict)) {
         verdict->what = NGX_HTTP_APPROVAL_VERDICT_BODY;
@@ -234,7 +235,7 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
         break;
     }
 
-    /* An answer under way, or one after it, cannot wait for people. */
+    /* a request whose answer was sent, or a post_action, cannot wait */
 
     if (hold == NULL && (r->header_sent || r->post_action)) {
         return ngx_http_approval_gate_refuse(r, lcf, NULL, verdict->rule,
@@ -271,7 +272,7 @@ ngx_http_approval_gate_asks(ngx_http_request_t *r,
 }
 
 
-/* The body is there: judge what waited for it, or start what needs it. */
+/* The body was read: judges the request if necessary, or starts the hold. */
 
 static ngx_int_t
 ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
@@ -320,7 +321,7 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
 }
 
 
-/* A rule concerns it: then its arguments' headers must not belie them. */
+/* Starts the hold, unless headers contradict the arguments that they repeat. */
 
 static ngx_int_t
 ngx_http_approval_gate_start(ngx_http_approval_hold_t *hold)
@@ -337,9 +338,9 @@ ngx_http_approval_gate_start(ngx_http_approval_hold_t *hold)
 
 
 /*
- * A subrequest (SSI, mirror, slice, auth_request, addition) is never held. It
- * passes where no rule concerns it, or where its main request already has
- * this rule's approval.
+ * A subrequest (SSI, mirror, slice, auth_request, addition) is never held.  It
+ * passes if no rule concerns it, or if its main request already has the rule's
+ * approval.
  */
 
 static ngx_int_t
@@ -355,7 +356,7 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    /* the client's copies, where the main request was in no gate */
+    /* the main request may have passed no gate that strips these headers */
 
     if (ngx_http_approval_hold_of(r) == NULL
         && ngx_http_approval_strip(r) != NGX_OK)
@@ -368,7 +369,7 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
     ngx_http_approval_look(&look, r, NULL, NULL);
     ngx_http_approval_judge(&look, lcf->policy, &verdict);
 
-    /* a mirror has its main request's body; one that was not read is unknown */
+    /* subrequests share the main request's body, if that was read */
 
     if (verdict.what == NGX_HTTP_APPROVAL_VERDICT_BODY && r->request_body) {
         body = ngx_http_approval_body_load(r, lcf->policy->body_limit);
@@ -390,7 +391,7 @@ ngx_http_approval_gate_subrequest(ngx_http_request_t *r,
 }
 
 
-/* Refuses it, or in shadow says that it would be refused. */
+/* Refuses the subrequest, or logs in shadow mode that it would be refused. */
 
 static ngx_int_t
 ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
@@ -432,8 +433,8 @@ ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
 
 
 /*
- * Refuses from within a phase, and leaves a hold behind for the variables.  A
- * policy that enforces nothing stops nothing.
+ * Refuses in a phase handler, and keeps a hold for the variables.  In shadow
+ * mode the refusal is only recorded.
  */
 
 static ngx_int_t

@@ -2,19 +2,18 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * One approval, one execution.  An approved request is sent to an upstream
- * once, whatever it passes after the gate and whoever would send it again:
- * proxy_next_upstream, a kept connection that was closed meanwhile, error_page,
- * an update of the cache in the background.
+ * One approval, one execution.  An approved request is sent to an upstream only
+ * once, even if proxy_next_upstream, a closed keepalive connection, error_page
+ * or a background update of the cache would send it again.
  *
- * The content handler of each location runs through here, and while that of an
- * approved request runs, so does the choice of a server in each upstream.  The
- * one knows where the request has got to, and guards upstreams without a list
- * of servers; the other comes before the first byte, which may be sent inside
- * the content handler.
+ * The content handlers of all locations are wrapped.  While the one of an
+ * approved request runs, each upstream's init_peer() is wrapped, too.  The
+ * wrapped content handler checks the request after redirects, and guards
+ * upstreams without a list of servers.  The wrapped init_peer() runs before the
+ * first byte, which may be sent inside the content handler.
  *
- * What counts as sent is what nginx wrote to a connection.  Where no server
- * got a byte, the next one is tried as ever.
+ * A request counts as sent when nginx has written a byte of it to a connection.
+ * If no server got a byte, nginx tries the next one as usual.
  */
 
 
@@ -33,31 +32,33 @@ typedef struct {
 
 
 struct ngx_http_approval_once_conf_s {
-    ngx_array_t                     locations;    /* of ..._location_t, while
-                                                     all is configured */
-    ngx_http_upstream_init_peer_pt *inits;        /* of all upstreams; ours,
-                                                     while depth is 0 */
+    ngx_array_t                     locations;    /* of ..._location_t, only
+                                                     at configuration */
+    ngx_http_upstream_init_peer_pt *inits;        /* by upstream: ours while
+                                                     depth is 0, else the
+                                                     original ones */
     ngx_uint_t                      depth;
 };
 
 
 /*
- * The approval's one use by a request: the main one, or a subrequest of it.
- * From the request's pool; the hold has the list.
+ * The one attempt of a main request or a subrequest.  Allocated from the
+ * request's pool; listed in hold->once.
  */
 
 struct ngx_http_approval_once_s {
     ngx_http_request_t             *request;
     ngx_http_approval_once_t       *next;
-    ngx_http_upstream_t            *upstream;     /* the one before, or NULL */
-    ngx_uint_t                      first;        /* of upstream_states, which
-                                                     counts for this approval */
-    ngx_uint_t                      from;         /* ... for where it is now */
+    ngx_http_upstream_t            *upstream;     /* before it, or NULL */
+    ngx_uint_t                      first;        /* index of the first of
+                                                     upstream_states to count */
+    ngx_uint_t                      from;         /* the same, but reset by
+                                                     X-Accel-Redirect */
     ngx_uint_t                      status;       /* of the first answer */
 };
 
 
-/* Stands before what writes to the upstream. */
+/* The filter in front of the upstream's output filter. */
 
 typedef struct {
     ngx_http_approval_hold_t       *hold;
@@ -95,7 +96,10 @@ static ngx_uint_t ngx_http_approval_once_answer(ngx_http_request_t *r,
     ngx_http_upstream_t *u);
 
 
-/* Handlers are set until all locations are merged: they are kept until then. */
+/*
+ * Collects the locations: handlers may be set until all locations are merged,
+ * so they are wrapped afterwards.
+ */
 
 ngx_int_t
 ngx_http_approval_once_location(ngx_conf_t *cf,
@@ -148,7 +152,7 @@ ngx_http_approval_once_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
-    /* outer ones come first; an "if" without a handler has the one around it */
+    /* outer locations come first; an "if" may inherit the outer handler */
 
     location = mcf->once->locations.elts;
 
@@ -245,7 +249,7 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
 }
 
 
-/* What has no handler of its own: files, and what changes them. */
+/* For locations without a content handler, such as those of static files. */
 
 ngx_int_t
 ngx_http_approval_content_handler(ngx_http_request_t *r)
@@ -263,7 +267,7 @@ ngx_http_approval_once_next(ngx_http_request_t *r)
 }
 
 
-/* No rule was met since, which would have asked about it as it is now. */
+/* The request has changed, and no rule has asked about the changed one. */
 
 static ngx_int_t
 ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
@@ -284,9 +288,9 @@ ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
 
 
 /*
- * While the content handler of an approved request runs, each upstream's choice
- * of a server leads here; no other request is handled meanwhile, and none pays
- * for it.  A handler that redirects at once runs another one inside itself.
+ * Swaps in our init_peer() for the time in which an approved request's content
+ * handler runs.  No other request is handled meanwhile, so none is slowed down.
+ * Content handlers may nest, by an internal redirect inside one.
  */
 
 static void
@@ -334,7 +338,7 @@ ngx_http_approval_once_init_peer(ngx_http_request_t *r,
 }
 
 
-/* Nothing is connected yet: no server is blamed for what is not sent. */
+/* Refuses before a connection is made, so that no server counts as failed. */
 
 static ngx_int_t
 ngx_http_approval_once_peered(ngx_http_request_t *r)
@@ -359,7 +363,7 @@ ngx_http_approval_once_peered(ngx_http_request_t *r)
 }
 
 
-/* Most requests: nothing was asked for them, and nothing redirected them. */
+/* True for most requests: main, not redirected and without a hold. */
 
 static ngx_inline ngx_uint_t
 ngx_http_approval_once_plain(ngx_http_request_t *r)
@@ -376,7 +380,7 @@ ngx_http_approval_once_plain(ngx_http_request_t *r)
 }
 
 
-/* Whose approval was used; our own messages are no part of the request. */
+/* The hold that is executing; NULL for the module's own subrequests. */
 
 static ngx_http_approval_hold_t *
 ngx_http_approval_once_hold(ngx_http_request_t *r)
@@ -414,9 +418,9 @@ ngx_http_approval_once_find(ngx_http_approval_hold_t *hold,
 
 
 /*
- * The request is about to be handled, for the first time since the approval or
- * after a redirect.  The only redirect that may send anything is the upstream's
- * own, X-Accel-Redirect: it has answered, and says where the answer is.
+ * Runs before the content handler, the first time after the approval or after a
+ * redirect.  Only after X-Accel-Redirect may the request be sent again, since
+ * the upstream has executed it and only says where its answer is.
  */
 
 static ngx_int_t
@@ -497,8 +501,8 @@ ngx_http_approval_once_guard(ngx_http_approval_hold_t *hold,
 
 
 /*
- * With the first byte the last try has begun: nginx then answers by itself as
- * it does where no server is left, or from its cache.
+ * Once a byte is sent, no tries are left: after an error nginx answers as if
+ * there were no other server, or from its cache.
  */
 
 static ngx_int_t
@@ -528,7 +532,7 @@ ngx_http_approval_once_filter(void *data, ngx_chain_t *in)
         rc = NGX_ERROR;
     }
 
-    /* an error on a kept connection would not count as a try */
+    /* nginx would grant another try after an error if "cached" was set */
 
     u->peer.tries = 0;
     u->peer.cached = 0;
@@ -537,7 +541,7 @@ ngx_http_approval_once_filter(void *data, ngx_chain_t *in)
 }
 
 
-/* Was anything sent before the try with the number "last"? */
+/* NGX_DECLINED if anything was sent in a try before number "last". */
 
 static ngx_int_t
 ngx_http_approval_once_unsent(ngx_http_approval_hold_t *hold,
@@ -567,8 +571,8 @@ ngx_http_approval_once_unsent(ngx_http_approval_hold_t *hold,
 
 
 /*
- * The status that the approved request was first answered with; 0: it was not,
- * NGX_DECLINED: there was no upstream.
+ * The status of the first answer to the approved request; 0: no answer;
+ * NGX_DECLINED: no upstream was used.
  */
 
 ngx_int_t
@@ -592,7 +596,7 @@ ngx_http_approval_once_status(ngx_http_approval_hold_t *hold)
 }
 
 
-/* What is sent from the cache says nothing of what the server did. */
+/* Ignores an answer from the cache, which is not the server's. */
 
 static ngx_uint_t
 ngx_http_approval_once_answer(ngx_http_request_t *r, ngx_http_upstream_t *u)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Where the gate stands in nginx: handlers of phases, of content, variables.
+ * The gate's entries from nginx: phase and content handlers, and variables.
  */
 
 
@@ -20,7 +20,7 @@
 ngx_int_t ngx_http_approval_access_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_precontent_handler(ngx_http_request_t *r);
 
-/* The context of a request that was judged and that no rule holds. */
+/* The context of a request that passed without a hold. */
 extern ngx_http_approval_hold_t  ngx_http_approval_passed;
 
 /* once.c: around content handlers and upstreams; nothing is sent twice */

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * $approval_*: found on the main request, at any time, after any redirect.
+ * The variables $approval_*: they work at any time and after any redirect.
  */
 
 

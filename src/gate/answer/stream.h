@@ -21,8 +21,8 @@
 
 /*
  * What the client has got, and what the body filter does.  The states after
- * OPEN begin with the answer's header.  It is not sent, since the client already
- * has one; it determines in which of three ways the body becomes events.
+ * OPEN begin with the answer's header.  It is not sent, since the client
+ * already has one; it determines how the body becomes events.
  */
 
 typedef enum {

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What an approval is bound to: the digest, and what is said of it.
+ * Computes the digest to which an approval is bound, and describes it.
  */
 
 
@@ -11,8 +11,6 @@
 
 #include "gate/gate.h"
 
-
-/* A part that is not bound, and why "$arg_x" alone would not be enough. */
 
 typedef struct {
     ngx_http_approval_look_t        *look;
@@ -42,12 +40,12 @@ static ngx_uint_t ngx_http_approval_bind_ignored(
 static ngx_int_t ngx_http_approval_bind_add(json_t *list, ngx_str_t *name);
 
 
-/* How the body is read; where it goes stands before it. */
+/* Headers that are always bound, since they change what the request does. */
 
 static ngx_str_t  ngx_http_approval_bind_always[] = {
     ngx_string("content-type"),
     ngx_string("content-encoding"),
-    ngx_string("destination"),                       /* DAV's second path */
+    ngx_string("destination"),                       /* WebDAV's second path */
     ngx_string("idempotency-key"),
     ngx_null_string
 };
@@ -95,8 +93,8 @@ ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
 
 
 /*
- * Is the request, wherever nginx has taken it meanwhile, still what people
- * were asked about?  Its body is, and is not looked at again.
+ * True if the request, possibly redirected, is still the one that approvers
+ * were asked about.  The body cannot change, and is not compared again.
  */
 
 ngx_uint_t
@@ -148,7 +146,7 @@ ngx_http_approval_bind_md(ngx_http_approval_bind_t *bind,
 }
 
 
-/* The same on every gateway that has the same configuration. */
+/* Binds the server and location, alike on gateways with one configuration. */
 
 static void
 ngx_http_approval_bind_place(ngx_http_approval_bind_t *bind)
@@ -186,7 +184,7 @@ ngx_http_approval_bind_place(ngx_http_approval_bind_t *bind)
                                 ngx_http_approval_core_str(&bind->lcf->place));
     ngx_http_approval_bind_target(bind, 't', &r->unparsed_uri, NULL);
 
-    /* what is bound in part is not what is bound as a whole */
+    /* a digest without ignored parts differs from one of the whole request */
 
     for (n = 0; bind->lcf->ignore; n++) {
         ignored = approval_ignore_text(bind->lcf->ignore, n);
@@ -219,7 +217,7 @@ ngx_http_approval_bind_route(ngx_http_approval_bind_t *bind)
 }
 
 
-/* Without the arguments that are not bound. */
+/* Binds the target without the ignored arguments. */
 
 static void
 ngx_http_approval_bind_target(ngx_http_approval_bind_t *bind, u_char tag,
@@ -258,7 +256,7 @@ ngx_http_approval_bind_target(ngx_http_approval_bind_t *bind, u_char tag,
 }
 
 
-/* Every copy counts, in their order. */
+/* Binds all copies of these headers, in their order. */
 
 static void
 ngx_http_approval_bind_content(ngx_http_approval_bind_t *bind)
@@ -334,7 +332,7 @@ ngx_http_approval_bind_fact(ngx_http_approval_bind_t *bind,
     ngx_http_approval_bind_part(bind, 'f',
                                 ngx_http_approval_core_str(&fact->name));
 
-    /* how it is spelled is bound by the target, and the host's case by nobody */
+    /* spellings are bound by the target; the case of the host is not bound */
 
     for (i = 0; i < rs->n; i++) {
         if (!rs->elts[i].spelled) {
@@ -356,8 +354,8 @@ ngx_http_approval_bind_part(ngx_http_approval_bind_t *bind, u_char tag,
 
 
 /*
- * The bytes, slice by slice; where members of a JSON body are not bound, what
- * is left of it, in its canonical form.
+ * Starts to bind the body's bytes, which are digested slice by slice.  If
+ * members of a JSON body are ignored, binds the rest of it in canonical form.
  */
 
 static ngx_int_t
@@ -420,7 +418,7 @@ ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold)
 }
 
 
-/* A rule may look at what it is not bound to, as at a client's own ids. */
+/* A rule may read a value that is not bound, such as a client's own ids. */
 
 static ngx_uint_t
 ngx_http_approval_bind_ignored(ngx_http_approval_loc_conf_t *lcf,
@@ -447,7 +445,7 @@ ngx_http_approval_bind_ignored(ngx_http_approval_loc_conf_t *lcf,
 }
 
 
-/* "bound": headers and facts; "not_bound": what a retry may change. */
+/* Adds "bound", headers and facts, and "not_bound", the ignored parts. */
 
 ngx_int_t
 ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold, json_t *doc)

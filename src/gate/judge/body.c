@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The client's body: read once, judged and digested, forwarded as it is.
+ * The client's body: read once, judged and digested, forwarded unchanged.
  */
 
 
@@ -20,7 +20,7 @@ static void ngx_http_approval_body_handler(ngx_http_request_t *r);
 
 
 /*
- * The pattern of ngx_http_mirror_module: the reader owns the request until its
+ * Follows ngx_http_mirror_module: the body reader holds the request until its
  * handler runs the phases again.
  */
 
@@ -38,8 +38,8 @@ ngx_http_approval_body_read(ngx_http_approval_hold_t *hold)
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     /*
-     * What ngx_http_dav_module asks for before it reads a PUT: it takes the
-     * body as a file, and by then the body has been read.
+     * The settings with which ngx_http_dav_module reads the body of a PUT: it
+     * needs a file, but the body is read here first.
      */
 
     if (r->method == NGX_HTTP_PUT && clcf->handler == NULL) {
@@ -81,7 +81,7 @@ ngx_http_approval_body_handler(ngx_http_request_t *r)
 }
 
 
-/* It is stored, or not needed. */
+/* Frees the parsed body when it is not needed any more. */
 
 void
 ngx_http_approval_body_done(ngx_http_approval_hold_t *hold)
@@ -97,8 +97,9 @@ ngx_http_approval_body_done(ngx_http_approval_hold_t *hold)
 
 
 /*
- * Digests at most a slice a turn, so that a large body delays nobody else:
- * NGX_AGAIN until it is whole. hold->hasher was given all but the body.
+ * Digests at most one slice for each turn of the event loop, so that a large
+ * body does not delay other requests.  NGX_AGAIN: there is more.  hold->hasher
+ * has digested everything but the body before.
  */
 
 ngx_int_t

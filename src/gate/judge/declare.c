@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a rule declares of a request: its summary, what it shows, and what made
- * it hold.
+ * The parts of a request that a rule declares: the summary, the values of
+ * "show", and the values that matched.
  */
 
 
@@ -16,12 +16,12 @@
 #define NGX_HTTP_APPROVAL_DECLARED_MATCH  512
 
 
-/* What the rule's conditions found, by the name of their subjects. */
+/* The values that the rule's conditions found, by the subjects' names. */
 
 typedef struct {
     ngx_http_approval_tell_t  *tell;
     json_t                    *found;
-    ngx_http_approval_fact_t  *fact;       /* whose values are in "masked" */
+    ngx_http_approval_fact_t  *fact;       /* its values are in "masked" */
     approval_readings_t        masked;
 } ngx_http_approval_matched_t;
 
@@ -126,7 +126,7 @@ ngx_http_approval_declare_matched(ngx_http_approval_tell_t *tell)
 }
 
 
-/* What some readers take for another method, or path, no rule need ask for. */
+/* Adds a method or path with several readings even if no condition reads it. */
 
 static ngx_int_t
 ngx_http_approval_declare_differs(ngx_http_approval_matched_t *matched,
@@ -145,7 +145,10 @@ ngx_http_approval_declare_differs(ngx_http_approval_matched_t *matched,
 }
 
 
-/* All readings of a value; of several values of one reading, what matched. */
+/*
+ * Adds all readings of a value, or, if one reading has several values, those
+ * that matched.
+ */
 
 static int
 ngx_http_approval_declare_match(void *data, unsigned subject,

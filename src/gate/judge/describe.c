@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The action document: who, what, when and why, without secrets.
+ * Writes the action's document: who, what, when and why, without secrets.
  */
 
 
@@ -47,7 +47,7 @@ static ngx_int_t ngx_http_approval_set_str(json_t *doc, const char *name,
     const ngx_str_t *value);
 
 
-/* Headers that help an approver and hold no secrets; all else by "show". */
+/* Headers without secrets that help approvers; others need "show". */
 
 static ngx_str_t  ngx_http_approval_shown_headers[] = {
     ngx_string("content-type"),
@@ -64,7 +64,7 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
     u_char           key[APPROVAL_MAC_LEN];
     approval_str_t   text;
 
-    /* a repeated request has the digest of the first, and so the same tags */
+    /* keyed by the digest, so a repeated request gets the same tags */
 
     text.data = (u_char *) hold->action.digest;
     text.len = APPROVAL_DIGEST_LEN;
@@ -242,8 +242,8 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
 
 
 /*
- * What the rule declares: nothing that only the client has put into the
- * request may get in here, as it goes into messages and into the trail.
+ * The declared parts, which go into messages and the audit trail.  Nothing from
+ * the client may be added here unless the rule declares it.
  */
 
 static ngx_int_t
@@ -328,7 +328,7 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold,
 }
 
 
-/* All else, redacted: for the action's page. */
+/* The rest of the request, redacted, for the action's page. */
 
 static ngx_int_t
 ngx_http_approval_describe_request(ngx_http_approval_hold_t *hold,
@@ -395,7 +395,7 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
 }
 
 
-/* The name under which it is shown; NULL: it is not. */
+/* The name under which the header is shown; NULL: it is not shown. */
 
 static ngx_str_t *
 ngx_http_approval_describe_header_name(ngx_http_approval_hold_t *hold,
@@ -426,7 +426,7 @@ ngx_http_approval_describe_header_name(ngx_http_approval_hold_t *hold,
 }
 
 
-/* A header that stands twice is shown with both values. */
+/* A header with several copies is shown with all values. */
 
 static ngx_int_t
 ngx_http_approval_describe_header(approval_redact_t *redact, json_t *headers,
@@ -507,8 +507,8 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold,
 
 
 /*
- * What approving means beyond this request.  The grant says it, too, when the
- * body is gone.
+ * Describes the grant that an approval would create.  hold->remembered keeps
+ * the description for the grant's document, made when the body has been freed.
  */
 
 static ngx_int_t

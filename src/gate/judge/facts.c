@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who and what, as all records of a request say it.
+ * The facts that all records of a request contain.
  */
 
 
@@ -15,7 +15,7 @@
 #define NGX_HTTP_APPROVAL_SHOWN_TLS  1024
 
 
-/* What every record of this hold says, whatever happened. */
+/* The facts for any record of this hold. */
 
 json_t *
 ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
@@ -123,7 +123,7 @@ ngx_http_approval_facts_tls(ngx_http_request_t *r, json_t *doc)
 }
 
 
-/* A target without its secrets, or NULL. */
+/* The target, redacted; NULL: no memory. */
 
 json_t *
 ngx_http_approval_facts_target(approval_redact_t *redact, ngx_str_t *target)
@@ -153,7 +153,7 @@ ngx_http_approval_facts_target(approval_redact_t *redact, ngx_str_t *target)
 }
 
 
-/* Of a query that nobody declared there is no more than its length. */
+/* Adds host and target; without "query" only the length of the query. */
 
 ngx_int_t
 ngx_http_approval_facts_where(ngx_http_request_t *r,
@@ -185,7 +185,7 @@ ngx_http_approval_facts_where(ngx_http_request_t *r,
 }
 
 
-/* Who and what, where there is no action whose document tells it. */
+/* Adds the facts that are otherwise in the action's document. */
 
 ngx_int_t
 ngx_http_approval_facts_brief(ngx_http_request_t *r,
@@ -200,7 +200,7 @@ ngx_http_approval_facts_brief(ngx_http_request_t *r,
     mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
     redact = rule ? rule->redact : mcf->redact;
 
-    /* no action, and so no tags by which it could be told from others */
+    /* without an action there is no key for tags */
 
     approval_redact_key(redact, approval_str(""));
 

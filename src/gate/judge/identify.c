@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who asks, and why: without an identity that can be kept from approving, and
- * without a reason where one is required, nobody is asked.
+ * Identifies the requester and reads the reason.  A request needs an identity,
+ * so that its requester can be kept from approving it, and a reason if required.
  */
 
 
@@ -23,7 +23,7 @@ ngx_http_approval_identify(ngx_http_approval_look_t *look,
 
     ngx_memzero(identity, sizeof(ngx_http_approval_identity_t));
 
-    /* one of two readers would see another person */
+    /* with two readings, the upstream might see another person */
 
     rc = lcf->requester
          ? ngx_http_approval_identify_one(look, rule, lcf->requester,
@@ -45,7 +45,7 @@ ngx_http_approval_identify(ngx_http_approval_look_t *look,
         return NGX_ERROR;
     }
 
-    /* somebody who cannot be read could not be kept from approving either */
+    /* an invalid identity could not be kept from approving */
 
     rc = ngx_http_approval_identify_person(look->request,
                                            &identity->requester,

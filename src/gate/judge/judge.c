@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the policy says of a request: over all its readings, condition by
- * condition, so that readings are never multiplied.
+ * Judges a request by its policy.  Each condition is evaluated over all
+ * readings of its own value, so combinations of readings are never enumerated.
  */
 
 
@@ -13,11 +13,11 @@
 #include "gate/gate.h"
 
 
-/* Each element is judged by itself: of more than these it would take long. */
+/* Elements are judged one by one, so larger batches would take too long. */
 #define NGX_HTTP_APPROVAL_BATCH_MAX  1000
 
 
-/* What was found on the way through the rules. */
+/* The results of the rules so far. */
 
 typedef struct {
     ngx_http_approval_look_t    *look;
@@ -25,7 +25,7 @@ typedef struct {
     ngx_http_approval_rule_t    *holds;
     ngx_http_approval_rule_t    *denies;
     ngx_http_approval_rule_t    *shadow;
-    ngx_http_approval_rule_t    *doubtful;   /* by whose readings it differs */
+    ngx_http_approval_rule_t    *doubtful;   /* first one in doubt, by "fact" */
     ngx_http_approval_fact_t    *fact;
     unsigned                     passes:1;
     unsigned                     denied:1;
@@ -139,7 +139,7 @@ ngx_http_approval_judge_read(void *data, unsigned subject)
 }
 
 
-/* The walk ends with the first rule that holds whatever is read. */
+/* The walk ends with the first rule that matches in all readings. */
 
 static int
 ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
@@ -152,8 +152,9 @@ ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
     rule = rules[found->rule];
 
     /*
-     * in shadow it decides nothing, and keeps no rule from deciding; where no
-     * rule decides anything, what would be refused is on record
+     * A rule in shadow mode decides nothing, and the next rules are judged.  If
+     * the whole policy is in shadow mode, the walk goes on as if it decided, to
+     * record what would be refused.
      */
 
     if (rule->mode == NGX_HTTP_APPROVAL_SHADOW
@@ -195,7 +196,10 @@ ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
 }
 
 
-/* The first doubt is told of; what nobody can know comes before all others. */
+/*
+ * Remembers the fact to report: the first one, but a limit comes before unknown
+ * readings, and these before differing ones.
+ */
 
 static void
 ngx_http_approval_judge_doubt(ngx_http_approval_judge_t *judge,
@@ -277,7 +281,7 @@ ngx_http_approval_judge_decide(ngx_http_approval_judge_t *judge,
 }
 
 
-/* Another reading would be treated otherwise: which value it is, is told. */
+/* Refuses, since readings lead to different verdicts, and names the value. */
 
 static void
 ngx_http_approval_judge_unclear(ngx_http_approval_judge_t *judge,
@@ -318,7 +322,7 @@ ngx_http_approval_judge_unclear(ngx_http_approval_judge_t *judge,
 }
 
 
-/* The target's host, or HTTP/2's, and the header's are to be the same. */
+/* The host of the target, or of HTTP/2, must be the one of the header. */
 
 static void
 ngx_http_approval_judge_host(ngx_http_approval_judge_t *judge,
@@ -345,7 +349,7 @@ ngx_http_approval_judge_host(ngx_http_approval_judge_t *judge,
 }
 
 
-/* Of a fact whose readings are not known. */
+/* The refusal for a fact whose readings are unknown. */
 
 ngx_http_approval_refusal_e
 ngx_http_approval_judge_unread(ngx_http_approval_fact_t *fact)
@@ -397,9 +401,9 @@ ngx_http_approval_judge_refusal(ngx_http_approval_fact_t *fact)
 
 
 /*
- * A JSON-RPC batch with an element that is not simply passed is refused whole.
- * Rules may look at the array itself, as at "json:/0/op": there only what they
- * find counts.
+ * A JSON-RPC batch is refused as a whole unless each element passes.  Rules may
+ * also read the array itself, as in "json:/0/op"; for these, only values that
+ * exist count.
  */
 
 static void
@@ -448,7 +452,7 @@ ngx_http_approval_judge_batch(ngx_http_approval_look_t *look,
 }
 
 
-/* However an element spells its members. */
+/* The case of the members' names is ignored. */
 
 static ngx_uint_t
 ngx_http_approval_is_batch(json_t *json)
@@ -472,9 +476,9 @@ ngx_http_approval_is_batch(json_t *json)
 
 
 /*
- * Has the main request this rule's verdict?  Nobody is asked twice for one rule,
- * as long as the request is what they were asked about; an error page and what
- * an upstream redirects to are answers to it.
+ * True if this rule has already passed the main request, so that approvers are
+ * not asked twice.  The request must still be the one that they were asked
+ * about, but an error page or a redirect by the upstream is an answer to it.
  */
 
 static ngx_uint_t
@@ -508,7 +512,7 @@ ngx_http_approval_judge_known(ngx_http_request_t *r,
 }
 
 
-/* What matched, for whoever describes the hold. */
+/* Visits the values that matched, for the description of the hold. */
 
 int
 ngx_http_approval_evidence(ngx_http_approval_look_t *look,

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a request is: by which rule it is judged and how, who sent it, what it is
- * bound to, and what people and the trail are told of it.
+ * Judges requests by the rules, identifies the requester, binds the request by
+ * a digest, and describes it for approvers and for the audit trail.
  */
 
 
@@ -29,14 +29,14 @@ typedef enum {
     NGX_HTTP_APPROVAL_VERDICT_HOLD,      /* rule requires approvals           */
     NGX_HTTP_APPROVAL_VERDICT_DENY,      /* rule, or the policy's default     */
     NGX_HTTP_APPROVAL_VERDICT_REFUSE,    /* refusal, and why if not NULL      */
-    NGX_HTTP_APPROVAL_VERDICT_BODY       /* it cannot be said without it      */
+    NGX_HTTP_APPROVAL_VERDICT_BODY       /* the body must be read first       */
 } ngx_http_approval_verdict_e;
 
 
 typedef struct {
     ngx_http_approval_verdict_e      what;
     ngx_http_approval_rule_t        *rule;
-    ngx_http_approval_rule_t        *shadow;     /* would have decided        */
+    ngx_http_approval_rule_t        *shadow;     /* a rule in shadow mode     */
     ngx_http_approval_refusal_e      refusal;
     const char                      *why;        /* in the request's pool     */
 } ngx_http_approval_verdict_t;
@@ -58,8 +58,9 @@ ngx_int_t ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_body_done(ngx_http_approval_hold_t *hold);
 
 /*
- * bind.c: the digest, hold->action.digest, and hold->action.route, what of it a redirect
- * must leave as it is.  NGX_AGAIN: the body is not digested as a whole yet.
+ * bind.c: sets hold->action.digest, and hold->action.route, a hash of those
+ * parts that a redirect must not change.  NGX_AGAIN: part of the body has yet
+ * to be digested.
  */
 ngx_int_t ngx_http_approval_bind(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold,
@@ -71,19 +72,19 @@ ngx_uint_t ngx_http_approval_bind_same(ngx_http_request_t *r,
 json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);
 json_t *ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold);
 
-/* tell.c: facts, as approvers and requesters may see them */
+/* tell.c: facts in the form that approvers and requesters may see */
 
 #define NGX_HTTP_APPROVAL_TELL_VALUE  1024       /* bytes of one value        */
 
 typedef struct {
     ngx_http_approval_look_t        *look;
     ngx_http_approval_rule_t        *rule;
-    json_t                          *masked;     /* the body, or NULL         */
-    unsigned                         body:1;     /* some of it was told       */
-    unsigned                         query:1;    /* all of it was             */
+    json_t                          *masked;     /* redacted body, or NULL    */
+    unsigned                         body:1;     /* part of it was output     */
+    unsigned                         query:1;    /* all of it was output      */
 } ngx_http_approval_tell_t;
 
-/* tell->masked is the caller's */
+/* the caller must free tell->masked */
 void ngx_http_approval_tell_init(ngx_http_approval_tell_t *tell,
     ngx_http_approval_look_t *look, ngx_http_approval_rule_t *rule);
 json_t *ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
@@ -93,7 +94,7 @@ json_t *ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
 ngx_int_t ngx_http_approval_declare(ngx_http_approval_tell_t *tell,
     json_t *doc);
 
-/* of a fact that can be read in several ways; NULL: no memory */
+/* describes a fact that has several readings; NULL: no memory */
 const char *ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
     ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact);
 
@@ -102,8 +103,9 @@ void ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
 
 /*
- * identify.c: NGX_DECLINED: refusal, and why if not NULL, say why not.  The
- * persons are canonical: all names of one person are one.
+ * identify.c: NGX_DECLINED: "refusal" and, if not NULL, "why" have the reason.
+ * "person" and "on_behalf_person" are canonical, the same for all names of a
+ * person.
  */
 typedef struct {
     ngx_str_t                        requester;
@@ -119,11 +121,11 @@ ngx_int_t ngx_http_approval_identify(ngx_http_approval_look_t *look,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     ngx_http_approval_identity_t *identity);
 
-/* NGX_DECLINED: it names nobody. */
+/* NGX_DECLINED: not a valid identity */
 ngx_int_t ngx_http_approval_identify_person(ngx_http_request_t *r,
     ngx_str_t *identity, ngx_str_t *person);
 
-/* the one reading that an identity, a grant or a limit needs */
+/* reads an identity, or the value of a grant or limit: one reading only */
 ngx_int_t ngx_http_approval_identify_one(ngx_http_approval_look_t *look,
     ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact,
     ngx_str_t *value, ngx_http_approval_identity_t *identity);
@@ -136,7 +138,7 @@ json_t *ngx_http_approval_facts_target(approval_redact_t *redact,
 ngx_int_t ngx_http_approval_facts_where(ngx_http_request_t *r,
     approval_redact_t *redact, ngx_uint_t query, json_t *doc);
 
-/* of a request without an action of its own, whose document would tell it */
+/* for a request without an action, and so without a document */
 ngx_int_t ngx_http_approval_facts_brief(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     json_t *doc);

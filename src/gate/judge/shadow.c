@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * mode shadow: what would have been held, or refused, is recorded and passes.
+ * "mode shadow": requests that would be held or refused are recorded and pass.
  */
 
 
@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_approval_shadow_audit(ngx_http_request_t *r,
     const char *outcome);
 
 
-/* It stops nobody, also where it cannot be recorded. */
+/* The request passes even if it cannot be recorded. */
 
 void
 ngx_http_approval_shadow(ngx_http_request_t *r,

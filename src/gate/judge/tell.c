@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Facts, as approvers, records and the requester itself may see them: all
- * readings, and no secrets.
+ * Writes facts for approvers, records and requesters: all readings, without
+ * secrets.
  */
 
 
@@ -54,7 +54,7 @@ ngx_http_approval_tell_init(ngx_http_approval_tell_t *tell,
 }
 
 
-/* A JSON string; what does not fit in "max" bytes is counted. */
+/* The fact as a JSON string, cut after "max" bytes with a count of the rest. */
 
 json_t *
 ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
@@ -90,7 +90,7 @@ ngx_http_approval_tell(ngx_http_approval_tell_t *tell,
 }
 
 
-/* What is told of the request's query and body by telling the fact. */
+/* Notes whether the fact discloses the query or a part of the body. */
 
 static ngx_int_t
 ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
@@ -155,7 +155,7 @@ ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
 }
 
 
-/* nginx's reading of it, and each value in it that has others. */
+/* Writes nginx's reading, and each variable in it that has other readings. */
 
 static ngx_int_t
 ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
@@ -256,7 +256,7 @@ ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
 }
 
 
-/* One as it is; several quoted, so that none can pass for two. */
+/* Several readings are quoted, so that one cannot look like two. */
 
 static void
 ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
@@ -399,7 +399,7 @@ ngx_http_approval_tell_quoted(approval_buf_t *out, approval_str_t s)
 }
 
 
-/* Is the value one that is never shown, by its name or where it comes from? */
+/* True if the value is secret by its name or its source, and never shown. */
 
 static ngx_uint_t
 ngx_http_approval_tell_secret(ngx_http_approval_tell_t *tell,
@@ -459,7 +459,7 @@ ngx_http_approval_tell_secret(ngx_http_approval_tell_t *tell,
 }
 
 
-/* A capture is what its regex looked at. */
+/* A capture is secret if the value that its regex matched is. */
 
 static ngx_uint_t
 ngx_http_approval_tell_captured(ngx_http_approval_tell_t *tell,
@@ -510,7 +510,7 @@ ngx_http_approval_tell_captured(ngx_http_approval_tell_t *tell,
 }
 
 
-/* Is something in it masked? */
+/* True if redaction changes a reading of the fact. */
 
 static ngx_uint_t
 ngx_http_approval_tell_differs(ngx_http_approval_tell_t *tell,
@@ -567,7 +567,7 @@ ngx_http_approval_tell_differs(ngx_http_approval_tell_t *tell,
 }
 
 
-/* The parsed body without its secrets; NULL where there is none. */
+/* The parsed body, redacted; NULL if there is none. */
 
 static json_t *
 ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
@@ -616,7 +616,7 @@ ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
 
     ngx_http_approval_tell_init(&tell, look, rule);
 
-    /* there is no action yet by whose key there could be tags */
+    /* there is no action yet, and so no key for tags */
 
     approval_redact_key(rule->redact, approval_str(""));
 
@@ -631,7 +631,7 @@ ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
                             (int) doubt->len, doubt->data);
 
     } else {
-        /* no query is logged: there may be secrets in it that nobody named */
+        /* queries are not logged: they may contain undeclared secrets */
 
         value = (fact->kind == NGX_HTTP_APPROVAL_FACT_TARGET
                  || fact->kind == NGX_HTTP_APPROVAL_FACT_QUERY)
@@ -649,7 +649,7 @@ ngx_http_approval_tell_readings(ngx_http_approval_look_t *look,
 
     json_decref(tell.masked);
 
-    /* it is logged, too */
+    /* the text is logged, too */
 
     for (p = why.data; p && p < why.data + why.len; p++) {
         if (*p < 0x20 || *p == 0x7f) {

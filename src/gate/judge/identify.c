@@ -3,7 +3,8 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * Identifies the requester and reads the reason.  A request needs an identity,
- * so that its requester can be kept from approving it, and a reason if required.
+ * so that its requester can be kept from approving it, and a reason if the rule
+ * requires one.
  */
 
 

@@ -76,7 +76,10 @@ approval_quorum(const unsigned *need, size_t nlines, unsigned deny_after,
         return APPROVAL_QUORUM_DENIED;
     }
 
-    /* Lines that ask for nobody, or cannot be seen, never approve. */
+    /*
+     * Without required persons, or with too many lines, nothing is ever
+     * approved.
+     */
 
     if (lacking || counted == 0 || nlines > APPROVAL_QUORUM_LINES) {
         return APPROVAL_QUORUM_OPEN;
@@ -86,7 +89,7 @@ approval_quorum(const unsigned *need, size_t nlines, unsigned deny_after,
 }
 
 
-/* A person's first vote counts, if there is a line that it may count for. */
+/* Only a person's first vote counts, and only if it may count for some line. */
 
 static int
 approval_quorum_counts(const approval_vote_t *votes, size_t i, uint32_t all)
@@ -131,9 +134,9 @@ approval_quorum_match(approval_matching_t *m, uint32_t all)
 
 
 /*
- * Finds a line for a vote, moving others out of the way where they have
- * another line to go to.  A line is tried once a search, so the recursion is
- * as deep as there are lines.
+ * Finds a line for a vote, and moves other votes to other lines if they have
+ * any.  Each line is tried once per search, so the recursion is at most as
+ * deep as there are lines.
  */
 
 static int

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Randomness, and the ids that are made of it.
+ * Random bytes, and ids made from them.
  */
 
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The values that survive being written and read.
+ * Checks that a value survives being written and read.
  */
 
 

@@ -12,7 +12,7 @@
 #include <string.h>
 
 
-/* Memory that a large value leaves behind is kept up to this size. */
+/* Memory used for a large value is kept up to this size. */
 #define APPROVAL_READING_KEEP  (64 * 1024)
 
 
@@ -144,7 +144,7 @@ approval_readings_unknown(approval_readings_t *rs, unsigned code,
     approval_readings_add(rs, APPROVAL_READING_UNKNOWN, approval_str(why));
 
     if (rs->n) {
-        rs->elts[0].spelled = 0;        /* whatever is being added */
+        rs->elts[0].spelled = 0;        /* regardless of rs->spelling */
     }
 }
 
@@ -196,7 +196,10 @@ approval_readings_doubt(const approval_readings_t *rs)
 }
 
 
-/* The values of one reader ("member") may be many; readers are not. */
+/*
+ * One reader may have many values ("member"); the number of readers is
+ * limited.
+ */
 
 static approval_reading_t *
 approval_readings_push(approval_readings_t *rs, unsigned member)
@@ -233,7 +236,7 @@ approval_readings_push(approval_readings_t *rs, unsigned member)
 }
 
 
-/* Also where no more are taken: what is told then says so. */
+/* Returns 1 also if there is no room; the value becomes UNKNOWN then. */
 
 static int
 approval_readings_known(approval_readings_t *rs, approval_reading_e kind,

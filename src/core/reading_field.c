@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The readings of what has a name and may stand there again: arguments, form
- * fields and cookies.
+ * The readings of named values that may be repeated: arguments, form fields
+ * and cookies.
  */
 
 
@@ -12,13 +12,13 @@
 #include <string.h>
 
 
-/* What is looked for, and what was found. */
+/* The wanted name, and what was found. */
 
 typedef struct {
     approval_readings_t  *rs;
     approval_str_t        name;
     unsigned              flags;
-    unsigned              same;          /* fields of the very name */
+    unsigned              same;          /* fields of exactly this name */
     approval_buf_t        joined;        /* their values            */
 } field_t;
 
@@ -55,7 +55,7 @@ approval_read_field(approval_readings_t *rs, approval_str_t query,
     field_init(&f, rs, name, flags);
     field_walk(&f, query, "&", field_value);
 
-    /* all copies are one list for some */
+    /* some readers take all copies as one list */
 
     if (f.same > 1) {
         start = rs->buf.len;
@@ -63,7 +63,7 @@ approval_read_field(approval_readings_t *rs, approval_str_t query,
         approval_readings_take(rs, APPROVAL_READING_TEXT, start);
     }
 
-    /* ";" ends a field for some */
+    /* for some readers ";" ends a field */
 
     if (query.len && memchr(query.data, ';', query.len)) {
         field_init(&semicolons, rs, name, flags);
@@ -160,7 +160,7 @@ field_walk(field_t *f, approval_str_t s, const char *ends, field_pt value)
 }
 
 
-/* One that has to be decoded is the same only to those who decode it. */
+/* A name that has to be decoded is the same only for readers that decode it. */
 
 static approval_name_e
 field_name(field_t *f, approval_str_t raw)
@@ -203,8 +203,8 @@ field_value(field_t *f, approval_str_t raw)
 
 
 /*
- * Some readers decode it, some drop blanks and quotes around it, and of what
- * was quoted escapes as well; "j:" is JSON to one of them.
+ * Some readers decode the value, and some strip the blanks and quotes around
+ * it, and resolve escapes inside the quotes.  One reader takes "j:" for JSON.
  */
 
 static void
@@ -307,7 +307,7 @@ cookie_unescaped(field_t *f, approval_str_t value)
 }
 
 
-/* What stands before one of these bytes; *s goes on behind it. */
+/* The part before one of these bytes; *s continues after it. */
 
 static approval_str_t
 field_split(approval_str_t *s, const char *ends)
@@ -413,8 +413,9 @@ name_folded(approval_str_t name, approval_str_t want, unsigned brackets)
 
 
 /*
- * Without what stands before it to no effect, and up to a NUL.  brackets: "a[b"
- * and "[a]" are of "a"; else "[" is a letter, too, as "_".
+ * Removes leading characters that readers ignore, and cuts at a NUL.
+ * brackets: "a[b" and "[a]" belong to "a"; otherwise "[" is a letter too,
+ * equal to "_".
  */
 
 static approval_str_t

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The readings of members of a JSON body.  To RFC 8259 members whose names
- * differ in case are others; to some readers (Go's encoding/json among them)
+ * The readings of members of a JSON body.  In RFC 8259 names that differ in
+ * case are different members; for some readers (Go's encoding/json among them)
  * they are the same.
  */
 
@@ -17,7 +17,7 @@
 #include <string.h>
 
 
-/* Beyond it a double has no longer every integer. */
+/* Beyond this, a double cannot represent every integer. */
 #define JSON_EXACT  ((json_int_t) 1 << 53)
 
 
@@ -62,7 +62,7 @@ approval_read_json(approval_readings_t *rs, const approval_json_pointer_t *p,
 }
 
 
-/* First all values that have the very names, then each of the others. */
+/* First visits all values with exactly these names, then each of the others. */
 
 static void
 json_walk(json_walk_t *w, const approval_json_pointer_t *p, json_t *value,
@@ -187,7 +187,7 @@ json_kind(json_t *value)
 }
 
 
-/* Both are valid UTF-8. */
+/* Both names are valid UTF-8. */
 
 static int
 json_same_folded(const char *one, const char *two)

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The readings of a path.  Servers differ in a handful of steps that each of
- * them takes or does not; all combinations are made, and those that come out
- * alike are one.
+ * The readings of a path.  Servers differ in a handful of steps, each of which
+ * a server takes or omits.  All combinations are tried, and equal results
+ * become one reading.
  */
 
 
@@ -17,7 +17,7 @@
 #define PATH_BACKSLASH   0x02        /* "\" is "/"                        */
 #define PATH_LOOKALIKE   0x04        /* so are what normalization and old
                                         decoders make "/", "." or "%" of  */
-#define PATH_CUT         0x08        /* it ends at "?" and "#"            */
+#define PATH_CUT         0x08        /* a reader cuts at "?" and "#"      */
 #define PATH_RESOLVE     0x10        /* ".", ".." and "//" are resolved   */
 #define PATH_NETWORK     0x20        /* "//host" before it is dropped     */
 #define PATH_STEPS       0x3f
@@ -82,7 +82,7 @@ approval_read_path(approval_readings_t *rs, approval_str_t path)
 }
 
 
-/* Which steps could make a difference: what is not there is not escaped. */
+/* The steps that could make a difference.  Without "%", nothing is escaped. */
 
 static unsigned
 path_steps(approval_str_t path)
@@ -99,7 +99,7 @@ path_steps(approval_str_t path)
         switch (c) {
 
         case '%':
-            return PATH_STEPS;                          /* of anything */
+            return PATH_STEPS;                          /* it may be any byte */
 
         case ';':
             steps |= PATH_PARAMS|PATH_RESOLVE;
@@ -138,7 +138,10 @@ path_steps(approval_str_t path)
 }
 
 
-/* Who does not decode such escapes still sees the path that others see. */
+/*
+ * A reader that does not decode such escapes still sees the same path as
+ * others.
+ */
 
 static unsigned
 path_harmless(approval_str_t path)
@@ -254,7 +257,10 @@ path_read(approval_readings_t *rs, approval_str_t path, unsigned steps,
 }
 
 
-/* A slash at the end is the same path to many, and never another one. */
+/*
+ * For many servers a trailing slash makes no difference; it never makes
+ * another path.
+ */
 
 static void
 path_take(approval_readings_t *rs, size_t start)
@@ -348,7 +354,7 @@ path_lookalikes(unsigned char *p, size_t len)
         next = s;
         c = approval_utf8_next(&next, last);
 
-        /* two bytes for what takes one: "/" as C0 AF */
+        /* an overlong form of one byte: "/" as C0 AF */
 
         if (c == 0xffffffff && (*s == 0xc0 || *s == 0xc1)
             && last - s > 1 && (s[1] & 0xc0) == 0x80)
@@ -408,7 +414,10 @@ path_lookalike(uint32_t c)
 }
 
 
-/* "//host/path" is a reference to another host, and to a reader the path. */
+/*
+ * "//host/path" is a reference to another host, but some readers take the
+ * path.
+ */
 
 static size_t
 path_network(unsigned char *p, size_t len)
@@ -427,7 +436,7 @@ path_network(unsigned char *p, size_t len)
 }
 
 
-/* RFC 3986, 5.2.4, and empty segments as nginx's merge_slashes. */
+/* RFC 3986, 5.2.4; empty segments are removed as by nginx's merge_slashes. */
 
 static size_t
 path_resolve(unsigned char *p, size_t len)

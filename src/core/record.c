@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Audit records: made and read.
+ * Creating and reading audit records.
  */
 
 
@@ -96,7 +96,7 @@ approval_chain_append(const approval_chain_t *c, json_t *event,
     unsigned char   hex[APPROVAL_HASH_HEX];
     approval_str_t  line;
 
-    /* A record that could not be read would break the chain for ever. */
+    /* A record that could not be read would break the chain forever. */
 
     if (out->failed || !json_is_object(event)
         || !approval_json_readable(event)
@@ -152,8 +152,8 @@ approval_chain_commit(approval_chain_t *c,
 
 
 /*
- * A member "hash" of zeros keeps the place, so that the record is made
- * canonical once and not twice.
+ * A member "hash" of zeros keeps the place, so that the canonical form is
+ * computed only once.
  */
 
 static int
@@ -181,8 +181,8 @@ approval_record_complete(const approval_chain_t *c, json_t *event)
 
 
 /*
- * The hash over a canonical line without its "hash" member, which stands at
- * *at.  The line has members after it: "prev", "seq" and "writer".
+ * The hash of a canonical line without its "hash" member, whose position
+ * becomes *at.  Members always follow it: "prev", "seq" and "writer".
  */
 
 static int

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What rules add to the tables and take away, and what stands for a secret.
+ * Names and places that rules add to the tables or take away, and the masks.
  */
 
 
@@ -93,7 +93,7 @@ approval_redact_add(approval_redact_t *r, approval_str_t what,
         return redact_add_path(r, what, err);
     }
 
-    /* a name is secret wherever it stands: a header may be repeated in text */
+    /* a name is secret everywhere: e.g. a text may repeat a header */
 
     if (redact_prefix(&what, "form:") || redact_prefix(&what, "$arg_")
         || redact_prefix(&what, "$cookie_") || redact_prefix(&what, "$http_"))

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Targets and bodies with their secrets masked.
+ * Masks secrets in targets and bodies.
  */
 
 
@@ -17,7 +17,7 @@
 #define BODY_NESTING   4               /* multipart in multipart           */
 
 
-/* Fields of a form or of a query, one after the other. */
+/* State while the fields of a form or a query are visited in order. */
 
 typedef struct {
     const approval_redact_t  *redact;
@@ -26,10 +26,10 @@ typedef struct {
     approval_buf_t            value;
     size_t                    name_masks;
     size_t                    value_masks;
-    redact_says_e             pair;        /* what a field "value" holds     */
+    redact_says_e             pair;        /* for a field "value"            */
     unsigned                  nesting;     /* of multipart                   */
-    unsigned                  lines;       /* a value may have lines         */
-    unsigned                  query;       /* a value is shown as it is sent */
+    unsigned                  lines;       /* values may have lines          */
+    unsigned                  query;       /* shown undecoded                */
 } fields_t;
 
 
@@ -92,7 +92,9 @@ redact_path(const approval_redact_t *r, approval_str_t path,
 
     masks = 0;
 
-    /* from left to right, what rules name and what stands between */
+    /*
+     * from left to right: segments that rules name, and the text between them
+     */
 
     for (from = 0; from < path.len; from = found.end) {
         found.start = path.len;
@@ -167,7 +169,10 @@ redact_query(const approval_redact_t *r, approval_str_t query,
 
     rc = APPROVAL_OK;
 
-    /* more separators than any server has: nothing hides behind one */
+    /*
+     * split at more separators than any server does, so that none hides a
+     * secret
+     */
 
     for (i = 0; i < query.len && rc == APPROVAL_OK; i = end) {
 
@@ -262,7 +267,10 @@ fields_visit(void *data, approval_str_t name, approval_str_t value)
         return APPROVAL_ERROR;
     }
 
-    /* decoded, a part of a query would be read as another query */
+    /*
+     * if shown decoded, a value could be mistaken for further parts of the
+     * query
+     */
 
     if (f->query && f->value_masks) {
         approval_buf_reset(&f->value);
@@ -273,7 +281,10 @@ fields_visit(void *data, approval_str_t name, approval_str_t value)
 }
 
 
-/* One field a line; a name's own "=" is escaped, so the first one ends it. */
+/*
+ * One field per line.  A "=" in a name is escaped, so the first "=" ends the
+ * name.
+ */
 
 static int
 form_visit(void *data, approval_str_t name, approval_str_t value)
@@ -338,7 +349,10 @@ approval_redact_text(const approval_redact_t *r, approval_str_t text,
 }
 
 
-/* A secret header is read as a line: what is no secret in it can be seen. */
+/*
+ * A secret header is scanned as a line, so that its harmless parts stay
+ * visible.
+ */
 
 int
 approval_redact_named(const approval_redact_t *r, approval_str_t name,
@@ -406,7 +420,7 @@ redact_typed(const approval_redact_t *r, approval_str_t content_type,
     json = NULL;
     err = NULL;
 
-    /* a form or text may in truth be JSON, and an upstream may know it */
+    /* a form or text may really be JSON, and an upstream may read it as JSON */
 
     if (type == APPROVAL_MEDIA_JSON
         || (type < APPROVAL_MEDIA_PARTS && redact_looks_json(body)))
@@ -471,7 +485,7 @@ redact_typed(const approval_redact_t *r, approval_str_t content_type,
 }
 
 
-/* A field of a multipart form; what has a type or is a file by its type. */
+/* A field of a multipart form; a file, or a field with a type, by its type. */
 
 static int
 part_visit(void *data, const approval_part_t *part)

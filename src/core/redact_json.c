@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * JSON with its secrets masked, at any depth and in strings that hold JSON.
+ * Masks secrets in JSON, at any depth and in strings that contain JSON.
  */
 
 
@@ -19,7 +19,7 @@ typedef struct {
 } walk_t;
 
 
-/* What an object's other members say of its members with certain roles. */
+/* How secret an object's other members make its members with certain roles. */
 
 typedef struct {
     unsigned                  roles;
@@ -57,7 +57,7 @@ approval_redact_json(const approval_redact_t *r, json_t *root)
                                              walk_replace, &w);
     }
 
-    /* the root itself cannot be replaced, and needs not be: it has no name */
+    /* the root itself cannot be replaced, and need not be: it has no name */
 
     json_decref(walk(&w, REDACT_OPEN, root));
 
@@ -129,7 +129,7 @@ redact_value(const approval_redact_t *r, redact_says_e says,
 }
 
 
-/* What is to be put in the value's place, or NULL. */
+/* Returns the replacement of the value, or NULL. */
 
 static json_t *
 walk(walk_t *w, redact_says_e says, json_t *value)
@@ -173,7 +173,7 @@ walk(walk_t *w, redact_says_e says, json_t *value)
 }
 
 
-/* An object is "inside" where it is a secret itself. */
+/* An object is "inside" if it is itself a secret. */
 
 static void
 walk_object(walk_t *w, unsigned inside, json_t *object)
@@ -185,7 +185,7 @@ walk_object(walk_t *w, unsigned inside, json_t *object)
     redact_says_e   says;
 
     pair = pair_of(w, object);
-    json_incref(pair.columns);          /* which may be masked on the way */
+    json_incref(pair.columns);          /* masking may free it            */
 
     for (iter = json_object_iter(object);
          iter;
@@ -262,7 +262,7 @@ walk_array(walk_t *w, redact_says_e says, json_t *array)
         value = json_array_get(array, i);
         text = json_string_value(value);
 
-        /* ["--password", "..."], and ["password", "..."] alone */
+        /* ["--password", "..."], or exactly ["password", "..."] */
 
         next = text && !strchr(text, '=') && (*text == '-' || n == 2)
                ? name_of(w->redact, value) : REDACT_OPEN;
@@ -277,7 +277,7 @@ walk_array(walk_t *w, redact_says_e says, json_t *array)
 }
 
 
-/* ["mysql", "-pSECRET"] is read as the line that a shell would be given. */
+/* ["mysql", "-pSECRET"] is scanned as the corresponding command line. */
 
 static void
 walk_arguments(walk_t *w, json_t *array)
@@ -395,7 +395,7 @@ walk_string(walk_t *w, redact_says_e says, json_t *value)
 }
 
 
-/* null needs no memory: what is to be hidden is hidden without any. */
+/* null needs no memory, so masking never fails. */
 
 static json_t *
 walk_mask(walk_t *w, json_t *value)
@@ -477,7 +477,7 @@ pair_of(walk_t *w, json_t *object)
 }
 
 
-/* Is the value itself a secret's name? */
+/* Is the value itself the name of a secret? */
 
 static redact_says_e
 name_of(const approval_redact_t *r, json_t *value)

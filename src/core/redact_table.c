@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The tables of names and shapes, compiled, and what is asked of them.
+ * The compiled tables of names and shapes, and queries on them.
  */
 
 
@@ -28,7 +28,7 @@ typedef struct {
 } table_row_t;
 
 
-/* What was found in a name so far. */
+/* The state of the match of a name. */
 
 typedef struct {
     redact_says_e             says;
@@ -126,7 +126,7 @@ redact_tables_destroy(redact_tables_t *t)
 }
 
 
-/* Entries that start alike stay in the table's order. */
+/* Entries that start alike keep the table's order. */
 
 static int
 table_index(redact_index_t *t, const table_row_t *rows, size_t n,
@@ -231,7 +231,7 @@ table_compile(redact_tables_t *t, unsigned kind)
         return APPROVAL_ERROR;
     }
 
-    /* without JIT it is slower, no more */
+    /* without JIT it is only slower */
 
     (void) pcre2_jit_compile(t->code[kind], PCRE2_JIT_COMPLETE);
 
@@ -332,7 +332,7 @@ redact_name(const approval_redact_t *r, approval_str_t name, size_t from,
         return REDACT_RULE;
     }
 
-    /* no honest name is too long to be read */
+    /* a name that is too long to be read cannot be honest */
 
     return n < 0 ? REDACT_SECRET : m.tail ? REDACT_OPEN : m.says;
 }
@@ -386,7 +386,7 @@ name_at(name_match_t *m, unsigned kind, size_t i, size_t end, size_t len,
         return;
     }
 
-    /* "tokens" is more than "token", "key" adds nothing to "secret" */
+    /* "tokens" says more than "token"; "key" adds nothing to "secret" */
 
     if (says > m->says || (says == REDACT_MANY && i == m->start)) {
         m->says = says;
@@ -422,7 +422,7 @@ approval_redact_field(const approval_redact_t *r, approval_str_t name)
 
     says = redact_name(r, name, 0, NULL);
 
-    /* an argument "key" is hardly one, a header "X-Functions-Key" is */
+    /* an argument "key" rarely is a secret, a header "X-Functions-Key" is */
 
     return says != REDACT_OPEN && says != REDACT_REVEALED
            && (says != REDACT_LIKELY || name.len > sizeof("keys") - 1
@@ -455,7 +455,7 @@ redact_secret(const approval_redact_t *r, redact_says_e says,
         return 0;
     }
 
-    /* a list of secrets may be one of their names */
+    /* instead of a list of secrets, it may be the name of one */
 
     if (says == REDACT_MANY && value.len < REDACT_NAME_MAX) {
         return redact_name(r, value, 0, NULL) < REDACT_SECRET;
@@ -482,7 +482,7 @@ value_number(approval_str_t value)
 }
 
 
-/* Long base64 or hex: letters and digits take turns more than in words. */
+/* Long base64 or hex: letters and digits alternate more often than in words. */
 
 static int
 value_random(approval_str_t value)

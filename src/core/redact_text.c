@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The pass over a text: shapes where their prefixes stand, and values that
- * stand at secrets' names.
+ * The scan of a text: shapes at their prefixes, and values at the names of
+ * secrets.
  */
 
 
@@ -23,9 +23,9 @@
 
 enum {
     CHAR_NAME = 1,
-    CHAR_RUN = 2,                      /* what encodings are written in    */
+    CHAR_RUN = 2,                      /* occurs in encodings              */
     CHAR_BASE64 = 4,
-    CHAR_CLOSES = 8                    /* stands behind a name             */
+    CHAR_CLOSES = 8                    /* may follow a name                */
 };
 
 
@@ -47,7 +47,7 @@ typedef struct {
 } scan_t;
 
 
-/* What a text is copied to. */
+/* The copy of a text. */
 
 typedef struct {
     const approval_redact_t  *redact;
@@ -57,7 +57,10 @@ typedef struct {
 } copy_t;
 
 
-/* Most of these return the end of what was masked, 0: nothing, or FAILED. */
+/*
+ * Most of these return the end of the masked part, 0 if there is none, or
+ * FAILED.
+ */
 
 static int scan_all(scan_t *s);
 static size_t scan_shape(scan_t *s, size_t i);
@@ -243,8 +246,8 @@ scan_crumbs(scan_t *s, size_t i)
 
 
 /*
- * Rows of values from i on, as of INSERT and CSV: those in the columns of
- * secrets are masked, and the others looked into.
+ * Scans rows of values from i on, as in INSERT and CSV: masks those in columns
+ * of secrets, and scans the others.
  */
 
 static size_t
@@ -274,7 +277,7 @@ scan_columns(scan_t *s, approval_str_t names, size_t i, redact_shape_e cell)
 
         if (rc == 0) {
 
-            /* no end of it, and not looked for again */
+            /* its end is missing: do not search for it again */
 
             s->cell = 1;
 
@@ -329,7 +332,7 @@ scan_cell(scan_t *s, redact_says_e says, redact_part_t part)
 }
 
 
-/* What is written in percent or base64 encoding is looked into. */
+/* Decodes percent or base64 encoding, and scans the result. */
 
 static size_t
 scan_run(scan_t *s, size_t i)
@@ -385,7 +388,7 @@ scan_run(scan_t *s, size_t i)
         approval_buf_wipe(&out);
     }
 
-    /* what does not decode is looked at as it is */
+    /* a run that does not decode is scanned as plain text */
 
     return plain.masks ? scan_mask(s, REDACT_RULE, part) : 0;
 }
@@ -407,7 +410,7 @@ scan_decoded(void *data, approval_str_t name, approval_str_t value)
                            s->nesting + 1, NULL, NULL)
              : 1;
 
-        /* a secret, or too much of an effort to tell */
+        /* a secret, or nested too deeply to tell */
 
         s->masks += rc != 0;
     }
@@ -433,7 +436,7 @@ scan_word(scan_t *s, size_t i)
         /* void */
     }
 
-    /* words of one name stand with one blank between them */
+    /* the words of one name are separated by single blanks */
 
     for (k = WORDS - 1; k; k--) {
         s->words[k] = i && i == s->word + 1 && text.data[i - 1] == ' '
@@ -492,7 +495,7 @@ scan_word(scan_t *s, size_t i)
 }
 
 
-/* Where may the word's value stand?  SHAPE_KINDS: nowhere. */
+/* Where can the word's value be?  SHAPE_KINDS: nowhere. */
 
 static redact_shape_e
 scan_place(scan_t *s, size_t i, size_t end)
@@ -543,7 +546,7 @@ scan_place(scan_t *s, size_t i, size_t end)
         return SHAPE_KINDS;
     }
 
-    /* a text has many words, and few are followed by what a value may be */
+    /* a text has many words, but few are followed by something like a value */
 
     for (k = n; k < s->text.len && k < n + WORD_TRY && p[k] > ' '; k++) {
         if ((p[k] >= '0' && p[k] <= '9') || !(classes[p[k]] & CHAR_NAME)) {
@@ -555,7 +558,7 @@ scan_place(scan_t *s, size_t i, size_t end)
 }
 
 
-/* A name of several words that ends with this one; *i is where it begins. */
+/* A name of several words that ends with this one; *i becomes its start. */
 
 static redact_says_e
 scan_name(scan_t *s, redact_says_e word, size_t *i, size_t end)
@@ -628,8 +631,8 @@ scan_value(scan_t *s, redact_shape_e place, redact_says_e says, size_t i)
 
 
 /*
- * The lines below a name in YAML that stand deeper: members that only tell
- * about the secret are left out, unless all are secrets.
+ * The lines below a name in YAML that are indented more.  Members that only
+ * describe the secret are not masked, unless all are secrets.
  */
 
 static size_t
@@ -690,7 +693,10 @@ scan_block(scan_t *s, redact_says_e block, redact_part_t name, size_t i)
 }
 
 
-/* "data:" or "stringData:", and a Kubernetes Secret in the text? */
+/*
+ * Is this "data:" or "stringData:", and does the text contain a Kubernetes
+ * Secret?
+ */
 
 static int
 scan_typed(scan_t *s, approval_str_t word)
@@ -733,7 +739,10 @@ scan_mask(scan_t *s, redact_says_e says, redact_part_t part)
 }
 
 
-/* The column of what a line begins with, before i; FAILED: it does not. */
+/*
+ * The column of the item at i, if only blanks, dashes and quotes precede it on
+ * its line; otherwise FAILED.
+ */
 
 static size_t
 scan_column(scan_t *s, size_t i)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Who is in a group, as one digest for the trail.
+ * The members of a group, as one digest for the audit trail.
  */
 
 
@@ -80,7 +80,10 @@ roster_add(void *data, approval_str_t person)
 }
 
 
-/* Bytes, and the shorter first: an identity has no control characters. */
+/*
+ * Compares bytes; a prefix sorts first.  Identities have no control
+ * characters.
+ */
 
 static int
 roster_cmp(const void *one, const void *two)

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Ed25519: the gateway's signature.
+ * Ed25519 signatures of the gateway.
  */
 
 
@@ -27,8 +27,8 @@
 
 
 /*
- * Each direction has a context of its own, made once: its key never changes,
- * and another init only resets it.
+ * Each direction has a context of its own, made once, because its key never
+ * changes and another init only resets it.
  */
 
 struct approval_signer_s {
@@ -155,7 +155,7 @@ approval_signer_check(EVP_PKEY *pkey, approval_signer_e kind,
 }
 
 
-/* Never ask at the terminal: there may be none, or the operator's. */
+/* Never prompts at the terminal: there may be none, or it is the operator's. */
 
 static int
 approval_signer_password(char *buf, int size, int rwflag, void *data)
@@ -227,7 +227,7 @@ approval_signer_derive_by(approval_keyring_t *k, size_t n)
 }
 
 
-/* Owns pkey from here on, also where it fails. */
+/* Takes ownership of pkey, also on failure. */
 
 static approval_signer_t *
 approval_signer_create(EVP_PKEY *pkey, approval_signer_e kind)
@@ -286,7 +286,7 @@ failed:
 }
 
 
-/* RFC 7638, 3.2: the members that a key of this kind must have, in order. */
+/* RFC 7638, 3.2: the required members of a key of this kind, in order. */
 
 static int
 approval_signer_thumbprint(approval_signer_t *s)

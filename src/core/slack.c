@@ -17,9 +17,10 @@
 
 
 /*
- * Slack's limits are in characters: 3000 of a section, 2000 of a field, 150
- * of a header, 3000 of a URL, 2000 of a value; over one of them the whole
- * message is refused.  Ours are in bytes of JSON, which are never fewer.
+ * Slack's limits are in characters: 3000 for a section, 2000 for a field, 150
+ * for a header, 3000 for a URL, 2000 for a value.  It refuses a whole message
+ * that exceeds one of them.  Our limits are in bytes of JSON, which are never
+ * fewer.
  */
 
 #define SLACK_SECTION  2800
@@ -35,7 +36,7 @@
 
 
 typedef struct {
-    json_t          *blocks;      /* that the fields' sections go to */
+    json_t          *blocks;      /* to which sections of fields go  */
     json_t          *list;        /* fields of the last one, or NULL */
     approval_buf_t   text;        /* lines */
     int              failed;
@@ -91,7 +92,10 @@ approval_slack_message(const approval_message_t *m, approval_buf_t *out)
 }
 
 
-/* What matters most comes first: Slack folds the end of long messages. */
+/*
+ * The most important comes first, because Slack folds the end of long
+ * messages.
+ */
 
 static int
 slack_blocks(const approval_message_t *m, json_t *blocks)
@@ -240,7 +244,10 @@ slack_field(void *data, const char *name, approval_str_t value)
 }
 
 
-/* A pair a line: line feeds in a value are visible, and feign no other. */
+/*
+ * One pair per line; line feeds in a value are made visible, so that a value
+ * cannot imitate another pair.
+ */
 
 static int
 slack_pairs(const approval_message_t *m, const char *member,
@@ -386,7 +393,7 @@ slack_actions(const approval_message_t *m, json_t *blocks)
 }
 
 
-/* The value binds a click to what was shown: the action and its digest. */
+/* The value binds a click to what was shown, by the action and its digest. */
 
 static json_t *
 slack_button(const approval_message_t *m, const char *text,
@@ -470,7 +477,7 @@ slack_link(const approval_message_t *m, json_t *blocks)
 }
 
 
-/* "emoji": false, or ":x:" would become a picture. */
+/* Without "emoji": false, ":x:" would become a picture. */
 
 static json_t *
 slack_plain(approval_str_t text)
@@ -481,7 +488,7 @@ slack_plain(approval_str_t text)
 }
 
 
-/* Ends text; an empty section would be refused. */
+/* Consumes text; Slack would refuse an empty section. */
 
 static int
 slack_section(json_t *blocks, approval_buf_t *text)
@@ -509,11 +516,9 @@ slack_section(json_t *blocks, approval_buf_t *text)
 }
 
 
-/* What notifications and screen readers say. */
-
 /*
- * What notifications show, and all that Mattermost and Discord take of it, as
- * Markdown: nothing of the requester's is in it.
+ * Shown in notifications and by screen readers; Mattermost and Discord show
+ * nothing else, as Markdown.  Therefore it contains no text of the requester.
  */
 
 static int

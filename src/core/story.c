@@ -11,7 +11,7 @@
 #include <string.h>
 
 
-/* Of a "requested" record; "method" stands for the whole request line. */
+/* Facts of a "requested" record; "method" represents the whole request line. */
 
 static const struct {
     const char  *member;
@@ -117,7 +117,7 @@ story_fact(json_t *event, const char *member, approval_buf_t *out)
 }
 
 
-/* What people were shown, each by its name. */
+/* The values that people were shown, each by its name. */
 
 static int
 story_pairs(json_t *object, const char *name, approval_story_pt visit,
@@ -214,7 +214,7 @@ approval_story_record(json_t *event, approval_buf_t *out)
         story_add(out, ": ", json_object_get(event, "error"), "");
     }
 
-    /* of another request than the action's own */
+    /* about another request than the action's own */
 
     if (json_object_get(event, "grant")) {
 

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Strings and growable buffers of the core, which knows nothing of nginx.
+ * Strings and growable buffers of the core, which does not depend on nginx.
  */
 
 
@@ -442,7 +442,7 @@ base64_decode(unsigned char *dst, approval_str_t src, const char *alphabet)
         }
     }
 
-    /* the bits that no byte holds */
+    /* the remaining bits, which do not fill a byte */
 
     if (v & ((1u << bits) - 1)) {
         return (size_t) -1;
@@ -702,7 +702,7 @@ time_digits(const unsigned char *p, size_t n, unsigned *value)
 }
 
 
-/* The fraction may be absent; digits after the third are refused. */
+/* The fraction is optional; more than three digits are refused. */
 
 int
 approval_time_parse(approval_str_t s, int64_t *ms)
@@ -756,7 +756,7 @@ approval_time_parse(approval_str_t s, int64_t *ms)
         return APPROVAL_ERROR;
     }
 
-    /* the 30th of February comes back as another day */
+    /* for example, the 30th of February converts back to another day */
 
     civil_from_days(days_from_civil(y, m, d), &day_y, &day_m, &day_d);
 

@@ -8,8 +8,8 @@
 
 
 /*
- * Bytes of JSON.  All parts at their longest, the facts, the pairs and the
- * body included, and what is around them, stay below APPROVAL_TEAMS_MAX.
+ * Limits in bytes of JSON.  Even with all parts, the facts, the pairs and the
+ * body at their longest, the message stays below APPROVAL_TEAMS_MAX.
  */
 
 #define TEAMS_TITLE    400
@@ -324,7 +324,7 @@ teams_reason(const approval_message_t *m, json_t *body)
 }
 
 
-/* In a box of its own, so that it cannot pass for something we say. */
+/* In a box of its own, so that it cannot pass for our text. */
 
 static int
 teams_request(const approval_message_t *m, json_t *body)
@@ -404,7 +404,7 @@ teams_block(json_t *body, json_t *block)
 }
 
 
-/* Nothing that decides: who presses a card's button is not known for sure. */
+/* No buttons that decide, because Teams does not prove who presses them. */
 
 static int
 teams_open(const approval_message_t *m, json_t *card)

@@ -16,7 +16,7 @@
 #define TEMPLATE_MOST   65536
 
 
-/* check: each section is entered once, and names have to be there. */
+/* check: each section is entered once, and all names must exist. */
 
 typedef struct {
     json_t                *stack[TEMPLATE_DEPTH];
@@ -29,7 +29,7 @@ typedef struct {
 } template_t;
 
 
-/* One mark: what it does, and to which name. */
+/* One mark: its kind and its name. */
 
 typedef struct {
     char                   kind;            /* 0: a value */
@@ -38,7 +38,7 @@ typedef struct {
 } template_mark_t;
 
 
-/* What is done to a value before it is escaped. */
+/* What happens to a value before it is escaped. */
 
 typedef struct {
     approval_visible_e     mode;
@@ -177,7 +177,7 @@ template_render(template_t *t, const char *p, const char *last)
 }
 
 
-/* The innermost one, which is the first that is told. */
+/* The innermost wrong mark, which is reported first. */
 
 static int
 template_bad(template_t *t, approval_str_t name)
@@ -305,7 +305,10 @@ template_value(template_t *t, approval_str_t name)
 }
 
 
-/* Visible, then Markdown's, cut to what fits, and escaped at last. */
+/*
+ * Makes text visible, applies the filter, cuts it to what fits, and escapes
+ * it.
+ */
 
 static void
 template_add(template_t *t, approval_str_t text,
@@ -512,7 +515,9 @@ template_pair(const char *p, const char *last, char c)
 }
 
 
-/* The mark that ends section "name"; sections of the same name may nest. */
+/*
+ * The mark that ends section "name"; sections of the same name may be nested.
+ */
 
 static const char *
 template_close(const char *p, const char *last, approval_str_t name,
@@ -578,7 +583,7 @@ template_find(template_t *t, approval_str_t name)
 }
 
 
-/* What the rules show has names that only the configuration knows. */
+/* The names of values that rules show or match come from the configuration. */
 
 static int
 template_known(approval_str_t name, json_t *value)

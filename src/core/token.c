@@ -179,7 +179,7 @@ approval_token_field(approval_buf_t *out, approval_str_t s)
 }
 
 
-/* Lengths are bounded here, before anything is decoded. */
+/* Limits the lengths before anything is decoded. */
 
 static int
 approval_token_split(approval_str_t token, approval_token_parts_t *parts)

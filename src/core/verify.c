@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The verifier's front: what it is fed, and what it says.
+ * The verifier's interface: its input, and what it reports.
  */
 
 
@@ -59,7 +59,7 @@ approval_verify_destroy(approval_verify_t *v)
         return;
     }
 
-    /* tells nobody any more */
+    /* from here on, findings are discarded */
 
     v->found = NULL;
     approval_verify_actions_end(v);
@@ -279,7 +279,7 @@ approval_verify_record(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* What a gateway has refused, since it had seen that Redis was wrong. */
+/* A request that a gateway refused because Redis contradicted a limit. */
 
 static void
 approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
@@ -299,7 +299,7 @@ approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* NULL: not what a record has. */
+/* NULL: not the type of a record. */
 
 static const char *
 approval_verify_type(json_t *event, int64_t *ms)
@@ -349,7 +349,10 @@ approval_verify_broken(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* A crash, or a writer that says so, explains lines that are not whole. */
+/*
+ * Lines that are not whole are explained by a crash, or by the writer's own
+ * record.
+ */
 
 int
 approval_verify_end(approval_verify_t *v)

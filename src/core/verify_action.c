@@ -2,7 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Actions: was what was executed approved, by enough others, once?
+ * Actions: was every executed action approved before, by enough other people,
+ * and executed once?
  */
 
 
@@ -94,7 +95,7 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         return APPROVAL_OK;
     }
 
-    /* what ends an action that is forgotten is of no interest any more */
+    /* the end of an action that was forgotten no longer matters */
 
     a = (kind >= APPROVAL_ACT_OVER) ? approval_verify_act(v, id)
                                     : approval_verify_act_get(v, id);
@@ -194,8 +195,9 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
 
 
 /*
- * Once.  Another gateway may take it again where the store has lost that it was
- * taken, and the first one tells of it, perhaps later, that it did not forward.
+ * An approval is used once.  If the store lost the use, another gateway may
+ * use it again; the first gateway then records, perhaps later, that it did not
+ * forward the request.
  */
 
 static int
@@ -235,7 +237,7 @@ approval_verify_twice(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* What was taken and not forwarded is as if it had not been. */
+/* A use whose request was not forwarded does not count. */
 
 static void
 approval_verify_failed(approval_verify_t *v, approval_act_t *a, json_t *event)
@@ -261,7 +263,7 @@ approval_verify_failed(approval_verify_t *v, approval_act_t *a, json_t *event)
 }
 
 
-/* What is on record is what was signed. */
+/* Checks that the record says what was signed. */
 
 static const char *
 approval_verify_decision(approval_act_t *a, json_t *event, json_t *claims)
@@ -283,7 +285,7 @@ approval_verify_decision(approval_act_t *a, json_t *event, json_t *claims)
 }
 
 
-/* For one request, its own. */
+/* The decision must be for the action's own request. */
 
 static const char *
 approval_verify_alone(approval_verify_t *v, approval_act_t *a, json_t *claims)
@@ -335,7 +337,7 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* By votes: then it is signed. By what stood in the store, it is not. */
+/* A denial by votes is signed.  One that was found in the store is not. */
 
 static void
 approval_verify_denied(approval_verify_t *v, const approval_place_t *place,
@@ -379,8 +381,8 @@ approval_verify_denied(approval_verify_t *v, const approval_place_t *place,
 
 
 /*
- * Once nothing more is expected of it, since records of several hosts may be
- * in another order than what they tell of.
+ * Judges an action once no more of its records are expected, because the
+ * records of several hosts may be in another order than the events.
  */
 
 void
@@ -436,7 +438,10 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/* By the worker that used the approval, after it, and what it was for. */
+/*
+ * It must be executed by the worker that used the approval, after the use, and
+ * for the same request.
+ */
 
 static void
 approval_verify_act_executed(approval_verify_t *v, approval_act_t *a)

@@ -3,7 +3,7 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * The actions that the verifier keeps: all that are open, and the last that
- * are over.  One that is let go is judged.
+ * have ended.  An action is judged before it is dropped.
  */
 
 
@@ -89,7 +89,7 @@ approval_verify_act_ended(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/* Judges it, too. */
+/* Judges the action, and frees it. */
 
 static void
 approval_verify_act_free(approval_verify_t *v, approval_act_t *a)

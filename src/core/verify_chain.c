@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Chains, checkpoints, and what others say of them.
+ * Chains, checkpoints, and what other writers say about them.
  */
 
 
@@ -29,7 +29,7 @@ static void approval_verify_writer_end(approval_verify_t *v,
     approval_writer_t *w);
 
 
-/* In the order of seq; those that were passed stay in front. */
+/* Inserts in the order of seq; those that were passed stay in front. */
 
 int
 approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
@@ -78,7 +78,7 @@ approval_verify_expect(approval_verify_t *v, const approval_head_t *head,
 }
 
 
-/* APPROVAL_DECLINED: not a record of this chain; that was said. */
+/* APPROVAL_DECLINED: not a record of this chain, which has been reported. */
 
 int
 approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
@@ -151,7 +151,7 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
         approval_verify_over(v, w);
     }
 
-    /* after the citing record's own chain, which it may be about */
+    /* after the citing record's own chain, which it may cite */
 
     if (rc == APPROVAL_OK && strcmp(type, "checkpoint") == 0) {
         return approval_verify_cited(v, place);
@@ -161,7 +161,10 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* From the record before it, whose tree it tells. */
+/*
+ * The chain must continue from the previous record, whose tree the record
+ * contains.
+ */
 
 static int
 approval_verify_continues(approval_verify_t *v, approval_writer_t *w,
@@ -192,7 +195,7 @@ approval_verify_continues(approval_verify_t *v, approval_writer_t *w,
     want.data = (const unsigned char *) json_string_value(tree);
     want.len = json_string_length(tree);
 
-    /* empty where the gateway had no memory for it */
+    /* empty if the gateway had no memory for it */
 
     if (want.len == 0 || w->partial || w->live == NULL
         || w->live->tree.size != head.seq)
@@ -215,7 +218,10 @@ approval_verify_continues(approval_verify_t *v, approval_writer_t *w,
 }
 
 
-/* What a full disk had not taken until the worker ended. */
+/*
+ * Records that could not be written until the worker ended, e.g. to a full
+ * disk.
+ */
 
 static void
 approval_verify_lost(approval_verify_t *v, approval_writer_t *w,
@@ -229,7 +235,7 @@ approval_verify_lost(approval_verify_t *v, approval_writer_t *w,
 }
 
 
-/* A worker has one key, from its start to its end. */
+/* A worker has one key from its start to its end. */
 
 static void
 approval_verify_opened(approval_writer_t *w, json_t *key)
@@ -348,7 +354,7 @@ approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
             continue;
         }
 
-        /* what others know contradicts, and vouches for nothing */
+        /* a citation by others can contradict, but it does not authenticate */
 
         if (e->kind == APPROVAL_EXPECT_SIGNED && w->covered < w->seq) {
             w->covered = w->seq;
@@ -357,7 +363,10 @@ approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
 }
 
 
-/* It signs for all before it, and says nothing of its own. */
+/*
+ * A checkpoint covers all records before it, and contains no statement of its
+ * own.
+ */
 
 static int
 approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
@@ -426,7 +435,7 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
 }
 
 
-/* What a verified checkpoint says of the others. */
+/* Checks the records of other writers that a verified checkpoint cites. */
 
 static int
 approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
@@ -466,8 +475,8 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
 
 
 /*
- * What was set back, or is said to be: a record that was written late keeps
- * its own time.
+ * Reports a clock that was set back.  Records that are marked "late" keep the
+ * time of their event, so they are skipped.
  */
 
 void

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What was signed, and what the records say of it.
+ * Signed claims, and whether the records agree with them.
  */
 
 
@@ -13,7 +13,7 @@
 #include <string.h>
 
 
-/* Two records of one worker, about the same request. */
+/* The facts that two records of one worker about the same request share. */
 
 static const char  *approval_facts_names[] = {
     "writer", "policy", "policy_digest", "rule", "action", "requester",
@@ -56,7 +56,7 @@ approval_verify_jws(approval_verify_t *v, const char *typ, json_t *token,
 }
 
 
-/* The claim and the record's member: the same string, or neither is there. */
+/* 1 if the claim and the member are the same string, or both are absent. */
 
 int
 approval_verify_same(json_t *claims, const char *name, json_t *event,
@@ -84,7 +84,10 @@ approval_verify_claim(json_t *claims, const char *name, const char *value)
 }
 
 
-/* "approvers" of the record: those of "by", as the upstream is told. */
+/*
+ * "approvers" of the record must be the names of "by", as the upstream gets
+ * them.
+ */
 
 int
 approval_verify_names(json_t *event, json_t *claims)

@@ -2,9 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Grants: requests that passed under an approval which was remembered.  They
- * may come long after its action: then that is forgotten, and less can be
- * said.
+ * Grants: requests that passed under a remembered approval.  They may come
+ * long after their action.  If that is forgotten by then, less can be checked.
  */
 
 
@@ -14,7 +13,7 @@
 #include <string.h>
 
 
-/* Its end may never be on record: then it makes room. */
+/* The end of a use may never be recorded, so the oldest use makes room. */
 
 void
 approval_verify_grant(approval_verify_t *v, approval_act_t *a,
@@ -97,7 +96,7 @@ approval_verify_grant_use(approval_act_t *a, json_t *event, json_t *claims)
 }
 
 
-/* One worker does both, so that the approval stands before what it was for. */
+/* One worker records both, so the approval precedes its execution. */
 
 void
 approval_verify_grant_used(approval_verify_t *v, approval_act_t *a,

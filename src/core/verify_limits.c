@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What ends an approval before it is used: its deadlines, a freeze, the end of
- * its grant.  All are measured by "store_time", Redis' clock, which is the same
- * for all writers; where that is missing, nothing is said.
+ * Limits that end an approval before it is used: its deadlines, a freeze, the
+ * end of its grant.  All are measured by "store_time", Redis' clock, which is
+ * the same for all writers.  If it is missing, nothing is reported.
  */
 
 
@@ -14,7 +14,7 @@
 #include <string.h>
 
 
-#define APPROVAL_LIMIT_SLACK  1000      /* claims have seconds             */
+#define APPROVAL_LIMIT_SLACK  1000      /* claims are in seconds           */
 #define APPROVAL_THAW_EARLY   60000     /* a thaw's time is an estimate    */
 
 
@@ -68,7 +68,9 @@ approval_verify_config(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* The last ones are kept; each ends with what is known of its scope. */
+/*
+ * Keeps the most recent ones; known entries of its scope limit each one's end.
+ */
 
 static void
 approval_limits_freeze(approval_verify_t *v, json_t *event, int thaw)
@@ -114,8 +116,9 @@ approval_limits_freeze(approval_verify_t *v, json_t *event, int thaw)
 
 
 /*
- * A thaw is recorded before it is done, at a time that its worker can only
- * estimate; where it stands behind a freeze of a minute around, it is its end.
+ * A thaw is recorded before it happens, and its worker can only estimate the
+ * time.  If it follows a freeze in the records, even with a time up to a
+ * minute earlier, it ends the freeze.
  */
 
 static void
@@ -162,7 +165,7 @@ approval_limits_same(const approval_freeze_t *one,
 }
 
 
-/* In ms; 0: there is none. */
+/* In ms; 0 if it is absent. */
 
 static int64_t
 approval_limits_member(json_t *event, const char *name)
@@ -179,7 +182,7 @@ approval_limits_member(json_t *event, const char *name)
 }
 
 
-/* In ms; 0: there are none, or more than time can have. */
+/* In ms; 0 if it is absent or out of range. */
 
 static int64_t
 approval_limits_seconds(json_t *value)
@@ -215,7 +218,10 @@ approval_verify_limits_request(approval_verify_t *v, approval_act_t *a,
 }
 
 
-/* Of the action's own approval, by its record and by what was signed. */
+/*
+ * The times of the action's own approval, from its record and the signed
+ * claims.
+ */
 
 void
 approval_verify_limits_approved(approval_act_t *a, json_t *event,
@@ -227,7 +233,7 @@ approval_verify_limits_approved(approval_act_t *a, json_t *event,
 }
 
 
-/* The last use tells of the grant's end; a freeze may have been before. */
+/* The last use is compared with the grant's end; every use with the freezes. */
 
 void
 approval_verify_limits_use(approval_verify_t *v, approval_act_t *a,

@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Votes that a passkey signed: by a key that was enrolled and confirmed then,
- * of what was requested, and of nothing else.  All times are Redis' clock.
+ * Votes signed by a passkey: the key must have been enrolled and confirmed at
+ * that time, and have signed exactly what was requested.  All times are by
+ * Redis' clock.
  */
 
 
@@ -15,7 +16,7 @@
 
 
 #define APPROVAL_ENROLLED_MAX    16384
-#define APPROVAL_REVOKED_SLACK   10000    /* ms, of votes under way */
+#define APPROVAL_REVOKED_SLACK   10000    /* ms, for votes under way */
 
 
 typedef struct approval_enrolled_s  approval_enrolled_t;
@@ -81,7 +82,7 @@ approval_verify_passkey_config(approval_verify_t *v,
 }
 
 
-/* NULL: it holds. */
+/* NULL: the record holds. */
 
 static const char *
 approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
@@ -195,7 +196,10 @@ approval_enrolled_add(approval_verify_t *v, json_t *claims, const char *name)
 }
 
 
-/* Each who confirmed it said so on record; two may do at the same time. */
+/*
+ * Everybody who confirmed it must be on record; two may confirm at the same
+ * time.
+ */
 
 static const char *
 approval_enrolled_confirm(approval_verify_t *v, approval_enrolled_t *e,
@@ -298,7 +302,7 @@ approval_verify_passkey_vote(approval_verify_t *v, approval_act_t *a,
 }
 
 
-/* NULL: the owner's key, which was good then, signed this vote. */
+/* NULL: the owner's key, which was valid at the time, signed this vote. */
 
 static const char *
 approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
@@ -373,7 +377,10 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
 }
 
 
-/* Actions are judged in the order in which they ended, not of their votes. */
+/*
+ * Actions are judged in the order in which they ended, not in that of their
+ * votes.
+ */
 
 static const char *
 approval_passkey_counted(approval_enrolled_t *e, uint32_t count, int64_t time)

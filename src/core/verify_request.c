@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The request that all that follows is measured by.
+ * The request, with which all later records of its action are compared.
  */
 
 
@@ -113,7 +113,7 @@ approval_request_names(json_t *event)
 }
 
 
-/* Without any that can be read, nobody suffices. */
+/* Without readable lines no votes are enough. */
 
 static int
 approval_request_require(approval_verify_t *v, approval_act_t *a,
@@ -192,7 +192,7 @@ approval_request_seat(approval_verify_t *v, approval_act_t *a, json_t *group)
 }
 
 
-/* uses is null where any number may follow. */
+/* uses is null if the number of uses is not limited. */
 
 static int
 approval_request_remember(approval_act_t *a, json_t *remember)

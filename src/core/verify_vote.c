@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Votes: who said what of which request, and whether they were enough.
+ * Votes: who voted how on which request, and whether the votes were enough.
  */
 
 
@@ -84,7 +84,7 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* One that says nothing new takes no memory: a person may comment for ever. */
+/* A repeated vote takes no memory, because a person may comment without end. */
 
 static int
 approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
@@ -137,7 +137,7 @@ approval_verify_vote_keep(approval_verify_t *v, approval_act_t *a,
 }
 
 
-/* The record says what was signed, and no other thing. */
+/* Checks that the record says exactly what was signed. */
 
 static int
 approval_verify_vote_holds(approval_act_t *a, json_t *event, json_t *claims)
@@ -167,7 +167,10 @@ approval_verify_vote_holds(approval_act_t *a, json_t *event, json_t *claims)
 }
 
 
-/* At the end: another host's records of the votes may stand before it. */
+/*
+ * Called at the end, because votes that another host recorded may precede the
+ * request in the trail.
+ */
 
 void
 approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
@@ -214,7 +217,9 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/* The decision's, for the request: do those whom it names suffice? */
+/*
+ * Checks that the decision is for the request, and that its voters are enough.
+ */
 
 void
 approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
@@ -275,7 +280,7 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/* A denial's: who is named did deny. */
+/* Checks that the persons whom a denial names did deny. */
 
 void
 approval_verify_refusal(approval_verify_t *v, approval_act_t *a)
@@ -308,7 +313,7 @@ approval_verify_refusal(approval_verify_t *v, approval_act_t *a)
 }
 
 
-/* Is the vote of each on record? */
+/* Checks that all votes are on record. */
 
 static int
 approval_verify_voters(approval_verify_t *v, approval_act_t *a, json_t *by,
@@ -340,7 +345,10 @@ approval_verify_voters(approval_verify_t *v, approval_act_t *a, json_t *by,
 }
 
 
-/* The votes of those whom it names; how many persons they are is returned. */
+/*
+ * Collects the votes of the named persons; returns the number of these
+ * persons.
+ */
 
 static unsigned
 approval_verify_count(approval_verify_t *v, approval_act_t *a, json_t *by,
@@ -386,7 +394,9 @@ approval_verify_count(approval_verify_t *v, approval_act_t *a, json_t *by,
 }
 
 
-/* Of that person, and what any of its votes says that it may count for. */
+/*
+ * The person's first vote, and the lines for which any of the votes may count.
+ */
 
 static const approval_ballot_t *
 approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
@@ -422,7 +432,10 @@ approval_verify_ballot(approval_verify_t *v, approval_act_t *a, char act,
 }
 
 
-/* The lines that one of these groups may fill; and may one break the glass? */
+/*
+ * The lines that one of these groups may fill, and whether one may break the
+ * glass.
+ */
 
 static uint32_t
 approval_verify_lines(approval_verify_t *v, approval_act_t *a,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The writers that the verifier has heard of, and what it keeps of each.
+ * The writers known to the verifier, and what it keeps of each.
  */
 
 
@@ -17,7 +17,7 @@ static void approval_verify_unhear(approval_verify_t *v,
     approval_writer_t *w);
 
 
-/* The log does not choose who shares a bucket. */
+/* Hashed, so that the author of a log cannot choose who shares a bucket. */
 
 size_t
 approval_verify_bucket(const approval_verify_t *v, const char *id)
@@ -112,7 +112,10 @@ approval_verify_begin(approval_verify_t *v, approval_writer_t *w)
 }
 
 
-/* Its last record: after w->seq and w->hash are that record's. */
+/*
+ * Notes the writer's last record; w->seq and w->hash must already be that
+ * record's.
+ */
 
 int
 approval_verify_heard(approval_verify_t *v, approval_writer_t *w,
@@ -180,8 +183,8 @@ approval_verify_unhear(approval_verify_t *v, approval_writer_t *w)
 
 
 /*
- * A log of years has many that ended, and some that were killed: others know
- * their last records, and few before.
+ * Keeps only a few records of a writer that ended: a log of several years has
+ * many such writers, and others cite mostly their last records.
  */
 
 void

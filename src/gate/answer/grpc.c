@@ -17,7 +17,7 @@ static ngx_int_t ngx_http_approval_grpc_message(
 static const char *ngx_http_approval_grpc_type(ngx_http_request_t *r);
 
 
-/* Only bodies, of which there is none here, differ between these types. */
+/* The types differ only in the format of bodies, and no body is sent. */
 
 static const char  *ngx_http_approval_grpc_types[] = {
     "application/grpc-web-text", "application/grpc-web", "application/grpc",

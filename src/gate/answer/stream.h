@@ -42,7 +42,7 @@ typedef enum {
  */
 
 struct ngx_http_approval_stream_s {
-    ngx_http_approval_hold_t          *hold;     /* the newest               */
+    ngx_http_approval_hold_t          *hold;     /* the newest                */
     ngx_event_t                        tick;
     ngx_http_approval_stream_state_e   state;
     ngx_http_approval_rpc_t           *rpc;      /* the calls' ids            */

@@ -260,8 +260,7 @@ ngx_http_approval_ask_describe(ngx_http_approval_hold_t *hold,
 /*
  * Adds a deadline, by the last known time of Redis, to the document that is
  * sealed.  The store's own deadline is earlier, by as long as an operation may
- * take, and is the one that counts.  The sealed one limits what somebody gains
- * who moves the store's.
+ * take, and is the one that counts, unless somebody changes it in Redis.
  */
 
 static ngx_int_t

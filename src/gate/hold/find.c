@@ -129,7 +129,7 @@ ngx_http_approval_find_join(ngx_http_approval_hold_t *hold,
 }
 
 
-/* An open action counts as long as it can be open. */
+/* Without a time of its own, a limit counts an action while it can be open. */
 
 static ngx_int_t
 ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,

@@ -220,8 +220,8 @@ ngx_int_t ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold);
 
 /*
- * find.c: the MACs by which the store finds things.  Strings made by find_new()
- * point into the ngx_http_approval_find_t, and live as long as it does.
+ * find.c: the MACs by which the store finds things.  Strings made with an
+ * ngx_http_approval_find_t point into it, and live as long as it does.
  */
 
 typedef struct {

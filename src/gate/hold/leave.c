@@ -23,7 +23,7 @@ typedef struct {
     ngx_http_approval_rule_t       *rule;
     json_t                         *facts;
     json_t                         *doc;        /* NULL: already recorded  */
-    ngx_str_t                       receipt;    /* of the consumed one     */
+    ngx_str_t                       receipt;    /* of the used approval    */
     int64_t                         created;
     ngx_http_approval_state_e       settling;   /* the end being stored    */
     ngx_uint_t                      closes;     /* the action ends with it */

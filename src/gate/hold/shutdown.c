@@ -22,8 +22,8 @@ static void ngx_http_approval_shutdown_release(void);
 
 
 /*
- * Of the worker.  ev->data must point to something like a connection, since
- * nginx logs its fd with the timer.
+ * Of the worker.  The dummy is the event's data, since nginx's debug log takes
+ * the data of a timer for a connection.
  */
 
 static ngx_queue_t       ngx_http_approval_holds;
@@ -108,7 +108,7 @@ ngx_http_approval_shutdown_tick(ngx_event_t *ev)
             ngx_http_approval_shutdown_since = ngx_current_msec | 1;
         }
 
-        /* a tick to notice, a tick to answer, and one to spare */
+        /* noticed a tick late, answered a tick early, one spare */
 
         left = 3 * ngx_http_approval_shutdown_interval;
 

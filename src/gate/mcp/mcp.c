@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * JSON-RPC, and the Model Context Protocol: which requests of a body wait for
- * an answer, and whether the headers say what the body says.
+ * JSON-RPC, and the Model Context Protocol: finds the requests of a body that
+ * need an answer, and checks that headers match the body.
  */
 
 

@@ -82,8 +82,8 @@ ngx_http_approval_progress_wanted(ngx_http_approval_hold_t *hold)
 
     /*
      * Cancelable: the timer of the hold's deadline keeps the worker alive.
-     * nginx's timer log takes ev->data for a connection; what it reads of it is
-     * the stream's first member, a pointer.
+     * nginx's debug log takes ev->data for a connection: the fd that it logs is
+     * meaningless, but is read from within the stream.
      */
 
     stream->tick.handler = ngx_http_approval_progress_tick;

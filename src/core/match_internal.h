@@ -92,7 +92,7 @@ typedef struct {
 
 typedef struct {
     unsigned                   subject;
-    unsigned                   masked:1;   /* it became the rule's methods */
+    unsigned                   masked:1;   /* became the rule's methods */
     unsigned                   keyed:1;    /* all its patterns have keys */
     uint32_t                   crowd;      /* rules that share its worst key */
     approval_match_pattern_t  *patterns;
@@ -155,7 +155,7 @@ typedef struct {
     approval_match_node_t  *nodes;         /* nodes[1] is the root */
     approval_match_node_t **kids;
     uint32_t               *lists;
-    size_t                  depth;         /* lists met on one way, at most */
+    size_t                  depth;         /* most lists on one way */
 } approval_match_trie_t;
 
 
@@ -168,7 +168,7 @@ typedef struct {
     uint64_t                 methods;      /* of the rules in the trie */
     uint32_t                 popularity;
     approval_match_trie_t    trie;
-    uint32_t                *all;          /* of them, where nothing is known */
+    uint32_t                *all;          /* its rules, for unknown values */
 } approval_match_subject_t;
 
 

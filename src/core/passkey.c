@@ -49,7 +49,7 @@ static const struct {
     size_t       len;
     const char  *head;
     size_t       head_len;
-    size_t       at;                     /* of what is between its parts */
+    size_t       at;                     /* offset of "between" */
     const char  *between;
     size_t       between_len;
 } passkey_forms[] = {

@@ -28,8 +28,8 @@ typedef enum {
     APPROVAL_READING_TEXT,
     APPROVAL_READING_NUMBER,     /* of JSON; text is as JSON writes it        */
     APPROVAL_READING_NULL,       /* of JSON                                   */
-    APPROVAL_READING_UNKNOWN     /* what a reader finds cannot be told: the
-                                    text says why                             */
+    APPROVAL_READING_UNKNOWN     /* what a reader finds is unknown: the text
+                                    says why                                  */
 } approval_reading_e;
 
 
@@ -66,7 +66,7 @@ typedef struct {
                                             no member; 0: none */
     approval_buf_t        buf;
     unsigned              code;          /* of an UNKNOWN: the caller's */
-    unsigned              spelling:1;    /* what is added is "spelled" */
+    unsigned              spelling:1;    /* additions are "spelled" */
     unsigned              failed:1;
 } approval_readings_t;
 

@@ -22,7 +22,7 @@
 typedef struct {
     const approval_redact_t  *redact;
     approval_buf_t           *out;
-    approval_buf_t            name;        /* as they may be shown           */
+    approval_buf_t            name;        /* masked, to be shown            */
     approval_buf_t            value;
     size_t                    name_masks;
     size_t                    value_masks;

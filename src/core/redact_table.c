@@ -33,7 +33,7 @@ typedef struct {
 typedef struct {
     redact_says_e             says;
     size_t                    start;
-    size_t                    end;         /* of what is secret              */
+    size_t                    end;         /* of the secret words            */
     size_t                    plain;
     unsigned                  tail;
     unsigned                  roles;

@@ -35,13 +35,13 @@ typedef struct {
     redact_visit_pt           visit;
     void                     *data;
     size_t                    offset;          /* of a part of a text      */
-    size_t                    words[WORDS];    /* where the last began     */
+    size_t                    words[WORDS];    /* starts of the last ones  */
     size_t                    word;            /* end of the last one      */
     size_t                    run;             /* end of the current run   */
-    size_t                    segment;         /* and of a path's segment  */
+    size_t                    segment;         /* of the path's segment    */
     unsigned                  nesting;
     unsigned                  path;
-    unsigned                  cell;            /* a part, that has no rows */
+    unsigned                  cell;            /* a part, without rows     */
     int                       typed;           /* -1: not known yet        */
     int                       masks;
 } scan_t;

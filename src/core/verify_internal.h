@@ -14,17 +14,17 @@
 #include "core/verify.h"
 
 
-#define APPROVAL_VERIFY_RECENT    64      /* records, and as many ...     */
-#define APPROVAL_VERIFY_POINTS    64      /* ... checkpoints, of a writer */
-#define APPROVAL_VERIFY_REST      4       /* of each, of one that ended   */
-#define APPROVAL_VERIFY_LIVE      4096    /* writers that may go on       */
+#define APPROVAL_VERIFY_RECENT    64      /* records, and ...             */
+#define APPROVAL_VERIFY_POINTS    64      /* ... checkpoints, per writer  */
+#define APPROVAL_VERIFY_REST      4       /* of each, after its end       */
+#define APPROVAL_VERIFY_LIVE      4096    /* writers that may continue    */
 #define APPROVAL_VERIFY_BUCKETS   16384   /* a power of two               */
 #define APPROVAL_VERIFY_ENDED     8192    /* actions that are over        */
 #define APPROVAL_VERIFY_OPEN      65536   /* ... that are not             */
 #define APPROVAL_VERIFY_USES      64      /* of a grant, not executed yet */
 #define APPROVAL_VERIFY_SEATS     256     /* groups of all require lines  */
 #define APPROVAL_VERIFY_FREEZES   256     /* and thaws                    */
-#define APPROVAL_VERIFY_CLOCK     1000    /* ms that are no note          */
+#define APPROVAL_VERIFY_CLOCK     1000    /* ms, not reported             */
 
 
 typedef struct {
@@ -33,10 +33,10 @@ typedef struct {
 } approval_point_t;
 
 
-/* A head that somebody else cites, and that has not been read yet. */
+/* A head known from elsewhere whose record has not been read yet. */
 
 typedef enum {
-    APPROVAL_EXPECT_TOLD = 0,             /* half of the hash, unsigned   */
+    APPROVAL_EXPECT_TOLD = 0,             /* half of a hash, unsigned     */
     APPROVAL_EXPECT_PEER,                 /* cited by another writer      */
     APPROVAL_EXPECT_SIGNED                /* by the writer itself         */
 } approval_expect_e;
@@ -131,9 +131,9 @@ typedef struct {
 
 typedef struct {
     approval_place_t             at;
-    approval_writer_t           *by;      /* NULL: it was not      */
+    approval_writer_t           *by;      /* NULL: not used        */
     approval_hashed_t            facts;
-    unsigned                     early:1; /* executed before that  */
+    unsigned                     early:1; /* executed before       */
 } approval_taken_t;
 
 
@@ -159,11 +159,11 @@ struct approval_act_s {
     approval_hashed_t            glass_group;
     approval_hashed_t            scope;   /* of what it asks ...   */
     approval_hashed_t            used;    /* ... and of its uses   */
-    approval_hashed_t            asked;   /* which request         */
+    approval_hashed_t            asked;   /* the request           */
     approval_hashed_t            decided;
     approval_hashed_t            refused;
-    approval_taken_t             use;     /* of its approval, and  */
-    approval_taken_t             other;   /* one before that       */
+    approval_taken_t             use;     /* of its approval       */
+    approval_taken_t             other;   /* an earlier one        */
     approval_hashed_t            outcome; /* of "executed"         */
     approval_place_t             executed_at;
     approval_place_t             denied_at;
@@ -171,8 +171,8 @@ struct approval_act_s {
     approval_writer_t           *executed_by;
     approval_hashed_t           *running; /* uses of its grant     */
     size_t                       nrunning;
-    uint64_t                     uses;        /* bits: the first 64       */
-    uint64_t                     last;        /* the use with most        */
+    uint64_t                     uses;        /* bits of the first 64     */
+    uint64_t                     last;        /* the highest number       */
     uint64_t                     most;        /* 0: any number            */
 
     unsigned char                shown[APPROVAL_SHA256_LEN];  /* facts    */
@@ -181,26 +181,26 @@ struct approval_act_s {
     int64_t                      decided_at;  /* not known                */
     int64_t                      lapses;
     int64_t                      taken;
-    int64_t                      remembered;  /* for so long              */
+    int64_t                      remembered;  /* ms                       */
     int64_t                      revoked;
-    int64_t                      used_last;   /* its grant                */
+    int64_t                      used_last;   /* of its grant             */
     approval_place_t             used_at;
 
     unsigned                     requested:1;
     unsigned                     glass:1;     /* one may approve alone    */
-    unsigned                     behalf_of:1; /* somebody else's          */
+    unsigned                     behalf_of:1; /* for somebody else        */
     unsigned                     passkey:1;   /* signs each vote          */
     unsigned                     say_deny:1;  /* denials need a comment   */
     unsigned                     say_all:1;   /* ... and approvals do     */
     unsigned                     remember:1;  /* the approval is a grant  */
-    unsigned                     crowded:1;   /* more seats than are kept */
+    unsigned                     crowded:1;   /* not all seats are kept   */
     unsigned                     approved:1;
     unsigned                     denied:1;
     unsigned                     over:1;      /* expired, or cancelled    */
     unsigned                     executed:1;
     unsigned                     granted:1;   /* its grant was used       */
-    unsigned                     scoped:1;    /* ... for what is known    */
-    unsigned                     frozen:1;    /* its use was, as was said */
+    unsigned                     scoped:1;    /* "used" is set            */
+    unsigned                     frozen:1;    /* reported already         */
     unsigned                     outran:1;    /* there may be uses that
                                                  are not kept             */
     unsigned                     ended:1;
@@ -220,8 +220,8 @@ struct approval_verify_s {
     void                        *data;
 
     approval_writer_t           *writers[APPROVAL_VERIFY_BUCKETS];
-    approval_writer_t           *last;    /* one that was looked up */
-    approval_writer_t           *silent;  /* the longest, of those live */
+    approval_writer_t           *last;    /* looked up last */
+    approval_writer_t           *silent;  /* the longest of all live */
     approval_writer_t           *heard;
     size_t                       nlive;
     uint64_t                     seeds[2];
@@ -233,7 +233,7 @@ struct approval_verify_s {
     size_t                       nenrolled;
 
     approval_freeze_t           *freezes;
-    size_t                       nfreezes;    /* that there were          */
+    size_t                       nfreezes;    /* all, also dropped ones   */
 
     uint64_t                     torn;
     uint64_t                     torn_told;
@@ -242,7 +242,7 @@ struct approval_verify_s {
     approval_checkpoint_t        checkpoint;
     approval_verify_stats_t      stats;
 
-    unsigned                     partial:1;   /* some chain has no begin */
+    unsigned                     partial:1;   /* a chain has no start */
     unsigned                     forgot:1;    /* open actions            */
     unsigned                     dropped:1;   /* actions that are over   */
     unsigned                     strayed:1;   /* ... with uses of grants */

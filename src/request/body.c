@@ -204,7 +204,7 @@ ngx_http_approval_body_parse(ngx_http_approval_body_t *body)
 
     body->parsed = 1;
 
-    /* no body cannot be misread: every member is absent */
+    /* without a body nothing can be misread: every member is absent */
 
     if (body->none && body->size == 0) {
         return;

@@ -284,11 +284,11 @@ ngx_uint_t ngx_http_approval_target_own(ngx_http_request_t *r);
  */
 
 typedef struct {
-    uint32_t                         letters;    /* first ones of headers to
-                                                    look at, & 31             */
+    uint32_t                         letters;    /* first letters of headers
+                                                    to look at, & 31          */
     uint64_t                         lengths;    /* of headers that rules
                                                     read, & 63                */
-    uint32_t                         args;       /* first ones of arguments   */
+    uint32_t                         args;       /* of arguments, & 31        */
 } ngx_http_approval_plain_t;
 
 void ngx_http_approval_plain_init(ngx_http_approval_plain_t *plain);

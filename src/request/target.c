@@ -62,7 +62,7 @@ ngx_http_approval_read_paths(ngx_http_approval_look_t *look,
 }
 
 
-/* Adds each reading of the path with the query as sent, and decoded. */
+/* Adds each reading of the path with the query as it is, and decoded. */
 
 void
 ngx_http_approval_read_target(ngx_http_approval_look_t *look,

@@ -155,7 +155,7 @@ ngx_http_approval_tell_parts(ngx_http_approval_tell_t *tell,
 }
 
 
-/* Writes nginx's reading, and each variable in it that has other readings. */
+/* Writes nginx's reading, and each value in it that has other readings. */
 
 static ngx_int_t
 ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,

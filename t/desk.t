@@ -670,7 +670,8 @@ for my $bad ("${t}A", substr($t, 0, -1), "$t&$t", "t=2" . substr($t, 3)) {
 }
 
 is_page(form($id, { decision => 'approve', nonce => $nonce,
-                    comment => '' }, @cookie), 200, qr/You approved/,
+                    comment => '' }, @cookie), 200,
+        qr{You approved</h1>\n<p><strong>\S},
         'approved by link and form');
 is($held{$id}->read->status, 200, 'the request passes');
 is((audit('voted', $id))[0]{how}, 'link', 'how: link');

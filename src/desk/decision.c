@@ -675,7 +675,8 @@ ngx_http_approval_decision_reply(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     return ngx_http_approval_page_result(d, NGX_HTTP_OK,
-               json_pack("{s:s, s:s, s:b}", "title", title, "detail", detail,
+               json_pack("{s:s, s:O, s:s, s:b}", "title", title, "what",
+                         ngx_http_approval_view_title(doc), "detail", detail,
                          "done", 1));
 }
 

@@ -13,6 +13,7 @@
 #include "desk/decision.h"
 #include "desk/form.h"
 #include "desk/page.h"
+#include "desk/view.h"
 
 
 /* One choice: "ID NONCE", with the page's nonce for this action. */
@@ -296,13 +297,7 @@ ngx_http_approval_several_loaded(ngx_http_approval_desk_t *d,
     who = ngx_http_approval_core_str(&d->who);
 
     if (ngx_http_approval_approver_lines(d->mcf, doc, who)) {
-        s->title = json_object_get(doc, "summary");
-
-        if (s->title == NULL) {
-            s->title = json_object_get(doc, "action");
-        }
-
-        json_incref(s->title);
+        s->title = json_incref(ngx_http_approval_view_title(doc));
     }
 
     json_decref(doc);

@@ -303,6 +303,17 @@ ngx_http_approval_view_state(json_t *doc,
 }
 
 
+json_t *
+ngx_http_approval_view_title(json_t *doc)
+{
+    json_t  *summary;
+
+    summary = json_object_get(doc, "summary");
+
+    return summary ? summary : json_object_get(doc, "action");
+}
+
+
 int64_t
 ngx_http_approval_view_expires(json_t *doc,
     const ngx_http_approval_reply_t *reply)

@@ -26,6 +26,9 @@ typedef enum {
 ngx_http_approval_state_e ngx_http_approval_view_state(json_t *doc,
     const ngx_http_approval_reply_t *reply);
 
+/* The summary, or the action's type if the rule has none.  No new reference. */
+json_t *ngx_http_approval_view_title(json_t *doc);
+
 /* The store's deadline, or the sealed one if that is earlier. */
 int64_t ngx_http_approval_view_expires(json_t *doc,
     const ngx_http_approval_reply_t *reply);

@@ -260,7 +260,7 @@ ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit, ngx_err_t err,
 }
 
 
-/* The event keeps its time; its place in the chain shows the order. */
+/* The event keeps its time; its place in the chain says when it was written. */
 
 void
 ngx_http_approval_audit_keep(ngx_http_approval_audit_t *audit, json_t *event)

@@ -53,7 +53,7 @@ typedef struct {
     ngx_fd_t                         old[NGX_HTTP_APPROVAL_SYNC_OLD];
                                                  /* from before USR1         */
     ngx_uint_t                       nold;
-    uint64_t                         kept;       /* up to this record        */
+    uint64_t                         kept;       /* "old": up to this record */
     ngx_event_t                      start;
     ngx_event_t                      guard;      /* keeps a worker that
                                                     quits while some wait    */
@@ -95,8 +95,8 @@ struct ngx_http_approval_audit_s {
     ngx_fd_t                         flushed;    /* the file's when nginx
                                                     was about to reopen it   */
 
-    unsigned                         torn:1;     /* the file ends with a
-                                                    part of a line           */
+    unsigned                         torn:1;     /* the file ends with part
+                                                    of a line                */
     unsigned                         reopened:1; /* the file is new          */
     unsigned                         unrooted:1; /* the tree is incomplete   */
     unsigned                         newest:1;   /* the next entry is newest */

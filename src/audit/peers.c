@@ -27,7 +27,8 @@ static void ngx_http_approval_peers_line(ngx_http_approval_audit_t *audit,
 
 /*
  * Reads the heads that were published since the last call; the first call reads
- * those of the last ten seconds.  Older heads are cited by the writers of then.
+ * those of the last ten seconds.  Older heads were cited by writers that lived
+ * then.
  */
 
 void
@@ -64,7 +65,7 @@ ngx_http_approval_peers_read(ngx_http_approval_audit_t *audit)
 }
 
 
-/* Newest first, so only one a writer is verified.  id == NULL: the end. */
+/* Newest first: only one head a writer is verified.  id == NULL: the end. */
 
 static void
 ngx_http_approval_peers_entry(void *data, ngx_str_t *id, ngx_str_t *note)

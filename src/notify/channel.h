@@ -57,7 +57,7 @@ typedef struct {
 } ngx_http_approval_format_t;
 
 
-/* The row of a type, or NULL. */
+/* The format of a type, or NULL. */
 const ngx_http_approval_format_t *ngx_http_approval_format(ngx_uint_t type);
 
 /* Whether the channel's type has a message for the event. */

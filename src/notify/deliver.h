@@ -56,7 +56,7 @@ struct ngx_http_approval_delivery_s {
 struct ngx_http_approval_outbox_s {
     ngx_http_request_t            *request;     /* held; a main request       */
     ngx_http_approval_main_conf_t *mcf;
-    json_t                        *doc;         /* a reference of ours        */
+    json_t                        *doc;         /* ours until the cleanup     */
     ngx_str_t                      base;        /* what links start with      */
     u_char                         id[APPROVAL_ID_LEN];
     int64_t                        created;

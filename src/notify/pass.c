@@ -329,7 +329,7 @@ ngx_http_approval_pass_retry_after(ngx_http_request_t *sr)
 
     static ngx_str_t  name = ngx_string("Retry-After");
 
-    /* with "proxy_intercept_errors on" headers_out may lack the header */
+    /* "proxy_intercept_errors on" leaves no headers in headers_out */
 
     headers = &sr->headers_out.headers;
 

@@ -315,7 +315,7 @@ verify_begins(approval_str_t line, const char *text)
 }
 
 
-/* A word with a writer, a slash and a digit must be a valid token. */
+/* A word that begins like a token (WRITER/ and a digit) must be one. */
 
 static int
 verify_heads_tokens(heads_t *heads, approval_str_t line, const char **err)

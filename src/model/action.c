@@ -17,7 +17,7 @@
 #define NGX_HTTP_APPROVAL_ACTION_PURPOSE  "action"
 #define NGX_HTTP_APPROVAL_ACTION_KEY      16  /* of its kid, 96 bits */
 
-/* No document of ours comes near it. */
+/* Much more than any document that a gateway seals. */
 #define NGX_HTTP_APPROVAL_ACTION_MAX      (64 * 1024 * 1024)
 
 
@@ -56,7 +56,7 @@ ngx_http_approval_json_str(const ngx_str_t *s)
         return json_string("");
     }
 
-    /* What we wrote is read strictly: NUL would not come back. */
+    /* stored documents are parsed strictly, which rejects NUL */
 
     if (ngx_strlchr(s->data, s->data + s->len, '\0') == NULL
         && approval_utf8_valid(ngx_http_approval_core_str(s)))
@@ -424,7 +424,7 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
-    /* a MAC over all that its approvers were shown */
+    /* a MAC over everything that approvers were shown */
 
     value = json_object_get(doc, "join");
 
@@ -432,7 +432,7 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
-    /* by one who broke the glass: good for this request, and no other */
+    /* approved by break-glass: valid only for this request */
 
     if (json_is_true(json_object_get(doc, "alone"))
         && json_object_set_new(claims, "bg", json_true()) != 0)
@@ -440,7 +440,7 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
-    /* each who decided has signed it by a key of their own */
+    /* each approver has signed with a passkey */
 
     value = json_object_get(doc, "vote");
 
@@ -451,7 +451,7 @@ ngx_http_approval_decision_claims(json_t *doc, ngx_http_approval_state_e state,
         goto failed;
     }
 
-    /* of a use of a grant: which one, and which use of it */
+    /* for a use of a grant: which grant, and the number of the use */
 
     value = json_object_get(doc, "grant");
 

@@ -3,7 +3,7 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * The short code that an approver of a critical action copies from the message
- * into the form: it proves that the message was read, not who reads it.
+ * into the form.  It proves that the message was read, but not by whom.
  */
 
 
@@ -20,7 +20,7 @@
 #define NGX_HTTP_APPROVAL_CODE_LEN  6      /* decimal digits */
 
 
-/* From the first key: a code that was shown before a rotation is void. */
+/* Computed with the first key, so a rotation invalidates older codes. */
 ngx_int_t ngx_http_approval_code(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_str_t *digest, u_char code[NGX_HTTP_APPROVAL_CODE_LEN]);
 

@@ -2,10 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The zone holds one series for each rule and channel that ever was since the
- * zone was made, found again by name after a reload: old and new workers count
- * into the same cells.  Gauges are a worker's own, in its slot: what a crash
- * leaves in it is dropped with the slot, and not added up for ever.
+ * The zone has one series for each rule and channel since the zone was created.
+ * A reload finds it again by name, so old and new workers increase the same
+ * cells.  Each worker has its gauges in its own slot.  If a worker crashes, the
+ * values are dropped with its slot instead of being added up for ever.
  */
 
 
@@ -34,7 +34,7 @@ struct ngx_http_approval_series_s {
 };
 
 
-/* pid 0: free.  Claimed, and given back, under the zone's mutex. */
+/* pid 0: free.  Claimed and released under the zone's mutex. */
 
 struct ngx_http_approval_slot_s {
     ngx_atomic_t                     pid;
@@ -73,7 +73,7 @@ static ngx_uint_t ngx_http_approval_counters_sweep(
     ngx_http_approval_shared_t *shared, ngx_slab_pool_t *pool);
 
 
-/* Seconds: a human's, from "at the keyboard" to "the day after". */
+/* Seconds, for reactions of people: from a few seconds to a day. */
 
 const ngx_uint_t  ngx_http_approval_bounds[NGX_HTTP_APPROVAL_BUCKETS] = {
     1, 5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 14400, 86400
@@ -142,7 +142,7 @@ ngx_http_approval_counters_shared(ngx_http_approval_counters_t *counters,
 
     shared = counters->shared;
 
-    /* of another version of this module: its cells stand elsewhere */
+    /* another version of this module has another layout of cells */
 
     if (shared
         && (shared->magic != NGX_HTTP_APPROVAL_SHARED_MAGIC
@@ -220,7 +220,7 @@ ngx_http_approval_counters_bind(ngx_http_approval_counters_t *counters,
 }
 
 
-/* Master only: nobody else adds series. */
+/* Called in the master process only, which alone adds series. */
 
 static ngx_http_approval_series_t *
 ngx_http_approval_counters_series(ngx_http_approval_counters_t *counters,
@@ -358,7 +358,7 @@ ngx_http_approval_counters_free(ngx_slab_pool_t *pool,
 }
 
 
-/* Under the mutex. */
+/* The caller must hold the mutex. */
 
 static ngx_uint_t
 ngx_http_approval_counters_sweep(ngx_http_approval_shared_t *shared,
@@ -545,7 +545,7 @@ ngx_http_approval_counted(ngx_http_approval_rule_t *rule,
 }
 
 
-/* A slot that another worker gives back meanwhile may be read: no harm. */
+/* It is harmless to read a slot that another worker releases meanwhile. */
 
 ngx_uint_t
 ngx_http_approval_counted_held(ngx_http_approval_main_conf_t *mcf,
@@ -622,7 +622,7 @@ ngx_http_approval_counted_refused(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* A denial by a rule is told from one by an approver. */
+/* Distinguishes a denial by a rule from one by an approver. */
 
 static const char *
 ngx_http_approval_counters_label(ngx_http_approval_refusal_e refusal)

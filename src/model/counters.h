@@ -2,11 +2,11 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What happened, in numbers that all workers share: the memory of
- * approval_zone.  Without it nothing is counted, and nothing else changes.
+ * Counters that all workers share, in the memory of approval_zone.  Without the
+ * zone nothing is counted, and nothing else changes.
  *
- * Counting takes no lock and allocates nothing.  What is counted is kept over
- * reloads: by policy and rule, by channel, by type of refusal.
+ * Counting takes no lock and allocates nothing.  Counters survive reloads.
+ * They are kept by policy and rule, by channel, and by type of refusal.
  */
 
 
@@ -22,15 +22,15 @@
 
 
 /*
- * Of a rule.  From EXECUTED to CANCELLED: how an action ended, each is counted
- * once, by whoever ended it.
+ * Counters of a rule.  EXECUTED to CANCELLED count the ends of actions.  Each
+ * action is counted once, by the gateway that ended it.
  */
 
 typedef enum {
     NGX_HTTP_APPROVAL_COUNT_CREATED = 0,
     NGX_HTTP_APPROVAL_COUNT_JOINED,
     NGX_HTTP_APPROVAL_COUNT_ACCEPTED,        /* answered 202              */
-    NGX_HTTP_APPROVAL_COUNT_PENDING,         /* told to come again        */
+    NGX_HTTP_APPROVAL_COUNT_PENDING,         /* asked to retry later      */
     NGX_HTTP_APPROVAL_COUNT_APPROVED,
     NGX_HTTP_APPROVAL_COUNT_EXECUTED,
     NGX_HTTP_APPROVAL_COUNT_FAILED,
@@ -39,7 +39,7 @@ typedef enum {
     NGX_HTTP_APPROVAL_COUNT_CANCELLED,
     NGX_HTTP_APPROVAL_COUNT_SHADOW,
     NGX_HTTP_APPROVAL_COUNT_UNSTORED,        /* passed by store_failure   */
-    NGX_HTTP_APPROVAL_COUNT_GRANTED,         /* remember: a grant is made */
+    NGX_HTTP_APPROVAL_COUNT_GRANTED,         /* a grant was created       */
     NGX_HTTP_APPROVAL_COUNT_GRANT_USED,
     NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS,
     NGX_HTTP_APPROVAL_COUNTERS,
@@ -47,7 +47,7 @@ typedef enum {
 } ngx_http_approval_counter_e;
 
 
-/* Of a channel: attempts to deliver. */
+/* Counters of a channel: attempts to deliver. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_DELIVERED = 0,
@@ -57,7 +57,7 @@ typedef enum {
 } ngx_http_approval_delivery_e;
 
 
-/* Of all workers: increased by what a worker saw since it last said so. */
+/* Sums over all workers; each adds its events since its last update. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_SUM_STORE_ERRORS = 0,
@@ -70,7 +70,7 @@ typedef enum {
 } ngx_http_approval_sum_e;
 
 
-/* Of one worker, as it last said; those of a worker that died are gone. */
+/* Values of one worker from its last update; dropped if the worker dies. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_GAUGE_STORE_UP = 0,
@@ -84,7 +84,7 @@ typedef enum {
 #define NGX_HTTP_APPROVAL_BUCKETS  13        /* and one for all above     */
 
 
-/* mcf->counters: made by approval_zone. */
+/* mcf->counters, created by approval_zone. */
 
 typedef struct ngx_http_approval_shared_s  ngx_http_approval_shared_t;
 typedef struct ngx_http_approval_slot_s    ngx_http_approval_slot_t;
@@ -99,21 +99,21 @@ struct ngx_http_approval_counters_s {
 typedef struct ngx_http_approval_counters_s  ngx_http_approval_counters_t;
 
 
-/* The zone's init: finds or makes the series of all rules and channels. */
+/* The zone's init: finds or creates the series of all rules and channels. */
 ngx_int_t ngx_http_approval_counters_init_zone(ngx_shm_zone_t *zone,
     void *data);
 
-/* A worker's begin and end; between them it has gauges of its own. */
+/* Called when a worker starts and exits; between them it has its own gauges. */
 void ngx_http_approval_counters_attach(ngx_http_approval_main_conf_t *mcf,
     ngx_log_t *log);
 void ngx_http_approval_counters_detach(ngx_http_approval_main_conf_t *mcf);
 
 
-/* rule may be NULL: then it is nobody's. */
+/* If rule is NULL, nothing is counted. */
 void ngx_http_approval_count(ngx_http_approval_rule_t *rule,
     ngx_http_approval_counter_e counter);
 
-/* APPROVED or DENIED by people, ms after the action was created. */
+/* Counts a decision by people, APPROVED or DENIED, ms after the creation. */
 void ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,
     ngx_http_approval_counter_e counter, int64_t ms);
 
@@ -127,7 +127,7 @@ void ngx_http_approval_count_refused(ngx_http_approval_main_conf_t *mcf,
 void ngx_http_approval_count_delivery(ngx_http_approval_channel_t *channel,
     ngx_http_approval_delivery_e result);
 
-/* A connection is held, or no more: delta is 1 or -1. */
+/* delta: 1 when a connection is held, -1 when it no longer is. */
 void ngx_http_approval_count_held(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, ngx_int_t delta);
 
@@ -137,9 +137,9 @@ void ngx_http_approval_count_gauge(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_gauge_e gauge, ngx_uint_t value);
 
 
-/* For the one who writes it all down. */
+/* The functions below are for the metrics page. */
 
-/* Forgets the gauges of workers that died; the number of those that live. */
+/* Drops the gauges of workers that died; returns the number of live workers. */
 ngx_uint_t ngx_http_approval_counters_workers(
     ngx_http_approval_main_conf_t *mcf);
 
@@ -153,20 +153,21 @@ ngx_uint_t ngx_http_approval_counted_sum(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_sum_e sum);
 
 /*
- * How many were refused for what has the same type as this; NULL: it is not
- * counted here, or an earlier one has the same type.
+ * Sets n to the number of refusals with the same type as this one, and returns
+ * the type.  NULL: it is not counted here, or an earlier refusal has the same
+ * type.
  */
 const char *ngx_http_approval_counted_refused(
     ngx_http_approval_main_conf_t *mcf, ngx_http_approval_refusal_e refusal,
     ngx_uint_t *n);
 
-/* Over the workers: the least and the greatest; 0 workers: 0 and 0. */
+/* The minimum and maximum over all workers; 0 and 0 if there are none. */
 void ngx_http_approval_counted_gauge(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_gauge_e gauge, ngx_uint_t *min, ngx_uint_t *max);
 
 /*
- * Decisions that took at most the i-th bound (seconds; the last bucket has
- * none), not cumulative; i is BUCKETS for those above.
+ * The upper bounds of buckets of decision times, in seconds.  The counts are
+ * not cumulative; i = BUCKETS is the bucket above the last bound.
  */
 extern const ngx_uint_t  ngx_http_approval_bounds[NGX_HTTP_APPROVAL_BUCKETS];
 

@@ -3,8 +3,9 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * A table in shared memory: entries in an array, chained by a hash of their id.
- * What is over is freed by a hand that goes around with each new entry, and all
- * at once where none is free.  Pages are not touched before they are used.
+ * Each new entry moves a clock hand, which frees entries that are over.  If no
+ * entry is free, all of these are freed at once.  Memory pages are not touched
+ * before they are used.
  */
 
 
@@ -28,7 +29,7 @@
                                                     has a number of JSON     */
 
 
-/* next: the number of the entry behind it, 0: none; they begin with 1. */
+/* next: the number of the next entry, from 1; 0: none. */
 
 typedef struct {
     u_char                id[APPROVAL_ID_LEN / 2];
@@ -127,7 +128,7 @@ ngx_http_approval_ends_init_zone(ngx_shm_zone_t *zone, void *data)
         ends = pool->data;
     }
 
-    /* a table of another version of this module is laid out otherwise */
+    /* another version of this module has another layout of the table */
 
     if (ends && (ends->magic != NGX_HTTP_APPROVAL_ENDS_MAGIC
                  || ends->size != sizeof(ngx_http_approval_ends_t)))
@@ -314,7 +315,10 @@ ngx_http_approval_end_decided(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* The table, and what is known of the end; NULL: it has none, or no id. */
+/*
+ * Locks the table and looks up the end.  NULL: there is no table, or the id is
+ * invalid; nothing is locked then.
+ */
 
 static ngx_http_approval_ends_t *
 ngx_http_approval_ends_lock(ngx_http_approval_main_conf_t *mcf,
@@ -359,7 +363,7 @@ ngx_http_approval_ends_unlock(ngx_http_approval_main_conf_t *mcf)
 }
 
 
-/* Ids are random but for the shard, and hashes are MACs. */
+/* Ids are random except for the shard, and hashes are MACs. */
 
 static uint32_t *
 ngx_http_approval_ends_head(ngx_http_approval_ends_t *ends, const u_char *id)
@@ -451,7 +455,7 @@ ngx_http_approval_ends_remove(ngx_http_approval_ends_t *ends,
 }
 
 
-/* The hand passes n entries. */
+/* Moves the hand by n entries. */
 
 static void
 ngx_http_approval_ends_turn(ngx_http_approval_ends_t *ends, ngx_uint_t n,
@@ -470,7 +474,10 @@ ngx_http_approval_ends_turn(ngx_http_approval_ends_t *ends, ngx_uint_t n,
 }
 
 
-/* Once a second: all that is over, or else some that requesters cancelled. */
+/*
+ * At most once a second: frees all entries that are over or, if there are none,
+ * some cancellations.
+ */
 
 static void
 ngx_http_approval_ends_full(ngx_http_approval_ends_t *ends, int64_t now)
@@ -632,7 +639,7 @@ ngx_http_approval_end_seal(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* end->kind and end->id say what it should be about. */
+/* end->kind and end->id are those that the statement must be about. */
 
 static ngx_int_t
 ngx_http_approval_end_open(ngx_http_approval_main_conf_t *mcf,
@@ -645,7 +652,7 @@ ngx_http_approval_end_open(ngx_http_approval_main_conf_t *mcf,
 
     if (end->kind == NGX_HTTP_APPROVAL_END_ACTION) {
 
-        /* an approval that was taken, or the refusal: however old it is */
+        /* an approval that was taken, or a refusal, of any age */
 
         end->until = now + NGX_HTTP_APPROVAL_ENDS_DAY;
 
@@ -676,7 +683,7 @@ ngx_http_approval_end_open(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* The passkey's own record, which is good for ever. */
+/* The record of the passkey's revocation, which is valid for ever. */
 
 static ngx_int_t
 ngx_http_approval_end_revoked(ngx_http_approval_main_conf_t *mcf,

@@ -3,24 +3,24 @@
  * Copyright (C) ngx_http_approval_module contributors
  *
  * The memory of ends: what this gateway has seen end, whatever Redis says
- * later.  Redis may forget by a failover or an eviction, and who can write to
- * it may put back what was there before; neither brings an end back to life.
+ * later.  Redis may lose an end in a failover or by an eviction, and anybody
+ * who can write to it may restore old data.  Neither must undo an end.
  *
  *   ACTION   by its id: executed, denied or cancelled
  *   GRANT    by its hash: which uses were made, or that it was revoked
  *   FREEZE   by the hash of a requester or a policy: that it is frozen, or that
- *            this was lifted
- *   PASSKEY  by its name: that what was enrolled before was revoked
+ *            the freeze was lifted
+ *   PASSKEY  by its name: that everything enrolled before was revoked
  *
- * Of all but an action the latest counts, by "since".  An end is remembered
- * until it could not matter any more, by Redis' clock: all workers of a gateway
- * share it, a reload keeps it.  Over a restart, and to other gateways, ends are
- * carried by statements in Redis that are sealed or signed: the end's own
- * document, or the decision on an action.
+ * For all kinds except actions, the latest end counts, by "since".  An end is
+ * remembered until it is no longer relevant, by Redis' clock.  All workers of a
+ * gateway share the memory, and a reload keeps it.  After a restart, and to
+ * other gateways, statements in Redis pass on the ends.  They are sealed or
+ * signed: the end's own document, or the decision on an action.
  *
- * There is room for 131072.  When it is full, cancellations,
- * which requesters cause, are forgotten first.  If there are none, whatever is
- * new is refused until the end that found no room would have been forgotten.
+ * There is room for 131072 ends.  If it is full, cancellations are forgotten
+ * first, because requesters can cause them.  If there are none, everything new
+ * is refused until the end that found no room would have been forgotten.
  */
 
 
@@ -54,7 +54,7 @@ typedef struct {
     ngx_http_approval_state_e  state;        /* of an action                 */
     ngx_uint_t                 over;         /* the grant or passkey is
                                                 revoked, the freeze lifted   */
-    uint32_t                   use;          /* of a grant: the last, and    */
+    uint32_t                   use;          /* of a grant: the last use     */
     uint64_t                   uses;         /* bit n: use - n was made      */
 } ngx_http_approval_end_t;
 
@@ -65,13 +65,14 @@ ngx_int_t ngx_http_approval_ends_zone(ngx_conf_t *cf,
 
 
 /*
- * All: now is Redis' clock.  NGX_ERROR: it cannot be told or remembered, as
- * there was no room; the caller refuses.
+ * now is the time by Redis' clock.  NGX_ERROR: the end is unknown or cannot be
+ * remembered because there was no room; the caller must refuse.
  *
- * add():   NGX_OK: it is known by now; NGX_DECLINED: a later one is.
- * take():  an action, or the use of a grant, that nobody may take again:
- *          NGX_DECLINED: it was taken before, or the grant is not in force.
- * find():  NGX_DECLINED: it is not known.
+ * add():   adds an end.  NGX_OK: it is in the memory.  NGX_DECLINED: a later
+ *          one is.
+ * take():  takes an action, or one use of a grant, once.  NGX_DECLINED: it was
+ *          taken before, or the grant is not in force.
+ * find():  NGX_DECLINED: the end is not in the memory.
  */
 ngx_int_t ngx_http_approval_end_add(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_end_t *end, int64_t now);
@@ -80,32 +81,35 @@ ngx_int_t ngx_http_approval_end_take(ngx_http_approval_main_conf_t *mcf,
 ngx_int_t ngx_http_approval_end_find(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_end_t *end, int64_t now);
 
-/* One of these hashes is frozen: NGX_OK. */
+/* NGX_OK: one of these hashes is frozen. */
 ngx_int_t ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,
     const ngx_str_t *hashes, int64_t now);
 
-/* Of an action that ended so, for the trail. */
+/* The name of an action's end, for the trail. */
 const char *ngx_http_approval_end_name(ngx_http_approval_state_e state);
 
 /*
- * What ends now could not be approved and used after this: no vote is taken
- * past the deadline.  rule: NULL, there is none any more.
+ * Until when an action that ends now could still be approved and used if its
+ * end were lost; no vote is accepted after its deadline.  rule is NULL if the
+ * rule no longer exists.
  */
 int64_t ngx_http_approval_end_until(ngx_http_approval_rule_t *rule,
     int64_t now);
 
-/* A decision that was verified, or made and stored: DENIED or CANCELLED. */
+/* Adds a verified or stored decision, if it is DENIED or CANCELLED. */
 void ngx_http_approval_end_decided(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t now);
 
 
-/* The statement of a grant's or freeze's end, sealed for its place. */
+/* Makes the statement about a grant's or freeze's end, sealed for its place. */
 ngx_int_t ngx_http_approval_end_seal(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_end_t *end, json_t *doc, approval_buf_t *out);
 
-/* Adds what stands in Redis: kind, id and statement of each, as they came with
- * a script's answer.  What does not verify is ignored. */
+/*
+ * Adds the statements in a script's reply: kind, id and statement of each.
+ * Those that do not verify are ignored.
+ */
 void ngx_http_approval_ends_learn(ngx_http_approval_main_conf_t *mcf,
     const ngx_str_t *said, ngx_uint_t n, int64_t now);
 

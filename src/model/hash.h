@@ -2,10 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What Redis sees instead of who and what: a MAC over the parts.
+ * Redis sees hashes instead of names and values: a MAC over the parts.
  *
- * By the first key of approval_key, and by each of the others, since what was
- * stored before a new key came first is to be found after that, too.
+ * There is one hash by each key of approval_key.  The first key is used for
+ * storing.  The others find data that was stored before a new key was added.
  */
 
 
@@ -24,18 +24,18 @@
     (APPROVAL_KEYS_MAX * (NGX_HTTP_APPROVAL_HASH_LEN + 1))
 
 
-/* "hashes" is made of buf: all of them, by spaces, the first key's first. */
+/* Stores all hashes in buf, separated by spaces, the first key's first. */
 
 ngx_int_t ngx_http_approval_hashes(ngx_http_approval_main_conf_t *mcf,
     const char *purpose, ngx_str_t *parts, ngx_uint_t n,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 
-/* Is this one of them? */
+/* Whether hash is one of these. */
 
 ngx_uint_t ngx_http_approval_hash_among(ngx_str_t *hashes, ngx_str_t *hash);
 
 
-/* The purposes that several rooms hash for; each has one part. */
+/* Purposes of hashes that several rooms use; each has one part. */
 
 #define NGX_HTTP_APPROVAL_HASH_REQUESTER  "requester"     /* a person */
 #define NGX_HTTP_APPROVAL_HASH_POLICY     "policy"        /* its name */

@@ -122,7 +122,7 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    /* It may hold what a client sent, $host say: nothing breaks out of it. */
+    /* it may contain client data such as $host, which must not end the link */
 
     if (!ngx_http_approval_link_plain(base)) {
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The URLs that messages and replies give.
+ * The URLs in messages and replies.
  */
 
 
@@ -19,11 +19,11 @@
 /*
  * approval_base_url (evaluated for r, trailing slashes removed), then
  *
- *   ACTION   /actions/ID                the shared link: the IdP says who
+ *   ACTION   /actions/ID                the shared link: people sign in
  *   STATUS   /status/ID                 for requesters
  *
- * and for a person's own link ?t=TOKEN.  NGX_DECLINED: no approval_base_url
- * (out is left empty).
+ * and for a personal link ?t=TOKEN.  NGX_DECLINED: there is no
+ * approval_base_url (out is left empty).
  */
 
 typedef enum {
@@ -36,9 +36,9 @@ ngx_int_t ngx_http_approval_link(ngx_http_request_t *r,
     u_char *id, approval_buf_t *out);
 
 /*
- * The same in two steps: the base is from r's pool, and what outlives r keeps
- * a copy of it.  expires: seconds since the epoch, the action's deadline at
- * the latest.
+ * The same in two steps.  The base is in r's pool; callers that outlive r must
+ * copy it.  expires: seconds since the epoch, the action's deadline at the
+ * latest.
  */
 ngx_int_t ngx_http_approval_link_base(ngx_http_request_t *r,
     ngx_http_approval_main_conf_t *mcf, ngx_str_t *base);
@@ -48,7 +48,7 @@ ngx_int_t ngx_http_approval_link_personal_at(ngx_str_t *base,
     ngx_http_approval_main_conf_t *mcf, u_char *id, ngx_str_t *digest,
     approval_str_t approver, time_t expires, approval_buf_t *out);
 
-/* Does it only have characters that neither end a link nor its query? */
+/* Whether base has only characters that do not end a link or its query. */
 ngx_uint_t ngx_http_approval_link_plain(ngx_str_t *base);
 
 

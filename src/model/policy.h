@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What the configuration says, as all rooms see it.  Made by conf/, read by
- * everyone, changed by nobody after nginx.conf was read.
+ * The configuration, as all rooms see it.  conf/ creates it, all rooms read it,
+ * and nothing changes it after nginx.conf has been read.
  */
 
 
@@ -28,7 +28,7 @@
 extern ngx_module_t  ngx_http_approval_module;
 
 
-/* Made by conf/, under the second names; const for everybody else. */
+/* const for all rooms except conf/, which uses the second names. */
 
 typedef const struct ngx_http_approval_policy_s  ngx_http_approval_policy_t;
 typedef const struct ngx_http_approval_rule_s    ngx_http_approval_rule_t;
@@ -65,7 +65,7 @@ typedef enum {
 } ngx_http_approval_comment_e;
 
 
-/* vote: how approvers prove that it is they who vote. */
+/* vote: how approvers prove their identity when they vote. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_VOTE_BY_ANY = 0,
@@ -83,7 +83,7 @@ typedef enum {
 #define NGX_HTTP_APPROVAL_CANCEL      1
 
 
-/* Where a directive stands, for messages. */
+/* The position of a directive, for messages. */
 
 typedef struct {
     u_char                        *file;
@@ -111,7 +111,7 @@ typedef struct {
 
 typedef struct {
     ngx_msec_t                     after;
-    ngx_array_t                   *channels;    /* as notify                  */
+    ngx_array_t                   *channels;    /* as in "notify"             */
     ngx_http_approval_at_t         at;
 } ngx_http_approval_escalate_t;
 
@@ -126,36 +126,37 @@ struct ngx_http_approval_rule_s {
     ngx_str_t                      why;         /* deny "why";                */
     ngx_http_approval_fact_t      *summary;     /* NULL: made from the action */
     ngx_array_t                   *shows;       /* of ..._show_t, or NULL     */
-    approval_redact_t             *redact;      /* the policy's defaults too  */
+    approval_redact_t             *redact;      /* with the policy's defaults */
     ngx_uint_t                     reason;      /* 1: required                */
-    ngx_array_t                    facts;       /* of ..._fact_t *: all that it
-                                                   uses, and "bind"           */
-    const char                    *binds;       /* by this directive, or NULL */
+    ngx_array_t                    facts;       /* of ..._fact_t *: all used
+                                                   facts and those of "bind"  */
+    const char                    *binds;       /* directive that binds facts,
+                                                   or NULL                    */
     ngx_array_t                   *requires;    /* of ..._require_t           */
     ngx_int_t                      deny_after;
     ngx_uint_t                     comment;     /* ..._comment_e              */
     ngx_uint_t                     vote;        /* ..._vote_by_e              */
     ngx_msec_t                     timeout;
     ngx_msec_t                     hold;        /* of the connection          */
-    ngx_uint_t                     hold_status; /* where it ends before       */
+    ngx_uint_t                     hold_status; /* if "hold" ends first       */
     ngx_msec_t                     execute_within;
-    ngx_msec_t                     remember;    /* an approval, 0: not        */
+    ngx_msec_t                     remember;    /* approvals; 0: off          */
     ngx_http_approval_fact_t      *remember_per;
     ngx_uint_t                     remember_uses;   /* 0: any number          */
     ngx_int_t                      break_glass; /* a group, or NGX_ERROR      */
     ngx_array_t                   *notify;      /* of ..._channel_t *; while
                                                    parsing: of ngx_str_t      */
     ngx_array_t                   *escalate;    /* of ..._escalate_t, or NULL */
-    ngx_msec_t                     remind;      /* 0: not at all              */
+    ngx_msec_t                     remind;      /* 0: off                     */
     ngx_http_approval_at_t         remind_at;
     ngx_uint_t                     mode;
     ngx_uint_t                     mcp;         /* has mcp_tool               */
-    ngx_uint_t                     matches;     /* how many "match" lines     */
+    ngx_uint_t                     matches;     /* number of "match" lines    */
     ngx_array_t                    conditions;  /* of ..._at_t, by the matcher's
                                                    numbers; while parsing     */
     struct ngx_http_approval_series_s  *series; /* NULL: nothing is counted   */
-    ngx_str_t                      class;       /* model/class.h; where it
-                                                   requires                   */
+    ngx_str_t                      class;       /* model/class.h; set if the
+                                                   rule has "require"         */
     ngx_str_t                      class_doc;
     u_char                        *conf_file;   /* for messages               */
     ngx_uint_t                     conf_line;
@@ -163,8 +164,8 @@ struct ngx_http_approval_rule_s {
 
 
 /*
- * The compiled matches hold their own scratch memory: one worker, one thread,
- * one execution at a time.
+ * The compiled matches contain their scratch memory, so only one execution at a
+ * time is possible in each worker.
  */
 
 struct ngx_http_approval_policy_s {
@@ -182,19 +183,21 @@ struct ngx_http_approval_policy_s {
     ngx_http_approval_fact_t      *path;
     ngx_str_t                      digest;      /* "sha256:...", of the text  */
     approval_buf_t                 text;        /* while parsing only         */
-    ngx_http_approval_plain_t      plain;       /* what its rules look at     */
+    ngx_http_approval_plain_t      plain;       /* what its rules read        */
     ngx_str_t                      hashes;      /* of its name, in the store;
-                                                   where it requires          */
-    unsigned                       shadow:1;    /* nothing is enforced: what
-                                                   it refuses passes, too    */
+                                                   if it requires approvals   */
+    unsigned                       shadow:1;    /* nothing is enforced; refused
+                                                   requests pass as well      */
     unsigned                       quick:1;     /* a plain request is judged
                                                    by its path and method     */
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
     unsigned                       reads_json:1;    /* a rule reads a body    */
-    unsigned                       nameless:1;  /* somewhere no requester     */
-    unsigned                       used:1;      /* some location names it     */
-    unsigned                       decides:1;   /* by people, not in shadow   */
+    unsigned                       nameless:1;  /* a location with it has no
+                                                   approval_requester         */
+    unsigned                       used:1;      /* a location uses it         */
+    unsigned                       decides:1;   /* a rule that is not in shadow
+                                                   requires approvals         */
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
 };
@@ -227,7 +230,7 @@ typedef struct {
     ngx_str_t                      method;      /* len 0: POST                */
     ngx_uint_t                     events;      /* bits; 0: all others        */
     unsigned                       json:1;
-    unsigned                       replied:1;   /* it has {{reply}}           */
+    unsigned                       replied:1;   /* contains {{reply}}         */
 } ngx_http_approval_template_t;
 
 
@@ -237,23 +240,25 @@ struct ngx_http_approval_channel_s {
     ngx_uint_t                     disclose;
     ngx_str_t                      pass;        /* URI of an internal location*/
     ngx_http_approval_at_t         pass_at;
-    ngx_http_approval_target_t    *url;         /* or NULL: one of the two    */
+    ngx_http_approval_target_t    *url;         /* NULL if pass is set        */
     ngx_array_t                   *secrets;     /* of ngx_str_t, decoded      */
     ngx_array_t                   *signing_secrets;  /* of ngx_str_t, Slack's */
-    ngx_array_t                   *teams;       /* of ngx_str_t: whose people
-                                                   may press, or NULL: any's  */
+    ngx_array_t                   *teams;       /* of ngx_str_t: Slack teams
+                                                   whose members may use the
+                                                   buttons; NULL: the app's   */
     ngx_str_t                      trusted;     /* files, while parsing       */
     ngx_str_t                      certificate;
     ngx_str_t                      certificate_key;
     ngx_msec_t                     timeout;
     ngx_int_t                      retries;
-    ngx_uint_t                     persistent;  /* goes on after these, up to
-                                                   the deadline               */
+    ngx_uint_t                     persistent;  /* further retries, up to the
+                                                   deadline                   */
     ngx_msec_t                     backoff_min;
     ngx_msec_t                     backoff_max;
     ngx_flag_t                     per_approver;
-    ngx_str_t                      from;        /* of mail: addresses; "to"   */
-    ngx_str_t                      to;          /* len 0: the approver's own  */
+    ngx_str_t                      from;        /* mail                       */
+    ngx_str_t                      to;          /* mail; len 0: the address of
+                                                   the approver               */
     ngx_flag_t                     starttls;
     ngx_array_t                   *bodies;      /* of template: ..._body_t    */
     ngx_array_t                   *headers;     /* of ngx_keyval_t            */
@@ -265,7 +270,7 @@ struct ngx_http_approval_channel_s {
 };
 
 
-/* The rooms' own configurations and workers; each is defined in its room. */
+/* Configurations and worker states of the rooms; defined in each room. */
 
 struct ngx_http_approval_series_s;
 struct ngx_http_approval_counters_s;
@@ -278,7 +283,7 @@ struct ngx_http_approval_once_conf_s;
 struct ngx_http_approval_lint_s;
 
 
-/* What a worker has while it runs; all NULL before and after. */
+/* The state of a running worker; all NULL before and after. */
 
 typedef struct {
     struct ngx_http_approval_store_s       *store;
@@ -294,20 +299,23 @@ struct ngx_http_approval_main_conf_s {
     struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
     struct ngx_http_approval_once_conf_s   *once;
     ngx_shm_zone_t                         *ends;        /* NULL: no policy
-                                                            requires         */
+                                                            requires
+                                                            approvals        */
 
     approval_keyring_t            *keyring;     /* NULL: no approval_key      */
-    approval_signer_t             *signer;      /* derived where not given    */
+    approval_signer_t             *signer;      /* derived if not configured  */
     ngx_http_complex_value_t      *base_url;
     ngx_http_approval_at_t         base_url_at;
     ngx_str_t                      passkey_origin;  /* len 0: none            */
     approval_people_t             *people;
-    approval_redact_t             *redact;      /* no rule's; NULL: no policy */
+    approval_redact_t             *redact;      /* for text of no rule; NULL:
+                                                   no policy                  */
     ngx_array_t                   *operators;   /* of ngx_int_t: groups that
-                                                   may freeze, or NULL       */
+                                                   may freeze, or NULL        */
     ngx_http_approval_at_t         operators_at;
-    ngx_array_t                   *auditors;    /* ... that may read the trail,
-                                                   or NULL: any group        */
+    ngx_array_t                   *auditors;    /* of ngx_int_t: groups that
+                                                   may read the trail; NULL:
+                                                   any group                  */
     ngx_http_approval_at_t         auditors_at;
     ngx_array_t                    channels;    /* of ..._channel_t *         */
     ngx_array_t                    policies;    /* of ..._policy_t *          */
@@ -316,12 +324,13 @@ struct ngx_http_approval_main_conf_s {
 };
 
 
-/* So many of each value, or of the policy; inherited as a whole. */
+/* A limit for each value of a fact, or for the policy; inherited as a whole. */
 
 typedef struct {
     ngx_uint_t                     n;           /* 0: any number              */
-    ngx_msec_t                     time;        /* in this time; 0: at once   */
-    ngx_http_approval_fact_t      *per;         /* NULL: of the policy        */
+    ngx_msec_t                     time;        /* in this time; 0: at the same
+                                                   time                       */
+    ngx_http_approval_fact_t      *per;         /* NULL: for the policy       */
 } ngx_http_approval_limit_t;
 
 
@@ -341,7 +350,7 @@ typedef struct {
     ngx_uint_t                     conf_line;
     ngx_http_approval_policy_t    *policy;      /* NULL: off                  */
     ngx_str_t                      place;       /* the names of the location
-                                                   and those around it        */
+                                                   and of those around it     */
     ngx_http_approval_fact_t      *requester;
     ngx_http_approval_at_t         requester_at;
     ngx_http_approval_fact_t      *on_behalf;

@@ -82,7 +82,7 @@ ngx_http_approval_send(ngx_http_request_t *r, ngx_uint_t status,
         return rc;
     }
 
-    /* what others wrote is in it: it is what its type says, and not kept */
+    /* it contains other people's text: no sniffing of its type, no caching */
 
     if (ngx_http_approval_header(r, "Cache-Control", approval_str("no-store"))
         != NGX_OK
@@ -117,7 +117,7 @@ ngx_http_approval_send(ngx_http_request_t *r, ngx_uint_t status,
         return NGX_OK;
     }
 
-    /* A buffer without bytes must not look like one with some. */
+    /* nginx rejects an empty buffer that is marked as memory */
 
     b->memory = body.len ? 1 : 0;
     b->temporary = 0;
@@ -127,7 +127,7 @@ ngx_http_approval_send(ngx_http_request_t *r, ngx_uint_t status,
     out.buf = b;
     out.next = NULL;
 
-    /* NGX_AGAIN: nginx sends the rest by itself, and nothing is waited for */
+    /* NGX_AGAIN: nginx sends the rest, and the caller need not wait */
 
     rc = ngx_http_output_filter(r, &out);
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Replies of our own: headers, bodies, and problem+json (RFC 9457) for every
- * refusal.
+ * Responses of the module itself: headers, bodies, and problem+json (RFC 9457)
+ * for every refusal.
  */
 
 
@@ -18,7 +18,7 @@
 #include "core/json.h"
 
 
-/* Why a requester is refused: problem.def. */
+/* Causes of refusals: problem.def. */
 
 #define NGX_HTTP_APPROVAL_FINAL  (-1)
 
@@ -55,23 +55,23 @@ ngx_int_t ngx_http_approval_header_int(ngx_http_request_t *r, const char *name,
     int64_t value);
 
 /*
- * Sends a whole response that caches keep no copy of: Cache-Control: no-store;
- * the body is copied, what is unread of the client's is discarded.  Returns
- * what the request is to be finalized with.
+ * Sends a complete response with Cache-Control: no-store.  It copies the body
+ * and discards the unread part of the client's body.  The caller must finalize
+ * the request with the returned value.
  */
 ngx_int_t ngx_http_approval_send(ngx_http_request_t *r, ngx_uint_t status,
     const char *content_type, approval_str_t body);
 
-/* The same for a JSON value, whose reference is taken (NULL: no memory). */
+/* The same for a JSON value; takes its reference (NULL: out of memory). */
 ngx_int_t ngx_http_approval_send_json(ngx_http_request_t *r,
     ngx_uint_t status, const char *content_type, json_t *value);
 
 /*
  * Sends {"type":"urn:approval:TYPE","title":...,"status":...,"detail":...,
- * "action_id":...} and the members of "extra", an object whose reference is
- * taken.  type is without the prefix: "denied".  detail, id and extra may be
- * NULL.  Headers such as Retry-After are added before, by the caller.
- * Returns what the request is to be finalized with: in a phase handler
+ * "action_id":...} and the members of "extra", an object.  Takes the reference
+ * of extra.  type has no prefix: "denied".  detail, id and extra may be NULL.
+ * The caller must add headers such as Retry-After before, and finalize the
+ * request with the returned value: in a phase handler
  *
  *     ngx_http_finalize_request(r, ngx_http_approval_problem(...));
  *     return NGX_DONE;
@@ -80,7 +80,7 @@ ngx_int_t ngx_http_approval_problem(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, const char *title, const char *detail, u_char *id,
     json_t *extra);
 
-/* The body alone, as a new reference: for replies in another envelope. */
+/* Only the body, a new reference, for replies in another envelope. */
 json_t *ngx_http_approval_problem_json(ngx_uint_t status, const char *type,
     const char *title, const char *detail, u_char *id, json_t *extra);
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * What a rule in mode shadow would have done to a requester, as the store
- * keeps it: a hash that counts, and who and what it stands for, sealed.
+ * What a rule in mode shadow would have done to a requester, as the store keeps
+ * it: counts under a hash, and the meaning of the hash, sealed.
  */
 
 
@@ -30,7 +30,7 @@ ngx_int_t ngx_http_approval_shadow_seal(ngx_http_approval_main_conf_t *mcf,
 
 /*
  * {"policy", "rule", "action", "requester", "outcome"}, a new reference; NULL:
- * sealed by another key, or damaged.
+ * damaged, or sealed by another key.
  */
 json_t *ngx_http_approval_shadow_open(ngx_http_approval_main_conf_t *mcf,
     approval_str_t hash, approval_str_t sealed);

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The life of an action: its states, what leads from one to another, and what
- * is put on record then.
+ * The life of an action: its states, the transitions between them, and their
+ * records.
  */
 
 
@@ -24,7 +24,7 @@ typedef enum {
 } ngx_http_approval_state_e;
 
 
-/* Why a script refuses; NONE: the action's state says it. */
+/* Why a script refuses; NONE: because of the action's state. */
 
 typedef enum {
     NGX_HTTP_APPROVAL_CAUSE_NONE = 0,
@@ -47,17 +47,17 @@ extern const ngx_http_approval_move_t  ngx_http_approval_moves[];
                                              /* the last has no script */
 
 
-/* "pending", "approved", ...: and back (UNKNOWN for any other text). */
+/* "pending", "approved", ..., and back (UNKNOWN for any other text). */
 ngx_str_t *ngx_http_approval_state_name(ngx_http_approval_state_e state);
 ngx_http_approval_state_e ngx_http_approval_state_parse(ngx_str_t *name);
 
-/* No transition leads out of it. */
+/* Whether no transition leads out of the state. */
 ngx_uint_t ngx_http_approval_state_terminal(ngx_http_approval_state_e state);
 
-/* Where the lists' index has actions of this state: a letter. */
+/* The letter of this state in the lists' index. */
 u_char ngx_http_approval_state_place(ngx_http_approval_state_e state);
 
-/* What leads from one state, or from any (UNKNOWN), to another. */
+/* The transition from one state, or from any (UNKNOWN), to another. */
 const ngx_http_approval_move_t *ngx_http_approval_move(
     ngx_http_approval_state_e from, ngx_http_approval_state_e to);
 

@@ -2,8 +2,8 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * The status document: what a requester learns of its action, from the 202
- * and from the status URL alike.  It holds nothing that could decide.
+ * The status document: what a requester gets about its action, in the 202 and
+ * from the status URL.  It contains nothing that lets the requester decide it.
  */
 
 
@@ -24,7 +24,7 @@
 /*
  * {"id", "state", "terminal", "created_at", "expires_at", "next"} and, until
  * the state is terminal, "retry_after" (seconds).  Times are milliseconds
- * since the epoch.  A new reference, or NULL: no memory.
+ * since the epoch.  A new reference, or NULL if out of memory.
  */
 json_t *ngx_http_approval_status_document(u_char *id,
     ngx_http_approval_state_e state, int64_t created, int64_t expires);

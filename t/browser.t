@@ -609,7 +609,7 @@ good_page($on, 'not-yours');
 
 sign_in($on, 'nobody');
 $on->go("$base/idp/");
-page_is($on, qr/Nothing waits for you/, 'nothing for others');
+page_is($on, qr/No action is waiting for you/, 'nothing for others');
 good_page($on, 'empty');
 
 $on->forget;
@@ -774,7 +774,7 @@ for my $browser ($off, $on) {
     $browser->submit('form.deny button');
     page_is($browser, qr/Revoked/, 'revoked');
     $browser->submit('a.button');
-    page_is($browser, qr/No grant is in force/, 'none is left');
+    page_is($browser, qr/There is no grant in force/, 'none is left');
 
     ($asks, $grant) = $gw->hold(POST => '/again?what=web', agent => 'robot');
     ok($grant, 'and one is asked again');

@@ -510,7 +510,7 @@ sub unreached {
        'and says that nobody was reached');
     like(http_get($gw->port, "/_approval/actions/$id",
                   headers => [ 'X-User' => 'alice', Accept => 'text/html' ]
-                  )->body, qr/No channel could be told/, 'as does the page');
+                  )->body, qr/No channel could be notified/, 'as does the page');
 
     $gw->vote($id, 'deny');
     $client->read;

@@ -901,7 +901,7 @@ is_deeply([ sort map { $named{$_} } keys %$chosen ],
 
 $r = page('/?view=several', $alice);
 unlike($r->body, qr/http-equiv="refresh"/, 'nothing that is typed is lost');
-like($r->body, qr/lets more through:<\/strong> for 10 min, without a limit/,
+like($r->body, qr/also lets later requests pass:<\/strong> for 10 min, without a limit/,
      'what a grant would let pass is said');
 like($r->body, qr/Exactly this request, or none: <code>\Q$_\E</,
      'each with its digest')

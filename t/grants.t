@@ -297,7 +297,7 @@ asks('without remember', GET => '/plain');
 
     like($html, qr{action="grants/$grant->{id}"}, 'the page has the grant');
     unlike($page->('mallory'), qr/$grant->{id}/, 'not for everyone');
-    like($page->('agent-7'), qr/It is yours: others may revoke it/,
+    like($page->('agent-7'), qr/This grant is yours: only others may revoke it/,
          'its requester sees it');
 
     is($post->(undef, 'alice')->status, 403, 'a form without a nonce');

@@ -50,7 +50,7 @@ typedef struct {
     int64_t                    lost;             /* until when an end that
                                                     had no room mattered     */
     time_t                     swept;
-    uint32_t                   made;             /* that were ever used      */
+    uint32_t                   made;             /* entries used so far      */
     uint32_t                   free;
     uint32_t                   hand;
     uint32_t                   heads[NGX_HTTP_APPROVAL_ENDS_HEADS];

@@ -13,7 +13,7 @@
 
 
 #define NGX_HTTP_APPROVAL_HEARD_LEN   16
-#define NGX_HTTP_APPROVAL_ASK_OTHERS  4      /* from the end: arguments */
+#define NGX_HTTP_APPROVAL_ASK_OTHERS  4      /* arguments, from the end */
 #define NGX_HTTP_APPROVAL_ASK_COUNT   2
 #define NGX_HTTP_APPROVAL_ASK_HEARD   1
 

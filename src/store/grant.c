@@ -14,7 +14,8 @@
 
 
 #define NGX_HTTP_APPROVAL_GRANTS_LIMIT  1000
-#define NGX_HTTP_APPROVAL_GIVEN_UP      5000     /* ms, before the call came */
+#define NGX_HTTP_APPROVAL_GIVEN_UP      5000     /* ms, for calls that have
+                                                    not arrived yet          */
 
 
 /*

@@ -29,7 +29,7 @@ struct ngx_http_approval_lease_s {
     ngx_http_approval_state_e       state;
     ngx_str_t                       outcome;
     ngx_http_approval_again_e       again;
-    ngx_msec_t                      end;         /* of trying to record it */
+    ngx_msec_t                      end;         /* of attempts to store it */
 
     unsigned                        finished:1;
     unsigned                        sending:1;

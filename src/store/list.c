@@ -13,7 +13,7 @@
 #include "store/internal.h"
 
 
-#define NGX_HTTP_APPROVAL_LIST_PART   100     /* actions a part              */
+#define NGX_HTTP_APPROVAL_LIST_PART   100     /* actions per part            */
 #define NGX_HTTP_APPROVAL_LIST_STAMP  13      /* digits of a time            */
 #define NGX_HTTP_APPROVAL_LIST_REST   (APPROVAL_ID_LEN                        \
                                        - NGX_HTTP_APPROVAL_SHARD_LEN)
@@ -28,11 +28,12 @@
 
 typedef struct {
     ngx_uint_t  left;
-    ngx_uint_t  all;                          /* that is open, and readable  */
+    ngx_uint_t  all;                          /* all open, readable actions  */
     size_t      nbegins;
     u_char     *begins;                       /* each 1 + ..._LIST_CLASS     */
     size_t      nhashes;
-    u_char     *hashes;                       /* of a requester, by spaces   */
+    u_char     *hashes;                       /* of a requester, separated
+                                                 by spaces                   */
     u_char      shard[NGX_HTTP_APPROVAL_SHARD_LEN];
     u_char      since[NGX_HTTP_APPROVAL_LIST_STAMP + 1];
     u_char      before[NGX_HTTP_APPROVAL_LIST_ENTRY + 1];

@@ -6,16 +6,16 @@
 #
 #     bash conf/build.sh [DIRECTORY]        default .build
 #
-# gives DIRECTORY/ngx_http_approval_module.so and the programs of src/tools.
+# It makes DIRECTORY/ngx_http_approval_module.so and the programs of src/tools.
 #
 #     SANITIZE=1        AddressSanitizer and UndefinedBehaviorSanitizer; load
 #                       with LD_PRELOAD="$(gcc -print-file-name=libasan.so)"
 #     CC=clang          another compiler
 #     JOBS=N            compile N files at once
 #     COMPAT=no         without --with-compat
-#     NGINX_SOURCE=DIR  a source tree of nginx, 1.22 or later, instead of what
-#                       Debian's nginx-dev installs: DIRECTORY/nginx is built,
-#                       too, and the module is for it
+#     NGINX_SOURCE=DIR  a source tree of nginx, 1.22 or later, instead of
+#                       Debian's nginx-dev: also builds DIRECTORY/nginx, and the
+#                       module is for that nginx
 #     NGINX_FLAGS=...   arguments of configure for a source tree
 #     LINK=static       the module is a part of DIRECTORY/nginx
 
@@ -99,7 +99,7 @@ set_nginx_flags()
 }
 
 
-# all that configure's result depends on
+# prints everything that configure's result depends on
 
 describe()
 {
@@ -134,8 +134,8 @@ configure()
 }
 
 
-# a program for each file of src/tools that has a main(); they share the
-# other files there, and nothing but core/
+# links a program from each file of src/tools that has a main(), the other files
+# there, and src/core
 
 build_tools()
 {

@@ -2,7 +2,7 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# Makes the files that a configuration names, with owners and modes that nginx
+# Creates the files that a configuration names, with owners and modes that nginx
 # can work with, and says what to do next:
 #
 #     sh conf/init.sh              for the README's gateway
@@ -10,12 +10,12 @@
 #
 # It is installed as approval-init.
 #
-# Below /etc/nginx it makes what is missing, and changes no file that is there:
+# It creates missing files below /etc/nginx, and does not change existing ones:
 #
 #     approval/   keys, secrets, agents, passwords and groups
-#     tls/        certificates to try it with: put your own there
+#     tls/        certificates for a trial: put your own there
 #
-#     --dir DIR      where the configuration says /etc/nginx
+#     --dir DIR      the directory to use for /etc/nginx
 #     --user USER    nginx's workers run as USER; by default as nginx.conf
 #                    says, else as www-data, nginx or nobody
 
@@ -77,8 +77,8 @@ find_user()
 }
 
 
-# a file is what the directive that names it takes it for: KIND FILE [KEY], the
-# file below /etc/nginx
+# prints a line KIND FILE [KEY] for each file, without /etc/nginx/; the kind
+# depends on the directive that names the file
 
 find_files()
 {
@@ -120,7 +120,8 @@ find_files()
 }
 
 
-# the second word of such a directive, and what follows: no files
+# prints the arguments of the directive $1 that are no files, after the sed
+# command $2
 
 find_words()
 {
@@ -163,7 +164,7 @@ make_passwords()
 }
 
 
-# longer ones do not fit into a map of the default map_hash_bucket_size
+# longer keys do not fit into a map with the default map_hash_bucket_size
 
 make_agents()
 {
@@ -176,7 +177,7 @@ make_agents()
 }
 
 
-# good for trying it on this machine, and for nothing else
+# makes a self-signed certificate, only for a trial on this machine
 
 make_certificate()
 {
@@ -205,7 +206,7 @@ subject_names()
 }
 
 
-# root's alone, but for what workers read when a request comes
+# files belong to root alone, except those that workers read during requests
 
 give()
 {

@@ -7,7 +7,7 @@
 #
 #     bash conf/package.sh [DIRECTORY]       default .build/package
 #
-# and checks it with lintian, where that is installed.  What it needs:
+# and checks it with lintian, if that is installed.  It needs the packages of
 # sh conf/packages.sh build package
 #
 #     DEBEMAIL=ADDRESS    the package's maintainer
@@ -28,7 +28,7 @@ die()
 }
 
 
-# stable releases have a number: what is built for an older one is older
+# stable releases have a number, so that a package for an older one is older
 
 package_version()
 {
@@ -39,7 +39,7 @@ package_version()
 }
 
 
-# Debian's form of CHANGES
+# prints CHANGES in Debian's form
 
 changelog()
 {

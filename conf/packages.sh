@@ -2,18 +2,18 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# The Debian packages, listed here and nowhere else; installs what is missing:
+# The only list of the Debian packages.  Installs those that are missing:
 #
 #     sh conf/packages.sh [build] [run] [test] [memcheck] [mcp] [readers]
 #                         [package] [chroot] [compile] [core] [clang]
 #                         [valkey]
 #
-# mcp: what t/mcp_sdk.t runs the official SDK with, where there is no npm yet.
-# readers: what t/readers.t runs beside it.
-# package: what conf/package.sh makes and checks a Debian package with.
-# chroot: what t/long makes fresh machines with.
-# compile: build, but for nginx itself: for another nginx than Debian's.
-# No service is started by it.  --list only prints the names.
+# mcp: for the official SDK in t/mcp_sdk.t, if there is no npm yet.
+# readers: mcp, and what else t/readers.t needs.
+# package: for conf/package.sh, which makes and checks a Debian package.
+# chroot: for t/long, which makes fresh machines.
+# compile: build without nginx itself, for another nginx than Debian's.
+# It starts no service.  --list only prints the names.
 
 set -e
 
@@ -34,13 +34,13 @@ clang="clang libclang-rt-dev"
 valkey="valkey-server"
 chroot="debootstrap git iproute2 util-linux"
 
-# another node brings an npm of its own, and Debian's does not fit to it
+# another node comes with its own npm, and Debian's npm does not work with it
 
 if command -v npm > /dev/null; then
     mcp=
 fi
 
-# nor does Debian's kubectl install beside another one
+# Debian's kubectl cannot be installed beside another one
 
 if command -v kubectl > /dev/null; then
     test=${test%kubernetes-client}
@@ -102,7 +102,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 
-# invoke-rc.d asks this file; 101 forbids to start or reload anything
+# invoke-rc.d runs this file; the exit code 101 forbids starting and reloading
 
 policy=/usr/sbin/policy-rc.d
 

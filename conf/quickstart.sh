@@ -2,22 +2,22 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# One request held, notified, approved and executed, and one denied, on this
-# machine:
+# Shows on this machine how one request is held, notified, approved and
+# executed, and how another one is denied:
 #
 #     bash conf/quickstart.sh [--once] [--no-install]
 #
-# installs what is missing, builds, starts a gateway on 127.0.0.1:8080 with a
-# redis-server, an upstream and a receiver of its own, plays the story, and
-# stays until Ctrl-C, for trying it by hand.
+# It installs missing packages, builds the module, and starts a gateway on
+# 127.0.0.1:8080 with its own redis-server, upstream and receiver.  It plays
+# both requests, and then runs until Ctrl-C, so that you can try it by hand.
 #
-#     --once          ends after the story; 0 if all of it was as it should be
-#     --no-install    installs no packages
+#     --once          exit after the two requests; 0 if all went as expected
+#     --no-install    install no packages
 #     PORT=N          another port, 1024 or higher
 #     APPROVAL_BUILD=DIR   where the module is built, .build
 #
-# All that it writes but the build is in a temporary directory that is removed
-# at the end.  It touches neither /etc/nginx nor any service.
+# Except for the build, it writes only to a temporary directory, which it
+# removes at the end.  It touches neither /etc/nginx nor any service.
 
 set -euo pipefail
 
@@ -43,7 +43,7 @@ die()
 }
 
 
-# ends what was started here, and nothing else
+# stops only the processes that this script started
 
 finish()
 {
@@ -112,7 +112,7 @@ check()
 }
 
 
-# a member of the JSON object on stdin
+# prints a member of the JSON object on stdin
 
 member()
 {
@@ -154,7 +154,7 @@ check_port()
 }
 
 
-# root's workers are www-data: the directory lets them in, and nobody else
+# as root, workers run as www-data: only they can enter the directory
 
 make_dir()
 {
@@ -178,7 +178,7 @@ make_keys()
         echo "whsec_$(openssl rand -base64 32)" > "$dir/keys/webhook"
     )
 
-    # the workers read this one, at each request
+    # the workers read this file at each request
 
     echo "alice@example.com:$(openssl passwd -apr1 alice)" \
         > "$dir/keys/passwords"
@@ -229,7 +229,7 @@ start_all()
 }
 
 
-# the story
+# the two requests
 
 count()
 {
@@ -237,7 +237,7 @@ count()
 }
 
 
-# sends a request that will be held, in the background; sets "id" when it is
+# sends a request in the background; sets "id" when it is held
 
 hold()
 {
@@ -287,7 +287,7 @@ pending()
 }
 
 
-# the messages that ask for a decision on this action
+# prints the messages that ask for a decision on this action
 
 messages()
 {
@@ -301,7 +301,8 @@ notified()
 }
 
 
-# what a browser does: open the link, get a cookie and the page, send its form
+# does what a browser does: opens the link, gets a cookie and the page, and
+# sends its form
 
 approve()
 {
@@ -390,7 +391,7 @@ story_denied()
 }
 
 
-# the audit's lines of this action, and that all of these types are there
+# waits until this action has audit records of all these types, and shows them
 
 trail()
 {

@@ -268,8 +268,10 @@ sub denied {
 
     $mark = $ngx->mark;
     $redis->cmd(ACL => SETUSER => @user);
-    $ngx->log_like(qr/approval_redis "[^"]*" is ready/, 'the user is back',
-                   since => $mark);
+    ok(wait_for(sub {
+        2 <= (() = $ngx->log_lines(qr/approval_redis "[^"]*" is ready/,
+                                   since => $mark))
+    }), 'the user is back, for both workers');
 }
 
 
@@ -353,6 +355,10 @@ END
 
 {
     my ($held, $id) = hold('/held/7');
+
+    wait_for(sub {
+        slurp($ngx->path('audit.jsonl')) =~ /"action_id":"$id".*"notified"/
+    }) or die 'nobody is notified';
 
     $redis->pause;
 

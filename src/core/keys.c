@@ -253,7 +253,7 @@ approval_keyring_add(approval_keyring_t *k, approval_str_t line)
 
     for (i = 0; i < k->n; i++) {
         if (CRYPTO_memcmp(k->secrets[i].prk, s->prk, APPROVAL_KEY_LEN) == 0) {
-            return "the same secret stands twice: remove one of the lines";
+            return "the same secret occurs twice: remove one of the lines";
         }
     }
 

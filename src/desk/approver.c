@@ -376,7 +376,7 @@ ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_refuse(d, 410, "expired", "Expired",
                    "Nobody decided in time. The request was not forwarded, "
                    "and nothing can be decided any more; the requester can "
-                   "ask anew.", NULL);
+                   "ask again.", NULL);
     }
 
     if (ngx_http_approval_approver_may_sign_in(d)) {

@@ -132,8 +132,8 @@ ngx_http_approval_export_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     if (d->mcf->audit_conf == NULL) {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_NOT_FOUND,
                   "no-audit", "No audit trail",
-                  "This gateway writes no audit trail: \"approval_audit "
-                  "FILE\" in its configuration begins one.", NULL);
+                  "This gateway has no audit trail. Set \"approval_audit "
+                  "FILE\" in its configuration to write one.", NULL);
         return NGX_DECLINED;
     }
 

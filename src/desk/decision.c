@@ -246,16 +246,19 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "already-voted", "You have voted",
                    ngx_http_approval_vote_is(vote, "approve")
-                   ? "You have approved this action, which cannot be changed."
-                   : "You have denied this action, which cannot be changed.",
+                   ? "You have already approved this action. A vote cannot "
+                     "be changed."
+                   : "You have already denied this action. A vote cannot be "
+                     "changed.",
                    NULL);
     }
 
     if (reply->nvotes >= APPROVAL_QUORUM_VOTES) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "too-many-votes", "Too many votes",
-                   "The action holds no more votes and comments. It ends at "
-                   "its deadline; the requester can ask anew.", NULL);
+                   "The action has the maximum number of votes and comments. "
+                   "It ends at its deadline; the requester can ask again.",
+                   NULL);
     }
 
     if (dec->psk == NULL && ngx_http_approval_passkey_wanted(d, doc)) {
@@ -379,7 +382,7 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
                   ? "The action was approved, and not used in time."
                   : "Nobody decided in time. The request was not forwarded, "
                     "and nothing can be decided any more; the requester can "
-                    "ask anew.",
+                    "ask again.",
                   json_pack("{s:o}", "expires_at",
                             ngx_http_approval_json_time(
                                 ngx_http_approval_view_expires(doc, reply))));

@@ -312,11 +312,12 @@ ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
     blank = approval_blank(ngx_http_approval_core_str(&dec->comment));
 
     if (act->data[0] == 'c' && blank) {
-        return "A \"comment\" has a \"comment\" that is not empty.";
+        return "A \"comment\" decision needs a \"comment\" that is not empty.";
     }
 
     if (dec->glass && (act->data[0] != 'a' || blank)) {
-        return "\"break_glass\" approves, with a \"comment\" that says why.";
+        return "\"break_glass\" needs \"approve\" and a \"comment\" that "
+               "says why.";
     }
 
     return NULL;

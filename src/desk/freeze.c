@@ -549,11 +549,12 @@ ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
 
     if (d->form) {
         return ngx_http_approval_freeze_page(d, "Frozen",
-                   json_sprintf("From now on all is refused that this "
-                                "concerns. Of what waited, %u ended.%s",
+                   json_sprintf("Matching requests are refused from now on. "
+                                "%u waiting requests were ended.%s",
                                 (unsigned) work->ended,
                                 work->missed ? " Not all shards of Redis "
-                                               "answered: freeze again."
+                                               "answered: send the request "
+                                               "again."
                                              : ""));
     }
 

@@ -133,7 +133,7 @@ ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
     }
 
     if (ngx_queue_empty(&conn->waiting)) {
-        ngx_http_approval_redis_lost(redis, 0, "a reply to no command");
+        ngx_http_approval_redis_lost(redis, 0, "a reply without a command");
         return;
     }
 

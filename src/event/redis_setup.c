@@ -253,8 +253,8 @@ ngx_http_approval_redis_auth_handler(void *data, redisReply *reply)
     if (ngx_strncmp(reply->str, "ERR", 3) == 0
         && !ngx_http_approval_redis_refuses(reply))
     {
-        fault = "it refused AUTH: no password is set in Redis, or it is older "
-                "than 6.0 and knows no users";
+        fault = "it refused AUTH: no password is set in Redis, or it is "
+                "older than 6.0 and does not support users";
     }
 
     ngx_http_approval_redis_lost(redis, 0, fault);

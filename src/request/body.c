@@ -241,7 +241,8 @@ ngx_http_approval_body_json(ngx_http_request_t *r,
     if (type == NGX_HTTP_APPROVAL_TYPE_FORM
         || type == NGX_HTTP_APPROVAL_TYPE_OTHER)
     {
-        *why = "a rule reads it as JSON, and its Content-Type is another's";
+        *why = "a rule reads it as JSON, but its Content-Type names another "
+               "format";
         return NGX_HTTP_APPROVAL_BODY_INVALID;
     }
 
@@ -280,7 +281,8 @@ ngx_http_approval_body_form(ngx_http_request_t *r,
     if (type != NGX_HTTP_APPROVAL_TYPE_OPEN
         && type != NGX_HTTP_APPROVAL_TYPE_FORM)
     {
-        *why = "a rule reads it as a form, and its Content-Type is another's";
+        *why = "a rule reads it as a form, but its Content-Type names another "
+               "format";
         return NGX_HTTP_APPROVAL_BODY_INVALID;
     }
 

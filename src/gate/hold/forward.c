@@ -29,8 +29,8 @@ ngx_http_approval_forward(ngx_http_approval_hold_t *hold)
         return;
     }
 
-    ngx_http_approval_forward_fail(hold, "the request could not be made ready "
-                                         "for the upstream: not executed");
+    ngx_http_approval_forward_fail(hold, "not executed: the headers for the "
+                                         "upstream could not be prepared");
 
     hold->refusal = NGX_HTTP_APPROVAL_REFUSE_INTERNAL;
 

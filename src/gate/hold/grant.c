@@ -258,7 +258,7 @@ ngx_http_approval_grant_valid(ngx_http_approval_hold_t *hold, json_t *doc,
     }
 
     if (reply->now >= json_integer_value(json_object_get(doc, "ends"))) {
-        return "it is past its end";
+        return "it has expired";
     }
 
     return NULL;

@@ -98,8 +98,9 @@ static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
     { "MCP",
       "A refused \"tools/call\" is answered as a tool result with \"isError\": "
       "true, whose text says who refused and why; \"_meta\".\"approval\" has "
-      "the id, the state and the type. Elements of a batch that fall under "
-      "different rules are to be sent one by one." },
+      "the id, the state and the type. A batch is refused as a whole if one "
+      "of its elements needs an approval or is denied: send its elements one "
+      "by one." },
 
     { NULL, NULL }
 };

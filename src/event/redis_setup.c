@@ -460,7 +460,7 @@ ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
 
     ngx_log_error(NGX_LOG_WARN, redis->log, 0,
                   "approval_redis \"%V\" refuses client tracking (%s): "
-                  "decisions are polled for; it needs Redis 6.0 or later, and "
+                  "decisions are polled for; it needs Redis 6.2 or later, and "
                   "an ACL user with +client +subscribe "
                   "&__redis__:invalidate", &redis->conf->name, fault);
 }

@@ -1041,6 +1041,22 @@ like($r->body, qr/^event: changed\ndata: look\n\n\z/m, 'tells, and ends');
 $held{$id}->read;
 $r = events("/actions/$id/events")->read;
 like($r->body, qr/event: changed/, 'one that is decided tells at once');
+
+{
+    my $client = Approval::Client->new($port);
+    my $body = "GET $api/nothing HTTP/1.1\r\nHost: gw.example\r\n\r\n";
+    my $head = "Host: gw.example\r\nX-Idp: $alice\r\n";
+
+    $client->{sent} = [ 'GET', 'GET' ];
+    $client->write("GET $api/actions/$id/events HTTP/1.1\r\n${head}"
+                   . 'Content-Length: ' . length($body) . "\r\n\r\n$body"
+                   . "GET $api/actions/$id/state HTTP/1.1\r\n${head}"
+                   . "\r\n");
+
+    is($client->read->status, 200, 'a stream whose request has a body');
+    is($client->read->status, 200, 'which is not taken for another request');
+}
+
 like(page("/actions/$id/state", $alice)->body, qr/is <strong>denied/,
      'the frame says so');
 is(scalar(audit('viewed', $id)), $views, 'neither of them is a view');

@@ -102,6 +102,10 @@ ngx_http_approval_live_inbox(ngx_http_approval_desk_t *d)
         return rc;
     }
 
+    if (!ngx_http_approval_approver_in(d, NULL)) {
+        return ngx_http_approval_approver_refuse(d);
+    }
+
     live = ngx_http_approval_live_open(d, &rc);
 
     if (live) {
@@ -199,6 +203,16 @@ ngx_http_approval_live_open(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     if (live == NULL || cln == NULL) {
         return NULL;
     }
+
+    /* what follows on the connection is another request */
+
+    *rc = ngx_http_discard_request_body(r);
+
+    if (*rc != NGX_OK) {
+        return NULL;
+    }
+
+    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     if (ngx_http_approval_suspend(r, "telling a page of changes") != NGX_OK) {
         return NULL;

@@ -68,7 +68,7 @@ local function decided()
 
     if decision and redis.call('PTTL', DECISION) == -1 then
         redis.call('PEXPIRE', DECISION,
-                   math.max(redis.call('PTTL', key), 60000))
+                   int(math.max(redis.call('PTTL', key), 60000)))
     end
 
     return decision
@@ -175,7 +175,8 @@ end
 local function over(decision, retention)
     local life = redis.call('PTTL', key)
 
-    redis.call('SET', END, decision, 'PX', math.max(life - retention, 60000))
+    redis.call('SET', END, decision, 'PX',
+               int(math.max(life - retention, 60000)))
 
     return life
 end
@@ -276,8 +277,8 @@ local function approve(a, decision, retention)
 
     local life = keep(key, within + retention)
 
-    redis.call('PEXPIRE', VOTES, life)
-    redis.call('SET', DECISION, decision, 'PX', life)
+    redis.call('PEXPIRE', VOTES, int(life))
+    redis.call('SET', DECISION, decision, 'PX', int(life))
     redis.call('ZADD', PENDING, a.x, id)
 end
 
@@ -303,13 +304,13 @@ local function close(a, state, decision, retention, ...)
     enter(a, state)
 
     redis.call('HSET', key, 's', a.s, 'd', a.d, ...)
-    redis.call('PEXPIRE', key, retention)
-    redis.call('PEXPIRE', VOTES, retention)
+    redis.call('PEXPIRE', key, int(retention))
+    redis.call('PEXPIRE', VOTES, int(retention))
 
     if decision ~= '' then
-        redis.call('SET', DECISION, decision, 'PX', retention)
+        redis.call('SET', DECISION, decision, 'PX', int(retention))
     else
-        redis.call('PEXPIRE', DECISION, retention)
+        redis.call('PEXPIRE', DECISION, int(retention))
     end
 
     try('ZREM', PENDING, id)

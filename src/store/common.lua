@@ -29,6 +29,13 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local DOC_MAX, TEXT_MAX, VOTES_MAX = 512 * 1024, 64 * 1024, 257
 
 
+-- Redis 7.2.0 to 7.2.4 writes some whole numbers as "1e+8", which is no lifetime.
+
+local function int(n)
+    return string.format('%.0f', n)
+end
+
+
 -- nil: the key has another type, which must not stop the rest of the script
 
 local function try(...)
@@ -66,7 +73,7 @@ local function keep(name, ms)
     local left = redis.call('PTTL', name)
 
     if left < ms then
-        redis.call('PEXPIRE', name, ms)
+        redis.call('PEXPIRE', name, int(ms))
         left = ms
     end
 

@@ -70,7 +70,7 @@ if grant ~= '' then
 
     redis.call('DEL', name)
     redis.call('HSET', name, 'a', id, 'm', ARGV[10], 'b', ARGV[11])
-    redis.call('PEXPIRE', name, time)
+    redis.call('PEXPIRE', name, int(time))
 
     redis.call('ZREMRANGEBYSCORE', GRANTS, '-inf', now)
     redis.call('ZADD', GRANTS, now + time, grant)

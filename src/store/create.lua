@@ -327,7 +327,7 @@ redis.call('HSET', key, 's', a.s, 'x', a.x, 'b', doc,
                                word(string.sub(join, 1, 16)),
                                word(names[1] and first(per) or counted),
                                word(a.class) }, ' '))
-redis.call('PEXPIRE', key, whole + retention)
+redis.call('PEXPIRE', key, int(whole + retention))
 
 -- a bad index or bad classes affect only the lists; consume.lua extends the
 -- TTLs for the execution
@@ -341,7 +341,7 @@ keep(CLASSES, whole + retention)
 if joins[1] then
     local longer = again > 0 and again + RUN_MAX or 0
 
-    redis.call('SET', joins[1][2], id, 'PX', whole + longer)
+    redis.call('SET', joins[1][2], id, 'PX', int(whole + longer))
 end
 
 held(id)

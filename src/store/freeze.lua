@@ -46,14 +46,14 @@ local ttl = redis.call('PTTL', KEYS[1])
 
 for hash in each(hashes) do
     redis.call('HSET', KEYS[1], hash,
-               string.format('%.0f ', till) .. (hash == first(hashes) and doc
+               int(till) .. ' ' .. (hash == first(hashes) and doc
                                                 or '@' .. first(hashes)))
 end
 
 if till == 0 then
     redis.call('PERSIST', KEYS[1])
 elseif ttl ~= -1 then
-    redis.call('PEXPIRE', KEYS[1], math.max(ttl, till - now, 1))
+    redis.call('PEXPIRE', KEYS[1], int(math.max(ttl, till - now, 1)))
 end
 
 return answer('ok', { s = 'cancelled', c = 0, x = till, d = 0 })

@@ -18,6 +18,6 @@ for n = 1, #KEYS, 2 do
     end
 end
 
-redis.call('SET', name, 'cancelled', 'PX', left)
+redis.call('SET', name, 'cancelled', 'PX', int(left))
 
 return answer('ok', { s = 'cancelled', c = 0, x = 0, d = 0 })

@@ -41,7 +41,7 @@ for n = 3, #ARGV, 4 do
     redis.call('ZADD', deliver, now + due, id .. ':' .. name)
 end
 
-redis.call('PEXPIRE', queue, ttl)
+redis.call('PEXPIRE', queue, int(ttl))
 keep(deliver, ttl)
 
 return ok(a)

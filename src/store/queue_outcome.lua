@@ -44,7 +44,7 @@ end
 
 local ttl = redis.call('PTTL', key)
 
-redis.call('PEXPIRE', queue, ttl)
+redis.call('PEXPIRE', queue, int(ttl))
 keep(deliver, ttl)
 
 return out

@@ -48,7 +48,7 @@ for hash, value in pairs(all) do
 end
 
 for hash in pairs(named) do
-    all[hash] = string.format('%.0f ', till)
+    all[hash] = int(till) .. ' '
                 .. (hash == first(hashes) and '-' .. doc
                     or '@' .. first(hashes))
     redis.call('HSET', KEYS[1], hash, all[hash])
@@ -64,6 +64,6 @@ for _, value in pairs(all) do
     till = math.max(till, ms)
 end
 
-redis.call('PEXPIRE', KEYS[1], till - now)
+redis.call('PEXPIRE', KEYS[1], int(till - now))
 
 return answer('ok', { s = 'cancelled', c = 0, x = till, d = 0 })

@@ -50,7 +50,8 @@ end
 redis.call('RPUSH', VOTES, vote)
 
 if decision == '' then
-    redis.call('PEXPIRE', VOTES, math.max(redis.call('PTTL', key), retention))
+    redis.call('PEXPIRE', VOTES,
+               int(math.max(redis.call('PTTL', key), retention)))
 elseif state == 'approved' then
     approve(a, decision, retention)
 else

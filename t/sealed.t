@@ -47,6 +47,19 @@ sub another {
 }
 
 
+# one that has the approvers' side alone
+
+sub desk_only {
+    my $other = bless { %$gw, audit => undef }, 'Approval::Gateway';
+
+    $other->{ngx} = Approval::Nginx->new(workers => 2,
+        http => $other->conf('approval_operators admins;',
+                             'location / { return 204; }', 1, ''));
+
+    return $other;
+}
+
+
 # what Redis knows, and the same again; the statements about ends only on demand
 
 sub snapshot {
@@ -224,6 +237,8 @@ sub thaw { api($_[0], DELETE => '/freeze?requester=agent-7')->status }
        'denied: also on another gateway');
     is(faults($gw, 'denial'), 2, 'denied: on record');
     is(faults($other, 'denial'), 1, 'denied: there, too');
+    is(desk_only()->vote($id, 'approve', '', 'bob')->status, 409,
+       'denied: also where no policy is');
 
     # by a gateway that knows nothing of it, and finds no statement
 

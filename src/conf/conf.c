@@ -874,12 +874,14 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
         if (rv != NGX_CONF_OK) {
             return rv;
         }
+    }
 
-        if (policies[i]->requires && mcf->ends == NULL
-            && ngx_http_approval_ends_zone(cf, mcf) != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
+    /* also for the approvers' side alone: it takes votes, and knows passkeys */
+
+    if (mcf->store_conf && mcf->keyring
+        && ngx_http_approval_ends_zone(cf, mcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
     }
 
     return ngx_http_approval_conf_resolver(cf, mcf);

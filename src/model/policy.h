@@ -298,9 +298,8 @@ struct ngx_http_approval_main_conf_s {
     struct ngx_http_approval_audit_conf_s  *audit_conf;  /* NULL: no audit   */
     struct ngx_http_approval_counters_s    *counters;    /* NULL: no zone    */
     struct ngx_http_approval_once_conf_s   *once;
-    ngx_shm_zone_t                         *ends;        /* NULL: no policy
-                                                            requires
-                                                            approvals        */
+    ngx_shm_zone_t                         *ends;        /* NULL: no redis, or
+                                                            no approval_key  */
 
     approval_keyring_t            *keyring;     /* NULL: no approval_key      */
     approval_signer_t             *signer;      /* derived if not configured  */

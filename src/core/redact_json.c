@@ -134,7 +134,7 @@ redact_value(const approval_redact_t *r, redact_says_e says,
 static json_t *
 walk(walk_t *w, redact_says_e says, json_t *value)
 {
-    char            text[64];
+    char            text[320];         /* DBL_MAX has 309 digits */
     approval_str_t  number;
 
     if (says == REDACT_RULE) {

@@ -788,7 +788,7 @@ for my $browser ($off, $on) {
     $browser->type('#requester', 'robot');
     $browser->type('#requester-comment', 'runs <b>wild</b>');
     $browser->submit('form:has(#requester) button');
-    page_is($browser, qr/Frozen.*1 ended/s, 'a requester is stopped');
+    page_is($browser, qr/Frozen.*ended: 1\./s, 'a requester is stopped');
     is($asks->read->json->{type}, 'urn:approval:frozen', 'what waited ends');
     $browser->submit('a.button');
     page_is($browser, qr/Requester robot.*by olga, until it is thawed.*<b>/s,

@@ -177,12 +177,13 @@ ngx_http_approval_decision_step(ngx_http_approval_desk_t *d,
     ngx_int_t                      rc;
     ngx_http_approval_decision_t  *dec = d->work;
 
+    /* before the answer: one of several decisions goes on with the next one */
+
+    if (dec->audited && reply->rc != NGX_OK) {
+        ngx_http_approval_vote_refused(d, "store-unavailable");
+    }
+
     if (ngx_http_approval_desk_open(d, reply, &doc, &rc) != NGX_OK) {
-
-        if (dec->audited) {
-            ngx_http_approval_vote_refused(d, "store-unavailable");
-        }
-
         return rc;
     }
 

@@ -550,7 +550,7 @@ ngx_http_approval_freeze_step(ngx_http_approval_desk_t *d,
     if (d->form) {
         return ngx_http_approval_freeze_page(d, "Frozen",
                    json_sprintf("Matching requests are refused from now on. "
-                                "%u waiting requests were ended.%s",
+                                "Waiting requests that were ended: %u.%s",
                                 (unsigned) work->ended,
                                 work->missed ? " Not all shards of Redis "
                                                "answered: send the request "

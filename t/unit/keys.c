@@ -205,7 +205,7 @@ test_parse(void)
                    "two on a line");
     test_parse_one(SECRET_A "\n"
                    "6161616161616161616161616161616161616161616161616161616161"
-                   "616161\n", 2, "stands twice", "the same secret twice");
+                   "616161\n", 2, "occurs twice", "the same secret twice");
 
     k = ring("# head\r\n\r\n \t" SECRET_A " \t\r\n" SECRET_B);
     ok(k != NULL, "blanks, comments, CR LF, no LF at the end");

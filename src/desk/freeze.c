@@ -218,9 +218,6 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
         return ngx_http_approval_freeze_bad(d, err);
     }
 
-    value.data = work->hashes.data;
-    value.len = NGX_HTTP_APPROVAL_HASH_LEN;
-
     json_object_set_new(work->doc, "by", ngx_http_approval_json_str(&d->who));
 
     approval_buf_init(&sealed);

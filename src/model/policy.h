@@ -21,7 +21,7 @@
 #include "core/match.h"
 #include "core/quorum.h"
 #include "core/redact.h"
-#include "event/http.h"
+#include "event/http/http.h"
 #include "request/request.h"
 
 

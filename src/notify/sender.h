@@ -15,7 +15,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/http.h"
+#include "event/http/http.h"
 #include "notify/attempt.h"
 #include "store/queue.h"
 

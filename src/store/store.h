@@ -14,7 +14,7 @@
 #include <ngx_core.h>
 
 #include "core/keys.h"
-#include "event/redis.h"
+#include "event/redis/redis.h"
 #include "model/state.h"
 
 

@@ -9,7 +9,7 @@
 #include <ngx_event.h>
 #include <ngx_event_connect.h>
 
-#include "event/redis_conn.h"
+#include "event/redis/conn.h"
 
 
 /* No reply to a command of the gateway exceeds these limits. */

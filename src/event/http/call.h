@@ -14,8 +14,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/http.h"
-#include "event/http_sock.h"
+#include "event/http/http.h"
+#include "event/http/sock.h"
 
 
 typedef struct ngx_http_approval_smtp_s  ngx_http_approval_smtp_t;
@@ -73,7 +73,7 @@ void ngx_http_approval_call_end(ngx_http_approval_call_t *call,
 void ngx_http_approval_call_free(ngx_http_approval_call_t *call);
 
 
-/* call_resolve.c */
+/* resolve.c */
 
 ngx_int_t ngx_http_approval_call_resolve(ngx_http_approval_call_t *call);
 

@@ -9,7 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/redis_conn.h"
+#include "event/redis/conn.h"
 
 
 static ngx_int_t ngx_http_approval_redis_out_reserve(

@@ -13,7 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/call.h"
+#include "event/http/call.h"
 
 #include <openssl/err.h>
 

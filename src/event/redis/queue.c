@@ -10,7 +10,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "event/redis_link.h"
+#include "event/redis/link.h"
 
 
 static ngx_int_t ngx_http_approval_redis_queue(

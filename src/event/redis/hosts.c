@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "event/redis_hosts.h"
+#include "event/redis/hosts.h"
 
 
 static ngx_int_t ngx_http_approval_redis_host_init(

@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Shared by redis.c, redis_queue.c, redis_setup.c and redis_sentinel.c.
+ * Shared by the files of the link.
  */
 
 
@@ -13,7 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/redis_conn.h"
+#include "event/redis/conn.h"
 
 
 typedef enum {
@@ -98,17 +98,16 @@ struct ngx_http_approval_redis_s {
 };
 
 
-/* redis_setup.c.  Called when a connection is made; makes the link ready. */
+/* setup.c.  Called when a connection is made; makes the link ready. */
 void ngx_http_approval_redis_connected(ngx_http_approval_redis_conn_t *conn);
 
 /* Explains an error reply to the operator, without quoting it. */
 const char *ngx_http_approval_redis_fault(redisReply *reply);
 
 /*
- * redis_sentinel.c.  Asks one sentinel for the primary, or after a failure the
- * next one, and calls ngx_http_approval_redis_open() or ..._lost().  The
- * connection then stays open.  If another server becomes the primary, the link
- * is lost.
+ * sentinel.c.  Asks one sentinel for the primary, or after a failure the next
+ * one, and calls ngx_http_approval_redis_open() or ..._lost().  The connection
+ * then stays open.  If another server becomes the primary, the link is lost.
  */
 ngx_int_t ngx_http_approval_sentinel_init(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_sentinel_ask(ngx_http_approval_redis_t *redis);
@@ -120,7 +119,7 @@ void ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
     ngx_err_t err, const char *reason);
 
-/* redis_queue.c */
+/* queue.c */
 void ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
     redisReply *reply);
 

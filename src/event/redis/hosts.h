@@ -17,7 +17,7 @@
 #include <ngx_event.h>
 
 #include "event/lookup.h"
-#include "event/redis.h"
+#include "event/redis/redis.h"
 
 
 typedef struct {

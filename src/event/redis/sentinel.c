@@ -16,7 +16,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 
-#include "event/redis_link.h"
+#include "event/redis/link.h"
 
 
 #define NGX_HTTP_APPROVAL_SENTINEL_RETRY      500

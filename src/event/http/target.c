@@ -9,7 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/http.h"
+#include "event/http/http.h"
 
 
 typedef struct {

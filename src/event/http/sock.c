@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/http_sock.h"
+#include "event/http/sock.h"
 
 #include <openssl/err.h>
 

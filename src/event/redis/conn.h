@@ -14,7 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/redis_hosts.h"
+#include "event/redis/hosts.h"
 
 
 #define NGX_HTTP_APPROVAL_REDIS_OUT_MAX  (16 * 1024 * 1024)

@@ -13,7 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "event/http.h"
+#include "event/http/http.h"
 
 #include <curl/curl.h>
 
@@ -49,7 +49,7 @@ struct ngx_http_approval_sock_s {
 };
 
 
-/* http_sock.c */
+/* sock.c */
 
 void ngx_http_approval_socks_init(ngx_http_approval_http_t *http);
 

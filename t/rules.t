@@ -567,6 +567,25 @@ my $capture = place(<<'EOF');
 EOF
 
 
+# values of "show": there, absent, empty, and those that say so themselves
+
+my $shown = place(<<'EOF');
+    rule shown {
+        match $uri "~^%Lshown(?<x>/.*)?$";
+        match $http_x_env !prod;
+        summary $http_x_title;
+        show run $http_x_run;
+        show argument $arg_a;
+        show cookie $cookie_c;
+        show member json:/m;
+        show capture $approval_arg_x;
+        show two "$http_x_run$arg_a";
+        show part "in $http_x_run";
+        require admins;
+    }
+EOF
+
+
 # the gateway with all of them
 
 my ($http, $server) = ('', '');
@@ -694,7 +713,7 @@ subtest 'captures' => sub {
     my $action = $gw->action($id);
 
     is($action->{summary}, 'drop users in prod/eu', 'summary');
-    is_deeply($action->{show}, { row => '<17>', stage => '', body => '1, x',
+    is_deeply($action->{show}, { row => '<17>', stage => '[absent]', body => '1, x',
                                  absent => '[absent]', agent => 'agent-7' },
               'show');
     is($action->{action}, 'db.drop', 'action');
@@ -711,6 +730,48 @@ subtest 'captures' => sub {
 
     $gw->vote($id, 'deny', 'no');
     $client->read;
+};
+
+
+subtest 'absent, empty, and who says so' => sub {
+    my @json = ('Content-Type' => 'application/json');
+    my $tells = sub {
+        my ($name, $query, $body, $headers, %expect) = @_;
+
+        my ($client, $id) = $gw->hold(POST => "${shown}shown$query",
+            body => encode_json($body), headers => [ @json, @$headers ]);
+        my $action = $gw->action($id);
+
+        is($action->{summary}, delete $expect{summary}, "$name: summary");
+        is($action->{matched}{'$http_x_env'}, delete $expect{env},
+           "$name: matched");
+        is_deeply($action->{show}, { capture => '[absent]', %expect },
+                  "$name: show");
+
+        $gw->vote($id, 'deny', 'no');
+        $client->read;
+    };
+
+    $tells->('absent', '', {}, [],
+             (map { $_ => '[absent]' } qw(summary env run argument cookie
+                                          member)),
+             two => '[empty]', part => 'in ');
+    $tells->('empty', '?a=', { m => '' },
+             [ map { $_ => '' } qw(X-Title X-Env X-Run) ],
+             (map { $_ => '[empty]' } qw(summary env run argument member two)),
+             cookie => '[absent]', part => 'in ');
+    $tells->('said', '?a=[empty]', { m => '2 readings: "a", "b"' },
+             [ 'X-Title' => '[absent]', 'X-Env' => '[empty]',
+               'X-Run' => '[absent]' ],
+             summary => '"[absent]"', env => '"[empty]"', run => '"[absent]"',
+             argument => '"[empty]"', member => '"2 readings: \"a\", \"b\""',
+             cookie => '[absent]', two => '[absent][empty]',
+             part => 'in [absent]');
+    $tells->('no JSON', '?a=1', '[the body is not JSON]',
+             [ 'X-Title' => '3 readers', 'X-Run' => '12', 'X-Env' => '"' ],
+             summary => '3 readers', env => '"', run => '12', argument => '1',
+             member => '[absent]', cookie => '[absent]', two => '121',
+             part => 'in 12');
 };
 
 

@@ -15,6 +15,13 @@
 
 #define NGX_HTTP_APPROVAL_TELL_WHY  160
 
+/* what stands for a value that there is none of */
+
+#define NGX_HTTP_APPROVAL_TELL_ABSENT    "[absent]"
+#define NGX_HTTP_APPROVAL_TELL_EMPTY     "[empty]"
+#define NGX_HTTP_APPROVAL_TELL_NO_JSON   "[the body is not JSON]"
+#define NGX_HTTP_APPROVAL_TELL_READINGS  " readings: "
+
 
 static json_t *ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
     ngx_http_approval_body_t *body);
@@ -32,6 +39,9 @@ static void ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
 static void ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, const approval_readings_t *rs, size_t i,
     approval_buf_t *out);
+static void ngx_http_approval_tell_single(approval_buf_t *out,
+    approval_str_t s);
+static ngx_uint_t ngx_http_approval_tell_ours(approval_str_t s);
 static void ngx_http_approval_tell_quoted(approval_buf_t *out,
     approval_str_t s);
 static ngx_uint_t ngx_http_approval_tell_secret(
@@ -161,22 +171,29 @@ static ngx_int_t
 ngx_http_approval_tell_text(ngx_http_approval_tell_t *tell,
     ngx_http_approval_fact_t *fact, approval_buf_t *out)
 {
-    ngx_str_t  s;
+    ngx_int_t       rc;
+    ngx_str_t       s;
+    approval_buf_t  text;
 
     if (ngx_http_approval_tell_secret(tell, fact)) {
         approval_buf_adds(out, APPROVAL_REDACTED);
         return out->failed ? NGX_ERROR : NGX_OK;
     }
 
-    if (ngx_http_approval_read_text(tell->look, fact, &s) != NGX_OK
-        || approval_redact_text(tell->rule->redact,
-                                ngx_http_approval_core_str(&s), out)
-           != APPROVAL_OK)
-    {
-        return NGX_ERROR;
-    }
+    approval_buf_init(&text);
 
-    return ngx_http_approval_tell_inputs(tell, fact, out);
+    rc = (ngx_http_approval_read_text(tell->look, fact, &s) == NGX_OK
+          && approval_redact_text(tell->rule->redact,
+                                  ngx_http_approval_core_str(&s), &text)
+             == APPROVAL_OK)
+         ? NGX_OK : NGX_ERROR;
+
+    ngx_http_approval_tell_single(out, approval_buf_str(&text));
+
+    approval_buf_wipe(&text);
+
+    return (rc == NGX_OK) ? ngx_http_approval_tell_inputs(tell, fact, out)
+                          : NGX_ERROR;
 }
 
 
@@ -239,7 +256,7 @@ ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
     }
 
     if (tell->masked == NULL) {
-        approval_buf_adds(out, "[the body is not JSON]");
+        approval_buf_adds(out, NGX_HTTP_APPROVAL_TELL_NO_JSON);
         return out->failed ? NGX_ERROR : NGX_OK;
     }
 
@@ -256,7 +273,10 @@ ngx_http_approval_tell_fact(ngx_http_approval_tell_t *tell,
 }
 
 
-/* Several readings are quoted, so that one cannot look like two. */
+/*
+ * Several readings are quoted, so that one cannot look like two.  A single one
+ * is quoted only if it could be taken for words of the gateway.
+ */
 
 static void
 ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
@@ -271,7 +291,7 @@ ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
     more = 0;
 
     if (n > 1) {
-        approval_buf_printf(out, "%zu readings: ", n);
+        approval_buf_printf(out, "%zu" NGX_HTTP_APPROVAL_TELL_READINGS, n);
     }
 
     approval_buf_init(&one);
@@ -290,9 +310,7 @@ ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
 
         if (rs->elts[i].kind == APPROVAL_READING_ABSENT) {
             approval_buf_adds(out, n > 1 ? "absent"
-                              : fact->kind == NGX_HTTP_APPROVAL_FACT_MEMBER
-                                || fact->kind == NGX_HTTP_APPROVAL_FACT_FIELD
-                                ? "[absent]" : "");
+                                         : NGX_HTTP_APPROVAL_TELL_ABSENT);
             continue;
         }
 
@@ -303,7 +321,7 @@ ngx_http_approval_tell_all(ngx_http_approval_tell_t *tell,
             ngx_http_approval_tell_quoted(out, approval_buf_str(&one));
 
         } else {
-            approval_buf_add(out, one.data, one.len);
+            ngx_http_approval_tell_single(out, approval_buf_str(&one));
         }
     }
 
@@ -377,6 +395,47 @@ ngx_http_approval_tell_one(ngx_http_approval_tell_t *tell,
         (void) approval_redact_text(tell->rule->redact, text, out);
         break;
     }
+}
+
+
+static void
+ngx_http_approval_tell_single(approval_buf_t *out, approval_str_t s)
+{
+    if (s.len == 0) {
+        approval_buf_adds(out, NGX_HTTP_APPROVAL_TELL_EMPTY);
+
+    } else if (ngx_http_approval_tell_ours(s)) {
+        ngx_http_approval_tell_quoted(out, s);
+
+    } else {
+        approval_buf_add(out, s.data, s.len);
+    }
+}
+
+
+/* True if a client has sent what otherwise only the gateway says. */
+
+static ngx_uint_t
+ngx_http_approval_tell_ours(approval_str_t s)
+{
+    size_t          i;
+    approval_str_t  readings;
+
+    if (approval_str_eq(s, approval_str(NGX_HTTP_APPROVAL_TELL_ABSENT))
+        || approval_str_eq(s, approval_str(NGX_HTTP_APPROVAL_TELL_EMPTY))
+        || approval_str_eq(s, approval_str(NGX_HTTP_APPROVAL_TELL_NO_JSON)))
+    {
+        return 1;
+    }
+
+    for (i = 0; i < s.len && s.data[i] >= '0' && s.data[i] <= '9'; i++) {
+        /* void */
+    }
+
+    readings = approval_str(NGX_HTTP_APPROVAL_TELL_READINGS);
+
+    return i > 0 && s.len - i >= readings.len
+           && ngx_memcmp(s.data + i, readings.data, readings.len) == 0;
 }
 
 

@@ -127,16 +127,16 @@ subtest 'approval_redis' => sub {
          ['user alone', 'redis://bob@127.0.0.1', qr/user "bob", but no passw/],
          ['parameter', 'unix:/x pool=3', qr/unknown parameter "pool=3": use/],
          ['no sentinel', 'redis://127.0.0.1 sentinel=',
-          qr/invalid sentinel name: use the primary's name in "sentinel monit/],
+          qr/invalid sentinel name: use the name that "sentinel monitor"/],
          ['space in it', 'redis://127.0.0.1 "sentinel=a b"',
           qr/invalid sentinel name/],
          ['sentinel, unix', 'unix:/x sentinel=gw',
-          qr{has "sentinel=" and a unix socket: name the sentinels with "redis:}],
+          qr{has "sentinel=", but its URL is a unix socket: list the sent}],
          ['no sentinel, but', "redis://127.0.0.1 "
           . "sentinel_password_file=$file{password}",
           qr/has "sentinel_password_file=", but not "sentinel=NAME"/],
          ['an empty file', 'redis://127.0.0.1 sentinel=gw '
-          . "sentinel_password_file=$file{nopass}", qr/holds no password/],
+          . "sentinel_password_file=$file{nopass}", qr/contains no password/],
          ['two hosts', 'redis://127.0.0.1,no-such-host.invalid',
           qr/host not found in the Redis address "no-such-host.invalid"/],
          ['an empty host', 'redis://127.0.0.1,,127.0.0.2',
@@ -145,7 +145,7 @@ subtest 'approval_redis' => sub {
          (map { [ "shards=$_", "unix:/x shards=$_", qr/invalid number of shards/] }
               '', 0, -1, 257, '4x'),
          (map { [ "replicas=$_", "unix:/x replicas=$_",
-                  qr/invalid number of replicas: use one up to 16/ ] }
+                  qr/invalid number of replicas: use 1 to 16/ ] }
               '', -1, 17, 'all'),
          ['empty prefix', 'unix:/x prefix=', qr/invalid prefix: it must not/],
          ['brace in it', 'unix:/x "prefix=a{"', qr/invalid prefix/],
@@ -159,7 +159,7 @@ subtest 'approval_redis' => sub {
          ['a large file', "unix:/x password_file=$file{big}",
           qr/larger than 4096 bytes/],
          ['an empty file', "unix:/x password_file=$file{nopass}",
-          qr/holds no password/],
+          qr/contains no password/],
          ['two passwords', "redis://:x\@127.0.0.1 password_file=$file{password}",
           qr/has two passwords/],
          ['CA without TLS', "redis://127.0.0.1 trusted_certificate=$file{ca}",
@@ -207,10 +207,10 @@ subtest 'approval_key, approval_signing_key' => sub {
     refused('no file', 'approval_key /no/such; #!', qr/No such file/);
     refused('short', "approval_key $file{shortkey}; #!",
             qr/invalid key file "\Q$file{shortkey}\E", line 2: /);
-    refused('empty', "approval_key $file{emptykey}; #!", qr/holds no secret/);
+    refused('empty', "approval_key $file{emptykey}; #!", qr/contains no secret/);
     refused('large', "approval_key $file{big}; #!", qr/larger than 65536/);
     refused('twice', "$key\n$key #!",
-            qr/"approval_key" directive is duplicate: the file may hold sev/);
+            qr/"approval_key" directive is duplicate: to use several keys/);
     refused('no PEM', "approval_signing_key $file{keys}; #!",
             qr/invalid signing key .*openssl genpkey -algorithm ed25519/);
     refused('RSA', "approval_signing_key $file{rsa}; #!",
@@ -229,7 +229,7 @@ subtest 'people' => sub {
     refused('no identity', 'approval_group admins; #!', qr/number of arguments/);
     refused('no name', 'approval_group "" alice; #!', qr/invalid name ""/);
     refused('a name in two words', 'approval_group "db admins" alice; #!',
-            qr/invalid name "db admins" of a group: it must not have blanks/);
+            qr/invalid name "db admins" of a group: it must not contain blanks/);
     refused('an invisible one', "approval_group g al\xe2\x80\x8bice; #!",
             qr/invalid identity/);
     refused('not UTF-8', "approval_group g al\xffice; #!", qr/invalid identity/);
@@ -243,7 +243,7 @@ subtest 'people' => sub {
             qr/invalid identity .* in "\Q$file{badgroup}\E", line 3: /);
     refused('alias of one', 'approval_alias alice; #!', qr/number of arguments/);
     refused('alias of nobody', 'approval_alias alice ""; #!',
-            qr/"" cannot be declared the same person as "alice": /);
+            qr/"" and "alice" cannot be declared the same person: /);
     refused('group without members',
             "$base\napproval_policy p { rule r { #!\nrequire ghosts; } }",
             qr/group "ghosts" in "require" of rule "r" has no members: declare/);
@@ -267,19 +267,19 @@ subtest 'quorum' => sub {
     my $policy = sub { "$base$_[0]\napproval_policy p { rule r { #!\n$_[1]\n} }" };
 
     refused('more than there are', $policy->('', 'require 3 of admins;'),
-            qr/rule "r" requires 3 approvers of groups that have 2 members/);
+            qr/rule "r" requires 3 approvers, but its groups have only 2 members/);
     refused('"of" is missing', $policy->('', 'require 2 admins;'),
             qr/group "2" in .* has no members.*, or write "require N of GROUP"/);
     refused('more denials than there are people',
             $policy->('', 'require admins; deny_after 3;'),
-            qr/"deny_after" of rule "r" is 3, and its groups have 2 members/);
+            qr/"deny_after" of rule "r" is 3, but its groups have only 2 members/);
     accepted('as many', $policy->('approval_group others carol;',
              'require admins; require others; deny_after 3;'));
     refused('a group twice', $policy->('', 'require 3 of admins admins;'),
-            qr/requires 3 approvers of groups that have 2 members/);
+            qr/requires 3 approvers, but its groups have only 2 members/);
     refused('one person twice', $policy->('approval_alias alice bob;',
             'require 2 of admins;'),
-            qr/requires 2 approvers of groups that have 1 members/);
+            qr/requires 2 approvers, but its groups have only 1 members/);
     refused('the same person in two groups',
             $policy->('approval_group a alice; approval_group b Alice;',
                       "require a;\nrequire b;"),
@@ -287,7 +287,7 @@ subtest 'quorum' => sub {
     refused('three lines, two persons',
             $policy->('', "require admins;\n" x 3), qr/never all be filled/);
     refused('"of" nobody', held("require 2 of; #!") =~ s/require admins;\n//r,
-            qr/"require" directive lacks the name of a group/);
+            qr/"require" directive has no name of a group/);
     refused('none of', held('') =~ s/require admins/require 0 of admins/r,
             qr/invalid number of approvers "0": use 1 to 256/);
     refused('many', held('') =~ s/require admins/require 257 of admins/r,
@@ -314,15 +314,15 @@ subtest 'channels' => sub {
     my $channel = sub { "approval_channel c {\n$_[0]\n}" };
 
     refused('no pass', $channel->('') . '#!',
-            qr/channel "c" has no "pass"/);
+            qr/channel "c" has neither "pass" nor "url": add/);
     refused('pass to a URL', $channel->('pass http://x;') . '#!',
-            qr/"pass http:\/\/x" of channel "c" is not a location's URI: start/);
+            qr/"pass http:\/\/x" of channel "c" is not the URI of a location: start/);
     refused('pass with a variable', $channel->('pass /x$host;') . '#!',
-            qr/"pass" of channel "c" has a character that no URI may have, or/);
+            qr/"pass" of channel "c" contains a variable, or a character that a/);
     refused('pass with a blank', $channel->('pass "/a b";') . '#!',
-            qr/"pass" of channel "c" has a character that no URI may have/);
+            qr/"pass" of channel "c" contains a variable, or a character that a/);
     refused('pass with a line feed', $channel->("pass \"/a\nb\";") . '#!',
-            qr/"pass" of channel "c" has a character that no URI may have/);
+            qr/"pass" of channel "c" contains a variable, or a character that a/);
     accepted('pass with arguments', $channel->('pass /n?a=b%20c;'));
     refused('pass twice', $channel->("pass /a;\npass /b; #!"),
             qr/"pass" directive is duplicate/);
@@ -331,17 +331,17 @@ subtest 'channels' => sub {
     refused('no name', 'approval_channel "" { #!' . "\n pass /x; }",
             qr/invalid name ""/);
     refused('a plain secret', $channel->("pass /a;\nsecret s3cret-canary; #!"),
-            qr/the secret of channel "c" is not "whsec_" and the base64/);
+            qr/the secret of channel "c" is invalid: use "whsec_" and the base64/);
     refused('a short one', $channel->("pass /a;\nsecret whsec_YWJj; #!"),
-            qr/secret of channel "c" is not "whsec_" and the base64 of 24 to 64/);
+            qr/secret of channel "c" is invalid: use "whsec_" and the base64 of 24/);
     refused('no base64', $channel->("pass /a;\nsecret whsec_****; #!"),
-            qr/is not "whsec_" and the base64/);
+            qr/is invalid: use "whsec_" and the base64/);
     refused('no secret file', $channel->("secret file:/no/such; #!"),
             qr/No such file/);
     refused('an empty file', $channel->("secret file:$file{nosecret}; #!"),
-            qr/"\Q$file{nosecret}\E" holds no secret: put one in each line/);
+            qr/"\Q$file{nosecret}\E" contains no secret: put one on each line/);
     refused('a bad file', $channel->("secret file:$file{badsecret}; #!"),
-            qr/the secret of channel "c" is not "whsec_"/);
+            qr/the secret of channel "c" is invalid: use "whsec_"/);
     refused('timeout 0', $channel->("pass /a; timeout 0;") . '#!',
             qr/"timeout" of channel "c" must be greater than 0/);
     refused('bad timeout', $channel->("timeout x; #!"), qr/"timeout" directive/);
@@ -351,7 +351,7 @@ subtest 'channels' => sub {
     refused('backoff', $channel->('backoff a b; #!'),
             qr/"backoff" directive invalid value: use two times/);
     refused('backoff falls', $channel->('pass /a; backoff 2s 1s;') . '#!',
-            qr/"backoff" of channel "c" must be a time greater than 0 and/);
+            qr/invalid "backoff" of channel "c": the first time must be greater/);
     refused('backoff 0', $channel->('pass /a; backoff 0 1s;') . '#!',
             qr/"backoff" of channel "c"/);
     refused('backoff twice', $channel->("backoff 1s 2s;\nbackoff 1s 2s; #!"),
@@ -377,17 +377,17 @@ subtest 'channels' => sub {
             qr/"notify" of rule "r" names channel "hook" twice/);
     accepted('no base URL', ($base =~ s/^approval_base_url.*$//mr)
              . "approval_policy p { rule r { require admins; notify hook; } }",
-             qr/rule "r" notifies approvers, but there is no "approval_base_url"/);
+             qr/messages have no links, because there is no "approval_base_url"/);
     refused('a base URL ' . $_->[0], "approval_base_url $_->[1]; #!",
-            qr/"approval_base_url .*" is no URL that links could .*: $_->[2]/)
+            qr/"approval_base_url .*" is not a URL that links .*: $_->[2]/)
         for ['without scheme', 'gw.example/x', 'it starts neither with "https'],
             ['that is empty', '""', 'it starts neither with'],
             ['of a script', 'javascript:x', 'it starts neither with'],
             ['without host', 'https://', 'its host is invalid'],
-            ['with a blank', '"https://x y/a"', 'it has a character that no'],
-            ['with a query', 'https://x/a?b=c', 'it has a character that no l'],
-            ['with a fragment', 'https://x/a#b', 'it has a character that no'],
-            ['with a tag', '"https://x/<b>"', 'it has a character that no li'],
+            ['with a blank', '"https://x y/a"', 'it has a character that a U'],
+            ['with a query', 'https://x/a?b=c', 'it has a character that links'],
+            ['with a fragment', 'https://x/a#b', 'it has a character that links'],
+            ['with a tag', '"https://x/<b>"', 'it has a character that links'],
             ['with a bad port', 'https://x:0/a', 'its port is invalid'];
     accepted("approval_base_url $_", "approval_base_url $_;")
         for 'https://gw.example.com/_approval/', 'http://127.0.0.1:8080',
@@ -396,14 +396,14 @@ subtest 'channels' => sub {
             qr/"approval_base_url" directive is duplicate/);
 
     refused('pass and url', $channel->("pass /a;\nurl http://127.0.0.1/;") . '#!',
-            qr/channel "c" has "pass" and "url": remove one of them/);
+            qr/channel "c" has both "pass" and "url": remove one of them/);
     refused('url twice',
             $channel->("url http://127.0.0.1/;\nurl http://127.0.0.1/; #!"),
             qr/"url" directive is duplicate/);
     refused('a url without scheme', $channel->('url hooks.s3cret-canary/x; #!'),
             qr/invalid "url" of channel "c": it starts neither with "https:/);
     refused('a url with a user', $channel->('url https://u:p@h/x; #!'),
-            qr/invalid "url" of channel "c": it names a user/);
+            qr/invalid "url" of channel "c": it contains a user/);
     refused('a file without a name', $channel->('url file:; #!'),
             qr/is not a file/);
     refused('a file without a name', $channel->('secret file:; #!'),
@@ -413,18 +413,18 @@ subtest 'channels' => sub {
             qr/the first line of "\Q$file{nosecret}\E" is empty/);
     refused('a host without resolver', "approval_channel c { #!\n"
             . 'url https://hooks.example.com/x; }',
-            qr/"url" of channel "c" names a host, and there is no "resolver"/);
+            qr/"url" of channel "c" has a host name, but there is no "resolver"/);
     refused('signing_secret with json',
             $channel->('pass /n; signing_secret 0123456789abcdef;') . '#!',
-            qr/"signing_secret" of channel "c" has no meaning without "type sla/);
+            qr/"signing_secret" of channel "c" has no effect without "type slack"/);
     accepted('a short one',
              $channel->("type slack; pass /n;\nsigning_secret s3cret-canary;"),
              qr/"signing_secret" of channel "c" is shorter than 16 characters/);
     refused('secret with slack', $channel->("type slack; pass /n; secret $whsec;")
-            . '#!', qr/"secret" of channel "c" has no meaning without "type js/);
+            . '#!', qr/"secret" of channel "c" has no effect without "type json"/);
     refused('certificates without https', $channel->("pass /n; "
             . "trusted_certificate $file{ca};") . '#!',
-            qr/the certificates of channel "c" have no meaning without TLS: use/);
+            qr/the certificates of channel "c" have no effect without TLS: use/);
     refused('a certificate without key', $channel->('url https://127.0.0.1/;'
             . " certificate $file{ca};") . '#!',
             qr/channel "c" has only one of "certificate" and "certificate_key"/);
@@ -434,14 +434,14 @@ subtest 'channels' => sub {
     accepted('escalate to pass', held('escalate 5m hook;'));
     accepted('remind by pass', held('notify hook; remind 5m;'));
     accepted('escalate after the hold', held('hold 1m; escalate 5m hook;'),
-             qr/"escalate" of rule "r" never reaches channel "hook", whose "pa/);
+             qr/"escalate" of rule "r" never reaches channel "hook", because its/);
     accepted('remind after the hold', held('hold 1m; notify hook; remind 1m;'),
-             qr/"remind" of rule "r" never reaches channel "hook", whose "pass"/);
+             qr/"remind" of rule "r" never reaches channel "hook", because its/);
     refused('escalate never', held('escalate 0 hook; #!'),
             qr/"escalate" directive invalid value: use a time and channels/);
     refused('remind nobody', "$base approval_policy p { rule r { #!\n"
             . "require admins;\nremind 5m; } }",
-            qr/"remind" of rule "r" reminds nobody: "notify" a channel/);
+            qr/"remind" of rule "r" has no effect, because the rule notifies/);
     refused('remind', held('remind 0; #!'), qr/"remind" directive invalid value/);
     refused('remind twice', held("remind 1m;\nremind 1m; #!"),
             qr/"remind" directive is duplicate/);
@@ -511,7 +511,7 @@ subtest 'approval_policy' => sub {
     accepted('without Redis', rule('match $uri /x; deny;') . server('approval p;'));
     accepted('an unreachable rule, with a warning',
              "approval_policy p { rule a { deny; }\nrule b { deny; } }",
-             qr/\[warn\] .*rule "b" is never reached: rule "a" before it has no/);
+             qr/\[warn\] .*rule "b" never decides: rule "a" before it has no/);
     accepted('a last rule without matches',
              'approval_policy p { rule a { match $uri /; allow; }'
              . ' rule b { deny; } }');
@@ -524,15 +524,15 @@ subtest 'rule' => sub {
     refused('no outcome', "approval_policy p { rule r { \n} #!\n}",
             qr/rule "r" has no outcome: add "allow", "deny" or "require GROUP"/);
     refused('two', $in->("allow;\ndeny; #!"),
-            qr/rule "r" has an outcome already: keep one of "allow", "deny" and/);
-    refused('two', $in->("require g;\nallow; #!"), qr/has an outcome already/);
-    refused('two', $in->("deny;\nrequire g; #!"), qr/has an outcome already/);
-    refused('deny twice', $in->("deny;\ndeny; #!"), qr/has an outcome already/);
+            qr/rule "r" already has an outcome: keep only one of "allow", "deny"/);
+    refused('two', $in->("require g;\nallow; #!"), qr/already has an outcome/);
+    refused('two', $in->("deny;\nrequire g; #!"), qr/already has an outcome/);
+    refused('deny twice', $in->("deny;\ndeny; #!"), qr/already has an outcome/);
     refused('allow with a word', $in->('allow x; #!'), qr/number of arguments/);
     refused('deny with two', $in->('deny x y; #!'), qr/number of arguments/);
     refused('twice', "approval_policy p { rule r { allow; }\nrule r { #!\n"
             . 'allow; } }',
-            qr/rule "r" stands twice in policy "p": first in .*:\d+/);
+            qr/rule "r" is declared twice in policy "p": first in .*:\d+/);
     refused('no name', "approval_policy p { rule \"\" { #!\nallow; } }",
             qr/invalid name ""/);
     refused('risk', $in->('risk huge; #!'), qr/invalid value "huge"/);
@@ -551,9 +551,9 @@ subtest 'rule' => sub {
              . ' match $uri /x; require admins; vote any; } }');
     refused("origin $_->[0]", "approval_passkey_origin $_->[0]; #!", $_->[1])
         for ['http://gw.example.com', qr/invalid origin .*: use the origin that/],
-            ['https://gw.example.com/x', qr/use the origin that browsers see/],
-            ['https://gw.example.com:443', qr/leave the default port away/],
-            ['https://10.0.0.1', qr/for a name, not for an address/];
+            ['https://gw.example.com/x', qr/use the origin that browsers show/],
+            ['https://gw.example.com:443', qr/remove the default port/],
+            ['https://10.0.0.1', qr/use a host name/];
     refused('two origins', "approval_passkey_origin https://a.example;\n"
             . 'approval_passkey_origin https://b.example; #!',
             qr/is duplicate/);
@@ -565,7 +565,7 @@ subtest 'rule' => sub {
                 . 'approval_passkey_origin https://gw.example.com;'
                 . 'approval_policy p { rule r { match $uri /x; require admins;'
                 . ' vote passkey; } }' . server("$on #!\napproval_requester x;"),
-                qr/"approval_unsigned_decisions on" and "vote passkey" in rule/);
+                qr/"approval_unsigned_decisions on" contradicts "vote passkey" in/);
     }
 
     refused('mode', $in->('mode silent; #!'), qr/invalid value "silent"/);
@@ -577,7 +577,7 @@ subtest 'rule' => sub {
             . "} #!\n}", qr/"timeout" and "execute_within" of rule "r" must be/)
         for qw(timeout execute_within);
     refused("$_->[0] with deny", "approval_policy p { rule r { deny; @$_; } #!\n}",
-            qr/"$_->[0]" in rule "r" has no meaning without "require"/)
+            qr/"$_->[0]" in rule "r" has no effect without "require"/)
         for [deny_after => 2], [timeout => '5m'], [execute_within => '5m'],
             [hold => '5m'], [digest_headers => 'X-A'], [bind => '$http_x_a'],
             [remind => '5m'], [comment => 'deny'], [vote => 'passkey'],
@@ -587,13 +587,13 @@ subtest 'rule' => sub {
             qr/"hold" of rule "r" is longer than its/);
     refused('mode with allow',
             "approval_policy p { rule r { allow; mode shadow; } #!\n}",
-            qr/"mode" in rule "r" has no meaning with "allow"/);
+            qr/"mode" in rule "r" has no effect with "allow"/);
     refused('action twice', $in->("action a;\naction b; #!"), qr/is duplicate/);
     refused('summary twice', $in->("summary a;\nsummary b; #!"),
             qr/is duplicate/);
     refused('show alone', $in->('show x; #!'), qr/number of arguments/);
     refused('show twice', $in->("show x \$uri;\nshow x \$host; #!"),
-            qr/rule "r" shows "x" already: give one of them another name/);
+            qr/rule "r" already shows a value as "x": use another name/);
     refused('show without a name', $in->('show "" $uri; #!'), qr/invalid name ""/);
     refused('show a bad pointer', $in->('show x json:a; #!'),
             qr/invalid pointer "json:a": JSON pointer must be empty or start/);
@@ -601,7 +601,7 @@ subtest 'rule' => sub {
     refused('redact nothing', $in->('redact; #!'), qr/number of arguments/);
     refused('redact a word', $in->('redact password; #!'),
             qr{cannot redact "password": must be json:/pointer, path:/segments, f});
-    refused('redact all', $in->('redact json:; #!'), qr/would hide the whole/);
+    refused('redact all', $in->('redact json:; #!'), qr/would redact the whole/);
     refused('redact a bad pointer', $in->('redact json:a; #!'),
             qr/cannot redact "json:a": JSON pointer must be/);
     refused('redact a bad path', $in->('redact path:/reset/; #!'),
@@ -617,7 +617,7 @@ subtest 'rule' => sub {
             $in->("reveal release_token;\nredact \$http_release_token; #!"),
             qr/cannot redact "\$http_release_token": the rule has it in both/);
     refused('digest_headers', $in->('digest_headers "X Env"; #!'),
-            qr/invalid header "X Env" in "digest_headers": use its name/);
+            qr/invalid header "X Env" in "digest_headers": give a header's/);
     refused('bind nothing', $in->('bind; #!'), qr/number of arguments/);
     refused('bind a bad variable', $in->('bind $; #!'), qr/invalid variable/);
     refused('bind a bad pointer', $in->('bind json:a; #!'),
@@ -629,15 +629,15 @@ approval_policy p {
     } #!
 }
 EOF_CONF
-            qr/"\$approval_arg_table" in "summary" of rule "r" has no value: no/);
+            qr/"\$approval_arg_table" in "summary" of rule "r" is always empty, because/);
     refused('a misspelt capture', $in->(
             'match $uri "~^/(?<table>[a-z]+)$"; deny;' . "\n"
             . 'show t "x ${approval_arg_tabel}";') =~ s/\}\s*\}$/} #!\n}/r,
-            qr/"\$approval_arg_tabel" in "show" of rule "r" has no value/);
+            qr/"\$approval_arg_tabel" in "show" of rule "r" is always empty/);
     refused('a capture of what did not match', $in->(
             'match $uri "!~^/(?<a>x)"; deny;' . "\n"
             . 'summary $approval_arg_a;') =~ s/\}\s*\}$/} #!\n}/r,
-            qr/"\$approval_arg_a" in "summary" of rule "r" has no value/);
+            qr/"\$approval_arg_a" in "summary" of rule "r" is always empty/);
     refused('a capture of no rule', $in->('match $uri "~/(?<a>x)"; deny;')
             . 'log_format x "$approval_arg_b";',
             qr/unknown "approval_arg_b" variable: no "match" of any rule has/);
@@ -680,22 +680,22 @@ subtest 'match' => sub {
     refused('no variable', $in->('match uri /x;'),
             qr{subject "uri" has no variable: use "\$name", "json:/pointer" or});
     refused('the body', $in->('match $request_body x;'),
-            qr/"\$request_body" may be absent when rules are judged: use "json:/);
+            qr/"\$request_body" may be empty when rules are judged: use "json:/);
     refused('the body', $in->('match "x${request_body}" x;'),
-            qr/"\$request_body" may be absent/);
+            qr/"\$request_body" may be empty/);
     refused("match $_->[0]", $in->("match $_->[0];"),
             qr/"\Q$_->[1]\E" never matches: $_->[2]/)
-        for ['$request_method delete', 'delete', 'nginx takes methods in upper'],
-            ['$request_method !Get', '!Get', 'nginx takes methods in upper'],
-            ['$request_method ^ge', '^ge', 'nginx takes methods in upper'],
+        for ['$request_method delete', 'delete', 'nginx accepts only upper case'],
+            ['$request_method !Get', '!Get', 'nginx accepts only upper case'],
+            ['$request_method ^ge', '^ge', 'nginx accepts only upper case'],
             ['$request_method ""', '', 'a method is never empty'],
-            ['$uri admin', 'admin', '"\$uri" starts with "/", use a regex'],
+            ['$uri admin', 'admin', '"\$uri" starts with "/". Use a regex'],
             ['$uri /a *', '*', '"\$uri" starts with "/"'],
             ['$uri ^admin', '^admin', '"\$uri" starts with "/"'],
             ['$uri !admin', '!admin', '"\$uri" starts with "/"'],
             ['$uri ""', '', '"\$uri" starts with "/"'],
-            ['$uri /a?b=c', '/a?b=c', '"\$uri" ends before "\?", match "\$arg'],
-            ['$uri ^/a%20b', '^/a%20b', '"\$uri" is decoded, write the char'];
+            ['$uri /a?b=c', '/a?b=c', '"\$uri" does not include the query'],
+            ['$uri ^/a%20b', '^/a%20b', '"\$uri" is decoded. Write the char'];
     accepted("match $_", $in->("match $_;"))
         for '$request_method POST !^PROP VERSION-CONTROL ^ ~*^get$',
             '$uri /a ^/b !/c ~admin ^ /100% /5%x !~x \/d',
@@ -712,9 +712,9 @@ subtest 'match' => sub {
             qr/regex "~\^\/\(x" is invalid: missing closing parenthesis/);
     refused('no regex', $in->('match $uri ~;'), qr/"~" has no regex/);
     refused('a name twice', $in->('match $uri "~(?<a>x)"; match $host "~(?<A>y)";'),
-            qr/names a group "a" as .* of this rule does: rename one of them/);
+            qr/has a group "a", and so does .* of this rule: rename one of them/);
     refused('a name twice', $in->('match $uri "~(?<a>x)(?<b>y)(?<A>z)";'),
-            qr/names a group "a" as .* of this rule does: rename one of them/);
+            qr/has a group "a", and so does .* of this rule: rename one of them/);
     refused('no number', $in->('match json:/n <many;'),
             qr/compares with "many", which is not a decimal number: write "<100"/);
     refused('a number too large', $in->('match json:/n >9007199254740993;'),
@@ -722,7 +722,7 @@ subtest 'match' => sub {
     refused('two negations', $in->('match $uri !!x;'), qr/negates twice: write/);
     refused('mcp_tool alone', $in->('mcp_tool;'), qr/number of arguments/);
     refused('mcp_tool twice', rule("mcp_tool a;\nmcp_tool b; #!\ndeny;"),
-            qr/"mcp_tool" directive is duplicate: no call is of two tools/);
+            qr/"mcp_tool" directive is duplicate: list all tools/);
     refused('an unknown variable', rule('match $no_such_thing x; deny;'),
             qr/unknown "no_such_thing" variable/);
 };
@@ -758,11 +758,11 @@ subtest 'http, server, location' => sub {
 
     accepted('an empty requester', $policy . server('approval p;'
              . ' approval_requester "";'),
-             qr/policy "p" requires approvals, but there is no "approval_request/);
+             qr/policy "p" requires approvals, but applies where no "approval_re/);
     accepted('no requester', $policy . server("approval p; #!"),
-             qr/policy "p" requires approvals, but there is no "approval_request/);
+             qr/policy "p" requires approvals, but applies where no "approval_re/);
     accepted('no requester', $policy . server("approval off;\nlocation /x {\n"
-             . "approval p; #!\n}"), qr/there is no "approval_requester"/);
+             . "approval p; #!\n}"), qr/applies where no "approval_requester" is set/);
     refused('twice', server("approval off;\napproval off; #!"),
             qr/"approval" directive is duplicate/);
     refused('approval in "if"',
@@ -799,20 +799,20 @@ subtest 'http, server, location' => sub {
             qr/invalid parameter: use "approver=VALUE"/);
     refused('api beside proxy_pass', $base . server("location /a {\n"
             . "approval_api; #!\nproxy_pass http://127.0.0.1; }"),
-            qr/"approval_api" and another directive that answers requests, as/);
+            qr/"approval_api" is in one location with another directive that an/);
     refused('metrics beside proxy_pass', server("location /a {\n"
             . "proxy_pass http://127.0.0.1; approval_metrics; stub_status; #!\n}"),
-            qr/"approval_metrics" and another directive that answers requests/);
+            qr/"approval_metrics" is in one location with another directive/);
     accepted('the handler is ours', $base . server("location /a {\n"
              . 'proxy_pass http://127.0.0.1; approval_api; }'));
     refused('api gated', $policy . server("approval_requester x;\n"
             . "location /a { approval_api;\napproval p; #!\n}"),
-            qr/"approval p" cannot stand beside "approval_api": a vote never/);
+            qr/"approval p" and "approval_api" are in one location, but votes/);
     refused('digest_ignore', server('approval_digest_ignore id; #!'),
             qr/cannot ignore "id": /);
     refused('digest_ignore twice',
             server("approval_digest_ignore off;\napproval_digest_ignore json:/a; #!"),
-            qr/"approval_digest_ignore" directive is "off" beside others/);
+            qr/"approval_digest_ignore" directive has "off" together with other/);
     refused('zone', 'approval_zone z big; #!', qr/invalid size "big"/);
     refused('a small zone', 'approval_zone z 4k; #!',
             qr/"approval_zone z" is too small: use 32k or more/);
@@ -823,13 +823,13 @@ subtest 'http, server, location' => sub {
     accepted('metrics without a zone', server("location /m { approval_metrics; }"));
     refused('metrics and api', "$base approval_zone z 1m;\n"
             . server("location /m { approval_api;\napproval_metrics; #!\n}"),
-            qr/"approval_metrics" directive cannot stand beside "approval_api"/);
+            qr/"approval_metrics" directive is in one location with "approval_a/);
     refused('metrics in a server', server('approval_metrics; #!'),
             qr/"approval_metrics" directive is not allowed here/);
     refused('audit twice', "approval_audit a.log;\napproval_audit b.log; #!",
             qr/"approval_audit" directive is duplicate/);
     refused("approval_audit $_", "approval_audit $_; #!",
-            qr/" in "approval_audit" is no file: name one, without variables, or/)
+            qr/"approval_audit .*" is not a path to a file: give a path without/)
         for '""', 'off', 'stderr', 'syslog:server=127.0.0.1',
             'logs/$server_name.jsonl';
     refused('audit', 'approval_audit a.log now; #!', qr/parameter "now"/);

@@ -130,7 +130,7 @@ for my $row (
     [ 'require admins; break_glass admins; break_glass admins;',
       qr/is duplicate/ ],
     [ 'allow; break_glass admins;',
-      qr/"break_glass" in rule "r" has no meaning/ ])
+      qr/"break_glass" in rule "r" has no effect/ ])
 {
     my ($code, $out) = Approval::Nginx->test_conf(http =>
         'approval_group admins a; approval_redis redis://127.0.0.1;'

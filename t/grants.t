@@ -326,7 +326,7 @@ asks('without remember', GET => '/plain');
 for my $row (
     [ '0 per $uri', qr/invalid time/ ],
     [ 'soon per $uri', qr/invalid time/ ],
-    [ '1m for $uri', qr/lacks "per"/ ],
+    [ '1m for $uri', qr/has no "per"/ ],
     [ '1m per all', qr/"all" in "remember" has no variable/ ],
     [ '1m per $uri uses=0', qr/invalid "uses="/ ],
     [ '1m per $uri 3', qr/use "uses=N"/ ],
@@ -343,7 +343,7 @@ for my $row (
 my ($code, $out) = Approval::Nginx->test_conf(http =>
     'approval_policy p { rule r { allow; remember 1m per $uri; } }');
 isnt($code, 0, 'remember without require');
-like($out, qr/"remember" in rule "r" has no meaning/, 'says so');
+like($out, qr/"remember" in rule "r" has no effect/, 'says so');
 
 # the VALUE is what the body says, and the body is gone when it is granted
 

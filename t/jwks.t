@@ -157,7 +157,7 @@ EOF
 };
 
 
-for my $row ([ "$first->{signing} $first->{signing}", qr/is given twice/ ],
+for my $row ([ "$first->{signing} $first->{signing}", qr/is listed twice/ ],
              [ "$first->{signing} /nowhere", qr/"\/nowhere" failed/ ],
              [ "$first->{signing} $first->{public}", qr/no private key/ ])
 {

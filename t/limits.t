@@ -347,9 +347,9 @@ for my $row ([ '2025-11-25', 'pending' ], [ '2026-07-28', 'cancelled' ],
 
 
 for my $row (
-    [ '5', qr/invalid time: use for example "20\/10m"/ ],
-    [ '5/', qr/invalid time/ ], [ '5/0', qr/invalid time/ ],
-    [ '5/soon', qr/invalid time/ ], [ '0/1m', qr/use 1 or more/ ],
+    [ '5', qr/invalid rate: use .* for example "20\/10m"/ ],
+    [ '5/', qr/invalid rate/ ], [ '5/0', qr/invalid rate/ ],
+    [ '5/soon', qr/invalid rate/ ], [ '0/1m', qr/use 1 or more/ ],
     [ '/1m', qr/use 1 or more/ ], [ '5/1m by=x', qr/use "per=VALUE"/ ],
     [ "5/1m;\napproval_max_prompts 6/1m", qr/is duplicate/ ])
 {

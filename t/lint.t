@@ -157,11 +157,11 @@ control('none', 'a good configuration');
 
 # literal-pattern
 
-mistake('literal-pattern', $_, qr/compares with "\Q$_\E" as it is written/,
+mistake('literal-pattern', $_, qr/compares with the literal text "\Q$_\E"/,
         match => "match \$request_uri \"$_\"; #!")
     for '/admin/*', '^/admin/*', '/users/.+', '/(a|b)', '/admin$', '!/x/*',
         '/users/[0-9]+', '/users/\d+', '/a\.b', '^/v[12]/';
-mistake('literal-pattern', 'a tool', qr/compares with "db_\*"/,
+mistake('literal-pattern', 'a tool', qr/compares with the literal text "db_\*"/,
         match => 'mcp_tool db_*; #!');
 
 control('literal-pattern', $_, match => "match \$request_uri \"$_\";")
@@ -207,7 +207,7 @@ for my $row (
     my ($name, $first, $then) = @$row;
 
     mistake('hidden-rule', $name,
-            qr/rule "s" is never reached: rule "r" before it/,
+            qr/rule "s" never decides: rule "r" before it/,
             policy => 'default deny;', match => $first, second($then));
 }
 
@@ -240,7 +240,7 @@ control('hidden-rule', $_->[0], policy => 'default deny;',
 
 # number-absent
 
-mistake('number-absent', $_->[0], qr/rule "r" compares a number, and a request/,
+mistake('number-absent', $_->[0], qr/rule "r" compares a number, so a request/,
         match => "match \$uri /pay;\n$_->[1] #!", @$_[2 .. $#$_])
     for [ 'a large amount', 'match json:/amount >1000;' ],
         [ 'a small one', 'match json:/left <10;' ],
@@ -269,7 +269,7 @@ control('number-absent', 'what is small and allowed first', match => '',
 # unused-policy
 
 mistake('unused-policy', 'a policy without a place',
-        qr/policy "q" judges nothing: no location uses it\. Add "approval q;"/,
+        qr/policy "q" has no effect, because no location uses it\. Add "approval q;"/,
         http => "approval_policy q { #!\nrule x { match \$uri /x; deny; } }");
 control('unused-policy', 'one that a server names',
         http => 'approval_policy q { rule x { match $uri /x; deny; } }',
@@ -278,18 +278,18 @@ control('unused-policy', 'one that a server names',
 
 # joined-names, no-file-prefix
 
-mistake('joined-names', $_->[0], qr/"\Q$_->[2]\E" is one identity, with a comma/,
+mistake('joined-names', $_->[0], qr/"\Q$_->[2]\E" is taken as one identity/,
         groups => "$PART{groups} $_->[1] #!")
     for [ 'a comma between', 'approval_group x alice,bob;', 'alice,bob' ],
         [ 'a comma and a blank', 'approval_group x alice, bob;', 'alice,' ],
         [ 'an alias', 'approval_alias alice@example.com ali,al;', 'ali,al' ],
         [ 'in a file', "approval_group x file:$dir/joined;", 'carol,dave' ];
-mistake('no-file-prefix', $_->[0], qr/"\Q$_->[2]\E" is an identity, and looks/,
+mistake('no-file-prefix', $_->[0], qr/"\Q$_->[2]\E" is taken as an identity/,
         groups => "$PART{groups} $_->[1] #!")
     for [ 'a path', "approval_group x $dir/oncall;", "$dir/oncall" ],
         [ 'one from here', 'approval_group x ./oncall;', './oncall' ];
 mistake('no-file-prefix', 'the secret of Slack',
-        qr/"signing_secret" of channel "s" is a path, taken as the secret/,
+        qr/"signing_secret" of channel "s" looks like a path, but is taken/,
         http => "approval_channel s { type slack; url http://127.0.0.1:1/;\n"
                 . "signing_secret $dir/slack; #!\n}");
 control('joined-names', $_, groups => "$PART{groups} approval_group x $_;")
@@ -300,7 +300,7 @@ control('joined-names', $_, groups => "$PART{groups} approval_group x $_;")
 # unverified-identity
 
 mistake('unverified-identity', "requester $_->[0]",
-        qr/"approval_requester \Q$_->[1]\E" is what the client says: .* ask as/,
+        qr/"approval_requester \Q$_->[1]\E" trusts the client: .* can send requests/,
         requester => "approval_requester $_->[1]; #!", auth => $_->[2] // '')
     for [ 'from a header', '$http_x_agent' ],
         [ 'from an argument', '$arg_agent' ],
@@ -310,13 +310,13 @@ mistake('unverified-identity', "requester $_->[0]",
         [ 'with auth_basic off', '$remote_user', 'auth_basic off;' ],
         [ 'from a header beside auth_basic', '$http_x_agent', $PART{auth} ];
 mistake('unverified-identity', "approver $_->[0]",
-        qr/"approval_api approver=\Q$_->[1]\E" is what .* may vote as anybody/,
+        qr/"approval_api approver=\Q$_->[1]\E" trusts the client: .* can vote there/,
         api => "$_->[2]\napproval_api approver=$_->[1]; #!\n")
     for [ 'from a header', '$http_x_user', '' ],
         [ 'nobody checks', '$remote_user', '' ],
         [ 'from an argument', '$arg_u', 'auth_basic x;' ];
 mistake('unverified-identity', 'one warning for all locations',
-        qr/nothing verifies "\$http_x_a" in location "\/"/,
+        qr/nothing in location "\/" verifies "\$http_x_a"/,
         requester => '', auth => '', location => 'location /a {}',
         server => "approval_requester \$http_x_a; #!\n");
 
@@ -352,7 +352,7 @@ control('unverified-identity', 'client certificates',
 # the approvers' side
 
 mistake('no-api', 'no such location',
-        qr/policy "p" requires approvals, and there is no location with/,
+        qr/policy "p" requires approvals, but nobody can give them/,
         api => '');
 control('no-api', $_->[0], api => '', @$_[1 .. $#$_])
     for [ 'a rule in shadow', rule => 'mode shadow;' ],
@@ -397,10 +397,10 @@ control('base-url', $_->[0], base => $_->[1], @$_[2 .. $#$_])
            return 200; }' ];
 
 mistake('no-base-url', 'messages without links',
-        qr/rule "r" notifies approvers, but there is no "approval_base_url"/,
+        qr/messages have no links, because there is no "approval_base_url"/,
         base => '');
 
-mistake('nobody-decides', $_->[0], qr/nobody can decide what rule "r" holds/,
+mistake('nobody-decides', $_->[0], qr/nobody can decide the requests of rule "r"/,
         api => 'approval_api;', @$_[1 .. $#$_])
     for [ 'a shared link', () ], [ 'no message', notify => '' ],
         [ 'personal links without a base', http =>
@@ -420,7 +420,7 @@ control('nobody-decides', $_->[0], api => 'approval_api;', @$_[1 .. $#$_])
         [ 'a rule in shadow', rule => 'mode shadow;' ],
         [ 'decisions by a bot', server => 'approval_unsigned_decisions on;' ];
 
-mistake('no-requester', 'nobody', qr/there is no "approval_requester" where/,
+mistake('no-requester', 'nobody', qr/applies where no "approval_requester" is set/,
         requester => '', apply => "approval p; #!\n");
 control('no-requester', 'one of the server', requester => '',
         server => 'approval_requester $remote_user;');
@@ -436,7 +436,7 @@ mistake('pass-location', $_->[0], $_->[1],
           '/_notify/x' ],
         [ 'a regex takes it', qr{no internal location for "/_x/y"}, '/_x/y?z=1',
           server => 'location /_x/ { internal; } location ~ y$ { }' ],
-        [ 'another server', qr{"/_other" is a location of another server, in},
+        [ 'another server', qr{only the server in \S+ has a location "/_other"},
           '/_other', servers => 'server { listen 127.0.0.1:%%PORT1%%;
           location = /_other { internal; } }' ],
         [ 'of escalate', qr{for "/_hook"}, '/_hook',
@@ -458,13 +458,13 @@ control('pass-location', 'a url', channel => 'url http://127.0.0.1:1/;',
         hook => '');
 
 mistake('after-timeout', $_,
-        qr/of rule "r" comes after 900 s, and the action ends after 600 s/,
+        qr/of rule "r" would be sent after 900 s, but the action ends after 600 s/,
         channel => 'url http://127.0.0.1:1/;', rule => "timeout 10m;\n$_; #!\n")
     for 'remind 15m', 'escalate 15m hook';
 control('after-timeout', $_, channel => 'url http://127.0.0.1:1/;',
         rule => "timeout 20m; $_;") for 'remind 15m', 'escalate 15m hook';
 
-mistake('pass-after-hold', $_, qr/never reaches channel "hook", whose "pass"/,
+mistake('pass-after-hold', $_, qr/never reaches channel "hook", because its/,
         rule => "hold 1m;\n$_; #!\n") for 'remind 5m', 'escalate 5m hook';
 control('pass-after-hold', $_, rule => "hold 10m; $_;")
     for 'remind 5m', 'escalate 5m hook';
@@ -484,14 +484,14 @@ control('no-mail-address', 'one with an alias',
 
 mistake('strict-path-off', 'one reading', qr/"strict_path off" in policy "p"/,
         policy => 'strict_path off;');
-mistake('opaque-variable', 'a map', qr/rule "r" matches "\$tier", and what it/,
+mistake('opaque-variable', 'a map', qr/rule "r" matches "\$tier", but the/,
         http => 'map $arg_x $tier { default a; }',
         match => "\nmatch \$tier a; #!\n");
 control('opaque-variable', 'what it is made of',
         http => 'map $arg_x $tier { default a; }',
         match => 'match $tier a from $arg_x;');
 mistake('fleeting-bind', 'another in each request',
-        qr/"\$request_id" in "bind" of rule "r" is another in each request/,
+        qr/"\$request_id" in "bind" of rule "r" changes with each request/,
         rule => "\nbind \$request_id; #!\n");
 control('fleeting-bind', 'what stays', rule => 'bind $http_x_tenant;');
 
@@ -506,9 +506,9 @@ cmp_ok(scalar @known, '>', 20, 'names were found');
     my $list = join ', ', @known;
 
     refused('an unknown name is refused, with those that there are',
-            qr/unknown name "typo" in "approval_lint": there are \Q$list\E/,
+            qr/unknown name "typo" in "approval_lint": the names are \Q$list\E/,
             http => 'approval_lint off no-api typo; #!');
-    refused('only "off"', qr/"approval_lint" directive lacks "off": use/,
+    refused('only "off"', qr/"approval_lint" directive has no "off": use/,
             http => 'approval_lint on no-api; #!');
 
     my ($code, $out) = found("approval_lint off @known; approval_lint off no-api;");
@@ -570,9 +570,9 @@ control('unknown variables', 'what is declared later',
 refused("a group of nobody in $_", qr/group "a,b" in "$_" has no members: declare/,
         http => "$_ a,b; #!") for qw(approval_operators approval_auditors);
 refused('a directory that is not there',
-        qr{there is no directory "/nowhere/at" for "approval_audit /nowhere/at/a"},
+        qr{directory "/nowhere/at" of "approval_audit /nowhere/at/a" does not},
         http => 'approval_audit /nowhere/at/a; #!');
-refused('one that is a file', qr{there is no directory "\Q$dir\E/oncall" for},
+refused('one that is a file', qr{the directory "\Q$dir\E/oncall" of},
         http => "approval_audit $dir/oncall/a; #!");
 control('the audit directory', 'one below the prefix',
         http => 'approval_audit logs/a.jsonl;');

@@ -469,30 +469,30 @@ sub refusals {
     my $mail = 'type mail; from a@b.example;';
 
     my @case = (
-        [ 'type mail; url smtp://127.0.0.1' => 'has no "from"' ],
-        [ "$mail url http://127.0.0.1/" => 'needs a mail server' ],
-        [ "$mail pass /x" => 'needs a mail server' ],
+        [ 'type mail; url smtp://127.0.0.1' => 'but no "from"' ],
+        [ "$mail url http://127.0.0.1/" => 'is not a mail server' ],
+        [ "$mail pass /x" => 'is not a mail server' ],
         [ 'url smtp://127.0.0.1' => 'add "type mail;"' ],
         [ 'url http://127.0.0.1/; from a@b.example' => '"from" of channel' ],
         [ 'url http://127.0.0.1/; to identity' => '"to" of channel' ],
         [ 'url http://127.0.0.1/; starttls on' => '"starttls" of channel' ],
-        [ 'from "A <a@b.example>"' => 'is no mail address' ],
-        [ "$mail to alice" => 'is no mail address' ],
+        [ 'from "A <a@b.example>"' => 'is not a mail address' ],
+        [ "$mail to alice" => 'is not a mail address' ],
         [ "$mail from x\@y.example" => 'is duplicate' ],
         [ "$mail to identity; to identity" => 'is duplicate' ],
         [ "$mail url smtp://127.0.0.1; per_approver off"
-              => 'writes to each approver' ],
+              => 'sends a mail to each approver' ],
         [ "$mail url smtp://127.0.0.1; to c\@b.example; per_approver on"
-              => 'writes to one address' ],
-        [ "$mail url smtps://127.0.0.1; starttls on" => 'has no meaning' ],
+              => 'sends all mails to one address' ],
+        [ "$mail url smtps://127.0.0.1; starttls on" => 'contradicts "smtps://"' ],
         [ "$mail url smtp://192.0.2.1; starttls off; trusted_certificate "
-          . "$ca/ca.crt" => 'have no meaning without TLS' ],
+          . "$ca/ca.crt" => 'have no effect without TLS' ],
         [ "$mail url smtp://u:p\@192.0.2.1; starttls off"
-              => 'would send its password in clear' ],
+              => 'would send its password unencrypted' ],
         [ "$mail url smtp://u\@192.0.2.1" => 'is invalid' ],
         [ "$mail url smtp://u:p\@x\@192.0.2.1" => 'is invalid' ],
         [ "$mail url smtp://u:p%0d%0a\@192.0.2.1" => 'is invalid' ],
-        [ "$mail url smtp://192.0.2.1/a/b" => 'no host name for EHLO' ],
+        [ "$mail url smtp://192.0.2.1/a/b" => 'not a host name for EHLO' ],
         [ "$mail url smtp://192.0.2.1:70000" => 'port is invalid' ],
         [ "$mail url smtp://mx.example" => 'there is no "resolver"' ],
     );

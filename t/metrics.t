@@ -411,7 +411,7 @@ for (
       'two zones' ],
     [ 'approval_zone a 1m; approval_policy p { rule r { match $uri /; deny; } }',
       'location / { approval p; approval_metrics; }',
-      qr/cannot stand beside "approval_metrics"/, 'gated' ],
+      qr/and "approval_metrics" are in one location/, 'gated' ],
     [ 'approval_zone a 64k; approval_policy p { '
       . join('', map { "rule r$_ { match \$uri /$_; deny; }" } 1 .. 200)
       . '}', '', qr/is too small for the rules and channels/,

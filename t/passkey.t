@@ -441,7 +441,7 @@ my $comment = 'as agreed';
 my $form = shown('alice', $id);
 my $there = shown('alice', $other_id);
 my $signed = sign($form->{shown}, 'approve', $comment);
-my $not = qr/for something else than this vote/;
+my $not = qr/created for another vote/;
 
 refused(decide('alice', $other_id, $there, 'approve', comment => $comment,
                assertion => $signed), $not, 'swapped: another action');
@@ -466,7 +466,7 @@ refused(decide('alice', $id, $form, 'approve', comment => $comment,
 refused(decide('alice', $id, $form, 'approve', comment => $comment,
                assertion => sign($form->{shown}, 'approve', $comment,
                                  uv => 'discouraged')),
-        qr/did not verify who uses it/, 'no user verification');
+        qr/did not verify the user/, 'no user verification');
 
 my @part = split /\./, $signed;
 
@@ -491,7 +491,7 @@ for my $case (
 {
     refused(decide('alice', $id, $form, 'approve', comment => $comment,
                    assertion => $case->[1]),
-            qr/signature is not that of the key/, $case->[0]);
+            qr/signature was made by another key/, $case->[0]);
 }
 
 for my $case (
@@ -778,16 +778,16 @@ my %forgery = (
     'a vote that names one of nobody' => [
         'its passkey is not on record', psk(key => 'f' x 32) ],
     'a vote with another nonce' => [
-        'it was made for something else than this vote', psk(non => $none) ],
+        'it was created for another vote', psk(non => $none) ],
     'a vote with an assertion of another vote' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my $other = jws_of(vote_of($_[0], $two)->{vote})->{psk};
         my $vote = vote_of($_[0], $one);
         my $psk = jws_of($vote->{vote})->{psk};
         resign($vote, psk => { %$psk, prf => $other->{prf} });
     } ],
     'a vote with all of another vote\'s passkey' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my $other = jws_of(vote_of($_[0], $two)->{vote})->{psk};
         resign(vote_of($_[0], $one), psk => $other);
     } ],
@@ -809,38 +809,38 @@ my %forgery = (
     'no assertion' => [
         'the assertion cannot be read', psk(prf => '') ],
     'another signature' => [
-        'its signature is not that of the key, or for another site',
+        'its signature was made by another key, or for another site',
         part_of(3, sub { substr(${ $_[0] }, -1) ^= "\1" }) ],
     'another counter' => [
-        'its signature is not that of the key, or for another site',
+        'its signature was made by another key, or for another site',
         part_of(2, sub { substr(${ $_[0] }, 36) ^= "\1" }) ],
     'another site' => [
-        'its signature is not that of the key, or for another site',
+        'its signature was made by another key, or for another site',
         part_of(2, sub { substr(${ $_[0] }, 0, 1) ^= "\1" }) ],
     'no user verification' => [
-        'its authenticator did not verify who uses it', part_of(2, sub {
+        'its authenticator did not verify the user', part_of(2, sub {
         substr(${ $_[0] }, 32, 1) &= "\xfb" }) ],
     'another origin' => [
-        'it was made on a page of another origin',
+        'it was created on a page of another origin',
         part_of(1, sub { ${ $_[0] } =~ s/localhost/evil/ }) ],
     'another type' => [
-        'it is of another type',
+        'its client data has another type',
         part_of(1, sub { ${ $_[0] } =~ s/webauthn\.get/x/ }) ],
     'another challenge' => [
-        'it was made for something else than this vote', part_of(1, sub {
+        'it was created for another vote', part_of(1, sub {
         ${ $_[0] } =~ s/"challenge":"\K([^"]+)/another($1)/e }) ],
     'another credential id' => [
         "the assertion is another passkey's", part_of(0, sub {
         substr(${ $_[0] }, 0, 1) ^= "\1" }) ],
     'a denial told as an approval' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my ($denied) = of($_[0], 'denied', sub { 1 });
         my $vote = vote_of($_[0], $denied->{action_id}, 'deny');
         $vote->{decision} = 'approve';
         resign($vote, act => 'approve');
     } ],
     'another comment' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my $vote = vote_of($_[0], $one);
         $vote->{comment} = 'never seen it';
         resign($vote, cmt => 'never seen it');
@@ -852,12 +852,12 @@ my %forgery = (
         resign($vote, sub => 'bob', idn => 'bob');
     } ],
     'a vote for what was not shown' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my ($r) = of($_[0], 'requested', sub { $_[0]{action_id} eq $one });
         $r->{show}{table} = 'harmless';
     } ],
     'a vote on another summary' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my ($r) = of($_[0], 'requested', sub { $_[0]{action_id} eq $one });
         $r->{summary} = 'Drop nothing';
     } ],
@@ -872,7 +872,7 @@ my %forgery = (
         $r->{decision} = jws($signing, $r->{decision}, vot => undef);
     } ],
     'an alone vote that was signed as one of many' => [
-        'it was made for something else than this vote', sub {
+        'it was created for another vote', sub {
         my $vote = vote_of($_[0], $one);
         $vote->{break_glass} = \\1;
         resign($vote, bg => \\1);
@@ -927,7 +927,7 @@ my %forgery = (
         $_[0]{owner} = 'carol';
     }) ],
     'a passkey\'s record that nobody signed' => [
-        'the signature of the JWS does not hold', config_of('confirmed', sub {
+        'the signature of the JWS is invalid', config_of('confirmed', sub {
         $_[0]{passkey} =~ s/([^.]+)\z/another($1)/e;
     }) ],
     'a revocation told as a confirmation' => [

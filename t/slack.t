@@ -356,9 +356,9 @@ sub teams {
     $slack->clear;
 
     for my $row ([ 'type slack; url http://127.0.0.1/; signing_secret '
-                   . 'x0123456789abcdef; team workspace;', qr/no id of a/ ],
+                   . 'x0123456789abcdef; team workspace;', qr/is not the id of a/ ],
                  [ 'type slack; url http://127.0.0.1/; team T01;',
-                   qr/"team" of channel "c" has no meaning without/ ],
+                   qr/"team" of channel "c" has no effect without/ ],
                  [ 'type slack; url http://127.0.0.1/; signing_secret '
                    . 'x0123456789abcdef; team T01; team T02;',
                    qr/is duplicate/ ])

@@ -163,10 +163,10 @@ is_taken('metrics without a zone', server('location /m { approval_metrics; }'));
 
 is_taken('no base URL', "$base approval_channel c { pass /c; }
          approval_policy p { rule r { require dba; notify c; } }",
-         qr/no "approval_base_url": its messages have no links/);
+         qr/no links, because there is no "approval_base_url"/);
 
 is_taken('no requester', policy('require dba;', server('approval p;')),
-         qr/there is no "approval_requester" where it applies/);
+         qr/applies where no "approval_requester" is set/);
 
 
 # What runs with as little as that

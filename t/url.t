@@ -134,20 +134,20 @@ sub missed {
 
 sub refusals {
     my @case = (
-        [ 'pass /x; url http://127.0.0.1/' => 'has "pass" and "url"' ],
-        [ 'type json' => 'has no "pass" and no "url"' ],
+        [ 'pass /x; url http://127.0.0.1/' => 'has both "pass" and "url"' ],
+        [ 'type json' => 'has neither "pass" nor "url"' ],
         [ 'url ftp://127.0.0.1/' => 'neither with "https://"' ],
-        [ 'url http://user:p@127.0.0.1/' => 'names a user' ],
+        [ 'url http://user:p@127.0.0.1/' => 'contains a user' ],
         [ 'url http://127.0.0.1:0/' => 'port is invalid' ],
-        [ 'url "http://a b/"' => 'no URL may have' ],
+        [ 'url "http://a b/"' => 'a URL cannot contain' ],
         [ 'url http://hook.test/' => 'there is no "resolver"' ],
         [ 'url file:/nowhere/at/all' => 'failed' ],
-        [ 'url http://127.0.0.1/; certificate x.crt' => 'no meaning' ],
+        [ 'url http://127.0.0.1/; certificate x.crt' => 'have no effect' ],
         [ 'url https://127.0.0.1/; certificate x.crt' => 'only one of' ],
         [ "url https://127.0.0.1/; trusted_certificate $dir/ca.key"
               => 'has no CERTIFICATE' ],
         [ 'url http://127.0.0.1/; signing_secret 0123456789abcdef0'
-              => 'no meaning without "type slack"' ],
+              => 'no effect without "type slack"' ],
         [ 'type slack; url http://127.0.0.1/; signing_secret ""'
               => 'is empty' ],
         [ 'type teams; url http://127.0.0.1/; secret whsec_'
@@ -166,7 +166,7 @@ sub refusals {
     my $ok = 'approval_channel w { url http://127.0.0.1/; }'
              . ' approval_channel p { pass /p; }';
 
-    for my $case ([ 'escalate 5m p; remind 5m' => 'reminds nobody' ],
+    for my $case ([ 'escalate 5m p; remind 5m' => 'notifies no channel' ],
                   [ 'notify w; escalate 5m x' => 'unknown channel "x"' ],
                   [ 'notify w; escalate 0 w' => 'use a time' ],
                   [ 'notify w; remind x' => 'use a time' ])

@@ -847,7 +847,7 @@ ngx_http_approval_init_main_conf(ngx_conf_t *cf, void *conf)
 
         if (mcf->signer == NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "no signing key could be derived from "
+                               "the signing key could not be derived from "
                                "\"approval_key\"");
             return NGX_CONF_ERROR;
         }

@@ -86,9 +86,9 @@ ngx_http_approval_conf_audit_file(ngx_conf_t *cf, ngx_str_t *file)
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%V\" in \"approval_audit\" is no file: name one, "
-                       "without variables, or remove the directive where no "
-                       "trail is wanted", file);
+                       "\"approval_audit %V\" is not a path to a file: give a "
+                       "path without variables, or remove the directive if no "
+                       "audit trail is wanted", file);
 
     return NGX_ERROR;
 }
@@ -129,8 +129,8 @@ ngx_http_approval_conf_audit_dir(ngx_conf_t *cf, ngx_str_t *file)
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "there is no directory \"%V\" for \"approval_audit "
-                       "%V\": make it", &dir, file);
+                       "the directory \"%V\" of \"approval_audit %V\" does "
+                       "not exist: create it", &dir, file);
 
     return NGX_ERROR;
 }

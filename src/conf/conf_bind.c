@@ -71,8 +71,8 @@ ngx_http_approval_conf_header(ngx_conf_t *cf,
 
     if (value->len == 0 || n < value->len) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid header \"%V\" in \"digest_headers\": use "
-                           "its name, for example \"X-Env\"", value);
+                           "invalid header \"%V\" in \"digest_headers\": give "
+                           "a header's name, for example \"X-Env\"", value);
         return NGX_ERROR;
     }
 
@@ -138,11 +138,13 @@ ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (ngx_http_approval_fact_fleeting(fact)) {
             ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_FLEETING_BIND,
                                    ngx_http_approval_here(cf),
-                                   "\"%V\" in \"bind\" of rule \"%V\" is "
-                                   "another in each request: no retry joins "
-                                   "the action, and no approval can be used "
-                                   "later, unless \"approval_digest_ignore\" "
-                                   "names it", &value[i], &rule->name);
+                                   "\"%V\" in \"bind\" of rule \"%V\" changes "
+                                   "with each request: a retry cannot join "
+                                   "the action, and an approval cannot be "
+                                   "used later. Bind another value, or add "
+                                   "this one to "
+                                   "\"approval_digest_ignore\"",
+                                   &value[i], &rule->name);
         }
     }
 
@@ -199,9 +201,10 @@ ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid parameter \"%V\": use \"hold TIME\" or "
-                       "\"hold TIME status=CODE\" with 409, 423, 425, 429, "
-                       "503 or 504, which no client takes for success",
+                       "invalid parameter \"%V\": use \"hold TIME\" or \"hold "
+                       "TIME status=CODE\" with 409, 423, 425, 429, 503 or "
+                       "504, because clients could take other codes for "
+                       "success",
                        &value[2]);
 
     return NGX_CONF_ERROR;
@@ -236,14 +239,15 @@ ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rule->remember = (ngx_msec_t) n;
 
     if (ngx_strcmp(value[2].data, "per") != 0) {
-        return "lacks \"per\": use \"remember TIME per VALUE [uses=N]\"";
+        return "has no \"per\": use \"remember TIME per VALUE [uses=N]\"";
     }
 
     if (ngx_strlchr(value[3].data, value[3].data + value[3].len, '$') == NULL)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" in \"remember\" has no variable: name what "
-                           "an approval is good for, for example "
+                           "\"%V\" in \"remember\" has no variable: use "
+                           "variables that are the same in all requests that "
+                           "one approval covers, for example "
                            "\"$request_method$request_uri\"", &value[3]);
         return NGX_CONF_ERROR;
     }
@@ -267,7 +271,8 @@ ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     n = ngx_atoi(value[4].data + 5, value[4].len - 5);
 
     if (n == NGX_ERROR || n == 0) {
-        return "invalid \"uses=\": use 1 or more, or leave it out";
+        return "invalid \"uses=\": use a number of 1 or more, or remove it "
+               "for any number of uses";
     }
 
     rule->remember_uses = n;
@@ -294,7 +299,8 @@ ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
 
         if (lcf->ignore != NGX_CONF_UNSET_PTR) {
-            return "is \"off\" beside others: remove one of them";
+            return "has \"off\" together with other values: remove either "
+                   "\"off\" or the others";
         }
 
         lcf->ignore = NULL;
@@ -303,7 +309,8 @@ ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     if (lcf->ignore == NULL) {
-        return "is \"off\" beside others: remove one of them";
+        return "has \"off\" together with other values: remove either \"off\" "
+               "or the others";
     }
 
     if (lcf->ignore == NGX_CONF_UNSET_PTR) {

@@ -88,8 +88,8 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
 {
     if (channel->pass.len == 0 && channel->url == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "channel \"%V\" has no \"pass\" and no \"url\": "
-                           "name an internal location, for example \"pass "
+                           "channel \"%V\" has neither \"pass\" nor \"url\": "
+                           "add an internal location, for example \"pass "
                            "/notify;\", or the receiver's URL",
                            &channel->name);
         return NGX_ERROR;
@@ -97,8 +97,8 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
 
     if (channel->pass.len && channel->url) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "channel \"%V\" has \"pass\" and \"url\": remove "
-                           "one of them", &channel->name);
+                           "channel \"%V\" has both \"pass\" and \"url\": "
+                           "remove one of them", &channel->name);
         return NGX_ERROR;
     }
 
@@ -147,8 +147,9 @@ ngx_http_approval_channel_finish(ngx_conf_t *cf,
         || channel->backoff_min > channel->backoff_max)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"backoff\" of channel \"%V\" must be a time "
-                           "greater than 0 and a time not smaller than it",
+                           "invalid \"backoff\" of channel \"%V\": the first "
+                           "time must be greater than 0, and the second one "
+                           "must not be shorter than the first",
                            &channel->name);
         return NGX_ERROR;
     }
@@ -167,8 +168,8 @@ ngx_http_approval_channel_pass(ngx_conf_t *cf,
 
     if (channel->pass.data[0] != '/') {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"pass %V\" of channel \"%V\" is not a location's "
-                           "URI: start it with \"/\"", &channel->pass,
+                           "\"pass %V\" of channel \"%V\" is not the URI of a "
+                           "location: start it with \"/\"", &channel->pass,
                            &channel->name);
         return NGX_ERROR;
     }
@@ -179,9 +180,10 @@ ngx_http_approval_channel_pass(ngx_conf_t *cf,
             || channel->pass.data[i] == '$' || channel->pass.data[i] == '#')
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"pass\" of channel \"%V\" has a character "
-                               "that no URI may have, or a variable: name a "
-                               "location, its \"proxy_pass\" may have some",
+                               "\"pass\" of channel \"%V\" contains a "
+                               "variable, or a character that a URI cannot "
+                               "contain: use a fixed location; its "
+                               "\"proxy_pass\" may have variables",
                                &channel->name);
             return NGX_ERROR;
         }
@@ -231,8 +233,8 @@ ngx_http_approval_conf_disclose(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid value \"%V\" in \"disclose\" of channel "
-                       "\"%V\": use \"declared\", or \"request\" for "
-                       "messages that hold the redacted request as well",
+                       "\"%V\": use \"declared\", or \"request\" to include "
+                       "the redacted request in messages",
                        &value[1], &channel->name);
 
     return NGX_CONF_ERROR;
@@ -300,8 +302,8 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (channel->secrets->nelts == n) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" holds no secret: put one in each line, "
-                           "\"whsec_\" and the base64 of 24 to 64 bytes",
+                           "\"%V\" contains no secret: put one on each line, "
+                           "as \"whsec_\" and the base64 of 24 to 64 bytes",
                            &file);
         return NGX_CONF_ERROR;
     }
@@ -341,8 +343,9 @@ ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
 
     if (len == (size_t) -1 || len < 24 || len > 64) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the secret of channel \"%V\" is not \"whsec_\" "
-                           "and the base64 of 24 to 64 bytes", &channel->name);
+                           "the secret of channel \"%V\" is invalid: use "
+                           "\"whsec_\" and the base64 of 24 to 64 "
+                           "bytes", &channel->name);
         return NGX_ERROR;
     }
 

@@ -199,8 +199,8 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
 
         if (roster.found < need[i]) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "rule \"%V\" requires %ui approvers of groups that "
-                          "have %uz members in %s:%ui",
+                          "rule \"%V\" requires %ui approvers, but its groups "
+                          "have only %uz members in %s:%ui",
                           &rule->name, (ngx_uint_t) need[i], roster.found,
                           rule->conf_file, rule->conf_line);
             return NGX_CONF_ERROR;
@@ -209,8 +209,9 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
 
     if (roster.n < (size_t) rule->deny_after) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"deny_after\" of rule \"%V\" is %i, and its groups "
-                      "have %uz members: nobody could deny in %s:%ui",
+                      "\"deny_after\" of rule \"%V\" is %i, but its groups "
+                      "have only %uz members, so they could never deny a "
+                      "request: use a smaller number in %s:%ui",
                       &rule->name, rule->deny_after, roster.n,
                       rule->conf_file, rule->conf_line);
         return NGX_CONF_ERROR;
@@ -223,7 +224,7 @@ ngx_http_approval_check_quorum(ngx_conf_t *cf,
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "the \"require\" lines of rule \"%V\" can never all be "
                       "filled: a person counts for one line only, and their "
-                      "groups share too many members in %s:%ui",
+                      "groups have too few different members in %s:%ui",
                       &rule->name, rule->conf_file, rule->conf_line);
         return NGX_CONF_ERROR;
     }
@@ -380,8 +381,9 @@ ngx_http_approval_check_later(ngx_conf_t *cf,
 
     if (rule->remind && rule->notify == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"remind\" of rule \"%V\" reminds nobody: \"notify\" "
-                      "a channel in %s:%ui",
+                      "\"remind\" of rule \"%V\" has no effect, because the "
+                      "rule notifies no channel: add \"notify CHANNEL\" to "
+                      "the rule in %s:%ui",
                       &rule->name, rule->conf_file, rule->conf_line);
         return NGX_CONF_ERROR;
     }
@@ -418,9 +420,9 @@ ngx_http_approval_check_carried(ngx_conf_t *cf,
     if (after >= rule->timeout) {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_AFTER_TIMEOUT,
                                ngx_http_approval_at(*at),
-                               "\"%s\" of rule \"%V\" comes after %M s, and "
-                               "the action ends after %M s: use a shorter "
-                               "time, or give the rule a longer \"timeout\"",
+                               "\"%s\" of rule \"%V\" would be sent after %M "
+                               "s, but the action ends after %M s: use a "
+                               "shorter time, or a longer \"timeout\"",
                                directive, &rule->name, after / 1000,
                                rule->timeout / 1000);
         return;
@@ -433,9 +435,10 @@ ngx_http_approval_check_carried(ngx_conf_t *cf,
             ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_PASS_AFTER_HOLD,
                                    ngx_http_approval_at(*at),
                                    "\"%s\" of rule \"%V\" never reaches "
-                                   "channel \"%V\", whose \"pass\" ends with "
-                                   "the hold: give it a \"url\", or the rule "
-                                   "a longer \"hold\"", directive, &rule->name,
+                                   "channel \"%V\", because its \"pass\" "
+                                   "works only during the hold: use \"url\" "
+                                   "in the channel, or a longer \"hold\" in "
+                                   "the rule", directive, &rule->name,
                                    &channels[i]->name);
         }
     }
@@ -470,9 +473,10 @@ ngx_http_approval_check_base_url(ngx_conf_t *cf,
     if (mcf->base_url == NULL) {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_BASE_URL,
                                rule->conf_file, rule->conf_line,
-                               "rule \"%V\" notifies approvers, but there is "
-                               "no \"approval_base_url\": its messages have "
-                               "no links, until you add it to the http block",
+                               "rule \"%V\" notifies approvers, but its "
+                               "messages have no links, because there is no "
+                               "\"approval_base_url\": add it to the http "
+                               "block",
                                &rule->name);
     }
 }

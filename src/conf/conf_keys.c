@@ -93,7 +93,8 @@ ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     const char  *err;
 
     if (mcf->keyring) {
-        return "is duplicate: the file may hold several keys, one a line";
+        return "is duplicate: to use several keys, put them into one file, "
+               "one key per line";
     }
 
     value = cf->args->elts;
@@ -140,7 +141,8 @@ ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
     approval_signer_t  *signer;
 
     if (mcf->signer) {
-        return "is duplicate: it takes several files, the first one signs";
+        return "is duplicate: list all files in one directive; the first one "
+               "signs";
     }
 
     value = cf->args->elts;
@@ -157,7 +159,7 @@ ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
 
         } else if (approval_signer_add(mcf->signer, signer) != APPROVAL_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "the signing key \"%V\" is given twice: name "
+                               "the signing key \"%V\" is listed twice: list "
                                "each key once", &value[i]);
             return NGX_CONF_ERROR;
         }
@@ -189,7 +191,7 @@ ngx_http_approval_conf_signer(ngx_conf_t *cf, ngx_str_t *name)
 
     if (signer == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid signing key \"%V\": %s (make one with "
+                           "invalid signing key \"%V\": %s (create one with "
                            "\"openssl genpkey -algorithm ed25519\")",
                            name, err);
     }

@@ -158,7 +158,7 @@ ngx_http_approval_conf_lint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "off") != 0) {
-        return "lacks \"off\": use \"approval_lint off NAME...\"";
+        return "has no \"off\": use \"approval_lint off NAME...\"";
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
@@ -185,8 +185,9 @@ ngx_http_approval_conf_lint(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "unknown name \"%V\" in \"approval_lint\": there "
-                           "are %*s", &value[i], (size_t) (p - known), known);
+                           "unknown name \"%V\" in \"approval_lint\": the "
+                           "names are "
+                           "%*s", &value[i], (size_t) (p - known), known);
         return NGX_CONF_ERROR;
     }
 

@@ -112,7 +112,8 @@ ngx_http_approval_lint_identities(ngx_conf_t *cf,
 
         if (conf->policy && conf->policy->requires && conf->requester) {
             ngx_http_approval_identity_check(cf, &place[i],
-                                             "approval_requester ", "ask",
+                                             "approval_requester ",
+                                             "send requests",
                                              &conf->requester->name,
                                              &conf->requester_at);
         }
@@ -184,16 +185,16 @@ ngx_http_approval_identity_check(ngx_conf_t *cf,
 
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_UNVERIFIED_IDENTITY,
                            ngx_http_approval_at(*at),
-                           "\"%s%V\" is what the client says: nothing verifies "
-                           "\"$%V\" in location \"%V\", and anybody may %s as "
-                           "anybody there. %s",
-                           directive, text, &name,
+                           "\"%s%V\" trusts the client: nothing in location "
+                           "\"%V\" verifies \"$%V\", so anybody can %s there "
+                           "under any name. %s",
+                           directive, text,
                            place->location->name.len
                            ? &place->location->name
-                           : &ngx_http_approval_root, as,
+                           : &ngx_http_approval_root, &name, as,
                            user ? "Add \"auth_basic\" and "
                                   "\"auth_basic_user_file\""
-                                : "Take a variable that \"auth_request_set\", "
+                                : "Use a variable that \"auth_request_set\", "
                                   "a \"map\" of secrets or a client "
                                   "certificate sets");
 }

@@ -194,7 +194,7 @@ ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
     {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_PASS_NOT_INTERNAL,
                                ngx_http_approval_at(channel->pass_at),
-                               "no message of channel \"%V\" is sent: "
+                               "channel \"%V\" sends no messages, because "
                                "location \"%V\" of the server in %s:%ui is "
                                "not internal. Add \"internal;\" to it",
                                &channel->name, &uri, server->file_name,
@@ -207,22 +207,22 @@ ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
     if (other) {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_PASS_LOCATION,
                                ngx_http_approval_at(channel->pass_at),
-                               "no message of channel \"%V\" is sent for "
-                               "requests to the server in %s:%ui: \"%V\" is a "
-                               "location of another server, in %s:%ui, and "
-                               "\"pass\" stays in the server of the request. "
-                               "Add it there, too, or use \"url\"",
+                               "channel \"%V\" sends no messages about "
+                               "requests to the server in %s:%ui: \"pass\" "
+                               "stays in that server, but only the server in "
+                               "%s:%ui has a location \"%V\". Add the "
+                               "location to both servers, or use \"url\"",
                                &channel->name, server->file_name, server->line,
-                               &uri, other->file_name, other->line);
+                               other->file_name, other->line, &uri);
         return;
     }
 
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_PASS_LOCATION,
                            ngx_http_approval_at(channel->pass_at),
-                           "no message of channel \"%V\" is sent: the server "
-                           "in %s:%ui has no internal location for \"%V\". "
-                           "Add \"location = %V { internal; proxy_pass ...; "
-                           "}\" to it",
+                           "channel \"%V\" sends no messages, because the "
+                           "server in %s:%ui has no internal location for "
+                           "\"%V\". Add \"location = %V { internal; "
+                           "proxy_pass ...; }\" to it",
                            &channel->name, server->file_name, server->line,
                            &uri, &uri);
 }

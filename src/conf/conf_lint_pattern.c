@@ -53,10 +53,10 @@ ngx_http_approval_lint_pattern(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
 
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_LITERAL_PATTERN,
                            ngx_http_approval_here(cf),
-                           "rule \"%V\" compares with \"%V\" as it is written, "
-                           "and its special characters have no meaning "
-                           "there: use \"^\" for a beginning or \"~\" for a "
-                           "regex, or say \"%s%V\" if this very text is meant",
+                           "rule \"%V\" compares with the literal text "
+                           "\"%V\", in which special characters have no "
+                           "meaning: use \"^\" for a prefix or \"~\" for a "
+                           "regex, or write \"%s%V\" if you mean this text",
                            &rule->name, pattern, prefix ? "~^\\Q" : "\\",
                            &text);
 }
@@ -165,12 +165,12 @@ ngx_http_approval_lint_hidden(ngx_conf_t *cf,
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_HIDDEN_RULE,
                                rules[n]->conf_file, rules[n]->conf_line,
                                rules[i]->matches
-                               ? "rule \"%V\" is never reached: rule \"%V\" "
-                                 "before it holds for all that it holds for. "
-                                 "Put the narrower rule first"
-                               : "rule \"%V\" is never reached: rule \"%V\" "
-                                 "before it has no \"match\" and holds for "
-                                 "every request. Put that one last",
+                               ? "rule \"%V\" never decides: rule \"%V\" "
+                                 "before it matches every request that it "
+                                 "matches. Put the narrower rule first"
+                               : "rule \"%V\" never decides: rule \"%V\" "
+                                 "before it has no \"match\" and matches "
+                                 "every request. Put that rule last",
                                &rules[n]->name, &rules[i]->name);
         return;
     }
@@ -218,10 +218,11 @@ ngx_http_approval_lint_number(ngx_conf_t *cf,
 
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NUMBER_ABSENT,
                            ngx_http_approval_at(lines[at]),
-                           "rule \"%V\" compares a number, and a request that "
-                           "leaves it out passes by \"default allow\": write "
-                           "\"!<N\" for \">N\" (\"!>N\" for \"<N\"), which "
-                           "holds for what is absent, too, or allow what is "
-                           "small first and let the next rule have the rest",
+                           "rule \"%V\" compares a number, so a request "
+                           "without that number does not match and passes "
+                           "because of \"default allow\". To match it as "
+                           "well, write \"!<N\" for \">N\" (\"!>N\" for "
+                           "\"<N\"), or allow small numbers first and let the "
+                           "next rule match all others",
                            &rules[n]->name);
 }

@@ -77,9 +77,9 @@ ngx_http_approval_lint_places(ngx_conf_t *cf,
             ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_UNUSED_POLICY,
                                    policies[i]->conf_file,
                                    policies[i]->conf_line,
-                                   "policy \"%V\" judges nothing: no location "
-                                   "uses it. Add \"approval %V;\" where it is "
-                                   "to apply", &policies[i]->name,
+                                   "policy \"%V\" has no effect, because no "
+                                   "location uses it. Add \"approval %V;\" "
+                                   "where it should apply", &policies[i]->name,
                                    &policies[i]->name);
             continue;
         }
@@ -92,11 +92,11 @@ ngx_http_approval_lint_places(ngx_conf_t *cf,
             ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_API,
                                    policies[i]->conf_file,
                                    policies[i]->conf_line,
-                                   "policy \"%V\" requires approvals, and "
-                                   "there is no location with "
-                                   "\"approval_api\" to give them in: add "
-                                   "\"location /_approval/ { approval_api "
-                                   "approver=...; }\"", &policies[i]->name);
+                                   "policy \"%V\" requires approvals, but "
+                                   "nobody can give them, because no location "
+                                   "has \"approval_api\": add \"location "
+                                   "/_approval/ { approval_api approver=...; "
+                                   "}\"", &policies[i]->name);
         }
 
         decides = 1;
@@ -215,11 +215,12 @@ ngx_http_approval_lint_deciders(ngx_conf_t *cf,
 
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NOBODY_DECIDES,
                                rules[i]->conf_file, rules[i]->conf_line,
-                               "nobody can decide what rule \"%V\" holds: no "
-                               "\"approval_api\" has \"approver=\", so nobody "
-                               "can sign in, and no channel of the rule sends "
-                               "personal links. Add \"approver=\", or "
-                               "\"per_approver on\" to a channel",
+                               "nobody can decide the requests of rule "
+                               "\"%V\": no \"approval_api\" has "
+                               "\"approver=\", so nobody can sign in, and no "
+                               "channel of the rule sends personal links. Add "
+                               "\"approver=\", or \"per_approver on\" to a "
+                               "channel",
                                &rules[i]->name);
     }
 }
@@ -314,14 +315,14 @@ ngx_http_approval_lint_base_url(ngx_conf_t *cf,
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_BASE_URL,
                            ngx_http_approval_at(mcf->base_url_at),
                            elsewhere
-                           ? "links start with \"approval_base_url %V\", and "
+                           ? "links start with \"approval_base_url %V\", but "
                              "the server of that name has no location \"%V/\" "
-                             "with \"approval_api\": another one has it. Put "
-                             "it there, or name that server"
-                           : "links start with \"approval_base_url %V\", and "
-                             "no location \"%V/\" has \"approval_api\": let "
-                             "the URL end with the name of the location that "
-                             "has it",
+                             "with \"approval_api\"; another server has it. "
+                             "Move the location there, or use the name of the "
+                             "other server in the URL"
+                           : "links start with \"approval_base_url %V\", but "
+                             "no location \"%V/\" has \"approval_api\": use "
+                             "the path of the location that has it",
                            &mcf->base_url->value, &path);
 }
 

@@ -102,8 +102,9 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         && ngx_strcmp(conf->name.data, "off") != 0)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"approval %V\" cannot stand beside \"approval_api\": a "
-                      "vote never waits for a vote, remove one of them in "
+                      "\"approval %V\" and \"approval_api\" are in one "
+                      "location, but votes must not wait for approvals: "
+                      "remove one of them in "
                       "%s:%ui", &conf->name, conf->conf_file, conf->conf_line);
         return NGX_CONF_ERROR;
     }
@@ -235,9 +236,10 @@ ngx_http_approval_conf_handler(ngx_conf_t *cf,
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "\"%s\" and another directive that answers requests, as "
-                  "\"proxy_pass\", stand in one location: give each its own "
-                  "in %s:%ui", conf->api ? "approval_api" : "approval_metrics",
+                  "\"%s\" is in one location with another directive that "
+                  "answers requests, such as \"proxy_pass\": use a location "
+                  "for each in "
+                  "%s:%ui", conf->api ? "approval_api" : "approval_metrics",
                   conf->conf_file, conf->conf_line);
 
     return NGX_ERROR;
@@ -383,12 +385,12 @@ ngx_http_approval_conf_nameless(ngx_conf_t *cf,
 
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_REQUESTER,
                            conf->conf_file, conf->conf_line,
-                           "policy \"%V\" requires approvals, but there is no "
-                           "\"approval_requester\" where it applies: what "
-                           "needs an approval there is refused, until you "
-                           "name the verified identity, for example "
-                           "\"approval_requester $remote_user;\" behind "
-                           "\"auth_basic\"", &conf->name);
+                           "policy \"%V\" requires approvals, but applies "
+                           "where no \"approval_requester\" is set, so "
+                           "requests that need an approval are refused there. "
+                           "Set it to a verified identity, for example "
+                           "\"approval_requester $remote_user;\" together "
+                           "with \"auth_basic\"", &conf->name);
 }
 
 
@@ -464,7 +466,7 @@ ngx_http_approval_conf_max_prompts(ngx_conf_t *cf, ngx_command_t *cmd,
     ms = time.len ? ngx_parse_time(&time, 0) : NGX_ERROR;
 
     if (ms == NGX_ERROR || ms == 0) {
-        return "invalid time: use for example \"20/10m\"";
+        return "invalid rate: use a number and a time, for example \"20/10m\"";
     }
 
     lcf->max_prompts.time = ms;
@@ -549,7 +551,7 @@ ngx_http_approval_conf_progress(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ms = ngx_parse_time(&value[1], 0);
 
     if (ms == NGX_ERROR || ms == 0) {
-        return "invalid time: use \"off\", or for example \"15s\"";
+        return "invalid time: use \"off\" or a time, for example \"15s\"";
     }
 
     lcf->progress = ms;
@@ -573,8 +575,8 @@ ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (lcf->metrics) {
-        return "cannot stand beside \"approval_metrics\": give it a location "
-               "of its own";
+        return "is in one location with \"approval_metrics\": use a location "
+               "for each";
     }
 
     ngx_http_approval_conf_keep_at(cf, &lcf->api_at);

@@ -83,7 +83,7 @@ ngx_http_approval_conf_mail_address(ngx_conf_t *cf, ngx_str_t *value,
 
     if (!approval_mail_address(ngx_http_approval_core_str(value))) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is no mail address: write it as "
+                           "\"%V\" is not a mail address: write it as "
                            "\"name@example.com\", in ASCII, without a display "
                            "name", value);
         return NGX_CONF_ERROR;
@@ -105,17 +105,18 @@ ngx_http_approval_conf_mail_finish(ngx_conf_t *cf,
 
     if (channel->url == NULL || !channel->url->mail) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "channel \"%V\" is of \"type mail\", which needs a "
-                           "mail server: use \"url smtp://127.0.0.1;\" or "
-                           "\"url smtps://...\"", &channel->name);
+                           "channel \"%V\" has \"type mail\", but its \"url\" "
+                           "is not a mail server: use \"url "
+                           "smtp://127.0.0.1;\" or \"url "
+                           "smtps://...\"", &channel->name);
         return NGX_ERROR;
     }
 
     if (channel->from.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "channel \"%V\" is of \"type mail\", and has no "
-                           "\"from\": add the address that its mails come "
-                           "from", &channel->name);
+                           "channel \"%V\" has \"type mail\", but no "
+                           "\"from\": add the sender's "
+                           "address", &channel->name);
         return NGX_ERROR;
     }
 
@@ -135,7 +136,7 @@ ngx_http_approval_mail_foreign(ngx_conf_t *cf,
 
     if (channel->url && channel->url->mail) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"url\" of channel \"%V\" is a mail server's: add "
+                           "\"url\" of channel \"%V\" is a mail server: add "
                            "\"type mail;\"", &channel->name);
         return NGX_ERROR;
     }
@@ -146,8 +147,9 @@ ngx_http_approval_mail_foreign(ngx_conf_t *cf,
 
     if (name) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%s\" of channel \"%V\" has no meaning without "
-                           "\"type mail\": remove it", name, &channel->name);
+                           "\"%s\" of channel \"%V\" has no effect without "
+                           "\"type mail\": remove one or add the "
+                           "other", name, &channel->name);
         return NGX_ERROR;
     }
 
@@ -172,9 +174,9 @@ ngx_http_approval_mail_url(ngx_conf_t *cf,
 
         if (channel->starttls == 1) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"starttls on\" of channel \"%V\" has no "
-                               "meaning with \"smtps://\", which is TLS from "
-                               "the start: use \"smtp://\", or remove it",
+                               "\"starttls on\" of channel \"%V\" contradicts "
+                               "\"smtps://\", which uses TLS from the start: "
+                               "use \"smtp://\", or remove \"starttls\"",
                                &channel->name);
             return NGX_ERROR;
         }
@@ -189,9 +191,9 @@ ngx_http_approval_mail_url(ngx_conf_t *cf,
 
     if (url->user && !url->starttls && !url->loopback) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "channel \"%V\" would send its password in clear: "
-                           "remove \"starttls off\", or the user of its "
-                           "\"url\"", &channel->name);
+                           "channel \"%V\" would send its password "
+                           "unencrypted: remove \"starttls off\", or the user "
+                           "from its \"url\"", &channel->name);
         return NGX_ERROR;
     }
 
@@ -216,12 +218,14 @@ ngx_http_approval_mail_persons(ngx_conf_t *cf,
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       persons ? "channel \"%V\" writes to each approver: "
-                                 "remove \"per_approver off\", or name one "
-                                 "address with \"to\""
-                               : "channel \"%V\" writes to one address, which "
-                                 "would get each approver's own link: remove "
-                                 "\"per_approver on\", or use \"to identity\"",
+                       persons ? "channel \"%V\" sends a mail to each "
+                                 "approver, so \"per_approver\" cannot be "
+                                 "off: remove it, or send to one address with "
+                                 "\"to\""
+                               : "channel \"%V\" sends all mails to one "
+                                 "address, which would get every approver's "
+                                 "personal link: remove \"per_approver on\", "
+                                 "or use \"to identity\"",
                        &channel->name);
 
     return NGX_ERROR;
@@ -300,9 +304,10 @@ ngx_http_approval_mail_member(void *data, approval_str_t person)
 
     ngx_http_approval_lint(check->cf, NGX_HTTP_APPROVAL_LINT_NO_MAIL_ADDRESS,
                            check->rule->conf_file, check->rule->conf_line,
-                           "approver \"%V\" of rule \"%V\" gets no mail of "
-                           "channel \"%V\": the identity is no mail address, "
-                           "add \"approval_alias %V name@example.com;\"",
+                           "approver \"%V\" of rule \"%V\" gets no mail from "
+                           "channel \"%V\", because the identity is not a "
+                           "mail address: add \"approval_alias %V "
+                           "name@example.com;\"",
                            &name, &check->rule->name, &check->channel->name,
                            &name);
 

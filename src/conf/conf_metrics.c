@@ -106,8 +106,8 @@ ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (lcf->api) {
-        return "cannot stand beside \"approval_api\": give it a location of "
-               "its own";
+        return "is in one location with \"approval_api\": use a location for "
+               "each";
     }
 
     lcf->metrics = 1;
@@ -142,8 +142,8 @@ ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
 
     if (conf->name.data && ngx_strcmp(conf->name.data, "off") != 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"approval %V\" cannot stand beside "
-                      "\"approval_metrics\": remove one of them in %s:%ui",
+                      "\"approval %V\" and \"approval_metrics\" are in one "
+                      "location: remove one of them in %s:%ui",
                       &conf->name, conf->conf_file, conf->conf_line);
         return NGX_CONF_ERROR;
     }

@@ -28,7 +28,7 @@ ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     named = (ngx_array_t **) ((char *) conf + cmd->offset);
 
     if (*named) {
-        return "is duplicate: name all groups in one line";
+        return "is duplicate: list all groups in one directive";
     }
 
     groups = ngx_array_create(cf->pool, 2, sizeof(ngx_int_t));

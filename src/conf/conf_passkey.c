@@ -56,8 +56,9 @@ ngx_http_approval_check_passkey(ngx_conf_t *cf,
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"vote passkey\" in rule \"%V\" needs "
-                  "\"approval_passkey_origin URL\": add to the http block the "
-                  "origin at which approvers open the pages in %s:%ui",
+                  "\"approval_passkey_origin URL\": add it to the http block, "
+                  "with the origin at which approvers open the pages, in "
+                  "%s:%ui",
                   &rule->name, rule->conf_file, rule->conf_line);
 
     return NGX_ERROR;
@@ -89,9 +90,9 @@ ngx_http_approval_check_unsigned(ngx_conf_t *cf,
         }
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"approval_unsigned_decisions on\" and \"vote "
-                      "passkey\" in rule \"%V\" of \"approval %V\" exclude "
-                      "each other: remove one of them in %s:%ui",
+                      "\"approval_unsigned_decisions on\" contradicts \"vote "
+                      "passkey\" in rule \"%V\" of \"approval %V\": remove "
+                      "one of them in %s:%ui",
                       &rules[i]->name, &conf->policy->name, conf->conf_file,
                       conf->conf_line);
         return NGX_ERROR;

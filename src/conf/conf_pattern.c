@@ -83,7 +83,8 @@ ngx_http_approval_pattern_method(ngx_str_t *text)
         c = text->data[i];
 
         if ((c < 'A' || c > 'Z') && c != '_' && c != '-') {
-            return "nginx takes methods in upper case only";
+            return "nginx accepts only upper case letters, \"_\" and \"-\" in "
+                   "methods";
         }
     }
 
@@ -97,21 +98,21 @@ ngx_http_approval_pattern_uri(ngx_str_t *text)
     size_t  i;
 
     if (text->len == 0 || text->data[0] != '/') {
-        return "\"$uri\" starts with \"/\", use a regex (\"~\") for a part "
-               "of it";
+        return "\"$uri\" starts with \"/\". Use a regex (\"~\") to match a "
+               "part of it";
     }
 
     for (i = 0; i < text->len; i++) {
 
         if (text->data[i] == '?') {
-            return "\"$uri\" ends before \"?\", match \"$args\" or "
-                   "\"$arg_name\" besides";
+            return "\"$uri\" does not include the query. Match \"$args\" or "
+                   "\"$arg_name\" as well";
         }
 
         if (text->data[i] == '%' && i + 2 < text->len
             && ngx_hextoi(&text->data[i + 1], 2) != NGX_ERROR)
         {
-            return "\"$uri\" is decoded, write the character itself";
+            return "\"$uri\" is decoded. Write the character itself";
         }
     }
 

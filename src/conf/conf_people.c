@@ -45,8 +45,8 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_strlchr(value[1].data, value[1].data + value[1].len, ' ')) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid name \"%V\" of a group: it must not have "
-                           "blanks", &value[1]);
+                           "invalid name \"%V\" of a group: it must not "
+                           "contain blanks", &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -98,8 +98,9 @@ ngx_http_approval_conf_likely(ngx_conf_t *cf, ngx_str_t *identity)
     if (ngx_strlchr(identity->data, last, ',')) {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_JOINED_NAMES,
                                ngx_http_approval_here(cf),
-                               "\"%V\" is one identity, with a comma in it: "
-                               "put blanks between several", identity);
+                               "\"%V\" is taken as one identity that contains "
+                               "a comma: separate identities with "
+                               "spaces", identity);
     }
 
     if (identity->len && (identity->data[0] == '/'
@@ -108,9 +109,9 @@ ngx_http_approval_conf_likely(ngx_conf_t *cf, ngx_str_t *identity)
     {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_FILE_PREFIX,
                                ngx_http_approval_here(cf),
-                               "\"%V\" is an identity, and looks like a "
-                               "file: write \"file:%V\" if its lines are the "
-                               "members", identity, identity);
+                               "\"%V\" is taken as an identity, but looks "
+                               "like a path: write \"file:%V\" if the members "
+                               "are in that file", identity, identity);
     }
 }
 
@@ -235,8 +236,8 @@ ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             != APPROVAL_OK)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" cannot be declared the same person as "
-                               "\"%V\": %s", &value[i], &value[1], err);
+                               "\"%V\" and \"%V\" cannot be declared the same "
+                               "person: %s", &value[i], &value[1], err);
             return NGX_CONF_ERROR;
         }
     }

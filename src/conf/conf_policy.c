@@ -94,8 +94,9 @@ ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "a policy cannot be named \"off\": "
-                           "\"approval off\" has a meaning of its own");
+                           "a policy cannot be named \"off\", because "
+                           "\"approval off\" disables policies: use another "
+                           "name");
         return NGX_CONF_ERROR;
     }
 
@@ -181,7 +182,7 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
     if (policy->body_limit == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"body_limit\" of policy \"%V\" must be greater "
-                           "than 0: there is no body without a limit",
+                           "than 0: the limit cannot be disabled",
                            &policy->name);
         return NGX_ERROR;
     }
@@ -204,11 +205,12 @@ ngx_http_approval_policy_finish(ngx_conf_t *cf,
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_STRICT_PATH_OFF,
                                policy->conf_file, policy->conf_line,
                                "\"strict_path off\" in policy \"%V\": its "
-                               "rules see a path as nginx reads it only, and "
-                               "an upstream that reads \"%%2F\", \";\", \"//\" "
-                               "or upper case otherwise may run what a rule "
-                               "should have held. Leave it \"on\" unless the "
-                               "upstream gets the path that nginx matched",
+                               "rules see a path only as nginx reads it. If "
+                               "the upstream reads \"%%2F\", \";\", \"//\" or "
+                               "upper case in another way, it may execute "
+                               "requests that a rule should have held. Use "
+                               "\"on\" unless the upstream gets the path that "
+                               "nginx matched",
                                &policy->name);
     }
 
@@ -377,8 +379,8 @@ ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid name \"%V\": it must not be empty, and be "
-                       "UTF-8 without control characters", name);
+                       "invalid name \"%V\": use non-empty UTF-8 without "
+                       "control characters", name);
 
     return NGX_ERROR;
 }
@@ -426,8 +428,9 @@ ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 0; i < policy->rules.nelts; i++) {
         if (ngx_strcmp(slot[i]->name.data, value[1].data) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "rule \"%V\" stands twice in policy \"%V\": "
-                               "first in %s:%ui", &value[1], &policy->name,
+                               "rule \"%V\" is declared twice in policy "
+                               "\"%V\": first in "
+                               "%s:%ui", &value[1], &policy->name,
                                slot[i]->conf_file, slot[i]->conf_line);
             return NGX_CONF_ERROR;
         }
@@ -523,8 +526,9 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf,
 
     if (only && rule->outcome != NGX_HTTP_APPROVAL_REQUIRE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%s\" in rule \"%V\" has no meaning without "
-                           "\"require\"", only, &rule->name);
+                           "\"%s\" in rule \"%V\" has no effect without "
+                           "\"require\": remove one or add the "
+                           "other", only, &rule->name);
         return NGX_ERROR;
     }
 
@@ -532,8 +536,8 @@ ngx_http_approval_rule_meaning(ngx_conf_t *cf,
         && rule->outcome == NGX_HTTP_APPROVAL_ALLOW)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"mode\" in rule \"%V\" has no meaning with "
-                           "\"allow\"", &rule->name);
+                           "\"mode\" in rule \"%V\" has no effect with "
+                           "\"allow\": remove it", &rule->name);
         return NGX_ERROR;
     }
 
@@ -638,8 +642,13 @@ ngx_http_approval_rule_text(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"$" NGX_HTTP_APPROVAL_ARG "%V\" in \"%s\" of "
-                               "rule \"%V\" has no value: no \"match\" of the "
-                               "rule has a regex with a group \"(?<%V>...)\"",
+                                                           "rule \"%V\" is "
+                                                           "always empty, "
+                                                           "because no "
+                                                           "\"match\" of the "
+                                                           "rule has a regex "
+                                                           "with a group "
+                                                           "\"(?<%V>...)\"",
                                &name, directive, &rule->name, &name);
             return NGX_ERROR;
         }
@@ -676,7 +685,9 @@ ngx_http_approval_rule_finish(ngx_conf_t *cf,
     if (rule->hold > rule->timeout) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"hold\" of rule \"%V\" is longer than its "
-                           "\"timeout\": the action would end first",
+                           "\"timeout\", so the action would end before the "
+                           "hold: use a shorter \"hold\" or a longer "
+                           "\"timeout\"",
                            &rule->name);
         return NGX_ERROR;
     }

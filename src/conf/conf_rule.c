@@ -110,8 +110,9 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
         {
             ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_OPAQUE_VARIABLE,
                                    ngx_http_approval_here(cf),
-                                   "rule \"%V\" matches \"%V\", and what it "
-                                   "is made of is not known: name it, for "
+                                   "rule \"%V\" matches \"%V\", but the "
+                                   "module cannot see from which parts of the "
+                                   "request it is computed: list them, for "
                                    "example \"match %V PATTERN from "
                                    "$http_x_env\"",
                                    &rule->name, &fact->name, &fact->name);
@@ -122,16 +123,18 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
 
     if (fact->kind != NGX_HTTP_APPROVAL_FACT_OPAQUE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"from\" names what a \"map\", \"set\" or a "
-                           "script makes a variable of, and \"%V\" is the "
-                           "request's own: remove it, or write \"\\from\" for "
-                           "a pattern", &fact->name);
+                           "\"from\" lists what a variable of a \"map\", of "
+                           "\"set\" or of a script is computed from, but "
+                           "\"%V\" comes from the request itself: remove "
+                           "\"from\", or write \"\\from\" if it is a "
+                           "pattern", &fact->name);
         return NGX_ERROR;
     }
 
     if (from + 1 == cf->args->nelts) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"from\" lacks the values that \"%V\" is made of",
+                           "\"from\" is not followed by the values from which "
+                           "\"%V\" is computed: list them",
                            &fact->name);
         return NGX_ERROR;
     }
@@ -142,7 +145,7 @@ ngx_http_approval_conf_from(ngx_conf_t *cf, ngx_http_approval_rule_conf_t *rule,
             == NULL)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" behind \"from\" has no variable: use "
+                               "\"%V\" after \"from\" has no variable: use "
                                "for example \"$http_x_env\"", &value[i]);
             return NGX_ERROR;
         }
@@ -180,7 +183,8 @@ ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     static ngx_str_t  name = ngx_string("json:/params/name");
 
     if (rule->mcp) {
-        return "is duplicate: no call is of two tools, name all in one line";
+        return "is duplicate: list all tools in one directive, because a call "
+               "has only one tool";
     }
 
     value = cf->args->elts;
@@ -248,7 +252,7 @@ ngx_http_approval_conf_subject(ngx_conf_t *cf,
 
     if (ngx_http_approval_fact_named(fact, "request_body")) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"$request_body\" may be absent when rules are "
+                           "\"$request_body\" may be empty when rules are "
                            "judged: use \"json:/pointer\" or \"form:name\"");
         return NGX_ERROR;
     }
@@ -425,8 +429,8 @@ ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 0; show && i < rule->shows->nelts; i++) {
         if (ngx_strcmp(show[i].name.data, value[1].data) == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "rule \"%V\" shows \"%V\" already: give one of "
-                               "them another name", &rule->name, &value[1]);
+                               "rule \"%V\" already shows a value as \"%V\": "
+                               "use another name", &rule->name, &value[1]);
             return NGX_CONF_ERROR;
         }
     }
@@ -667,7 +671,7 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         i = 3;
 
     } else if (cf->args->nelts == 3 && ngx_strcmp(value[2].data, "of") == 0) {
-        return "lacks the name of a group: use \"require N of GROUP...;\"";
+        return "has no name of a group: use \"require N of GROUP...;\"";
     }
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
@@ -702,8 +706,9 @@ ngx_http_approval_conf_outcome(ngx_conf_t *cf,
 {
     if (rule->outcome != NGX_CONF_UNSET_UINT) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "rule \"%V\" has an outcome already: keep one of "
-                           "\"allow\", \"deny\" and \"require\"", &rule->name);
+                           "rule \"%V\" already has an outcome: keep only one "
+                           "of \"allow\", \"deny\" and "
+                           "\"require\"", &rule->name);
         return NGX_ERROR;
     }
 

@@ -98,7 +98,7 @@ ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (scf->redis.user.len && scf->redis.password.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"approval_redis\" names user \"%V\", but no "
+                           "\"approval_redis\" has user \"%V\", but no "
                            "password: add \"password_file=PATH\"",
                            &scf->redis.user);
         return NGX_CONF_ERROR;
@@ -371,7 +371,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
             || ngx_strlchr(scf->prefix.data, scf->prefix.data + scf->prefix.len,
                            '}'))
         {
-            return "invalid prefix: it must not be empty, nor have \"{\" or "
+            return "invalid prefix: it must not be empty or contain \"{\" or "
                    "\"}\"";
         }
 
@@ -399,7 +399,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         ms = ngx_parse_time(&s, 0);
 
         if (ms == NGX_ERROR || ms < 1000) {
-            return "invalid retention: use a time of a second or more, for "
+            return "invalid retention: use a time of at least one second, for "
                    "example \"retention=7d\"";
         }
 
@@ -412,8 +412,8 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         n = ngx_atoi(option->data + 7, option->len - 7);
 
         if (n < 1 || n > NGX_HTTP_APPROVAL_SHARDS_MAX) {
-            return "invalid number of shards: use one from 1 to 256, for "
-                   "example \"shards=16\"";
+            return "invalid number of shards: use 1 to 256, for example "
+                   "\"shards=16\"";
         }
 
         scf->shards = n;
@@ -425,8 +425,8 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         n = ngx_atoi(option->data + 9, option->len - 9);
 
         if (n == NGX_ERROR || n > NGX_HTTP_APPROVAL_REPLICAS_MAX) {
-            return "invalid number of replicas: use one up to 16, as many as "
-                   "can become the primary, for example \"replicas=1\"";
+            return "invalid number of replicas: use 1 to 16, but not more "
+                   "than can become the primary, for example \"replicas=1\"";
         }
 
         scf->replicas = n;
@@ -436,7 +436,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
 
     if (ngx_http_approval_starts(option, "password_file=")) {
         if (scf->redis.password.len) {
-            return "has two passwords: leave the URL's away, or "
+            return "has two passwords: remove the one in the URL, or "
                    "\"password_file=\"";
         }
 
@@ -454,8 +454,9 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         scf->redis.sentinel.len = option->len - 9;
 
         if (!ngx_http_approval_redis_is_name(&scf->redis.sentinel)) {
-            return "invalid sentinel name: use the primary's name in "
-                   "\"sentinel monitor\", for example \"sentinel=mymaster\"";
+            return "invalid sentinel name: use the name that \"sentinel "
+                   "monitor\" gives the primary, for example "
+                   "\"sentinel=mymaster\"";
         }
 
         return NGX_CONF_OK;
@@ -496,7 +497,7 @@ ngx_http_approval_redis_password(ngx_conf_t *cf, ngx_str_t *option,
     }
 
     if (password->len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" holds no password",
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" contains no password",
                            &file);
         return NGX_CONF_ERROR;
     }
@@ -540,8 +541,9 @@ ngx_http_approval_redis_sentinel(ngx_conf_t *cf,
     }
 
     if (ngx_http_approval_starts(&redis->hosts, "unix:")) {
-        return "has \"sentinel=\" and a unix socket: name the sentinels with "
-               "\"redis://host:port,host:port\" or \"rediss://\"";
+        return "has \"sentinel=\", but its URL is a unix socket: list the "
+               "sentinels, as \"redis://host:port,host:port\" or "
+               "\"rediss://...\"";
     }
 
     redis->name.len = redis->hosts.len + sizeof(" sentinel=") - 1

@@ -91,7 +91,7 @@ ngx_http_approval_conf_body(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if ((other[i].events & body->events)
             || (other[i].events == 0 && body->events == 0))
         {
-            return "is duplicate: name the events of each with \"on=\"";
+            return "is duplicate: use \"on=\" to give each one its own events";
         }
     }
 
@@ -155,7 +155,7 @@ ngx_http_approval_template_parameters(ngx_conf_t *cf,
                 || n < body->uri.len)
             {
                 return "has an invalid \"uri=\": start it with \"/\", and "
-                       "write characters that no URI may have as %XX";
+                       "write characters that are not allowed in a URI as %XX";
             }
 
             continue;
@@ -191,10 +191,11 @@ ngx_http_approval_template_events(ngx_conf_t *cf, ngx_str_t *list,
 
         if (bits == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" in \"on=\" is no event: use requested, "
-                               "reminder, escalated (or open, for all three), "
-                               "approved, denied, expired, cancelled, "
-                               "executed, failed (or closed, for these)",
+                               "unknown event \"%V\" in \"on=\": use "
+                               "requested, reminder, escalated (\"open\" for "
+                               "all three), approved, denied, expired, "
+                               "cancelled, executed, failed (\"closed\" for "
+                               "these)",
                                &name);
             return NGX_CONF_ERROR;
         }
@@ -258,9 +259,9 @@ ngx_http_approval_template_file(ngx_conf_t *cf,
 
     if (i == n) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "how values are escaped in \"%V\" is not known: "
-                           "give it a name that ends with .json, .form, .xml "
-                           "or .txt", &body->file);
+                           "\"%V\" does not say how to escape values: use a "
+                           "name that ends with .json, .form, .xml or "
+                           ".txt", &body->file);
         return NGX_CONF_ERROR;
     }
 
@@ -281,8 +282,8 @@ ngx_http_approval_template_file(ngx_conf_t *cf,
     if (ngx_strlen(body->text.data) != body->text.len
         || !approval_utf8_valid(ngx_http_approval_core_str(&body->text)))
     {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is not a text in "
-                           "UTF-8", &body->file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is not valid "
+                                                 "UTF-8", &body->file);
         return NGX_CONF_ERROR;
     }
 
@@ -365,7 +366,7 @@ ngx_http_approval_conf_template_header(ngx_conf_t *cf, ngx_command_t *cmd,
                            (u_char *) "()<>@,;:\\\"/[]?={}" + 17,
                            kv->key.data[i]))
         {
-            return "has a name that no header may have";
+            return "has a name that is not valid for a header";
         }
     }
 
@@ -374,7 +375,7 @@ ngx_http_approval_conf_template_header(ngx_conf_t *cf, ngx_command_t *cmd,
             && ngx_strncasecmp(kv->key.data, (u_char *) ours[n], kv->key.len)
                == 0)
         {
-            return "names a header that the module writes itself: remove it";
+            return "sets a header that the module writes itself: remove it";
         }
     }
 

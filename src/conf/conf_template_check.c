@@ -76,8 +76,8 @@ ngx_http_approval_template_foreign(ngx_conf_t *cf,
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%s\" of channel \"%V\" has no meaning without "
-                       "\"type template\": add it, or remove this", name,
+                       "\"%s\" of channel \"%V\" has no effect without \"type "
+                       "template\": remove one or add the other", name,
                        &channel->name);
 
     return NGX_ERROR;
@@ -105,7 +105,7 @@ ngx_http_approval_template_whole(ngx_conf_t *cf,
         || !ngx_http_approval_told_of(channel, APPROVAL_EVENT_ESCALATED))
     {
         err = "has no \"body\" for the events requested and escalated: add "
-              "\"body FILE;\", or \"on=open\" to one";
+              "\"body FILE;\", or \"on=open\" to one of them";
         goto failed;
     }
 
@@ -116,22 +116,24 @@ ngx_http_approval_template_whole(ngx_conf_t *cf,
         if (channel->url == NULL
             && (body[i].uri.len || body[i].method.len || channel->reply))
         {
-            err = "has \"uri=\", \"method=\" or \"reply\", which need \"url\": "
-                  "remove them, or use it instead of \"pass\"";
+            err = "has \"uri=\", \"method=\" or \"reply\", which work only "
+                  "with \"url\": remove them, or use \"url\" instead of "
+                  "\"pass\"";
             goto failed;
         }
 
         if (body[i].replied && channel->reply == NULL) {
-            err = "has a \"body\" with {{reply}}, and no \"reply\" that says "
-                  "what of the response it is: add \"reply json:/POINTER;\"";
+            err = "has a \"body\" with {{reply}}, but no \"reply\" that takes "
+                  "it from the response: add \"reply json:/POINTER;\"";
             goto failed;
         }
 
         if (body[i].replied
             && (body[i].events == 0 || (body[i].events & open)))
         {
-            err = "has a \"body\" with {{reply}} for events before the reply "
-                  "is there: add \"on=closed\" to it";
+            err = "has a \"body\" with {{reply}} for events before the first "
+                  "response, so there is no reply yet: add \"on=closed\" to "
+                  "it";
             goto failed;
         }
     }
@@ -274,7 +276,7 @@ ngx_http_approval_template_marks(ngx_conf_t *cf,
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"{{%V}}\" in \"%s\" of template \"%V\" is "
-                           "unknown, or not closed: use the names and filters "
+                           "unknown or not closed: use the names and filters "
                            "of docs/channels.md", &name, what, &body->file);
     }
 
@@ -307,9 +309,9 @@ ngx_http_approval_template_json(ngx_conf_t *cf,
 
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "template \"%V\" makes no JSON of the event "
-                               "%s: %s; text stands between quotes, and "
-                               "commas only between members",
+                               "template \"%V\" makes invalid JSON of the "
+                               "event %s: %s. Put texts in quotes, and commas "
+                               "only between members",
                                &body->file, approval_event_name(event), err);
         }
     }

@@ -60,13 +60,13 @@ ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     err = ngx_http_approval_target_parse(&target, url);
 
     if (err == NULL && !ngx_http_approval_link_plain(url)) {
-        err = "it has a character that no link may start with";
+        err = "it has a character that links cannot contain";
     }
 
     if (err) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"approval_base_url %V\" is no URL that links "
-                           "could start with: %s", url, err);
+                           "\"approval_base_url %V\" is not a URL that links "
+                           "can start with: %s", url, err);
         return NGX_CONF_ERROR;
     }
 
@@ -156,16 +156,17 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
                                ngx_http_approval_here(cf),
                                "\"signing_secret\" of channel \"%V\" is "
                                "shorter than 16 characters and can be "
-                               "guessed: take it from the Slack app's \"Basic "
-                               "Information\"", &channel->name);
+                               "guessed: copy it from \"Basic Information\" "
+                               "of the Slack app", &channel->name);
     }
 
     if (value[1].data[0] == '/') {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_FILE_PREFIX,
                                ngx_http_approval_here(cf),
-                               "\"signing_secret\" of channel \"%V\" is a "
-                               "path, taken as the secret itself: write "
-                               "\"file:\" before it", &channel->name);
+                               "\"signing_secret\" of channel \"%V\" looks "
+                               "like a path, but is taken as the secret "
+                               "itself: write \"file:\" before "
+                               "it", &channel->name);
     }
 
     return NGX_CONF_OK;
@@ -183,7 +184,7 @@ ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t   i;
 
     if (channel->teams) {
-        return "is duplicate: it takes several ids";
+        return "is duplicate: list all ids in one directive";
     }
 
     value = cf->args->elts;
@@ -191,9 +192,9 @@ ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     for (i = 1; i < cf->args->nelts; i++) {
         if (ngx_http_approval_conf_team_valid(&value[i]) != value[i].len) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" in \"team\" of channel \"%V\" is no "
-                               "id of a Slack workspace: use its \"T...\", "
-                               "which stands in the address of its web client",
+                               "\"%V\" in \"team\" of channel \"%V\" is not "
+                               "the id of a Slack workspace: use the \"T...\" "
+                               "in the address of its web client",
                                &value[i], &channel->name);
             return NGX_CONF_ERROR;
         }
@@ -351,14 +352,16 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"signing_secret\" of channel \"%V\" has no "
-                           "meaning without \"type slack\"", &channel->name);
+                           "effect without \"type slack\": remove one or add "
+                           "the other", &channel->name);
         return NGX_ERROR;
     }
 
     if (channel->teams && channel->signing_secrets == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"team\" of channel \"%V\" has no meaning "
-                           "without \"signing_secret\"", &channel->name);
+                           "\"team\" of channel \"%V\" has no effect without "
+                           "\"signing_secret\": remove one or add the "
+                           "other", &channel->name);
         return NGX_ERROR;
     }
 
@@ -368,8 +371,9 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
 
     if (channel->secrets && channel->type != NGX_HTTP_APPROVAL_CHANNEL_JSON) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"secret\" of channel \"%V\" has no meaning "
-                           "without \"type json\"", &channel->name);
+                           "\"secret\" of channel \"%V\" has no effect "
+                           "without \"type json\": remove one or add the "
+                           "other", &channel->name);
         return NGX_ERROR;
     }
 
@@ -379,9 +383,9 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
             || !(channel->url->secure || channel->url->starttls)))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the certificates of channel \"%V\" have no "
-                           "meaning without TLS: use \"url https://...\", or "
-                           "of mail \"smtps://...\" or \"starttls on\"",
+                           "the certificates of channel \"%V\" have no effect "
+                           "without TLS: use \"url https://...\", or for mail "
+                           "\"smtps://...\" or \"starttls on\"",
                            &channel->name);
         return NGX_ERROR;
     }
@@ -472,8 +476,9 @@ ngx_http_approval_conf_resolver(ngx_conf_t *cf,
         }
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"url\" of channel \"%V\" names a host, and there is "
-                      "no \"resolver\": add it to the http block in %s:%ui",
+                      "\"url\" of channel \"%V\" has a host name, but there "
+                      "is no \"resolver\" to look it up: add one to the http "
+                      "block in %s:%ui",
                       &channel[i]->name, channel[i]->conf_file,
                       channel[i]->conf_line);
         return NGX_CONF_ERROR;

@@ -128,8 +128,8 @@ ngx_http_approval_check_text(ngx_conf_t *cf, ngx_str_t text, u_char *file,
 
         if (!ngx_http_approval_check_known(cf, &name)) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown \"%V\" variable: nginx has none of that "
-                          "name, and no \"map\" or \"set\" makes it in "
+                          "unknown \"%V\" variable: nginx has no variable of "
+                          "that name, and no \"map\" or \"set\" creates it in "
                           "%s:%ui", &name, file, line);
             return NGX_ERROR;
         }

@@ -57,7 +57,7 @@ approval_form_get(approval_str_t body, approval_str_t name,
     }
 
     if (*err == NULL) {
-        *err = "form field stands twice";
+        *err = "the form has the same field twice";
     }
 
     out->len = start;
@@ -146,12 +146,13 @@ approval_form_foreign(approval_str_t body)
         && (body.data[i] == '{' || body.data[i] == '['
             || body.data[i] == '<' || body.data[i] == '"'))
     {
-        return "JSON or XML where a form is read";
+        return "JSON or XML instead of a form";
     }
 
     for ( /* void */ ; i < body.len; i++) {
         if (body.data[i] && (body.data[i] < 0x20 || body.data[i] == 0x7f)) {
-            return "line or control character in form: is it multipart?";
+            return "a line break or control character in the form: is it "
+                   "multipart?";
         }
     }
 

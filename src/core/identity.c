@@ -101,16 +101,15 @@ approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
         ch = approval_utf8_next(&p, last);
 
         if (approval_identity_unseen(ch)) {
-            return "the identity holds a control, formatting or otherwise "
+            return "the identity contains a control, formatting or other "
                    "invisible character";
         }
 
         ch = approval_fold(ch);
 
         if (ch >= 0x80 && !approval_nfkc_follows(before, ch)) {
-            return "the identity is not in NFKC: it holds a character that "
-                   "stands for others, or an accent that belongs into the "
-                   "letter before it";
+            return "the identity is not in NFKC: it contains a character that "
+                   "stands for others, or an accent separate from its letter";
         }
 
         /* directories treat several spaces like one */

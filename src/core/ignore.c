@@ -87,13 +87,13 @@ approval_ignore_add(approval_ignore_t *ignore, approval_str_t what,
 
     for (i = 0; i < ignore->n; i++) {
         if (approval_str_eq(approval_str(ignore->parts[i].text), what)) {
-            *err = "it is named already";
+            *err = "it is listed twice";
             return APPROVAL_DECLINED;
         }
     }
 
     if (ignore->n == IGNORE_PARTS) {
-        *err = "more than 32 parts";
+        *err = "more than 32 parts are listed";
         return APPROVAL_ERROR;
     }
 
@@ -127,7 +127,7 @@ ignore_parse(ignore_part_t *part, size_t len, const char **err)
     size_t  i, skip;
 
     if (len == 5 && strncmp(part->text, "json:", 5) == 0) {
-        *err = "that is the whole body";
+        *err = "it is the whole body: ignore single members";
         return APPROVAL_ERROR;
     }
 
@@ -164,8 +164,8 @@ ignore_parse(ignore_part_t *part, size_t len, const char **err)
     if (part->kind == IGNORE_HEADER) {
         for (i = 0; i < sizeof(ignore_never) / sizeof(ignore_never[0]); i++) {
             if (approval_str_eq_nocase(part->name, ignore_never[i])) {
-                *err = "it says where the request goes, or how its body is "
-                       "read, and is always bound";
+                *err = "it determines where the request goes or how its body "
+                       "is read, and must stay bound";
                 return APPROVAL_ERROR;
             }
         }

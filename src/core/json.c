@@ -152,14 +152,14 @@ json_error(const json_error_t *error)
         return "JSON ends too early";
 
     case json_error_end_of_input_expected:
-        return "something stands after the JSON value";
+        return "there is text after the JSON value";
 
     case json_error_null_character:
     case json_error_null_byte_in_key:
         return "NUL in JSON";
 
     case json_error_duplicate_key:
-        return "JSON object has a member twice";
+        return "JSON object has the same member twice";
 
     case json_error_numeric_overflow:
         return approval_json_range;
@@ -203,8 +203,8 @@ approval_json_pointer_compile(approval_str_t text, const char **err)
     }
 
     if (n > APPROVAL_JSON_MAX_DEPTH) {
-        *err = "JSON pointer has more than 64 segments, deeper than any "
-               "JSON that is read";
+        *err = "JSON pointer has more than 64 segments, but no deeper JSON is "
+               "read";
         return NULL;
     }
 

@@ -189,12 +189,12 @@ approval_jws_verify(approval_signer_t *s, const char *typ,
     }
 
     if (s == NULL) {
-        *err = "the JWS was made by another key, or for another purpose";
+        *err = "the JWS was signed by another key, or for another purpose";
         return NULL;
     }
 
     if (approval_jws_signed(s, signing, sig) != APPROVAL_OK) {
-        *err = "the signature of the JWS does not hold";
+        *err = "the signature of the JWS is invalid";
         return NULL;
     }
 

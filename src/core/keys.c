@@ -108,8 +108,8 @@ approval_keyring_parse(approval_str_t text, const char **err, unsigned *line)
 
     k = approval_keyring_create();
     if (k == NULL) {
-        *err = "no memory for the keys, or libcrypto lacks HKDF-SHA256, "
-               "HMAC or AES-256-GCM";
+        *err = "no memory for the keys, or libcrypto has no HKDF-SHA256, HMAC "
+               "or AES-256-GCM";
         return NULL;
     }
 
@@ -141,8 +141,8 @@ approval_keyring_parse(approval_str_t text, const char **err, unsigned *line)
 
     if (k->n == 0) {
         *line = *line ? *line : 1;
-        *err = "the file holds no secret: make one with "
-               "\"openssl rand -base64 32\"";
+        *err = "the file contains no secret: create one with \"openssl rand "
+               "-base64 32\"";
         approval_keyring_destroy(k);
         return NULL;
     }
@@ -232,7 +232,8 @@ approval_keyring_add(approval_keyring_t *k, approval_str_t line)
     approval_secret_t  *s;
 
     if (k->n == APPROVAL_KEYS_MAX) {
-        return "more than 16 secrets: remove the oldest, at the end";
+        return "more than 16 secrets: remove the oldest ones, at the end of "
+               "the file";
     }
 
     len = 0;
@@ -304,13 +305,13 @@ approval_keyring_decode(approval_str_t line, unsigned char *secret,
     OPENSSL_cleanse(lower, sizeof(lower));
 
     if (*len == (size_t) -1) {
-        return "a secret is neither base64 (with its padding) nor hex: make "
+        return "a secret is neither base64 (with its padding) nor hex: create "
                "one with \"openssl rand -base64 32\"";
     }
 
     if (*len < APPROVAL_KEY_MIN) {
-        return "a secret has fewer than 32 bytes: make one with "
-               "\"openssl rand -base64 32\"";
+        return "a secret has fewer than 32 bytes: create one with \"openssl "
+               "rand -base64 32\"";
     }
 
     if (*len > APPROVAL_KEY_MAX) {

@@ -454,8 +454,8 @@ approval_match_condition_check(const approval_match_t *m, int subject,
     }
 
     if (n == 0) {
-        snprintf(errstr, errlen, "\"%s\" is compared with nothing: add a "
-                 "pattern", (char *) m->subjects[subject].name);
+        snprintf(errstr, errlen, "\"%s\" has no pattern: add "
+                                 "one", (char *) m->subjects[subject].name);
         return APPROVAL_ERROR;
     }
 
@@ -501,8 +501,9 @@ approval_match_condition_names(const approval_match_t *m,
             }
 
             if (other) {
-                snprintf(errstr, errlen, "regex \"%s\" names a group \"%s\" "
-                         "as \"%s\" of this rule does: rename one of them",
+                snprintf(errstr, errlen, "regex \"%s\" has a group \"%s\", "
+                                         "and so does \"%s\" of this rule: "
+                                         "rename one of them",
                          (char *) p->written, (char *) name.data,
                          (char *) other->written);
                 return APPROVAL_ERROR;

@@ -179,8 +179,8 @@ approval_pattern_number(approval_match_pattern_t *p, char *errstr,
 
     if (!approval_match_number_exact(&p->number)) {
         snprintf(errstr, errlen, "\"%s\" compares with a number beyond "
-                 "+-2^53, which is not compared exactly everywhere: use a "
-                 "regex", (char *) p->written);
+                                 "+-2^53, which some servers do not compare "
+                                 "exactly: use a regex", (char *) p->written);
         return APPROVAL_ERROR;
     }
 

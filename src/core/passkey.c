@@ -283,19 +283,19 @@ passkey_client(approval_str_t client, const char *type,
     rc = APPROVAL_DECLINED;
 
     if (!json_is_object(json)) {
-        *err = "its client data is no JSON object";
+        *err = "its client data is not a JSON object";
 
     } else if (!passkey_is(json, "type", approval_str(type))) {
-        *err = "it is of another type";
+        *err = "its client data has another type";
 
     } else if (!passkey_is(json, "origin", origin)
                || (cross && !json_is_false(cross))
                || json_object_get(json, "topOrigin"))
     {
-        *err = "it was made on a page of another origin";
+        *err = "it was created on a page of another origin";
 
     } else if (!passkey_is(json, "challenge", text)) {
-        *err = "it was made for something else than this vote";
+        *err = "it was created for another vote";
 
     } else {
         rc = APPROVAL_OK;
@@ -344,7 +344,7 @@ approval_passkey_enrol(const approval_passkey_proof_t *p,
 
     cred = passkey_credential(p, &key->alg);
 
-    *err = "its authenticator data has no key of ES256, EdDSA or RS256";
+    *err = "its authenticator data has no ES256, EdDSA or RS256 key";
     rc = APPROVAL_DECLINED;
 
     if (cred == NULL
@@ -365,7 +365,7 @@ approval_passkey_enrol(const approval_passkey_proof_t *p,
         goto done;
     }
 
-    *err = "its authenticator did not verify who uses it";
+    *err = "its authenticator did not verify the user";
 
     if (!(fido_cred_flags(cred) & CTAP_AUTHDATA_USER_VERIFIED)
         || !(fido_cred_flags(cred) & CTAP_AUTHDATA_USER_PRESENT))
@@ -514,13 +514,13 @@ passkey_assertion(const approval_passkey_proof_t *p, const char *rp,
         goto done;
     }
 
-    *err = "its authenticator did not verify who uses it";
+    *err = "its authenticator did not verify the user";
 
     if (!(fido_assert_flags(assertion, 0) & CTAP_AUTHDATA_USER_VERIFIED)) {
         goto done;
     }
 
-    *err = "its signature is not that of the key, or for another site";
+    *err = "its signature was made by another key, or for another site";
 
     if (passkey_check(assertion, key) != FIDO_OK) {
         goto done;

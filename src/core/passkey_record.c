@@ -26,7 +26,8 @@ approval_passkey_origin(approval_str_t origin, const char **err)
     static const approval_str_t  secure = approval_string("https://");
     static const approval_str_t  local = approval_string("http://localhost");
 
-    *err = "use the origin that browsers see, as \"https://gw.example.com\"";
+    *err = "use the origin that browsers show, for example "
+           "\"https://gw.example.com\"";
 
     rest = approval_str_sub(origin, 0, local.len < origin.len ? local.len
                                                               : origin.len);
@@ -68,7 +69,8 @@ approval_passkey_origin(approval_str_t origin, const char **err)
     if (host.data[host.len - 1] >= '0' && host.data[host.len - 1] <= '9'
         && dots == 3)
     {
-        *err = "browsers accept passkeys for a name, not for an address";
+        *err = "use a host name, because browsers do not accept passkeys for "
+               "addresses";
         return APPROVAL_DECLINED;
     }
 
@@ -89,7 +91,7 @@ approval_passkey_origin(approval_str_t origin, const char **err)
     if (approval_str_eq(rest, approval_str(origin.data[4] == 's' ? ":443"
                                                                  : ":80")))
     {
-        *err = "browsers leave the default port away: so do it here";
+        *err = "remove the default port, as browsers do";
         return APPROVAL_DECLINED;
     }
 

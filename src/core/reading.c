@@ -270,7 +270,7 @@ approval_readings_known(approval_readings_t *rs, approval_reading_e kind,
         return 0;
     }
 
-    approval_readings_unknown(rs, 0, "it can be read in more than 64 ways");
+    approval_readings_unknown(rs, 0, "it has more than 64 readings");
 
     return 1;
 }

@@ -147,8 +147,8 @@ redact_add_pointer(approval_redact_t *r, approval_str_t text,
     approval_json_pointer_t  *pointer, **list;
 
     if (text.len == 0) {
-        *err = "\"json:\" would hide the whole body: name a member, as in "
-               "json:/member";
+        *err = "\"json:\" would redact the whole body: use a member, for "
+               "example json:/member";
         return APPROVAL_ERROR;
     }
 
@@ -178,8 +178,8 @@ redact_add_path(approval_redact_t *r, approval_str_t path, const char **err)
     if (path.len < 2 || path.data[0] != '/'
         || path.data[path.len - 1] == '/' || memchr(path.data, '?', path.len))
     {
-        *err = "a path starts with \"/\" and ends with the segment to hide, "
-               "\"*\" for any, as in path:/reset/*";
+        *err = "a path starts with \"/\" and ends with the segment to redact, "
+               "or \"*\" for any segment, as in path:/reset/*";
         return APPROVAL_ERROR;
     }
 

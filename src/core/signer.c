@@ -84,7 +84,7 @@ approval_signer_read(approval_str_t pem, approval_signer_e kind,
     approval_signer_t  *s;
 
     if (pem.len == 0 || pem.len > INT_MAX) {
-        *err = "the file of the key is empty or too large";
+        *err = "the key file is empty or too large";
         return NULL;
     }
 
@@ -115,7 +115,8 @@ approval_signer_read(approval_str_t pem, approval_signer_e kind,
         pkey = NULL;
 
         if (s == NULL) {
-            *err = "no memory for the signing key, or libcrypto lacks Ed25519";
+            *err = "no memory for the signing key, or libcrypto has no "
+                   "Ed25519";
         }
     }
 
@@ -133,8 +134,8 @@ approval_signer_check(EVP_PKEY *pkey, approval_signer_e kind,
     if (pkey == NULL) {
 
         if (encrypted) {
-            return "the key is encrypted: nginx cannot ask for its password, "
-                   "decrypt it with \"openssl pkey\"";
+            return "the key is encrypted, and nginx cannot ask for its "
+                   "password: decrypt it with \"openssl pkey\"";
         }
 
         if (kind == APPROVAL_SIGNER_PUBLIC) {
@@ -142,13 +143,13 @@ approval_signer_check(EVP_PKEY *pkey, approval_signer_e kind,
                    "\"openssl pkey -pubout\"";
         }
 
-        return "there is no private key in PEM: make one with "
-               "\"openssl genpkey -algorithm ed25519\"";
+        return "there is no private key in PEM: create one with \"openssl "
+               "genpkey -algorithm ed25519\"";
     }
 
     if (EVP_PKEY_get_base_id(pkey) != EVP_PKEY_ED25519) {
-        return "the key is not an Ed25519 key: make one with "
-               "\"openssl genpkey -algorithm ed25519\"";
+        return "the key is not an Ed25519 key: create one with \"openssl "
+               "genpkey -algorithm ed25519\"";
     }
 
     return NULL;

@@ -11,6 +11,10 @@
 #include "core/form.h"
 
 
+#define MULTIPART  "a line break or control character in the form: is it "  \
+                   "multipart?"
+
+
 static void get(const char *body, const char *name, int rc, const char *want);
 static int collect(void *data, approval_str_t name, approval_str_t value);
 static int stop(void *data, approval_str_t name, approval_str_t value);
@@ -67,7 +71,7 @@ test_get(void)
     approval_buf_t  out;
     approval_str_t  nul = approval_string("a=\0");
 
-    static const char  twice[] = "form field stands twice";
+    static const char  twice[] = "the form has the same field twice";
     static const char  escape[] = "malformed escape in form";
 
     get("a=1", "a", APPROVAL_OK, "1");
@@ -131,15 +135,15 @@ test_foreign(void)
         { "", NULL },
         { "a=1", NULL },
         { "b={}&a=<\"[", NULL },
-        { "  {\"a\":1}", "JSON or XML where a form is read" },
-        { "[1]", "JSON or XML where a form is read" },
-        { "\"a\"", "JSON or XML where a form is read" },
-        { "<a>1</a>", "JSON or XML where a form is read" },
+        { "  {\"a\":1}", "JSON or XML instead of a form" },
+        { "[1]", "JSON or XML instead of a form" },
+        { "\"a\"", "JSON or XML instead of a form" },
+        { "<a>1</a>", "JSON or XML instead of a form" },
         { "\xef\xbb\xbf" "a=1", "byte order mark before form" },
-        { "a=1\n", "line or control character in form: is it multipart?" },
+        { "a=1\n", MULTIPART },
         { "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n"
-          "--b--", "line or control character in form: is it multipart?" },
-        { "b=\x7f", "line or control character in form: is it multipart?" },
+          "--b--", MULTIPART },
+        { "b=\x7f", MULTIPART },
     };
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -304,8 +304,8 @@ test_people(void)
     is_int(alias(p, "", "x"), APPROVAL_DECLINED, "nobody has no alias");
     is_int(alias(p, "x", "a\nb"), APPROVAL_DECLINED,
            "nor is the unusable one");
-    is_str(person(p, "a\nb"), "the identity holds a control, formatting or "
-           "otherwise invisible character", "nor a person");
+    is_str(person(p, "a\nb"), "the identity contains a control, formatting "
+           "or other invisible character", "nor a person");
 
     approval_people_destroy(p);
     approval_people_destroy(NULL);

@@ -138,9 +138,9 @@ test_refuse(void)
 
     static const char  malformed[] = "malformed JSON";
     static const char  early[] = "JSON ends too early";
-    static const char  after[] = "something stands after the JSON value";
+    static const char  after[] = "there is text after the JSON value";
     static const char  utf8[] = "JSON is not valid UTF-8";
-    static const char  twice[] = "JSON object has a member twice";
+    static const char  twice[] = "JSON object has the same member twice";
     static const char  surrogate[] = "lone surrogate in JSON";
     static const char  range[] = "JSON number out of range";
 

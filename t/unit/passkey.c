@@ -190,12 +190,12 @@ test_verify(void)
 
     is_int(judged("webauthn.create", ORIGIN, good, "", "gw.example.com",
                   UP | UV, &err), APPROVAL_DECLINED, "another type");
-    is_str(approval_str(err), "it is of another type", "and why");
+    is_str(approval_str(err), "its client data has another type", "and why");
 
     is_int(judged("webauthn.get", "https://gw.example.com:8443", good, "",
                   "gw.example.com", UP | UV, &err), APPROVAL_DECLINED,
            "another port");
-    is_str(approval_str(err), "it was made on a page of another origin",
+    is_str(approval_str(err), "it was created on a page of another origin",
            "and why");
     is_int(judged("webauthn.get", ORIGIN, good, ",\"crossOrigin\":true",
                   "gw.example.com", UP | UV, &err), APPROVAL_DECLINED,
@@ -206,14 +206,14 @@ test_verify(void)
 
     is_int(judged("webauthn.get", ORIGIN, other, "", "gw.example.com", UP | UV,
                   &err), APPROVAL_DECLINED, "another challenge");
-    is_str(approval_str(err), "it was made for something else than this vote",
+    is_str(approval_str(err), "it was created for another vote",
            "and why");
 
     is_int(judged("webauthn.get", ORIGIN, good, "", "example.com", UP | UV,
                   &err), APPROVAL_DECLINED, "another relying party");
     is_int(judged("webauthn.get", ORIGIN, good, "", "gw.example.com", UP,
                   &err), APPROVAL_DECLINED, "a user who was not verified");
-    is_str(approval_str(err), "its authenticator did not verify who uses it",
+    is_str(approval_str(err), "its authenticator did not verify the user",
            "and why");
     is_int(judged("webauthn.get", ORIGIN, good, "", "gw.example.com", UV,
                   &err), APPROVAL_DECLINED, "a user who was not present");

@@ -438,8 +438,8 @@ test_json(void)
          "{\n  \"payload\": \"{ \\\"a\\\": 1 }\"\n}");
 
     body(JSON, "{\"a\":1,\"a\":\"canary\"}",
-         "[application/json, 20 bytes, not shown: JSON object has a member "
-         "twice]");
+         "[application/json, 20 bytes, not shown: JSON object has the same "
+         "member twice]");
     body(JSON, "{\"password\":\"canary\"",
          "[application/json, 20 bytes, not shown: JSON ends too early]");
     body(JSON, "{\"id\":99999999999999999999,\"password\":99999999999999999999}",

@@ -56,8 +56,8 @@ ngx_http_approval_target_parse(ngx_http_approval_target_t *target,
         }
 
         if (*end == '@' || *end == '\\') {
-            return "it names a user: use headers of a \"pass\" location for "
-                   "other credentials than those of the path";
+            return "it contains a user: set credentials in the headers of a "
+                   "\"pass\" location";
         }
     }
 
@@ -96,8 +96,8 @@ ngx_http_approval_target_mail(ngx_http_approval_target_t *target,
         target->user = 1;
 
         if (!ngx_http_approval_target_user(p, end)) {
-            return "its \"USER:PASSWORD@\" is invalid: write characters other "
-                   "than letters, digits and \"-._~\" as %XX";
+            return "its \"USER:PASSWORD@\" is invalid: write all characters "
+                   "except letters, digits and \"-._~\" as %XX";
         }
 
         p = end + 1;
@@ -110,7 +110,7 @@ ngx_http_approval_target_mail(ngx_http_approval_target_t *target,
         name.len = last - slash - 1;
 
         if (name.len && !ngx_http_approval_target_name(&name)) {
-            return "its path is no host name for EHLO";
+            return "its path is not a host name for EHLO";
         }
 
         last = slash;
@@ -129,7 +129,7 @@ ngx_http_approval_target_begin(ngx_http_approval_target_t *target,
 
     for (i = 0; i < url->len; i++) {
         if (url->data[i] <= ' ' || url->data[i] >= 0x7f) {
-            return "it has a character that no URL may have";
+            return "it has a character that a URL cannot contain";
         }
     }
 

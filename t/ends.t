@@ -37,7 +37,7 @@ my $gw = Approval::Gateway->new(
     approval_operators ops;
     approval_policy p {
         rule grant { match $uri ^/grant; require admins; timeout 300s;
-                     remember 300s per $uri; }
+                     remember 300s per $uri uses=2; }
         rule r     { match $uri ^/held; require admins; timeout 300s; }
     }
 EOF
@@ -109,7 +109,7 @@ my $r = $client->read;
 is($r->status, 503, 'full: refused');
 is($r->json->{type}, 'urn:approval:store-unavailable', 'full: and why');
 is($gw->hits('/held/full'), 0, 'full: nothing is forwarded');
-ok(wait_for(sub { $gw->state($id) eq 'failed' }), 'full: it failed');
+is($gw->state($id), 'approved', 'full: the approval is not used up');
 is(($gw->audit('fault'))[-1]{limit}, 'memory', 'full: on record');
 is(http_get($gw->port, '/free')->status, 200, 'full: others pass');
 is($gw->send(GET => '/held/frozen', agent => 'frozen-' . ($ROOM + 1))
@@ -118,22 +118,27 @@ is($gw->send(GET => '/held/frozen', agent => 'frozen-' . ($ROOM + 1))
 
 my $hits = $gw->hits('/grant/1');
 
-is($gw->send(GET => '/grant/1')->read->status, 503, 'full: no grant is used');
+for my $n (1 .. 3) {
+    my $r = $gw->send(GET => '/grant/1')->read;
+
+    is($r->status, 503, "full: no grant is used: $n");
+    is($r->json->{type}, 'urn:approval:store-unavailable',
+       "full: and why: $n");
+}
+
 is($gw->hits('/grant/1'), $hits, 'full: nothing is forwarded by one');
 
-# until they are over
+# until they are over: what could not be used meanwhile can be used then
 
-my $n = 0;
-
-ok(wait_for(sub {
-    my ($client, $id) = $gw->hold(GET => '/held/over/' . ++$n);
-
-    $gw->vote($id, 'approve');
-
-    return $client->read->status == 200;
-}), 'over: approvals are used again');
+ok(wait_for(sub { $gw->send(GET => '/held/full')->read->status == 200 }),
+   'over: approvals are used again');
+is($gw->hits('/held/full'), 1, 'over: once');
 
 executes('over', '/held/over');
+
+is($gw->send(GET => '/grant/1')->read->status, 200, "over: the grant: $_")
+    for 1, 2;
+is($gw->hits('/grant/1'), $hits + 2, 'over: has kept all its uses');
 
 $gw->clean('ends');
 done_testing;

@@ -71,6 +71,8 @@ static uint32_t *ngx_http_approval_ends_head(ngx_http_approval_ends_t *ends,
 static ngx_http_approval_entry_t *ngx_http_approval_ends_lookup(
     ngx_http_approval_ends_t *ends, ngx_uint_t kind, const u_char *id,
     int64_t now);
+static ngx_uint_t ngx_http_approval_ends_room(ngx_http_approval_ends_t *ends,
+    int64_t now);
 static ngx_http_approval_entry_t *ngx_http_approval_ends_insert(
     ngx_http_approval_ends_t *ends, const ngx_http_approval_end_t *end,
     int64_t now);
@@ -242,6 +244,29 @@ ngx_http_approval_end_find(ngx_http_approval_main_conf_t *mcf,
 
 
 ngx_int_t
+ngx_http_approval_end_room(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_end_t *end, int64_t now)
+{
+    ngx_int_t                   rc;
+    ngx_http_approval_ends_t   *ends;
+    ngx_http_approval_entry_t  *entry;
+
+    ends = ngx_http_approval_ends_lock(mcf, end, now, &entry);
+
+    if (ends == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = entry || (ends->lost <= now && ngx_http_approval_ends_room(ends, now))
+         ? NGX_OK : NGX_ERROR;
+
+    ngx_http_approval_ends_unlock(mcf);
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,
     const ngx_str_t *hashes, int64_t now)
 {
@@ -393,6 +418,19 @@ ngx_http_approval_ends_lookup(ngx_http_approval_ends_t *ends, ngx_uint_t kind,
 }
 
 
+static ngx_uint_t
+ngx_http_approval_ends_room(ngx_http_approval_ends_t *ends, int64_t now)
+{
+    ngx_http_approval_ends_turn(ends, NGX_HTTP_APPROVAL_ENDS_STEP, now);
+
+    if (ends->free == 0 && ends->made == NGX_HTTP_APPROVAL_ENDS) {
+        ngx_http_approval_ends_full(ends, now);
+    }
+
+    return ends->free || ends->made < NGX_HTTP_APPROVAL_ENDS;
+}
+
+
 static ngx_http_approval_entry_t *
 ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
     const ngx_http_approval_end_t *end, int64_t now)
@@ -400,22 +438,17 @@ ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
     uint32_t                    n, *head;
     ngx_http_approval_entry_t  *entry;
 
-    ngx_http_approval_ends_turn(ends, NGX_HTTP_APPROVAL_ENDS_STEP, now);
-
-    if (ends->free == 0 && ends->made == NGX_HTTP_APPROVAL_ENDS) {
-        ngx_http_approval_ends_full(ends, now);
+    if (!ngx_http_approval_ends_room(ends, now)) {
+        ends->lost = end->until ? ngx_max(ends->lost, end->until) : INT64_MAX;
+        return NULL;
     }
 
     if (ends->free) {
         n = ends->free;
         ends->free = ends->entries[n - 1].next;
 
-    } else if (ends->made < NGX_HTTP_APPROVAL_ENDS) {
-        n = ++ends->made;
-
     } else {
-        ends->lost = end->until ? ngx_max(ends->lost, end->until) : INT64_MAX;
-        return NULL;
+        n = ++ends->made;
     }
 
     entry = &ends->entries[n - 1];
@@ -542,7 +575,12 @@ ngx_http_approval_ends_merge(ngx_http_approval_entry_t *entry,
         entry->until = end->until;
     }
 
-    entry->state = (uint8_t) end->state;
+    /* an action ends once, whatever the store lets it end as later */
+
+    if (entry->state == 0) {
+        entry->state = (uint8_t) end->state;
+    }
+
     entry->over |= (end->over != 0);
 
     if (end->use) {

@@ -73,6 +73,8 @@ ngx_int_t ngx_http_approval_ends_zone(ngx_conf_t *cf,
  * take():  takes an action, or one use of a grant, once.  NGX_DECLINED: it was
  *          taken before, or the grant is not in force.
  * find():  NGX_DECLINED: the end is not in the memory.
+ * room():  take() can remember the end, unless another worker takes the last
+ *          place first.  Ask it before the store is asked.
  */
 ngx_int_t ngx_http_approval_end_add(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_end_t *end, int64_t now);
@@ -80,6 +82,8 @@ ngx_int_t ngx_http_approval_end_take(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_end_t *end, int64_t now);
 ngx_int_t ngx_http_approval_end_find(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_end_t *end, int64_t now);
+ngx_int_t ngx_http_approval_end_room(ngx_http_approval_main_conf_t *mcf,
+    const ngx_http_approval_end_t *end, int64_t now);
 
 /* NGX_OK: one of these hashes is frozen. */
 ngx_int_t ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,

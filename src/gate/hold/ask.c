@@ -178,12 +178,14 @@ ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold)
 ngx_int_t
 ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 {
+    int64_t                     now;
     approval_buf_t              doc;
     ngx_http_approval_new_t     new;
     ngx_http_approval_find_t    find;
     ngx_http_approval_store_t  *store;
 
     store = hold->mcf->worker->store;
+    now = store ? ngx_http_approval_store_now(store) : 0;
 
     ngx_memzero(&new, sizeof(ngx_http_approval_new_t));
     approval_buf_init(&doc);
@@ -197,10 +199,19 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
                                          NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
     }
 
+    if (new.grant.len
+        && ngx_http_approval_limit_room(hold, NGX_HTTP_APPROVAL_END_GRANT,
+                                        &new.grant, now)
+           != NGX_OK)
+    {
+        approval_buf_free(&doc);
+        return ngx_http_approval_ask_end(hold,
+                                         NGX_HTTP_APPROVAL_REFUSE_STORE);
+    }
+
     new.doc.data = doc.data;
     new.doc.len = doc.len;
-    new.frozen = ngx_http_approval_limit_frozen(hold,
-                            store ? ngx_http_approval_store_now(store) : 0);
+    new.frozen = ngx_http_approval_limit_frozen(hold, now);
 
     /* if frozen, the body is kept: this may have to be done again */
 

@@ -21,6 +21,8 @@ static void ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
 void
 ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
 {
+    ngx_str_t  id;
+
     /*
      * Do not execute if the requester is gone: the event for its disconnection
      * may be queued behind the decision in the same turn of the event loop.
@@ -29,6 +31,17 @@ ngx_http_approval_hold_consume(ngx_http_approval_hold_t *hold)
     if (ngx_http_approval_client_gone(hold->request)) {
         ngx_http_finalize_request(hold->request,
                                   NGX_HTTP_CLIENT_CLOSED_REQUEST);
+        return;
+    }
+
+    id.data = hold->action.id;
+    id.len = APPROVAL_ID_LEN;
+
+    if (ngx_http_approval_limit_room(hold, NGX_HTTP_APPROVAL_END_ACTION, &id,
+                                     ngx_http_approval_hold_now(hold))
+        != NGX_OK)
+    {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
         return;
     }
 

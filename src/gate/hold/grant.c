@@ -199,8 +199,11 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     err = doc ? ngx_http_approval_grant_valid(hold, doc, reply)
               : "it was not sealed by this gateway";
 
-    if (err == NULL) {
-        err = ngx_http_approval_limit_used(hold, doc, reply);
+    if (err == NULL
+        && ngx_http_approval_limit_used(hold, doc, reply, &err) == NGX_DECLINED)
+    {
+        json_decref(doc);
+        return;
     }
 
     if (err == NULL

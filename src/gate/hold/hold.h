@@ -336,6 +336,8 @@ void ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold,
  */
 ngx_int_t ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
+ngx_int_t ngx_http_approval_limit_room(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_end_e kind, const ngx_str_t *ids, int64_t now);
 ngx_int_t ngx_http_approval_limit_take(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id, int64_t now,
     ngx_http_approval_end_t *end);
@@ -344,9 +346,9 @@ ngx_int_t ngx_http_approval_limit_joined(ngx_http_approval_hold_t *hold,
 ngx_int_t ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
-/* NULL, or why the grant cannot be used */
-const char *ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold,
-    json_t *doc, const ngx_http_approval_reply_t *reply);
+/* NGX_ERROR: *err says why the grant cannot be used. */
+ngx_int_t ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold,
+    json_t *doc, const ngx_http_approval_reply_t *reply, const char **err);
 
 /* "now" is by Redis' clock */
 ngx_uint_t ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold,

@@ -14,10 +14,45 @@
 #include "gate/gate.h"
 
 
+static const char  ngx_http_approval_limit_full[] =
+    "refused: the memory of ends is full";
+
 static void ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_end_t *end, int64_t now);
 static void ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state);
+static void ngx_http_approval_limit_say(ngx_http_approval_hold_t *hold,
+    const char *limit, const char *why);
+
+
+/*
+ * Before the store is asked for the use of an approval or a grant: a use that
+ * could not be remembered would be refused, and it would be used up for
+ * nothing.  NGX_DECLINED: this is recorded, and the caller must refuse with
+ * 503.  "ids" are separated by spaces.
+ */
+
+ngx_int_t
+ngx_http_approval_limit_room(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_end_e kind, const ngx_str_t *ids, int64_t now)
+{
+    size_t                   i;
+    ngx_http_approval_end_t  end;
+
+    end.kind = kind;
+
+    for (i = 0; i + APPROVAL_ID_LEN <= ids->len; i += APPROVAL_ID_LEN + 1) {
+        ngx_memcpy(end.id, ids->data + i, APPROVAL_ID_LEN);
+
+        if (ngx_http_approval_end_room(hold->mcf, &end, now) == NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    ngx_http_approval_limit_say(hold, "memory", ngx_http_approval_limit_full);
+
+    return NGX_DECLINED;
+}
 
 
 /* The store has handed out the approval: refuses if the action had ended. */
@@ -37,7 +72,8 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
 
     if (rc == NGX_ERROR) {
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE,
-                                       "memory", "the memory of ends is full");
+                                       "memory",
+                                       ngx_http_approval_limit_full);
 
     } else if (rc == NGX_DECLINED) {
         ngx_http_approval_limit_ended(hold, end.state);
@@ -116,11 +152,11 @@ ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
 }
 
 
-/* NULL: the grant's document and the memory of ends permit this use. */
+/* NGX_OK: the grant's document and the memory of ends permit this use. */
 
-const char *
+ngx_int_t
 ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
-    const ngx_http_approval_reply_t *reply)
+    const ngx_http_approval_reply_t *reply, const char **err)
 {
     int64_t                  most;
     ngx_int_t                rc;
@@ -145,25 +181,30 @@ ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
     }
 
     if (reply->used == 0 || (most && (int64_t) reply->used > most)) {
-        return "it is used up";
+        *err = "it is used up";
+        return NGX_ERROR;
     }
 
     rc = ngx_http_approval_end_take(hold->mcf, &end, reply->now);
 
     if (rc == NGX_ERROR) {
-        return "the memory of ends is full";
+        ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE,
+                                       "memory",
+                                       ngx_http_approval_limit_full);
+        return NGX_DECLINED;
     }
 
     if (rc == NGX_DECLINED) {
-        return end.over ? "it was revoked, or a later one took its place"
+        *err = end.over ? "it was revoked, or a later one took its place"
                         : "this use of it was made before";
+        return NGX_ERROR;
     }
 
     if (most) {
         ngx_http_approval_limit_state(hold, &end, reply->now);
     }
 
-    return NULL;
+    return NGX_OK;
 }
 
 
@@ -265,13 +306,21 @@ void
 ngx_http_approval_limit_refuse(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal, const char *limit, const char *why)
 {
+    ngx_http_approval_limit_say(hold, limit, why);
+    ngx_http_approval_hold_refuse(hold, refusal);
+}
+
+
+static void
+ngx_http_approval_limit_say(ngx_http_approval_hold_t *hold, const char *limit,
+    const char *why)
+{
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
                   "action %*s was %s", (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
     ngx_http_approval_limit_record(hold, ngx_http_approval_hold_stored(hold)
                                          ? hold->action.id : NULL,
                                    limit, why);
-    ngx_http_approval_hold_refuse(hold, refusal);
 }
 
 

@@ -574,6 +574,18 @@ my %keyed = (
         splice(@new, $i, 0, { %$r, type => $end });
         return @new;
     }) } qw(expired cancelled)),
+    (map { my $end = $_; ("$end, executed and lost" => sub {
+        my (@new) = @_;
+        my $i = of_type(\@new, 'approved', \&alone);
+        my $r = copy($new[$i]);
+
+        delete $r->{decision};
+        splice(@new, $i + 1, 0,
+               { %$r, type => $end,
+                 $end eq 'expired' ? (time => $r->{store_time}) : () },
+               { %$r, type => 'fault', limit => 'execution' });
+        return @new;
+    }) } qw(expired cancelled denied)),
     'an approver who did not vote' => sub {
         my (@new) = @_;
         my $id = $new[ of_type(\@new, 'approved', rule('two')) ]{action_id};
@@ -1001,6 +1013,19 @@ is($found[1], 0, 'and for the other') or diag($found[3]);
 } @records), 0);
 is($found[0], 0, 'not forwarded, and expired') or diag($found[2]);
 is($found[1], 0, 'and for the other') or diag($found[3]);
+
+# ... that one gateway executed it, and another one let it expire
+
+@found = both(forge($key, map {
+    my $r = copy($_);
+    $r->{type} eq 'executed' && alone($r)
+        ? ($r, { %$r, type => 'expired', time => $records[-1]{time} },
+           { %$r, type => 'fault', limit => 'execution' }) : $r
+} @records), 0);
+is($found[0], 0, 'executed, and expired where that was lost') or diag($found[2]);
+is($found[1], 0, 'and for the other') or diag($found[3]);
+like($found[2], qr/^note \S+: action \w+ is approved, and expired: redis had/m,
+     'is noted');
 
 # a freeze that has run out by itself
 

@@ -87,6 +87,54 @@ $gw->ngx->log_like(qr/\[error\].*action $id was executed before/,
                    'so does the error log');
 
 
+# Nor does what Redis lets it end as become its end.
+
+for my $row ([ 'expired', '/expired', sub {
+                   my ($id) = @_;
+
+                   $redis->cmd(HSET => $gw->key($id), x => 1);
+                   $redis->cmd(ZADD => 'approval:{' . substr($id, 0, 2)
+                                       . '}:pending', 1, $id);
+               } ],
+             [ 'cancelled', '/cancelled', sub {
+                   my ($id) = @_;
+
+                   $redis->cmd(HSET => $gw->key($id), s => 'pending');
+                   $redis->cmd(DEL => $gw->key($id) . ':decision');
+                   is(Approval::Client->new($gw->port)->request(
+                          DELETE => "/_approval/status/$id",
+                          headers => [ 'X-Agent' => 'agent-7' ])->status, 409,
+                      'cancelled: it was executed');
+               } ])
+{
+    my ($state, $target, $end) = @$row;
+    my $id = ticket($target);
+    my $before = snapshot();
+
+    is($gw->send(GET => $target)->read->status, 200, "$state: executed");
+    ok(wait_for(sub { $gw->state($id) eq 'executed' }), "$state: on record");
+
+    restore($before);
+    $end->($id);
+
+    ok(wait_for(sub { $gw->state($id) eq $state }), "$state: says Redis");
+    ok(wait_for(sub {
+        grep { ($_->{action_id} // '') eq $id
+               && ($_->{limit} // '') eq 'execution' } $gw->audit('fault')
+    }), "$state: a fault is on record");
+    is(scalar(grep { $_->{action_id} eq $id } $gw->audit($state)), 0,
+       "$state: and no such end");
+}
+
+my @verify = (build_dir() . '/approval-audit', 'verify', '--key',
+              $gw->{keys}{public}, $gw->ngx->path('audit.jsonl'));
+my $found = `@verify`;
+
+unlike($found, qr/^tampered/m, 'the trail verifies');
+like($found, qr/^note .*redis contradicted a limit \(execution\) of action/m,
+     'and what Redis lost is noted');
+
+
 # Others are not concerned.
 
 ticket('/other');

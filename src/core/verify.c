@@ -285,7 +285,8 @@ static void
 approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
     json_t *event, const char *why)
 {
-    const char  *id, *limit;
+    const char      *id, *limit;
+    approval_act_t  *a;
 
     limit = json_string_value(json_object_get(event, "limit"));
     id = json_string_value(json_object_get(event, "action_id"));
@@ -295,6 +296,13 @@ approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
                               "redis contradicted a limit (%s)%s%s: %s", limit,
                               id ? " of action " : "", id ? id : "",
                               why ? why : "");
+
+        a = (id && strcmp(limit, "execution") == 0)
+            ? approval_verify_act(v, id) : NULL;
+
+        if (a) {
+            a->lost = 1;
+        }
     }
 }
 

@@ -29,6 +29,7 @@ static void approval_verify_executed(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
 static void approval_verify_denied(approval_verify_t *v,
     const approval_place_t *place, approval_act_t *a, json_t *event);
+static void approval_verify_ends(approval_verify_t *v, approval_act_t *a);
 static void approval_verify_act_executed(approval_verify_t *v,
     approval_act_t *a);
 
@@ -130,7 +131,14 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
         break;
 
     case APPROVAL_ACT_OVER:
-        a->over = 1;
+
+        if (record == APPROVAL_RECORD_CANCELLED) {
+            a->cancelled = 1;
+
+        } else if (a->expired == 0) {
+            a->expired = approval_verify_time(event, "time");
+        }
+
         approval_verify_act_ended(v, a);
         break;
 
@@ -420,10 +428,8 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
         return;
     }
 
-    if (a->use.by && (a->denied || a->over)) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
-                              "action %s is approved, and %s", a->id,
-                              a->denied ? "denied" : "expired or cancelled");
+    if (a->use.by) {
+        approval_verify_ends(v, a);
     }
 
     if (!a->ended) {
@@ -434,6 +440,31 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 
     if (a->by) {
         approval_verify_quorum(v, a);
+    }
+}
+
+
+/*
+ * An approval that was used has no other end.  If the store lost its use,
+ * another gateway may let it expire later; the gateway that used it records a
+ * fault when it learns of that.
+ */
+
+static void
+approval_verify_ends(approval_verify_t *v, approval_act_t *a)
+{
+    if (a->denied || a->cancelled
+        || (a->expired && !(a->lost && a->taken && a->expired > a->taken)))
+    {
+        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
+                              "action %s is approved, and %s", a->id,
+                              a->denied ? "denied"
+                              : a->cancelled ? "cancelled" : "expired");
+
+    } else if (a->expired) {
+        approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
+                              "action %s is approved, and expired: redis had "
+                              "lost that its approval was used", a->id);
     }
 }
 

@@ -181,6 +181,7 @@ struct approval_act_s {
     int64_t                      decided_at;  /* not known                */
     int64_t                      lapses;
     int64_t                      taken;
+    int64_t                      expired;
     int64_t                      remembered;  /* ms                       */
     int64_t                      revoked;
     int64_t                      used_last;   /* of its grant             */
@@ -196,7 +197,8 @@ struct approval_act_s {
     unsigned                     crowded:1;   /* not all seats are kept   */
     unsigned                     approved:1;
     unsigned                     denied:1;
-    unsigned                     over:1;      /* expired, or cancelled    */
+    unsigned                     cancelled:1;
+    unsigned                     lost:1;      /* redis lost its execution */
     unsigned                     executed:1;
     unsigned                     granted:1;   /* its grant was used       */
     unsigned                     scoped:1;    /* "used" is set            */
@@ -304,7 +306,8 @@ int approval_verify_grant_over(approval_verify_t *v, approval_act_t *a,
     json_t *event);
 void approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a);
 
-/* verify_limits.c */
+/* verify_limits.c: a time in ms; 0: it is absent. */
+int64_t approval_verify_time(json_t *event, const char *name);
 void approval_verify_config(approval_verify_t *v,
     const approval_place_t *place, json_t *event);
 void approval_verify_limits_request(approval_verify_t *v, approval_act_t *a,

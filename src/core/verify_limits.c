@@ -23,7 +23,6 @@ static void approval_limits_freeze(approval_verify_t *v, json_t *event,
 static void approval_limits_end(approval_verify_t *v, approval_freeze_t *f);
 static int approval_limits_same(const approval_freeze_t *one,
     const approval_freeze_t *two);
-static int64_t approval_limits_member(json_t *event, const char *name);
 static int64_t approval_limits_seconds(json_t *value);
 static int approval_limits_frozen(approval_verify_t *v, approval_act_t *a,
     int64_t time);
@@ -63,7 +62,7 @@ approval_verify_config(approval_verify_t *v, const approval_place_t *place,
     a = approval_verify_act_get(v, id);
 
     if (a && a->revoked == 0) {
-        a->revoked = approval_limits_member(event, "store_time");
+        a->revoked = approval_verify_time(event, "store_time");
     }
 }
 
@@ -83,8 +82,8 @@ approval_limits_freeze(approval_verify_t *v, json_t *event, int thaw)
 
     f.policy = json_object_get(event, "policy") != NULL;
     f.thaw = thaw != 0;
-    f.from = approval_limits_member(event, "store_time");
-    f.until = approval_limits_member(event, "until");
+    f.from = approval_verify_time(event, "store_time");
+    f.until = approval_verify_time(event, "until");
 
     name = json_object_get(event, f.policy ? "policy" : "requester_person");
 
@@ -165,10 +164,8 @@ approval_limits_same(const approval_freeze_t *one,
 }
 
 
-/* In ms; 0 if it is absent. */
-
-static int64_t
-approval_limits_member(json_t *event, const char *name)
+int64_t
+approval_verify_time(json_t *event, const char *name)
 {
     json_t          *value;
     int64_t          ms;
@@ -202,7 +199,7 @@ approval_verify_limits_request(approval_verify_t *v, approval_act_t *a,
 {
     int64_t  time;
 
-    time = approval_limits_member(event, "store_time");
+    time = approval_verify_time(event, "store_time");
 
     a->remembered = approval_limits_seconds(json_object_get(
                               json_object_get(event, "remember"), "seconds"));
@@ -227,7 +224,7 @@ void
 approval_verify_limits_approved(approval_act_t *a, json_t *event,
     json_t *claims)
 {
-    a->taken = approval_limits_member(event, "store_time");
+    a->taken = approval_verify_time(event, "store_time");
     a->decided_at = approval_limits_seconds(json_object_get(claims, "iat"));
     a->lapses = approval_limits_seconds(json_object_get(claims, "exp"));
 }
@@ -241,7 +238,7 @@ approval_verify_limits_use(approval_verify_t *v, approval_act_t *a,
 {
     int64_t  time;
 
-    time = approval_limits_member(event, "store_time");
+    time = approval_verify_time(event, "store_time");
 
     if (time > a->used_last) {
         a->used_last = time;

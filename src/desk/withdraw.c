@@ -284,8 +284,13 @@ ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
 
     json_object_set_new(work->doc, "why", json_string(work->why));
 
-    ngx_http_approval_ended(d->mcf, NULL, d->id, NGX_HTTP_APPROVAL_CANCELLED,
-                            0, json_incref(work->doc));
+    if (ngx_http_approval_ended(d->mcf, NULL, d->id,
+                                NGX_HTTP_APPROVAL_CANCELLED, 0,
+                                json_incref(work->doc))
+        != NGX_OK)
+    {
+        return ngx_http_approval_withdraw_late(d, NGX_HTTP_APPROVAL_EXECUTED);
+    }
 
     return ngx_http_approval_send_json(d->request, NGX_HTTP_OK,
                                        "application/json",

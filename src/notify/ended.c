@@ -31,6 +31,10 @@ typedef struct {
 
 static void ngx_http_approval_end_settled(void *data,
     const ngx_http_approval_reply_t *reply);
+static ngx_uint_t ngx_http_approval_end_executed(
+    ngx_http_approval_main_conf_t *mcf, u_char *id, int64_t now);
+static void ngx_http_approval_end_lost(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, ngx_http_approval_state_e state, json_t *facts);
 
 
 ngx_int_t
@@ -99,8 +103,8 @@ ngx_http_approval_end_settled(void *data,
     if (reply->rc == NGX_OK) {
         json_object_set_new(end->doc, "why", json_string(end->why));
 
-        ngx_http_approval_ended(end->mcf, NULL, end->id, end->state, 0,
-                                end->doc);
+        (void) ngx_http_approval_ended(end->mcf, NULL, end->id, end->state, 0,
+                                       end->doc);
     } else {
         json_decref(end->doc);
     }
@@ -109,13 +113,24 @@ ngx_http_approval_end_settled(void *data,
 }
 
 
-void
+ngx_int_t
 ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts)
 {
+    int64_t                          now;
     ngx_str_t                        policy, name;
     const ngx_http_approval_move_t  *move;
+
+    now = ngx_http_approval_store_now(mcf->worker->store);
+
+    if (state != NGX_HTTP_APPROVAL_EXECUTED
+        && state != NGX_HTTP_APPROVAL_FAILED
+        && ngx_http_approval_end_executed(mcf, id, now))
+    {
+        ngx_http_approval_end_lost(mcf, id, state, facts);
+        return NGX_DECLINED;
+    }
 
     if (rule == NULL) {
         policy = ngx_http_approval_json_get(facts, "policy");
@@ -133,8 +148,7 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
         ngx_http_approval_count(rule, move->counter);
     }
 
-    ngx_http_approval_end_decided(mcf, rule, id, state,
-                             ngx_http_approval_store_now(mcf->worker->store));
+    ngx_http_approval_end_decided(mcf, rule, id, state, now);
 
     ngx_http_approval_notify_outcome(mcf, id, state, facts);
 
@@ -146,4 +160,46 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
                       (size_t) APPROVAL_ID_LEN, id,
                       ngx_http_approval_state_name(state));
     }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf, u_char *id,
+    int64_t now)
+{
+    ngx_http_approval_end_t  end;
+
+    end.kind = NGX_HTTP_APPROVAL_END_ACTION;
+    ngx_memcpy(end.id, id, APPROVAL_ID_LEN);
+
+    return ngx_http_approval_end_find(mcf, &end, now) == NGX_OK
+           && end.state != NGX_HTTP_APPROVAL_DENIED
+           && end.state != NGX_HTTP_APPROVAL_CANCELLED;
+}
+
+
+static void
+ngx_http_approval_end_lost(ngx_http_approval_main_conf_t *mcf, u_char *id,
+    ngx_http_approval_state_e state, json_t *facts)
+{
+    ngx_str_t  *name;
+
+    name = ngx_http_approval_state_name(state);
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "action %*s was executed before: the store had lost that, "
+                  "and says that it is %V",
+                  (size_t) APPROVAL_ID_LEN, id, name);
+
+    if (facts) {
+        json_object_set_new(facts, "limit", json_string("execution"));
+        json_object_set_new(facts, "why",
+                            json_sprintf("executed before: the store had lost "
+                                         "that, and says that it is %.*s",
+                                         (int) name->len, name->data));
+    }
+
+    (void) ngx_http_approval_audit_often(mcf, APPROVAL_RECORD_FAULT, id, facts);
 }

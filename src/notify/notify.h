@@ -74,8 +74,12 @@ void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
  * and records it.  rule may be NULL: then facts name it, perhaps by a name that
  * no longer exists.  waited is the time from the request to a denial in ms.
  * Takes the reference to facts, which may be NULL (no memory).
+ *
+ * NGX_DECLINED: this gateway has executed the action, and the store, which lost
+ * that, has let it end in another way.  This is not its end: a "fault" is
+ * recorded instead.
  */
-void ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
+ngx_int_t ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts);
 

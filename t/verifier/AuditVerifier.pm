@@ -564,7 +564,13 @@ sub action {
 
         $a->{spared} = splice(@$taken, $n, 1) if defined $n;
 
-    } elsif ($type =~ /^(?:denied|expired|cancelled)\z/) {
+    } elsif ($type eq 'fault') {
+        $a->{lost} = 1 if text($r, 'limit', 'execution');
+
+    } elsif ($type eq 'expired') {
+        $a->{expired} ||= ms($r->{time});
+
+    } elsif ($type =~ /^(?:denied|cancelled)\z/) {
         $a->{over} = 1;
         push @{ $a->{denied} }, [ $where, $r ]
             if $type eq 'denied' && exists $r->{receipt};
@@ -660,7 +666,11 @@ sub judge {
         return;
     }
 
-    $self->tampered($where, "$a->{id} is over") if $a->{over} && @taken;
+    my $taken = ms($r->{store_time});
+
+    $self->tampered($where, "$a->{id} is over")
+        if @taken && ($a->{over} || ($a->{expired}
+            && !($a->{lost} && $taken && $a->{expired} > $taken)));
 
     my $limit = $self->limits($a, $r, $d // {});
 

@@ -121,7 +121,7 @@ ngx_http_approval_left_settled(void *data,
                                 json_string("the audit trail failed"));
         }
 
-        ngx_http_approval_ended(left->mcf, left->rule, left->id,
+        (void) ngx_http_approval_ended(left->mcf, left->rule, left->id,
                                 left->settling, reply->now - left->created,
                                 json_incref(left->facts));
     } else {
@@ -198,7 +198,7 @@ ngx_http_approval_left_consumed(void *data,
                                      left->id, facts);
 
         ngx_http_approval_forward_unsent(left->facts, why);
-        ngx_http_approval_ended(left->mcf, left->rule, left->id,
+        (void) ngx_http_approval_ended(left->mcf, left->rule, left->id,
                                 NGX_HTTP_APPROVAL_FAILED, 0,
                                 json_incref(left->facts));
     }
@@ -366,7 +366,7 @@ ngx_http_approval_left_handler(void *data,
                                         ? "the requester cancelled the call"
                                         : "the requester left"));
 
-        ngx_http_approval_ended(left->mcf, left->rule, left->id, reply->state,
+        (void) ngx_http_approval_ended(left->mcf, left->rule, left->id, reply->state,
                                 0, json_incref(left->facts));
     } else {
         ngx_http_approval_left_open(left);

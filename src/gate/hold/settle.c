@@ -98,7 +98,8 @@ void
 ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    json_t  *facts;
+    json_t                       *facts;
+    ngx_http_approval_refusal_e   refusal;
 
     if (reply->rc == NGX_OK) {
         hold->action.state = hold->wait.settling;
@@ -110,16 +111,19 @@ ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
                                 json_string("the audit trail failed"));
         }
 
-        ngx_http_approval_ended(hold->mcf, hold->rule, hold->action.id,
-                                hold->wait.settling,
-                                reply->now - hold->action.created, facts);
+        refusal = (hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED)
+                  ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
+                  : ngx_http_approval_hold_refusal(hold->wait.settling);
 
-        ngx_http_approval_hold_refuse(hold,
-                         hold->wait.settling == NGX_HTTP_APPROVAL_DENIED
-                         ? NGX_HTTP_APPROVAL_REFUSE_DENIED
-                         : hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED
-                         ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
-                         : NGX_HTTP_APPROVAL_REFUSE_EXPIRED);
+        if (ngx_http_approval_ended(hold->mcf, hold->rule, hold->action.id,
+                                    hold->wait.settling,
+                                    reply->now - hold->action.created, facts)
+            != NGX_OK)
+        {
+            refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
+        }
+
+        ngx_http_approval_hold_refuse(hold, refusal);
         return;
     }
 

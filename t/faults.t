@@ -142,6 +142,33 @@ is($gw->hits('/held/all'), 1, 'once');
 }
 
 
+# an old Redis: the start says so
+
+{
+    my ($version) = $gw->redis->cmd(INFO => 'server')
+                    =~ /^redis_version:(\d\.\d+\.\d+)/m;
+    my $redis60 = $version =~ s/^.\../6.1/r;
+    my $told = qr/\[warn\] .* is Redis \Q$redis60\E; it has to be 6\.2 or later/;
+
+    my $connects = sub {
+        my $mark = $ngx->mark;
+
+        $gw->redis->cmd(CLIENT => KILL => TYPE => 'normal', SKIPME => 'yes');
+        $ngx->log_like(qr/approval_redis .* is ready/, 'it connects again',
+                       since => $mark);
+        back('connected');              # by now INFO was answered
+
+        return scalar $ngx->log_lines($told, since => $mark);
+    };
+
+    is($connects->(), 0, 'a Redis that is new enough: no warning');
+    $proxy->replace("redis_version:$version", "redis_version:$redis60");
+    is($connects->(), 1, 'an old one: a warning');
+    is($connects->(), 0, 'once');
+    $proxy->pass;
+}
+
+
 # thousands leave at once: nothing is left in CLOSE_WAIT
 
 {

@@ -188,6 +188,7 @@ struct ngx_http_approval_store_s {
     unsigned                            asking:1;    /* for overdue actions */
     unsigned                            evicts:1;    /* Redis may evict keys;
                                                         logged             */
+    unsigned                            old:1;       /* Redis is; logged   */
     unsigned                            probing:1;
     unsigned                            usable:1;    /* by the last probe  */
     unsigned                            refused:1;   /* writes; logged     */

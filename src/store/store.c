@@ -17,8 +17,14 @@
 
 static void ngx_http_approval_store_link(void *data);
 static void ngx_http_approval_store_push(void *data, ngx_str_t *key);
-static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store);
-static void ngx_http_approval_store_evicts(void *data, redisReply *reply);
+static void ngx_http_approval_store_info(ngx_http_approval_store_t *store);
+static void ngx_http_approval_store_informed(void *data, redisReply *reply);
+static void ngx_http_approval_store_version(ngx_http_approval_store_t *store,
+    char *info);
+static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store,
+    char *info);
+static u_char *ngx_http_approval_store_field(char *info, const char *name,
+    size_t *len);
 static void ngx_http_approval_store_consumed(ngx_http_approval_op_t *op,
     redisReply *reply);
 
@@ -130,7 +136,7 @@ ngx_http_approval_store_link(void *data)
     if (ready) {
         ngx_http_approval_scripts_load(store);
         ngx_http_approval_usable_probe(store);
-        ngx_http_approval_store_memory(store);
+        ngx_http_approval_store_info(store);
         ngx_http_approval_watches_reread(store);
         ngx_http_approval_news_push(store, NULL);
         ngx_http_approval_lease_ready(store);
@@ -158,18 +164,13 @@ ngx_http_approval_store_push(void *data, ngx_str_t *key)
 }
 
 
-/* All keys have a TTL, so any policy except noeviction may evict them. */
-
 static void
-ngx_http_approval_store_memory(ngx_http_approval_store_t *store)
+ngx_http_approval_store_info(ngx_http_approval_store_t *store)
 {
-    static ngx_str_t  info[] = {
-        ngx_string("INFO"),
-        ngx_string("memory")
-    };
+    static ngx_str_t  info = ngx_string("INFO");
 
-    (void) ngx_http_approval_redis_command(store->redis, 2, info,
-                                           ngx_http_approval_store_evicts,
+    (void) ngx_http_approval_redis_command(store->redis, 1, &info,
+                                           ngx_http_approval_store_informed,
                                            store);
 }
 
@@ -177,30 +178,71 @@ ngx_http_approval_store_memory(ngx_http_approval_store_t *store)
 /* An ACL may forbid the command; this is not logged. */
 
 static void
-ngx_http_approval_store_evicts(void *data, redisReply *reply)
+ngx_http_approval_store_informed(void *data, redisReply *reply)
 {
     ngx_http_approval_store_t *store = data;
-
-    u_char  *limit, *policy, *end;
-
-    static char  name[] = "maxmemory_policy:";
 
     if (store->closing || reply == NULL || reply->type != REDIS_REPLY_STRING) {
         return;
     }
 
-    limit = (u_char *) ngx_strstr(reply->str, "maxmemory:");
-    policy = (u_char *) ngx_strstr(reply->str, name);
+    ngx_http_approval_store_version(store, reply->str);
+    ngx_http_approval_store_memory(store, reply->str);
+}
+
+
+/* The scripts need HRANDFIELD.  Valkey says which Redis it can replace. */
+
+static void
+ngx_http_approval_store_version(ngx_http_approval_store_t *store, char *info)
+{
+    size_t      len;
+    u_char     *version;
+    ngx_int_t   major;
+
+    version = ngx_http_approval_store_field(info, "redis_version:", &len);
+
+    if (version == NULL || len < 3) {
+        return;
+    }
+
+    major = ngx_strlchr(version, version + len, '.') == version + 1
+            ? version[0] - '0' : 10;
+
+    if (major > 6 || (major == 6 && version[2] >= '2')) {
+        store->old = 0;
+        return;
+    }
+
+    if (store->old) {
+        return;
+    }
+
+    store->old = 1;
+
+    ngx_log_error(NGX_LOG_WARN, store->log, 0,
+                  "approval_redis \"%V\" is Redis %*s; it has to be 6.2 or "
+                  "later: upgrade it",
+                  &store->conf->redis.name, len, version);
+}
+
+
+/* All keys have a TTL, so any policy except noeviction may evict them. */
+
+static void
+ngx_http_approval_store_memory(ngx_http_approval_store_t *store, char *info)
+{
+    size_t   len, n;
+    u_char  *limit, *policy;
+
+    limit = ngx_http_approval_store_field(info, "maxmemory:", &n);
+    policy = ngx_http_approval_store_field(info, "maxmemory_policy:", &len);
 
     if (limit == NULL || policy == NULL) {
         return;
     }
 
-    policy += sizeof(name) - 1;
-
-    if (limit[sizeof("maxmemory:") - 1] == '0'
-        || ngx_strncmp(policy, "noeviction", 10) == 0)
-    {
+    if (limit[0] == '0' || ngx_strncmp(policy, "noeviction", 10) == 0) {
         store->evicts = 0;
         return;
     }
@@ -211,14 +253,35 @@ ngx_http_approval_store_evicts(void *data, redisReply *reply)
 
     store->evicts = 1;
 
-    for (end = policy; *end > ' '; end++) { /* void */ }
-
     ngx_log_error(NGX_LOG_WARN, store->log, 0,
                   "approval_redis \"%V\" may evict what it was given "
                   "(maxmemory-policy %*s): requests that are held are refused "
                   "then, and what is frozen is so no more; set "
                   "\"maxmemory-policy noeviction\"",
-                  &store->conf->redis.name, (size_t) (end - policy), policy);
+                  &store->conf->redis.name, len, policy);
+}
+
+
+/* The value in the reply of INFO; name ends with a colon. */
+
+static u_char *
+ngx_http_approval_store_field(char *info, const char *name, size_t *len)
+{
+    u_char  *value, *end;
+
+    value = (u_char *) ngx_strstr(info, name);
+
+    if (value == NULL) {
+        return NULL;
+    }
+
+    value += ngx_strlen(name);
+
+    for (end = value; *end > ' '; end++) { /* void */ }
+
+    *len = end - value;
+
+    return value;
 }
 
 

@@ -8,6 +8,10 @@
 # time, the trails verify, and after each burst of faults the gateways work
 # again, without a reload.
 #
+# One gateway asks the sentinels, which it knows by names.  The other has a name
+# for the primary, which is moved after each failover.  All are at addresses of
+# their own, and those that come back do so elsewhere.
+#
 #   APPROVAL_FAULTS=N   how many; default 25, with APPROVAL_FULL=1 1000
 #   APPROVAL_SEED=N     by which they are chosen
 
@@ -20,6 +24,7 @@ use lib "$FindBin::Bin/lib";
 use Approval::Test;
 use Approval::Gateway;
 use Approval::History;
+use Approval::Names;
 use Approval::Sentinels;
 
 use MIME::Base64 ();
@@ -28,6 +33,9 @@ use Time::HiRes qw(sleep time);
 
 need_module();
 need('redis-server');
+
+my $names = Approval::Names->allowed
+            ? Approval::Names->new('timeout:1 attempts:2') : undef;
 
 my $FAULTS = $ENV{APPROVAL_FAULTS} // ($ENV{APPROVAL_FULL} ? 1000 : 25);
 my $SEED = $ENV{APPROVAL_SEED} // 12;
@@ -43,7 +51,8 @@ alarm((600 + 8 * $FAULTS) * slow());
 planted();
 
 my $dir = tempdir();
-my $set = Approval::Sentinels->new(replicas => 1, down => 500, conf => <<'EOF');
+my $set = Approval::Sentinels->new(replicas => 1, down => 500, apart => $names,
+                                   conf => <<'EOF');
 user repl on >repl +psync +replconf +ping
 masteruser repl
 masterauth repl
@@ -55,6 +64,7 @@ my @keys = map { make_keys(tempdir()) } 0 .. 1;
 my $secret = $keys[0]{secret};
 my @signing = map { $_->{signing} } @keys;
 my @public = map { $_->{public} } @keys;
+my $operator = $names ? operator() : undef;
 my @gateways = gateways();
 my @history;                            # of this process
 
@@ -77,6 +87,49 @@ judge();
 done_testing;
 
 
+# Moves the name of the primary when all sentinels name another one
+
+sub operator {
+    my $name = sub {
+        my $address = $set->primary_address // return;
+
+        $names->dns->set('primary.test' => $address =~ s/:.*//r);
+    };
+
+    $name->();
+    $names->dns->set(called($_) => $_->address) for $set->sentinels;
+
+    return Approval::Process->start(code => sub {
+        while (1) {
+            $name->();
+            sleep(0.2);
+        }
+    });
+}
+
+
+sub called {
+    my ($sentinel) = @_;
+
+    my @sentinels = $set->sentinels;
+    my ($n) = grep { $sentinels[$_] == $sentinel } 0 .. $#sentinels;
+
+    return "sentinel$n.test";
+}
+
+
+sub urls {
+    return map { $set->url . ' sentinel=gw' } 0, 1 if !$names;
+
+    my ($server, $sentinel) = map { $_->[0]->port }
+                              [ $set->servers ], [ $set->sentinels ];
+
+    return ('redis://' . join(',', map { called($_) . ":$sentinel" }
+                                   $set->sentinels) . ' sentinel=gw',
+            "redis://primary.test:$server");
+}
+
+
 # what is there
 
 sub gateways {
@@ -97,7 +150,9 @@ EOF
 
     my %how = (workers => 2, log_level => 'info', connections => 1024,
                start => 0, allow => [ qr/exited on signal 9/,
-                                      qr/kill\(\d+, \d+\) failed \(3:/ ]);
+                                      qr/kill\(\d+, \d+\) failed \(3:/,
+                                      qr/host not found in the Redis addr/ ]);
+    my @urls = urls();
     my $server = 'approval p; location / { proxy_pass %%UP%%; }';
     my $gw = Approval::Gateway->new(http => $http, server => $server,
                                     repeat => undef, %how);
@@ -111,7 +166,7 @@ EOF
 
     for my $n (0, 1) {
         my $self = ($gw, $other)[$n];
-        my $url = $set->url . ' sentinel=gw timeout=2s replicas=1';
+        my $url = "$urls[$n] timeout=2s replicas=1";
 
         $self->{n} = $n;
         $self->{ngx}{http} =~ s/approval_redis [^;]+/approval_redis $url/;
@@ -416,11 +471,13 @@ sub faults {
                   failover => 3, cut => 4, sentinel => 2, freeze => 4,
                   reset => 3, upstream => 2);
 
+    %weight = (%weight, move => 4, late => 2, unnamed => 2) if $names;
+
     return map { ($_) x $weight{$_} } sort keys %weight;
 }
 
 
-my (%down, %count);
+my (%down, %count, $unnamed);           # unnamed: no configuration is read
 
 sub inject {
     my ($name) = @_;
@@ -476,6 +533,8 @@ sub fault_master {
 
     my $gw = any_gateway($fault) // return undef;
 
+    return undef if $unnamed;
+
     $down{ $fault->{gw} } = 1;
     $fault->{$_} = 1 for qw(cuts restarts);
     $gw->ngx->crash;
@@ -488,6 +547,8 @@ sub fault_reload {
     my ($fault) = @_;
 
     my $gw = any_gateway($fault) // return undef;
+
+    return undef if $unnamed;
 
     $gw->ngx->signal('HUP');
 
@@ -505,7 +566,7 @@ sub reload_all {
 sub fault_secret {
     my ($fault) = @_;
 
-    return undef if %down;
+    return undef if %down || $unnamed;
 
     my @lines = split /^/, slurp($secret);
     my $new = join('', map { sprintf '%02x', dice(256) } 1 .. 32) . "\n";
@@ -523,7 +584,7 @@ sub fault_secret {
 sub fault_signing {
     my ($fault) = @_;
 
-    return undef if %down;
+    return undef if %down || $unnamed;
 
     my $new = make_keys(tempdir());
 
@@ -621,6 +682,46 @@ sub fault_sentinel {
     $sentinel->kill;
 
     return sub { $sentinel->start };
+}
+
+
+# Those that run, in turn
+
+sub fault_move {
+    my ($fault) = @_;
+
+    for my $sentinel (running($set->sentinels)) {
+        $sentinel->kill;
+        $set->move($sentinel);
+        $sentinel->start;
+        $names->dns->set(called($sentinel) => $sentinel->address);
+    }
+
+    return sub { };
+}
+
+
+# The name of the primary does not move when the primary does
+
+sub fault_late {
+    my ($fault) = @_;
+
+    $operator->signal('STOP');
+
+    return sub { $operator->signal('CONT') };
+}
+
+
+# No name has an address
+
+sub fault_unnamed {
+    my ($fault) = @_;
+
+    return undef if %down || $unnamed++;
+
+    $names->dns->pause;
+
+    return sub { $names->dns->resume; $unnamed = 0 };
 }
 
 
@@ -739,6 +840,13 @@ sub bursts {
     }
 
     diag(join ', ', map { "$count{$_} $_" } sort keys %count);
+
+    SKIP: {
+        skip('no namespaces', 1) if !$names;
+
+        ok($set->moves('servers') && $set->moves('sentinels'),
+           'both were elsewhere when they came back');
+    }
 }
 
 

@@ -3,33 +3,27 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # Names in approval_redis: they are looked up anew each time that a link is
-# made, by the system's resolver.  The test has namespaces of its own, with
-# another /etc and a name server at port 53.  Names move to another address,
-# have several, vanish, and the name server keeps silent.
+# made, by the system's resolver.  Names move to another address, have several,
+# vanish, and the name server keeps silent.
 
 use strict;
 use warnings;
 use lib 't/lib';
 use Approval::Test;
 use Approval::Ca;
-use Approval::Dns;
 use Approval::Gateway;
-use Cwd qw(abs_path);
-use Socket qw(AF_INET SOCK_DGRAM);
+use Approval::Names;
 
 need_module();
 need('redis-server', 'unshare', 'mount');
-own_namespaces();
 
-my $n = 0;
+plan(skip_all => 'no namespaces') if !Approval::Names->allowed;
 
 # it gives up after minutes: nobody waits for it
 
-replace('hosts', '');
-replace('nsswitch.conf', "hosts: files dns\n");
-replace('resolv.conf', "nameserver 127.0.0.1\noptions timeout:30 attempts:5\n");
-
-my $dns = Approval::Dns->new(port => 53);
+my $names = Approval::Names->new('timeout:30 attempts:5');
+my $dns = $names->dns;
+my $n = 0;
 
 moves($_) for 'hosts', 'dns';
 several();
@@ -41,50 +35,13 @@ tls();
 done_testing;
 
 
-# The test once again, in namespaces for its network and its mounts
-
-sub own_namespaces {
-    my @unshare = ('unshare', '--mount', '--net');
-
-    if (!$ENV{APPROVAL_NAMESPACES}) {
-        my $may = "@unshare mount --bind /etc /etc 2>/dev/null";
-
-        plan(skip_all => 'no namespaces') if system($may) != 0;
-
-        $ENV{APPROVAL_NAMESPACES} = 1;
-        exec(@unshare, $^X, abs_path($0)) or die "unshare: $!";
-    }
-
-    # lo is up: SIOCSIFFLAGS, IFF_UP
-
-    socket(my $sock, AF_INET, SOCK_DGRAM, 0) or die "socket: $!";
-    ioctl($sock, 0x8914, my $lo = pack('a16 s x22', 'lo', 1))
-        or die "lo: $!";
-
-    my $etc = tempdir() . '/etc';
-
-    system('cp', '-a', '/etc', $etc) == 0
-        && system('mount', '--bind', $etc, '/etc') == 0
-        or die 'no other /etc';
-}
-
-
-sub replace {
-    my ($name, $text) = @_;
-
-    spew("/etc/$name.new", $text);
-    chmod(0644, "/etc/$name.new");
-    rename("/etc/$name.new", "/etc/$name") or die "/etc/$name: $!";
-}
-
-
 # redis.test is there, as said by one of both
 
 sub is_at {
     my ($how, @addresses) = @_;
 
     if ($how eq 'hosts') {
-        replace('hosts', join '', map { "$_ redis.test\n" } @addresses);
+        $names->hosts(join '', map { "$_ redis.test\n" } @addresses);
 
     } else {
         $dns->set('redis.test' => \@addresses);
@@ -115,10 +72,8 @@ sub replica_at {
     my ($address, $primary) = @_;
 
     my $port = $primary->port;
-    my $replica = Approval::Redis->new(port => $port, conf => <<"END");
-bind $address
-replicaof 127.0.0.1 $port
-END
+    my $replica = Approval::Redis->new(address => $address, port => $port,
+                                       conf => "replicaof 127.0.0.1 $port");
 
     $primary->cmd(CONFIG => SET => 'repl-diskless-sync-delay', 0);
 
@@ -310,13 +265,13 @@ sub sentinels {
     my $second = replica_at('127.0.0.2', $first);
     my $port = $first->port;
 
-    replace('hosts', "127.0.0.1 redis.test sentinel.test\n");
+    $names->hosts("127.0.0.1 redis.test sentinel.test\n");
 
     my $sentinel = sub {
         my ($address, %how) = @_;
 
-        return Approval::Redis->new(sentinel => 1, %how, conf => <<"END");
-bind $address
+        return Approval::Redis->new(sentinel => 1, address => $address, %how,
+                                    conf => <<"END");
 sentinel resolve-hostnames yes
 sentinel announce-hostnames yes
 sentinel monitor gw redis.test $port 1
@@ -331,7 +286,7 @@ END
     my @held = is_held($gw, 'sentinels: before');
     my $mark = $gw->ngx->mark;
 
-    replace('hosts', "127.0.0.2 redis.test sentinel.test\n");
+    $names->hosts("127.0.0.2 redis.test sentinel.test\n");
 
     my $new = $sentinel->('127.0.0.2', port => $old->port);
 
@@ -346,15 +301,15 @@ END
 
     $mark = $gw->ngx->mark;
     $new->cmd(SENTINEL => REMOVE => 'gw');
-    replace('hosts', "127.0.0.2 redis.test sentinel.test later.test\n");
+    $names->hosts("127.0.0.2 redis.test sentinel.test later.test\n");
     $new->cmd(SENTINEL => MONITOR => 'gw', 'later.test', $port, 1);
-    replace('hosts', "127.0.0.2 redis.test sentinel.test\n");
+    $names->hosts("127.0.0.2 redis.test sentinel.test\n");
     cut($gw);
     $gw->ngx->log_like(qr/unavailable: its host name was not found; trying ag/,
                        'sentinels: the primary is not found', since => $mark);
     $gw->ngx->log_like(qr/does not find "later.test" \([^)]+\)(?!;)/,
                        'sentinels: with its name', since => $mark);
-    replace('hosts', "127.0.0.2 redis.test sentinel.test later.test\n");
+    $names->hosts("127.0.0.2 redis.test sentinel.test later.test\n");
     works($gw, 'sentinels: it is found');
     $gw->clean('sentinels');
 }
@@ -367,8 +322,8 @@ sub tls {
                                 other => 'other.test')->dir;
     my $port = free_port();
 
-    my @servers = map { Approval::Redis->new(conf => <<"END") }
-bind $_->[0]
+    my @servers = map { Approval::Redis->new(address => $_->[0],
+                                             conf => <<"END") }
 tls-port $port
 tls-cert-file $dir/$_->[1].crt
 tls-key-file $dir/$_->[1].key
@@ -377,7 +332,7 @@ tls-auth-clients no
 END
         ['127.0.0.1', 'named'], ['127.0.0.2', 'other'], ['127.0.0.3', 'named'];
 
-    replace('hosts', "127.0.0.1 redis.test\n");
+    $names->hosts("127.0.0.1 redis.test\n");
 
     my $gw = gateway($servers[0], "rediss://redis.test:$port timeout=5s "
                                   . "trusted_certificate=$dir/ca.crt");
@@ -386,13 +341,13 @@ END
 
     my $mark = $gw->ngx->mark;
 
-    replace('hosts', "127.0.0.2 redis.test\n");
+    $names->hosts("127.0.0.2 redis.test\n");
     $servers[0]->kill;
     $gw->ngx->log_like(qr/unavailable: the TLS certificate did not verify/,
                        'TLS: moved to a server of another name',
                        since => $mark);
 
-    replace('hosts', "127.0.0.3 redis.test\n");
+    $names->hosts("127.0.0.3 redis.test\n");
     $gw->{redis} = $servers[2];
     works($gw, 'TLS: moved');
     $gw->ngx->stop;

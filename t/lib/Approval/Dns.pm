@@ -9,7 +9,8 @@ package Approval::Dns;
 #                       silence; other names: NXDOMAIN
 #   Approval::Dns->new(port => 53, ...)   instead of a free port
 #   ->port
-#   ->set(NAME => ADDRESS)    from the next question on
+#   ->set(NAME => ADDRESS)    from the next question on, by any process
+#   ->pause ->resume          SIGSTOP and SIGCONT: silence for all names
 #   ->asked(NAME)             how often
 #   ->wait_asked(NAME, N)
 
@@ -26,8 +27,7 @@ sub new {
     my ($class, %names) = @_;
 
     my $port = delete $names{port} // 0;
-    my $self = bless { names => \%names, dir => Approval::Test::tempdir() },
-                     $class;
+    my $self = bless { dir => Approval::Test::tempdir() }, $class;
 
     my $sock = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
                                      LocalPort => $port, Proto => 'udp')
@@ -35,10 +35,10 @@ sub new {
 
     $self->{port} = $sock->sockport;
     Approval::Test::spew("$self->{dir}/asked", '');
-    $self->publish;
+    $self->set($_ => $names{$_}) for keys %names;
 
-    Approval::Process->start(keep => [ $sock ],
-                             code => sub { $self->serve($sock) });
+    $self->{process} = Approval::Process->start(
+        keep => [ $sock ], code => sub { $self->serve($sock) });
 
     return $self;
 }
@@ -46,22 +46,20 @@ sub new {
 
 sub port { $_[0]{port} }
 
+sub pause { $_[0]{process}->signal('STOP') }
+
+sub resume { $_[0]{process}->signal('CONT') }
+
+
+# a file for each name
 
 sub set {
     my ($self, $name, $address) = @_;
 
-    $self->{names}{$name} = $address;
-    $self->publish;
-}
-
-
-sub publish {
-    my ($self) = @_;
-
-    my $file = "$self->{dir}/names";
+    my $file = "$self->{dir}/name-$name";
 
     Approval::Test::spew("$file.new",
-                         Approval::Test::encode_json($self->{names}));
+                         Approval::Test::encode_json([ $address ]));
     rename("$file.new", $file) or die "$file: $!";
 }
 
@@ -98,8 +96,6 @@ sub serve {
 sub reply {
     my ($self, $query) = @_;
 
-    my $names = Approval::Test::decode_json(
-        Approval::Test::slurp("$self->{dir}/names"));
     my ($id, $name, $at) = (unpack('n', $query), '', 12);
 
     while (my $len = ord substr($query, $at, 1)) {
@@ -107,9 +103,13 @@ sub reply {
         $at += $len + 1;
     }
 
-    return $name if exists $names->{$name} && !defined $names->{$name};
+    my $file = "$self->{dir}/name-$name";
+    my $known = -e $file;
+    my ($found) = $known ? @{ Approval::Test::decode_json(
+                               Approval::Test::slurp($file)) } : ();
 
-    my $found = $names->{$name};
+    return $name if $known && !defined $found;
+
     my $code = defined $found ? 0x8180 : 0x8183;
     my $type = unpack('n', substr($query, $at + 1, 2));
     my @found = $type != 1 ? () : ref $found ? @$found : $found // ();

@@ -7,6 +7,7 @@ package Approval::Redis;
 #
 #   my $redis = Approval::Redis->new(%how);
 #     tcp => 0          only the unix socket
+#     address => IP     that it listens on, by default 127.0.0.1
 #     password => TEXT  requirepass
 #     conf => TEXT      more lines for redis.conf ("user bot on >x ~* +@all")
 #     persist => 1      keep the data over stop and start (not over kill)
@@ -14,11 +15,11 @@ package Approval::Redis;
 #     cluster => 1      a Redis Cluster of this one node: what is in several
 #                       slots is refused (needs Redis 7)
 #     sentinel => 1     the same program as a Sentinel; conf says what it
-#                       monitors
+#                       monitors at first: it keeps what it has learnt
 #     all_end => 1      a test at the end: each key that is left has a TTL
 #
 #   ->url ->tcp_url     for approval_redis: unix:/path, redis://127.0.0.1:port
-#   ->sock ->port ->dir ->pid
+#   ->sock ->address ->port ->dir ->pid
 #   ->cmd(NAME, ARG...) one command; returns scalar, list reference or undef;
 #                       dies on an error reply
 #   ->try(NAME, ARG...) the same, but an error reply is returned as a string
@@ -41,7 +42,8 @@ use Approval::Process;
 sub new {
     my ($class, %arg) = @_;
 
-    my $self = bless { tcp => 1, conf => '', start => 1, %arg }, $class;
+    my $self = bless { tcp => 1, address => '127.0.0.1', conf => '', start => 1,
+                       %arg }, $class;
 
     $self->{dir} = Approval::Test::tempdir();
 
@@ -59,13 +61,15 @@ sub dir { $_[0]{dir} }
 
 sub sock { $_[0]{sock} }
 
+sub address { $_[0]{address} }
+
 sub port { $_[0]{port} }
 
 sub pid { $_[0]{process}->pid }
 
 sub url { "unix:$_[0]{sock}" }
 
-sub tcp_url { "redis://127.0.0.1:$_[0]{port}" }
+sub tcp_url { "redis://$_[0]{address}:$_[0]{port}" }
 
 
 sub start {
@@ -90,6 +94,7 @@ sub start {
 
         if ($self->wait_ready) {
             $self->own_slots if $self->{cluster};
+            $self->{started} = 1;
             return $self;
         }
 
@@ -114,6 +119,8 @@ sub own_slots {
 sub write_conf {
     my ($self) = @_;
 
+    return $self->move_conf if $self->{sentinel} && $self->{started};
+
     my $port = $self->{port} // 0;
     my $auth = defined $self->{password} ? "requirepass $self->{password}" : '';
     my $save = $self->{persist} ? 'save 3600 1' : 'save ""';
@@ -121,7 +128,7 @@ sub write_conf {
                                      . Approval::Test::free_port() : '';
 
     Approval::Test::spew("$self->{dir}/redis.conf", <<"END");
-bind 127.0.0.1
+bind $self->{address}
 port $port
 unixsocket $self->{sock}
 unixsocketperm 777
@@ -134,6 +141,19 @@ $auth
 $cluster
 $self->{conf}
 END
+}
+
+
+# A sentinel writes what it has learnt into its file.
+
+sub move_conf {
+    my ($self) = @_;
+
+    my $file = "$self->{dir}/redis.conf";
+    my $text = Approval::Test::slurp($file);
+
+    $text =~ s/^(bind|sentinel announce-ip) .*/$1 $self->{address}/mg;
+    Approval::Test::spew($file, $text);
 }
 
 

@@ -10,15 +10,20 @@ package Approval::Sentinels;
 #     sentinels => N        default 3; a majority of them makes a failover
 #     down      => MS       down-after-milliseconds, default 1000
 #     conf      => TEXT     more lines for each Redis
+#     apart     => 1        on one port, each at an address of its own
 #
 #   ->servers ->sentinels
 #   ->url                   for approval_redis
 #   ->primary ([SENTINEL])  the server that all sentinels name, or these;
 #                           undef: they do not agree
+#   ->primary_address ([SENTINEL])   the same: IP:PORT
+#   ->move(SERVER)          to another address, at which it starts the next time
+#   ->moves(servers)        how often one of them did; or sentinels
 #   ->ready                 waits until all know of each other
 #   ->failover              asks a sentinel for one
-#   ->rejoin(SERVER)        starts a server that was killed, empty, as a replica
-#                           of the primary if it is not the primary itself
+#   ->rejoin(SERVER)        starts a server that was killed, empty: as a replica
+#                           of the primary and, if apart, elsewhere, if it is
+#                           not the primary itself
 #
 # Functions, on request:
 #   redis(%how)             one that waits for no further replicas
@@ -40,18 +45,76 @@ sub new {
     my ($class, %how) = @_;
 
     my $conf = $how{conf} // '';
-    my $first = redis(conf => $conf);
     my $n = $how{sentinels} // 3;
 
-    my $self = bless { conf => $conf, replicas => $how{replicas} // 2 },
+    my $self = bless { conf => $conf, replicas => $how{replicas} // 2,
+                       apart => $how{apart}, servers => [], sentinels => [] },
                      $class;
 
-    $self->{servers} = [ $first, map { redis(conf => $conf . replica_of($first))
-                                     } 1 .. $self->{replicas} ];
-    $self->{sentinels} = [ map { sentinel($first, int($n / 2) + 1, '',
-                                          down => $how{down}) } 1 .. $n ];
+    for (0 .. $self->{replicas}) {
+        my $first = $self->{servers}[0];
+        my $server = redis($self->place('servers'), start => 0);
+
+        $self->configure($server, $first);
+        push @{ $self->{servers} }, $server->start;
+    }
+
+    for (1 .. $n) {
+        my %place = $self->place('sentinels');
+        my $announce = $self->{apart}
+                       ? "sentinel announce-ip $place{address}" : '';
+
+        push @{ $self->{sentinels} },
+            sentinel($self->{servers}[0], int($n / 2) + 1, $announce,
+                     down => $how{down}, %place);
+    }
 
     return $self;
+}
+
+
+# Where one more of them is.  A sentinel forgets where another one was, but keeps
+# each replica that it has seen, so those take turns at a few addresses.
+
+sub place {
+    my ($self, $kind) = @_;
+
+    return () if !$self->{apart};
+
+    my ($net, $room) = $kind eq 'servers' ? (1, 5) : (2, 250);
+    my @others = @{ $self->{$kind} };
+    my $address;
+
+    do {
+        $address = "127.0.$net." . (1 + $self->{last}{$kind}++ % $room);
+    } while (grep { $_->address eq $address } @others);
+
+    return (address => $address, @others ? (port => $others[0]->port) : ());
+}
+
+
+sub move {
+    my ($self, $server) = @_;
+
+    my $kind = $server->{sentinel} ? 'sentinels' : 'servers';
+    my %place = $self->place($kind);
+
+    return if !%place;
+
+    $server->{address} = $place{address};
+    $self->{moves}{$kind}++;
+}
+
+
+sub moves { $_[0]{moves}{ $_[1] } // 0 }
+
+
+sub configure {
+    my ($self, $server, $primary) = @_;
+
+    $server->{conf} = join "\n", $self->{conf}, 'repl-diskless-sync-delay 0',
+        $self->{apart} ? "replica-announce-ip $server->{address}" : (),
+        $primary ? replica_of($primary) : ();
 }
 
 
@@ -71,7 +134,7 @@ sub redis {
 sub replica_of {
     my ($primary) = @_;
 
-    return "\nreplicaof 127.0.0.1 " . $primary->port . "\n";
+    return "\nreplicaof " . $primary->address . ' ' . $primary->port . "\n";
 }
 
 
@@ -81,10 +144,11 @@ sub sentinel {
     my $slow = Approval::Test::slow();
     my $down = (delete $how{down} // 1000) * $slow;
     my $timeout = 3000 * $slow;
+    my $address = $primary->address;
     my $port = $primary->port;
 
     return Approval::Redis->new(sentinel => 1, %how, conf => <<"EOF");
-sentinel monitor gw 127.0.0.1 $port $quorum
+sentinel monitor gw $address $port $quorum
 sentinel down-after-milliseconds gw $down
 sentinel failover-timeout gw $timeout
 $conf
@@ -95,7 +159,7 @@ EOF
 sub url {
     my @servers = ref $_[0] eq __PACKAGE__ ? $_[0]->sentinels : @_;
 
-    return 'redis://' . join ',', map { '127.0.0.1:' . $_->port } @servers;
+    return 'redis://' . join ',', map { $_->address . ':' . $_->port } @servers;
 }
 
 
@@ -113,28 +177,34 @@ sub ready {
 }
 
 
-# A sentinel that cannot be asked names none.
-
 sub primary {
     my ($self, @sentinels) = @_;
 
-    my %ports;
+    my $named = $self->primary_address(@sentinels) // return undef;
+    my ($server) = grep { $_->address . ':' . $_->port eq $named }
+                   $self->servers;
+
+    return $server;
+}
+
+
+# A sentinel that cannot be asked names none.
+
+sub primary_address {
+    my ($self, @sentinels) = @_;
+
+    my %named;
 
     for my $sentinel (@sentinels ? @sentinels : $self->sentinels) {
-        my $named = eval {
+        my $address = eval {
             $sentinel->client(timeout => 2)
                      ->cmd(SENTINEL => 'get-master-addr-by-name', 'gw');
         };
 
-        $ports{ $named->[1] } = 1 if $named;
+        $named{ join ':', @$address } = 1 if $address;
     }
 
-    return undef if keys %ports != 1;
-
-    my ($port) = keys %ports;
-    my ($server) = grep { $_->port == $port } $self->servers;
-
-    return $server;
+    return keys %named == 1 ? (keys %named)[0] : undef;
 }
 
 
@@ -152,9 +222,10 @@ sub rejoin {
 
     my $primary = $self->primary;
 
-    $server->{conf} = $self->{conf} . "\nrepl-diskless-sync-delay 0\n"
-                      . ($primary && $primary != $server
-                         ? replica_of($primary) : '');
+    undef $primary if $primary && $primary == $server;
+
+    $self->move($server) if $primary;
+    $self->configure($server, $primary);
 
     # what it had written for a replica, or was sent as one, is old by now
 

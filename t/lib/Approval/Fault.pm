@@ -7,8 +7,9 @@ package Approval::Fault;
 #
 #   my $dir = Approval::Fault::plant('core/path.c', qr/.../ => 'text');
 #
-# is a directory for APPROVAL_BUILD.  The place in the source must be there
-# exactly once; else the test dies and says so.
+# is a directory for APPROVAL_BUILD, made with the nginx source that
+# conf/build.sh used.  The module must not be linked into nginx.  The place in
+# the source must be there exactly once; else the test dies and says so.
 
 use strict;
 use warnings;
@@ -35,7 +36,7 @@ sub plant {
     my $build = build_dir();
     my ($object) = $file =~ m{([^/]+/[^/]+)\.c\z};
     $object = "$build/addon/$object.o";
-    my $nginx = $ENV{NGINX_SRC} // '/usr/share/nginx/src';
+    my $nginx = (split /\n/, slurp("$build/configured"))[1];
 
     # what make would do if this file were newer, and not one other
 

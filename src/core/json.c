@@ -13,12 +13,11 @@
 #include <string.h>
 
 
-/* A walk visits, replaces or removes the values that a pointer names. */
+/* A walk visits or removes the values that a pointer names. */
 
 typedef struct {
     const approval_json_pointer_t  *pointer;
     approval_json_visit_pt          visit;
-    approval_json_replace_pt        replace;
     void                           *data;
     size_t                          found;
     unsigned                        remove;
@@ -344,28 +343,6 @@ approval_json_pointer_each(const approval_json_pointer_t *p, json_t *root,
 
 
 size_t
-approval_json_pointer_replace(const approval_json_pointer_t *p, json_t *root,
-    approval_json_replace_pt replace, void *data)
-{
-    json_walk_t  w;
-
-    if (p->n == 0) {
-        return 0;
-    }
-
-    memset(&w, 0, sizeof(json_walk_t));
-
-    w.pointer = p;
-    w.replace = replace;
-    w.data = data;
-
-    (void) json_walk(&w, root, 0);
-
-    return w.found;
-}
-
-
-size_t
 approval_json_pointer_remove(const approval_json_pointer_t *p, json_t *root)
 {
     json_walk_t  w;
@@ -434,16 +411,9 @@ json_walk_object(json_walk_t *w, json_t *object, size_t i)
 
     while (iter) {
 
-        if (w->replace && i + 1 == w->pointer->n) {
-            (void) json_object_iter_set_new(object, iter,
-                    w->replace(w->data, json_object_iter_value(iter)));
-            w->found++;
-
-        } else {
-            rc = json_walk(w, json_object_iter_value(iter), i + 1);
-            if (rc != APPROVAL_OK) {
-                return rc;
-            }
+        rc = json_walk(w, json_object_iter_value(iter), i + 1);
+        if (rc != APPROVAL_OK) {
+            return rc;
         }
 
         if (!s->any) {
@@ -480,11 +450,8 @@ json_walk_array(json_walk_t *w, json_t *array, size_t i)
 
     for ( /* void */ ; k < last; k++) {
 
-        if ((w->replace || w->remove) && i + 1 == w->pointer->n) {
-            (void) json_array_set_new(array, k,
-                         w->replace ? w->replace(w->data,
-                                                 json_array_get(array, k))
-                                    : json_null());
+        if (w->remove && i + 1 == w->pointer->n) {
+            (void) json_array_set_new(array, k, json_null());
             w->found++;
             continue;
         }

@@ -65,16 +65,6 @@ int approval_json_pointer_each(const approval_json_pointer_t *p, json_t *root,
     approval_json_visit_pt visit, void *data);
 
 /*
- * Replaces each value that the pointer names inside root with the result of
- * replace(), which must be a new reference, never NULL.  Returns the number of
- * values replaced.  The root itself cannot be replaced ("" replaces nothing).
- */
-typedef json_t *(*approval_json_replace_pt)(void *data, json_t *value);
-
-size_t approval_json_pointer_replace(const approval_json_pointer_t *p,
-    json_t *root, approval_json_replace_pt replace, void *data);
-
-/*
  * Removes each member that the pointer names.  An element of an array becomes
  * null instead, so that the others keep their index.  Returns the number of
  * both.  The root itself cannot be removed.
@@ -101,8 +91,34 @@ int approval_json_raw_member(approval_str_t object, const char *name,
     approval_str_t *value);
 int approval_json_raw_element(approval_str_t *rest, approval_str_t *value);
 
-/* For people: one member per line, in the order of the document. */
-int approval_json_pretty(json_t *value, approval_buf_t *out);
+/*
+ * The values of a text, in its order.  An object is followed by its members: a
+ * name, then the value.
+ */
+typedef struct {
+    approval_str_t    text;            /* of a string: unescaped, no quotes  */
+    uint32_t          next;            /* the item behind this one and its   */
+    uint32_t          size;            /* members or elements                */
+    unsigned char     type;            /* '{' '[' '"' '0' 't' 'f' 'n'        */
+    unsigned char     marked;
+} approval_json_item_t;
 
+typedef struct {
+    approval_json_item_t  *list;
+    size_t                 n;
+    unsigned char         *plain;      /* strings that had escapes           */
+} approval_json_items_t;
+
+/*
+ * Reads what approval_json_parse_wide() accepts.  The items refer to the text.
+ * They must be freed only if the result is APPROVAL_OK.
+ */
+int approval_json_items(approval_str_t text, approval_json_items_t *items,
+    const char **err);
+void approval_json_items_free(approval_json_items_t *items);
+
+/* Marks each value that the pointer names. */
+void approval_json_items_mark(approval_json_items_t *items,
+    const approval_json_pointer_t *p);
 
 #endif /* APPROVAL_JSON_H */

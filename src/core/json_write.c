@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Writes JSON as text: canonical (RFC 8785), for patterns, for people.
+ * Writes JSON as text: canonical (RFC 8785), and for patterns.
  */
 
 
@@ -25,25 +25,18 @@
 
 
 typedef struct {
-    approval_buf_t           *out;
-    unsigned                  pretty;
-} json_writer_t;
-
-
-typedef struct {
     const char               *key;
     json_t                   *value;
 } json_member_t;
 
 
-static int json_write(const json_writer_t *w, json_t *value, unsigned depth);
-static int json_write_array(const json_writer_t *w, json_t *array,
-    unsigned depth);
-static int json_write_object(const json_writer_t *w, json_t *object,
-    unsigned depth);
-static int json_write_member(const json_writer_t *w, const char *key,
-    json_t *value, unsigned depth);
-static void json_write_indent(const json_writer_t *w, unsigned depth);
+static int json_write(json_t *value, unsigned depth, approval_buf_t *out);
+static int json_write_array(json_t *array, unsigned depth,
+    approval_buf_t *out);
+static int json_write_object(json_t *object, unsigned depth,
+    approval_buf_t *out);
+static int json_write_member(const char *key, json_t *value,
+    unsigned depth, approval_buf_t *out);
 static void json_sort(json_member_t *members, size_t n);
 static int json_key_cmp(const void *one, const void *two);
 static int json_write_real(double d, approval_buf_t *out);
@@ -71,29 +64,12 @@ approval_json_text(json_t *value, approval_buf_t *out)
 int
 approval_json_canonical(json_t *value, approval_buf_t *out)
 {
-    json_writer_t  w;
-
-    w.out = out;
-    w.pretty = 0;
-
-    return json_write(&w, value, 0);
-}
-
-
-int
-approval_json_pretty(json_t *value, approval_buf_t *out)
-{
-    json_writer_t  w;
-
-    w.out = out;
-    w.pretty = 1;
-
-    return json_write(&w, value, 0);
+    return json_write(value, 0, out);
 }
 
 
 static int
-json_write(const json_writer_t *w, json_t *value, unsigned depth)
+json_write(json_t *value, unsigned depth, approval_buf_t *out)
 {
     approval_str_t  s;
 
@@ -104,82 +80,76 @@ json_write(const json_writer_t *w, json_t *value, unsigned depth)
     switch (json_typeof(value)) {
 
     case JSON_OBJECT:
-        return json_write_object(w, value, depth + 1);
+        return json_write_object(value, depth + 1, out);
 
     case JSON_ARRAY:
-        return json_write_array(w, value, depth + 1);
+        return json_write_array(value, depth + 1, out);
 
     case JSON_STRING:
         if (approval_json_wide(value, &s)) {
-            approval_buf_add(w->out, s.data, s.len);
+            approval_buf_add(out, s.data, s.len);
             break;
         }
 
         s.data = (const unsigned char *) json_string_value(value);
         s.len = json_string_length(value);
 
-        approval_buf_addc(w->out, '"');
-        approval_escape_json(s, w->out);
-        approval_buf_addc(w->out, '"');
+        approval_buf_addc(out, '"');
+        approval_escape_json(s, out);
+        approval_buf_addc(out, '"');
         break;
 
     case JSON_INTEGER:
-        approval_buf_addi(w->out, json_integer_value(value));
+        approval_buf_addi(out, json_integer_value(value));
         break;
 
     case JSON_REAL:
-        return json_write_real(json_real_value(value), w->out);
+        return json_write_real(json_real_value(value), out);
 
     case JSON_TRUE:
-        approval_buf_adds(w->out, "true");
+        approval_buf_adds(out, "true");
         break;
 
     case JSON_FALSE:
-        approval_buf_adds(w->out, "false");
+        approval_buf_adds(out, "false");
         break;
 
     case JSON_NULL:
-        approval_buf_adds(w->out, "null");
+        approval_buf_adds(out, "null");
         break;
     }
 
-    return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
 static int
-json_write_array(const json_writer_t *w, json_t *array, unsigned depth)
+json_write_array(json_t *array, unsigned depth, approval_buf_t *out)
 {
     size_t  i, n;
 
     n = json_array_size(array);
 
-    approval_buf_addc(w->out, '[');
+    approval_buf_addc(out, '[');
 
     for (i = 0; i < n; i++) {
         if (i) {
-            approval_buf_addc(w->out, ',');
+            approval_buf_addc(out, ',');
         }
 
-        json_write_indent(w, depth);
-
-        if (json_write(w, json_array_get(array, i), depth) != APPROVAL_OK) {
+        if (json_write(json_array_get(array, i), depth, out) != APPROVAL_OK) {
             return APPROVAL_ERROR;
         }
     }
 
-    if (n) {
-        json_write_indent(w, depth - 1);
-    }
+    approval_buf_addc(out, ']');
 
-    approval_buf_addc(w->out, ']');
-
-    return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
 static int
-json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
+json_write_object(json_t *object, unsigned depth, approval_buf_t *out)
 {
     int             rc;
     void           *iter;
@@ -189,13 +159,13 @@ json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
     n = json_object_size(object);
 
     if (n == 0) {
-        approval_buf_adds(w->out, "{}");
-        return w->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+        approval_buf_adds(out, "{}");
+        return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
     }
 
     members = (n > JSON_FEW) ? malloc(n * sizeof(json_member_t)) : few;
     if (members == NULL) {
-        w->out->failed = 1;
+        out->failed = 1;
         return APPROVAL_ERROR;
     }
 
@@ -209,59 +179,39 @@ json_write_object(const json_writer_t *w, json_t *object, unsigned depth)
 
     n = i;
 
-    if (!w->pretty) {
-        json_sort(members, n);
-    }
+    json_sort(members, n);
 
     rc = APPROVAL_OK;
 
-    approval_buf_addc(w->out, '{');
+    approval_buf_addc(out, '{');
 
     for (i = 0; i < n && rc == APPROVAL_OK; i++) {
         if (i) {
-            approval_buf_addc(w->out, ',');
+            approval_buf_addc(out, ',');
         }
 
-        rc = json_write_member(w, members[i].key, members[i].value, depth);
+        rc = json_write_member(members[i].key, members[i].value, depth, out);
     }
 
-    json_write_indent(w, depth - 1);
-    approval_buf_addc(w->out, '}');
+    approval_buf_addc(out, '}');
 
     if (members != few) {
         free(members);
     }
 
-    return w->out->failed ? APPROVAL_ERROR : rc;
+    return out->failed ? APPROVAL_ERROR : rc;
 }
 
 
 static int
-json_write_member(const json_writer_t *w, const char *key, json_t *value,
-    unsigned depth)
+json_write_member(const char *key, json_t *value,
+    unsigned depth, approval_buf_t *out)
 {
-    json_write_indent(w, depth);
+    approval_buf_addc(out, '"');
+    approval_escape_json(approval_str(key), out);
+    approval_buf_adds(out, "\":");
 
-    approval_buf_addc(w->out, '"');
-    approval_escape_json(approval_str(key), w->out);
-    approval_buf_adds(w->out, w->pretty ? "\": " : "\":");
-
-    return json_write(w, value, depth);
-}
-
-
-static void
-json_write_indent(const json_writer_t *w, unsigned depth)
-{
-    if (!w->pretty) {
-        return;
-    }
-
-    approval_buf_addc(w->out, '\n');
-
-    while (depth--) {
-        approval_buf_adds(w->out, "  ");
-    }
+    return json_write(value, depth, out);
 }
 
 

@@ -9,9 +9,9 @@
 #include "core/redact_internal.h"
 #include "core/fold.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/sha.h>
+#include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +26,9 @@ static int redact_add_pointer(approval_redact_t *r, approval_str_t pointer,
     const char **err);
 static int redact_add_path(approval_redact_t *r, approval_str_t path,
     const char **err);
-static int redact_add_name(approval_buf_t *list, const approval_buf_t *other,
-    const approval_buf_t *never, approval_str_t name, const char **err);
+static int redact_add_name(approval_redact_t *r, approval_buf_t *list,
+    const approval_buf_t *other, const approval_buf_t *never,
+    approval_str_t name, const char **err);
 
 approval_redact_t *
 approval_redact_create(const approval_redact_t *base)
@@ -42,13 +43,16 @@ approval_redact_create(const approval_redact_t *base)
     if (base) {
         r->tables = base->tables;
         r->tables->uses++;
-        return r;
+
+    } else {
+        r->tables = redact_tables_create();
     }
 
-    r->tables = redact_tables_create();
+    r->seen = calloc(REDACT_SEEN, sizeof(redact_seen_t));
+    r->mac = r->tables ? EVP_MAC_CTX_new(r->tables->hmac) : NULL;
 
-    if (r->tables == NULL) {
-        free(r);
+    if (r->seen == NULL || r->mac == NULL) {
+        approval_redact_destroy(r);
         return NULL;
     }
 
@@ -75,8 +79,9 @@ approval_redact_destroy(approval_redact_t *r)
     approval_buf_free(&r->paths);
     approval_buf_free(&r->reveals);
 
+    EVP_MAC_CTX_free(r->mac);
+    free(r->seen);
     redact_tables_destroy(r->tables);
-    OPENSSL_cleanse(r->key, sizeof(r->key));
     free(r);
 }
 
@@ -98,7 +103,7 @@ approval_redact_add(approval_redact_t *r, approval_str_t what,
     if (redact_prefix(&what, "form:") || redact_prefix(&what, "$arg_")
         || redact_prefix(&what, "$cookie_") || redact_prefix(&what, "$http_"))
     {
-        return redact_add_name(&r->fields, &r->reveals, NULL, what, err);
+        return redact_add_name(r, &r->fields, &r->reveals, NULL, what, err);
     }
 
     *err = "must be json:/pointer, path:/segments, form:NAME, $http_NAME, "
@@ -118,7 +123,7 @@ approval_redact_reveal(approval_redact_t *r, approval_str_t name,
         .data = never, .len = sizeof(never)
     };
 
-    return redact_add_name(&r->reveals, &r->fields, &credentials, name, err);
+    return redact_add_name(r, &r->reveals, &r->fields, &credentials, name, err);
 }
 
 
@@ -188,8 +193,9 @@ redact_add_path(approval_redact_t *r, approval_str_t path, const char **err)
 
 
 static int
-redact_add_name(approval_buf_t *list, const approval_buf_t *other,
-    const approval_buf_t *never, approval_str_t name, const char **err)
+redact_add_name(approval_redact_t *r, approval_buf_t *list,
+    const approval_buf_t *other, const approval_buf_t *never,
+    approval_str_t name, const char **err)
 {
     int            len;
     unsigned char  text[REDACT_NAME_MAX];
@@ -205,6 +211,8 @@ redact_add_name(approval_buf_t *list, const approval_buf_t *other,
         *err = "name has no letter and no digit";
         return APPROVAL_ERROR;
     }
+
+    memset(r->seen, 0, REDACT_SEEN * sizeof(redact_seen_t));
 
     if (never && redact_listed(never, text, (size_t) len)) {
         *err = "it is a credential of the request itself";
@@ -236,8 +244,14 @@ redact_list(approval_buf_t *list, const unsigned char *text, size_t len,
 void
 approval_redact_key(approval_redact_t *r, approval_str_t key)
 {
-    r->keyed = key.len != 0
-               && SHA256(key.data, key.len, r->key) != NULL;
+    OSSL_PARAM  params[2];
+
+    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
+                                                 "SHA256", 0);
+    params[1] = OSSL_PARAM_construct_end();
+
+    r->keyed = key.len
+               && EVP_MAC_init(r->mac, key.data, key.len, params) == 1;
 }
 
 
@@ -245,15 +259,18 @@ void
 approval_redact_mask(const approval_redact_t *r, approval_str_t value,
     approval_buf_t *out)
 {
-    unsigned int   len;
+    size_t         len;
     unsigned char  mac[EVP_MAX_MD_SIZE], tag[2 * TAG_LEN];
 
-    approval_buf_printf(out, "[redacted, %llu byte%s",
-                        (unsigned long long) value.len,
-                        value.len == 1 ? "" : "s");
+    approval_buf_adds(out, "[redacted, ");
+    approval_buf_addi(out, (long long) value.len);
+    approval_buf_adds(out, value.len == 1 ? " byte" : " bytes");
 
-    if (r->keyed && HMAC(EVP_sha256(), r->key, sizeof(r->key), value.data,
-                         value.len, mac, &len))
+    /* without a key it is the last one again */
+
+    if (r->keyed && EVP_MAC_init(r->mac, NULL, 0, NULL) == 1
+        && EVP_MAC_update(r->mac, value.data, value.len) == 1
+        && EVP_MAC_final(r->mac, mac, &len, sizeof(mac)) == 1)
     {
         approval_hex_encode(tag, mac, TAG_LEN);
         approval_buf_adds(out, ", #");
@@ -261,4 +278,29 @@ approval_redact_mask(const approval_redact_t *r, approval_str_t value,
     }
 
     approval_buf_addc(out, ']');
+}
+
+
+void
+redact_mask(redact_writer_t *w, approval_str_t value)
+{
+    size_t  i, end;
+
+    i = 0;
+
+    do {
+        end = w->arguments ? approval_str_find(value, i, "\t") : value.len;
+
+        approval_redact_mask(w->redact, approval_str_sub(value, i, end),
+                             w->out);
+
+        if (end < value.len) {
+            approval_buf_addc(w->out, '\t');
+        }
+
+        i = end + 1;
+
+    } while (i < value.len);
+
+    w->masks++;
 }

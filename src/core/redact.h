@@ -59,8 +59,8 @@ void approval_redact_mask(const approval_redact_t *r, approval_str_t value,
     approval_buf_t *out);
 
 /*
- * All of these append to out (or change root), and return APPROVAL_ERROR only
- * without memory.  Text for which a regex reaches its limits is masked.
+ * All of these append to out, and return APPROVAL_ERROR only without memory.
+ * Text for which a regex reaches its limits is masked.
  */
 
 /* Free text: a reason, a user agent, a captured or computed value, prose. */
@@ -83,8 +83,6 @@ int approval_redact_target(const approval_redact_t *r, approval_str_t target,
  */
 int approval_redact_body(const approval_redact_t *r,
     approval_str_t content_type, approval_str_t body, approval_buf_t *out);
-
-int approval_redact_json(const approval_redact_t *r, json_t *root);
 
 
 #endif /* APPROVAL_REDACT_H */

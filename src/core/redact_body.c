@@ -14,57 +14,50 @@
 #include <string.h>
 
 
-#define BODY_NESTING   4               /* multipart in multipart           */
-
-
 /* State while the fields of a form or a query are visited in order. */
 
 typedef struct {
-    const approval_redact_t  *redact;
-    approval_buf_t           *out;
-    approval_buf_t            name;        /* masked, to be shown            */
-    approval_buf_t            value;
+    redact_writer_t           w;
+    const approval_part_t    *part;
     size_t                    name_masks;
-    size_t                    value_masks;
+    size_t                    value;       /* where it is written            */
+    unsigned                  query;
     redact_says_e             pair;        /* for a field "value"            */
-    unsigned                  nesting;     /* of multipart                   */
-    unsigned                  lines;       /* values may have lines          */
-    unsigned                  query;       /* shown undecoded                */
 } fields_t;
 
 
-static void redact_path(const approval_redact_t *r, approval_str_t path,
-    approval_buf_t *out);
+static void redact_path(redact_writer_t *w, approval_str_t path);
 static int path_rule(approval_str_t rule, approval_str_t path,
     redact_part_t *part);
-static int redact_query(const approval_redact_t *r, approval_str_t query,
-    approval_buf_t *out);
-static void fields_init(fields_t *f, const approval_redact_t *r,
-    approval_buf_t *out);
-static void fields_free(fields_t *f);
+static int redact_query(redact_writer_t *w, approval_str_t query);
 static int fields_visit(void *data, approval_str_t name,
     approval_str_t value);
-static int form_visit(void *data, approval_str_t name, approval_str_t value);
-static void form_field(fields_t *f, approval_str_t name);
-static void form_name(approval_str_t name, approval_buf_t *out);
-static int redact_typed(const approval_redact_t *r,
-    approval_str_t content_type, approval_str_t body, unsigned nesting,
-    approval_buf_t *out);
 static int part_visit(void *data, const approval_part_t *part);
-static int redact_describe(approval_str_t content_type, size_t len,
-    const char *why, approval_buf_t *out);
+static void part_typed(redact_writer_t *w, const approval_part_t *part);
+static void escape_name(approval_str_t name, approval_buf_t *out);
+static void escape_line(approval_str_t text, approval_buf_t *out);
+static void escape_lines(approval_str_t text, approval_buf_t *out);
+static void redact_typed(redact_writer_t *w, approval_str_t content_type,
+    approval_str_t body);
+static void redact_fields(redact_writer_t *w, approval_str_t content_type,
+    approval_str_t body, approval_media_e type);
+static void redact_describe(redact_writer_t *w, approval_str_t content_type,
+    size_t len, const char *why);
 
 
 int
 approval_redact_target(const approval_redact_t *r, approval_str_t target,
     approval_buf_t *out)
 {
-    size_t          i, start;
-    approval_str_t  query;
+    size_t           i, start;
+    approval_str_t   query;
+    redact_writer_t  w = {
+        .redact = r, .out = out, .escape = approval_escape_none
+    };
 
     i = approval_str_find(target, 0, "?#");
 
-    redact_path(r, approval_str_sub(target, 0, i), out);
+    redact_path(&w, approval_str_sub(target, 0, i));
 
     if (i < target.len) {
         approval_buf_addc(out, target.data[i]);
@@ -72,9 +65,9 @@ approval_redact_target(const approval_redact_t *r, approval_str_t target,
         start = out->len;
         query = approval_str_sub(target, i + 1, target.len);
 
-        if (redact_query(r, query, out) != APPROVAL_OK && !out->failed) {
+        if (redact_query(&w, query) != APPROVAL_OK && !out->failed) {
             out->len = start;
-            approval_redact_mask(r, query, out);
+            redact_mask(&w, query);
         }
     }
 
@@ -82,26 +75,26 @@ approval_redact_target(const approval_redact_t *r, approval_str_t target,
 }
 
 
+/*
+ * From left to right: segments that rules name, and the text between them.
+ */
+
 static void
-redact_path(const approval_redact_t *r, approval_str_t path,
-    approval_buf_t *out)
+redact_path(redact_writer_t *w, approval_str_t path)
 {
-    size_t          i, from, masks;
-    redact_part_t   part, found;
-    approval_str_t  rule;
+    size_t                 i, from;
+    redact_part_t          part, found;
+    approval_str_t         rule;
+    const approval_buf_t  *rules;
 
-    masks = 0;
-
-    /*
-     * from left to right: segments that rules name, and the text between them
-     */
+    rules = &w->redact->paths;
 
     for (from = 0; from < path.len; from = found.end) {
         found.start = path.len;
         found.end = path.len;
 
-        for (i = 0; i < r->paths.len; i += rule.len + 1) {
-            rule = approval_str((const char *) r->paths.data + i);
+        for (i = 0; i < rules->len; i += rule.len + 1) {
+            rule = approval_str((const char *) rules->data + i);
 
             if (path_rule(rule, path, &part) && part.start >= from
                 && part.start < found.start)
@@ -110,11 +103,10 @@ redact_path(const approval_redact_t *r, approval_str_t path,
             }
         }
 
-        (void) redact_text(r, approval_str_sub(path, from, found.start),
-                           REDACT_PATH, 0, out, &masks);
+        redact_text(w, approval_str_sub(path, from, found.start), REDACT_PATH);
 
         if (found.start < found.end) {
-            approval_redact_mask(r, redact_part(path, found), out);
+            redact_mask(w, redact_part(path, found));
         }
     }
 }
@@ -155,93 +147,80 @@ path_rule(approval_str_t rule, approval_str_t path, redact_part_t *part)
 
 
 static int
-redact_query(const approval_redact_t *r, approval_str_t query,
-    approval_buf_t *out)
+redact_query(redact_writer_t *w, approval_str_t query)
 {
     int              rc;
     size_t           i, end, name;
     fields_t         f;
     const char      *err;
+    approval_buf_t   shown;
     approval_str_t   part;
 
-    fields_init(&f, r, out);
+    approval_buf_init(&shown);
+
+    memset(&f, 0, sizeof(fields_t));
+    f.w = *w;
+    f.w.out = &shown;
     f.query = 1;
 
     rc = APPROVAL_OK;
 
     /*
-     * split at more separators than any server does, so that none hides a
-     * secret
+     * Split at more separators than any server does, so that none hides a
+     * secret.
      */
 
-    for (i = 0; i < query.len && rc == APPROVAL_OK; i = end) {
+    for (i = 0; i < query.len; i = end) {
 
         end = approval_str_find(query, i, "&;?#");
 
         if (end == i) {
-            approval_buf_addc(out, query.data[end++]);
+            approval_buf_addc(w->out, query.data[end++]);
             continue;
         }
 
         part = approval_str_sub(query, i, end);
         name = approval_str_find(part, 0, "=");
 
+        approval_buf_reset(&shown);
+
         rc = approval_form_each(part, fields_visit, &f, &err);
 
-        if (f.name_masks) {
-            approval_redact_mask(r, part, out);
+        if (rc != APPROVAL_OK) {
+            break;
+        }
 
-        } else if (f.value_masks && name < part.len) {
-            approval_buf_add(out, part.data, name + 1);
-            approval_buf_add(out, f.value.data, f.value.len);
+        if (f.name_masks) {
+            redact_mask(w, part);
+
+        } else if (f.w.masks) {
+            approval_buf_add(w->out, part.data, name + 1);
+            approval_buf_add(w->out, shown.data + f.value,
+                             shown.len - f.value);
 
         } else {
-            approval_buf_add(out, part.data, part.len);
+            approval_buf_add(w->out, part.data, part.len);
         }
     }
 
-    fields_free(&f);
+    approval_buf_wipe(&shown);
 
-    return out->failed ? APPROVAL_ERROR : rc;
+    return w->out->failed || shown.failed ? APPROVAL_ERROR : rc;
 }
 
 
-static void
-fields_init(fields_t *f, const approval_redact_t *r, approval_buf_t *out)
-{
-    memset(f, 0, sizeof(fields_t));
-
-    f->redact = r;
-    f->out = out;
-
-    approval_buf_init(&f->name);
-    approval_buf_init(&f->value);
-}
-
-
-static void
-fields_free(fields_t *f)
-{
-    approval_buf_wipe(&f->name);
-    approval_buf_wipe(&f->value);
-}
-
+/* One field per line.  The first "=" ends the name. */
 
 static int
 fields_visit(void *data, approval_str_t name, approval_str_t value)
 {
     fields_t *f = data;
 
-    unsigned       roles;
-    redact_says_e  says;
+    size_t          start;
+    unsigned        roles;
+    redact_says_e   says;
 
-    approval_buf_reset(&f->name);
-    approval_buf_reset(&f->value);
-
-    f->name_masks = 0;
-    f->value_masks = 0;
-
-    says = redact_name(f->redact, name, 0, &roles);
+    says = redact_name(f->w.redact, name, 0, &roles);
 
     /* name=password&value=... */
 
@@ -251,84 +230,94 @@ fields_visit(void *data, approval_str_t name, approval_str_t value)
     }
 
     if (roles & redact_role(NAME_NAMING)) {
-        f->pair = redact_name(f->redact, value, 0, NULL);
+        f->pair = redact_name(f->w.redact, value, 0, NULL);
     }
 
-    if (redact_value(f->redact, REDACT_OPEN, name, 0, &f->name,
-                     &f->name_masks)
-        != APPROVAL_OK)
+    start = f->w.out->len;
+
+    f->w.masks = 0;
+    f->w.escape = escape_name;
+
+    redact_value(&f->w, REDACT_OPEN, name);
+
+    f->name_masks = f->w.masks;
+
+    if (f->name_masks) {
+        f->w.out->len = start;
+        redact_mask(&f->w, name);
+    }
+
+    approval_buf_addc(f->w.out, '=');
+
+    f->value = f->w.out->len;
+    f->w.masks = 0;
+    f->w.escape = f->part ? escape_lines : escape_line;
+
+    if (f->part && (f->part->file.len || f->part->type.len)
+        && !redact_secret(f->w.redact, says, value))
     {
-        return APPROVAL_ERROR;
+        part_typed(&f->w, f->part);
+
+    } else {
+        redact_value(&f->w, says, value);
     }
 
-    if (redact_value(f->redact, says, value, 0, &f->value, &f->value_masks)
-        != APPROVAL_OK)
-    {
-        return APPROVAL_ERROR;
+    if (!f->query) {
+        approval_buf_addc(f->w.out, '\n');
+
+    } else if (f->w.masks) {
+
+        /* a decoded value could be mistaken for more of the query */
+
+        f->w.out->len = f->value;
+        redact_mask(&f->w, value);
     }
 
-    /*
-     * if shown decoded, a value could be mistaken for further parts of the
-     * query
-     */
-
-    if (f->query && f->value_masks) {
-        approval_buf_reset(&f->value);
-        approval_redact_mask(f->redact, value, &f->value);
-    }
-
-    return APPROVAL_OK;
+    return f->w.out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
-/*
- * One field per line.  A "=" in a name is escaped, so the first "=" ends the
- * name.
- */
-
 static int
-form_visit(void *data, approval_str_t name, approval_str_t value)
+part_visit(void *data, const approval_part_t *part)
 {
     fields_t *f = data;
 
-    if (fields_visit(f, name, value) != APPROVAL_OK) {
-        return APPROVAL_ERROR;
-    }
+    f->part = part;
 
-    form_field(f, name);
-
-    return f->out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    return fields_visit(f, part->name, part->body);
 }
 
 
 static void
-form_field(fields_t *f, approval_str_t name)
+part_typed(redact_writer_t *w, const approval_part_t *part)
 {
-    if (f->name_masks) {
-        approval_redact_mask(f->redact, name, f->out);
+    approval_buf_t   shown;
+    redact_writer_t  typed;
 
-    } else {
-        form_name(name, f->out);
-    }
+    approval_buf_init(&shown);
 
-    approval_buf_addc(f->out, '=');
-    approval_escape_visible(approval_buf_str(&f->value),
-                            f->lines ? APPROVAL_VISIBLE_TEXT
-                                     : APPROVAL_VISIBLE_LINE, f->out);
-    approval_buf_addc(f->out, '\n');
+    typed = *w;
+    typed.out = &shown;
+    typed.escape = approval_escape_none;
+
+    redact_typed(&typed, part->type, part->body);
+
+    w->escape(approval_buf_str(&shown), w->out);
+    w->out->failed |= shown.failed;
+
+    approval_buf_wipe(&shown);
 }
 
 
 static void
-form_name(approval_str_t name, approval_buf_t *out)
+escape_name(approval_str_t name, approval_buf_t *out)
 {
     size_t  i, from;
 
     for (from = 0; from < name.len; from = i + 1) {
         i = approval_str_find(name, from, "=%");
 
-        approval_escape_visible(approval_str_sub(name, from, i),
-                                APPROVAL_VISIBLE_LINE, out);
+        escape_line(approval_str_sub(name, from, i), out);
 
         if (i < name.len) {
             approval_buf_adds(out, name.data[i] == '=' ? "%3D" : "%25");
@@ -337,15 +326,31 @@ form_name(approval_str_t name, approval_buf_t *out)
 }
 
 
+static void
+escape_line(approval_str_t text, approval_buf_t *out)
+{
+    approval_escape_visible(text, APPROVAL_VISIBLE_LINE, out);
+}
+
+
+static void
+escape_lines(approval_str_t text, approval_buf_t *out)
+{
+    approval_escape_visible(text, APPROVAL_VISIBLE_TEXT, out);
+}
+
+
 int
 approval_redact_text(const approval_redact_t *r, approval_str_t text,
     approval_buf_t *out)
 {
-    size_t  masks;
+    redact_writer_t  w = {
+        .redact = r, .out = out, .escape = approval_escape_none
+    };
 
-    masks = 0;
+    redact_value(&w, REDACT_OPEN, text);
 
-    return redact_value(r, REDACT_OPEN, text, 0, out, &masks);
+    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
@@ -358,11 +363,13 @@ int
 approval_redact_named(const approval_redact_t *r, approval_str_t name,
     approval_str_t value, approval_buf_t *out)
 {
-    size_t          masks, skip;
-    redact_says_e   says;
-    approval_buf_t  line, shown;
+    size_t           skip;
+    redact_says_e    says;
+    approval_buf_t   line, shown;
+    redact_writer_t  w = {
+        .redact = r, .out = &shown, .escape = approval_escape_none
+    };
 
-    masks = 0;
     skip = name.len + 2;
     says = redact_name(r, name, 0, NULL);
 
@@ -374,15 +381,16 @@ approval_redact_named(const approval_redact_t *r, approval_str_t name,
         approval_buf_adds(&line, ": ");
         approval_buf_add(&line, value.data, value.len);
 
-        out->failed |= redact_text(r, approval_buf_str(&line), REDACT_TEXT, 0,
-                                   &shown, &masks) != APPROVAL_OK;
+        redact_text(&w, approval_buf_str(&line), REDACT_TEXT);
+        out->failed |= line.failed | shown.failed;
     }
 
-    if (masks && shown.len > skip && shown.data[shown.len - 1] == ']') {
+    if (w.masks && shown.len > skip && shown.data[shown.len - 1] == ']') {
         approval_buf_add(out, shown.data + skip, shown.len - skip);
 
     } else {
-        (void) redact_value(r, says, value, 0, out, &masks);
+        w.out = out;
+        redact_value(&w, says, value);
     }
 
     approval_buf_wipe(&line);
@@ -396,146 +404,112 @@ int
 approval_redact_body(const approval_redact_t *r, approval_str_t content_type,
     approval_str_t body, approval_buf_t *out)
 {
-    return redact_typed(r, content_type, body, 0, out);
+    size_t           start;
+    redact_writer_t  w = {
+        .redact = r, .out = out, .escape = approval_escape_none
+    };
+
+    start = out->len;
+
+    redact_typed(&w, content_type, body);
+
+    if (out->failed) {
+        out->len = start;
+        return APPROVAL_ERROR;
+    }
+
+    return APPROVAL_OK;
 }
 
 
-static int
-redact_typed(const approval_redact_t *r, approval_str_t content_type,
-    approval_str_t body, unsigned nesting, approval_buf_t *out)
+static void
+redact_typed(redact_writer_t *w, approval_str_t content_type,
+    approval_str_t body)
 {
-    int          rc;
-    size_t       start, masks;
-    approval_media_e  type;
-    json_t      *json;
-    fields_t     f;
-    const char  *err;
+    const char        *err;
+    approval_media_e   type;
 
     if (body.len == 0) {
-        return APPROVAL_OK;
+        return;
     }
 
     type = approval_media(content_type);
-    start = out->len;
-    json = NULL;
-    err = NULL;
 
     /* a form or text may really be JSON, and an upstream may read it as JSON */
 
     if (type == APPROVAL_MEDIA_JSON
         || (type < APPROVAL_MEDIA_PARTS && redact_looks_json(body)))
     {
-        json = approval_json_parse_wide(body, &err);
+        if (redact_json(w, body, 1, &err) == APPROVAL_OK) {
+            return;
+        }
 
-        if (json == NULL && type <= APPROVAL_MEDIA_FORM) {
-            return redact_describe(content_type, body.len, err, out);
+        if (type <= APPROVAL_MEDIA_FORM) {
+            redact_describe(w, content_type, body.len, err);
+            return;
         }
     }
 
-    if (json) {
-        rc = approval_redact_json(r, json);
-
-        if (rc == APPROVAL_OK) {
-            rc = approval_json_pretty(json, out);
-        }
-
-        json_decref(json);
-
-    } else if (type == APPROVAL_MEDIA_FORM || type == APPROVAL_MEDIA_PARTS) {
-        fields_init(&f, r, out);
-        f.nesting = nesting;
-        f.lines = type == APPROVAL_MEDIA_PARTS;
-
-        err = "out of memory";
-
-        rc = type == APPROVAL_MEDIA_FORM
-             ? approval_form_each(body, form_visit, &f, &err)
-             : nesting < BODY_NESTING
-               ? approval_parts_each(content_type, body, part_visit, &f)
-               : APPROVAL_ERROR;
-
-        fields_free(&f);
-
-        if (rc != APPROVAL_OK && !out->failed) {
-            out->len = start;
-            return redact_describe(content_type, body.len,
-                                   type == APPROVAL_MEDIA_FORM ? err : NULL, out);
-        }
+    if (type == APPROVAL_MEDIA_FORM || type == APPROVAL_MEDIA_PARTS) {
+        redact_fields(w, content_type, body, type);
 
     } else if (type == APPROVAL_MEDIA_OTHER) {
-        return redact_describe(content_type, body.len, NULL, out);
+        redact_describe(w, content_type, body.len, NULL);
 
     } else if (!approval_utf8_valid(body)
                || memchr(body.data, '\0', body.len))
     {
-        return redact_describe(content_type, body.len, "not UTF-8 text", out);
+        redact_describe(w, content_type, body.len, "not UTF-8 text");
 
     } else {
-        masks = 0;
-        rc = redact_text(r, body, type == APPROVAL_MEDIA_CSV ? REDACT_CSV
-                                                             : REDACT_TEXT,
-                         0, out, &masks);
+        redact_text(w, body, type == APPROVAL_MEDIA_CSV ? REDACT_CSV
+                                                        : REDACT_TEXT);
+    }
+}
+
+
+static void
+redact_fields(redact_writer_t *w, approval_str_t content_type,
+    approval_str_t body, approval_media_e type)
+{
+    int          rc;
+    size_t       start;
+    fields_t     f;
+    const char  *err;
+
+    memset(&f, 0, sizeof(fields_t));
+
+    f.w = *w;
+
+    err = NULL;
+    start = w->out->len;
+
+    if (type == APPROVAL_MEDIA_FORM) {
+        rc = approval_form_each(body, fields_visit, &f, &err);
+
+    } else {
+        rc = f.w.nesting++ < REDACT_NESTING
+             ? approval_parts_each(content_type, body, part_visit, &f)
+             : APPROVAL_ERROR;
     }
 
     if (rc != APPROVAL_OK) {
-        out->len = start;
+        w->out->len = start;
+        redact_describe(w, content_type, body.len, err);
     }
-
-    return out->failed ? APPROVAL_ERROR : rc;
 }
 
 
-/* A field of a multipart form; a file, or a field with a type, by its type. */
-
-static int
-part_visit(void *data, const approval_part_t *part)
-{
-    fields_t *f = data;
-
-    if (fields_visit(f, part->name, part->file.len || part->type.len
-                                    ? part->type : part->body)
-        != APPROVAL_OK)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    if (part->file.len == 0 && part->type.len == 0) {
-        form_field(f, part->name);
-        return APPROVAL_OK;
-    }
-
-    approval_buf_reset(&f->value);
-
-    if (redact_secret(f->redact, redact_name(f->redact, part->name, 0, NULL),
-                      part->body))
-    {
-        approval_redact_mask(f->redact, part->body, &f->value);
-
-    } else if (redact_typed(f->redact, part->type, part->body, f->nesting + 1,
-                            &f->value)
-               != APPROVAL_OK)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    form_field(f, part->name);
-
-    return APPROVAL_OK;
-}
-
-
-static int
-redact_describe(approval_str_t content_type, size_t len, const char *why,
-    approval_buf_t *out)
+static void
+redact_describe(redact_writer_t *w, approval_str_t content_type, size_t len,
+    const char *why)
 {
     approval_str_t  type;
 
     type = approval_media_type(content_type);
 
-    approval_buf_printf(out, "[%.*s, %llu bytes, not shown%s%s]",
+    approval_buf_printf(w->out, "[%.*s, %llu bytes, not shown%s%s]",
                         (int) type.len, (const char *) type.data,
                         (unsigned long long) len, why ? ": " : "",
                         why ? why : "");
-
-    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }

@@ -13,6 +13,7 @@
 #include "core/redact.h"
 
 #define PCRE2_CODE_UNIT_WIDTH  8
+#include <openssl/evp.h>
 #include <pcre2.h>
 #include <string.h>
 #include <strings.h>
@@ -23,6 +24,8 @@
 #define REDACT_SLOTS      4096
 #define REDACT_ENTRIES    512
 #define REDACT_ENTRY_MAX  64           /* bytes                            */
+#define REDACT_SEEN       256
+#define REDACT_SEEN_MAX   28
 
 
 /* How secret a name makes its value; see secret_names.def. */
@@ -108,7 +111,18 @@ typedef struct {
     pcre2_match_context      *context;
     pcre2_match_data         *match;
     pcre2_jit_stack          *stack;
+    EVP_MAC                  *hmac;
 } redact_tables_t;
+
+
+/* How a name was judged: most occur again. */
+
+typedef struct {
+    unsigned char             len;         /* 0: none                        */
+    unsigned char             says;
+    unsigned short            roles;
+    unsigned char             name[REDACT_SEEN_MAX];
+} redact_seen_t;
 
 
 struct approval_redact_s {
@@ -118,7 +132,8 @@ struct approval_redact_s {
     approval_buf_t            fields;      /* names, folded, with NULs       */
     approval_buf_t            reveals;
     approval_buf_t            paths;
-    unsigned char             key[32];
+    redact_seen_t            *seen;
+    EVP_MAC_CTX              *mac;         /* of the tags                    */
     unsigned                  keyed;
 };
 
@@ -208,6 +223,22 @@ int redact_match(const approval_redact_t *r, redact_shape_e kind,
 approval_str_t redact_part(approval_str_t s, redact_part_t part);
 
 
+/* redact.c */
+
+/* Where a text is written with its secrets masked, and how many were. */
+
+typedef struct {
+    const approval_redact_t  *redact;
+    approval_buf_t           *out;
+    void                    (*escape)(approval_str_t s, approval_buf_t *out);
+    size_t                    masks;
+    unsigned                  nesting;
+    unsigned                  arguments;   /* separated by tabs              */
+} redact_writer_t;
+
+void redact_mask(redact_writer_t *w, approval_str_t value);
+
+
 /* redact_text.c */
 
 typedef enum {
@@ -216,18 +247,8 @@ typedef enum {
     REDACT_CSV                         /* the first line names columns      */
 } redact_how_e;
 
-/*
- * The parts of a text that are secrets, in order.  Returns their number, or
- * APPROVAL_ERROR if the whole text must be masked.
- */
-typedef void (*redact_visit_pt)(void *data, redact_part_t part);
-
-int redact_scan(const approval_redact_t *r, approval_str_t text,
-    redact_how_e how, unsigned nesting, redact_visit_pt visit, void *data);
-
-/* Appends the text with its secrets masked, and counts the masks. */
-int redact_text(const approval_redact_t *r, approval_str_t text,
-    redact_how_e how, unsigned nesting, approval_buf_t *out, size_t *masks);
+/* Any text.  If it cannot be scanned, it is masked as a whole. */
+void redact_text(redact_writer_t *w, approval_str_t text, redact_how_e how);
 
 /* 1 if the base64 decodes to text. */
 int redact_base64(approval_str_t code, approval_buf_t *out);
@@ -238,10 +259,13 @@ int redact_base64(approval_str_t code, approval_buf_t *out);
 /* Does the text begin like a JSON object or array? */
 int redact_looks_json(approval_str_t s);
 
-/* A named value: all kinds of text, JSON in it, or a mask. */
-int redact_value(const approval_redact_t *r, redact_says_e says,
-    approval_str_t value, unsigned nesting, approval_buf_t *out,
-    size_t *masks);
+/* A named value: text, JSON in it, or a mask. */
+void redact_value(redact_writer_t *w, redact_says_e says,
+    approval_str_t value);
+
+/* APPROVAL_DECLINED if it is not JSON; only a pretty body's pointers count. */
+int redact_json(redact_writer_t *w, approval_str_t text, unsigned pretty,
+    const char **err);
 
 
 #endif /* APPROVAL_REDACT_INTERNAL_H */

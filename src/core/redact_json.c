@@ -2,20 +2,21 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Masks secrets in JSON, at any depth and in strings that contain JSON.
+ * Masks secrets in JSON, at any depth and in strings that contain JSON, while
+ * it is written anew.
  */
 
 
 #include "core/redact_internal.h"
+#include "core/escape.h"
 
 #include <string.h>
 
 
 typedef struct {
-    const approval_redact_t  *redact;
-    unsigned                  nesting;
-    size_t                    masks;
-    unsigned                  failed;
+    redact_writer_t           w;
+    approval_json_item_t     *list;
+    unsigned                  pretty;
 } walk_t;
 
 
@@ -25,43 +26,53 @@ typedef struct {
     unsigned                  roles;
     redact_says_e             says;
     unsigned                  typed;       /* Kubernetes' Secret             */
-    json_t                   *columns;     /* a list of names                */
+    size_t                    columns;     /* a list of names, or 0          */
 } pair_t;
 
 
-static json_t *walk(walk_t *w, redact_says_e says, json_t *value);
-static void walk_object(walk_t *w, unsigned inside, json_t *object);
-static redact_says_e walk_member(walk_t *w, unsigned inside,
-    const char *key, const pair_t *pair);
-static void walk_array(walk_t *w, redact_says_e says, json_t *array);
-static void walk_arguments(walk_t *w, json_t *array);
-static void walk_columns(walk_t *w, json_t *rows, json_t *columns);
-static json_t *walk_string(walk_t *w, redact_says_e says, json_t *value);
-static json_t *walk_mask(walk_t *w, json_t *value);
-static json_t *walk_replace(void *data, json_t *value);
-static pair_t pair_of(walk_t *w, json_t *object);
-static redact_says_e name_of(const approval_redact_t *r, json_t *value);
+static void walk(walk_t *j, redact_says_e says, size_t i, unsigned depth,
+    size_t columns);
+static void walk_object(walk_t *j, redact_says_e says, size_t i,
+    unsigned depth);
+static redact_says_e walk_member(walk_t *j, redact_says_e object,
+    approval_str_t name, const pair_t *pair);
+static void walk_array(walk_t *j, redact_says_e says, size_t i,
+    unsigned depth, size_t columns);
+static void walk_arguments(walk_t *j, size_t array, approval_buf_t *shown);
+static void walk_string(walk_t *j, redact_says_e says, approval_str_t text);
+static void walk_line(walk_t *j, unsigned comma, unsigned depth);
+static pair_t pair_of(walk_t *j, size_t object);
+static redact_says_e name_of(walk_t *j, size_t i);
 
 
 int
-approval_redact_json(const approval_redact_t *r, json_t *root)
+redact_json(redact_writer_t *w, approval_str_t text, unsigned pretty,
+    const char **err)
 {
-    size_t  i;
-    walk_t  w;
+    size_t                 i;
+    walk_t                 j;
+    approval_json_items_t  items;
 
-    memset(&w, 0, sizeof(walk_t));
-    w.redact = r;
-
-    for (i = 0; i < r->npointers; i++) {
-        (void) approval_json_pointer_replace(r->pointers[i], root,
-                                             walk_replace, &w);
+    if (approval_json_items(text, &items, err) != APPROVAL_OK) {
+        return APPROVAL_DECLINED;
     }
 
-    /* the root itself cannot be replaced, and need not be: it has no name */
+    for (i = 0; pretty && i < w->redact->npointers; i++) {
+        approval_json_items_mark(&items, w->redact->pointers[i]);
+    }
 
-    json_decref(walk(&w, REDACT_OPEN, root));
+    j.w = *w;
+    j.w.escape = approval_escape_json;
+    j.list = items.list;
+    j.pretty = pretty;
 
-    return w.failed ? APPROVAL_ERROR : APPROVAL_OK;
+    walk(&j, REDACT_OPEN, 0, 0, 0);
+
+    w->masks = j.w.masks;
+
+    approval_json_items_free(&items);
+
+    return APPROVAL_OK;
 }
 
 
@@ -76,154 +87,145 @@ redact_looks_json(approval_str_t s)
 }
 
 
-int
-redact_value(const approval_redact_t *r, redact_says_e says,
-    approval_str_t value, unsigned nesting, approval_buf_t *out, size_t *masks)
+void
+redact_value(redact_writer_t *w, redact_says_e says, approval_str_t value)
 {
-    walk_t       w;
-    json_t      *json;
-    const char  *err;
+    const char       *err;
+    approval_buf_t    json;
+    redact_writer_t   inner;
 
     if (says == REDACT_REVEALED) {
-        approval_buf_add(out, value.data, value.len);
-        return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+        w->escape(value, w->out);
+        return;
     }
 
-    if (redact_secret(r, says, value)) {
-        approval_redact_mask(r, value, out);
-        (*masks)++;
-        return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    if (redact_secret(w->redact, says, value)) {
+        redact_mask(w, value);
+        return;
     }
 
-    json = redact_looks_json(value) ? approval_json_parse_wide(value, &err)
-                                    : NULL;
-
-    if (json == NULL) {
-        return redact_text(r, value, REDACT_TEXT, nesting, out, masks);
+    if (!redact_looks_json(value)) {
+        redact_text(w, value, REDACT_TEXT);
+        return;
     }
 
-    memset(&w, 0, sizeof(walk_t));
-    w.redact = r;
-    w.nesting = nesting + 1;
+    approval_buf_init(&json);
 
-    if (nesting == REDACT_NESTING) {
-        approval_redact_mask(r, value, out);
-        w.masks = 1;
+    inner = *w;
+    inner.out = &json;
+    inner.masks = 0;
+    inner.nesting++;
+
+    if (redact_json(&inner, value, 0, &err) != APPROVAL_OK) {
+        redact_text(w, value, REDACT_TEXT);
+
+    } else if (w->nesting == REDACT_NESTING) {
+        redact_mask(w, value);
 
     } else {
-        json_decref(walk(&w, REDACT_OPEN, json));
-
-        if (w.masks) {
-            w.failed |= approval_json_canonical(json, out) != APPROVAL_OK;
-
-        } else {
-            approval_buf_add(out, value.data, value.len);
-        }
+        w->escape(inner.masks ? approval_buf_str(&json) : value, w->out);
+        w->out->failed |= json.failed;
+        w->masks += inner.masks;
     }
 
-    json_decref(json);
-
-    *masks += w.masks;
-
-    return out->failed || w.failed ? APPROVAL_ERROR : APPROVAL_OK;
+    approval_buf_wipe(&json);
 }
 
 
-/* Returns the replacement of the value, or NULL. */
-
-static json_t *
-walk(walk_t *w, redact_says_e says, json_t *value)
-{
-    char            text[320];         /* DBL_MAX has 309 digits */
-    approval_str_t  number;
-
-    if (says == REDACT_RULE) {
-        return walk_mask(w, value);
-    }
-
-    switch (json_typeof(value)) {
-
-    case JSON_OBJECT:
-        walk_object(w, says > REDACT_LIKELY && says < REDACT_REVEALED, value);
-        return NULL;
-
-    case JSON_ARRAY:
-        walk_array(w, says, value);
-        return NULL;
-
-    case JSON_STRING:
-        if (!approval_json_wide(value, &number)) {
-            return walk_string(w, says, value);
-        }
-
-        break;
-
-    case JSON_INTEGER:
-    case JSON_REAL:
-        number.data = (unsigned char *) text;
-        number.len = (size_t) snprintf(text, sizeof(text), "%.0f",
-                                       json_number_value(value));
-        break;
-
-    default:
-        return NULL;
-    }
-
-    return redact_secret(w->redact, says, number) ? walk_mask(w, value) : NULL;
-}
-
-
-/* An object is "inside" if it is itself a secret. */
+/* "columns" names what is in arrays of as many elements. */
 
 static void
-walk_object(walk_t *w, unsigned inside, json_t *object)
+walk(walk_t *j, redact_says_e says, size_t i, unsigned depth, size_t columns)
 {
-    void           *iter;
-    json_t         *put, *value;
-    pair_t          pair;
-    const char     *key;
-    redact_says_e   says;
+    approval_str_t               text;
+    const approval_json_item_t  *item;
 
-    pair = pair_of(w, object);
-    json_incref(pair.columns);          /* masking may free it            */
+    item = &j->list[i];
+    text = item->text;
 
-    for (iter = json_object_iter(object);
-         iter;
-         iter = json_object_iter_next(object, iter))
-    {
-        key = json_object_iter_key(iter);
-        value = json_object_iter_value(iter);
-        says = walk_member(w, inside, key, &pair);
-
-        if (pair.columns && json_is_array(value) && value != pair.columns) {
-            walk_columns(w, value, pair.columns);
-        }
-
-        put = walk(w, says, value);
-
-        if (put) {
-            (void) json_object_iter_set_new(object, iter, put);
-        }
+    if (item->marked) {
+        says = REDACT_RULE;
     }
 
-    json_decref(pair.columns);
+    if (item->type == '"') {
+        walk_string(j, says, text);
+        return;
+    }
+
+    if (item->type == '{' && says != REDACT_RULE) {
+        walk_object(j, says, i, depth + 1);
+        return;
+    }
+
+    if (item->type == '[' && says != REDACT_RULE) {
+        walk_array(j, says, i, depth + 1, columns);
+        return;
+    }
+
+    /* of a number, only its integer counts */
+
+    if (says == REDACT_RULE
+        || (item->type == '0'
+            && redact_secret(j->w.redact, says,
+                   approval_str_sub(text, 0,
+                                    approval_str_find(text, 0, ".eE")))))
+    {
+        approval_buf_addc(j->w.out, '"');
+        redact_mask(&j->w, text);
+        approval_buf_addc(j->w.out, '"');
+
+    } else {
+        approval_buf_add(j->w.out, text.data, text.len);
+    }
+}
+
+
+static void
+walk_object(walk_t *j, redact_says_e says, size_t i, unsigned depth)
+{
+    size_t                 k;
+    pair_t                 pair;
+    approval_json_item_t  *list;
+
+    list = j->list;
+    pair = pair_of(j, i);
+
+    approval_buf_addc(j->w.out, '{');
+
+    for (k = i + 1; k < list[i].next; k = list[k + 1].next) {
+        walk_line(j, k > i + 1, depth);
+
+        approval_buf_addc(j->w.out, '"');
+        approval_escape_json(list[k].text, j->w.out);
+        approval_buf_adds(j->w.out, j->pretty ? "\": " : "\":");
+
+        walk(j, walk_member(j, says, list[k].text, &pair), k + 1, depth,
+             k + 1 == pair.columns ? 0 : pair.columns);
+    }
+
+    if (list[i].size) {
+        walk_line(j, 0, depth - 1);
+    }
+
+    approval_buf_addc(j->w.out, '}');
 }
 
 
 static redact_says_e
-walk_member(walk_t *w, unsigned inside, const char *key, const pair_t *pair)
+walk_member(walk_t *j, redact_says_e object, approval_str_t name,
+    const pair_t *pair)
 {
     unsigned       roles;
     redact_says_e  says;
 
-    says = redact_name(w->redact, approval_str(key), 0, &roles);
+    says = redact_name(j->w.redact, name, 0, &roles);
 
     if (says >= REDACT_SECRET) {
         return says;
     }
 
-    if (pair->typed && (strcmp(key, "data") == 0
-                        || strcmp(key, "stringData") == 0))
+    if (pair->typed && (approval_str_eq(name, approval_str("data"))
+                        || approval_str_eq(name, approval_str("stringData"))))
     {
         return REDACT_RULE;
     }
@@ -232,238 +234,191 @@ walk_member(walk_t *w, unsigned inside, const char *key, const pair_t *pair)
         return pair->says;
     }
 
-    /* "secret": {"name": ...} is a "secret_name" */
+    /* in a secret, but "secret": {"name": ...} is a "secret_name" */
 
-    return !inside || roles & redact_role(NAME_TAIL) ? says : REDACT_MANY;
+    return object > REDACT_LIKELY && object < REDACT_REVEALED
+           && !(roles & redact_role(NAME_TAIL)) ? REDACT_MANY : says;
 }
 
 
 static void
-walk_array(walk_t *w, redact_says_e says, json_t *array)
+walk_array(walk_t *j, redact_says_e says, size_t i, unsigned depth,
+    size_t columns)
 {
-    size_t         i, n;
-    json_t        *put, *value;
-    const char    *text;
-    redact_says_e  next, named;
+    size_t                 k, c;
+    redact_says_e          named, here;
+    approval_buf_t         shown;
+    approval_str_t         text;
+    approval_json_item_t  *list;
 
-    n = json_array_size(array);
+    approval_buf_init(&shown);
+
+    list = j->list;
     named = REDACT_OPEN;
+    c = columns && list[columns].size == list[i].size ? columns + 1 : 0;
 
-    for (i = 0; i < n && says == REDACT_OPEN; i++) {
-        text = json_string_value(json_array_get(array, i));
-
-        if (text && *text == '-') {
-            walk_arguments(w, array);
-            break;
-        }
+    if (says == REDACT_OPEN) {
+        walk_arguments(j, i, &shown);
     }
 
-    for (i = 0; i < n; i++) {
-        value = json_array_get(array, i);
-        text = json_string_value(value);
+    approval_buf_addc(j->w.out, '[');
+
+    for (k = i + 1; k < list[i].next; k = list[k].next) {
+        walk_line(j, k > i + 1, depth);
+
+        here = c && list[k].type != '[' ? name_of(j, c) : REDACT_OPEN;
+        here = here ? here : named && list[k].type != '[' ? named : says;
+        c = c ? list[c].next : 0;
 
         /* ["--password", "..."], or exactly ["password", "..."] */
 
-        next = text && !strchr(text, '=') && (*text == '-' || n == 2)
-               ? name_of(w->redact, value) : REDACT_OPEN;
+        text = list[k].text;
+        named = list[k].type == '"' && !memchr(text.data, '=', text.len)
+                && (list[i].size == 2 || (text.len && *text.data == '-'))
+                ? name_of(j, k) : REDACT_OPEN;
 
-        put = walk(w, named && !json_is_array(value) ? named : says, value);
-        named = next;
-
-        if (put) {
-            (void) json_array_set_new(array, i, put);
-        }
-    }
-}
-
-
-/* ["mysql", "-pSECRET"] is scanned as the corresponding command line. */
-
-static void
-walk_arguments(walk_t *w, json_t *array)
-{
-    size_t           i, n, end, masks;
-    const char      *text;
-    approval_buf_t   line, shown;
-    approval_str_t   all, part;
-
-    approval_buf_init(&line);
-    approval_buf_init(&shown);
-
-    n = json_array_size(array);
-    masks = 0;
-
-    for (i = 0; i < n; i++) {
-        text = json_string_value(json_array_get(array, i));
-        text = text && !strchr(text, '\t') ? text : "";
-
-        approval_buf_adds(&line, text);
-        approval_buf_addc(&line, '\t');
+        walk(j, here, k, depth, columns);
     }
 
-    w->failed |= redact_text(w->redact, approval_buf_str(&line), REDACT_TEXT,
-                             w->nesting, &shown, &masks)
-                 != APPROVAL_OK;
-    w->masks += masks;
-
-    all = approval_buf_str(&shown);
-
-    for (i = 0, end = 0; masks && i < n && end < all.len; i++, end++) {
-        part = all;
-        part.data += end;
-        end = approval_str_find(all, end, "\t");
-        part.len = (size_t) (all.data + end - part.data);
-
-        if (part.len && json_is_string(json_array_get(array, i))) {
-            w->failed |= json_string_setn(json_array_get(array, i),
-                                          (const char *) part.data, part.len)
-                         != 0;
-        }
+    if (list[i].size) {
+        walk_line(j, 0, depth - 1);
     }
 
-    approval_buf_wipe(&line);
+    approval_buf_addc(j->w.out, ']');
     approval_buf_wipe(&shown);
 }
 
 
-/* {"columns": ["id", {"name": "password"}], "rows": [[1, "..."]]} */
+/*
+ * ["mysql", "-pSECRET"] is scanned as the corresponding command line, whose
+ * parts become the texts of the items.
+ */
 
 static void
-walk_columns(walk_t *w, json_t *rows, json_t *columns)
+walk_arguments(walk_t *j, size_t array, approval_buf_t *shown)
 {
-    size_t         i;
-    json_t        *column, *put, *row;
-    redact_says_e  says;
+    size_t                  i, from;
+    unsigned                options;
+    redact_writer_t         w;
+    approval_buf_t          line;
+    approval_str_t          all, text;
+    approval_json_item_t   *list;
 
-    json_array_foreach(rows, i, row) {
-        if (json_is_array(row)) {
-            walk_columns(w, row, columns);
+    approval_buf_init(&line);
+
+    list = j->list;
+
+    for (i = array + 1, options = 0; i < list[array].next; i = list[i].next) {
+        text = list[i].text;
+
+        if (list[i].type == '"' && !memchr(text.data, '\t', text.len)) {
+            approval_buf_add(&line, text.data, text.len);
+            options |= text.len && *text.data == '-';
+        }
+
+        approval_buf_addc(&line, '\t');
+    }
+
+    w = j->w;
+    w.out = shown;
+    w.escape = approval_escape_none;
+    w.arguments = 1;
+
+    if (options) {
+        redact_text(&w, approval_buf_str(&line), REDACT_TEXT);
+    }
+
+    all = approval_buf_str(shown);
+
+    for (i = array + 1, from = 0; w.masks > j->w.masks && i < list[array].next;
+         i = list[i].next)
+    {
+        text = approval_str_sub(all, from, approval_str_find(all, from, "\t"));
+        from += text.len + 1;
+
+        if (list[i].type == '"' && text.len) {
+            list[i].text = text;
         }
     }
 
-    if (json_array_size(rows) != json_array_size(columns)) {
-        return;
+    j->w.masks = w.masks;
+    j->w.out->failed |= line.failed | shown->failed;
+
+    approval_buf_wipe(&line);
+}
+
+
+static void
+walk_string(walk_t *j, redact_says_e says, approval_str_t text)
+{
+    approval_buf_addc(j->w.out, '"');
+
+    if (says == REDACT_RULE) {
+        redact_mask(&j->w, text);
+
+    } else {
+        redact_value(&j->w, says, text);
     }
 
-    json_array_foreach(columns, i, column) {
-        row = json_array_get(rows, i);
-        says = name_of(w->redact, json_is_object(column)
-                                  ? json_object_get(column, "name") : column);
+    approval_buf_addc(j->w.out, '"');
+}
 
-        put = json_is_array(row) ? NULL : walk(w, says, row);
 
-        if (put) {
-            (void) json_array_set_new(rows, i, put);
+static void
+walk_line(walk_t *j, unsigned comma, unsigned depth)
+{
+    if (comma) {
+        approval_buf_addc(j->w.out, ',');
+    }
+
+    if (j->pretty) {
+        approval_buf_addc(j->w.out, '\n');
+
+        while (depth--) {
+            approval_buf_adds(j->w.out, "  ");
         }
     }
-}
-
-
-static json_t *
-walk_string(walk_t *w, redact_says_e says, json_t *value)
-{
-    size_t          masks;
-    approval_str_t  text;
-    approval_buf_t  out;
-
-    text.data = (const unsigned char *) json_string_value(value);
-    text.len = json_string_length(value);
-
-    if (says == REDACT_OPEN && !redact_looks_json(text)
-        && redact_scan(w->redact, text, REDACT_TEXT, w->nesting, NULL, NULL)
-           == 0)
-    {
-        return NULL;
-    }
-
-    approval_buf_init(&out);
-
-    masks = 0;
-
-    if (redact_value(w->redact, says, text, w->nesting, &out, &masks)
-        != APPROVAL_OK
-        || (masks && json_string_setn(value, (char *) out.data, out.len) != 0))
-    {
-        w->failed = 1;
-    }
-
-    approval_buf_wipe(&out);
-
-    w->masks += masks;
-
-    return NULL;
-}
-
-
-/* null needs no memory, so masking never fails. */
-
-static json_t *
-walk_mask(walk_t *w, json_t *value)
-{
-    json_t          *put;
-    approval_buf_t   text, mask;
-
-    approval_buf_init(&text);
-    approval_buf_init(&mask);
-
-    put = NULL;
-
-    if (approval_json_text(value, &text) == APPROVAL_OK) {
-        approval_redact_mask(w->redact, approval_buf_str(&text), &mask);
-
-        put = mask.failed ? NULL : json_stringn((char *) mask.data, mask.len);
-    }
-
-    approval_buf_wipe(&text);
-    approval_buf_free(&mask);
-
-    w->masks++;
-
-    return put ? put : json_null();
-}
-
-
-static json_t *
-walk_replace(void *data, json_t *value)
-{
-    return walk_mask(data, value);
 }
 
 
 static pair_t
-pair_of(walk_t *w, json_t *object)
+pair_of(walk_t *j, size_t object)
 {
-    pair_t          pair;
-    json_t         *value;
-    unsigned        roles;
-    const char     *key, *text;
-    redact_says_e   says;
+    size_t                       i;
+    pair_t                       pair;
+    unsigned                     roles;
+    redact_says_e                says;
+    const approval_json_item_t  *name, *value;
 
     memset(&pair, 0, sizeof(pair_t));
 
-    json_object_foreach(object, key, value) {
-        (void) redact_name(w->redact, approval_str(key), 0, &roles);
+    for (i = object + 1; i < j->list[object].next; i = value->next) {
+        name = &j->list[i];
+        value = name + 1;
 
-        if (json_is_array(value) && (roles & redact_role(NAME_COLUMNS))) {
-            pair.columns = value;
-        }
-
-        text = json_string_value(value);
-
-        if (text == NULL) {
+        if (value->type != '"' && value->type != '[') {
             continue;
         }
 
-        if (strcmp(text, "SecureString") == 0) {
+        (void) redact_name(j->w.redact, name->text, 0, &roles);
+
+        if (value->type == '[') {
+            pair.columns = roles & redact_role(NAME_COLUMNS) ? i + 1
+                                                             : pair.columns;
+            continue;
+        }
+
+        if (approval_str_eq(value->text, approval_str("SecureString"))) {
             pair.roles = redact_role(NAME_VALUE);
             pair.says = REDACT_SECRET;
             break;
         }
 
-        pair.typed |= strcmp(key, "kind") == 0 && strcmp(text, "Secret") == 0;
+        pair.typed |= approval_str_eq(name->text, approval_str("kind"))
+                      && approval_str_eq(value->text, approval_str("Secret"));
 
         roles &= redact_role(NAME_NAMING)|redact_role(NAME_LABEL);
-        says = roles ? name_of(w->redact, value) : REDACT_OPEN;
+        says = roles ? name_of(j, i + 1) : REDACT_OPEN;
 
         if (says > pair.says) {
             pair.says = says;
@@ -477,22 +432,27 @@ pair_of(walk_t *w, json_t *object)
 }
 
 
-/* Is the value itself the name of a secret? */
+/* Is it the name of a secret, or {"name": ...} with one? */
 
 static redact_says_e
-name_of(const approval_redact_t *r, json_t *value)
+name_of(walk_t *j, size_t i)
 {
-    redact_says_e   says;
-    approval_str_t  name;
+    size_t         k;
+    redact_says_e  says;
 
-    if (!json_is_string(value)
-        || json_string_length(value) > REDACT_NAME_MAX / 2)
+    for (k = i + 1; j->list[i].type == '{' && k < j->list[i].next;
+         k = j->list[k + 1].next)
     {
+        if (approval_str_eq(j->list[k].text, approval_str("name"))) {
+            i = k + 1;
+        }
+    }
+
+    if (j->list[i].type != '"' || j->list[i].text.len > REDACT_NAME_MAX / 2) {
         return REDACT_OPEN;
     }
 
-    name = approval_str(json_string_value(value));
-    says = redact_name(r, name, 0, NULL);
+    says = redact_name(j->w.redact, j->list[i].text, 0, NULL);
 
     return says == REDACT_REVEALED ? REDACT_OPEN : says;
 }

@@ -43,6 +43,8 @@ typedef struct {
 static int table_index(redact_index_t *t, const table_row_t *rows, size_t n,
     unsigned folded);
 static int table_compile(redact_tables_t *t, unsigned kind);
+static redact_says_e name_judge(const approval_redact_t *r,
+    approval_str_t name, size_t from, unsigned *roles);
 static void name_at(name_match_t *m, unsigned kind, size_t i, size_t end,
     size_t len, const unsigned char *words);
 static int value_number(approval_str_t value);
@@ -80,7 +82,12 @@ redact_tables_create(void)
     t->match = pcre2_match_data_create(32, NULL);
     t->stack = pcre2_jit_stack_create(32 * 1024, MATCH_STACK, NULL);
 
+    /* fetching is slow in OpenSSL 3, so it is done only once, here */
+
+    t->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
     if (t->context == NULL || t->match == NULL || t->stack == NULL
+        || t->hmac == NULL
         || table_index(&t->names, names, NROWS(names), 1) != APPROVAL_OK
         || table_index(&t->prefixes, shapes, NROWS(shapes), 0) != APPROVAL_OK)
     {
@@ -111,7 +118,7 @@ redact_tables_destroy(redact_tables_t *t)
 {
     unsigned  kind;
 
-    if (--t->uses) {
+    if (t == NULL || --t->uses) {
         return;
     }
 
@@ -122,6 +129,7 @@ redact_tables_destroy(redact_tables_t *t)
     pcre2_match_data_free(t->match);
     pcre2_match_context_free(t->context);
     pcre2_jit_stack_free(t->stack);
+    EVP_MAC_free(t->hmac);
     free(t);
 }
 
@@ -287,6 +295,39 @@ redact_says_e
 redact_name(const approval_redact_t *r, approval_str_t name, size_t from,
     unsigned *roles)
 {
+    size_t          i;
+    unsigned        hash, found;
+    redact_seen_t  *seen;
+
+    if (from || name.len == 0 || name.len > REDACT_SEEN_MAX) {
+        return name_judge(r, name, from, roles ? roles : &found);
+    }
+
+    for (i = 0, hash = 0; i < name.len; i++) {
+        hash = hash * 31 + name.data[i];
+    }
+
+    seen = &r->seen[hash % REDACT_SEEN];
+
+    if (seen->len != name.len || memcmp(seen->name, name.data, name.len) != 0) {
+        seen->says = (unsigned char) name_judge(r, name, 0, &found);
+        seen->roles = (unsigned short) found;
+        seen->len = (unsigned char) name.len;
+        memcpy(seen->name, name.data, name.len);
+    }
+
+    if (roles) {
+        *roles = seen->roles;
+    }
+
+    return seen->says;
+}
+
+
+static redact_says_e
+name_judge(const approval_redact_t *r, approval_str_t name, size_t from,
+    unsigned *roles)
+{
     int                    n;
     size_t                 i, e, len;
     name_match_t           m;
@@ -320,9 +361,7 @@ redact_name(const approval_redact_t *r, approval_str_t name, size_t from,
         }
     }
 
-    if (roles) {
-        *roles = m.roles;
-    }
+    *roles = m.roles;
 
     if (from == 0 && redact_listed(&r->reveals, text, len)) {
         return REDACT_REVEALED;

@@ -32,9 +32,9 @@ enum {
 typedef struct {
     const approval_redact_t  *redact;
     approval_str_t            text;
-    redact_visit_pt           visit;
-    void                     *data;
+    redact_writer_t          *w;               /* NULL: only count         */
     size_t                    offset;          /* of a part of a text      */
+    size_t                    done;            /* written up to there      */
     size_t                    words[WORDS];    /* starts of the last ones  */
     size_t                    word;            /* end of the last one      */
     size_t                    run;             /* end of the current run   */
@@ -47,21 +47,14 @@ typedef struct {
 } scan_t;
 
 
-/* The copy of a text. */
-
-typedef struct {
-    const approval_redact_t  *redact;
-    approval_str_t            text;
-    approval_buf_t           *out;
-    size_t                    done;
-} copy_t;
-
-
 /*
  * Most of these return the end of the masked part, 0 if there is none, or
  * FAILED.
  */
 
+static int scan_text(scan_t *s, const approval_redact_t *r,
+    redact_writer_t *w, approval_str_t text, redact_how_e how,
+    unsigned nesting);
 static int scan_all(scan_t *s);
 static size_t scan_shape(scan_t *s, size_t i);
 static size_t scan_crumbs(scan_t *s, size_t i);
@@ -84,7 +77,6 @@ static size_t scan_mask(scan_t *s, redact_says_e says, redact_part_t part);
 static size_t scan_column(scan_t *s, size_t i);
 static size_t scan_blanks(scan_t *s, size_t i);
 static int scan_quote(unsigned char c);
-static void copy_visit(void *data, redact_part_t part);
 
 
 #define NAME  (CHAR_NAME|CHAR_RUN|CHAR_BASE64)
@@ -100,31 +92,52 @@ static const unsigned char  classes[256] = {
 };
 
 
-int
-redact_scan(const approval_redact_t *r, approval_str_t text, redact_how_e how,
-    unsigned nesting, redact_visit_pt visit, void *data)
+void
+redact_text(redact_writer_t *w, approval_str_t text, redact_how_e how)
 {
-    size_t  head;
+    size_t  start, masks;
     scan_t  s;
 
-    memset(&s, 0, sizeof(scan_t));
+    start = w->out->len;
+    masks = w->masks;
 
-    s.redact = r;
-    s.text = text;
-    s.visit = visit;
-    s.data = data;
-    s.nesting = nesting;
-    s.path = how == REDACT_PATH;
-    s.typed = -1;
+    if (scan_text(&s, w->redact, w, text, how, w->nesting)
+        == APPROVAL_ERROR)
+    {
+        w->out->len = start;
+        w->masks = masks;
+        redact_mask(w, text);
+        return;
+    }
+
+    w->escape(approval_str_sub(text, s.done, text.len), w->out);
+}
+
+
+static int
+scan_text(scan_t *s, const approval_redact_t *r, redact_writer_t *w,
+    approval_str_t text, redact_how_e how, unsigned nesting)
+{
+    size_t  head;
+
+    memset(s, 0, sizeof(scan_t));
+
+    s->redact = r;
+    s->w = w;
+    s->text = text;
+    s->nesting = nesting;
+    s->path = how == REDACT_PATH;
+    s->typed = -1;
 
     if (how != REDACT_CSV) {
-        return scan_all(&s);
+        return scan_all(s);
     }
 
     head = approval_str_find(text, 0, "\n");
 
-    return scan_columns(&s, approval_str_sub(text, 0, head), head + 1, SHAPE_FIELD)
-           == FAILED ? APPROVAL_ERROR : s.masks;
+    return scan_columns(s, approval_str_sub(text, 0, head), head + 1,
+                        SHAPE_FIELD)
+           == FAILED ? APPROVAL_ERROR : s->masks;
 }
 
 
@@ -327,6 +340,7 @@ scan_cell(scan_t *s, redact_says_e says, redact_part_t part)
     }
 
     s->masks = cell.masks;
+    s->done = cell.done;
 
     return part.end;
 }
@@ -399,20 +413,19 @@ scan_decoded(void *data, approval_str_t name, approval_str_t value)
 {
     scan_t *s = data;
 
-    int             rc;
     unsigned        k;
+    scan_t          plain;
     approval_str_t  both[2] = { name, value };
 
     for (k = 0; k < 2; k++) {
-        rc = s->nesting < REDACT_NESTING
-             ? redact_scan(s->redact, both[k],
-                           s->path ? REDACT_PATH : REDACT_TEXT,
-                           s->nesting + 1, NULL, NULL)
-             : 1;
 
         /* a secret, or nested too deeply to tell */
 
-        s->masks += rc != 0;
+        s->masks += s->nesting == REDACT_NESTING
+                    || scan_text(&plain, s->redact, NULL, both[k],
+                                 s->path ? REDACT_PATH : REDACT_TEXT,
+                                 s->nesting + 1)
+                       != 0;
     }
 
     return APPROVAL_OK;
@@ -721,18 +734,23 @@ scan_typed(scan_t *s, approval_str_t word)
 static size_t
 scan_mask(scan_t *s, redact_says_e says, redact_part_t part)
 {
-    redact_part_t  whole;
+    approval_str_t  shown, value;
 
-    if (!redact_secret(s->redact, says, redact_part(s->text, part))) {
+    value = redact_part(s->text, part);
+
+    if (!redact_secret(s->redact, says, value)) {
         return 0;
     }
 
     s->masks++;
 
-    if (s->visit) {
-        whole.start = part.start + s->offset;
-        whole.end = part.end + s->offset;
-        s->visit(s->data, whole);
+    if (s->w) {
+        shown.data = s->text.data - s->offset + s->done;
+        shown.len = part.start + s->offset - s->done;
+
+        s->w->escape(shown, s->w->out);
+        redact_mask(s->w, value);
+        s->done = part.end + s->offset;
     }
 
     return part.end;
@@ -817,47 +835,4 @@ redact_base64(approval_str_t code, approval_buf_t *out)
 
     return out->failed
            || (out->len && approval_utf8_valid(approval_buf_str(out)));
-}
-
-
-static void
-copy_visit(void *data, redact_part_t part)
-{
-    copy_t *c = data;
-
-    approval_buf_add(c->out, c->text.data + c->done, part.start - c->done);
-    approval_redact_mask(c->redact, redact_part(c->text, part), c->out);
-    c->done = part.end;
-}
-
-
-int
-redact_text(const approval_redact_t *r, approval_str_t text, redact_how_e how,
-    unsigned nesting, approval_buf_t *out, size_t *masks)
-{
-    int     n;
-    copy_t  c;
-    size_t  start;
-
-    c.redact = r;
-    c.text = text;
-    c.out = out;
-    c.done = 0;
-
-    start = out->len;
-
-    n = redact_scan(r, text, how, nesting, copy_visit, &c);
-
-    if (n == APPROVAL_ERROR) {
-        out->len = start;
-        approval_redact_mask(r, text, out);
-        n = 1;
-
-    } else if (c.done < text.len) {
-        approval_buf_add(out, text.data + c.done, text.len - c.done);
-    }
-
-    *masks += (size_t) n;
-
-    return out->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }

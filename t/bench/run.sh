@@ -6,7 +6,7 @@
 # compared with, in one run on one machine, and ends with a table: what, the
 # target, what was measured, whether it is met.
 #
-#   t/bench/run.sh [ungated|hold|wake|calm|list]...      default: all
+#   t/bench/run.sh [ungated|hold|wake|calm|list|redact]...      default: all
 #
 # Needs "sh conf/packages.sh build test memcheck bench"; nodejs, if it is there,
 # is a peer as well. Nothing here is a test, and it takes some minutes.
@@ -22,7 +22,7 @@ bash conf/build.sh "$APPROVAL_BUILD" >/dev/null
 figures=$(mktemp)
 trap 'rm -f "$figures"' EXIT
 
-for bench in ${@:-ungated hold wake calm list}; do
+for bench in ${@:-ungated hold wake calm list redact}; do
     perl -It/lib -It/bench "t/bench/$bench.pl" | grep -v '^ok \|^1\.\.' \
         | tee -a "$figures" | grep -v '^figure' || :
 done

@@ -16,8 +16,8 @@ static int huge(json_t *value);
 static size_t depth(json_t *value);
 static void check_output(json_t *json);
 static void check_wide(json_t *json);
-static void check_pointer(approval_str_t text, json_t *json);
-static json_t *hash(void *data, json_t *value);
+static void check_pointer(approval_str_t text, approval_str_t doc,
+    json_t *json);
 static int count(void *data, json_t *value);
 
 
@@ -42,7 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(depth(json) <= APPROVAL_JSON_MAX_DEPTH);
 
         check_output(json);
-        check_pointer(pointer, json);
+        check_pointer(pointer, text, json);
         json_decref(json);
     }
 
@@ -91,12 +91,6 @@ check_output(json_t *json)
         must(approval_json_canonical(back, &two) == APPROVAL_OK);
         must(approval_str_eq(approval_buf_str(&one), approval_buf_str(&two)));
         json_decref(back);
-
-        approval_buf_reset(&two);
-        must(approval_json_pretty(json, &two) == APPROVAL_OK);
-        back = approval_json_parse(approval_buf_str(&two), &err);
-        must(back != NULL && same(json, back));
-        json_decref(back);
     }
 
     approval_buf_reset(&two);
@@ -104,13 +98,6 @@ check_output(json_t *json)
 
     approval_buf_free(&one);
     approval_buf_free(&two);
-}
-
-
-static json_t *
-hash(void *data, json_t *value)
-{
-    return json_string("#");
 }
 
 
@@ -140,12 +127,14 @@ check_wide(json_t *json)
 
 
 static void
-check_pointer(approval_str_t text, json_t *json)
+check_pointer(approval_str_t text, approval_str_t doc,
+    json_t *json)
 {
     int                       rc;
-    size_t                    n, masked;
+    size_t                    i, n;
     const char               *err;
     approval_readings_t       rs;
+    approval_json_items_t     items;
     approval_json_pointer_t  *p;
 
     err = NULL;
@@ -170,10 +159,16 @@ check_pointer(approval_str_t text, json_t *json)
 
     approval_readings_free(&rs);
 
-    masked = approval_json_pointer_replace(p, json, hash, NULL);
-    must(masked == (text.len ? n : 0));
+    must(approval_json_items(doc, &items, &err) == APPROVAL_OK);
+    approval_json_items_mark(&items, p);
 
-    check_output(json);
+    for (i = 0; i < items.n; i++) {
+        n -= items.list[i].marked;
+    }
+
+    must(n == 0);
+
+    approval_json_items_free(&items);
     approval_json_pointer_free(p);
 }
 

@@ -16,7 +16,7 @@
 #define CANARY  "cAnArY5317"
 
 
-static void check_json(const approval_redact_t *r, json_t *json);
+static void check_json(const approval_redact_t *r, approval_str_t s);
 static void check_canary(const approval_redact_t *r, approval_str_t s);
 static void check_hidden(const approval_redact_t *r, const char *type,
     approval_str_t body);
@@ -25,7 +25,6 @@ static void check_hidden(const approval_redact_t *r, const char *type,
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    json_t             *json;
     const char         *err;
     approval_buf_t      out;
     approval_str_t      s, type;
@@ -78,13 +77,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
          == APPROVAL_OK);
     must(approval_utf8_valid(approval_buf_str(&out)));
 
-    json = approval_json_parse_wide(s, &err);
-
-    if (json) {
-        check_json(r, json);
-        json_decref(json);
-    }
-
+    check_json(r, s);
     check_canary(r, s);
 
     approval_buf_free(&out);
@@ -94,29 +87,37 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 
+/* What is shown of JSON is JSON, and only values were replaced. */
+
 static void
-check_json(const approval_redact_t *r, json_t *json)
+check_json(const approval_redact_t *r, approval_str_t s)
 {
-    json_t          *back;
-    const char      *err;
-    approval_buf_t   out;
+    int                     rc;
+    json_t                 *json;
+    const char             *err;
+    approval_buf_t          out;
+    approval_json_items_t   items, shown;
+
+    json = approval_json_parse_wide(s, &err);
+    rc = approval_json_items(s, &items, &err);
+
+    must((rc == APPROVAL_OK) == (json != NULL));
+    json_decref(json);
+
+    if (rc != APPROVAL_OK) {
+        return;
+    }
 
     approval_buf_init(&out);
 
-    must(approval_redact_body(r, approval_str("application/json"),
-                              approval_str("{}"), &out) == APPROVAL_OK);
-    approval_buf_reset(&out);
+    must(approval_redact_body(r, approval_str("application/json"), s, &out)
+         == APPROVAL_OK);
+    must(approval_json_items(approval_buf_str(&out), &shown, &err)
+         == APPROVAL_OK);
+    must(shown.n <= items.n && shown.list->size == items.list->size);
 
-    must(approval_redact_json(r, json) == APPROVAL_OK);
-
-    /* what is shown is still JSON (1e19 comes out as more than is read) */
-
-    must(approval_json_pretty(json, &out) == APPROVAL_OK);
-
-    back = approval_json_parse(approval_buf_str(&out), &err);
-    must(back != NULL || strcmp(err, "JSON number out of range") == 0);
-
-    json_decref(back);
+    approval_json_items_free(&items);
+    approval_json_items_free(&shown);
     approval_buf_free(&out);
 }
 

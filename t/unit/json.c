@@ -23,7 +23,6 @@ static char *nested(size_t depth, const char *open, const char *close);
 static int collect(void *data, json_t *value);
 static int stop(void *data, json_t *value);
 static void pointer(const char *text, const char *doc, const char *want);
-static json_t *hash(void *data, json_t *value);
 static void mask(const char *text, const char *doc, int n, const char *want);
 static void test_parse(void);
 static void test_refuse(void);
@@ -35,7 +34,7 @@ static void test_mask(void);
 static void test_text(void);
 static void test_numbers(void);
 static void test_canonical(void);
-static void test_pretty(void);
+static void test_items(void);
 static void test_raw(void);
 
 
@@ -52,7 +51,7 @@ main(void)
     test_text();
     test_numbers();
     test_canonical();
-    test_pretty();
+    test_items();
     test_raw();
 
     return test_done();
@@ -524,32 +523,37 @@ test_pointer_errors(void)
 }
 
 
-static json_t *
-hash(void *data, json_t *value)
-{
-    return json_string("#");
-}
-
-
 static void
 mask(const char *text, const char *doc, int n, const char *want)
 {
-    json_t                   *json;
+    int                       marked;
+    size_t                    i;
     const char               *err;
     approval_buf_t            out;
+    approval_json_items_t     items;
     approval_json_pointer_t  *p;
 
     approval_buf_init(&out);
 
-    json = approval_json_parse(approval_str(doc), &err);
     p = approval_json_pointer_compile(approval_str(text), &err);
 
-    is_int(approval_json_pointer_replace(p, json, hash, NULL), n, text);
-    (void) approval_json_canonical(json, &out);
+    is_int(approval_json_items(approval_str(doc), &items, &err), APPROVAL_OK,
+           doc);
+    approval_json_items_mark(&items, p);
+
+    for (i = 0, marked = 0; i < items.n; i++) {
+        if (items.list[i].marked) {
+            approval_buf_adds(&out, marked++ ? " " : "");
+            approval_buf_add(&out, items.list[i].text.data,
+                             items.list[i].text.len);
+        }
+    }
+
+    is_int(marked, n, text);
     is_str(approval_buf_str(&out), want, doc);
 
     approval_json_pointer_free(p);
-    json_decref(json);
+    approval_json_items_free(&items);
     approval_buf_free(&out);
 }
 
@@ -557,17 +561,16 @@ mask(const char *text, const char *doc, int n, const char *want)
 static void
 test_mask(void)
 {
-    mask("/a", "{\"a\":1,\"b\":2}", 1, "{\"a\":\"#\",\"b\":2}");
-    mask("/a", "{\"a\":{\"x\":[1]}}", 1, "{\"a\":\"#\"}");
-    mask("/c", "{\"a\":1}", 0, "{\"a\":1}");
-    mask("", "{\"a\":1}", 0, "{\"a\":1}");
-    mask("/*", "[1,2]", 2, "[\"#\",\"#\"]");
-    mask("/*", "{\"a\":1,\"b\":[]}", 2, "{\"a\":\"#\",\"b\":\"#\"}");
-    mask("/1", "[1,2]", 1, "[1,\"#\"]");
-    mask("/2", "[1,2]", 0, "[1,2]");
-    mask("/*/p/*", "[{\"p\":[1,2]},{\"p\":{\"q\":3}},{\"p\":4}]", 3,
-         "[{\"p\":[\"#\",\"#\"]},{\"p\":{\"q\":\"#\"}},{\"p\":4}]");
-    mask("/a", "1", 0, "1");
+    mask("/a", "{\"a\":1,\"b\":2}", 1, "1");
+    mask("/a", "{\"a\":{\"x\": [1]}}", 1, "{\"x\": [1]}");
+    mask("/c", "{\"a\":1}", 0, "");
+    mask("", "{\"a\":1}", 1, "{\"a\":1}");
+    mask("/*", "[1,2]", 2, "1 2");
+    mask("/*", "{\"a\":1,\"b\":[]}", 2, "1 []");
+    mask("/1", "[1,\"\\u0062\"]", 1, "b");
+    mask("/2", "[1,2]", 0, "");
+    mask("/*/p/*", "[{\"p\":[1,2]},{\"p\":{\"q\":3}},{\"p\":4}]", 3, "1 2 3");
+    mask("/a", "1", 0, "");
 }
 
 
@@ -714,25 +717,47 @@ test_canonical(void)
 
 
 static void
-test_pretty(void)
+test_items(void)
 {
-    json_t          *json;
-    const char      *err;
-    approval_buf_t   out;
+    size_t                  i;
+    char                    text[512];
+    const char             *err;
+    approval_json_items_t   items;
 
-    approval_buf_init(&out);
+    static const struct {
+        char            type;
+        unsigned        next;
+        unsigned        size;
+        const char     *text;
+    } want[] = {
+        { '{', 11, 3, NULL }, { '"', 2, 0, "b" },
+        { '[', 7, 2, "[1.50, {\"x\":-0}]" }, { '0', 4, 0, "1.50" },
+        { '{', 7, 1, "{\"x\":-0}" }, { '"', 6, 0, "x" }, { '0', 7, 0, "-0" },
+        { '"', 8, 0, "\xc3\xa4\"" }, { 't', 9, 0, "true" },
+        { '"', 10, 0, "" }, { '"', 11, 0, "\xf0\x9f\x98\x80/" }
+    };
 
-    json = approval_json_parse(approval_str("{\"b\":[1,{\"x\":0.1}],\"a\":{},"
-                                            "\"c\":[],\"d\":\"e\\n\"}"), &err);
+    (void) snprintf(text, sizeof(text),
+                    " {\"b\" : [1.50, {\"x\":-0}], \"\\u00e4\\\"\":true ,"
+                    "\"\":\"\\ud83d\\ude00\\/\"}\n");
 
-    is_int(approval_json_pretty(json, &out), APPROVAL_OK, "pretty");
-    is_str(approval_buf_str(&out),
-           "{\n  \"b\": [\n    1,\n    {\n      \"x\": 0.1\n    }\n  ],\n"
-           "  \"a\": {},\n  \"c\": [],\n  \"d\": \"e\\n\"\n}",
-           "a member a line, in order");
+    is_int(approval_json_items(approval_str(text), &items, &err), APPROVAL_OK,
+           "items");
+    is_int(items.n, COUNT(want), "all of them");
+    is_int(items.list[0].size, 3, "members");
+    is_int(items.list[0].next, COUNT(want), "the end");
 
-    json_decref(json);
-    approval_buf_free(&out);
+    for (i = 1; i < items.n && i < COUNT(want); i++) {
+        ok(items.list[i].type == want[i].type
+           && items.list[i].next == want[i].next, "item %zu", i);
+        is_str(items.list[i].text, want[i].text, "its text");
+    }
+
+    approval_json_items_free(&items);
+
+    is_int(approval_json_items(approval_str("[1,2"), &items, &err),
+           APPROVAL_ERROR, "not JSON");
+    ok(strcmp(err, "JSON ends too early") == 0, "and why");
 }
 
 

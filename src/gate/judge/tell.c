@@ -632,7 +632,10 @@ static json_t *
 ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
     ngx_http_approval_body_t *body)
 {
-    json_t  *masked;
+    json_t          *masked;
+    const char      *err;
+    approval_str_t   text;
+    approval_buf_t   shown;
 
     if (body == NULL || body->size == 0 || body->encoded) {
         return NULL;
@@ -644,13 +647,18 @@ ngx_http_approval_tell_body(ngx_http_approval_rule_t *rule,
         return NULL;
     }
 
-    masked = json_deep_copy(body->json);
+    text.data = body->data;
+    text.len = (size_t) body->size;
 
-    if (masked && approval_redact_json(rule->redact, masked) == APPROVAL_ERROR)
-    {
-        json_decref(masked);
-        return NULL;
-    }
+    approval_buf_init(&shown);
+
+    masked = approval_redact_body(rule->redact,
+                                  approval_str("application/json"), text,
+                                  &shown)
+             == APPROVAL_OK
+             ? approval_json_parse_wide(approval_buf_str(&shown), &err) : NULL;
+
+    approval_buf_free(&shown);
 
     return masked;
 }

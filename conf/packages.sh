@@ -46,6 +46,12 @@ if command -v kubectl > /dev/null; then
     test=${test%kubernetes-client}
 fi
 
+# Rack 3 has its handlers for servers in a package of their own
+
+if ! grep -q '^VERSION_CODENAME=bookworm$' /etc/os-release; then
+    readers="$readers ruby-rackup"
+fi
+
 only_list=no
 names=
 

@@ -91,14 +91,24 @@ class Reader < Sinatra::Base
 end
 
 
+# since Rack 3 the handlers are in a gem of their own, and a body can be read
+# only once
+
+begin
+  require 'rackup'
+  HANDLER = Rackup::Handler
+  APP = Rack::RewindableInput::Middleware.new(Reader)
+rescue LoadError
+  HANDLER = Rack::Handler
+  APP = Reader
+end
+
 if SERVER == 'puma'
-  require 'rack/handler/puma'
-  Rack::Handler::Puma.run(Reader, Host: '127.0.0.1', Port: PORT,
-                          Silent: true, Threads: '1:4')
+  HANDLER.get('puma').run(APP, Host: '127.0.0.1', Port: PORT, Silent: true,
+                          Threads: '1:4')
 
 else
-  require 'rack/handler/webrick'
-  Rack::Handler::WEBrick.run(Reader, Host: '127.0.0.1', Port: PORT,
+  HANDLER.get('webrick').run(APP, Host: '127.0.0.1', Port: PORT,
                              Logger: WEBrick::Log.new(File::NULL),
                              AccessLog: [])
 end

@@ -58,7 +58,9 @@ my ($what, $body) = @{ $page{$file} };
 
 binmode(STDOUT, ':utf8');
 
-print qq{.TH \U$name\E $section "$day" "$version" nginx\n.nh\n.ad l\n},
+# newer groffs adjust by AD in each section, older ones as .ad says
+
+print qq{.ds AD l\n.TH \U$name\E $section "$day" "$version" nginx\n.nh\n.ad l\n},
       ".SH NAME\n", text($name), ' \\- ', text($what), "\n",
       $body->(@arg), ".SH SEE ALSO\n", text($more{$file}), "\n";
 

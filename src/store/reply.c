@@ -479,7 +479,8 @@ ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, const char *what,
 
 /*
  * For errors inside a script, Redis before 7.0 puts the word after "ERR Error
- * running script", and Redis 7.0 omits NOPERM.
+ * running script", and later ones have a sentence instead of NOPERM: the first
+ * one below is that of 7.0, the second that of 7.2 and later.
  */
 
 static ngx_uint_t
@@ -489,13 +490,14 @@ ngx_http_approval_reply_kind(const char *text)
     ngx_uint_t   i, err;
     const char  *word;
 
-    static const char  forbidden[] = "ERR The user executing the script can't";
+    err = (ngx_strncmp(text, "ERR", 3) == 0);
 
-    if (ngx_strncmp(text, forbidden, sizeof(forbidden) - 1) == 0) {
+    if (err
+        && (ngx_strstr(text, "The user executing the script can't")
+            || ngx_strstr(text, "ACL failure in script")))
+    {
         text = "NOPERM";
     }
-
-    err = (ngx_strncmp(text, "ERR", 3) == 0);
 
     for (i = 0; ngx_http_approval_reply_errors[i].word; i++) {
         word = ngx_http_approval_reply_errors[i].word;

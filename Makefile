@@ -34,7 +34,8 @@ install: build
 	install -d $(DESTDIR)$(modulesdir) $(DESTDIR)$(bindir) \
 		$(DESTDIR)$(sbindir) $(DESTDIR)$(mandir)/man1 \
 		$(DESTDIR)$(mandir)/man7 $(DESTDIR)$(mandir)/man8 \
-		$(DESTDIR)$(docdir)/docs $(DESTDIR)$(docdir)/examples
+		$(DESTDIR)$(docdir)/docs $(DESTDIR)$(docdir)/examples \
+		$(DESTDIR)$(docdir)/templates
 	install -m 644 $(BUILD)/ngx_http_approval_module.so \
 		$(DESTDIR)$(modulesdir)
 	install -m 755 $(BUILD)/approval-audit $(DESTDIR)$(bindir)
@@ -48,7 +49,10 @@ install: build
 	install -m 644 README.md CHANGES LICENSE SECURITY.md \
 		$(DESTDIR)$(docdir)
 	install -m 644 docs/*.md $(DESTDIR)$(docdir)/docs
+	sed -i 's,conf/\(examples\|templates\)/,\1/,g' \
+		$(DESTDIR)$(docdir)/docs/*.md
 	install -m 644 conf/examples/* $(DESTDIR)$(docdir)/examples
+	install -m 644 conf/templates/* $(DESTDIR)$(docdir)/templates
 
 package:
 	bash conf/package.sh $(BUILD)/package

@@ -43,12 +43,21 @@ is_deeply([ map { s{^\Q$dir\E}{}r } sort grep { !-d } glob("$dir/*"),
 
 my $doc = "$dir/usr/share/doc/ngx_http_approval_module";
 
-for my $pair ([ 'conf/examples', 'examples' ], [ 'docs', 'docs' ]) {
+for my $pair ([ 'conf/examples', 'examples' ], [ 'docs', 'docs' ],
+              [ 'conf/templates', 'templates' ])
+{
     my ($from, $to) = @$pair;
 
     is_deeply([ map { s{.*/}{}r } sort glob("$doc/$to/*") ],
               [ map { s{.*/}{}r } sort glob("$root/$from/*") ],
               "all of $from is there");
+}
+
+for my $file (glob("$doc/docs/*.md")) {
+    my @gone = grep { /^(?!http|#)/ && !-e "$doc/docs/" . s/#.*//r }
+               slurp($file) =~ /\]\(([^)]+)\)/g;
+
+    is_deeply(\@gone, [], "the links of $file lead somewhere");
 }
 
 

@@ -166,6 +166,7 @@ is($gw->hits('/held/all'), 1, 'once');
     is($connects->(), 1, 'an old one: a warning');
     is($connects->(), 0, 'once');
     $proxy->pass;
+    $ngx->log_unlike(qr/Redis Cluster/, 'it is no cluster');
 }
 
 

@@ -68,6 +68,9 @@ END
                      proxy_pass %%UP%%; }
 END
 
+$gw->ngx->log_like(qr/\[error\] .* is a node of a Redis Cluster, which is not sup/,
+                   'the start says that it is a cluster');
+
 my $redis = $gw->redis;
 my $scripts = Approval::Scripts->new;
 my %name = map { sha1_hex($scripts->text($_)) => $_ } $scripts->names;

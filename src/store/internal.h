@@ -189,6 +189,7 @@ struct ngx_http_approval_store_s {
     unsigned                            evicts:1;    /* Redis may evict keys;
                                                         logged             */
     unsigned                            old:1;       /* Redis is; logged   */
+    unsigned                            cluster:1;   /* Redis is; logged   */
     unsigned                            probing:1;
     unsigned                            usable:1;    /* by the last probe  */
     unsigned                            refused:1;   /* writes; logged     */

@@ -21,6 +21,8 @@ static void ngx_http_approval_store_info(ngx_http_approval_store_t *store);
 static void ngx_http_approval_store_informed(void *data, redisReply *reply);
 static void ngx_http_approval_store_version(ngx_http_approval_store_t *store,
     char *info);
+static void ngx_http_approval_store_cluster(ngx_http_approval_store_t *store,
+    char *info);
 static void ngx_http_approval_store_memory(ngx_http_approval_store_t *store,
     char *info);
 static u_char *ngx_http_approval_store_field(char *info, const char *name,
@@ -187,6 +189,7 @@ ngx_http_approval_store_informed(void *data, redisReply *reply)
     }
 
     ngx_http_approval_store_version(store, reply->str);
+    ngx_http_approval_store_cluster(store, reply->str);
     ngx_http_approval_store_memory(store, reply->str);
 }
 
@@ -224,6 +227,35 @@ ngx_http_approval_store_version(ngx_http_approval_store_t *store, char *info)
                   "approval_redis \"%V\" is Redis %*s; it has to be 6.2 or "
                   "later: upgrade it",
                   &store->conf->redis.name, len, version);
+}
+
+
+/* A node answers until a key is needed that another one has. */
+
+static void
+ngx_http_approval_store_cluster(ngx_http_approval_store_t *store, char *info)
+{
+    size_t   len;
+    u_char  *enabled;
+
+    enabled = ngx_http_approval_store_field(info, "cluster_enabled:", &len);
+
+    if (enabled == NULL || enabled[0] != '1') {
+        store->cluster = 0;
+        return;
+    }
+
+    if (store->cluster) {
+        return;
+    }
+
+    store->cluster = 1;
+
+    ngx_log_error(NGX_LOG_ERR, store->log, 0,
+                  "approval_redis \"%V\" is a node of a Redis Cluster, which is "
+                  "not supported: use one Redis, or a primary with replicas "
+                  "that Sentinel watches (\"sentinel=\")",
+                  &store->conf->redis.name);
 }
 
 

@@ -44,6 +44,8 @@ my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
         approval_refusals kubernetes;
         location / { proxy_pass %%UP%%; }
         location /plain { approval_refusals problem; proxy_pass %%UP%%; }
+        location /few { approval_max_prompts 1/1h per=$http_x_agent;
+                        proxy_pass %%UP%%; }
     }
 EOF
     approval p;
@@ -52,6 +54,8 @@ EOF
     location /anthropic { approval_refusals anthropic; proxy_pass %%UP%%; }
     location /mcp { approval_prefer on; proxy_pass %%UP%%; }
     location /mcp/tools { approval tools; proxy_pass %%UP%%; }
+    location /mcp/tools/few { approval tools; proxy_pass %%UP%%;
+                              approval_max_prompts 1/1h per=$http_x_agent; }
 EOF
 
 
@@ -393,6 +397,48 @@ for ([ 'what agrees', 'db.drop', 1, 'Mcp-Param-Region' => 'eu' ],
     my $r = $c->read;
     is($r->status, $good ? 200 : 400, "Mcp-Param: $name");
     is($r->json->{error}{code}, -32020, 'its code') if !$good;
+}
+
+# When to come back is the same in all places, and soon, however many actions
+# the requester has made
+
+{
+    my @to = (port => $gw->ngx->port(2), agent => 'few');
+    $gw->send(POST => '/few/short', @to)->read;
+    my $r = $gw->send(POST => '/few/short/other', @to)->read;
+
+    is($r->status, 429, 'kubernetes, too many prompts');
+    cmp_ok($r->header('Retry-After'), '>', 3500, 'in an hour');
+    is($r->json->{details}{retryAfterSeconds}, $r->header('Retry-After'),
+       'retryAfterSeconds says the same');
+
+    my @asked = map {
+        rpc_sent('/mcp/tools/few', rpc(1, 'tools/call', qq({"name":"short",
+                 "arguments":{"n":$_}})))->read
+    } 1, 2;
+
+    for ($asked[0], $asked[1]) {
+        is($_->json->{result}{_meta}{approval}{retry},
+           $_->header('Retry-After'), 'a tool result says the same');
+    }
+
+    cmp_ok($asked[1]->header('Retry-After'), '>', 3500, 'in an hour');
+
+    my %after;
+
+    for my $n (1 .. 25) {
+        $r = $gw->send(POST => "/short/$n")->read;
+        $after{ $r->header('Retry-After') }++;
+        $r = $gw->send(POST => "/short/$n",
+                       headers => [ Prefer => 'respond-async' ])->read;
+        $after{ $r->header('Retry-After') }++;
+        $r = http_get($gw->port, $r->header('Location') =~ s{.*//[^/]*}{}r,
+                      headers => [ 'X-Agent' => 'agent-7' ]);
+        $after{ $r->header('Retry-After') }++;
+    }
+
+    is_deeply(\%after, { 2 => 75 }, 'pending: always two seconds');
+    $gw->vote($_, 'deny') for $gw->pending;
 }
 
 # The store away

@@ -95,6 +95,11 @@ ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     answer.status = (which == NGX_HTTP_APPROVAL_REFUSE_PENDING)
                     ? hold->rule->hold_status : answer.refusal->http;
     answer.retry = answer.refusal->retry;
+
+    if (answer.retry != NGX_HTTP_APPROVAL_FINAL && hold->retry_after) {
+        answer.retry = (ngx_int_t) hold->retry_after;
+    }
+
     answer.detail = detail;
 
     if (ngx_http_approval_rpc_keep(hold) != NGX_OK

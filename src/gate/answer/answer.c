@@ -150,6 +150,17 @@ ngx_http_approval_answer_headers(ngx_http_approval_refuse_t *answer)
     after = answer->hold->retry_after ? (ngx_int_t) answer->hold->retry_after
                                       : answer->retry;
 
+    /*
+     * Some clients send a request again after any 409, at the time that is
+     * given: just when approvers would be asked again.
+     */
+
+    if (answer->retry == NGX_HTTP_APPROVAL_FINAL
+        && answer->status == NGX_HTTP_CONFLICT)
+    {
+        after = 0;
+    }
+
     if (after > 0
         && ngx_http_approval_header_int(r, "Retry-After", after) != NGX_OK)
     {

@@ -37,6 +37,18 @@ for my $name (@names) {
 }
 
 
+# the gateway knows requesters where they poll and withdraw, but for kubectl,
+# which does neither
+
+for my $name (grep { !/^(?:kubernetes|shadow)\.conf$/ } @names) {
+    my ($server) = slurp("$examples/$name") =~ /^(server \{\n.*?^\}\n)/ms;
+
+    like($server, qr/^\ {4}approval_requester|^\ {4}location\ \/_approval\/
+                     (?:status\/)?\ \{[^}]*approval_requester/mx,
+         "$name: requesters can withdraw");
+}
+
+
 # the whole configuration in README.md, and the files that it points to
 
 {

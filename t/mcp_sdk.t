@@ -125,7 +125,7 @@ sub asked {
 # What no rule concerns
 
 my $told = told(start('/json', name => 'db.read'));
-is($told->{tools}, 3, 'the list of tools');
+is($told->{tools}, 5, 'the list of tools');
 is($told->{result}{content}[0]{text}, 'db.read orders 1', 'allowed');
 is_deeply($told->{errors}, [], 'without an error');
 

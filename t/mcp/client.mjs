@@ -6,7 +6,8 @@
 //     node client.mjs URL '{"name": ..., "arguments": ..., "options": ...}'
 //
 // "progress": false asks for none; "options" are the SDK's request options;
-// "until" is a file that it waits for before it leaves.
+// "until" is a file that it waits for before it leaves; "token" is what it
+// signs in with. With "notification" it sends that instead of a call.
 
 import { existsSync } from 'node:fs';
 
@@ -23,7 +24,8 @@ const told = { progress: [], errors: [] };
 client.onerror = (error) => told.errors.push(String(error));
 
 await client.connect(new StreamableHTTPClientTransport(new URL(url), {
-    requestInit: { headers: { 'X-Agent': 'agent-7' } },
+    requestInit: { headers: { 'X-Agent': 'agent-7',
+                              Authorization: `Bearer ${call.token}` } },
 }));
 
 told.tools = (await client.listTools()).tools.length;
@@ -40,8 +42,13 @@ if (call.progress !== false) {
 const start = Date.now();
 
 try {
-    told.result = await client.callTool(
-        { name: call.name, arguments: call.arguments }, undefined, options);
+    if (call.notification) {
+        await client.notification(call.notification);
+
+    } else {
+        told.result = await client.callTool(
+            { name: call.name, arguments: call.arguments }, undefined, options);
+    }
 
 } catch (error) {
     told.error = { code: error.code, message: error.message,

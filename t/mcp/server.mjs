@@ -6,7 +6,8 @@
 //     node server.mjs json|events
 //
 // Tools: "db.drop" and "db.read" tell how often each was called; "db.steps"
-// sends progress of its own before it ends.
+// sends progress of its own before it ends. "list_orders" and "create_refund"
+// are those of conf/examples/mcp-gateway.conf.
 
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -40,6 +41,18 @@ function server() {
 
             return { content: [{ type: 'text',
                                  text: `${name} ${table} ${calls[name]}` }] };
+        });
+    }
+
+    for (const name of ['list_orders', 'create_refund']) {
+        mcp.registerTool(name, {
+            description: name,
+            inputSchema: { order: z.string(), amount: z.number().optional() },
+        }, async ({ order }) => {
+            calls[name] = (calls[name] ?? 0) + 1;
+
+            return { content: [{ type: 'text',
+                                 text: `${name} ${order} ${calls[name]}` }] };
         });
     }
 

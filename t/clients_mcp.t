@@ -1,0 +1,298 @@
+#!/usr/bin/perl
+
+# Copyright (C) ngx_http_approval_module contributors
+#
+# conf/examples/mcp-gateway.conf between the client and the server of the
+# official MCP TypeScript SDK: what the model reads, how often people are asked,
+# and what is executed.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Approval::Test;
+use Approval::Example;
+use Approval::Npm;
+use Approval::Process;
+
+need_module();
+need(qw(node npm openssl redis-server));
+
+my $dir = Approval::Npm::install('@modelcontextprotocol/sdk@1');
+
+spew("$dir/$_", slurp(root_dir() . "/t/mcp/$_")) for qw(server.mjs client.mjs);
+spew("$dir/out", '');
+
+Approval::Process->start(cmd => [ 'node', "$dir/server.mjs", 'json' ],
+                         stdout => "$dir/out", stderr => "$dir/err");
+
+my ($port) = wait_for(sub { slurp("$dir/out") =~ /^(\d+)$/m ? $1 : 0 })
+    or die "the MCP server has not started: " . slurp("$dir/err");
+
+sub Node::port { $_[0]{port} }
+
+my ($g, @known, $asked, $executed);
+
+
+# the file, but for the times of its rule for refunds
+
+sub gateway {
+    my ($times) = @_;
+
+    $g = Approval::Example->start('mcp-gateway.conf',
+        up => bless({ port => $port }, 'Node'),
+        put => $times ? { 'timeout 30m;' => $times } : {});
+    @known = ();
+    $asked = $executed = 0;
+}
+
+
+sub start {
+    my (%call) = @_;
+
+    my $out = tempdir() . '/out';
+    my $text = encode_json({ token => 7, name => 'create_refund',
+                             progress => JSON::PP::false, %call });
+
+    return { out => $out, process => Approval::Process->start(
+        cmd => [ 'node', "$dir/client.mjs", $g->ngx->url . '/mcp', $text ],
+        stdout => $out, stderr => "$out.err") };
+}
+
+
+sub refund {
+    my ($order, %more) = @_;
+
+    return start(arguments => { order => $order, amount => 500 }, %more);
+}
+
+
+sub told {
+    my ($job) = @_;
+
+    $job->{process}->wait_exit(90 * slow()) or die "a client has not ended\n";
+
+    my $text = slurp($job->{out});
+
+    return $text ? decode_json($text) : die slurp("$job->{out}.err");
+}
+
+
+sub said {
+    my ($told) = @_;
+
+    return $told->{result} ? $told->{result}{content}[0]{text}
+                           : encode_json($told);
+}
+
+
+sub asked {
+    my $id = $g->pending(@known) or die "nobody is asked\n";
+
+    push @known, $id;
+
+    return $id;
+}
+
+
+sub vote {
+    my ($id, $decision) = @_;
+
+    my $link = (values %{ $g->links($id, 1) })[0];
+    my ($path, $token) = $link =~ m{^http://[^/]+(/[^?]+)\?t=(\S+)$};
+
+    return http_post($g->port, "$path/decision?t=$token",
+                     encode_json({ decision => $decision,
+                                   comment => 'ask the customer first' }),
+                     headers => [ 'Content-Type' => 'application/json' ])
+           ->status;
+}
+
+
+sub records {
+    my ($type, $id) = @_;
+
+    return grep { $_->{type} eq $type && (!$id || $_->{action_id} eq $id) }
+           $g->records;
+}
+
+
+# how often people were asked, and what was executed, since the last time
+
+sub counts {
+    my ($name, $asks, $runs) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    ok(wait_for(sub { $executed + $runs <= records('executed') }),
+       "$name: on record") if $runs;
+
+    my @asked = records('requested');
+    my @executed = records('executed');
+
+    is(@asked - $asked, $asks, "$name: people asked");
+    is(@executed - $executed, $runs, "$name: executions");
+    ($asked, $executed) = (scalar @asked, scalar @executed);
+}
+
+
+gateway();
+
+# What passes
+
+is(said(told(start(name => 'list_orders', arguments => { order => 'a' }))),
+   'list_orders a 1', 'reading passes');
+is(said(told(start(arguments => { order => 'a', amount => 5 }))),
+   'create_refund a 1', 'a small refund passes');
+like(said(told(start(name => 'run_command', arguments => { line => 'id' }))),
+     qr/agents run no commands here/, 'a command is denied, and it says why');
+
+{
+    my $told = told(start(token => 'x', arguments => { order => 'a',
+                                                       amount => 500 }));
+    like(said($told), qr/not identified/, 'nor does an unknown agent pass');
+}
+
+counts('of no concern', 0, 0);
+
+# Approved; in parallel
+
+{
+    my $job = refund('b');
+    my $id = asked();
+
+    is_deeply([ sort keys %{ $g->links($id, 2) } ],
+              [ 'carol@example.com', 'dan@example.com' ], 'finance is asked');
+    is(vote($id, 'approve'), 200, 'approved');
+    is(said(told($job)), 'create_refund b 2', "approved: the server's answer");
+    counts('approved', 1, 1);
+
+    my @jobs = map { refund('c') } 1, 2;
+
+    $id = asked();
+    ok(wait_for(sub { records('joined', $id) }), 'parallel: the second joins');
+    vote($id, 'approve');
+
+    my @said = sort map { said(told($_)) } @jobs;
+
+    like($said[0], qr/approval has been used/, 'parallel: one is told so');
+    is($said[1], 'create_refund c 3', 'parallel: the other has the answer');
+    counts('parallel', 1, 1);
+}
+
+# Denied; the same call again at once is denied as well, and nobody is asked
+
+{
+    my $job = refund('d');
+
+    vote(asked(), 'deny');
+
+    my $told = told($job);
+
+    ok($told->{result}{isError}, 'denied: a tool result');
+    like(said($told), qr/ask the customer first/, 'denied: with the comment');
+    like(said(told(refund('d'))), qr/before .*ask the customer first/,
+         'again: the same');
+    counts('denied', 1, 0);
+}
+
+# Given up: by its timeout, after which the SDK says so; by its end
+
+{
+    my $job = refund('e', options => { timeout => 1000 }, until => "$dir/go");
+    my $id = asked();
+
+    ok(wait_for(sub { records('cancelled', $id) }), 'timeout: it is cancelled');
+    is(vote($id, 'approve'), 409, 'timeout: a vote is late');
+    spew("$dir/go", '');
+    is(told($job)->{error}{code}, -32001, 'timeout: the caller is told');
+    counts('timeout', 1, 0);
+
+    $job = refund('f');
+    $id = asked();
+    $g->links($id, 2);
+    $job->{process}->kill_group;
+    ok(wait_for(sub { records('cancelled', $id) }), 'killed: it is cancelled');
+    is(vote($id, 'approve'), 409, 'killed: a vote is late');
+    counts('killed', 1, 0);
+}
+
+# The requester withdraws by the status URL
+
+{
+    my $job = refund('g');
+    my $id = asked();
+    my $withdraw = sub {
+        return Approval::Client->new($g->port)->request(
+            DELETE => "/_approval/status/$id",
+            headers => [ Authorization => "Bearer $_[0]" ])->status;
+    };
+
+    is($withdraw->('x'), 403, 'withdrawn: by nobody else');
+    is($withdraw->(7), 200, 'withdrawn');
+    like(said(told($job)), qr/was cancelled/, 'withdrawn: the model reads it');
+    counts('withdrawn', 1, 0);
+}
+
+# Notifications
+
+{
+    my $told = told(start(notification => {
+        method => 'notifications/progress',
+        params => { progressToken => 1, progress => 1 } }));
+
+    is($told->{error}, undef, 'a notification passes');
+    counts('a notification', 0, 0);
+
+    my %call = (notification => {
+        method => 'tools/call', params => { name => 'create_refund',
+            arguments => { order => 'h', amount => 500 } } });
+    my $job = start(%call);
+    my $id = asked();
+
+    vote($id, 'approve');
+    is(told($job)->{error}, undef, 'a call without an id, approved');
+    counts('without an id, approved', 1, 1);
+
+    $call{notification}{params}{arguments}{order} = 'i';
+    $job = start(%call);
+    vote(asked(), 'deny');
+    like(told($job)->{error}{message}, qr/ask the customer first/,
+         'a call without an id, denied: the caller sees the comment');
+    counts('without an id, denied', 1, 0);
+}
+
+# Pending: the same call again, by another client with other ids, goes on
+
+gateway('timeout 30m; hold 2s;');
+
+{
+    my $told = told(refund('j'));
+    my $id = asked();
+
+    ok($told->{result}{isError}, 'pending: a tool result');
+    like(said($told), qr/Nobody has decided yet/, 'pending: the model reads it');
+    is($told->{result}{_meta}{approval}{state}, 'pending', 'pending: its state');
+
+    my $job = refund('j');
+
+    ok(wait_for(sub { records('joined', $id) }), 'pending: it joins');
+    is(vote($id, 'approve'), 200, 'pending: approved');
+    like(said(told($job)), qr/^create_refund j \d$/, "pending: the answer");
+    counts('pending', 1, 1);
+
+    like(told(start(notification => { method => 'tools/call', params => {
+             name => 'create_refund', arguments => { order => 'k' } } }))
+             ->{error}{message}, qr/Nobody has decided yet/,
+         'a call without an id, pending: an error, and not a 202');
+    counts('without an id, pending', 1, 0);
+}
+
+# Expired
+
+gateway('timeout 2s;');
+
+like(said(told(refund('l'))), qr/Nobody decided in time/,
+     'expired: the model reads it');
+counts('expired', 1, 0);
+
+done_testing();

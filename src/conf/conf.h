@@ -60,7 +60,17 @@ char *ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 
 
-/* The directives' own handlers, by file. */
+/* The handlers of directives that are not nginx's own. */
+
+#define DIRECTIVE(where, name, arguments, set)                                \
+    char *ngx_http_approval_conf_##set(ngx_conf_t *cf, ngx_command_t *cmd,    \
+        void *conf);
+
+#define MEMBER(where, name, arguments, set, member)                           \
+    DIRECTIVE(where, name, arguments, set)
+
+#include "conf/directive.def"
+
 
 /* conf_check.c */
 char *ngx_http_approval_check_policy(ngx_conf_t *cf,
@@ -68,103 +78,39 @@ char *ngx_http_approval_check_policy(ngx_conf_t *cf,
     ngx_http_approval_policy_conf_t *policy);
 
 /* conf_metrics.c */
-char *ngx_http_approval_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_metrics(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 char *ngx_http_approval_conf_metrics_merge(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
 
-/* conf_store.c */
-char *ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
 /* conf_keys.c */
-char *ngx_http_approval_conf_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_signing_key(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 ngx_int_t ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name,
     size_t max, ngx_str_t *text);
 
-/* conf_people.c */
-char *ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_alias(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* conf_channel.c */
-char *ngx_http_approval_conf_channel(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_disclose(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_backoff(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
 /* conf_mail.c */
-
-char *ngx_http_approval_conf_mail_from(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_mail_to(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 ngx_int_t ngx_http_approval_conf_mail_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
 ngx_int_t ngx_http_approval_check_mail(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_t *rule,
     ngx_array_t *list);
 
-
-/* conf_template.c */
-
-char *ngx_http_approval_conf_body(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_template_header(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_approval_conf_template_value(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_approval_conf_reply(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
+/* conf_template_check.c */
 ngx_int_t ngx_http_approval_conf_template_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
-
 
 /* conf_url.c */
 
 /* Returns the value itself or, for "file:PATH", the first line of the file. */
 ngx_int_t ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *text);
-char *ngx_http_approval_conf_base_url(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_team(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_signing_secret(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
 char *ngx_http_approval_conf_resolver(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
-
-/* conf_notify.c */
-char *ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_remind(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
 /* conf_policy.c */
 ngx_http_approval_policy_conf_t *ngx_http_approval_policy_conf(
     ngx_http_approval_policy_t *policy);
 ngx_http_approval_fact_t *ngx_http_approval_rule_fact(ngx_conf_t *cf,
     ngx_http_approval_rule_conf_t *rule, ngx_str_t *text);
-char *ngx_http_approval_conf_policy(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_rule(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 ngx_int_t ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type,
     void *srv, void *loc);
 ngx_int_t ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name);
@@ -179,28 +125,6 @@ void ngx_http_approval_conf_text(ngx_conf_t *cf,
     ngx_http_approval_policy_t *policy);
 
 /* conf_rule.c */
-char *ngx_http_approval_conf_match(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_mcp_tool(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_show(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_redact(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_reveal(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_allow(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_deny(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-char *ngx_http_approval_conf_summary(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
 ngx_int_t ngx_http_approval_conf_show_call(ngx_conf_t *cf,
     ngx_http_approval_rule_conf_t *rule);
 
@@ -217,55 +141,20 @@ ngx_int_t ngx_http_approval_conf_bound(ngx_conf_t *cf,
 ngx_int_t ngx_http_approval_conf_pattern(ngx_conf_t *cf,
     ngx_http_approval_fact_t *subject, ngx_str_t *pattern);
 
-/* conf_bind.c */
-char *ngx_http_approval_conf_digest_headers(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-char *ngx_http_approval_conf_bind(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_digest_ignore(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-char *ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_remember(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
 /* conf_passkey.c */
-char *ngx_http_approval_conf_passkey_origin(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
 ngx_int_t ngx_http_approval_check_passkey(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_approval_rule_t *rule);
 ngx_int_t ngx_http_approval_check_unsigned(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 
 /* conf_operators.c */
-char *ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, const char *directive,
     ngx_array_t *groups, ngx_http_approval_at_t *at);
 
 /* conf_audit.c */
-char *ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 ngx_int_t ngx_http_approval_conf_threads(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
-
-/* conf_location.c */
-char *ngx_http_approval_conf_fact_slot(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_approval(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_max_pending(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_max_prompts(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_progress(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-char *ngx_http_approval_conf_api(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
 
 #endif /* NGX_HTTP_APPROVAL_CONF_H */

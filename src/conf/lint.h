@@ -83,8 +83,6 @@ void ngx_http_approval_lint_report(ngx_conf_t *cf,
 
 void ngx_http_approval_conf_keep_at(ngx_conf_t *cf,
     ngx_http_approval_at_t *at);
-char *ngx_http_approval_conf_lint(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
 /* conf_lint_pattern.c */
 

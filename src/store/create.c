@@ -112,7 +112,7 @@ ngx_http_approval_store_count_init(ngx_http_approval_op_t *op,
     }
 
     ngx_memcpy(count->id, op->id, APPROVAL_ID_LEN);
-    ngx_memcpy(count->shard, limit->per.data, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(count, limit->per.data);
 
     count->done = ngx_http_approval_store_counted;
     count->cap = cap;
@@ -134,7 +134,7 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     const ngx_http_approval_new_t *action, ngx_uint_t apart)
 {
     u_char                   heard[NGX_HTTP_APPROVAL_HEARD_LEN + 1];
-    ngx_str_t                per, counted, ticket, none, arg;
+    ngx_str_t                per, counted, ticket;
     ngx_uint_t               uncounted;
     ngx_http_approval_op_t  *op;
 
@@ -152,7 +152,6 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
                 || action->caps[NGX_HTTP_APPROVAL_CAP_PROMPTS].per.len != 0;
 
     ngx_str_null(&counted);
-    ngx_str_null(&none);
 
     if (apart) {
         counted = per;
@@ -205,14 +204,12 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_arg(op, &action->class);
     ngx_http_approval_op_arg(op, &action->class_doc);
     ngx_http_approval_op_text(op, action->frozen ? "frozen" : "");
-    ngx_http_approval_op_arg(op, &none);
+    ngx_http_approval_op_text(op, "");
     ngx_http_approval_op_arg(op, &counted);
     ngx_http_approval_op_number(op, uncounted);
 
-    arg.data = heard;
-    arg.len = NGX_HTTP_APPROVAL_HEARD_LEN;
     ngx_http_approval_store_heard(store, heard);
-    ngx_http_approval_op_arg(op, &arg);
+    ngx_http_approval_op_bytes(op, heard, NGX_HTTP_APPROVAL_HEARD_LEN);
 
     return op;
 }
@@ -374,9 +371,7 @@ ngx_http_approval_store_counted(ngx_http_approval_op_t *count,
     op = count->next;
     count->next = NULL;
 
-    ngx_memcpy(r.id, count->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(count->store, "reserve", reply, &r);
+    ngx_http_approval_reply_parse(count, reply, &r);
 
     r.cap = count->cap;
     op->counts[count->cap].counted = (r.rc == NGX_OK);
@@ -433,9 +428,7 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_uint_t                 late, made;
     ngx_http_approval_reply_t  r;
 
-    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(op->store, "create", reply, &r);
+    ngx_http_approval_reply_parse(op, reply, &r);
 
     if (r.rc == NGX_AGAIN && r.cause == NGX_HTTP_APPROVAL_CAUSE_UNCOUNTED
         && op->handler && ngx_http_approval_store_count(op) == NGX_OK)

@@ -65,23 +65,13 @@ ngx_http_approval_store_grants(ngx_http_approval_store_t *store,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GRANT,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    op->done = ngx_http_approval_grants_done;
+    ngx_http_approval_op_then(op, ngx_http_approval_grants_done);
 
-    if (ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_GRANTS,
-                               NGX_HTTP_APPROVAL_SCAN_AHEAD,
-                               NGX_HTTP_APPROVAL_GRANTS_LIMIT,
-                               ngx_http_approval_grant_each)
-        != NGX_OK)
-    {
-        ngx_http_approval_op_free(op);
-        return NULL;
-    }
-
-    return op;
+    return ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_GRANTS,
+                                  NGX_HTTP_APPROVAL_SCAN_AHEAD,
+                                  NGX_HTTP_APPROVAL_GRANTS_LIMIT,
+                                  ngx_http_approval_grant_each);
 }
 
 
@@ -99,11 +89,8 @@ ngx_http_approval_grant_each(ngx_http_approval_op_t *op, u_char *shard,
 
     part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_GRANT, NULL,
                                      ngx_http_approval_grant_entry);
-    if (part == NULL) {
-        return;
-    }
 
-    ngx_memcpy(part->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(part, shard);
 
     ngx_http_approval_op_keys(part, NGX_HTTP_APPROVAL_KEY_GRANT, hash);
     ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
@@ -121,9 +108,7 @@ ngx_http_approval_grant_entry(ngx_http_approval_op_t *part, redisReply *reply)
 
     op = part->whole;
 
-    ngx_memzero(r.id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(part->store, "grant", reply, &r);
+    ngx_http_approval_reply_parse(part, reply, &r);
 
     if (r.rc == NGX_OK && op->handler) {
         op->handler(op->data, &r);
@@ -161,14 +146,11 @@ ngx_http_approval_store_revoke(ngx_http_approval_store_t *store, u_char *grant,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_REVOKE,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     hash.data = grant;
     hash.len = APPROVAL_ID_LEN;
 
-    ngx_memcpy(op->shard, grant, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(op, grant);
 
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_GRANT, &hash);
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
@@ -195,11 +177,8 @@ ngx_http_approval_store_end(ngx_http_approval_store_t *store, u_char *grant,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_STATEMENT,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    ngx_memcpy(op->shard, grant, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(op, grant);
 
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_END, grant,
                              APPROVAL_ID_LEN);
@@ -215,15 +194,11 @@ static void
 ngx_http_approval_grant_statement(ngx_http_approval_op_t *op,
     const ngx_http_approval_statement_t *statement)
 {
-    u_char     buf[NGX_INT64_LEN * 2];
-    ngx_str_t  order;
+    u_char  order[NGX_INT64_LEN * 2], *last;
 
-    order.data = buf;
-    order.len = ngx_sprintf(buf, "%016L%010uD", statement->since,
-                            statement->use)
-                - buf;
+    last = ngx_sprintf(order, "%016L%010uD", statement->since, statement->use);
 
-    ngx_http_approval_op_arg(op, &order);
+    ngx_http_approval_op_bytes(op, order, last - order);
     ngx_http_approval_op_arg(op, &statement->doc);
     ngx_http_approval_op_number(op, ngx_max(statement->time, 1000));
 }
@@ -300,9 +275,7 @@ ngx_http_approval_store_frozen(ngx_http_approval_store_t *store,
     op = ngx_http_approval_everywhere(store, NGX_HTTP_APPROVAL_SCRIPT_FROZEN,
                                       ngx_http_approval_frozen_part, 0, NULL,
                                       handler, data);
-    if (op) {
-        op->done = ngx_http_approval_grants_done;
-    }
+    ngx_http_approval_op_then(op, ngx_http_approval_grants_done);
 
     return op;
 }
@@ -354,18 +327,14 @@ ngx_http_approval_everywhere_run(ngx_http_approval_op_t *op,
         missed = op->missed;
         part = ngx_http_approval_op_part(op, op->script, NULL, done);
 
-        if (part) {
-            ngx_memcpy(part->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+        ngx_http_approval_op_shard(part, shard);
+        ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL, 0);
 
-            ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL,
-                                     0);
-
-            for (n = 0; n < nargs; n++) {
-                ngx_http_approval_op_arg(part, &args[n]);
-            }
-
-            ngx_http_approval_op_part_run(part);
+        for (n = 0; n < nargs; n++) {
+            ngx_http_approval_op_arg(part, &args[n]);
         }
+
+        ngx_http_approval_op_part_run(part);
 
         if (op->missed != missed) {
             ngx_http_approval_everywhere_missed(op, shard);
@@ -402,11 +371,7 @@ ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
 
     all = part->whole->work;
 
-    ngx_memzero(r.id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(part->store,
-                                  part->store->scripts[part->script].name,
-                                  reply, &r);
+    ngx_http_approval_reply_parse(part, reply, &r);
 
     all->now = ngx_max(all->now, r.now);
 
@@ -466,14 +431,7 @@ ngx_http_approval_frozen_part(ngx_http_approval_op_t *part, redisReply *reply)
 
     op = part->whole;
 
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
-        || reply->elements < 2
-        || reply->element[1]->type != REDIS_REPLY_INTEGER)
-    {
-        if (reply && reply->type == REDIS_REPLY_ERROR) {
-            ngx_http_approval_reply_error(part->store, "frozen", reply);
-        }
-
+    if (ngx_http_approval_reply_ok(part, reply) != NGX_OK) {
         op->missed++;
         ngx_http_approval_op_part_end(part);
         return;
@@ -483,8 +441,7 @@ ngx_http_approval_frozen_part(ngx_http_approval_op_t *part, redisReply *reply)
     ngx_http_approval_reply_clock(part->store, now);
 
     for (i = 2; i < reply->elements; i++) {
-        if (ngx_http_approval_reply_entry(part->store, "frozen",
-                                          reply->element[i], now, &r)
+        if (ngx_http_approval_reply_entry(part, reply->element[i], now, &r)
             == NGX_OK
             && !ngx_http_approval_op_seen(op, r.id)
             && op->handler)
@@ -508,11 +465,8 @@ ngx_http_approval_store_give_up(ngx_http_approval_store_t *store,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    ngx_memcpy(op->shard, hashes->data, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(op, hashes->data);
 
     for (i = 0; i < hashes->len; i += APPROVAL_ID_LEN + 1) {
         ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ACTION,
@@ -535,11 +489,8 @@ ngx_http_approval_store_recent(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_RECENT,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    ngx_memcpy(op->shard, id, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(op, id);
 
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_BY, hashes);
 
@@ -553,23 +504,21 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_once(ngx_http_approval_store_t *store, u_char *mark,
     ngx_msec_t ms, ngx_http_approval_store_pt handler, void *data)
 {
+    u_char                   shard[NGX_HTTP_APPROVAL_SHARD_LEN];
     ngx_str_t                value;
     ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_ONCE,
-                                     NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     value.data = mark;
     value.len = APPROVAL_ID_LEN;
 
-    if (ngx_http_approval_store_shard(store, &value, op->shard) != NGX_OK) {
-        ngx_http_approval_op_free(op);
+    if (ngx_http_approval_store_shard(store, &value, shard) != NGX_OK) {
         return NULL;
     }
 
+    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_ONCE,
+                                     NULL, handler, data);
+
+    ngx_http_approval_op_shard(op, shard);
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_ONCE, &value);
     ngx_http_approval_op_number(op, ms);
 

@@ -272,10 +272,19 @@ void ngx_http_approval_scripts_load(ngx_http_approval_store_t *store);
 /*
  * id: the script's action, whose keys are added.  NULL: the caller must set the
  * shard and add all keys.
+ *
+ * If there is no memory, the result is NULL.  The functions that add to an
+ * operation ignore it, and those that run it return NULL as well.
  */
 ngx_http_approval_op_t *ngx_http_approval_op_create(
     ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
     u_char *id, ngx_http_approval_store_pt handler, void *data);
+
+/* Who gets the reply, if not the handler. */
+void ngx_http_approval_op_then(ngx_http_approval_op_t *op,
+    ngx_http_approval_op_pt done);
+void ngx_http_approval_op_shard(ngx_http_approval_op_t *op,
+    const u_char *shard);
 
 /*
  * All keys must be added before the first argument.  name is ignored for keys
@@ -286,6 +295,8 @@ void ngx_http_approval_op_key(ngx_http_approval_op_t *op,
 void ngx_http_approval_op_keys(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, const ngx_str_t *hashes);
 void ngx_http_approval_op_arg(ngx_http_approval_op_t *op, const ngx_str_t *arg);
+void ngx_http_approval_op_bytes(ngx_http_approval_op_t *op, const void *data,
+    size_t len);
 void ngx_http_approval_op_text(ngx_http_approval_op_t *op, const char *arg);
 void ngx_http_approval_op_number(ngx_http_approval_op_t *op, int64_t n);
 
@@ -336,7 +347,8 @@ void ngx_http_approval_shard_name(u_char *shard, ngx_uint_t n);
 /*
  * Calls each() for at most limit members of a sorted set, over all shards, that
  * are due, or whose time is still ahead (by their scores).  each() may run a
- * part.  op is done when all parts are.  NGX_DECLINED: nothing was sent.
+ * part.  op is done when all parts are.  Like op_run(), it returns NULL, and op
+ * was freed, if nothing was sent.
  */
 
 typedef enum {
@@ -347,7 +359,7 @@ typedef enum {
 typedef void (*ngx_http_approval_scan_pt)(ngx_http_approval_op_t *op,
     u_char *shard, ngx_str_t *member);
 
-ngx_int_t ngx_http_approval_scan(ngx_http_approval_op_t *op,
+ngx_http_approval_op_t *ngx_http_approval_scan(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, ngx_http_approval_scan_e what,
     ngx_uint_t limit, ngx_http_approval_scan_pt each);
 
@@ -361,15 +373,17 @@ void ngx_http_approval_scan_remove(ngx_http_approval_op_t *op,
 
 /* reply.c */
 
-/* Sets rc and all fields of the script's reply.  _free() frees the votes. */
-void ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
-    const char *what, redisReply *reply, ngx_http_approval_reply_t *r);
+/*
+ * Sets rc, the id of the operation's action, and all fields of the script's
+ * reply.  _free() frees the votes.
+ */
+void ngx_http_approval_reply_parse(ngx_http_approval_op_t *op,
+    redisReply *reply, ngx_http_approval_reply_t *r);
 void ngx_http_approval_reply_free(ngx_http_approval_reply_t *r);
 
 /* One action in a reply that lists several. */
-ngx_int_t ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
-    const char *what, redisReply *entry, int64_t now,
-    ngx_http_approval_reply_t *r);
+ngx_int_t ngx_http_approval_reply_entry(ngx_http_approval_op_t *op,
+    redisReply *entry, int64_t now, ngx_http_approval_reply_t *r);
 
 /* Updates Redis' clock from the time in a reply. */
 void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
@@ -380,7 +394,16 @@ void ngx_http_approval_reply_clock(ngx_http_approval_store_t *store,
  * if it is not one.
  */
 void ngx_http_approval_reply_texts(ngx_http_approval_op_t *op,
-    const char *what, redisReply *reply, ngx_http_approval_reply_t *r);
+    redisReply *reply, ngx_http_approval_reply_t *r);
+
+/*
+ * Is it {"ok", now, ...}?  Is it {"ok", now, {...}}?  Then the inner array is
+ * returned.  Errors are logged.
+ */
+ngx_int_t ngx_http_approval_reply_ok(ngx_http_approval_op_t *op,
+    redisReply *reply);
+redisReply *ngx_http_approval_reply_inner(ngx_http_approval_op_t *op,
+    redisReply *reply);
 
 void ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
     const char *what, redisReply *reply);

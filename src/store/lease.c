@@ -196,11 +196,8 @@ ngx_http_approval_lease_finish(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_FINISH,
                                      id, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    op->done = ngx_http_approval_lease_finished;
+    ngx_http_approval_op_then(op, ngx_http_approval_lease_finished);
 
     ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
     ngx_http_approval_op_arg(op, outcome);
@@ -217,9 +214,7 @@ ngx_http_approval_lease_finished(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_http_approval_lease_t  *lease;
     ngx_http_approval_reply_t   r;
 
-    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(op->store, "finish", reply, &r);
+    ngx_http_approval_reply_parse(op, reply, &r);
 
     lease = ngx_http_approval_lease_find(op->store, op->id);
 
@@ -323,11 +318,8 @@ ngx_http_approval_renew_send(ngx_http_approval_store_t *store, u_char *id)
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_RENEW,
                                      id, NULL, NULL);
-    if (op == NULL) {
-        return;
-    }
 
-    op->done = ngx_http_approval_renew_done;
+    ngx_http_approval_op_then(op, ngx_http_approval_renew_done);
 
     ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_LEASE);
     ngx_http_approval_op_number(op, store->conf->retention);
@@ -342,9 +334,7 @@ ngx_http_approval_renew_done(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_http_approval_lease_t  *lease;
     ngx_http_approval_reply_t   r;
 
-    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(op->store, "renew", reply, &r);
+    ngx_http_approval_reply_parse(op, reply, &r);
 
     lease = (r.rc == NGX_DECLINED)
             ? ngx_http_approval_lease_find(op->store, op->id) : NULL;

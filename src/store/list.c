@@ -70,9 +70,9 @@ static void ngx_http_approval_open_part(ngx_http_approval_op_t *part,
 static void ngx_http_approval_open_list(ngx_http_approval_op_t *op,
     redisReply *reply);
 static ngx_http_approval_op_t *ngx_http_approval_classes_ask(
-    ngx_http_approval_op_t *op, ngx_http_approval_op_pt done);
-static redisReply *ngx_http_approval_classes_reply(
-    ngx_http_approval_op_t *part, redisReply *reply);
+    ngx_http_approval_store_t *store, ngx_http_approval_op_pt each,
+    ngx_http_approval_op_pt done, ngx_http_approval_store_pt handler,
+    void *data);
 static void ngx_http_approval_classes_part(ngx_http_approval_op_t *part,
     redisReply *reply);
 static void ngx_http_approval_classes_done(ngx_http_approval_op_t *op,
@@ -249,11 +249,8 @@ ngx_http_approval_list_ask(ngx_http_approval_op_t *op, u_char *shard)
                                          ? NGX_HTTP_APPROVAL_SCRIPT_BY
                                          : NGX_HTTP_APPROVAL_SCRIPT_LIST,
                                      NULL, ngx_http_approval_list_found);
-    if (part == NULL) {
-        return;
-    }
 
-    ngx_memcpy(part->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+    ngx_http_approval_op_shard(part, shard);
 
     if (list->nhashes) {
         arg.data = list->hashes;
@@ -292,10 +289,6 @@ ngx_http_approval_list_found(ngx_http_approval_op_t *part, redisReply *reply)
 
     op = part->whole;
 
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(part->store, "list", reply);
-    }
-
     if (ngx_http_approval_list_add(part, reply) != NGX_OK) {
         op->missed++;
     }
@@ -318,14 +311,10 @@ ngx_http_approval_list_add(ngx_http_approval_op_t *part, redisReply *reply)
     list = part->whole->work;
     room = part->store->conf->shards * NGX_HTTP_APPROVAL_LIST_PART;
 
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
-        || reply->elements != 3
-        || reply->element[2]->type != REDIS_REPLY_ARRAY)
-    {
+    found = ngx_http_approval_reply_inner(part, reply);
+    if (found == NULL) {
         return NGX_ERROR;
     }
-
-    found = reply->element[2];
 
     for (i = 0; i < found->elements && list->n < room; i++) {
         entry = found->element[i];
@@ -380,9 +369,7 @@ ngx_http_approval_list_load(ngx_http_approval_op_t *op, redisReply *reply)
 
         part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_LOAD, id,
                                          ngx_http_approval_list_entry);
-        if (part) {
-            ngx_http_approval_op_part_run(part);
-        }
+        ngx_http_approval_op_part_run(part);
     }
 
     ngx_memcpy(list->before, list->found[list->n - 1],
@@ -413,9 +400,7 @@ ngx_http_approval_list_entry(ngx_http_approval_op_t *part, redisReply *reply)
     op = part->whole;
     list = op->work;
 
-    ngx_memcpy(r.id, part->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(part->store, "list", reply, &r);
+    ngx_http_approval_reply_parse(part, reply, &r);
 
     if (reply == NULL) {
         op->missed++;
@@ -474,17 +459,9 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_open(ngx_http_approval_store_t *store,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_http_approval_op_t  *op;
-
-    op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
-                                     NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
-
-    op->done = ngx_http_approval_open_list;
-
-    return ngx_http_approval_classes_ask(op, ngx_http_approval_open_part);
+    return ngx_http_approval_classes_ask(store, ngx_http_approval_open_part,
+                                         ngx_http_approval_open_list, handler,
+                                         data);
 }
 
 
@@ -494,7 +471,7 @@ ngx_http_approval_open_part(ngx_http_approval_op_t *part, redisReply *reply)
     size_t       i;
     redisReply  *list, *hash;
 
-    list = ngx_http_approval_classes_reply(part, reply);
+    list = ngx_http_approval_reply_inner(part, reply);
 
     if (reply == NULL) {
         part->whole->missed++;
@@ -543,7 +520,20 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_classes(ngx_http_approval_store_t *store,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_http_approval_op_t  *op;
+    return ngx_http_approval_classes_ask(store, ngx_http_approval_classes_part,
+                                         ngx_http_approval_classes_done,
+                                         handler, data);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_classes_ask(ngx_http_approval_store_t *store,
+    ngx_http_approval_op_pt each, ngx_http_approval_op_pt done,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    u_char                   shard[NGX_HTTP_APPROVAL_SHARD_LEN];
+    ngx_uint_t               i;
+    ngx_http_approval_op_t  *op, *part;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
                                      NULL, handler, data);
@@ -551,28 +541,16 @@ ngx_http_approval_store_classes(ngx_http_approval_store_t *store,
         return NULL;
     }
 
-    op->done = ngx_http_approval_classes_done;
-
-    return ngx_http_approval_classes_ask(op, ngx_http_approval_classes_part);
-}
-
-
-static ngx_http_approval_op_t *
-ngx_http_approval_classes_ask(ngx_http_approval_op_t *op,
-    ngx_http_approval_op_pt done)
-{
-    ngx_uint_t               i;
-    ngx_http_approval_op_t  *part;
+    op->done = done;
 
     for (i = 0; i < op->store->conf->shards; i++) {
         part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_CLASSES,
-                                         NULL, done);
-        if (part) {
-            ngx_http_approval_shard_name(part->shard, i);
-            ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_CLASSES, NULL,
-                                     0);
-            ngx_http_approval_op_part_run(part);
-        }
+                                         NULL, each);
+
+        ngx_http_approval_shard_name(shard, i);
+        ngx_http_approval_op_shard(part, shard);
+        ngx_http_approval_op_key(part, NGX_HTTP_APPROVAL_KEY_CLASSES, NULL, 0);
+        ngx_http_approval_op_part_run(part);
     }
 
     if (op->parts == 0) {
@@ -586,24 +564,6 @@ ngx_http_approval_classes_ask(ngx_http_approval_op_t *op,
 
 /* {"ok", now, {hash, document, ...}} */
 
-static redisReply *
-ngx_http_approval_classes_reply(ngx_http_approval_op_t *part,
-    redisReply *reply)
-{
-    if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3
-        && reply->element[2]->type == REDIS_REPLY_ARRAY)
-    {
-        return reply->element[2];
-    }
-
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(part->store, "classes", reply);
-    }
-
-    return NULL;
-}
-
-
 static void
 ngx_http_approval_classes_part(ngx_http_approval_op_t *part,
     redisReply *reply)
@@ -614,7 +574,7 @@ ngx_http_approval_classes_part(ngx_http_approval_op_t *part,
     ngx_http_approval_reply_t   r;
 
     op = part->whole;
-    list = ngx_http_approval_classes_reply(part, reply);
+    list = ngx_http_approval_reply_inner(part, reply);
 
     if (list == NULL) {
         op->missed++;

@@ -50,8 +50,6 @@
 static void ngx_http_approval_script_life(approval_buf_t *out,
     const char *name);
 static void ngx_http_approval_op_handler(void *data, redisReply *reply);
-static void ngx_http_approval_op_word(ngx_http_approval_op_t *op,
-    const void *data, size_t len);
 static ngx_int_t ngx_http_approval_op_send(ngx_http_approval_op_t *op);
 static void ngx_http_approval_op_close(ngx_http_approval_op_t *op);
 static void ngx_http_approval_op_done(ngx_http_approval_op_t *op,
@@ -268,11 +266,15 @@ ngx_http_approval_op_create(ngx_http_approval_store_t *store,
 
 /* A word is its length and its bytes. */
 
-static void
-ngx_http_approval_op_word(ngx_http_approval_op_t *op, const void *data,
+void
+ngx_http_approval_op_bytes(ngx_http_approval_op_t *op, const void *data,
     size_t len)
 {
     uint32_t  n;
+
+    if (op == NULL) {
+        return;
+    }
 
     n = (uint32_t) len;
 
@@ -284,15 +286,38 @@ ngx_http_approval_op_word(ngx_http_approval_op_t *op, const void *data,
 
 
 void
+ngx_http_approval_op_then(ngx_http_approval_op_t *op,
+    ngx_http_approval_op_pt done)
+{
+    if (op) {
+        op->done = done;
+    }
+}
+
+
+void
+ngx_http_approval_op_shard(ngx_http_approval_op_t *op, const u_char *shard)
+{
+    if (op) {
+        ngx_memcpy(op->shard, shard, NGX_HTTP_APPROVAL_SHARD_LEN);
+    }
+}
+
+
+void
 ngx_http_approval_op_key(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, u_char *name, size_t len)
 {
     size_t    at;
     uint32_t  n;
 
+    if (op == NULL) {
+        return;
+    }
+
     at = op->words.len;
 
-    ngx_http_approval_op_word(op, NULL, 0);
+    ngx_http_approval_op_bytes(op, NULL, 0);
     ngx_http_approval_key(op->store, &op->words, key, op->shard, name, len);
 
     op->nkeys++;
@@ -319,14 +344,14 @@ ngx_http_approval_op_keys(ngx_http_approval_op_t *op,
 void
 ngx_http_approval_op_arg(ngx_http_approval_op_t *op, const ngx_str_t *arg)
 {
-    ngx_http_approval_op_word(op, arg->data, arg->len);
+    ngx_http_approval_op_bytes(op, arg->data, arg->len);
 }
 
 
 void
 ngx_http_approval_op_text(ngx_http_approval_op_t *op, const char *arg)
 {
-    ngx_http_approval_op_word(op, arg, ngx_strlen(arg));
+    ngx_http_approval_op_bytes(op, arg, ngx_strlen(arg));
 }
 
 
@@ -335,7 +360,7 @@ ngx_http_approval_op_number(ngx_http_approval_op_t *op, int64_t n)
 {
     u_char  buf[NGX_INT64_LEN];
 
-    ngx_http_approval_op_word(op, buf, ngx_sprintf(buf, "%L", n) - buf);
+    ngx_http_approval_op_bytes(op, buf, ngx_sprintf(buf, "%L", n) - buf);
 }
 
 
@@ -403,7 +428,7 @@ ngx_http_approval_op_start(ngx_http_approval_op_t *op)
 ngx_http_approval_op_t *
 ngx_http_approval_op_run(ngx_http_approval_op_t *op)
 {
-    if (ngx_http_approval_op_start(op) != NGX_OK) {
+    if (op && ngx_http_approval_op_start(op) != NGX_OK) {
         ngx_http_approval_op_free(op);
         return NULL;
     }
@@ -464,11 +489,7 @@ ngx_http_approval_op_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_http_approval_reply_t  r;
 
-    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(op->store,
-                                  op->store->scripts[op->script].name, reply,
-                                  &r);
+    ngx_http_approval_reply_parse(op, reply, &r);
 
     ngx_http_approval_op_release(op, NGX_HTTP_APPROVAL_KEY_PER, &r.per,
                                  op->id);
@@ -562,6 +583,10 @@ void
 ngx_http_approval_op_part_run(ngx_http_approval_op_t *part)
 {
     ngx_http_approval_op_t  *op;
+
+    if (part == NULL) {
+        return;
+    }
 
     op = part->whole;
 

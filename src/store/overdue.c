@@ -77,23 +77,15 @@ ngx_http_approval_overdue_handler(ngx_event_t *ev)
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,
                                      NULL, NULL, NULL);
-    if (op == NULL) {
-        return;
-    }
 
-    op->done = ngx_http_approval_overdue_asked;
+    ngx_http_approval_op_then(op, ngx_http_approval_overdue_asked);
 
-    if (ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_PENDING,
-                               NGX_HTTP_APPROVAL_SCAN_DUE,
-                               NGX_HTTP_APPROVAL_OVERDUE_LIMIT,
-                               ngx_http_approval_overdue_each)
-        != NGX_OK)
-    {
-        ngx_http_approval_op_free(op);
-        return;
-    }
+    op = ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_PENDING,
+                                NGX_HTTP_APPROVAL_SCAN_DUE,
+                                NGX_HTTP_APPROVAL_OVERDUE_LIMIT,
+                                ngx_http_approval_overdue_each);
 
-    store->asking = 1;
+    store->asking = (op != NULL);
 }
 
 
@@ -118,10 +110,8 @@ ngx_http_approval_overdue_each(ngx_http_approval_op_t *op, u_char *shard,
     part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,
                                      member->data,
                                      ngx_http_approval_overdue_reply);
-    if (part) {
-        ngx_http_approval_op_number(part, NGX_HTTP_APPROVAL_OVERDUE_AGAIN);
-        ngx_http_approval_op_part_run(part);
-    }
+    ngx_http_approval_op_number(part, NGX_HTTP_APPROVAL_OVERDUE_AGAIN);
+    ngx_http_approval_op_part_run(part);
 }
 
 
@@ -134,9 +124,7 @@ ngx_http_approval_overdue_reply(ngx_http_approval_op_t *part,
 
     store = part->store;
 
-    ngx_memcpy(r.id, part->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(store, "overdue", reply, &r);
+    ngx_http_approval_reply_parse(part, reply, &r);
 
     if (r.rc == NGX_OK && store->events.overdue) {
         store->events.overdue(store->events.data, &r);

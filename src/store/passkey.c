@@ -32,7 +32,7 @@ ngx_http_approval_store_passkeys(ngx_http_approval_store_t *store,
     op = ngx_http_approval_passkey_op(store, "list", NULL, NULL, handler,
                                       data);
 
-    return op ? ngx_http_approval_op_run(op) : NULL;
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -44,7 +44,7 @@ ngx_http_approval_store_passkey_get(ngx_http_approval_store_t *store,
 
     op = ngx_http_approval_passkey_op(store, "get", name, NULL, handler, data);
 
-    return op ? ngx_http_approval_op_run(op) : NULL;
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -56,10 +56,6 @@ ngx_http_approval_store_passkey_put(ngx_http_approval_store_t *store,
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_passkey_op(store, "put", name, NULL, handler, data);
-
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_arg(op, old);
     ngx_http_approval_op_arg(op, new);
@@ -80,9 +76,6 @@ ngx_http_approval_store_passkey_use(ngx_http_approval_store_t *store,
 
     op = ngx_http_approval_passkey_op(store, "use", name, nonce, handler,
                                       data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_arg(op, record);
     ngx_http_approval_op_number(op, count);
@@ -100,18 +93,14 @@ ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
     const char *what, u_char *name, u_char *nonce,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                text;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_PASSKEY,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    op->done = ngx_http_approval_passkey_done;
+    ngx_http_approval_op_then(op, ngx_http_approval_passkey_done);
 
-    ngx_http_approval_shard_name(op->shard, 0);
+    ngx_http_approval_op_shard(op, (u_char *) "00");
 
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS, NULL, 0);
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_PASSKEYS_USED, NULL, 0);
@@ -125,9 +114,7 @@ ngx_http_approval_passkey_op(ngx_http_approval_store_t *store,
     ngx_http_approval_op_text(op, what);
 
     if (name) {
-        text.data = name;
-        text.len = APPROVAL_ID_LEN;
-        ngx_http_approval_op_arg(op, &text);
+        ngx_http_approval_op_bytes(op, name, APPROVAL_ID_LEN);
     }
 
     return op;
@@ -141,7 +128,7 @@ ngx_http_approval_passkey_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_http_approval_reply_t  r;
 
-    ngx_http_approval_reply_texts(op, "passkey", reply, &r);
+    ngx_http_approval_reply_texts(op, reply, &r);
 
     if (r.nvotes) {
         r.now = ngx_atoof(r.votes[0].data, r.votes[0].len);

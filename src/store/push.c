@@ -80,8 +80,11 @@ ngx_http_approval_push_done(ngx_http_approval_store_t *store)
 void
 ngx_http_approval_push_channel(ngx_http_approval_op_t *op)
 {
-    ngx_str_t       name;
     approval_buf_t  channel;
+
+    if (op == NULL) {
+        return;
+    }
 
     approval_buf_init(&channel);
 
@@ -90,10 +93,8 @@ ngx_http_approval_push_channel(ngx_http_approval_op_t *op)
 
     /* without a channel nothing is published, and holders read the key */
 
-    name.data = channel.data;
-    name.len = channel.failed ? 0 : channel.len;
-
-    ngx_http_approval_op_arg(op, &name);
+    ngx_http_approval_op_bytes(op, channel.data,
+                               channel.failed ? 0 : channel.len);
 
     approval_buf_free(&channel);
 }

@@ -13,7 +13,8 @@
 static ngx_http_approval_op_t *ngx_http_approval_queue_op(
     ngx_http_approval_store_t *store, ngx_http_approval_script_e script,
     u_char *id, ngx_http_approval_store_pt handler, void *data);
-static void ngx_http_approval_queue_keys(ngx_http_approval_op_t *op);
+static void ngx_http_approval_queue_keys(ngx_http_approval_op_t *op,
+    u_char *id);
 static void ngx_http_approval_queue_due(ngx_http_approval_op_t *op,
     u_char *shard, ngx_str_t *member);
 static void ngx_http_approval_queue_ended(ngx_http_approval_op_t *op,
@@ -35,7 +36,6 @@ ngx_http_approval_queue_add(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_entry_t *entries, ngx_uint_t n, ngx_msec_t lease,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                name;
     ngx_uint_t               i;
     ngx_http_approval_op_t  *op;
 
@@ -45,17 +45,11 @@ ngx_http_approval_queue_add(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_queue_op(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_ADD,
                                     id, handler, data);
-    if (op == NULL) {
-        return NGX_ERROR;
-    }
 
     ngx_http_approval_op_number(op, lease);
 
     for (i = 0; i < n; i++) {
-        name.data = entries[i].name;
-        name.len = ngx_strlen(entries[i].name);
-
-        ngx_http_approval_op_arg(op, &name);
+        ngx_http_approval_op_text(op, (char *) entries[i].name);
         ngx_http_approval_op_arg(op, &entries[i].payload);
         ngx_http_approval_op_number(op, entries[i].due);
         ngx_http_approval_op_text(op, entries[i].mine ? "1" : "0");
@@ -74,18 +68,16 @@ ngx_http_approval_queue_op(ngx_http_approval_store_t *store,
 
     op = ngx_http_approval_op_create(store, script, id, handler, data);
 
-    if (op) {
-        ngx_http_approval_queue_keys(op);
-    }
+    ngx_http_approval_queue_keys(op, id);
 
     return op;
 }
 
 
 static void
-ngx_http_approval_queue_keys(ngx_http_approval_op_t *op)
+ngx_http_approval_queue_keys(ngx_http_approval_op_t *op, u_char *id)
 {
-    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_MESSAGES, op->id,
+    ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_MESSAGES, id,
                              APPROVAL_ID_LEN);
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DELIVER, NULL, 0);
 }
@@ -108,16 +100,11 @@ ngx_http_approval_queue_claim(ngx_http_approval_store_t *store,
     op->claim = claim;
     op->lease = lease;
 
-    if (ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_DELIVER,
-                               NGX_HTTP_APPROVAL_SCAN_DUE, limit,
-                               ngx_http_approval_queue_due)
-        != NGX_OK)
-    {
-        ngx_http_approval_op_free(op);
-        return NGX_ERROR;
-    }
+    op = ngx_http_approval_scan(op, NGX_HTTP_APPROVAL_KEY_DELIVER,
+                                NGX_HTTP_APPROVAL_SCAN_DUE, limit,
+                                ngx_http_approval_queue_due);
 
-    return NGX_OK;
+    return op ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -127,7 +114,6 @@ static void
 ngx_http_approval_queue_due(ngx_http_approval_op_t *op, u_char *shard,
     ngx_str_t *member)
 {
-    ngx_str_t                name;
     approval_str_t           id;
     ngx_http_approval_op_t  *part;
 
@@ -147,15 +133,10 @@ ngx_http_approval_queue_due(ngx_http_approval_op_t *op, u_char *shard,
     part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_CLAIM,
                                      member->data,
                                      ngx_http_approval_queue_claimed);
-    if (part == NULL) {
-        return;
-    }
 
-    name.data = member->data + APPROVAL_ID_LEN + 1;
-    name.len = member->len - APPROVAL_ID_LEN - 1;
-
-    ngx_http_approval_queue_keys(part);
-    ngx_http_approval_op_arg(part, &name);
+    ngx_http_approval_queue_keys(part, member->data);
+    ngx_http_approval_op_bytes(part, member->data + APPROVAL_ID_LEN + 1,
+                               member->len - APPROVAL_ID_LEN - 1);
     ngx_http_approval_op_number(part, op->lease);
 
     ngx_http_approval_op_part_run(part);
@@ -181,9 +162,6 @@ ngx_http_approval_queue_keep(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_queue_op(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_KEEP,
                                     id, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_arg(op, name);
     ngx_http_approval_op_number(op, attempt);
@@ -203,9 +181,6 @@ ngx_http_approval_queue_done(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_queue_op(store, NGX_HTTP_APPROVAL_SCRIPT_QUEUE_DONE,
                                     id, NULL, NULL);
-    if (op == NULL) {
-        return;
-    }
 
     ngx_http_approval_op_arg(op, name);
     ngx_http_approval_op_number(op, attempt);
@@ -227,6 +202,7 @@ ngx_http_approval_queue_outcome(ngx_http_approval_store_t *store, u_char *id,
     op = ngx_http_approval_queue_op(store,
                                     NGX_HTTP_APPROVAL_SCRIPT_QUEUE_OUTCOME,
                                     id, NULL, data);
+
     if (op == NULL) {
         return NGX_ERROR;
     }
@@ -273,17 +249,7 @@ ngx_http_approval_queue_each(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_http_approval_claim_t   claim;
     ngx_http_approval_reply_t   action;
 
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(op->store, "deliver", reply);
-        return;
-    }
-
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
-        || reply->elements < 2
-        || reply->element[0]->type != REDIS_REPLY_STRING
-        || ngx_strcmp(reply->element[0]->str, "ok") != 0
-        || reply->element[1]->type != REDIS_REPLY_INTEGER)
-    {
+    if (ngx_http_approval_reply_ok(op, reply) != NGX_OK) {
         return;
     }
 
@@ -294,8 +260,7 @@ ngx_http_approval_queue_each(ngx_http_approval_op_t *op, redisReply *reply)
             continue;
         }
 
-        if (ngx_http_approval_reply_entry(op->store, "deliver",
-                                          item->element[5],
+        if (ngx_http_approval_reply_entry(op, item->element[5],
                                           reply->element[1]->integer,
                                           &action)
             == NGX_OK)

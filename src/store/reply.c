@@ -20,9 +20,12 @@ static ngx_int_t ngx_http_approval_reply_pair(int name, redisReply *value,
     ngx_http_approval_reply_t *r);
 static ngx_int_t ngx_http_approval_reply_list(redisReply *value,
     ngx_str_t **list, ngx_uint_t *n);
-static void ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r);
-static void ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
-    const char *what, ngx_http_approval_reply_t *r);
+static void ngx_http_approval_reply_clear(ngx_http_approval_op_t *op,
+    ngx_http_approval_reply_t *r);
+static void ngx_http_approval_reply_invalid(ngx_http_approval_op_t *op,
+    ngx_http_approval_reply_t *r);
+static void ngx_http_approval_reply_refused(ngx_http_approval_op_t *op,
+    redisReply *reply);
 static ngx_uint_t ngx_http_approval_reply_kind(const char *text);
 
 
@@ -63,20 +66,20 @@ static struct {
 
 
 void
-ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
-    const char *what, redisReply *reply, ngx_http_approval_reply_t *r)
+ngx_http_approval_reply_parse(ngx_http_approval_op_t *op, redisReply *reply,
+    ngx_http_approval_reply_t *r)
 {
-    ngx_http_approval_reply_clear(r);
+    ngx_http_approval_reply_clear(op, r);
 
     if (reply == NULL) {
-        store->errors++;
+        op->store->errors++;
         return;
     }
 
     r->answered = 1;
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(store, what, reply);
+        ngx_http_approval_reply_refused(op, reply);
         return;
     }
 
@@ -84,11 +87,11 @@ ngx_http_approval_reply_parse(ngx_http_approval_store_t *store,
         || ngx_http_approval_reply_pairs(reply, 2, r) != NGX_OK
         || (r->rc == NGX_OK && r->state == NGX_HTTP_APPROVAL_UNKNOWN))
     {
-        ngx_http_approval_reply_invalid(store, what, r);
+        ngx_http_approval_reply_invalid(op, r);
         return;
     }
 
-    ngx_http_approval_reply_clock(store, r->now);
+    ngx_http_approval_reply_clock(op->store, r->now);
 }
 
 
@@ -115,11 +118,10 @@ ngx_http_approval_reply_clock(ngx_http_approval_store_t *store, int64_t now)
 
 
 ngx_int_t
-ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
-    const char *what, redisReply *entry, int64_t now,
-    ngx_http_approval_reply_t *r)
+ngx_http_approval_reply_entry(ngx_http_approval_op_t *op, redisReply *entry,
+    int64_t now, ngx_http_approval_reply_t *r)
 {
-    ngx_http_approval_reply_clear(r);
+    ngx_http_approval_reply_clear(op, r);
 
     ngx_memzero(r->id, APPROVAL_ID_LEN);
 
@@ -130,7 +132,7 @@ ngx_http_approval_reply_entry(ngx_http_approval_store_t *store,
         || r->state == NGX_HTTP_APPROVAL_UNKNOWN
         || r->id[0] == '\0')
     {
-        ngx_http_approval_reply_invalid(store, what, r);
+        ngx_http_approval_reply_invalid(op, r);
         return NGX_ERROR;
     }
 
@@ -154,36 +156,14 @@ ngx_http_approval_reply_free(ngx_http_approval_reply_t *r)
 
 
 static void
-ngx_http_approval_reply_clear(ngx_http_approval_reply_t *r)
+ngx_http_approval_reply_clear(ngx_http_approval_op_t *op,
+    ngx_http_approval_reply_t *r)
 {
-    r->rc = NGX_ERROR;
-    r->answered = 0;
-    r->state = NGX_HTTP_APPROVAL_UNKNOWN;
-    r->cause = NGX_HTTP_APPROVAL_CAUSE_NONE;
-    r->now = 0;
-    r->created = 0;
-    r->expires = 0;
-    r->decided = 0;
-    r->votes = NULL;
-    r->nvotes = 0;
-    r->ends = NULL;
-    r->nends = 0;
-    r->recent = 0;
-    r->told = 0;
-    r->untold = 0;
-    r->joined = 0;
-    r->absent = 0;
-    r->unreplicated = 0;
-    r->used = 0;
-    r->cap = NGX_HTTP_APPROVAL_CAP_PENDING;
+    ngx_memzero(r, sizeof(ngx_http_approval_reply_t));
 
-    ngx_str_null(&r->doc);
-    ngx_str_null(&r->decision);
-    ngx_str_null(&r->outcome);
-    ngx_str_null(&r->grant);
-    ngx_str_null(&r->per);
-    ngx_str_null(&r->others);
-    ngx_str_null(&r->missed);
+    r->rc = NGX_ERROR;
+    r->state = NGX_HTTP_APPROVAL_UNKNOWN;
+    ngx_memcpy(r->id, op->id, APPROVAL_ID_LEN);
 }
 
 
@@ -403,16 +383,18 @@ ngx_http_approval_reply_list(redisReply *value, ngx_str_t **list,
 
 
 static void
-ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
-    const char *what, ngx_http_approval_reply_t *r)
+ngx_http_approval_reply_invalid(ngx_http_approval_op_t *op,
+    ngx_http_approval_reply_t *r)
 {
-    ngx_uint_t  kind;
+    ngx_uint_t                  kind;
+    ngx_http_approval_store_t  *store;
 
     kind = NGX_HTTP_APPROVAL_STORE_KINDS - 1;
+    store = op->store;
     store->errors++;
 
     ngx_http_approval_reply_free(r);
-    ngx_http_approval_reply_clear(r);
+    ngx_http_approval_reply_clear(op, r);
 
     if (store->logged[kind] == ngx_time()) {
         return;
@@ -424,56 +406,68 @@ ngx_http_approval_reply_invalid(ngx_http_approval_store_t *store,
                   "approval_redis \"%V\": what \"%s\" finds makes no sense: "
                   "somebody else writes keys under the prefix \"%V\", or "
                   "gateways of different versions share it",
-                  &store->conf->redis.name, what, &store->conf->prefix);
+                  &store->conf->redis.name, store->scripts[op->script].name,
+                  &store->conf->prefix);
 }
 
 
 void
-ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, const char *what,
-    redisReply *reply, ngx_http_approval_reply_t *r)
+ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, redisReply *reply,
+    ngx_http_approval_reply_t *r)
 {
-    size_t       i;
-    redisReply  *value;
-
-    ngx_memzero(r, sizeof(ngx_http_approval_reply_t));
-
-    r->rc = NGX_ERROR;
-    r->state = NGX_HTTP_APPROVAL_UNKNOWN;
+    ngx_http_approval_reply_clear(op, r);
 
     if (reply == NULL) {
         op->store->errors++;
-        return;
+
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_http_approval_reply_refused(op, reply);
+
+    } else if (op->handler
+               && ngx_http_approval_reply_list(reply, &r->votes, &r->nvotes)
+                  == NGX_OK)
+    {
+        r->rc = NGX_OK;
+    }
+}
+
+
+ngx_int_t
+ngx_http_approval_reply_ok(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    if (reply == NULL) {
+        return NGX_ERROR;
     }
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_http_approval_reply_error(op->store, what, reply);
-        return;
+        ngx_http_approval_reply_refused(op, reply);
+        return NGX_ERROR;
     }
 
-    if (reply->type != REDIS_REPLY_ARRAY || op->handler == NULL) {
-        return;
-    }
+    return (reply->type == REDIS_REPLY_ARRAY
+            && reply->elements >= 2
+            && reply->element[0]->type == REDIS_REPLY_STRING
+            && ngx_strcmp(reply->element[0]->str, "ok") == 0
+            && reply->element[1]->type == REDIS_REPLY_INTEGER)
+           ? NGX_OK : NGX_ERROR;
+}
 
-    r->votes = ngx_alloc((reply->elements + 1) * sizeof(ngx_str_t),
-                         op->store->log);
-    if (r->votes == NULL) {
-        return;
-    }
 
-    for (i = 0; i < reply->elements; i++) {
-        value = reply->element[i];
+redisReply *
+ngx_http_approval_reply_inner(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    return (ngx_http_approval_reply_ok(op, reply) == NGX_OK
+            && reply->elements == 3
+            && reply->element[2]->type == REDIS_REPLY_ARRAY)
+           ? reply->element[2] : NULL;
+}
 
-        if (value->type != REDIS_REPLY_STRING) {
-            r->nvotes = 0;
-            return;
-        }
 
-        r->votes[r->nvotes].data = (u_char *) value->str;
-        r->votes[r->nvotes].len = value->len;
-        r->nvotes++;
-    }
-
-    r->rc = NGX_OK;
+static void
+ngx_http_approval_reply_refused(ngx_http_approval_op_t *op, redisReply *reply)
+{
+    ngx_http_approval_reply_error(op->store,
+                                  op->store->scripts[op->script].name, reply);
 }
 
 

@@ -47,14 +47,19 @@ static int ngx_libc_cdecl ngx_http_approval_scan_cmp(const void *one,
     const void *two);
 
 
-ngx_int_t
+ngx_http_approval_op_t *
 ngx_http_approval_scan(ngx_http_approval_op_t *op, ngx_http_approval_key_e key,
     ngx_http_approval_scan_e what, ngx_uint_t limit,
     ngx_http_approval_scan_pt each)
 {
+    u_char                     shard[NGX_HTTP_APPROVAL_SHARD_LEN];
     ngx_uint_t                 i, room;
     ngx_http_approval_op_t    *part;
     ngx_http_approval_scan_t  *scan;
+
+    if (op == NULL) {
+        return NULL;
+    }
 
     room = limit * op->store->conf->shards;
 
@@ -62,7 +67,7 @@ ngx_http_approval_scan(ngx_http_approval_op_t *op, ngx_http_approval_key_e key,
                      + room * sizeof(ngx_http_approval_scanned_t),
                      op->store->log);
     if (scan == NULL) {
-        return NGX_DECLINED;
+        goto failed;
     }
 
     scan->done = op->done;
@@ -78,11 +83,9 @@ ngx_http_approval_scan(ngx_http_approval_op_t *op, ngx_http_approval_key_e key,
     for (i = 0; i < op->store->conf->shards; i++) {
         part = ngx_http_approval_op_part(op, NGX_HTTP_APPROVAL_SCRIPT_SCAN,
                                          NULL, ngx_http_approval_scan_part);
-        if (part == NULL) {
-            continue;
-        }
 
-        ngx_http_approval_shard_name(part->shard, i);
+        ngx_http_approval_shard_name(shard, i);
+        ngx_http_approval_op_shard(part, shard);
 
         ngx_http_approval_op_key(part, key, NULL, 0);
         ngx_http_approval_op_number(part, limit);
@@ -92,7 +95,15 @@ ngx_http_approval_scan(ngx_http_approval_op_t *op, ngx_http_approval_key_e key,
         ngx_http_approval_op_part_run(part);
     }
 
-    return op->parts ? NGX_OK : NGX_DECLINED;
+    if (op->parts) {
+        return op;
+    }
+
+failed:
+
+    ngx_http_approval_op_free(op);
+
+    return NULL;
 }
 
 
@@ -101,10 +112,6 @@ ngx_http_approval_scan_part(ngx_http_approval_op_t *part, redisReply *reply)
 {
     if (ngx_http_approval_scan_add(part, reply) != NGX_OK) {
         part->whole->missed++;
-
-        if (reply && reply->type == REDIS_REPLY_ERROR) {
-            ngx_http_approval_reply_error(part->store, "scan", reply);
-        }
     }
 
     ngx_http_approval_op_part_end(part);
@@ -123,14 +130,10 @@ ngx_http_approval_scan_add(ngx_http_approval_op_t *part, redisReply *reply)
 
     scan = part->whole->work;
 
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
-        || reply->elements != 3
-        || reply->element[2]->type != REDIS_REPLY_ARRAY)
-    {
+    list = ngx_http_approval_reply_inner(part, reply);
+    if (list == NULL) {
         return NGX_ERROR;
     }
-
-    list = reply->element[2];
 
     for (i = 0; i + 1 < list->elements && scan->n < scan->room; i += 2) {
         name = list->element[i];

@@ -44,28 +44,19 @@ ngx_http_approval_store_shadow(ngx_http_approval_store_t *store, int64_t ms,
     approval_str_t hash, approval_str_t sealed)
 {
     u_char                   day[NGX_HTTP_APPROVAL_SHADOW_DAY];
-    u_char                   buf[NGX_INT_T_LEN];
-    ngx_str_t                arg;
+    u_char                   hour[NGX_INT_T_LEN], *last;
     ngx_http_approval_op_t  *op;
 
     ngx_http_approval_shadow_day(day, ms);
 
     op = ngx_http_approval_shadow_op(store, day, NULL, NULL);
-    if (op == NULL) {
-        return;
-    }
 
-    arg.data = (u_char *) hash.data;
-    arg.len = hash.len;
-    ngx_http_approval_op_arg(op, &arg);
+    ngx_http_approval_op_bytes(op, hash.data, hash.len);
 
-    arg.data = buf;
-    arg.len = ngx_sprintf(buf, "%02d", (int) (ms / 3600000 % 24)) - buf;
-    ngx_http_approval_op_arg(op, &arg);
+    last = ngx_sprintf(hour, "%02d", (int) (ms / 3600000 % 24));
+    ngx_http_approval_op_bytes(op, hour, last - hour);
 
-    arg.data = (u_char *) sealed.data;
-    arg.len = sealed.len;
-    ngx_http_approval_op_arg(op, &arg);
+    ngx_http_approval_op_bytes(op, sealed.data, sealed.len);
 
     ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_SHADOW_MAX);
     ngx_http_approval_op_number(op, (NGX_HTTP_APPROVAL_SHADOW_DAYS + 1)
@@ -84,7 +75,7 @@ ngx_http_approval_store_shadow_read(ngx_http_approval_store_t *store,
 
     op = ngx_http_approval_shadow_op(store, day, handler, data);
 
-    return op ? ngx_http_approval_op_run(op) : NULL;
+    return ngx_http_approval_op_run(op);
 }
 
 
@@ -96,11 +87,8 @@ ngx_http_approval_shadow_op(ngx_http_approval_store_t *store, u_char *day,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SHADOW,
                                      NULL, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
-    op->done = ngx_http_approval_shadow_done;
+    ngx_http_approval_op_then(op, ngx_http_approval_shadow_done);
 
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_SHADOW, day,
                              NGX_HTTP_APPROVAL_SHADOW_DAY);
@@ -114,7 +102,7 @@ ngx_http_approval_shadow_done(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_http_approval_reply_t  r;
 
-    ngx_http_approval_reply_texts(op, "shadow", reply, &r);
+    ngx_http_approval_reply_texts(op, reply, &r);
 
     r.nvotes &= ~(ngx_uint_t) 1;
 

@@ -332,9 +332,6 @@ ngx_http_approval_store_load(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LOAD, id,
                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     return ngx_http_approval_op_run(op);
 }
@@ -349,9 +346,6 @@ ngx_http_approval_store_vote(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_VOTE, id,
                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_number(op, seen);
     ngx_http_approval_op_arg(op, vote);
@@ -373,9 +367,6 @@ ngx_http_approval_store_settle(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_SETTLE,
                                      id, handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_arg(op, ngx_http_approval_state_name(state));
     ngx_http_approval_op_arg(op, decision);
@@ -391,7 +382,6 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_str_t *call, const ngx_http_approval_grant_t *grant,
     ngx_http_approval_store_pt handler, void *data)
 {
-    ngx_str_t                none;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_CONSUME,
@@ -402,8 +392,6 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
 
     op->done = ngx_http_approval_store_consumed;
     op->uses = 1;
-
-    ngx_str_null(&none);
 
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_FROZEN, NULL, 0);
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_GRANTS, NULL, 0);
@@ -420,12 +408,14 @@ ngx_http_approval_store_consume(ngx_http_approval_store_t *store, u_char *id,
     ngx_http_approval_op_arg(op, requester);
     ngx_http_approval_op_arg(op, policy);
     ngx_http_approval_op_arg(op, call);
-    ngx_http_approval_op_arg(op, grant ? &grant->hash : &none);
 
     if (grant) {
+        ngx_http_approval_op_arg(op, &grant->hash);
         ngx_http_approval_op_number(op, grant->time);
         ngx_http_approval_op_number(op, grant->uses);
         ngx_http_approval_op_arg(op, &grant->doc);
+    } else {
+        ngx_http_approval_op_text(op, "");
     }
 
     return ngx_http_approval_op_run(op);
@@ -443,9 +433,7 @@ ngx_http_approval_store_consumed(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_int_t                  rc;
     ngx_http_approval_reply_t  r;
 
-    ngx_memcpy(r.id, op->id, APPROVAL_ID_LEN);
-
-    ngx_http_approval_reply_parse(op->store, "consume", reply, &r);
+    ngx_http_approval_reply_parse(op, reply, &r);
 
     rc = (r.rc == NGX_OK) ? ngx_http_approval_replicas_have(op, reply) : NGX_OK;
 
@@ -479,9 +467,6 @@ ngx_http_approval_store_leave(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_arg(op, decision);
     ngx_http_approval_op_number(op, store->conf->retention);
@@ -499,9 +484,6 @@ ngx_http_approval_store_ticket(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_LEAVE, id,
                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_text(op, "");
     ngx_http_approval_op_text(op, "0");
@@ -519,9 +501,6 @@ ngx_http_approval_store_drop(ngx_http_approval_store_t *store, u_char *id,
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_DROP, id,
                                      handler, data);
-    if (op == NULL) {
-        return NULL;
-    }
 
     ngx_http_approval_op_arg(op, decision);
 

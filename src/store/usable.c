@@ -38,13 +38,10 @@ ngx_http_approval_usable_probe(ngx_http_approval_store_t *store)
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_ONCE,
                                      NULL, NULL, NULL);
-    if (op == NULL) {
-        return;
-    }
 
-    op->done = ngx_http_approval_usable_done;
+    ngx_http_approval_op_then(op, ngx_http_approval_usable_done);
 
-    ngx_http_approval_shard_name(op->shard, 0);
+    ngx_http_approval_op_shard(op, (u_char *) "00");
     ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ONCE,
                              (u_char *) "probe", 5);
     ngx_http_approval_op_number(op, 1);

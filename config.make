@@ -3,6 +3,7 @@
 
 
 for approval_file in $ngx_addon_dir/src/store/*.lua \
+                     $ngx_addon_dir/src/core/*.json \
                      $ngx_addon_dir/src/desk/*.html \
                      $ngx_addon_dir/src/desk/*.css \
                      $ngx_addon_dir/src/desk/*.js

@@ -108,7 +108,7 @@ describe()
     dpkg-query -W -f='${Package} ${Version}\n' nginx-dev libhiredis-dev || :
     cat config config.make
     find src -name '*.c' -o -name '*.h' -o -name '*.lua' -o -name '*.html' \
-        -o -name '*.css' -o -name '*.js' | sort
+        -o -name '*.css' -o -name '*.js' -o -name '*.json' | sort
 }
 
 

@@ -113,8 +113,8 @@ sub own {
 
     # embedded scripts and pages belong to one room
 
-    if ($name =~ m{^approval/.*\.(lua|html|css|js)\.h$}) {
-        my $home = $1 eq 'lua' ? 'store' : 'desk';
+    if ($name =~ m{^approval/.*\.(lua|json|html|css|js)\.h$}) {
+        my $home = { lua => 'store', json => 'core' }->{$1} // 'desk';
         return $room eq $home ? '' : "it belongs to $home/";
     }
 

@@ -117,6 +117,9 @@ void approval_message_outcome(const approval_message_t *m,
  */
 json_t *approval_message_data(const approval_message_t *m);
 
+/* The same for a template that cuts all values itself: they are not cut. */
+json_t *approval_message_whole(const approval_message_t *m);
+
 /*
  * For trying a template: a message of the event with values that need
  * escaping.  The caller owns m->doc and m->facts.  APPROVAL_ERROR: no memory.

@@ -17,90 +17,106 @@
 
 
 typedef struct {
-    json_t      *data;
-    json_t      *list;
-    const char  *member;
-    size_t       used;
-    int          failed;
-} data_set_t;
+    const approval_message_t  *m;
+    json_t                    *data;
+    json_t                    *list;        /* of facts or pairs           */
+    const char                *member;      /* "matched" or "show"         */
+    size_t                     used;        /* by its pairs                */
+    size_t                     longest;     /* value                       */
+    int                        failed;
+} data_t;
 
 
-static int data_document(const approval_message_t *m, json_t *data);
-static int data_event(const approval_message_t *m, json_t *data);
-static int data_times(const approval_message_t *m, json_t *data);
-static int data_texts(const approval_message_t *m, json_t *data);
-static int data_facts(const approval_message_t *m, json_t *data);
+static json_t *data_make(const approval_message_t *m, size_t longest);
+static void data_event(data_t *d);
+static void data_document(data_t *d);
+static void data_texts(data_t *d);
+static void data_facts(data_t *d);
 static void data_fact(void *data, const char *name, approval_str_t value);
-static int data_pairs(const approval_message_t *m, const char *member,
-    json_t *data);
+static void data_pairs(data_t *d, const char *member);
 static int data_pair(void *data, approval_str_t name, approval_str_t value);
-static int data_item(json_t *list, approval_str_t name, approval_str_t value);
-static int data_time(json_t *data, const char *name, const char *seconds,
+static void data_list(data_t *d, const char *member);
+static void data_item(data_t *d, approval_str_t name, approval_str_t value);
+static void data_time(data_t *d, const char *name, const char *seconds,
     int64_t ms);
-static int data_set(json_t *data, const char *name, approval_str_t value);
-static json_t *data_string(approval_str_t value, size_t hidden);
+static void data_number(data_t *d, json_t *from, const char *name);
+static void data_set(data_t *d, const char *name, approval_str_t value);
+static void data_put(data_t *d, const char *name, json_t *value);
+static json_t *data_string(data_t *d, approval_str_t value, size_t hidden);
 
 
 json_t *
 approval_message_data(const approval_message_t *m)
 {
-    json_t  *data;
-
-    data = json_object();
-
-    if (data == NULL
-        || data_event(m, data) != APPROVAL_OK
-        || data_document(m, data) != APPROVAL_OK
-        || data_times(m, data) != APPROVAL_OK
-        || data_texts(m, data) != APPROVAL_OK
-        || data_facts(m, data) != APPROVAL_OK
-        || data_pairs(m, "matched", data) != APPROVAL_OK
-        || data_pairs(m, "show", data) != APPROVAL_OK)
-    {
-        json_decref(data);
-        return NULL;
-    }
-
-    return data;
+    return data_make(m, DATA_VALUE);
 }
 
 
-static int
-data_event(const approval_message_t *m, json_t *data)
+json_t *
+approval_message_whole(const approval_message_t *m)
+{
+    return data_make(m, SIZE_MAX);
+}
+
+
+static json_t *
+data_make(const approval_message_t *m, size_t longest)
+{
+    data_t  d;
+
+    d.m = m;
+    d.data = json_object();
+    d.longest = longest;
+    d.failed = 0;
+
+    data_event(&d);
+    data_document(&d);
+
+    data_time(&d, "created_at", "created", m->created);
+    data_time(&d, "expires_at", "expires", m->expires);
+    data_time(&d, "told_at", "told", m->event == APPROVAL_EVENT_REQUESTED
+                                     ? m->created : m->told);
+
+    data_texts(&d);
+    data_facts(&d);
+    data_pairs(&d, "matched");
+    data_pairs(&d, "show");
+
+    if (d.failed) {
+        json_decref(d.data);
+        return NULL;
+    }
+
+    return d.data;
+}
+
+
+static void
+data_event(data_t *d)
 {
     int               open;
     approval_event_e  event;
 
-    open = approval_event_open(m->event);
+    open = approval_event_open(d->m->event);
 
     for (event = APPROVAL_EVENT_REQUESTED; event <= APPROVAL_EVENT_FAILED;
          event++)
     {
-        if (json_object_set_new(data, approval_event_name(event),
-                                json_boolean(event == m->event))
-            != 0)
-        {
-            return APPROVAL_ERROR;
-        }
+        data_put(d, approval_event_name(event),
+                 json_boolean(event == d->m->event));
     }
 
-    if (json_object_set_new(data, "event",
-                            json_string(approval_event_name(m->event)))
-        != 0
-        || json_object_set_new(data, "open", json_boolean(open)) != 0
-        || json_object_set_new(data, "closed", json_boolean(!open)) != 0)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    return APPROVAL_OK;
+    data_put(d, "event", json_string(approval_event_name(d->m->event)));
+    data_put(d, "open", json_boolean(open));
+    data_put(d, "closed", json_boolean(!open));
 }
 
 
-static int
-data_document(const approval_message_t *m, json_t *data)
+static void
+data_document(data_t *d)
 {
     size_t           i, hidden;
+    json_t          *doc;
     approval_str_t   risk, body;
 
     static const char  *names[] = {
@@ -111,97 +127,38 @@ data_document(const approval_message_t *m, json_t *data)
 
     static const char  *risks[] = { "low", "medium", "high", "critical" };
 
-    static const char  *sizes[] = { "body_bytes", "body_hidden",
-                                    "query_hidden" };
+    doc = d->m->doc;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (data_set(data, names[i], approval_message_get(m->doc, names[i]))
-            != APPROVAL_OK)
-        {
-            return APPROVAL_ERROR;
-        }
+        data_set(d, names[i], approval_message_get(doc, names[i]));
     }
 
-    risk = approval_message_get(m->doc, "risk");
+    risk = approval_message_get(doc, "risk");
 
     for (i = 0; i < sizeof(risks) / sizeof(risks[0]); i++) {
-        if (json_object_set_new(data, risks[i],
-                                json_boolean(approval_str_eq(risk,
-                                                     approval_str(risks[i]))))
-            != 0)
-        {
-            return APPROVAL_ERROR;
-        }
+        data_put(d, risks[i],
+                 json_boolean(approval_str_eq(risk, approval_str(risks[i]))));
     }
 
-    body = approval_message_get(m->doc, "body");
-    hidden = (size_t) json_integer_value(json_object_get(m->doc,
-                                                         "body_hidden"));
+    body = approval_message_get(doc, "body");
+    hidden = (size_t) json_integer_value(json_object_get(doc, "body_hidden"));
 
-    if (json_object_set_new(data, "body", data_string(body, body.len
-                                                            ? hidden : 0))
-        != 0)
-    {
-        return APPROVAL_ERROR;
-    }
+    data_put(d, "body", data_string(d, body, body.len ? hidden : 0));
 
-    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        if (json_object_set_new(data, sizes[i],
-                                json_integer(json_integer_value(
-                                       json_object_get(m->doc, sizes[i]))))
-            != 0)
-        {
-            return APPROVAL_ERROR;
-        }
-    }
-
-    return json_object_set_new(data, "body_declared",
-                               json_boolean(approval_message_shown(m->doc)))
-           == 0 ? APPROVAL_OK : APPROVAL_ERROR;
+    data_number(d, doc, "body_bytes");
+    data_number(d, doc, "body_hidden");
+    data_number(d, doc, "query_hidden");
+    data_put(d, "body_declared", json_boolean(approval_message_shown(doc)));
 }
 
 
-static int
-data_times(const approval_message_t *m, json_t *data)
+static void
+data_texts(data_t *d)
 {
-    int64_t  told;
+    approval_buf_t             title, text;
+    const approval_message_t  *m;
 
-    told = (m->event == APPROVAL_EVENT_REQUESTED) ? m->created : m->told;
-
-    if (data_time(data, "created_at", "created", m->created) != APPROVAL_OK
-        || data_time(data, "expires_at", "expires", m->expires) != APPROVAL_OK
-        || data_time(data, "told_at", "told", told) != APPROVAL_OK)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    return APPROVAL_OK;
-}
-
-
-static int
-data_time(json_t *data, const char *name, const char *seconds, int64_t ms)
-{
-    char  text[APPROVAL_TIME_LEN + 1];
-
-    approval_time_format(text, ms);
-
-    if (json_object_set_new(data, name, json_string(text)) != 0
-        || json_object_set_new(data, seconds, json_integer(ms / 1000)) != 0)
-    {
-        return APPROVAL_ERROR;
-    }
-
-    return APPROVAL_OK;
-}
-
-
-static int
-data_texts(const approval_message_t *m, json_t *data)
-{
-    int             rc;
-    json_t         *outcome;
-    approval_buf_t  title, text;
+    m = d->m;
 
     approval_buf_init(&title);
     approval_buf_init(&text);
@@ -209,156 +166,161 @@ data_texts(const approval_message_t *m, json_t *data)
     approval_message_title(m, &title);
     approval_message_outcome(m, &text);
 
-    outcome = json_object_get(m->facts, "outcome");
-
-    rc = APPROVAL_ERROR;
-
-    if (!title.failed && !text.failed
-        && data_set(data, "title", approval_buf_str(&title)) == APPROVAL_OK
-        && data_set(data, "outcome", approval_buf_str(&text)) == APPROVAL_OK
-        && data_set(data, "comment", approval_message_get(m->facts, "comment"))
-           == APPROVAL_OK
-        && data_set(data, "why", approval_message_get(m->facts, "why"))
-           == APPROVAL_OK
-        && data_set(data, "id", m->id) == APPROVAL_OK
-        && data_set(data, "url", m->url) == APPROVAL_OK
-        && data_set(data, "approver", m->approver) == APPROVAL_OK
-        && data_set(data, "code", m->code) == APPROVAL_OK
-        && data_set(data, "audit_head", m->head) == APPROVAL_OK
-        && json_object_set_new(data, "status",
-                               json_integer(json_integer_value(
-                                     json_object_get(outcome, "status"))))
-           == 0
-        && json_object_set_new(data, "recent",
-                               json_integer((json_int_t) m->recent))
-           == 0)
-    {
-        rc = APPROVAL_OK;
+    if (title.failed || text.failed) {
+        d->failed = 1;
     }
+
+    data_set(d, "title", approval_buf_str(&title));
+    data_set(d, "outcome", approval_buf_str(&text));
+    data_set(d, "comment", approval_message_get(m->facts, "comment"));
+    data_set(d, "why", approval_message_get(m->facts, "why"));
+    data_set(d, "id", m->id);
+    data_set(d, "url", m->url);
+    data_set(d, "approver", m->approver);
+    data_set(d, "code", m->code);
+    data_set(d, "audit_head", m->head);
+    data_number(d, json_object_get(m->facts, "outcome"), "status");
+    data_put(d, "recent", json_integer((json_int_t) m->recent));
 
     approval_buf_free(&title);
     approval_buf_free(&text);
-
-    return rc;
 }
 
 
-static int
-data_facts(const approval_message_t *m, json_t *data)
+static void
+data_facts(data_t *d)
 {
-    data_set_t  set;
+    data_list(d, "facts");
 
-    set.list = json_array();
-    set.failed = 0;
-
-    if (json_object_set_new(data, "facts", set.list) != 0
-        || approval_message_facts(m, data_fact, &set) != APPROVAL_OK
-        || set.failed)
-    {
-        return APPROVAL_ERROR;
+    if (approval_message_facts(d->m, data_fact, d) != APPROVAL_OK) {
+        d->failed = 1;
     }
-
-    return APPROVAL_OK;
 }
 
 
 static void
 data_fact(void *data, const char *name, approval_str_t value)
 {
-    data_set_t  *set = data;
-
-    if (data_item(set->list, approval_str(name), value) != APPROVAL_OK) {
-        set->failed = 1;
-    }
+    data_item(data, approval_str(name), value);
 }
 
 
 /* Adds each pair to the list, and by its name. */
 
-static int
-data_pairs(const approval_message_t *m, const char *member, json_t *data)
+static void
+data_pairs(data_t *d, const char *member)
 {
-    data_set_t  set;
+    d->member = member;
+    d->used = 0;
 
-    set.data = data;
-    set.list = json_array();
-    set.member = member;
-    set.used = 0;
-    set.failed = 0;
+    data_list(d, member);
 
-    if (json_object_set_new(data, member, set.list) != 0) {
-        return APPROVAL_ERROR;
-    }
-
-    if (approval_message_pairs(m, member, data_pair, &set) == APPROVAL_DECLINED
-        && data_item(set.list, approval_str("\xe2\x80\xa6"),
-                     approval_str("more is hidden: see the action's page"))
-           != APPROVAL_OK)
+    if (approval_message_pairs(d->m, member, data_pair, d)
+        == APPROVAL_DECLINED)
     {
-        return APPROVAL_ERROR;
+        data_item(d, approval_str("\xe2\x80\xa6"),
+                  approval_str("more is hidden: see the action's page"));
     }
-
-    return set.failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
 static int
 data_pair(void *data, approval_str_t name, approval_str_t value)
 {
-    data_set_t  *set = data;
+    data_t  *d = data;
 
     approval_buf_t  key;
 
-    set->used += name.len + (value.len < DATA_VALUE ? value.len : DATA_VALUE);
+    d->used += name.len + (value.len < DATA_VALUE ? value.len : DATA_VALUE);
 
-    if (set->used > DATA_PAIRS) {
+    if (d->used > DATA_PAIRS) {
         return APPROVAL_DECLINED;
     }
 
     approval_buf_init(&key);
-    approval_buf_printf(&key, "%s.", set->member);
+    approval_buf_printf(&key, "%s.", d->member);
     approval_buf_add(&key, name.data, name.len);
     approval_buf_addc(&key, '\0');
 
-    if (key.failed
-        || data_set(set->data, (char *) key.data, value) != APPROVAL_OK
-        || data_item(set->list, name, value) != APPROVAL_OK)
-    {
-        set->failed = 1;
+    if (key.failed) {
+        d->failed = 1;
+
+    } else {
+        data_set(d, (char *) key.data, value);
+        data_item(d, name, value);
     }
 
     approval_buf_free(&key);
 
-    return set->failed ? APPROVAL_ERROR : APPROVAL_OK;
+    return d->failed ? APPROVAL_ERROR : APPROVAL_OK;
 }
 
 
-static int
-data_item(json_t *list, approval_str_t name, approval_str_t value)
+static void
+data_list(data_t *d, const char *member)
+{
+    d->list = json_array();
+
+    data_put(d, member, d->list);
+}
+
+
+static void
+data_item(data_t *d, approval_str_t name, approval_str_t value)
 {
     json_t  *item;
 
-    item = json_pack("{s:o, s:o, s:b}", "name", data_string(name, 0),
-                     "value", data_string(value, 0),
-                     "first", json_array_size(list) == 0);
+    item = json_pack("{s:o, s:o, s:b, s:b}", "name", data_string(d, name, 0),
+                     "value", data_string(d, value, 0),
+                     "first", json_array_size(d->list) == 0,
+                     "tenth", json_array_size(d->list) % 10 == 0);
 
-    return json_array_append_new(list, item) == 0 ? APPROVAL_OK
-                                                  : APPROVAL_ERROR;
+    if (json_array_append_new(d->list, item) != 0) {
+        d->failed = 1;
+    }
 }
 
 
-static int
-data_set(json_t *data, const char *name, approval_str_t value)
+static void
+data_time(data_t *d, const char *name, const char *seconds, int64_t ms)
 {
-    return json_object_set_new(data, name, data_string(value, 0)) == 0
-           ? APPROVAL_OK : APPROVAL_ERROR;
+    char  text[APPROVAL_TIME_LEN + 1];
+
+    approval_time_format(text, ms);
+
+    data_put(d, name, json_string(text));
+    data_put(d, seconds, json_integer(ms / 1000));
+}
+
+
+static void
+data_number(data_t *d, json_t *from, const char *name)
+{
+    data_put(d, name,
+             json_integer(json_integer_value(json_object_get(from, name))));
+}
+
+
+static void
+data_set(data_t *d, const char *name, approval_str_t value)
+{
+    data_put(d, name, data_string(d, value, 0));
+}
+
+
+static void
+data_put(data_t *d, const char *name, json_t *value)
+{
+    if (json_object_set_new(d->data, name, value) != 0) {
+        d->failed = 1;
+    }
 }
 
 
 /* Long values are cut, and say so.  Invalid UTF-8 cannot be a JSON string. */
 
 static json_t *
-data_string(approval_str_t value, size_t hidden)
+data_string(data_t *d, approval_str_t value, size_t hidden)
 {
     json_t          *string;
     approval_buf_t   text;
@@ -367,7 +329,7 @@ data_string(approval_str_t value, size_t hidden)
         return json_string("");
     }
 
-    hidden += approval_cut(&value, DATA_VALUE);
+    hidden += approval_cut(&value, d->longest);
 
     if (hidden == 0 && approval_utf8_valid(value)) {
         return json_stringn((const char *) value.data, value.len);

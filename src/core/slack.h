@@ -2,7 +2,7 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Slack: Block Kit messages, and the signature of its callbacks.
+ * The signature of Slack's callbacks.
  */
 
 
@@ -10,18 +10,12 @@
 #define APPROVAL_SLACK_H
 
 
-#include "core/message.h"
+#include "core/str.h"
 
 
 /* How old a signed request may be, seconds. */
 #define APPROVAL_SLACK_AGE  300
 
-
-/*
- * Appends the message's JSON.  It stays within Slack's limits for any
- * document, and nothing in it except our own link is formatted.
- */
-int approval_slack_message(const approval_message_t *m, approval_buf_t *out);
 
 /*
  * Verifies "v0=HEX", the HMAC-SHA256 of "v0:TIMESTAMP:BODY".

@@ -405,6 +405,9 @@ template_filter(approval_str_t name, template_filter_t *filter)
     } else if (approval_str_eq(name, approval_str("code"))) {
         filter->inner = template_code;
 
+    } else if (approval_str_eq(name, approval_str("slack"))) {
+        filter->inner = approval_escape_slack;
+
     } else {
         return template_max(name, &filter->max);
     }

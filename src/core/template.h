@@ -12,6 +12,7 @@
  *     |time               an RFC 3339 time in UTC, to the second, for people
  *     |markdown           Markdown's special characters behind backslashes
  *     |code               for between Markdown's backticks: without any
+ *     |slack              & < > as Slack's entities
  *     |N                  at most N bytes (64 to 65536); counts hidden ones
  *   {{#name}}...{{/name}} for each element of an array; once for any other
  *                         value but null, false, "" and 0

@@ -10,6 +10,7 @@
 #include "desk/slack.h"
 
 #include "core/form.h"
+#include "core/chat.h"
 #include "core/slack.h"
 #include "desk/decision.h"
 #include "notify/notify.h"

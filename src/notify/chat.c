@@ -11,8 +11,7 @@
 
 #include "notify/channel.h"
 
-#include "core/slack.h"
-#include "core/teams.h"
+#include "core/chat.h"
 
 
 ngx_int_t

@@ -44,7 +44,7 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/approval-fuzz.XXXXXX")
 trap 'exit 130' INT TERM
 
 cflags="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror"
-cflags="$cflags -g -O1 -Isrc -It/fuzz/lib"
+cflags="$cflags -g -O1 -Isrc -It/fuzz/lib -I$dir"
 cflags="$cflags -fno-omit-frame-pointer -fno-sanitize-recover=all"
 libs="-lfido2 -ljansson -lpcre2-8 -lcrypto"
 cc=${FUZZ_CC:-clang}
@@ -77,7 +77,11 @@ case $cc in
     ;;
 esac
 
-mkdir "$dir/core"
+mkdir "$dir/core" "$dir/approval"
+
+for source in src/core/*.json; do
+    sh conf/embed.sh "$source" "$dir/approval/$(basename "$source").h"
+done
 
 for source in src/core/*.c; do
     object=$dir/core/$(basename "$source" .c).o

@@ -6,8 +6,8 @@
  */
 
 
+#include "core/chat.h"
 #include "core/slack.h"
-#include "core/teams.h"
 
 #include "test.h"
 

@@ -52,7 +52,7 @@ fi
 
 cc=${CC:-cc}
 cflags="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror"
-cflags="$cflags -g -O1 -Isrc -It/unit"
+cflags="$cflags -g -O1 -Isrc -It/unit -I$dir"
 libs="-lfido2 -ljansson -lpcre2-8 -lcrypto"
 
 if [ -z "$valgrind" ]; then
@@ -61,7 +61,11 @@ if [ -z "$valgrind" ]; then
 fi
 
 rm -f "$dir/libcore.a"
-mkdir -p "$dir/core"
+mkdir -p "$dir/core" "$dir/approval"
+
+for source in src/core/*.json; do
+    sh conf/embed.sh "$source" "$dir/approval/$(basename "$source").h"
+done
 
 for source in src/core/*.c; do
     object=$dir/core/$(basename "$source" .c).o

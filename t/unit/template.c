@@ -60,6 +60,8 @@ filters(void)
 
     is_rendered("{{a|quote}}", "{\"a\":\"x\\ny\\n\"}", "x\n> y\n> ");
     is_rendered("{{a|quote}}", "{\"a\":\"x\"}", "x");
+    is_rendered("{{a|slack}}", "{\"a\":\"<!here> & you\"}",
+                "&lt;!here&gt; &amp; you");
     is_rendered("{{a|markdown}}", "{\"a\":\"[b](http://c) @all *d*\"}",
                 "\\[b\\]\\(http\\://c\\) \\@all \\*d\\*");
     is_rendered("`{{a|code}}`", "{\"a\":\"x` @all `\"}", "`x' @all '`");

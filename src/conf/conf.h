@@ -115,6 +115,24 @@ ngx_int_t ngx_http_approval_conf_block(ngx_conf_t *cf, ngx_uint_t type,
     void *srv, void *loc);
 ngx_int_t ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name);
 
+/* Adds a zeroed element to the list, and creates the list for the first one. */
+void *ngx_http_approval_conf_push(ngx_conf_t *cf, ngx_array_t **list,
+    size_t size);
+
+/* Adds the directive's arguments from "first" on as strings. */
+ngx_int_t ngx_http_approval_conf_names(ngx_conf_t *cf, ngx_uint_t first,
+    ngx_array_t **list);
+
+/* Does the text begin with the prefix?  Then rest is what follows it. */
+ngx_uint_t ngx_http_approval_conf_after(ngx_str_t *text, const char *prefix,
+    ngx_str_t *rest);
+
+/*
+ * Cuts the next line off the text, without the blanks around it.  0: there is
+ * none.
+ */
+ngx_uint_t ngx_http_approval_conf_line(ngx_str_t *text, ngx_str_t *line);
+
 /* Can a variable's name contain the character? */
 
 #define ngx_http_approval_conf_name_char(c)                                   \
@@ -148,6 +166,9 @@ ngx_int_t ngx_http_approval_check_unsigned(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 
 /* conf_operators.c */
+/* Adds the groups that the directive's arguments from "first" on name. */
+ngx_int_t ngx_http_approval_conf_group_list(ngx_conf_t *cf, ngx_uint_t first,
+    ngx_array_t *groups);
 ngx_int_t ngx_http_approval_check_members(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, const char *directive,
     ngx_array_t *groups, ngx_http_approval_at_t *at);

@@ -248,26 +248,15 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_channel_t *channel = conf;
 
-    u_char      *p, *last, *end;
     ngx_str_t   *value, file, text, line;
     ngx_uint_t   n;
 
     value = cf->args->elts;
 
-    if (channel->secrets == NULL) {
-        channel->secrets = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
-        if (channel->secrets == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (!ngx_http_approval_starts(&value[1], "file:")) {
+    if (!ngx_http_approval_conf_after(&value[1], "file:", &file)) {
         return (ngx_http_approval_conf_secret_add(cf, channel, &value[1])
                 == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
-
-    file.data = value[1].data + 5;
-    file.len = value[1].len - 5;
 
     if (ngx_http_approval_conf_read_file(cf, &file,
                                          NGX_HTTP_APPROVAL_SECRET_FILE_MAX,
@@ -277,30 +266,22 @@ ngx_http_approval_conf_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    last = text.data + text.len;
-    n = channel->secrets->nelts;
+    n = 0;
 
-    for (p = text.data; p < last; p = end + 1) {
-        end = ngx_strlchr(p, last, '\n');
-        if (end == NULL) {
-            end = last;
+    while (ngx_http_approval_conf_line(&text, &line)) {
+
+        if (line.len == 0) {
+            continue;
         }
 
-        line.data = p;
-        line.len = end - p;
-
-        while (line.len && line.data[line.len - 1] <= ' ') {
-            line.len--;
-        }
-
-        if (line.len
-            && ngx_http_approval_conf_secret_add(cf, channel, &line) != NGX_OK)
-        {
+        if (ngx_http_approval_conf_secret_add(cf, channel, &line) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
+
+        n++;
     }
 
-    if (channel->secrets->nelts == n) {
+    if (n == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" contains no secret: put one on each line, "
                            "as \"whsec_\" and the base64 of 24 to 64 bytes",
@@ -318,20 +299,17 @@ static ngx_int_t
 ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel, ngx_str_t *secret)
 {
-    size_t           len;
-    ngx_str_t       *slot;
-    approval_str_t   text;
+    size_t      len;
+    ngx_str_t  *slot, text;
 
-    slot = ngx_array_push(channel->secrets);
+    slot = ngx_http_approval_conf_push(cf, &channel->secrets,
+                                       sizeof(ngx_str_t));
     if (slot == NULL) {
         return NGX_ERROR;
     }
 
-    text = ngx_http_approval_core_str(secret);
-
-    if (ngx_http_approval_starts(secret, "whsec_")) {
-        text.data += 6;
-        text.len -= 6;
+    if (!ngx_http_approval_conf_after(secret, "whsec_", &text)) {
+        text = *secret;
     }
 
     slot->data = ngx_pnalloc(cf->pool, text.len);
@@ -339,7 +317,8 @@ ngx_http_approval_conf_secret_add(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    len = approval_base64_decode(slot->data, text);
+    len = approval_base64_decode(slot->data,
+                                 ngx_http_approval_core_str(&text));
 
     if (len == (size_t) -1 || len < 24 || len > 64) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

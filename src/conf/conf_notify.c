@@ -21,8 +21,7 @@ ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_approval_rule_conf_t *rule = conf;
 
     ngx_int_t                      after;
-    ngx_str_t                     *value, *name;
-    ngx_uint_t                     i;
+    ngx_str_t                     *value;
     ngx_http_approval_escalate_t  *escalate;
 
     value = cf->args->elts;
@@ -36,15 +35,8 @@ ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
                "\"escalate 5m managers;\"";
     }
 
-    if (rule->escalate == NULL) {
-        rule->escalate = ngx_array_create(cf->pool, 2,
+    escalate = ngx_http_approval_conf_push(cf, &rule->escalate,
                                        sizeof(ngx_http_approval_escalate_t));
-        if (rule->escalate == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    escalate = ngx_array_push(rule->escalate);
     if (escalate == NULL) {
         return NGX_CONF_ERROR;
     }
@@ -52,22 +44,9 @@ ngx_http_approval_conf_escalate(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_http_approval_conf_keep_at(cf, &escalate->at);
 
     escalate->after = (ngx_msec_t) after;
-    escalate->channels = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
 
-    if (escalate->channels == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 2; i < cf->args->nelts; i++) {
-        name = ngx_array_push(escalate->channels);
-        if (name == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *name = value[i];
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_approval_conf_names(cf, 2, &escalate->channels) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

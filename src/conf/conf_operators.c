@@ -13,6 +13,10 @@
 #include "conf/conf.h"
 
 
+static ngx_int_t ngx_http_approval_conf_group_named(ngx_conf_t *cf,
+    ngx_uint_t n);
+
+
 /* approval_operators GROUP...;  approval_auditors GROUP...; */
 
 char *
@@ -20,10 +24,7 @@ ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_conf_t *mcf = conf;
 
-    ngx_int_t     group, *slot;
-    ngx_str_t    *value;
-    ngx_uint_t    i;
-    ngx_array_t  *groups, **named;
+    ngx_array_t  **named;
 
     named = (ngx_array_t **) ((char *) conf + cmd->offset);
 
@@ -31,37 +32,63 @@ ngx_http_approval_conf_groups(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate: list all groups in one directive";
     }
 
-    groups = ngx_array_create(cf->pool, 2, sizeof(ngx_int_t));
-    if (groups == NULL) {
+    *named = ngx_array_create(cf->pool, 2, sizeof(ngx_int_t));
+    if (*named == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    *named = groups;
 
     ngx_http_approval_conf_keep_at(cf, named == &mcf->operators
                                        ? &mcf->operators_at
                                        : &mcf->auditors_at);
 
-    value = cf->args->elts;
+    return ngx_http_approval_conf_group_list(cf, 1, *named) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
 
-    for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_http_approval_conf_name(cf, &value[i]) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
+/*
+ * Members of a group may be declared later; an empty group is rejected when the
+ * whole configuration has been read.
+ */
 
-        group = approval_people_group(mcf->people,
-                                      ngx_http_approval_core_str(&value[i]));
+ngx_int_t
+ngx_http_approval_conf_group_list(ngx_conf_t *cf, ngx_uint_t first,
+    ngx_array_t *groups)
+{
+    ngx_int_t   *slot;
+    ngx_uint_t   i;
+
+    for (i = first; i < cf->args->nelts; i++) {
         slot = ngx_array_push(groups);
-
-        if (group < 0 || slot == NULL) {
-            return NGX_CONF_ERROR;
+        if (slot == NULL) {
+            return NGX_ERROR;
         }
 
-        *slot = group;
+        *slot = ngx_http_approval_conf_group_named(cf, i);
+        if (*slot < 0) {
+            return NGX_ERROR;
+        }
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_approval_conf_group_named(ngx_conf_t *cf, ngx_uint_t n)
+{
+    ngx_str_t                 *value;
+    ngx_http_approval_conf_t  *mcf;
+
+    value = cf->args->elts;
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
+
+    if (ngx_http_approval_conf_name(cf, &value[n]) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return approval_people_group(mcf->people,
+                                 ngx_http_approval_core_str(&value[n]));
 }
 
 
@@ -73,25 +100,13 @@ ngx_http_approval_conf_break_glass(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_http_approval_rule_conf_t *rule = conf;
 
-    ngx_str_t                 *value;
-    ngx_http_approval_conf_t  *mcf;
-
     if (rule->break_glass != NGX_CONF_UNSET) {
         return "is duplicate";
     }
 
-    value = cf->args->elts;
-
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    if (ngx_http_approval_conf_name(cf, &value[1]) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
-
-    rule->break_glass = approval_people_group(mcf->people,
-                                      ngx_http_approval_core_str(&value[1]));
+    rule->break_glass = ngx_http_approval_conf_group_named(cf, 1);
 
     return (rule->break_glass < 0) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }

@@ -58,10 +58,7 @@ ngx_http_approval_conf_group(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        if (ngx_http_approval_starts(&value[i], "file:")) {
-            file.data = value[i].data + 5;
-            file.len = value[i].len - 5;
-
+        if (ngx_http_approval_conf_after(&value[i], "file:", &file)) {
             rc = ngx_http_approval_conf_group_file(cf, group, &file);
 
         } else {
@@ -154,9 +151,8 @@ ngx_http_approval_conf_member(ngx_conf_t *cf, int group, ngx_str_t *identity,
 static ngx_int_t
 ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group, ngx_str_t *file)
 {
-    u_char      *p, *last, *end;
-    ngx_str_t    text, identity;
-    ngx_uint_t   line;
+    ngx_str_t   text, identity;
+    ngx_uint_t  line;
 
     if (ngx_http_approval_conf_read_file(cf, file,
                                          NGX_HTTP_APPROVAL_GROUP_FILE_MAX,
@@ -166,34 +162,7 @@ ngx_http_approval_conf_group_file(ngx_conf_t *cf, int group, ngx_str_t *file)
         return NGX_ERROR;
     }
 
-    last = text.data + text.len;
-    line = 0;
-
-    for (p = text.data; p < last; p = end + 1) {
-
-        line++;
-
-        end = ngx_strlchr(p, last, '\n');
-        if (end == NULL) {
-            end = last;
-        }
-
-        identity.data = p;
-        identity.len = end - p;
-
-        while (identity.len && (identity.data[identity.len - 1] == '\r'
-                                || identity.data[identity.len - 1] == ' '
-                                || identity.data[identity.len - 1] == '\t'))
-        {
-            identity.len--;
-        }
-
-        while (identity.len && (identity.data[0] == ' '
-                                || identity.data[0] == '\t'))
-        {
-            identity.data++;
-            identity.len--;
-        }
+    for (line = 1; ngx_http_approval_conf_line(&text, &identity); line++) {
 
         if (identity.len == 0 || identity.data[0] == '#') {
             continue;

@@ -386,6 +386,99 @@ ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
 }
 
 
+void *
+ngx_http_approval_conf_push(ngx_conf_t *cf, ngx_array_t **list, size_t size)
+{
+    void  *element;
+
+    if (*list == NULL) {
+        *list = ngx_array_create(cf->pool, 2, size);
+        if (*list == NULL) {
+            return NULL;
+        }
+    }
+
+    element = ngx_array_push(*list);
+    if (element) {
+        ngx_memzero(element, size);
+    }
+
+    return element;
+}
+
+
+ngx_int_t
+ngx_http_approval_conf_names(ngx_conf_t *cf, ngx_uint_t first,
+    ngx_array_t **list)
+{
+    ngx_str_t   *value, *name;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    for (i = first; i < cf->args->nelts; i++) {
+        name = ngx_http_approval_conf_push(cf, list, sizeof(ngx_str_t));
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        *name = value[i];
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_http_approval_conf_after(ngx_str_t *text, const char *prefix,
+    ngx_str_t *rest)
+{
+    size_t  len;
+
+    len = ngx_strlen(prefix);
+
+    if (text->len < len || ngx_strncmp(text->data, prefix, len) != 0) {
+        return 0;
+    }
+
+    rest->data = text->data + len;
+    rest->len = text->len - len;
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_http_approval_conf_line(ngx_str_t *text, ngx_str_t *line)
+{
+    u_char  *last, *end;
+
+    if (text->len == 0) {
+        return 0;
+    }
+
+    last = text->data + text->len;
+    end = ngx_strlchr(text->data, last, '\n');
+
+    line->data = text->data;
+    line->len = (end ? end : last) - text->data;
+
+    text->data = end ? end + 1 : last;
+    text->len = last - text->data;
+
+    while (line->len && line->data[line->len - 1] <= ' ') {
+        line->len--;
+    }
+
+    while (line->len && line->data[0] <= ' ') {
+        line->data++;
+        line->len--;
+    }
+
+    return 1;
+}
+
+
 /* Adds the current directive to the policy's text, as one line. */
 
 void

@@ -472,15 +472,8 @@ ngx_http_approval_conf_show_add(ngx_conf_t *cf,
 {
     ngx_http_approval_show_t  *show;
 
-    if (rule->shows == NULL) {
-        rule->shows = ngx_array_create(cf->pool, 4,
+    show = ngx_http_approval_conf_push(cf, &rule->shows,
                                        sizeof(ngx_http_approval_show_t));
-        if (rule->shows == NULL) {
-            return NULL;
-        }
-    }
-
-    show = ngx_array_push(rule->shows);
     if (show == NULL) {
         return NULL;
     }
@@ -614,11 +607,10 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_conf_t *rule = conf;
 
-    ngx_int_t                     n, group, *slot;
+    ngx_int_t                     n;
     ngx_str_t                    *value;
     ngx_uint_t                    i;
     ngx_http_approval_require_t  *require;
-    ngx_http_approval_conf_t     *mcf;
 
     value = cf->args->elts;
 
@@ -631,26 +623,19 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    if (rule->requires == NULL) {
-        rule->requires = ngx_array_create(cf->pool, 2,
+    require = ngx_http_approval_conf_push(cf, &rule->requires,
                                           sizeof(ngx_http_approval_require_t));
-        if (rule->requires == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (rule->requires->nelts == APPROVAL_QUORUM_LINES) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "rule \"%V\" has more than %d \"require\" lines",
-                           &rule->name, APPROVAL_QUORUM_LINES);
-        return NGX_CONF_ERROR;
-    }
-
-    require = ngx_array_push(rule->requires);
     if (require == NULL
         || ngx_array_init(&require->groups, cf->pool, 2, sizeof(ngx_int_t))
            != NGX_OK)
     {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rule->requires->nelts > APPROVAL_QUORUM_LINES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "rule \"%V\" has more than %d \"require\" lines",
+                           &rule->name, APPROVAL_QUORUM_LINES);
         return NGX_CONF_ERROR;
     }
 
@@ -674,29 +659,8 @@ ngx_http_approval_conf_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "has no name of a group: use \"require N of GROUP...;\"";
     }
 
-    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
-
-    for ( /* void */ ; i < cf->args->nelts; i++) {
-
-        if (ngx_http_approval_conf_name(cf, &value[i]) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-
-        /* its members may be declared later; an empty group is rejected when
-         * the whole configuration has been read */
-
-        group = approval_people_group(mcf->people,
-                                      ngx_http_approval_core_str(&value[i]));
-        slot = ngx_array_push(&require->groups);
-
-        if (group < 0 || slot == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *slot = group;
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_approval_conf_group_list(cf, i, &require->groups) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -725,28 +689,8 @@ ngx_http_approval_conf_notify(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_approval_rule_conf_t *rule = conf;
 
-    ngx_str_t   *value, *name;
-    ngx_uint_t   i;
-
-    value = cf->args->elts;
-
     ngx_http_approval_conf_text(cf, rule->policy);
 
-    if (rule->notify == NULL) {
-        rule->notify = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
-        if (rule->notify == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    for (i = 1; i < cf->args->nelts; i++) {
-        name = ngx_array_push(rule->notify);
-        if (name == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        *name = value[i];
-    }
-
-    return NGX_CONF_OK;
+    return ngx_http_approval_conf_names(cf, 1, &rule->notify) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

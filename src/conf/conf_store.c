@@ -32,7 +32,7 @@ static char *ngx_http_approval_redis_option(ngx_conf_t *cf,
     ngx_http_approval_store_conf_t *conf, ngx_str_t *option);
 static ngx_uint_t ngx_http_approval_redis_is_name(ngx_str_t *name);
 static char *ngx_http_approval_redis_password(ngx_conf_t *cf,
-    ngx_str_t *option, size_t skip, ngx_str_t *password);
+    ngx_str_t *file, ngx_str_t *password);
 static char *ngx_http_approval_redis_sentinel(ngx_conf_t *cf,
     ngx_http_approval_redis_conf_t *redis);
 static ngx_int_t ngx_http_approval_redis_ssl(ngx_conf_t *cf,
@@ -80,9 +80,9 @@ ngx_http_approval_conf_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        if (ngx_http_approval_starts(&value[i], "trusted_certificate=")) {
-            trusted.data = value[i].data + sizeof("trusted_certificate=") - 1;
-            trusted.len = value[i].len - (sizeof("trusted_certificate=") - 1);
+        if (ngx_http_approval_conf_after(&value[i], "trusted_certificate=",
+                                         &trusted))
+        {
             continue;
         }
 
@@ -361,10 +361,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
     ngx_int_t  ms, n;
     ngx_str_t  s;
 
-    if (ngx_http_approval_starts(option, "prefix=")) {
-        scf->prefix.data = option->data + 7;
-        scf->prefix.len = option->len - 7;
-
+    if (ngx_http_approval_conf_after(option, "prefix=", &scf->prefix)) {
         if (scf->prefix.len == 0
             || ngx_strlchr(scf->prefix.data, scf->prefix.data + scf->prefix.len,
                            '{')
@@ -378,9 +375,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_approval_starts(option, "timeout=")) {
-        s.data = option->data + 8;
-        s.len = option->len - 8;
+    if (ngx_http_approval_conf_after(option, "timeout=", &s)) {
         ms = ngx_parse_time(&s, 0);
 
         if (ms == NGX_ERROR || ms == 0) {
@@ -393,9 +388,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_approval_starts(option, "retention=")) {
-        s.data = option->data + 10;
-        s.len = option->len - 10;
+    if (ngx_http_approval_conf_after(option, "retention=", &s)) {
         ms = ngx_parse_time(&s, 0);
 
         if (ms == NGX_ERROR || ms < 1000) {
@@ -408,8 +401,8 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_approval_starts(option, "shards=")) {
-        n = ngx_atoi(option->data + 7, option->len - 7);
+    if (ngx_http_approval_conf_after(option, "shards=", &s)) {
+        n = ngx_atoi(s.data, s.len);
 
         if (n < 1 || n > NGX_HTTP_APPROVAL_SHARDS_MAX) {
             return "invalid number of shards: use 1 to 256, for example "
@@ -421,8 +414,8 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_approval_starts(option, "replicas=")) {
-        n = ngx_atoi(option->data + 9, option->len - 9);
+    if (ngx_http_approval_conf_after(option, "replicas=", &s)) {
+        n = ngx_atoi(s.data, s.len);
 
         if (n == NGX_ERROR || n > NGX_HTTP_APPROVAL_REPLICAS_MAX) {
             return "invalid number of replicas: use 1 to 16, but not more "
@@ -434,25 +427,23 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_approval_starts(option, "password_file=")) {
+    if (ngx_http_approval_conf_after(option, "password_file=", &s)) {
         if (scf->redis.password.len) {
             return "has two passwords: remove the one in the URL, or "
                    "\"password_file=\"";
         }
 
-        return ngx_http_approval_redis_password(cf, option, 14,
-                                                &scf->redis.password);
+        return ngx_http_approval_redis_password(cf, &s, &scf->redis.password);
     }
 
-    if (ngx_http_approval_starts(option, "sentinel_password_file=")) {
-        return ngx_http_approval_redis_password(cf, option, 23,
+    if (ngx_http_approval_conf_after(option, "sentinel_password_file=", &s)) {
+        return ngx_http_approval_redis_password(cf, &s,
                                                 &scf->redis.sentinel_password);
     }
 
-    if (ngx_http_approval_starts(option, "sentinel=")) {
-        scf->redis.sentinel.data = option->data + 9;
-        scf->redis.sentinel.len = option->len - 9;
-
+    if (ngx_http_approval_conf_after(option, "sentinel=",
+                                     &scf->redis.sentinel))
+    {
         if (!ngx_http_approval_redis_is_name(&scf->redis.sentinel)) {
             return "invalid sentinel name: use the name that \"sentinel "
                    "monitor\" gives the primary, for example "
@@ -473,15 +464,10 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
 
 
 static char *
-ngx_http_approval_redis_password(ngx_conf_t *cf, ngx_str_t *option,
-    size_t skip, ngx_str_t *password)
+ngx_http_approval_redis_password(ngx_conf_t *cf, ngx_str_t *file,
+    ngx_str_t *password)
 {
-    ngx_str_t  file;
-
-    file.data = option->data + skip;
-    file.len = option->len - skip;
-
-    if (ngx_http_approval_conf_read_file(cf, &file,
+    if (ngx_http_approval_conf_read_file(cf, file,
                                          NGX_HTTP_APPROVAL_PASSWORD_FILE_MAX,
                                          password)
         != NGX_OK)
@@ -498,7 +484,7 @@ ngx_http_approval_redis_password(ngx_conf_t *cf, ngx_str_t *option,
 
     if (password->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" contains no password",
-                           &file);
+                           file);
         return NGX_CONF_ERROR;
     }
 

@@ -62,20 +62,11 @@ ngx_http_approval_conf_body(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (channel->bodies == NULL) {
-        channel->bodies = ngx_array_create(cf->pool, 2,
+    body = ngx_http_approval_conf_push(cf, &channel->bodies,
                                        sizeof(ngx_http_approval_template_t));
-        if (channel->bodies == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    body = ngx_array_push(channel->bodies);
     if (body == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(body, sizeof(ngx_http_approval_template_t));
 
     body->file = value[1];
 
@@ -112,10 +103,7 @@ ngx_http_approval_template_parameters(ngx_conf_t *cf,
 
     for (i = 2; i < cf->args->nelts; i++) {
 
-        if (ngx_http_approval_starts(&value[i], "on=")) {
-            list.data = value[i].data + 3;
-            list.len = value[i].len - 3;
-
+        if (ngx_http_approval_conf_after(&value[i], "on=", &list)) {
             rv = ngx_http_approval_template_events(cf, &list, &body->events);
 
             if (rv != NGX_CONF_OK) {
@@ -125,10 +113,8 @@ ngx_http_approval_template_parameters(ngx_conf_t *cf,
             continue;
         }
 
-        if (ngx_http_approval_starts(&value[i], "method=")) {
-            body->method.data = value[i].data + 7;
-            body->method.len = value[i].len - 7;
-
+        if (ngx_http_approval_conf_after(&value[i], "method=", &body->method))
+        {
             if (ngx_strcmp(body->method.data, "POST") != 0
                 && ngx_strcmp(body->method.data, "PUT") != 0
                 && ngx_strcmp(body->method.data, "PATCH") != 0)
@@ -139,10 +125,7 @@ ngx_http_approval_template_parameters(ngx_conf_t *cf,
             continue;
         }
 
-        if (ngx_http_approval_starts(&value[i], "uri=")) {
-            body->uri.data = value[i].data + 4;
-            body->uri.len = value[i].len - 4;
-
+        if (ngx_http_approval_conf_after(&value[i], "uri=", &body->uri)) {
             for (n = 0; n < body->uri.len; n++) {
                 if (body->uri.data[n] <= ' ' || body->uri.data[n] >= 0x7f
                     || body->uri.data[n] == '#')
@@ -412,14 +395,7 @@ ngx_http_approval_template_pair(ngx_conf_t *cf, ngx_array_t **list)
 
     value = cf->args->elts;
 
-    if (*list == NULL) {
-        *list = ngx_array_create(cf->pool, 2, sizeof(ngx_keyval_t));
-        if (*list == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    kv = ngx_array_push(*list);
+    kv = ngx_http_approval_conf_push(cf, list, sizeof(ngx_keyval_t));
     if (kv == NULL) {
         return NGX_CONF_ERROR;
     }

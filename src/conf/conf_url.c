@@ -130,20 +130,11 @@ ngx_http_approval_conf_signing_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 
     value = cf->args->elts;
 
-    if (channel->signing_secrets == NULL) {
-        channel->signing_secrets = ngx_array_create(cf->pool, 2,
-                                                    sizeof(ngx_str_t));
-        if (channel->signing_secrets == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    secret = ngx_array_push(channel->signing_secrets);
-    if (secret == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (ngx_http_approval_conf_value(cf, &value[1], secret) != NGX_OK) {
+    secret = ngx_http_approval_conf_push(cf, &channel->signing_secrets,
+                                         sizeof(ngx_str_t));
+    if (secret == NULL
+        || ngx_http_approval_conf_value(cf, &value[1], secret) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -238,14 +229,7 @@ ngx_http_approval_conf_team_add(ngx_conf_t *cf,
 {
     ngx_str_t  *team;
 
-    if (channel->teams == NULL) {
-        channel->teams = ngx_array_create(cf->pool, 1, sizeof(ngx_str_t));
-        if (channel->teams == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    team = ngx_array_push(channel->teams);
+    team = ngx_http_approval_conf_push(cf, &channel->teams, sizeof(ngx_str_t));
     if (team == NULL) {
         return NGX_ERROR;
     }
@@ -301,35 +285,21 @@ ngx_int_t
 ngx_http_approval_conf_value(ngx_conf_t *cf, ngx_str_t *value,
     ngx_str_t *text)
 {
-    u_char     *p;
-    ngx_str_t   file;
+    ngx_str_t  file, lines;
 
-    if (!ngx_http_approval_starts(value, "file:")) {
+    if (!ngx_http_approval_conf_after(value, "file:", &file)) {
         *text = *value;
         return NGX_OK;
     }
 
-    file.data = value->data + 5;
-    file.len = value->len - 5;
-
     if (ngx_http_approval_conf_read_file(cf, &file, NGX_HTTP_APPROVAL_URL_MAX,
-                                         text)
+                                         &lines)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    p = ngx_strlchr(text->data, text->data + text->len, '\n');
-
-    if (p) {
-        text->len = p - text->data;
-    }
-
-    while (text->len && text->data[text->len - 1] <= ' ') {
-        text->len--;
-    }
-
-    if (text->len == 0) {
+    if (!ngx_http_approval_conf_line(&lines, text) || text->len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "the first line of \"%V\" is empty", &file);
         return NGX_ERROR;

@@ -172,17 +172,10 @@ ngx_http_approval_deliver_render(ngx_http_approval_delivery_t *d)
     outbox = d->outbox;
     pool = outbox->request->pool;
 
-    ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
-
+    told = outbox->told;
     told.event = d->event;
     told.channel = d->channel;
-    told.doc = outbox->doc;
-    told.id = outbox->id;
-    told.created = outbox->created;
-    told.expires = outbox->expires;
-    told.recent = outbox->recent;
     told.approver = d->approver;
-    told.base = outbox->base;
 
     rc = NGX_ERROR;
 
@@ -486,6 +479,6 @@ ngx_http_approval_deliver_cleanup(void *data)
 
     outbox->active = 0;
 
-    json_decref(outbox->doc);
-    outbox->doc = NULL;
+    json_decref(outbox->told.doc);
+    outbox->told.doc = NULL;
 }

@@ -56,12 +56,10 @@ struct ngx_http_approval_delivery_s {
 struct ngx_http_approval_outbox_s {
     ngx_http_request_t            *request;     /* held; a main request       */
     ngx_http_approval_main_conf_t *mcf;
-    json_t                        *doc;         /* ours until the cleanup     */
-    ngx_str_t                      base;        /* what links start with      */
+    ngx_http_approval_told_t       told;        /* what is the same in all
+                                                   messages; the document is
+                                                   ours until the cleanup     */
     u_char                         id[APPROVAL_ID_LEN];
-    int64_t                        created;
-    int64_t                        expires;
-    ngx_uint_t                     recent;
     ngx_msec_t                     deadline;    /* by ngx_current_msec        */
 
     ngx_array_t                    deliveries;  /* of ..._delivery_t          */

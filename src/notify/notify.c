@@ -81,11 +81,13 @@ ngx_http_approval_notify(ngx_http_request_t *r,
 
     outbox->request = r;
     outbox->mcf = mcf;
-    outbox->created = message->created;
-    outbox->expires = message->expires;
-    outbox->recent = message->recent;
-
     ngx_memcpy(outbox->id, message->id, APPROVAL_ID_LEN);
+
+    outbox->told.event = APPROVAL_EVENT_REQUESTED;
+    outbox->told.id = outbox->id;
+    outbox->told.created = message->created;
+    outbox->told.expires = message->expires;
+    outbox->told.recent = message->recent;
 
     /* Both are times of Redis, from which this worker's clock may differ. */
 
@@ -95,7 +97,7 @@ ngx_http_approval_notify(ngx_http_request_t *r,
         outbox->deadline += (ngx_msec_t) (message->expires - message->created);
     }
 
-    outbox->doc = json_incref(message->doc);
+    outbox->told.doc = json_incref(message->doc);
 
     cln->handler = ngx_http_approval_deliver_cleanup;
     cln->data = outbox;
@@ -145,10 +147,10 @@ ngx_http_approval_notify_base(ngx_http_approval_outbox_t *outbox)
     ngx_int_t  rc;
 
     rc = ngx_http_approval_link_base(outbox->request, outbox->mcf,
-                                     &outbox->base);
+                                     &outbox->told.base);
 
     if (rc == NGX_DECLINED) {
-        ngx_str_null(&outbox->base);
+        ngx_str_null(&outbox->told.base);
         rc = NGX_OK;
     }
 
@@ -159,7 +161,6 @@ ngx_http_approval_notify_base(ngx_http_approval_outbox_t *outbox)
 static ngx_int_t
 ngx_http_approval_notify_plan(ngx_http_approval_notify_t *ctx)
 {
-    ngx_http_approval_told_t     told;
     ngx_http_approval_outbox_t  *outbox;
 
     outbox = ctx->outbox;
@@ -168,18 +169,8 @@ ngx_http_approval_notify_plan(ngx_http_approval_notify_t *ctx)
         return NGX_OK;
     }
 
-    ngx_memzero(&told, sizeof(ngx_http_approval_told_t));
-
-    told.event = APPROVAL_EVENT_REQUESTED;
-    told.doc = outbox->doc;
-    told.id = outbox->id;
-    told.created = outbox->created;
-    told.expires = outbox->expires;
-    told.recent = outbox->recent;
-    told.base = outbox->base;
-
     ctx->plan = ngx_http_approval_plan_create(outbox->mcf->worker->sender,
-                                              &told);
+                                              &outbox->told);
 
     return ctx->plan ? NGX_OK : NGX_ERROR;
 }
@@ -361,8 +352,10 @@ ngx_http_approval_notify_asked(ngx_http_approval_outbox_t *outbox,
 
     asked->pool = outbox->request->pool;
     asked->people = outbox->mcf->people;
-    asked->requester = ngx_http_approval_json_get(outbox->doc, "requester");
-    asked->on_behalf = ngx_http_approval_json_get(outbox->doc, "on_behalf_of");
+    asked->requester = ngx_http_approval_json_get(outbox->told.doc,
+                                                  "requester");
+    asked->on_behalf = ngx_http_approval_json_get(outbox->told.doc,
+                                                  "on_behalf_of");
 
     if (ngx_array_init(&asked->persons, asked->pool, 8, sizeof(ngx_str_t))
         != NGX_OK)

@@ -116,35 +116,25 @@ approval_escape_none(approval_str_t s, approval_buf_t *out)
 }
 
 
-void
-approval_escape_html(approval_str_t s, approval_buf_t *out)
+/* Writes the characters as references, and all others as they are. */
+
+static void
+escape_references(approval_str_t s, const char *chars, approval_buf_t *out)
 {
-    size_t  i;
+    size_t       i;
+    const char  *c;
+
+    static const char  *references[] = {
+        "&amp;", "&lt;", "&gt;", "&quot;", "&#39;"
+    };
 
     for (i = 0; i < s.len; i++) {
-        switch (s.data[i]) {
+        c = s.data[i] ? strchr(chars, s.data[i]) : NULL;
 
-        case '&':
-            approval_buf_adds(out, "&amp;");
-            break;
+        if (c) {
+            approval_buf_adds(out, references[c - chars]);
 
-        case '<':
-            approval_buf_adds(out, "&lt;");
-            break;
-
-        case '>':
-            approval_buf_adds(out, "&gt;");
-            break;
-
-        case '"':
-            approval_buf_adds(out, "&quot;");
-            break;
-
-        case '\'':
-            approval_buf_adds(out, "&#39;");
-            break;
-
-        default:
+        } else {
             approval_buf_addc(out, s.data[i]);
         }
     }
@@ -152,29 +142,16 @@ approval_escape_html(approval_str_t s, approval_buf_t *out)
 
 
 void
+approval_escape_html(approval_str_t s, approval_buf_t *out)
+{
+    escape_references(s, "&<>\"'", out);
+}
+
+
+void
 approval_escape_slack(approval_str_t s, approval_buf_t *out)
 {
-    size_t  i;
-
-    for (i = 0; i < s.len; i++) {
-        switch (s.data[i]) {
-
-        case '&':
-            approval_buf_adds(out, "&amp;");
-            break;
-
-        case '<':
-            approval_buf_adds(out, "&lt;");
-            break;
-
-        case '>':
-            approval_buf_adds(out, "&gt;");
-            break;
-
-        default:
-            approval_buf_addc(out, s.data[i]);
-        }
-    }
+    escape_references(s, "&<>", out);
 }
 
 
@@ -233,7 +210,11 @@ escape_json_plain(const unsigned char *p, const unsigned char *last)
 void
 approval_escape_json(approval_str_t s, approval_buf_t *out)
 {
+    const char           *c;
     const unsigned char  *p, *last, *start;
+
+    static const char  plain[] = "\"\\\b\f\n\r\t";
+    static const char  letters[] = "\"\\bfnrt";
 
     if (s.len == 0) {
         return;
@@ -251,55 +232,26 @@ approval_escape_json(approval_str_t s, approval_buf_t *out)
             continue;
         }
 
-        switch (*p) {
+        c = *p ? strchr(plain, *p) : NULL;
 
-        case '"':
-            approval_buf_adds(out, "\\\"");
-            break;
+        if (c) {
+            approval_buf_addc(out, '\\');
+            approval_buf_addc(out, letters[c - plain]);
+            p++;
 
-        case '\\':
-            approval_buf_adds(out, "\\\\");
-            break;
+        } else if (*p < 0x20) {
+            approval_buf_printf(out, "\\u%04x", (unsigned) *p);
+            p++;
 
-        case '\b':
-            approval_buf_adds(out, "\\b");
-            break;
-
-        case '\f':
-            approval_buf_adds(out, "\\f");
-            break;
-
-        case '\n':
-            approval_buf_adds(out, "\\n");
-            break;
-
-        case '\r':
-            approval_buf_adds(out, "\\r");
-            break;
-
-        case '\t':
-            approval_buf_adds(out, "\\t");
-            break;
-
-        default:
-            if (*p < 0x20) {
-                approval_buf_printf(out, "\\u%04x", (unsigned) *p);
-                break;
-            }
+        } else if (approval_utf8_next(&p, last) == 0xffffffff) {
 
             /* the output must be valid JSON even if the input is not UTF-8 */
 
-            if (approval_utf8_next(&p, last) == 0xffffffff) {
-                approval_buf_adds(out, "\xef\xbf\xbd");
+            approval_buf_adds(out, "\xef\xbf\xbd");
 
-            } else {
-                approval_buf_add(out, start, (size_t) (p - start));
-            }
-
-            continue;
+        } else {
+            approval_buf_add(out, start, (size_t) (p - start));
         }
-
-        p++;
     }
 }
 

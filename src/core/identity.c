@@ -47,28 +47,6 @@ static const approval_range_t  approval_unseen[] = {
 };
 
 
-int
-approval_identity_canonical(approval_str_t identity, approval_buf_t *out,
-    const char **err)
-{
-    approval_canonical_t  c;
-
-    *err = approval_identity_fold(identity, &c);
-    if (*err != NULL) {
-        return APPROVAL_DECLINED;
-    }
-
-    approval_buf_add(out, c.data, c.len);
-
-    if (out->failed) {
-        *err = "no memory for an identity";
-        return APPROVAL_ERROR;
-    }
-
-    return APPROVAL_OK;
-}
-
-
 const char *
 approval_identity_fold(approval_str_t identity, approval_canonical_t *c)
 {

@@ -25,17 +25,11 @@ approval_people_t *approval_people_create(void);
 void approval_people_destroy(approval_people_t *p);
 
 /*
- * Appends the canonical form of an identity: outer white space is removed, case
- * is folded (Unicode simple folding).  Returns APPROVAL_DECLINED with *err if
- * the identity is empty, longer than APPROVAL_IDENTITY_MAX, not UTF-8, not in
+ * Makes the canonical form of an identity: outer white space is removed, case
+ * is folded (Unicode simple folding).  Returns NULL, or why the identity is
+ * unusable: it is empty, longer than APPROVAL_IDENTITY_MAX, not UTF-8, not in
  * NFKC, or contains control, bidirectional formatting, zero-width or other
  * invisible characters.
- */
-int approval_identity_canonical(approval_str_t identity, approval_buf_t *out,
-    const char **err);
-
-/*
- * The same without allocation.  Returns NULL, or why the identity is unusable.
  */
 
 typedef struct {
@@ -68,7 +62,8 @@ int approval_people_member(approval_people_t *p, int group,
 /*
  * Appends the name of the person behind an identity: the canonical form of the
  * first identity declared for this person, or, if no alias names the identity,
- * its own canonical form.  Returns the same as approval_identity_canonical().
+ * its own canonical form.  APPROVAL_DECLINED: the identity is unusable, and *err
+ * says why.
  */
 int approval_people_person(const approval_people_t *p, approval_str_t identity,
     approval_buf_t *out, const char **err);

@@ -182,43 +182,6 @@ approval_ignore_text(const approval_ignore_t *ignore, size_t n)
 }
 
 
-/* The header "X-Request-Id" matches "$http_x_request_id". */
-
-int
-approval_ignore_header(const approval_ignore_t *ignore, approval_str_t name)
-{
-    size_t                i, k;
-    unsigned char         a, b;
-    const ignore_part_t  *part;
-
-    for (i = 0; i < ignore->n; i++) {
-        part = &ignore->parts[i];
-
-        if (part->kind != IGNORE_HEADER || part->name.len != name.len) {
-            continue;
-        }
-
-        for (k = 0; k < name.len; k++) {
-            a = part->name.data[k];
-            b = name.data[k];
-
-            a = (a >= 'A' && a <= 'Z') ? (a | 0x20) : a;
-            b = (b >= 'A' && b <= 'Z') ? (b | 0x20) : b;
-
-            if (a != (b == '-' ? '_' : b)) {
-                break;
-            }
-        }
-
-        if (k == name.len) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 int
 approval_ignore_target(const approval_ignore_t *ignore, approval_str_t target,
     approval_buf_t *out)

@@ -31,9 +31,6 @@ int approval_ignore_add(approval_ignore_t *ignore, approval_str_t what,
 /* Returns part n (from 0) as it was added; its len is 0 if there is none. */
 approval_str_t approval_ignore_text(const approval_ignore_t *ignore, size_t n);
 
-int approval_ignore_header(const approval_ignore_t *ignore,
-    approval_str_t name);
-
 /*
  * Appends the raw target without the arguments that are not bound.  Names are
  * compared byte by byte: an argument in another spelling is bound.  An argument

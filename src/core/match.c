@@ -274,13 +274,6 @@ approval_match_literal(approval_match_t *m)
 
 
 int
-approval_match_rule_reads_body(const approval_match_t *m, int rule)
-{
-    return m->rules[rule].reads_body;
-}
-
-
-int
 approval_match_rule_reads(const approval_match_t *m, int rule,
     unsigned subject)
 {
@@ -339,33 +332,6 @@ approval_match_capture_subject(const approval_match_t *m, int rule,
     }
 
     return APPROVAL_DECLINED;
-}
-
-
-int
-approval_match_capture_names(const approval_match_t *m,
-    approval_match_visit_pt visit, void *data)
-{
-    int                              rc;
-    size_t                           i, j, k;
-    approval_str_t                   none = approval_string("");
-    const approval_match_pattern_t  *p;
-
-    for (i = 0; i < m->nconditions; i++) {
-        for (j = 0; j < m->conditions[i].npatterns; j++) {
-            p = &m->conditions[i].patterns[j];
-
-            for (k = 0; k < p->nnames; k++) {
-                rc = visit(data, p->names[k].name, none);
-
-                if (rc != APPROVAL_OK) {
-                    return rc;
-                }
-            }
-        }
-    }
-
-    return APPROVAL_OK;
 }
 
 

@@ -123,8 +123,7 @@ int approval_match_compile(approval_match_t *m);
 /* Makes literals and prefixes of the URI match nginx's spelling only. */
 void approval_match_literal(approval_match_t *m);
 
-/* Does the rule read the body, or the subject? */
-int approval_match_rule_reads_body(const approval_match_t *m, int rule);
+/* Does the rule read the subject? */
 int approval_match_rule_reads(const approval_match_t *m, int rule,
     unsigned subject);
 
@@ -214,13 +213,6 @@ int approval_match_covers_absent(approval_match_t *m, int by, int rule);
  * so does not hold for absent values.  -1: none.
  */
 int approval_match_compares(const approval_match_t *m, int rule);
-
-/*
- * Visits the capture names of all rules, for the configuration's checks.  A
- * name that several rules have is visited several times.
- */
-int approval_match_capture_names(const approval_match_t *m,
-    approval_match_visit_pt visit, void *data);
 
 
 #endif /* APPROVAL_MATCH_H */

@@ -229,7 +229,8 @@ approval_verify_take(approval_verify_t *v, const approval_place_t *place,
     a->use.by = by;
     a->use.early = a->executed;
 
-    (void) approval_verify_facts(v, event, &a->use.facts);
+    (void) approval_verify_members(v, event, approval_verify_facts,
+                                   &a->use.facts);
 
     return APPROVAL_OK;
 }
@@ -302,7 +303,8 @@ approval_verify_alone(approval_verify_t *v, approval_act_t *a, json_t *claims)
         return "it is for a request under a grant";
     }
 
-    (void) approval_verify_about(v, claims, &a->decided);
+    (void) approval_verify_members(v, claims, approval_verify_about,
+                                   &a->decided);
 
     json_decref(a->by);
     a->by = json_incref(json_object_get(claims, "by"));
@@ -341,7 +343,8 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
     a->executed_by = approval_verify_writer(v,
                        json_string_value(json_object_get(event, "writer")));
 
-    (void) approval_verify_facts(v, event, &a->outcome);
+    (void) approval_verify_members(v, event, approval_verify_facts,
+                                   &a->outcome);
 }
 
 
@@ -381,7 +384,8 @@ approval_verify_denied(approval_verify_t *v, const approval_place_t *place,
 
     } else if (a->denied_by == NULL) {
         a->denied_by = json_incref(by);
-        (void) approval_verify_about(v, claims, &a->refused);
+        (void) approval_verify_members(v, claims, approval_verify_about,
+                                       &a->refused);
     }
 
     json_decref(claims);

@@ -15,26 +15,22 @@
 
 /* The facts that two records of one worker about the same request share. */
 
-static const char  *approval_facts_names[] = {
+const char  *approval_verify_facts[] = {
     "writer", "policy", "policy_digest", "rule", "action", "requester",
     "remote_addr", "method", "digest", "approvers", "grant", "use", NULL
 };
 
-static const char  *approval_scope_members[] = {
+const char  *approval_verify_scope[] = {
     "policy", "rule", "action", NULL
 };
 
-static const char  *approval_about_claims[] = {
+const char  *approval_verify_about[] = {
     "dig", "sub", "pol", "rul", "act", "shw", "vot", NULL
 };
 
-static const char  *approval_about_members[] = {
+const char  *approval_verify_asked[] = {
     "digest", "requester", "policy", "rule", "action", "join", "vote", NULL
 };
-
-
-static int approval_verify_members(approval_verify_t *v, json_t *from,
-    const char **names, approval_hashed_t *hashed);
 
 
 json_t *
@@ -120,38 +116,6 @@ approval_verify_names(json_t *event, json_t *claims)
 
 
 int
-approval_verify_facts(approval_verify_t *v, json_t *event,
-    approval_hashed_t *hashed)
-{
-    return approval_verify_members(v, event, approval_facts_names, hashed);
-}
-
-
-int
-approval_verify_scope(approval_verify_t *v, json_t *event,
-    approval_hashed_t *hashed)
-{
-    return approval_verify_members(v, event, approval_scope_members, hashed);
-}
-
-
-int
-approval_verify_about(approval_verify_t *v, json_t *claims,
-    approval_hashed_t *hashed)
-{
-    return approval_verify_members(v, claims, approval_about_claims, hashed);
-}
-
-
-int
-approval_verify_about_request(approval_verify_t *v, json_t *event,
-    approval_hashed_t *hashed)
-{
-    return approval_verify_members(v, event, approval_about_members, hashed);
-}
-
-
-static int
 approval_verify_members(approval_verify_t *v, json_t *from,
     const char **names, approval_hashed_t *hashed)
 {

@@ -40,9 +40,13 @@ approval_verify_grant(approval_verify_t *v, approval_act_t *a,
                 a->nrunning * sizeof(approval_hashed_t));
     }
 
-    (void) approval_verify_facts(v, event, &a->running[a->nrunning++]);
+    (void) approval_verify_members(v, event, approval_verify_facts,
+                                   &a->running[a->nrunning++]);
 
-    if (approval_verify_scope(v, event, &scope) != APPROVAL_OK) {
+    if (approval_verify_members(v, event, approval_verify_scope,
+                                &scope)
+        != APPROVAL_OK)
+    {
         return;
     }
 
@@ -128,7 +132,10 @@ approval_verify_grant_over(approval_verify_t *v, approval_act_t *a,
     size_t             i;
     approval_hashed_t  facts;
 
-    if (approval_verify_facts(v, event, &facts) != APPROVAL_OK) {
+    if (approval_verify_members(v, event, approval_verify_facts,
+                                &facts)
+        != APPROVAL_OK)
+    {
         return 0;
     }
 

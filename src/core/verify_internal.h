@@ -340,22 +340,20 @@ int approval_verify_hashed(approval_verify_t *v, json_t *value,
 int approval_hashed_eq(const approval_hashed_t *one,
     const approval_hashed_t *two);
 
+/* Hashes these members of a record, or of claims. */
+int approval_verify_members(approval_verify_t *v, json_t *from,
+    const char **names, approval_hashed_t *hashed);
+
 /*
- * The facts of a request that "approved" and "executed" share, and their
- * writer.
+ * facts: of a request, which "approved" and "executed" share, and their writer.
+ * scope: the policy, the rule and the type of action.  about, asked: the
+ * request that a decision is about, by its claims and by the request.
  */
-int approval_verify_facts(approval_verify_t *v, json_t *event,
-    approval_hashed_t *hashed);
+extern const char  *approval_verify_facts[];
+extern const char  *approval_verify_scope[];
+extern const char  *approval_verify_about[];
+extern const char  *approval_verify_asked[];
 
-/* The policy, the rule and the type of action. */
-int approval_verify_scope(approval_verify_t *v, json_t *event,
-    approval_hashed_t *hashed);
-
-/* The request that a decision is about, by its claims or by the request. */
-int approval_verify_about(approval_verify_t *v, json_t *claims,
-    approval_hashed_t *hashed);
-int approval_verify_about_request(approval_verify_t *v, json_t *event,
-    approval_hashed_t *hashed);
 
 /* verify_acts.c: NULL if it is not known; get() creates it. */
 approval_act_t *approval_verify_act(approval_verify_t *v, const char *id);

@@ -52,8 +52,11 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
         || approval_verify_hashed(v, json_object_get(event, "break_glass"),
                                   &a->glass_group)
            != APPROVAL_OK
-        || approval_verify_scope(v, event, &a->scope) != APPROVAL_OK
-        || approval_verify_about_request(v, event, &a->asked) != APPROVAL_OK)
+        || approval_verify_members(v, event, approval_verify_scope,
+                                   &a->scope)
+           != APPROVAL_OK
+        || approval_verify_members(v, event, approval_verify_asked, &a->asked)
+           != APPROVAL_OK)
     {
         return APPROVAL_ERROR;
     }

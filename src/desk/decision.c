@@ -60,7 +60,6 @@ ngx_int_t
 ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
 {
     ngx_int_t            rc, type;
-    ngx_pool_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     r = d->request;
@@ -93,14 +92,12 @@ ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
         return ngx_http_approval_desk_large(d);
     }
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_approval_decision_t));
-    if (cln == NULL) {
+    if (ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_decision_t),
+                                    ngx_http_approval_decision_cleanup)
+        == NULL)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_memzero(cln->data, sizeof(ngx_http_approval_decision_t));
-    cln->handler = ngx_http_approval_decision_cleanup;
-    d->work = cln->data;
 
     rc = ngx_http_read_client_request_body(r, ngx_http_approval_decision_body);
 

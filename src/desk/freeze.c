@@ -79,7 +79,6 @@ ngx_http_approval_freeze(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 {
-    ngx_pool_cleanup_t          *cln;
     ngx_http_approval_freeze_t  *work;
 
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -113,17 +112,11 @@ ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
         return NGX_DECLINED;
     }
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_freeze_t));
-    if (cln == NULL) {
+    work = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_freeze_t),
+                                       ngx_http_approval_freeze_cleanup);
+    if (work == NULL) {
         return NGX_ERROR;
     }
-
-    work = cln->data;
-    ngx_memzero(work, sizeof(ngx_http_approval_freeze_t));
-
-    cln->handler = ngx_http_approval_freeze_cleanup;
-    d->work = work;
 
     work->list = json_array();
 

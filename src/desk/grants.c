@@ -146,7 +146,6 @@ ngx_http_approval_grants_search(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_grants_start(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 {
-    ngx_pool_cleanup_t          *cln;
     ngx_http_approval_grants_t  *work;
 
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -161,17 +160,11 @@ ngx_http_approval_grants_start(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_grants_t));
-    if (cln == NULL) {
+    work = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_grants_t),
+                                       ngx_http_approval_grants_cleanup);
+    if (work == NULL) {
         return NGX_ERROR;
     }
-
-    work = cln->data;
-    ngx_memzero(work, sizeof(ngx_http_approval_grants_t));
-
-    cln->handler = ngx_http_approval_grants_cleanup;
-    d->work = work;
 
     work->list = json_array();
 

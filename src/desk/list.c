@@ -95,7 +95,6 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
     ngx_int_t                  rc;
     ngx_str_t                  name;
     const char                *err;
-    ngx_pool_cleanup_t        *cln;
     ngx_http_approval_list_t  *list;
 
     if (ngx_http_approval_approver_claims(d) == NGX_ERROR) {
@@ -106,16 +105,11 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
         return rc;
     }
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_list_t));
-    if (cln == NULL) {
+    list = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_list_t),
+                                       ngx_http_approval_list_cleanup);
+    if (list == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    list = cln->data;
-    ngx_memzero(list, sizeof(ngx_http_approval_list_t));
-    cln->handler = ngx_http_approval_list_cleanup;
-    d->work = list;
 
     if (ngx_http_approval_query_parse(d, &list->query, &err, &name)
         != NGX_OK)

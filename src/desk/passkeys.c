@@ -79,7 +79,6 @@ ngx_http_approval_passkeys(ngx_http_approval_desk_t *d)
 static ngx_int_t
 ngx_http_approval_passkeys_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 {
-    ngx_pool_cleanup_t            *cln;
     ngx_http_approval_passkeys_t  *work;
 
     if (d->mcf->passkey_origin.len == 0) {
@@ -93,17 +92,11 @@ ngx_http_approval_passkeys_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_passkeys_t));
-    if (cln == NULL) {
+    work = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_passkeys_t),
+                                       ngx_http_approval_passkeys_cleanup);
+    if (work == NULL) {
         return NGX_ERROR;
     }
-
-    work = cln->data;
-    ngx_memzero(work, sizeof(ngx_http_approval_passkeys_t));
-
-    cln->handler = ngx_http_approval_passkeys_cleanup;
-    d->work = work;
 
     work->list = json_array();
 

@@ -74,6 +74,26 @@ ngx_http_approval_desk_find(ngx_http_request_t *r)
 }
 
 
+void *
+ngx_http_approval_desk_work(ngx_http_approval_desk_t *d, size_t size,
+    ngx_pool_cleanup_pt cleanup)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(d->request->pool, size);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(cln->data, size);
+
+    cln->handler = cleanup;
+    d->work = cln->data;
+
+    return d->work;
+}
+
+
 ngx_int_t
 ngx_http_approval_desk_load(ngx_http_approval_desk_t *d,
     ngx_http_approval_desk_step_pt step)

@@ -95,6 +95,10 @@ ngx_http_approval_desk_t *ngx_http_approval_desk_create(
 /* r's context belongs to the gate, so the desk is found by its cleanup. */
 ngx_http_approval_desk_t *ngx_http_approval_desk_find(ngx_http_request_t *r);
 
+/* Sets d->work to zeroed memory with a cleanup; NULL: no memory. */
+void *ngx_http_approval_desk_work(ngx_http_approval_desk_t *d, size_t size,
+    ngx_pool_cleanup_pt cleanup);
+
 /* Handlers of the store get d as their data; the step gets the reply. */
 void ngx_http_approval_desk_answer(void *data,
     const ngx_http_approval_reply_t *reply);

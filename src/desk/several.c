@@ -61,7 +61,6 @@ ngx_http_approval_several(ngx_http_approval_desk_t *d)
 {
     ngx_int_t                     rc;
     ngx_uint_t                    posted;
-    ngx_pool_cleanup_t           *cln;
     ngx_http_approval_several_t  *s;
 
     posted = ngx_http_approval_form_posted(d);
@@ -90,17 +89,11 @@ ngx_http_approval_several(ngx_http_approval_desk_t *d)
                    "Decisions are taken on the gateway's own page.", NULL);
     }
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_several_t));
-    if (cln == NULL) {
+    s = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_several_t),
+                                    ngx_http_approval_several_cleanup);
+    if (s == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    s = cln->data;
-    ngx_memzero(s, sizeof(ngx_http_approval_several_t));
-
-    cln->handler = ngx_http_approval_several_cleanup;
-    d->work = s;
 
     s->desk = d;
     s->taken = json_array();

@@ -56,7 +56,6 @@ ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d)
 {
     ngx_int_t                    rc;
     ngx_time_t                  *tp;
-    ngx_pool_cleanup_t          *cln;
     ngx_http_approval_shadow_t  *shadow;
 
     d->html = 0;
@@ -65,16 +64,11 @@ ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d)
         return rc;
     }
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_shadow_t));
-    if (cln == NULL) {
+    shadow = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_shadow_t),
+                                         ngx_http_approval_shadow_cleanup);
+    if (shadow == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    shadow = cln->data;
-    ngx_memzero(shadow, sizeof(ngx_http_approval_shadow_t));
-    cln->handler = ngx_http_approval_shadow_cleanup;
-    d->work = shadow;
 
     if (ngx_http_approval_shadow_argument(d, &shadow->days) != NGX_OK) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
@@ -362,9 +356,9 @@ ngx_http_approval_shadow_send(ngx_http_approval_desk_t *d)
 static json_t *
 ngx_http_approval_shadow_sorted(json_t *entries)
 {
-    size_t        i, n;
-    json_t       *entry, *sorted, **list;
-    const char   *hash;
+    size_t       i, n;
+    json_t      *entry, *sorted, **list;
+    const char  *hash;
 
     n = json_object_size(entries);
     sorted = json_array();

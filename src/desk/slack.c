@@ -92,20 +92,17 @@ ngx_int_t
 ngx_http_approval_slack(ngx_http_approval_desk_t *d)
 {
     ngx_int_t            rc;
-    ngx_pool_cleanup_t  *cln;
     ngx_http_request_t  *r;
 
     r = d->request;
     d->html = 0;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_approval_slack_t));
-    if (cln == NULL) {
+    if (ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_slack_t),
+                                    ngx_http_approval_slack_cleanup)
+        == NULL)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_memzero(cln->data, sizeof(ngx_http_approval_slack_t));
-    cln->handler = ngx_http_approval_slack_cleanup;
-    d->work = cln->data;
 
     rc = ngx_http_read_client_request_body(r, ngx_http_approval_slack_read);
 

@@ -66,7 +66,6 @@ ngx_http_approval_story(ngx_http_approval_desk_t *d)
 {
     ngx_int_t                   rc;
     const char                 *err;
-    ngx_pool_cleanup_t         *cln;
     ngx_http_approval_story_t  *s;
 
     if (ngx_http_approval_approver_member(d, d->mcf->auditors, &rc)
@@ -75,17 +74,11 @@ ngx_http_approval_story(ngx_http_approval_desk_t *d)
         return rc;
     }
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_story_t));
-    if (cln == NULL) {
+    s = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_story_t),
+                                    ngx_http_approval_story_cleanup);
+    if (s == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    s = cln->data;
-    ngx_memzero(s, sizeof(ngx_http_approval_story_t));
-
-    cln->handler = ngx_http_approval_story_cleanup;
-    d->work = s;
 
     s->desk = d;
     s->err = "The query cannot be read.";

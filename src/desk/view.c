@@ -166,21 +166,14 @@ ngx_http_approval_view_ask(ngx_http_approval_desk_t *d, json_t *doc,
 {
     u_char                          buf[NGX_HTTP_APPROVAL_HASHES];
     ngx_str_t                       person, hashes;
-    ngx_pool_cleanup_t             *cln;
     ngx_http_approval_op_t         *op;
     ngx_http_approval_view_work_t  *work;
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_view_work_t));
-    if (cln == NULL) {
+    work = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_view_work_t),
+                                       ngx_http_approval_view_cleanup);
+    if (work == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    work = cln->data;
-    ngx_memzero(work, sizeof(ngx_http_approval_view_work_t));
-
-    cln->handler = ngx_http_approval_view_cleanup;
-    d->work = work;
 
     work->doc = json_incref(doc);
     work->view = ngx_http_approval_view(doc, reply, votes,

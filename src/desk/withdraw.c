@@ -44,7 +44,6 @@ static ngx_int_t ngx_http_approval_withdraw_late(ngx_http_approval_desk_t *d,
 ngx_int_t
 ngx_http_approval_withdraw(ngx_http_approval_desk_t *d)
 {
-    ngx_pool_cleanup_t  *cln;
 
     d->html = 0;
 
@@ -63,15 +62,12 @@ ngx_http_approval_withdraw(ngx_http_approval_desk_t *d)
                    "site's page.", NULL);
     }
 
-    cln = ngx_pool_cleanup_add(d->request->pool,
-                               sizeof(ngx_http_approval_withdraw_t));
-    if (cln == NULL) {
+    if (ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_withdraw_t),
+                                    ngx_http_approval_withdraw_cleanup)
+        == NULL)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    ngx_memzero(cln->data, sizeof(ngx_http_approval_withdraw_t));
-    cln->handler = ngx_http_approval_withdraw_cleanup;
-    d->work = cln->data;
 
     return ngx_http_approval_desk_load(d, ngx_http_approval_withdraw_step);
 }

@@ -18,6 +18,7 @@ static json_t *ngx_http_approval_webhook_data(
     const ngx_http_approval_content_t *c);
 static json_t *ngx_http_approval_webhook_links(
     const approval_message_t *m);
+static json_t *ngx_http_approval_webhook_str(approval_str_t text);
 static ngx_int_t ngx_http_approval_webhook_header(ngx_pool_t *pool,
     ngx_array_t *headers, ngx_str_t *name, approval_str_t value);
 
@@ -51,30 +52,17 @@ ngx_http_approval_webhook_body(const ngx_http_approval_content_t *c,
     ngx_int_t                  rc;
     const approval_message_t  *m = &c->message;
 
-    message = json_object();
-    if (message == NULL) {
-        return NGX_ERROR;
-    }
+    message = json_pack("{s:o, s:o, s:o}",
+                        "type", json_sprintf("approval.%s",
+                                             approval_event_name(m->event)),
+                        "timestamp", ngx_http_approval_json_time(
+                                         m->event == APPROVAL_EVENT_REQUESTED
+                                         ? m->created : m->told),
+                        "data", ngx_http_approval_webhook_data(c));
 
-    rc = NGX_ERROR;
-
-    if (json_object_set_new(message, "type",
-                            json_sprintf("approval.%s",
-                                         approval_event_name(m->event)))
-        == 0
-        && json_object_set_new(message, "timestamp",
-                               ngx_http_approval_json_time(
-                                   m->event == APPROVAL_EVENT_REQUESTED
-                                   ? m->created : m->told))
-           == 0
-        && json_object_set_new(message, "data",
-                               ngx_http_approval_webhook_data(c))
-           == 0
-        && approval_json_canonical(message, out) == APPROVAL_OK
-        && !out->failed)
-    {
-        rc = NGX_OK;
-    }
+    rc = (message && approval_json_canonical(message, out) == APPROVAL_OK
+          && !out->failed)
+         ? NGX_OK : NGX_ERROR;
 
     json_decref(message);
 
@@ -86,15 +74,18 @@ static json_t *
 ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
 {
     json_t                    *data, *value;
-    ngx_str_t                 *name;
     ngx_uint_t                 i, n;
-    const char               **member, *state;
+    const char               **member;
     const approval_message_t  *m = &c->message;
 
-    data = json_object();
-    if (data == NULL) {
-        return NULL;
-    }
+    data = json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}",
+                     "state", approval_event_open(m->event)
+                              ? "pending" : approval_event_name(m->event),
+                     "channel", ngx_http_approval_json_str(&c->channel->name),
+                     "created_at", ngx_http_approval_json_time(m->created),
+                     "expires_at", ngx_http_approval_json_time(m->expires),
+                     "recent", (json_int_t) m->recent,
+                     "links", ngx_http_approval_webhook_links(m));
 
     member = ngx_http_approval_webhook_members;
     n = sizeof(ngx_http_approval_webhook_members) / sizeof(member[0]);
@@ -107,33 +98,14 @@ ngx_http_approval_webhook_data(const ngx_http_approval_content_t *c)
         }
     }
 
-    name = &c->channel->name;
-    state = approval_event_open(m->event) ? "pending"
-                                          : approval_event_name(m->event);
-
-    if (json_object_set_new(data, "state", json_string(state)) != 0
-        || json_object_set_new(data, "channel",
-                               ngx_http_approval_json_str(name))
-           != 0
-        || json_object_set_new(data, "created_at",
-                               ngx_http_approval_json_time(m->created))
-           != 0
-        || json_object_set_new(data, "expires_at",
-                               ngx_http_approval_json_time(m->expires))
-           != 0
-        || json_object_set_new(data, "recent", json_integer(m->recent)) != 0
-        || json_object_set_new(data, "links",
-                               ngx_http_approval_webhook_links(m))
-           != 0
+    if (data == NULL
         || (m->code.len
             && json_object_set_new(data, "code",
-                                   json_stringn((char *) m->code.data,
-                                                m->code.len))
+                                   ngx_http_approval_webhook_str(m->code))
                != 0)
         || (m->head.len
             && json_object_set_new(data, "audit_head",
-                                   json_stringn((char *) m->head.data,
-                                                m->head.len))
+                                   ngx_http_approval_webhook_str(m->head))
                != 0)
         || (m->facts && json_object_update_missing(data, m->facts) != 0))
     {
@@ -160,35 +132,28 @@ ngx_http_approval_webhook_links(const approval_message_t *m)
 {
     json_t  *links;
 
-    links = json_object();
-    if (links == NULL) {
-        return NULL;
-    }
-
-    if (m->approver.len
-        && json_object_set_new(links, "approver",
-                               json_stringn((char *) m->approver.data,
-                                            m->approver.len))
-           != 0)
-    {
-        goto failed;
-    }
+    links = m->approver.len
+            ? json_pack("{s:o}", "approver",
+                        ngx_http_approval_webhook_str(m->approver))
+            : json_object();
 
     if (m->url.len
         && json_object_set_new(links, m->approver.len ? "url" : "action",
-                               json_stringn((char *) m->url.data, m->url.len))
+                               ngx_http_approval_webhook_str(m->url))
            != 0)
     {
-        goto failed;
+        json_decref(links);
+        return NULL;
     }
 
     return links;
+}
 
-failed:
 
-    json_decref(links);
-
-    return NULL;
+static json_t *
+ngx_http_approval_webhook_str(approval_str_t text)
+{
+    return json_stringn((char *) text.data, text.len);
 }
 
 

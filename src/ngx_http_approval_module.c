@@ -148,6 +148,8 @@ ngx_http_approval_init_module(ngx_cycle_t *cycle)
     ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
                   "ngx_http_approval_module/" APPROVAL_VERSION);
 
+    ngx_http_approval_phases_init(cycle);
+
     return NGX_OK;
 }
 

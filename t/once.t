@@ -214,6 +214,9 @@ EOF
         location /held/page    { ssi on; }
         location /held/mirror  { mirror /part; proxy_pass http://second; }
 
+        location /free/lua     { access_by_lua_block { ngx.exit(403) }
+                                 proxy_pass http://second; }
+
         # caches
 
         proxy_cache_key $what;
@@ -358,6 +361,11 @@ my @rows = (
       'executed' ],
     [ 'a handler inside "if"', GET => 'if', 200, '0 0 0', 'executed' ],
 );
+
+# Lua's access handler, which moves behind the gate's at its first request, is
+# not skipped where no rule concerns the request
+
+is(free('/free/lua')->status, 403, "Lua refuses, request $_") for 1 .. 2;
 
 # cached for a second
 

@@ -146,6 +146,19 @@ group('before rewrite', require_rule('match $uri ^/api/admin;'),
                      location / { UP }' },
       [ held => '/api/admin/x' ], [ pass => '/api/x', sent => '/x' ],
       [ pass => '/admin/x' ]);
+
+# wherever it is in blocks of 16 bytes, which are looked at in one step
+
+group('another reading anywhere in a path', require_rule('match $uri ^/admin/;'),
+      (map { [ held => '/' . 'z' x $_ . '/..;/admin/del' ] } 1 .. 36),
+      [ pass => '/' . 'z' x 36 . '/../x/admin/del' ]);
+
+group('an argument anywhere in a query', require_rule('match $arg_f 1;'),
+      [ held => '/x?f=1' ], [ pass => '/x?f=' ],
+      (map { my $before = 'a=' . 'x' x $_;
+             ([ held => "/x?$before&F=1" ], [ held => "/x?$before;f=1&b=2" ],
+              [ pass => "/x?$before&g=f" ]) } 0 .. 36));
+
 group('after rewrite', require_rule('match $uri ^/admin;'),
       { location => 'location /api/ { rewrite ^/api(/.*)$ $1 break; UP }
                      location / { UP }' },
@@ -608,7 +621,7 @@ for my $i (0 .. $#groups) {
     my $names = $group->{names} // '';
 
     $group->{host} = "g$i.example";
-    $location =~ s/UP/proxy_set_header Host \$host; proxy_pass %%UP%%;/g;
+    $location =~ s/(?<!%)UP/proxy_set_header Host \$host; proxy_pass %%UP%%;/g;
 
     $http .= "approval_policy g$i { $group->{rules} }\n";
     $servers .= <<"EOF";

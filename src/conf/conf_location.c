@@ -76,6 +76,7 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_approval_loc_conf_t *prev = parent;
     ngx_http_approval_loc_conf_t *conf = child;
 
+    ngx_http_core_loc_conf_t  *clcf;
     ngx_http_approval_conf_t  *mcf;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_approval_module);
@@ -161,7 +162,17 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    if (conf->policy == NULL || !conf->policy->requires) {
+    if (conf->policy == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->policy->quick && clcf->satisfy == NGX_HTTP_SATISFY_ALL) {
+        conf->quick = conf->policy;
+    }
+
+    if (!conf->policy->requires) {
         return NGX_CONF_OK;
     }
 

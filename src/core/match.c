@@ -262,6 +262,10 @@ approval_match_compile(approval_match_t *m)
         }
     }
 
+    if (m->methods == APPROVAL_MATCH_METHOD_ANY && !m->always_methods) {
+        m->only = m->uris;
+    }
+
     return APPROVAL_OK;
 }
 

@@ -55,10 +55,11 @@ static approval_match_noinline int approval_match_none_of(
     const approval_match_t *m, approval_str_t method, approval_str_t uri);
 static inline int approval_match_walk_none(const approval_match_node_t *node,
     approval_str_t value);
+static inline int approval_match_label(const approval_match_node_t *node,
+    approval_str_t *value);
 static inline uint64_t approval_match_load(const unsigned char *p);
 static inline uint64_t approval_match_load_half(const unsigned char *p);
-static inline uint64_t approval_match_load_tail(approval_str_t value,
-    size_t i);
+static inline uint64_t approval_match_load_few(approval_str_t value);
 static inline uint64_t approval_match_method_bit(const approval_match_t *m,
     approval_str_t name);
 static approval_match_noinline uint64_t approval_match_method_find(
@@ -534,13 +535,11 @@ int
 approval_match_none(const approval_match_t *m, approval_str_t method,
     approval_str_t uri)
 {
-    uri = approval_match_trim_uri(uri);
-
-    if (m->methods != APPROVAL_MATCH_METHOD_ANY || m->always_methods) {
+    if (m->only == NULL || uri.len == 0 || uri.data[uri.len - 1] == '/') {
         return approval_match_none_of(m, method, uri);
     }
 
-    return m->uris == NULL || approval_match_walk_none(m->uris, uri);
+    return approval_match_walk_none(m->only, uri);
 }
 
 
@@ -557,7 +556,9 @@ approval_match_none_of(const approval_match_t *m, approval_str_t method,
     }
 
     return !(m->always_methods & bit)
-           && (m->uris == NULL || approval_match_walk_none(m->uris, uri));
+           && (m->uris == NULL
+               || approval_match_walk_none(m->uris,
+                                           approval_match_trim_uri(uri)));
 }
 
 
@@ -567,47 +568,28 @@ static inline int
 approval_match_walk_none(const approval_match_node_t *node,
     approval_str_t value)
 {
-    size_t    i, end;
     uint32_t  kid;
-    uint64_t  word;
 
-    i = 0;
-
-    for ( ;; ) {
-        end = i + node->len;
-
-        if (end > value.len) {
-            return 1;
-        }
-
-        if (i + 8 <= value.len) {
-            word = approval_match_load(value.data + i);
-
-        } else {
-            word = approval_match_load_tail(value, i);
-        }
-
-        if ((word ^ node->word) & node->mask) {
-            return 1;
-        }
+    while (approval_match_label(node, &value)) {
 
         if (node->prefix) {
             return 0;
         }
 
-        if (end == value.len) {
+        if (value.len == 0) {
             return node->exact == NULL;
         }
 
-        i = end;
-        kid = value.data[i] - node->low;
+        kid = *value.data - node->low;
 
         if (kid >= node->nkids) {
-            return 1;
+            break;
         }
 
         node = node->kids[kid];
     }
+
+    return 1;
 }
 
 
@@ -620,37 +602,17 @@ static inline size_t
 approval_match_walk(const approval_match_trie_t *t, approval_str_t value,
     const uint32_t **cursors, size_t n)
 {
-    size_t                        i, end;
     uint32_t                      kid;
-    uint64_t                      word;
     const approval_match_node_t  *node, *lists;
 
-    i = 0;
     lists = NULL;
     node = &t->nodes[1];
 
-    for ( ;; ) {
-        end = i + node->len;
+    while (approval_match_label(node, &value)) {
 
-        if (end > value.len) {
-            break;
-        }
-
-        if (i + 8 <= value.len) {
-            word = approval_match_load(value.data + i);
-
-        } else {
-            word = approval_match_load_tail(value, i);
-        }
-
-        if ((word ^ node->word) & node->mask) {
-            break;
-        }
-
-        i = end;
         lists = node->lists;
 
-        if (i == value.len) {
+        if (value.len == 0) {
 
             if (node->exact) {
                 cursors[n++] = node->exact;
@@ -659,7 +621,7 @@ approval_match_walk(const approval_match_trie_t *t, approval_str_t value,
             break;
         }
 
-        kid = value.data[i] - node->low;
+        kid = *value.data - node->low;
 
         if (kid >= node->nkids) {
             break;
@@ -673,6 +635,31 @@ approval_match_walk(const approval_match_trie_t *t, approval_str_t value,
     }
 
     return n;
+}
+
+
+/* Does the value start with the node's label?  If so, removes it. */
+
+static inline int
+approval_match_label(const approval_match_node_t *node, approval_str_t *value)
+{
+    uint64_t  word;
+
+    if (node->len > value->len) {
+        return 0;
+    }
+
+    word = (value->len >= 8) ? approval_match_load(value->data)
+                             : approval_match_load_few(*value);
+
+    if ((word ^ node->word) & node->mask) {
+        return 0;
+    }
+
+    value->data += node->len;
+    value->len -= node->len;
+
+    return 1;
 }
 
 
@@ -693,20 +680,17 @@ approval_match_load(const unsigned char *p)
 }
 
 
+/* The same for fewer than eight bytes. */
+
 static inline uint64_t
-approval_match_load_tail(approval_str_t value, size_t i)
+approval_match_load_few(approval_str_t value)
 {
     size_t                n;
     uint64_t              low, high;
     const unsigned char  *p;
 
-    if (value.len >= 8) {
-        return approval_match_load(value.data + value.len - 8)
-               >> 8 * (i + 8 - value.len);
-    }
-
-    p = value.data + i;
-    n = value.len - i;
+    p = value.data;
+    n = value.len;
 
     if (n >= 4) {
 

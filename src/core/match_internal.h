@@ -199,6 +199,7 @@ struct approval_match_s {
     approval_match_subject_t   **indexed;
     size_t                       nindexed;
     const approval_match_node_t *uris;     /* root of the URI's, or NULL */
+    const approval_match_node_t *only;     /* the same if no method matters */
     uint32_t                    *order;
 
     /* scratch of an execution */

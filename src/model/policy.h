@@ -348,6 +348,8 @@ typedef struct {
     u_char                        *conf_file;
     ngx_uint_t                     conf_line;
     ngx_http_approval_policy_t    *policy;      /* NULL: off                  */
+    ngx_http_approval_policy_t    *quick;       /* the same if it is quick, and
+                                                   all access handlers count  */
     ngx_str_t                      place;       /* the names of the location
                                                    and of those around it     */
     ngx_http_approval_fact_t      *requester;

@@ -10,10 +10,9 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "request/request.h"
+#include "request/internal.h"
 
 
-static u_char ngx_http_approval_header_letter(u_char c);
 static ngx_int_t ngx_http_approval_accept_quality(ngx_str_t value,
     const char *type);
 
@@ -86,9 +85,7 @@ ngx_http_approval_header_named(ngx_table_elt_t *h, ngx_str_t *name)
 }
 
 
-/* Replaces characters as CGI does in names of variables. */
-
-static u_char
+u_char
 ngx_http_approval_header_letter(u_char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';

@@ -28,4 +28,9 @@ void ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 
 
+/* header.c: letters and digits; others become "_", as in CGI's names */
+
+u_char ngx_http_approval_header_letter(u_char c);
+
+
 #endif /* NGX_HTTP_APPROVAL_REQUEST_INTERNAL_H */

@@ -11,7 +11,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "request/request.h"
+#include "request/internal.h"
 
 #include "core/path.h"
 
@@ -21,11 +21,11 @@
 
 
 static void ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain,
-    u_char c);
+    u_char c, size_t len);
+static ngx_inline ngx_uint_t ngx_http_approval_plain_args(
+    const ngx_http_approval_plain_t *plain, ngx_str_t *args);
 static ngx_inline ngx_uint_t ngx_http_approval_plain_header(
-    ngx_table_elt_t *h);
-static ngx_uint_t ngx_http_approval_plain_args(ngx_str_t *args,
-    uint32_t letters);
+    ngx_table_elt_t *h, u_char c);
 
 
 /* "a" for "approval-...", "x" for "x-http-method-override" and the like. */
@@ -35,7 +35,9 @@ ngx_http_approval_plain_init(ngx_http_approval_plain_t *plain)
 {
     ngx_memzero(plain, sizeof(ngx_http_approval_plain_t));
 
-    plain->letters = (uint32_t) 1 << ('a' & 31) | (uint32_t) 1 << ('x' & 31);
+    plain->headers['a'] = 1;
+    plain->headers['x'] = 1;
+    plain->shortest = NGX_MAX_SIZE_T_VALUE;
 }
 
 
@@ -43,29 +45,35 @@ void
 ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
     ngx_http_approval_fact_t *fact)
 {
-    u_char  c;
+    u_char      c;
+    ngx_uint_t  i;
 
     c = fact->key.len ? fact->key.data[0] : '_';
 
     switch (fact->kind) {
 
     case NGX_HTTP_APPROVAL_FACT_METHOD:
-        ngx_http_approval_plain_arg(plain, '_');
+        ngx_http_approval_plain_arg(plain, '_', sizeof("_method") - 1);
         break;
 
     case NGX_HTTP_APPROVAL_FACT_HEADER:
-        plain->letters |= (uint32_t) 1 << (c & 31)
-                          | (uint32_t) 1 << ('_' & 31);
+
+        for (i = 0; i < 256; i++) {
+            plain->headers[i] |= ngx_http_approval_header_letter((u_char) i)
+                                 == ngx_http_approval_header_letter(c);
+        }
+
         plain->lengths |= (uint64_t) 1 << (fact->key.len & 63);
         break;
 
     case NGX_HTTP_APPROVAL_FACT_COOKIE:
-        plain->letters |= (uint32_t) 1 << ('c' & 31);
+        plain->headers['c'] = 1;
         plain->lengths |= (uint64_t) 1 << (sizeof("cookie") - 1);
         break;
 
     case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
-        ngx_http_approval_plain_arg(plain, c);
+        ngx_http_approval_plain_arg(plain, c,
+                                    fact->key.len + sizeof("=x") - 1);
         break;
 
     default:
@@ -76,25 +84,30 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
 
 /*
  * Adds the first characters with which readers may find the argument: in upper
- * or lower case, encoded or not, or after a blank or a bracket.
+ * or lower case, encoded or not, or after a blank or a bracket.  No spelling of
+ * its name is shorter than the name; an empty value is like an absent one.
  */
 
 static void
-ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c)
+ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c,
+    size_t len)
 {
     u_char  *p;
 
-    static u_char  before[] = "[]%+";
+    static u_char  before[] = "[]%+ \t";
     static u_char  alike[] = "_-.";
 
-    plain->args |= (uint32_t) 1 << (c & 31);
+    plain->shortest = ngx_min(plain->shortest, len);
+
+    plain->args[ngx_tolower(c)] = 1;
+    plain->args[ngx_toupper(c)] = 1;
 
     for (p = before; *p; p++) {
-        plain->args |= (uint32_t) 1 << (*p & 31);
+        plain->args[*p] = 1;
     }
 
     for (p = alike; *p && ngx_strchr(alike, c); p++) {
-        plain->args |= (uint32_t) 1 << (*p & 31);
+        plain->args[*p] = 1;
     }
 }
 
@@ -103,47 +116,104 @@ ngx_uint_t
 ngx_http_approval_plain(ngx_http_request_t *r,
     const ngx_http_approval_plain_t *plain)
 {
-    uint32_t          letters;
-    uint64_t          lengths;
-    approval_str_t    path;
+    u_char            c;
+    ngx_uint_t        n;
     ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *last;
+    ngx_table_elt_t  *h;
 
     /* these point to the same data unless nginx decoded or rewrote the URI */
 
-    if (r->uri.data != r->unparsed_uri.data || r->schema_start
-        || r->internal || r != r->main
-        || (r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE)))
+    if (r->uri.data != r->unparsed_uri.data
+        || r->schema_start || r->internal || r != r->main
+        || (r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE))
+        || !approval_path_plain(ngx_http_approval_core_str(&r->uri))
+        || (r->args.len >= plain->shortest
+            && !ngx_http_approval_plain_args(plain, &r->args)))
     {
         return 0;
     }
-
-    path.data = r->uri.data;
-    path.len = r->uri.len;
-
-    if (!approval_path_plain(path)
-        || (plain->args && r->args.len
-            && !ngx_http_approval_plain_args(&r->args, plain->args)))
-    {
-        return 0;
-    }
-
-    letters = plain->letters;
-    lengths = plain->lengths;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
 
         h = part->elts;
-        last = h + part->nelts;
 
-        for ( /* void */ ; h < last; h++) {
+        for (n = part->nelts; n; n--, h++) {
+            c = *h->lowcase_key;
 
-            if (letters >> (*h->lowcase_key & 31) & 1
-                && ((lengths >> (h->key.len & 63) & 1)
-                    || !ngx_http_approval_plain_header(h)))
+            if (plain->headers[c]
+                && ((plain->lengths >> (h->key.len & 63) & 1)
+                    || !ngx_http_approval_plain_header(h, c)))
             {
                 return 0;
             }
+        }
+    }
+
+    return 1;
+}
+
+
+#if defined(__SSE2__)
+
+/* Looks at what follows a separator in 16 bytes; the last one may be one. */
+
+static ngx_inline ngx_uint_t
+ngx_http_approval_plain_block(const ngx_http_approval_plain_t *plain,
+    u_char *p)
+{
+    int      i, mask;
+    __m128i  x;
+
+    x = _mm_loadu_si128((const __m128i *) p);
+    x = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('&')),
+                     _mm_cmpeq_epi8(x, _mm_set1_epi8(';')));
+
+    for (mask = _mm_movemask_epi8(x) & 0x7fff; mask; mask &= mask - 1) {
+        i = __builtin_ctz(mask);
+
+        if (plain->args[p[i + 1]]) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+#endif
+
+
+/* Has no argument one of these first characters? */
+
+static ngx_inline ngx_uint_t
+ngx_http_approval_plain_args(const ngx_http_approval_plain_t *plain,
+    ngx_str_t *args)
+{
+    u_char  *p, *last;
+
+    p = args->data;
+    last = p + args->len;
+
+    if (plain->args[*p]) {
+        return 0;
+    }
+
+#if defined(__SSE2__)
+
+    if (args->len >= 16) {
+        for ( /* void */ ; p < last - 16; p += 15) {
+            if (!ngx_http_approval_plain_block(plain, p)) {
+                return 0;
+            }
+        }
+
+        return ngx_http_approval_plain_block(plain, last - 16);
+    }
+
+#endif
+
+    for (p++; p < last; p++) {
+        if ((p[-1] == '&' || p[-1] == ';') && plain->args[*p]) {
+            return 0;
         }
     }
 
@@ -157,44 +227,16 @@ ngx_http_approval_plain(ngx_http_request_t *r,
  */
 
 static ngx_inline ngx_uint_t
-ngx_http_approval_plain_header(ngx_table_elt_t *h)
+ngx_http_approval_plain_header(ngx_table_elt_t *h, u_char c)
 {
     u_char  *p;
 
     p = h->lowcase_key;
 
-    if (*p == 'a') {
-        return h->key.len < 9 || ngx_memcmp(p, "approval", 8) != 0;
+    if (c == 'a') {
+        return h->key.len < 9 || ngx_memcmp(p, "appr", 4) != 0;
     }
 
-    if (*p == 'x' && h->key.len >= NGX_HTTP_APPROVAL_OVERRIDE_MIN) {
-        return p[2] != 'h' && p[2] != 'm' && p[2] != 'o' && p[2] != 'r';
-    }
-
-    return 1;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_plain_args(ngx_str_t *args, uint32_t letters)
-{
-    u_char  *p, *last;
-
-    p = args->data;
-    last = p + args->len;
-
-    while (p < last) {
-
-        if (letters >> (*p & 31) & 1) {
-            return 0;
-        }
-
-        while (p < last && *p != '&' && *p != ';') {
-            p++;
-        }
-
-        p++;
-    }
-
-    return 1;
+    return h->key.len < NGX_HTTP_APPROVAL_OVERRIDE_MIN
+           || (p[2] != 'h' && p[2] != 'm' && p[2] != 'o' && p[2] != 'r');
 }

@@ -284,11 +284,12 @@ ngx_uint_t ngx_http_approval_target_own(ngx_http_request_t *r);
  */
 
 typedef struct {
-    uint32_t                         letters;    /* first letters of headers
-                                                    to look at, & 31          */
+    u_char                           headers[256];  /* by first letter        */
+    u_char                           args[256];
     uint64_t                         lengths;    /* of headers that rules
                                                     read, & 63                */
-    uint32_t                         args;       /* of arguments, & 31        */
+    size_t                           shortest;   /* query that can contain one
+                                                    of args with a value      */
 } ngx_http_approval_plain_t;
 
 void ngx_http_approval_plain_init(ngx_http_approval_plain_t *plain);

@@ -3,20 +3,26 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # Instructions that a keep-alive request of no rule's concern costs under
-# callgrind: plain nginx, the module loaded and unused, 10 and 1,000 rules that
-# do not match.  They mix what rules are made of: paths, methods, headers,
-# arguments and regexes, each regex with a literal beginning or beside a path;
-# and the request has a query string.  The slope between two numbers of requests
-# leaves starting and stopping out.  ONLY='file|gif' measures these instead of
-# the proxied request.
+# callgrind: plain nginx, the module loaded and unused, a location without a
+# policy beside ones with 10 rules, 10 and 1,000 rules that do not match.  They
+# mix what rules are made of: paths, methods, headers, arguments and regexes,
+# each regex with a literal beginning or beside a path; and the request has a
+# query string.  The slope between two numbers of requests leaves starting and
+# stopping out.  ONLY='file|gif' measures these instead of the proxied request.
 #
-# Beside the total stands what is ours: the module's own instructions and what
-# nginx's phase engine spends on calling it.  The rest of a difference is where
-# a request's pool needs one block more, and malloc, which finds another heap
-# after another configuration.  So each configuration runs with LAYOUTS paddings
-# (default 8) that move both, the pool through the whole of a block, and is
-# compared with plain nginx under the same: what is told is the mean difference,
-# beside plain nginx without padding.
+# All instructions count, those of libc and of nginx's own functions as well.
+# Two things would differ by accident, by more than the module costs.  What a
+# block of memory costs depends on all blocks before it, so heap.c stands in
+# for libc's heap.  And nginx's tree of timers is empty if one client is all it
+# has, so that the module's few timers double it; IDLE others (default 32) are
+# connected and idle, as a server's clients are.
+#
+# Where a request's pool needs one block more is chance, too: each configuration
+# runs with LAYOUTS paddings (default 8) that move the pool through the whole of
+# a block, and is compared with plain nginx under the same: what is told is the
+# mean difference, beside plain nginx without padding.  "ours" are the module's
+# own instructions and what nginx's phase engine spends on calling it, less what
+# it saves there.
 
 BEGIN { $ENV{APPROVAL_TEST_TIMEOUT} //= 3600 }
 
@@ -29,6 +35,7 @@ use File::Path qw(make_path);
 use IO::Socket::INET;
 
 my $layouts = $ENV{LAYOUTS} // 8;
+my $idle = $ENV{IDLE} // 32;
 my ($few, $many) = (300, 1300);
 
 my $dir = tempdir();
@@ -39,6 +46,11 @@ my $module = module_path();
 my $request = join("\r\n", 'GET /v1/things/42?x=1 HTTP/1.1',
     'Host: gw.example.com', 'User-Agent: curl/7.88.1', 'Accept: */*',
     'X-Request-Id: abc', 'Authorization: Bearer xyz') . "\r\n\r\n";
+
+my $heap = build_dir() . '/heap.so';
+
+system('gcc', qw(-O2 -shared -fPIC -fno-builtin -o), $heap, 't/bench/heap.c')
+    == 0 or die 't/bench/heap.c does not compile';
 
 make_path("$dir/html/v1/things");
 spew("$dir/html/v1/things/42", 'x' x 1024);
@@ -58,6 +70,7 @@ my $on = 'approval p; approval_requester $http_x_agent;';
 
 my @configurations = (
     [ 'plain', '', '', '' ], [ 'unused', $load, '', '' ],
+    [ 'off', $load, $http . rules(10), '' ],
     [ '10 rules', $load, $http . rules(10), $on ],
     [ '1000 rules', $load, $http . rules(1000), $on ],
 );
@@ -155,7 +168,7 @@ $load
 daemon off; master_process off; pid $dir/pid; error_log $dir/log error;
 events { worker_connections 512; }
 http {
-    access_log off; keepalive_requests 1000000; $temp
+    access_log off; keepalive_requests 1000000; keepalive_timeout 1h; $temp
     $padding $http
     server { listen 127.0.0.1:$port; $server
              location / { $content{$workload} } }
@@ -167,6 +180,7 @@ EOF
     if (!$pid) {
         open STDERR, '>', "$dir/valgrind";
         open STDOUT, '>', '/dev/null';
+        $ENV{LD_PRELOAD} = $heap;
         exec 'valgrind', '--tool=callgrind', "--callgrind-out-file=$out",
              '/usr/sbin/nginx', '-p', $dir, '-c', "$dir/conf"
             or die "exec: $!";
@@ -176,9 +190,12 @@ EOF
         or die 'nginx under valgrind does not listen: '
                . slurp("$dir/valgrind");
 
-    for (1 .. $n) {
-        syswrite $s, $request;
-        answer($s);
+    my @idle = map { IO::Socket::INET->new("127.0.0.1:$port") // die $! }
+                   1 .. $idle;
+
+    for my $client (@idle, ($s) x $n) {
+        syswrite $client, $request;
+        answer($client);
     }
 
     kill QUIT => $pid;

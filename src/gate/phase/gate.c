@@ -17,8 +17,12 @@
 #include "notify/notify.h"
 
 
-static ngx_inline ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
+static ngx_int_t ngx_http_approval_access_checker(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph);
+static ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
+static ngx_inline ngx_uint_t ngx_http_approval_gate_none(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_guard(ngx_http_request_t *r)
     __attribute__((noinline));
 static ngx_int_t ngx_http_approval_gate_held(ngx_http_approval_hold_t *hold)
@@ -43,6 +47,63 @@ static ngx_int_t ngx_http_approval_gate_refuse(ngx_http_request_t *r,
 
 
 ngx_http_approval_hold_t  ngx_http_approval_passed;
+
+
+/*
+ * Puts a checker in front of nginx's own: for most requests nothing else of the
+ * module needs to run.
+ */
+
+void
+ngx_http_approval_phases_init(ngx_cycle_t *cycle)
+{
+    ngx_http_phase_handler_t   *ph;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    if (cmcf == NULL) {
+        return;
+    }
+
+    for (ph = cmcf->phase_engine.handlers; ph->checker; ph++) {
+        if (ph->handler == ngx_http_approval_access_handler) {
+            ph->checker = ngx_http_approval_access_checker;
+        }
+    }
+}
+
+
+/*
+ * If no rule concerns the request, goes on behind the precontent handler, which
+ * would find the same, and lets the location's own handler run.  Lua moves its
+ * access handler behind this one: then nothing is skipped.
+ */
+
+static ngx_int_t
+ngx_http_approval_access_checker(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph)
+{
+    ngx_http_approval_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_approval_module);
+
+    if (lcf->quick
+        && ngx_http_get_module_ctx(r, ngx_http_approval_module) == NULL
+        && ph[2].handler == ngx_http_approval_precontent_handler
+        && ngx_http_approval_gate_none(r, lcf->quick))
+    {
+        if (r->content_handler == ngx_http_approval_once_handler) {
+            r->content_handler = lcf->content;
+        }
+
+        r->phase_handler += 3;
+
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_core_access_phase(r, ph);
+}
 
 
 ngx_int_t
@@ -109,7 +170,7 @@ ngx_http_approval_guard(ngx_http_request_t *r)
 }
 
 
-static ngx_inline ngx_int_t
+static ngx_int_t
 ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf)
 {
@@ -122,18 +183,26 @@ ngx_http_approval_gate(ngx_http_request_t *r,
                ? NGX_DECLINED : ngx_http_approval_gate_held(hold);
     }
 
-    if (lcf->policy->quick
-        && ngx_http_approval_plain(r, &lcf->policy->plain)
-        && approval_match_none(lcf->policy->match,
-                               ngx_http_approval_core_str(&r->method_name),
-                               ngx_http_approval_core_str(&r->uri)))
-    {
+    if (lcf->policy->quick && ngx_http_approval_gate_none(r, lcf->policy)) {
         ngx_http_set_ctx(r, &ngx_http_approval_passed,
                          ngx_http_approval_module);
         return NGX_DECLINED;
     }
 
     return ngx_http_approval_gate_judge(r, lcf);
+}
+
+
+/* Can no rule of a quick policy hold? */
+
+static ngx_inline ngx_uint_t
+ngx_http_approval_gate_none(ngx_http_request_t *r,
+    ngx_http_approval_policy_t *policy)
+{
+    return approval_match_none(policy->match,
+                               ngx_http_approval_core_str(&r->method_name),
+                               ngx_http_approval_core_str(&r->uri))
+           && ngx_http_approval_plain(r, &policy->plain);
 }
 
 

@@ -69,7 +69,6 @@ typedef struct {
 } ngx_http_approval_once_guard_t;
 
 
-static ngx_int_t ngx_http_approval_once_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_once_run(ngx_http_request_t *r,
     ngx_http_handler_pt handler) __attribute__((noinline));
 static ngx_int_t ngx_http_approval_once_next(ngx_http_request_t *r);
@@ -183,7 +182,7 @@ ngx_http_approval_once_init(ngx_conf_t *cf)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_approval_once_handler(ngx_http_request_t *r)
 {
     ngx_http_approval_loc_conf_t  *lcf;

@@ -17,6 +17,7 @@
 
 
 /* gate.c */
+void ngx_http_approval_phases_init(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_approval_access_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_precontent_handler(ngx_http_request_t *r);
 
@@ -27,6 +28,7 @@ extern ngx_http_approval_hold_t  ngx_http_approval_passed;
 ngx_int_t ngx_http_approval_once_location(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
 ngx_int_t ngx_http_approval_once_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_approval_once_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_content_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_approval_once_status(ngx_http_approval_hold_t *hold);
 

@@ -159,6 +159,12 @@ group('an argument anywhere in a query', require_rule('match $arg_f 1;'),
              ([ held => "/x?$before&F=1" ], [ held => "/x?$before;f=1&b=2" ],
               [ pass => "/x?$before&g=f" ]) } 0 .. 36));
 
+group('arguments that "set" removes', require_rule('match $arg_force 1;'),
+      { location => 'location / { set $args ""; proxy_set_header Host $host;
+                                  proxy_pass %%UP%%$request_uri; }' },
+      [ held => '/x?force=1' ], [ held => '/x?a=1&Force=1' ],
+      [ pass => '/x?a=1' ], [ pass => '/x' ]);
+
 group('after rewrite', require_rule('match $uri ^/admin;'),
       { location => 'location /api/ { rewrite ^/api(/.*)$ $1 break; UP }
                      location / { UP }' },

@@ -121,9 +121,12 @@ ngx_http_approval_plain(ngx_http_request_t *r,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    /* these point to the same data unless nginx decoded or rewrote the URI */
+    /*
+     * These point to the same data unless nginx decoded or rewrote the URI, and
+     * the unparsed one is no longer valid if the arguments were changed.
+     */
 
-    if (r->uri.data != r->unparsed_uri.data
+    if (r->uri.data != r->unparsed_uri.data || !r->valid_unparsed_uri
         || r->schema_start || r->internal || r != r->main
         || (r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE))
         || !approval_path_plain(ngx_http_approval_core_str(&r->uri))

@@ -165,6 +165,13 @@ group('arguments that "set" removes', require_rule('match $arg_force 1;'),
       [ held => '/x?force=1' ], [ held => '/x?a=1&Force=1' ],
       [ pass => '/x?a=1' ], [ pass => '/x' ]);
 
+group('a method in arguments that "set" removes',
+      require_rule('match $request_method DELETE;'),
+      { location => 'location / { set $args ""; proxy_set_header Host $host;
+                                  proxy_pass %%UP%%$request_uri; }' },
+      [ held => '/x?_method=DELETE', method => 'POST' ],
+      [ pass => '/x?_method=DELETE' ]);
+
 group('after rewrite', require_rule('match $uri ^/admin;'),
       { location => 'location /api/ { rewrite ^/api(/.*)$ $1 break; UP }
                      location / { UP }' },
@@ -286,7 +293,11 @@ both('a method', 'match $request_method DELETE;',
      (map { [ held => '/', method => 'POST',
               headers => [ 'X-HTTP-Method-Override' => $_ ] ] }
           "\tDELETE", 'DELETE, GET', 'GET,DELETE', ', DELETE'),
-     [ held => '/?_method=DELETE', method => 'POST' ],
+     (map { [ held => "/?$_=delete", method => 'POST' ],
+            [ held => "/?a=bcdefghijklmnopqrst&$_=DELETE&c", method => 'POST' ],
+            [ pass => "/?$_=DELETE", method => 'GET' ] }
+          qw(_method _METHOD _HttpMethod X-HTTP-Method-Override
+             x_http_method_override %5fmethod)),
      [ pass => '/?_method=PATCH', method => 'POST' ],
      [ pass => '/', method => 'POST',
        headers => [ 'X-HTTP-Method-Override' => 'PATCH' ] ],

@@ -28,6 +28,11 @@ void ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 
 
+/* read.c: arguments of a POST that override the method; ends with a null */
+
+extern ngx_str_t  ngx_http_approval_override_args[];
+
+
 /* header.c: letters and digits; others become "_", as in CGI's names */
 
 u_char ngx_http_approval_header_letter(u_char c);

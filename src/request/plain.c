@@ -19,11 +19,15 @@
 /* Length of the shortest header name that overrides the method or path. */
 #define NGX_HTTP_APPROVAL_OVERRIDE_MIN  13
 
+/* Arguments that rules read, and those that override the method of a POST. */
+#define NGX_HTTP_APPROVAL_PLAIN_READ      1
+#define NGX_HTTP_APPROVAL_PLAIN_OVERRIDE  2
+
 
 static void ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain,
-    u_char c, size_t len);
+    u_char c, size_t len, u_char kind);
 static ngx_inline ngx_uint_t ngx_http_approval_plain_args(
-    const ngx_http_approval_plain_t *plain, ngx_str_t *args);
+    ngx_http_request_t *r, const ngx_http_approval_plain_t *plain);
 static ngx_inline ngx_uint_t ngx_http_approval_plain_header(
     ngx_table_elt_t *h, u_char c);
 
@@ -46,6 +50,7 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
     ngx_http_approval_fact_t *fact)
 {
     u_char      c;
+    ngx_str_t  *name;
     ngx_uint_t  i;
 
     c = fact->key.len ? fact->key.data[0] : '_';
@@ -53,7 +58,12 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
     switch (fact->kind) {
 
     case NGX_HTTP_APPROVAL_FACT_METHOD:
-        ngx_http_approval_plain_arg(plain, '_', sizeof("_method") - 1);
+
+        for (name = ngx_http_approval_override_args; name->len; name++) {
+            ngx_http_approval_plain_arg(plain, name->data[0], name->len,
+                                        NGX_HTTP_APPROVAL_PLAIN_OVERRIDE);
+        }
+
         break;
 
     case NGX_HTTP_APPROVAL_FACT_HEADER:
@@ -73,7 +83,8 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
 
     case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
         ngx_http_approval_plain_arg(plain, c,
-                                    fact->key.len + sizeof("=x") - 1);
+                                    fact->key.len + sizeof("=x") - 1,
+                                    NGX_HTTP_APPROVAL_PLAIN_READ);
         break;
 
     default:
@@ -90,7 +101,7 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
 
 static void
 ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c,
-    size_t len)
+    size_t len, u_char kind)
 {
     u_char  *p;
 
@@ -99,15 +110,15 @@ ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c,
 
     plain->shortest = ngx_min(plain->shortest, len);
 
-    plain->args[ngx_tolower(c)] = 1;
-    plain->args[ngx_toupper(c)] = 1;
+    plain->args[ngx_tolower(c)] |= kind;
+    plain->args[ngx_toupper(c)] |= kind;
 
     for (p = before; *p; p++) {
-        plain->args[*p] = 1;
+        plain->args[*p] |= kind;
     }
 
     for (p = alike; *p && ngx_strchr(alike, c); p++) {
-        plain->args[*p] = 1;
+        plain->args[*p] |= kind;
     }
 }
 
@@ -131,7 +142,7 @@ ngx_http_approval_plain(ngx_http_request_t *r,
         || (r->method & (NGX_HTTP_COPY|NGX_HTTP_MOVE))
         || !approval_path_plain(ngx_http_approval_core_str(&r->uri))
         || (r->args.len >= plain->shortest
-            && !ngx_http_approval_plain_args(plain, &r->args)))
+            && !ngx_http_approval_plain_args(r, plain)))
     {
         return 0;
     }
@@ -162,7 +173,7 @@ ngx_http_approval_plain(ngx_http_request_t *r,
 
 static ngx_inline ngx_uint_t
 ngx_http_approval_plain_block(const ngx_http_approval_plain_t *plain,
-    u_char *p)
+    u_char *p, ngx_uint_t kinds)
 {
     int      i, mask;
     __m128i  x;
@@ -174,7 +185,7 @@ ngx_http_approval_plain_block(const ngx_http_approval_plain_t *plain,
     for (mask = _mm_movemask_epi8(x) & 0x7fff; mask; mask &= mask - 1) {
         i = __builtin_ctz(mask);
 
-        if (plain->args[p[i + 1]]) {
+        if (plain->args[p[i + 1]] & kinds) {
             return 0;
         }
     }
@@ -185,37 +196,42 @@ ngx_http_approval_plain_block(const ngx_http_approval_plain_t *plain,
 #endif
 
 
-/* Has no argument one of these first characters? */
-
 static ngx_inline ngx_uint_t
-ngx_http_approval_plain_args(const ngx_http_approval_plain_t *plain,
-    ngx_str_t *args)
+ngx_http_approval_plain_args(ngx_http_request_t *r,
+    const ngx_http_approval_plain_t *plain)
 {
-    u_char  *p, *last;
+    u_char      *p, *last;
+    ngx_uint_t   kinds;
 
-    p = args->data;
-    last = p + args->len;
+    kinds = NGX_HTTP_APPROVAL_PLAIN_READ;
 
-    if (plain->args[*p]) {
+    if (r->method == NGX_HTTP_POST) {
+        kinds |= NGX_HTTP_APPROVAL_PLAIN_OVERRIDE;
+    }
+
+    p = r->args.data;
+    last = p + r->args.len;
+
+    if (plain->args[*p] & kinds) {
         return 0;
     }
 
 #if defined(__SSE2__)
 
-    if (args->len >= 16) {
+    if (r->args.len >= 16) {
         for ( /* void */ ; p < last - 16; p += 15) {
-            if (!ngx_http_approval_plain_block(plain, p)) {
+            if (!ngx_http_approval_plain_block(plain, p, kinds)) {
                 return 0;
             }
         }
 
-        return ngx_http_approval_plain_block(plain, last - 16);
+        return ngx_http_approval_plain_block(plain, last - 16, kinds);
     }
 
 #endif
 
     for (p++; p < last; p++) {
-        if ((p[-1] == '&' || p[-1] == ';') && plain->args[*p]) {
+        if ((p[-1] == '&' || p[-1] == ';') && (plain->args[*p] & kinds)) {
             return 0;
         }
     }

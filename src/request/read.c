@@ -62,6 +62,14 @@ static const ngx_http_approval_read_pt  ngx_http_approval_readers[] = {
 };
 
 
+ngx_str_t  ngx_http_approval_override_args[] = {
+    ngx_string("_method"),
+    ngx_string("_httpmethod"),
+    ngx_string("x-http-method-override"),
+    ngx_null_string
+};
+
+
 /* The number of the latest look; 0 is not used. */
 
 static ngx_uint_t  ngx_http_approval_looks;
@@ -333,6 +341,7 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
     ngx_table_elt_t              *h;
     approval_readings_t           args;
     ngx_http_request_t           *r;
+    ngx_http_approval_fact_t      arg;
     ngx_http_approval_headers_t   it;
 
     static ngx_str_t  overrides[] = {
@@ -353,14 +362,16 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
         }
     }
 
-    if (r->method != NGX_HTTP_POST || r->args.len == 0) {
+    if (r->method != NGX_HTTP_POST) {
         return;
     }
 
     approval_readings_init(&args);
 
-    approval_read_field(&args, ngx_http_approval_core_str(&r->args),
-                        approval_str("_method"), 0);
+    for (name = ngx_http_approval_override_args; name->len; name++) {
+        arg.key = *name;
+        ngx_http_approval_read_argument(look, &arg, &args);
+    }
 
     for (i = 0; i < args.n; i++) {
         if (args.elts[i].kind == APPROVAL_READING_TEXT) {

@@ -331,6 +331,28 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     counts('the same push', asked => 1, pushes => 1);
 }
 
+# Two at once are one push
+
+{
+    commit();
+
+    my @jobs = map { start('push', "$url/prod/shop.git", 'main') } 1, 2;
+    my $id = asked();
+
+    ok(wait_for(sub { grep { $_->{type} eq 'joined' && $_->{action_id} eq $id }
+                           $g->records }, 30), 'parallel: the second joins');
+    vote($id, 'approve');
+
+    my @told = map { [ told($_) ] } @jobs;
+    my ($failed) = grep { !$_->[1] } @told;
+
+    is(scalar(grep { $_->[1] } @told), 1, 'parallel: git is content once');
+    like($failed->[0] // '', qr/^remote: The approval has been used /m,
+         'parallel: the other person reads why');
+    is(tip('prod/shop', 'main'), head(), 'it is there');
+    counts('parallel', asked => 1, pushes => 1);
+}
+
 # The hold ends, and the same push goes on waiting
 
 gateway('timeout 1h; hold 1s;');

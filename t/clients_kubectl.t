@@ -304,6 +304,46 @@ for my $row (
 }
 
 
+# --- interrupted and sent again; twice at once
+
+{
+    my $row = row('again', 'delete', "DELETE $pods/NAME",
+                  [ qw(delete pod NAME), @now ]);
+    my $job = again(begin($k, $row));
+    my $joined = sub {
+        return wait_for(sub { grep { $_->{type} eq 'joined'
+                                     && $_->{action_id} eq $job->{id} }
+                                   $g->records });
+    };
+
+    asks($job);
+    $job->{kubectl}{process}->kill_group;
+    again($job);
+    ok($joined->(), 'interrupted, the same command joins');
+    $k->vote($job->{id}, 'approve', '', $sre[0]);
+    ends($job, 'interrupted', 0, qr/deleted/, $job->{done});
+
+    $job = again(begin($k, $row));
+    asks($job);
+
+    my $first = $job->{kubectl};
+
+    again($job);
+    ok($joined->(), 'parallel: the second joins');
+    $k->vote($job->{id}, 'approve', '', $sre[0]);
+
+    my @said = map { [ $k->said($_) ] } $first, $job->{kubectl};
+    my @well = grep { $_->[0] == 0 } @said;
+    my ($failed) = grep { $_->[0] != 0 } @said;
+
+    is(scalar @well, 1, 'parallel: one is well');
+    like($failed->[1] // '', qr/The approval has been used/,
+         'parallel: the other says why');
+    is(scalar(grep { $_ eq $job->{done} } $k->done), 1, 'parallel: done once');
+    is($k->asked->{ $job->{id} }, 2, 'parallel: people are asked once');
+}
+
+
 # --- whom it impersonates is shown, and passed on
 
 {

@@ -3,8 +3,8 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # conf/examples/mcp-gateway.conf between the client and the server of the
-# official MCP TypeScript SDK: what the model reads, how often people are asked,
-# and what is executed.
+# official MCP TypeScript SDK, directly and by mcp-remote: what the model reads,
+# how often people are asked, and what is executed.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ use Approval::Process;
 need_module();
 need(qw(node npm openssl redis-server));
 
-my $dir = Approval::Npm::install('@modelcontextprotocol/sdk@1');
+my $dir = Approval::Npm::install('@modelcontextprotocol/sdk@1 mcp-remote@0');
 
 spew("$dir/$_", slurp(root_dir() . "/t/mcp/$_")) for qw(server.mjs client.mjs);
 spew("$dir/out", '');
@@ -55,7 +55,7 @@ sub start {
 
     return { out => $out, process => Approval::Process->start(
         cmd => [ 'node', "$dir/client.mjs", $g->ngx->url . '/mcp', $text ],
-        stdout => $out, stderr => "$out.err") };
+        stdout => $out, stderr => "$out.err", env => { HOME => $dir }) };
 }
 
 
@@ -154,66 +154,78 @@ like(said(told(start(name => 'run_command', arguments => { line => 'id' }))),
 
 counts('of no concern', 0, 0);
 
-# Approved; in parallel
+for my $by ('', '-remote') {
+    my @by = $by ? (remote => 1) : ();
 
-{
-    my $job = refund('b');
-    my $id = asked();
+    # Approved; in parallel
 
-    is_deeply([ sort keys %{ $g->links($id, 2) } ],
-              [ 'carol@example.com', 'dan@example.com' ], 'finance is asked');
-    is(vote($id, 'approve'), 200, 'approved');
-    is(said(told($job)), 'create_refund b 2', "approved: the server's answer");
-    counts('approved', 1, 1);
+    {
+        my $job = refund("b$by", @by);
+        my $id = asked();
 
-    my @jobs = map { refund('c') } 1, 2;
+        is_deeply([ sort keys %{ $g->links($id, 2) } ],
+                  [ 'carol@example.com', 'dan@example.com' ],
+                  'finance is asked');
+        is(vote($id, 'approve'), 200, 'approved');
+        like(said(told($job)), qr/^create_refund b\S* \d$/,
+             "approved: the server's answer");
+        counts('approved', 1, 1);
 
-    $id = asked();
-    ok(wait_for(sub { records('joined', $id) }), 'parallel: the second joins');
-    vote($id, 'approve');
+        my @jobs = map { refund("c$by", @by) } 1, 2;
 
-    my @said = sort map { said(told($_)) } @jobs;
+        $id = asked();
+        ok(wait_for(sub { records('joined', $id) }),
+           'parallel: the second joins');
+        vote($id, 'approve');
 
-    like($said[0], qr/approval has been used/, 'parallel: one is told so');
-    is($said[1], 'create_refund c 3', 'parallel: the other has the answer');
-    counts('parallel', 1, 1);
-}
+        my @said = sort map { said(told($_)) } @jobs;
 
-# Denied; the same call again at once is denied as well, and nobody is asked
+        like($said[0], qr/approval has been used/, 'parallel: one is told so');
+        like($said[1], qr/^create_refund c\S* \d$/,
+             'parallel: the other has the answer');
+        counts('parallel', 1, 1);
+    }
 
-{
-    my $job = refund('d');
+    # Denied; the same call again at once is denied as well, and nobody is asked
 
-    vote(asked(), 'deny');
+    {
+        my $job = refund("d$by", @by);
 
-    my $told = told($job);
+        vote(asked(), 'deny');
 
-    ok($told->{result}{isError}, 'denied: a tool result');
-    like(said($told), qr/ask the customer first/, 'denied: with the comment');
-    like(said(told(refund('d'))), qr/before .*ask the customer first/,
-         'again: the same');
-    counts('denied', 1, 0);
-}
+        my $told = told($job);
 
-# Given up: by its timeout, after which the SDK says so; by its end
+        ok($told->{result}{isError}, 'denied: a tool result');
+        like(said($told), qr/ask the customer first/,
+             'denied: with the comment');
+        like(said(told(refund("d$by", @by))),
+             qr/before .*ask the customer first/, 'again: the same');
+        counts('denied', 1, 0);
+    }
 
-{
-    my $job = refund('e', options => { timeout => 1000 }, until => "$dir/go");
-    my $id = asked();
+    # Given up: by its timeout, after which the SDK says so; by its end
 
-    ok(wait_for(sub { records('cancelled', $id) }), 'timeout: it is cancelled');
-    is(vote($id, 'approve'), 409, 'timeout: a vote is late');
-    spew("$dir/go", '');
-    is(told($job)->{error}{code}, -32001, 'timeout: the caller is told');
-    counts('timeout', 1, 0);
+    {
+        my $job = refund("e$by", @by, options => { timeout => 1000 },
+                         until => "$dir/go$by");
+        my $id = asked();
 
-    $job = refund('f');
-    $id = asked();
-    $g->links($id, 2);
-    $job->{process}->kill_group;
-    ok(wait_for(sub { records('cancelled', $id) }), 'killed: it is cancelled');
-    is(vote($id, 'approve'), 409, 'killed: a vote is late');
-    counts('killed', 1, 0);
+        ok(wait_for(sub { records('cancelled', $id) }),
+           'timeout: it is cancelled');
+        is(vote($id, 'approve'), 409, 'timeout: a vote is late');
+        spew("$dir/go$by", '');
+        is(told($job)->{error}{code}, -32001, 'timeout: the caller is told');
+        counts('timeout', 1, 0);
+
+        $job = refund("f$by", @by);
+        $id = asked();
+        $g->links($id, 2);
+        $job->{process}->kill_group;
+        ok(wait_for(sub { records('cancelled', $id) }),
+           'killed: it is cancelled');
+        is(vote($id, 'approve'), 409, 'killed: a vote is late');
+        counts('killed', 1, 0);
+    }
 }
 
 # The requester withdraws by the status URL
@@ -265,34 +277,39 @@ counts('of no concern', 0, 0);
 
 gateway('timeout 30m; hold 2s;');
 
-{
-    my $told = told(refund('j'));
+for my $by ('', '-remote') {
+    my @by = $by ? (remote => 1) : ();
+    my $told = told(refund("j$by", @by));
     my $id = asked();
 
     ok($told->{result}{isError}, 'pending: a tool result');
-    like(said($told), qr/Nobody has decided yet/, 'pending: the model reads it');
-    is($told->{result}{_meta}{approval}{state}, 'pending', 'pending: its state');
+    like(said($told), qr/Nobody has decided yet/,
+         'pending: the model reads it');
+    is($told->{result}{_meta}{approval}{state}, 'pending',
+       'pending: its state');
 
-    my $job = refund('j');
+    my $job = refund("j$by", @by);
 
     ok(wait_for(sub { records('joined', $id) }), 'pending: it joins');
     is(vote($id, 'approve'), 200, 'pending: approved');
-    like(said(told($job)), qr/^create_refund j \d$/, "pending: the answer");
+    like(said(told($job)), qr/^create_refund j\S* \d$/, "pending: the answer");
     counts('pending', 1, 1);
-
-    like(told(start(notification => { method => 'tools/call', params => {
-             name => 'create_refund', arguments => { order => 'k' } } }))
-             ->{error}{message}, qr/Nobody has decided yet/,
-         'a call without an id, pending: an error, and not a 202');
-    counts('without an id, pending', 1, 0);
 }
+
+like(told(start(notification => { method => 'tools/call', params => {
+         name => 'create_refund', arguments => { order => 'k' } } }))
+         ->{error}{message}, qr/Nobody has decided yet/,
+     'a call without an id, pending: an error, and not a 202');
+counts('without an id, pending', 1, 0);
 
 # Expired
 
 gateway('timeout 2s;');
 
-like(said(told(refund('l'))), qr/Nobody decided in time/,
-     'expired: the model reads it');
-counts('expired', 1, 0);
+for my $by ('', '-remote') {
+    like(said(told(refund("l$by", $by ? (remote => 1) : ()))),
+         qr/Nobody decided in time/, 'expired: the model reads it');
+    counts("expired$by", 1, 0);
+}
 
 done_testing();

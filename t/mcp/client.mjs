@@ -7,11 +7,14 @@
 //
 // "progress": false asks for none; "options" are the SDK's request options;
 // "until" is a file that it waits for before it leaves; "token" is what it
-// signs in with. With "notification" it sends that instead of a call.
+// signs in with. With "notification" it sends that instead of a call. With
+// "remote" it speaks stdio to mcp-remote, as clients on a desktop do.
 
 import { existsSync } from 'node:fs';
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport }
+    from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport }
     from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
@@ -23,10 +26,19 @@ const told = { progress: [], errors: [] };
 
 client.onerror = (error) => told.errors.push(String(error));
 
-await client.connect(new StreamableHTTPClientTransport(new URL(url), {
-    requestInit: { headers: { 'X-Agent': 'agent-7',
-                              Authorization: `Bearer ${call.token}` } },
-}));
+const remote = new URL('node_modules/mcp-remote/dist/proxy.js',
+                       import.meta.url).pathname;
+
+await client.connect(call.remote
+    ? new StdioClientTransport({
+        command: process.execPath, stderr: 'ignore',
+        args: [remote, url, '--allow-http', '--transport', 'http-only',
+               '--header', `Authorization:Bearer ${call.token}`],
+    })
+    : new StreamableHTTPClientTransport(new URL(url), {
+        requestInit: { headers: { 'X-Agent': 'agent-7',
+                                  Authorization: `Bearer ${call.token}` } },
+    }));
 
 told.tools = (await client.listTools()).tools.length;
 

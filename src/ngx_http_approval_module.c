@@ -15,6 +15,7 @@
 #include "desk/live.h"
 #include "desk/metrics.h"
 #include "gate/gate.h"
+#include "notify/notify.h"
 #include "notify/sender.h"
 
 
@@ -194,6 +195,8 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
         ngx_http_approval_record_config(mcf);
     }
 
+    ngx_http_approval_endings_start(mcf);
+
     if (mcf->store_conf && mcf->keyring) {
         events.overdue = ngx_http_approval_reaper;
         events.link = ngx_http_approval_link_event;
@@ -282,6 +285,10 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
     if (mcf->worker->sender) {
         ngx_http_approval_sender_destroy(mcf->worker->sender);
         mcf->worker->sender = NULL;
+    }
+
+    if (mcf->worker->store) {
+        ngx_http_approval_endings_stop(mcf);
     }
 
     /* before the store, which publishes the last head of the chain */

@@ -38,7 +38,8 @@ sub snapshot {
 sub restore {
     my ($keys) = @_;
 
-    $redis->cmd(RESTORE => $_, @{ $keys->{$_} }, 'REPLACE') for keys %$keys;
+    $redis->cmd(RESTORE => $_, @{ $keys->{$_} }, 'REPLACE')
+        for grep { $keys->{$_}[0] > 0 } keys %$keys;
 }
 
 

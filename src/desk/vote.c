@@ -14,7 +14,6 @@
 #include "desk/page.h"
 #include "notify/notify.h"
 #include "model/counters.h"
-#include "model/ends.h"
 
 
 #define NGX_HTTP_APPROVAL_VOTE_TRIES  8
@@ -32,11 +31,12 @@ static ngx_int_t ngx_http_approval_vote_record(ngx_http_approval_desk_t *d,
 static void ngx_http_approval_vote_synced(void *data, ngx_int_t rc);
 static ngx_int_t ngx_http_approval_vote_store(ngx_http_approval_desk_t *d,
     ngx_int_t rc);
+static ngx_http_approval_op_t *ngx_http_approval_vote_send(
+    ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_unrecorded(
     ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
-static void ngx_http_approval_vote_tell(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_done(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_vote_recorded(ngx_http_approval_desk_t *d);
@@ -104,8 +104,6 @@ ngx_http_approval_vote_cast(ngx_http_approval_desk_t *d, json_t *doc,
 static ngx_int_t
 ngx_http_approval_vote_store(ngx_http_approval_desk_t *d, ngx_int_t rc)
 {
-    ngx_http_approval_decision_t  *dec = d->work;
-
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
     }
@@ -114,11 +112,41 @@ ngx_http_approval_vote_store(ngx_http_approval_desk_t *d, ngx_int_t rc)
         return ngx_http_approval_vote_unrecorded(d);
     }
 
-    return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_vote(d->mcf->worker->store, d->id,
-                   dec->seen, &dec->vote, dec->state, &dec->decision,
-                   ngx_http_approval_desk_answer, d),
-               ngx_http_approval_vote_step);
+    return ngx_http_approval_desk_wait(d, ngx_http_approval_vote_send(d),
+                                       ngx_http_approval_vote_step);
+}
+
+
+/* A decision has its effects whether the voter waits for the answer or not. */
+
+static ngx_http_approval_op_t *
+ngx_http_approval_vote_send(ngx_http_approval_desk_t *d)
+{
+    json_t                        *facts;
+    ngx_http_approval_op_t        *op;
+    ngx_http_approval_ending_t    *ending;
+    ngx_http_approval_decision_t  *dec = d->work;
+
+    op = ngx_http_approval_store_vote(d->mcf->worker->store, d->id, dec->seen,
+                                      &dec->vote, dec->state, &dec->decision,
+                                      ngx_http_approval_desk_answer, d);
+
+    if (op == NULL || dec->decision.len == 0) {
+        return op;
+    }
+
+    facts = json_pack("{s:O, s:o}", "by", dec->by, "receipt",
+                      ngx_http_approval_json_str(&dec->decision));
+
+    if (facts && dec->comment.len) {
+        (void) json_object_set_new(facts, "comment",
+                                   ngx_http_approval_json_str(&dec->comment));
+    }
+
+    ending = ngx_http_approval_ending(d->mcf, dec->rule, d->id, dec->state,
+                                      facts);
+
+    return ending ? ngx_http_approval_ending_keep(ending, op) : op;
 }
 
 
@@ -344,13 +372,6 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 
     if (reply->rc == NGX_OK) {
 
-        if (dec->decision.len) {
-            ngx_http_approval_count_decision(dec->rule,
-                        ngx_http_approval_move(NGX_HTTP_APPROVAL_PENDING,
-                                               dec->state)->counter,
-                        reply->now - reply->created);
-        }
-
         if (dec->glass && dec->state == NGX_HTTP_APPROVAL_APPROVED) {
             ngx_http_approval_count(dec->rule,
                                     NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS);
@@ -358,25 +379,6 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
             ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                           "action %*s was approved alone, by break_glass: "
                           "\"%V\"", (size_t) APPROVAL_ID_LEN, d->id, &d->who);
-        }
-
-        /*
-         * Failures here are only logged, because the vote is already on
-         * record.  An approval is recorded by the gate that uses it.
-         */
-
-        if (dec->decision.len && dec->state == NGX_HTTP_APPROVAL_DENIED) {
-            ngx_http_approval_end_decided(d->mcf, dec->rule, d->id, dec->state,
-                                          reply->now);
-
-            (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_DENIED,
-                                           d->id,
-                       json_pack("{s:O, s:o}", "by", dec->by, "receipt",
-                                 ngx_http_approval_json_str(&dec->decision)));
-        }
-
-        if (dec->decision.len) {
-            ngx_http_approval_vote_tell(d);
         }
 
         if (ngx_http_approval_desk_ask(d, ngx_http_approval_vote_done)
@@ -413,27 +415,6 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
                "store-unavailable", "Store unavailable",
                "The gateway cannot say whether its store took the vote. "
                "Voting again is safe: a vote counts once.", NULL);
-}
-
-
-/* The channels are notified, wherever the vote was cast. */
-
-static void
-ngx_http_approval_vote_tell(ngx_http_approval_desk_t *d)
-{
-    json_t                        *facts;
-    ngx_http_approval_decision_t  *dec = d->work;
-
-    facts = json_pack("{s:O}", "by", dec->by);
-
-    if (facts && dec->comment.len) {
-        (void) json_object_set_new(facts, "comment",
-                                   ngx_http_approval_json_str(&dec->comment));
-    }
-
-    ngx_http_approval_notify_outcome(d->mcf, d->id, dec->state, facts);
-
-    json_decref(facts);
 }
 
 

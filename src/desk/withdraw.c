@@ -10,7 +10,7 @@
 #include "desk/withdraw.h"
 #include "desk/approver.h"
 #include "desk/view.h"
-#include "model/counters.h"
+#include "model/ends.h"
 #include "model/status.h"
 #include "notify/notify.h"
 
@@ -207,12 +207,9 @@ static ngx_int_t
 ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
-    time_t                         now;
     json_t                        *by;
-    ngx_int_t                      rc;
-    ngx_str_t                      value;
-    approval_buf_t                 decision;
     ngx_http_approval_op_t        *op;
+    ngx_http_approval_ending_t    *ending;
     ngx_http_approval_withdraw_t  *work = d->work;
 
     /* the gate that waits for the action would not trust another key */
@@ -225,7 +222,6 @@ ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
                    "the action ends at its deadline.", NULL);
     }
 
-    now = (time_t) (reply->now / 1000);
     by = NULL;
     op = NULL;
 
@@ -238,29 +234,20 @@ ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
         }
     }
 
-    approval_buf_init(&decision);
+    ending = ngx_http_approval_ending(d->mcf, NULL, d->id,
+                                      NGX_HTTP_APPROVAL_CANCELLED,
+                                      json_incref(work->doc));
 
-    rc = ngx_http_approval_decision_make(d->mcf, work->doc,
-                                    NGX_HTTP_APPROVAL_CANCELLED, by, now,
-                                    now + d->mcf->store_conf->retention / 1000,
-                                    &decision);
-    if (rc == NGX_OK) {
-        value.data = decision.data;
-        value.len = decision.len;
+    if (ending) {
+        ending->why = work->why;
 
-        op = ngx_http_approval_store_settle(d->mcf->worker->store, d->id,
-                                            NGX_HTTP_APPROVAL_CANCELLED,
-                                            &value,
-                                            ngx_http_approval_desk_answer, d);
+        op = ngx_http_approval_ending_settle(ending, by, reply->now,
+                                             ngx_http_approval_desk_answer, d);
     }
 
-    approval_buf_free(&decision);
     json_decref(by);
 
-    return rc == NGX_OK
-           ? ngx_http_approval_desk_wait(d, op,
-                                         ngx_http_approval_withdraw_done)
-           : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return ngx_http_approval_desk_wait(d, op, ngx_http_approval_withdraw_done);
 }
 
 
@@ -278,13 +265,7 @@ ngx_http_approval_withdraw_done(ngx_http_approval_desk_t *d,
         return ngx_http_approval_desk_unavailable(d);
     }
 
-    json_object_set_new(work->doc, "why", json_string(work->why));
-
-    if (ngx_http_approval_ended(d->mcf, NULL, d->id,
-                                NGX_HTTP_APPROVAL_CANCELLED, 0,
-                                json_incref(work->doc))
-        != NGX_OK)
-    {
+    if (ngx_http_approval_end_executed(d->mcf, d->id, reply->now)) {
         return ngx_http_approval_withdraw_late(d, NGX_HTTP_APPROVAL_EXECUTED);
     }
 

@@ -417,20 +417,28 @@ ngx_http_approval_count(ngx_http_approval_rule_t *rule,
 
 
 void
-ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,
-    ngx_http_approval_counter_e counter, int64_t ms)
+ngx_http_approval_count_move(ngx_http_approval_rule_t *rule,
+    const ngx_http_approval_move_t *move, int64_t waited)
 {
+    int64_t                      ms;
     ngx_uint_t                   i;
     ngx_http_approval_series_t  *series;
 
-    ngx_http_approval_count(rule, counter);
+    if (move->counter == NGX_HTTP_APPROVAL_COUNT_NONE) {
+        return;
+    }
 
-    if (rule == NULL || rule->series == NULL) {
+    ngx_http_approval_count(rule, move->counter);
+
+    if (rule == NULL || rule->series == NULL
+        || (move->counter != NGX_HTTP_APPROVAL_COUNT_APPROVED
+            && move->counter != NGX_HTTP_APPROVAL_COUNT_DENIED))
+    {
         return;
     }
 
     series = rule->series;
-    ms = ngx_max(ms, 0);
+    ms = ngx_max(waited, 0);
 
     for (i = 0; i < NGX_HTTP_APPROVAL_BUCKETS; i++) {
         if (ms <= (int64_t) ngx_http_approval_bounds[i] * 1000) {

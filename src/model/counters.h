@@ -19,6 +19,7 @@
 
 #include "model/policy.h"
 #include "model/problem.h"
+#include "model/state.h"
 
 
 /*
@@ -113,9 +114,9 @@ void ngx_http_approval_counters_detach(ngx_http_approval_main_conf_t *mcf);
 void ngx_http_approval_count(ngx_http_approval_rule_t *rule,
     ngx_http_approval_counter_e counter);
 
-/* Counts a decision by people, APPROVED or DENIED, ms after the creation. */
-void ngx_http_approval_count_decision(ngx_http_approval_rule_t *rule,
-    ngx_http_approval_counter_e counter, int64_t ms);
+/* Counts a transition; "waited" is for decisions: ms since the creation. */
+void ngx_http_approval_count_move(ngx_http_approval_rule_t *rule,
+    const ngx_http_approval_move_t *move, int64_t waited);
 
 /* The rule of that name in the present configuration, or NULL. */
 ngx_http_approval_rule_t *ngx_http_approval_count_rule(

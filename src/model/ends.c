@@ -289,6 +289,21 @@ ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,
 }
 
 
+ngx_uint_t
+ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf, u_char *id,
+    int64_t now)
+{
+    ngx_http_approval_end_t  end;
+
+    end.kind = NGX_HTTP_APPROVAL_END_ACTION;
+    ngx_memcpy(end.id, id, APPROVAL_ID_LEN);
+
+    return ngx_http_approval_end_find(mcf, &end, now) == NGX_OK
+           && end.state != NGX_HTTP_APPROVAL_DENIED
+           && end.state != NGX_HTTP_APPROVAL_CANCELLED;
+}
+
+
 const char *
 ngx_http_approval_end_name(ngx_http_approval_state_e state)
 {

@@ -89,6 +89,10 @@ ngx_int_t ngx_http_approval_end_room(ngx_http_approval_main_conf_t *mcf,
 ngx_int_t ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,
     const ngx_str_t *hashes, int64_t now);
 
+/* Whether this gateway knows that the action was executed. */
+ngx_uint_t ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf,
+    u_char *id, int64_t now);
+
 /* The name of an action's end, for the trail. */
 const char *ngx_http_approval_end_name(ngx_http_approval_state_e state);
 

@@ -283,12 +283,13 @@ struct ngx_http_approval_once_conf_s;
 struct ngx_http_approval_lint_s;
 
 
-/* The state of a running worker; all NULL before and after. */
+/* The state of a running worker; pointers are NULL before and after. */
 
 typedef struct {
     struct ngx_http_approval_store_s       *store;
     struct ngx_http_approval_audit_s       *audit;
     struct ngx_http_approval_sender_s      *sender;      /* NULL: no "url"   */
+    ngx_queue_t                             endings;     /* ..._ending_t     */
 } ngx_http_approval_worker_t;
 
 

@@ -18,23 +18,233 @@
 #include "store/store.h"
 
 
-/* An action that no request here holds; lives until the store has replied. */
-
-typedef struct {
-    ngx_http_approval_main_conf_t   *mcf;
-    json_t                          *doc;
-    const char                      *why;
-    ngx_http_approval_state_e        state;
-    u_char                           id[APPROVAL_ID_LEN];
-} ngx_http_approval_ending_t;
-
-
-static void ngx_http_approval_end_settled(void *data,
+static void ngx_http_approval_ending_done(void *data,
     const ngx_http_approval_reply_t *reply);
-static ngx_uint_t ngx_http_approval_end_executed(
-    ngx_http_approval_main_conf_t *mcf, u_char *id, int64_t now);
+static ngx_int_t ngx_http_approval_ending_decision(
+    ngx_http_approval_ending_t *ending, json_t *by, int64_t now,
+    approval_buf_t *out);
 static void ngx_http_approval_end_lost(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_http_approval_state_e state, json_t *facts);
+
+
+void
+ngx_http_approval_endings_start(ngx_http_approval_main_conf_t *mcf)
+{
+    ngx_queue_init(&mcf->worker->endings);
+}
+
+
+/* A worker that quits waits for its replies, one that is stopped does not. */
+
+void
+ngx_http_approval_endings_stop(ngx_http_approval_main_conf_t *mcf)
+{
+    ngx_queue_t                 *q;
+    ngx_http_approval_ending_t  *ending;
+
+    while (!ngx_queue_empty(&mcf->worker->endings)) {
+        q = ngx_queue_head(&mcf->worker->endings);
+        ending = ngx_queue_data(q, ngx_http_approval_ending_t, queue);
+
+        json_object_set_new(ending->facts, "why",
+                            json_sprintf("the worker was stopped before redis "
+                                         "answered whether it is %s",
+                             ngx_http_approval_state_name(ending->state)->data));
+
+        (void) ngx_http_approval_audit(mcf, APPROVAL_RECORD_FAULT, ending->id,
+                                       json_incref(ending->facts));
+
+        ngx_http_approval_ending_free(ending);
+    }
+}
+
+
+ngx_http_approval_ending_t *
+ngx_http_approval_ending(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id,
+    ngx_http_approval_state_e state, json_t *facts)
+{
+    ngx_http_approval_ending_t  *ending;
+
+    ending = facts ? ngx_calloc(sizeof(ngx_http_approval_ending_t),
+                                ngx_cycle->log)
+                   : NULL;
+    if (ending == NULL) {
+        json_decref(facts);
+        return NULL;
+    }
+
+    ending->mcf = mcf;
+    ending->rule = rule;
+    ending->state = state;
+    ending->facts = facts;
+
+    ngx_memcpy(ending->id, id, APPROVAL_ID_LEN);
+
+    ngx_queue_insert_tail(&mcf->worker->endings, &ending->queue);
+
+    return ending;
+}
+
+
+void
+ngx_http_approval_ending_free(ngx_http_approval_ending_t *ending)
+{
+    ngx_queue_remove(&ending->queue);
+
+    json_decref(ending->facts);
+    json_decref(ending->doc);
+    ngx_free(ending);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_ending_settle(ngx_http_approval_ending_t *ending, json_t *by,
+    int64_t now, ngx_http_approval_store_pt handler, void *data)
+{
+    ngx_str_t                value;
+    approval_buf_t           decision;
+    ngx_http_approval_op_t  *op;
+
+    op = NULL;
+    approval_buf_init(&decision);
+
+    if (ngx_http_approval_ending_decision(ending, by, now, &decision)
+        == NGX_OK)
+    {
+        value.data = decision.data;
+        value.len = decision.len;
+
+        op = ngx_http_approval_store_settle(ending->mcf->worker->store,
+                                            ending->id, ending->state, &value,
+                                            handler, data);
+    }
+
+    approval_buf_free(&decision);
+
+    return ngx_http_approval_ending_keep(ending, op);
+}
+
+
+/*
+ * An action that no approver was notified of ends with its requester, even with
+ * "approval_disconnect keep", since a retry would join it and wait in vain.
+ */
+
+void
+ngx_http_approval_ending_leave(ngx_http_approval_ending_t *ending)
+{
+    ngx_int_t                rc;
+    ngx_str_t                value;
+    approval_buf_t           decision;
+    ngx_http_approval_op_t  *op;
+
+    if (ending->doc) {
+        rc = ngx_http_approval_audit(ending->mcf, APPROVAL_RECORD_REQUESTED,
+                                     ending->id,
+                          ngx_http_approval_action_disclose(ending->doc,
+                                       NGX_HTTP_APPROVAL_DISCLOSE_DECLARED));
+
+        if (rc != NGX_OK) {
+            ending->untold = 1;
+        }
+
+        if (rc != NGX_ERROR) {
+            json_decref(ending->doc);
+            ending->doc = NULL;
+        }
+    }
+
+    ngx_str_null(&value);
+    approval_buf_init(&decision);
+
+    if ((ending->closes || ending->untold)
+        && ngx_http_approval_ending_decision(ending, NULL,
+                                             (int64_t) ngx_time() * 1000,
+                                             &decision)
+           == NGX_OK)
+    {
+        value.data = decision.data;
+        value.len = decision.len;
+    }
+
+    op = ngx_http_approval_store_leave(ending->mcf->worker->store, ending->id,
+                                       &value, NULL, NULL);
+
+    approval_buf_free(&decision);
+
+    (void) ngx_http_approval_ending_keep(ending, op);
+}
+
+
+static ngx_int_t
+ngx_http_approval_ending_decision(ngx_http_approval_ending_t *ending,
+    json_t *by, int64_t now, approval_buf_t *out)
+{
+    return ngx_http_approval_decision_make(ending->mcf, ending->facts,
+                            ending->state, by, (time_t) (now / 1000),
+                            (time_t) ((now + (int64_t)
+                                       ending->mcf->store_conf->retention)
+                                      / 1000),
+                            out);
+}
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_ending_keep(ngx_http_approval_ending_t *ending,
+    ngx_http_approval_op_t *op)
+{
+    if (op) {
+        ngx_http_approval_store_keep(op, ngx_http_approval_ending_done, ending);
+
+    } else {
+        ngx_http_approval_ending_open(ending);
+        ngx_http_approval_ending_free(ending);
+    }
+
+    return op;
+}
+
+
+/* If another gateway or worker ended the action first, that one records it. */
+
+static void
+ngx_http_approval_ending_done(void *data,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_http_approval_ending_t *ending = data;
+
+    ngx_http_approval_ends_learn(ending->mcf, reply->ends, reply->nends,
+                                 reply->now);
+
+    if (reply->rc == NGX_OK && reply->state == ending->state) {
+
+        if (ending->why) {
+            json_object_set_new(ending->facts, "why",
+                                json_string(ending->why));
+        }
+
+        ngx_http_approval_ended(ending->mcf, ending->rule, ending->id,
+                                ending->state, reply->now - reply->created,
+                                json_incref(ending->facts));
+    } else {
+        ngx_http_approval_ending_open(ending);
+    }
+
+    ngx_http_approval_ending_free(ending);
+}
+
+
+void
+ngx_http_approval_ending_open(ngx_http_approval_ending_t *ending)
+{
+    if (ending->doc) {
+        ngx_http_approval_audit_late(ending->mcf, APPROVAL_RECORD_REQUESTED,
+                                     ending->id,
+                          ngx_http_approval_action_disclose(ending->doc,
+                                       NGX_HTTP_APPROVAL_DISCLOSE_DECLARED));
+    }
+}
 
 
 ngx_int_t
@@ -42,78 +252,25 @@ ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_reply_t *reply, json_t *doc,
     ngx_http_approval_state_e state, const char *why)
 {
-    time_t                       now;
-    ngx_str_t                    value;
-    approval_buf_t               decision;
-    ngx_http_approval_op_t      *op;
-    ngx_http_approval_ending_t  *end;
+    u_char                       id[APPROVAL_ID_LEN];
+    ngx_http_approval_ending_t  *ending;
 
-    end = ngx_alloc(sizeof(ngx_http_approval_ending_t), ngx_cycle->log);
-    if (end == NULL) {
-        json_decref(doc);
+    ngx_memcpy(id, reply->id, APPROVAL_ID_LEN);
+
+    ending = ngx_http_approval_ending(mcf, NULL, id, state, doc);
+    if (ending == NULL) {
         return NGX_ERROR;
     }
 
-    end->mcf = mcf;
-    end->doc = doc;
-    end->why = why;
-    end->state = state;
+    ending->why = why;
 
-    ngx_memcpy(end->id, reply->id, APPROVAL_ID_LEN);
-
-    now = (time_t) (reply->now / 1000);
-    op = NULL;
-
-    approval_buf_init(&decision);
-
-    if (ngx_http_approval_decision_make(mcf, doc, state, NULL, now,
-                                        now + mcf->store_conf->retention
-                                              / 1000,
-                                        &decision)
-        == NGX_OK)
-    {
-        value.data = decision.data;
-        value.len = decision.len;
-
-        op = ngx_http_approval_store_settle(mcf->worker->store, end->id, state,
-                                            &value,
-                                            ngx_http_approval_end_settled, end);
-    }
-
-    approval_buf_free(&decision);
-
-    if (op == NULL) {
-        json_decref(doc);
-        ngx_free(end);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return ngx_http_approval_ending_settle(ending, NULL, reply->now, NULL,
+                                           NULL)
+           ? NGX_OK : NGX_ERROR;
 }
 
 
-/* If another gateway or worker ended the action first, that one records it. */
-
-static void
-ngx_http_approval_end_settled(void *data,
-    const ngx_http_approval_reply_t *reply)
-{
-    ngx_http_approval_ending_t *end = data;
-
-    if (reply->rc == NGX_OK) {
-        json_object_set_new(end->doc, "why", json_string(end->why));
-
-        (void) ngx_http_approval_ended(end->mcf, NULL, end->id, end->state, 0,
-                                       end->doc);
-    } else {
-        json_decref(end->doc);
-    }
-
-    ngx_free(end);
-}
-
-
-ngx_int_t
+void
 ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts)
@@ -124,12 +281,15 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
 
     now = ngx_http_approval_store_now(mcf->worker->store);
 
-    if (state != NGX_HTTP_APPROVAL_EXECUTED
+    /* an approval may be used before its voter's worker hears of it */
+
+    if (state != NGX_HTTP_APPROVAL_APPROVED
+        && state != NGX_HTTP_APPROVAL_EXECUTED
         && state != NGX_HTTP_APPROVAL_FAILED
         && ngx_http_approval_end_executed(mcf, id, now))
     {
         ngx_http_approval_end_lost(mcf, id, state, facts);
-        return NGX_DECLINED;
+        return;
     }
 
     if (rule == NULL) {
@@ -141,16 +301,16 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
 
     move = ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN, state);
 
-    if (state == NGX_HTTP_APPROVAL_DENIED) {
-        ngx_http_approval_count_decision(rule, move->counter, waited);
-
-    } else {
-        ngx_http_approval_count(rule, move->counter);
-    }
+    ngx_http_approval_count_move(rule, move, waited);
 
     ngx_http_approval_end_decided(mcf, rule, id, state, now);
 
     ngx_http_approval_notify_outcome(mcf, id, state, facts);
+
+    if (move->record == APPROVAL_RECORD_VOTED) {
+        json_decref(facts);
+        return;
+    }
 
     if (facts == NULL
         || ngx_http_approval_audit(mcf, move->record, id, facts) != NGX_OK)
@@ -160,23 +320,6 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
                       (size_t) APPROVAL_ID_LEN, id,
                       ngx_http_approval_state_name(state));
     }
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf, u_char *id,
-    int64_t now)
-{
-    ngx_http_approval_end_t  end;
-
-    end.kind = NGX_HTTP_APPROVAL_END_ACTION;
-    ngx_memcpy(end.id, id, APPROVAL_ID_LEN);
-
-    return ngx_http_approval_end_find(mcf, &end, now) == NGX_OK
-           && end.state != NGX_HTTP_APPROVAL_DENIED
-           && end.state != NGX_HTTP_APPROVAL_CANCELLED;
 }
 
 

@@ -70,24 +70,77 @@ void ngx_http_approval_notify_outcome(ngx_http_approval_main_conf_t *mcf,
     u_char *id, ngx_http_approval_state_e state, json_t *facts);
 
 /*
- * Call it after ending an action: counts the end, sends the outcome as above,
- * and records it.  rule may be NULL: then facts name it, perhaps by a name that
- * no longer exists.  waited is the time from the request to a denial in ms.
- * Takes the reference to facts, which may be NULL (no memory).
- *
- * NGX_DECLINED: this gateway has executed the action, and the store, which lost
- * that, has let it end in another way.  This is not its end: a "fault" is
- * recorded instead.
+ * What Redis is asked to do to an action, which nobody may forget: its reply
+ * decides what must be counted, sent and recorded, whoever still waits for it.
+ * Owned by the worker, until the store has replied; at its exit the worker
+ * records those without a reply.
  */
-ngx_int_t ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
+
+typedef struct {
+    ngx_queue_t                      queue;
+    ngx_http_approval_main_conf_t   *mcf;
+    ngx_http_approval_rule_t        *rule;     /* NULL: facts name it          */
+    json_t                          *facts;    /* of the record                */
+    json_t                          *doc;      /* to be recorded as "requested"
+                                                  if it stays open, or NULL    */
+    const char                      *why;      /* it ends, or NULL             */
+    ngx_http_approval_state_e        state;    /* in which it ends, if the store
+                                                  agrees                       */
+    u_char                           id[APPROVAL_ID_LEN];
+    unsigned                         closes:1; /* it ends with its requester   */
+    unsigned                         untold:1; /* nobody was notified          */
+} ngx_http_approval_ending_t;
+
+void ngx_http_approval_endings_start(ngx_http_approval_main_conf_t *mcf);
+void ngx_http_approval_endings_stop(ngx_http_approval_main_conf_t *mcf);
+
+/*
+ * Takes the reference to facts.  NULL: no memory, also if facts is NULL.  The
+ * other members are set by the caller.
+ */
+ngx_http_approval_ending_t *ngx_http_approval_ending(
+    ngx_http_approval_main_conf_t *mcf, ngx_http_approval_rule_t *rule,
+    u_char *id, ngx_http_approval_state_e state, json_t *facts);
+void ngx_http_approval_ending_free(ngx_http_approval_ending_t *ending);
+
+/*
+ * Settles the action in the store, by the signed decision that its facts and
+ * "by" make; now is by Redis' clock.  leave() tells the store that a connection
+ * waits no more; the action ends only if it was the last one, and ending->closes
+ * or untold is set.  Both take the ending over.  NULL: nothing is under way.
+ */
+ngx_http_approval_op_t *ngx_http_approval_ending_settle(
+    ngx_http_approval_ending_t *ending, json_t *by, int64_t now,
+    ngx_http_approval_store_pt handler, void *data);
+void ngx_http_approval_ending_leave(ngx_http_approval_ending_t *ending);
+
+/* Takes over both; op may be NULL, and is returned. */
+ngx_http_approval_op_t *ngx_http_approval_ending_keep(
+    ngx_http_approval_ending_t *ending, ngx_http_approval_op_t *op);
+
+/*
+ * Records an action that may still be open: another client may execute it.
+ */
+void ngx_http_approval_ending_open(ngx_http_approval_ending_t *ending);
+
+/*
+ * Call it after the action has changed its state: counts that, sends the
+ * outcome as above, and records it, unless its votes did.  rule may be NULL:
+ * then facts name it, perhaps by a name that no longer exists.  waited is the
+ * time from the request to the decision in ms.  Takes the reference to facts,
+ * which may be NULL (no memory).
+ *
+ * If this gateway has executed the action, and the store, which lost that, has
+ * let it end in another way, a "fault" is recorded instead.
+ */
+void ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, int64_t waited, json_t *facts);
 
 /*
- * Ends an action that is not held here: settles it in the store, and then calls
- * ngx_http_approval_ended().  This does not depend on the caller's request.
- * reply is the store's reply with the action.  Takes the reference to doc; why
- * must be a literal.  NGX_ERROR: nothing is under way.
+ * Ends an action that is not held here.  reply is the store's reply with the
+ * action.  Takes the reference to doc; why must be a literal.  NGX_ERROR:
+ * nothing is under way.
  */
 ngx_int_t ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
     const ngx_http_approval_reply_t *reply, json_t *doc,

@@ -218,6 +218,8 @@ struct ngx_http_approval_op_s {
     ngx_http_approval_store_t          *store;
     ngx_http_approval_store_pt          handler;     /* NULL: forgotten    */
     void                               *data;
+    ngx_http_approval_store_pt          keeper;
+    void                               *kept_for;
 
     ngx_http_approval_op_pt             done;
     ngx_http_approval_script_e          script;

@@ -504,6 +504,10 @@ void
 ngx_http_approval_op_end(ngx_http_approval_op_t *op,
     const ngx_http_approval_reply_t *reply)
 {
+    if (op->keeper) {
+        op->keeper(op->kept_for, reply);
+    }
+
     if (op->handler) {
         op->handler(op->data, reply);
     }
@@ -677,9 +681,9 @@ ngx_http_approval_store_forget(ngx_http_approval_op_t *op)
 
 
 void
-ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
-    ngx_http_approval_store_pt handler, void *data)
+ngx_http_approval_store_keep(ngx_http_approval_op_t *op,
+    ngx_http_approval_store_pt keeper, void *data)
 {
-    op->handler = handler;
-    op->data = data;
+    op->keeper = keeper;
+    op->kept_for = data;
 }

@@ -18,6 +18,7 @@ if bar then
     return bar
 end
 
+ended()
 close(a, state, decision, retention)
 
 return ok(a)

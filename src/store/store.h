@@ -138,9 +138,12 @@ ngx_uint_t ngx_http_approval_store_errors(ngx_http_approval_store_t *store);
  */
 void ngx_http_approval_store_forget(ngx_http_approval_op_t *op);
 
-/* Replaces the handler by that of an owner that lives longer. */
-void ngx_http_approval_store_inherit(ngx_http_approval_op_t *op,
-    ngx_http_approval_store_pt handler, void *data);
+/*
+ * The keeper gets the last reply before the handler does, also if the operation
+ * was forgotten.  It is not called if the store is destroyed first.
+ */
+void ngx_http_approval_store_keep(ngx_http_approval_op_t *op,
+    ngx_http_approval_store_pt keeper, void *data);
 
 
 /*

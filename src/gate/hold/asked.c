@@ -82,9 +82,14 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    ngx_http_approval_count(hold->rule, reply->joined
-                                        ? NGX_HTTP_APPROVAL_COUNT_JOINED
-                                        : NGX_HTTP_APPROVAL_COUNT_CREATED);
+    if (reply->joined) {
+        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_JOINED);
+
+    } else {
+        ngx_http_approval_count_move(hold->rule,
+                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
+                                                    reply->state), 0);
+    }
 
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_STORED);
 }

@@ -59,8 +59,6 @@ void
 ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    const ngx_http_approval_move_t  *move;
-
     if (reply->rc == NGX_OK) {
         hold->action.taken = reply->now;
 
@@ -72,14 +70,10 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
 
         /* approvals by votes were counted with the vote */
 
-        move = ngx_http_approval_move(hold->action.state,
-                                      NGX_HTTP_APPROVAL_EXECUTING);
-
-        if (move->counter != NGX_HTTP_APPROVAL_COUNT_NONE) {
-            ngx_http_approval_count_decision(hold->rule, move->counter,
-                                             reply->now
-                                             - hold->action.created);
-        }
+        ngx_http_approval_count_move(hold->rule,
+                             ngx_http_approval_move(hold->action.state,
+                                                NGX_HTTP_APPROVAL_EXECUTING),
+                             reply->now - hold->action.created);
 
         hold->action.state = NGX_HTTP_APPROVAL_EXECUTING;
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_CONSUMED);

@@ -337,9 +337,6 @@ static void
 ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state)
 {
-    ngx_int_t       rc;
-    approval_buf_t  receipt;
-
     if (!hold->lcf->unsigned_decisions
         || hold->rule->vote == NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY)
     {
@@ -357,26 +354,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
         return;
     }
 
-    approval_buf_init(&receipt);
-
-    rc = ngx_http_approval_hold_decision(hold, state, &receipt);
-
-    if (rc == NGX_OK) {
-        hold->action.receipt.len = receipt.len;
-        hold->action.receipt.data = ngx_pnalloc(hold->request->pool,
-                                                receipt.len);
-
-        if (hold->action.receipt.data) {
-            ngx_memcpy(hold->action.receipt.data, receipt.data, receipt.len);
-
-        } else {
-            rc = NGX_ERROR;
-        }
-    }
-
-    approval_buf_free(&receipt);
-
-    if (rc != NGX_OK) {
+    if (ngx_http_approval_hold_receipt(hold) != NGX_OK) {
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL);
         return;
     }

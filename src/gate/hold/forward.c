@@ -110,9 +110,13 @@ ngx_http_approval_forward_write(ngx_http_approval_hold_t *hold)
 
     facts = ngx_http_approval_facts(hold);
 
-    if (ngx_http_approval_forward_approved(facts, &hold->action.receipt,
-                                           hold->action.taken)
-        != NGX_OK)
+    if (facts == NULL
+        || json_object_set_new(facts, "decision",
+                            ngx_http_approval_json_str(&hold->action.receipt))
+           != 0
+        || json_object_set_new(facts, "store_time",
+                            ngx_http_approval_json_time(hold->action.taken))
+           != 0)
     {
         json_decref(facts);
         return NGX_ERROR;
@@ -131,21 +135,6 @@ ngx_http_approval_forward_write(ngx_http_approval_hold_t *hold)
 
     return ngx_http_approval_audit(hold->mcf, APPROVAL_RECORD_APPROVED,
                                    hold->action.id, facts);
-}
-
-
-/* Adds the approval and the time of its use to the facts of a record. */
-
-ngx_int_t
-ngx_http_approval_forward_approved(json_t *facts, ngx_str_t *receipt,
-    int64_t taken)
-{
-    return facts
-           && json_object_set_new(facts, "decision",
-                                  ngx_http_approval_json_str(receipt)) == 0
-           && json_object_set_new(facts, "store_time",
-                                  ngx_http_approval_json_time(taken)) == 0
-           ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -272,12 +272,8 @@ static ngx_int_t
 ngx_http_approval_grant_receipt(ngx_http_approval_hold_t *hold, json_t *doc,
     const ngx_http_approval_reply_t *reply)
 {
-    time_t           now;
-    json_t          *facts, *by;
-    ngx_int_t        rc;
-    ngx_str_t        approvers;
-    ngx_pool_t      *pool;
-    approval_buf_t   receipt;
+    ngx_str_t    approvers;
+    ngx_pool_t  *pool;
 
     pool = hold->request->pool;
 
@@ -301,31 +297,5 @@ ngx_http_approval_grant_receipt(ngx_http_approval_hold_t *hold, json_t *doc,
     ngx_memcpy(hold->grant.data, reply->grant.data, APPROVAL_ID_LEN);
     hold->action.approvers.len = approvers.len;
 
-    now = (time_t) (reply->now / 1000);
-
-    facts = ngx_http_approval_facts(hold);
-    by = json_pack("[o]", ngx_http_approval_json_str(&approvers));
-
-    approval_buf_init(&receipt);
-
-    rc = ngx_http_approval_decision_make(hold->mcf, facts,
-                             NGX_HTTP_APPROVAL_APPROVED, by, now,
-                             now + hold->rule->execute_within / 1000,
-                             &receipt);
-    if (rc == NGX_OK) {
-        rc = NGX_ERROR;
-        hold->action.receipt.data = ngx_pnalloc(pool, receipt.len);
-
-        if (hold->action.receipt.data) {
-            ngx_memcpy(hold->action.receipt.data, receipt.data, receipt.len);
-            hold->action.receipt.len = receipt.len;
-            rc = NGX_OK;
-        }
-    }
-
-    approval_buf_free(&receipt);
-    json_decref(facts);
-    json_decref(by);
-
-    return rc;
+    return ngx_http_approval_hold_receipt(hold);
 }

@@ -33,7 +33,7 @@ typedef struct {
     void                           (*synced)(ngx_http_approval_hold_t *hold,
                                        ngx_int_t rc);
 
-    /* replaces "reply" if the request has ended; NULL: reply is ignored */
+    /* gets the reply if the request has ended; NULL: nothing depends on it */
     ngx_http_approval_store_pt       left;
 } ngx_http_approval_hold_step_t;
 
@@ -60,8 +60,7 @@ static const ngx_http_approval_hold_step_t  ngx_http_approval_hold_steps[] = {
         { .synced = ngx_http_approval_forward_synced },
     [NGX_HTTP_APPROVAL_HOLD_FORWARD] = { .wake = ngx_http_approval_forward },
     [NGX_HTTP_APPROVAL_HOLD_SETTLE] =
-        { .reply = ngx_http_approval_hold_settled,
-          .left = ngx_http_approval_left_settled },
+        { .reply = ngx_http_approval_hold_settled },
     [NGX_HTTP_APPROVAL_HOLD_EXPLAIN] =
         { .reply = ngx_http_approval_hold_explained },
     [NGX_HTTP_APPROVAL_HOLD_REFUSE] = { .wake = ngx_http_approval_hold_say_no },

@@ -276,8 +276,7 @@ void ngx_http_approval_hold_explain(ngx_http_approval_hold_t *hold,
     ngx_http_approval_refusal_e refusal);
 void ngx_http_approval_hold_explained(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
-ngx_int_t ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_state_e state, approval_buf_t *out);
+ngx_int_t ngx_http_approval_hold_receipt(ngx_http_approval_hold_t *hold);
 
 /* grant.c */
 ngx_int_t ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
@@ -297,10 +296,8 @@ void ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold);
 /* leave.c */
 void ngx_http_approval_hold_left(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_orphan(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_store_pt handler);
+    ngx_http_approval_store_pt keeper);
 void ngx_http_approval_left_new(void *data,
-    const ngx_http_approval_reply_t *reply);
-void ngx_http_approval_left_settled(void *data,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_left_consumed(void *data,
     const ngx_http_approval_reply_t *reply);
@@ -317,8 +314,6 @@ void ngx_http_approval_forward_fail(ngx_http_approval_hold_t *hold,
     const char *why);
 void ngx_http_approval_forward_close(ngx_http_approval_hold_t *hold,
     const char *why);
-ngx_int_t ngx_http_approval_forward_approved(json_t *facts,
-    ngx_str_t *receipt, int64_t taken);
 void ngx_http_approval_forward_unsent(json_t *facts, const char *why);
 void ngx_http_approval_forward_failed(ngx_http_approval_main_conf_t *mcf,
     u_char *id, const char *why);

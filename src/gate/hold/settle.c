@@ -15,6 +15,7 @@
 
 
 static void ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold);
+static json_t *ngx_http_approval_hold_by(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_hold_answered(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 static void ngx_http_approval_hold_deciders(ngx_http_approval_hold_t *hold,
@@ -47,27 +48,29 @@ void
 ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state)
 {
-    ngx_str_t       value;
-    approval_buf_t  decision;
+    json_t                      *by;
+    ngx_http_approval_ending_t  *ending;
 
     hold->state = NGX_HTTP_APPROVAL_HOLD_SETTLE;
     hold->wait.settling = state;
     hold->wait.op = NULL;
 
-    approval_buf_init(&decision);
+    ending = ngx_http_approval_ending(hold->mcf, hold->rule, hold->action.id,
+                                      state, ngx_http_approval_facts(hold));
 
-    if (ngx_http_approval_hold_decision(hold, state, &decision) == NGX_OK) {
-        value.len = decision.len;
-        value.data = decision.data;
+    if (ending) {
+        by = ngx_http_approval_hold_by(hold);
 
-        hold->wait.op = ngx_http_approval_store_settle(hold->mcf->worker->store,
-                                                       hold->action.id,
-                                                state, &value,
-                                                ngx_http_approval_hold_reply,
-                                                hold);
+        ending->doc = json_incref(hold->action.doc);
+        ending->why = (state == NGX_HTTP_APPROVAL_CANCELLED)
+                      ? "the audit trail failed" : NULL;
+
+        hold->wait.op = ngx_http_approval_ending_settle(ending, by,
+                                            ngx_http_approval_hold_now(hold),
+                                            ngx_http_approval_hold_reply,
+                                            hold);
+        json_decref(by);
     }
-
-    approval_buf_free(&decision);
 
     if (hold->wait.op == NULL) {
         ngx_http_approval_hold_unsettled(hold);
@@ -98,36 +101,24 @@ void
 ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    json_t                       *facts;
-    ngx_http_approval_refusal_e   refusal;
+    ngx_http_approval_state_e  state;
+
+    state = hold->wait.settling;
 
     if (reply->rc == NGX_OK) {
-        hold->action.state = hold->wait.settling;
+        hold->action.state = state;
 
-        facts = ngx_http_approval_facts(hold);
-
-        if (facts && hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED) {
-            json_object_set_new(facts, "why",
-                                json_string("the audit trail failed"));
-        }
-
-        refusal = (hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED)
-                  ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
-                  : ngx_http_approval_hold_refusal(hold->wait.settling);
-
-        if (ngx_http_approval_ended(hold->mcf, hold->rule, hold->action.id,
-                                    hold->wait.settling,
-                                    reply->now - hold->action.created, facts)
-            != NGX_OK)
-        {
-            refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
-        }
-
-        ngx_http_approval_hold_refuse(hold, refusal);
+        ngx_http_approval_hold_refuse(hold,
+            ngx_http_approval_end_executed(hold->mcf, hold->action.id,
+                                           reply->now)
+            ? NGX_HTTP_APPROVAL_REFUSE_CONSUMED
+            : state == NGX_HTTP_APPROVAL_CANCELLED
+            ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
+            : ngx_http_approval_hold_refusal(state));
         return;
     }
 
-    if (hold->wait.settling == NGX_HTTP_APPROVAL_CANCELLED) {
+    if (state == NGX_HTTP_APPROVAL_CANCELLED) {
 
         if (reply->rc == NGX_DECLINED) {
             hold->action.state = reply->state;
@@ -166,18 +157,11 @@ ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
 }
 
 
-/* The action may not have ended, and may yet be executed: it is recorded. */
+/* The action may not have ended, and may yet be executed. */
 
 static void
 ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
 {
-    if (hold->action.doc) {
-        ngx_http_approval_audit_late(hold->mcf, APPROVAL_RECORD_REQUESTED,
-                                     hold->action.id,
-                          ngx_http_approval_action_disclose(hold->action.doc,
-                                       NGX_HTTP_APPROVAL_DISCLOSE_DECLARED));
-    }
-
     ngx_http_approval_hold_refuse(hold, hold->wait.settling
                                         == NGX_HTTP_APPROVAL_CANCELLED
                                   ? NGX_HTTP_APPROVAL_REFUSE_AUDIT
@@ -185,35 +169,53 @@ ngx_http_approval_hold_unsettled(ngx_http_approval_hold_t *hold)
 }
 
 
-ngx_int_t
-ngx_http_approval_hold_decision(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_state_e state, approval_buf_t *out)
+/* NULL: nobody in particular. */
+
+static json_t *
+ngx_http_approval_hold_by(ngx_http_approval_hold_t *hold)
 {
-    time_t      now, end;
-    json_t     *facts, *by;
-    ngx_int_t   rc;
+    return hold->action.approvers.len
+           ? json_pack("[o]",
+                       ngx_http_approval_json_str(&hold->action.approvers))
+           : NULL;
+}
 
-    now = ngx_http_approval_hold_now(hold) / 1000;
 
-    end = now + (state == NGX_HTTP_APPROVAL_APPROVED
-                 ? hold->rule->execute_within
-                 : ((ngx_http_approval_store_conf_t *)
-                    hold->mcf->store_conf)->retention)
-                / 1000;
+/* Signs an approval without votes, for a bare "approve" or under a grant. */
 
-    by = NULL;
+ngx_int_t
+ngx_http_approval_hold_receipt(ngx_http_approval_hold_t *hold)
+{
+    time_t           now;
+    json_t          *facts, *by;
+    ngx_int_t        rc;
+    ngx_str_t        text;
+    approval_buf_t   receipt;
 
-    if (hold->action.approvers.len) {
-        by = json_pack("[o]",
-                       ngx_http_approval_json_str(&hold->action.approvers));
-    }
+    now = (time_t) (ngx_http_approval_hold_now(hold) / 1000);
 
     facts = ngx_http_approval_facts(hold);
+    by = ngx_http_approval_hold_by(hold);
 
-    rc = facts ? ngx_http_approval_decision_make(hold->mcf, facts, state, by,
-                                                 now, end, out)
+    approval_buf_init(&receipt);
+
+    rc = facts ? ngx_http_approval_decision_make(hold->mcf, facts,
+                              NGX_HTTP_APPROVAL_APPROVED, by, now,
+                              now + hold->rule->execute_within / 1000,
+                              &receipt)
                : NGX_ERROR;
 
+    if (rc == NGX_OK) {
+        text.data = receipt.data;
+        text.len = receipt.len;
+
+        hold->action.receipt.len = receipt.len;
+        hold->action.receipt.data = ngx_pstrdup(hold->request->pool, &text);
+
+        rc = hold->action.receipt.data ? NGX_OK : NGX_ERROR;
+    }
+
+    approval_buf_free(&receipt);
     json_decref(facts);
     json_decref(by);
 

@@ -115,7 +115,7 @@ ngx_http_approval_shard_name(u_char *shard, ngx_uint_t n)
 
 ngx_int_t
 ngx_http_approval_store_shard(ngx_http_approval_store_t *store,
-    ngx_str_t *value, u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN])
+    const ngx_str_t *value, u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN])
 {
     uint32_t        n;
     unsigned char   md[APPROVAL_SHA256_LEN];

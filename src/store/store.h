@@ -153,7 +153,7 @@ void ngx_http_approval_store_keep(ngx_http_approval_op_t *op,
  * the beginning of each of their hashes.
  */
 ngx_int_t ngx_http_approval_store_shard(ngx_http_approval_store_t *store,
-    ngx_str_t *value, u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN]);
+    const ngx_str_t *value, u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN]);
 void ngx_http_approval_store_place(ngx_str_t *hashes,
     u_char shard[NGX_HTTP_APPROVAL_SHARD_LEN]);
 

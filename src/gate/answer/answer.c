@@ -67,9 +67,9 @@ ngx_http_approval_refuse(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     ngx_http_approval_hold_unwatch(hold);
 
     if (detail == NULL && which == NGX_HTTP_APPROVAL_REFUSE_POLICY
-        && hold->rule && hold->rule->why.len)
+        && hold->verdict->rule && hold->verdict->rule->why.len)
     {
-        detail = (char *) hold->rule->why.data;
+        detail = (char *) hold->verdict->rule->why.data;
     }
 
     if (!ngx_http_approval_hold_stored(hold)) {
@@ -93,7 +93,7 @@ ngx_http_approval_answer(ngx_http_request_t *r, ngx_http_approval_hold_t *hold,
     answer.hold = hold;
     answer.refusal = &ngx_http_approval_refusals[which];
     answer.status = (which == NGX_HTTP_APPROVAL_REFUSE_PENDING)
-                    ? hold->rule->hold_status : answer.refusal->http;
+                    ? hold->verdict->rule->hold_status : answer.refusal->http;
     answer.retry = answer.refusal->retry;
 
     if (answer.retry != NGX_HTTP_APPROVAL_FINAL && hold->retry_after) {
@@ -272,7 +272,8 @@ ngx_http_approval_accept(ngx_http_request_t *r, ngx_http_approval_hold_t *hold)
         return ngx_http_approval_accept_pending(r, hold);
     }
 
-    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_ACCEPTED);
+    ngx_http_approval_count(hold->verdict->rule,
+                            NGX_HTTP_APPROVAL_COUNT_ACCEPTED);
 
     if (ngx_http_approval_header_int(r, "Retry-After",
                                      NGX_HTTP_APPROVAL_STATUS_RETRY)
@@ -297,7 +298,8 @@ ngx_http_approval_accept_pending(ngx_http_request_t *r,
 {
     hold->refusal = NGX_HTTP_APPROVAL_REFUSE_PENDING;
 
-    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_PENDING);
+    ngx_http_approval_count(hold->verdict->rule,
+                            NGX_HTTP_APPROVAL_COUNT_PENDING);
 
     ngx_log_error(NGX_LOG_NOTICE, ngx_http_approval_log(r), 0,
                   "action %*s is still pending after %M ms: its requester is "
@@ -363,7 +365,8 @@ ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e which,
     const char *detail)
 {
-    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);
+    ngx_http_approval_count(hold->verdict->rule,
+                            NGX_HTTP_APPROVAL_COUNT_SHADOW);
 
     ngx_http_approval_refuse_record(r, hold, &ngx_http_approval_refusals[which],
                                     detail, "shadow");
@@ -377,33 +380,21 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, const ngx_http_approval_refusal_t *refusal,
     const char *detail, const char *mode)
 {
-    json_t                    *facts;
-    ngx_http_approval_look_t   look;
+    json_t  *facts;
 
     ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), 0,
                   "request refused by approval policy \"%V\"%s: %s%s%s",
                   &hold->lcf->policy->name, mode ? ", in shadow" : "",
                   refusal->title, detail ? ": " : "", detail ? detail : "");
 
-    /* record the requester if it can be read, although it was not needed */
-
-    if (hold->who.requester.len == 0 && hold->lcf->requester) {
-        ngx_http_approval_look(&look, r, hold->body, hold->captures);
-
-        if (ngx_http_approval_read_text(&look, hold->lcf->requester,
-                                        &hold->who.requester)
-            != NGX_OK)
-        {
-            ngx_str_null(&hold->who.requester);
-        }
-    }
+    ngx_http_approval_identify_record(hold);
 
     facts = ngx_http_approval_facts(hold);
     if (facts == NULL) {
         return;
     }
 
-    if (ngx_http_approval_facts_brief(r, hold->lcf, hold->rule, facts)
+    if (ngx_http_approval_facts_brief(r, hold->lcf, hold->verdict->rule, facts)
         != NGX_OK
         || json_object_set_new(facts, "refusal",
                             json_sprintf("urn:approval:%s", refusal->type))
@@ -467,9 +458,9 @@ ngx_http_approval_answer_facts(ngx_http_approval_refuse_t *answer)
         return NULL;
     }
 
-    if (hold->rule) {
+    if (hold->verdict->rule) {
         json_object_set_new(facts, "rule",
-                            ngx_http_approval_json_str(&hold->rule->name));
+                      ngx_http_approval_json_str(&hold->verdict->rule->name));
     }
 
     if (!ngx_http_approval_hold_stored(hold)) {

@@ -102,7 +102,8 @@ ngx_http_approval_stream_message(ngx_http_approval_hold_t *hold)
     }
 
     return json_sprintf("Waiting for approval of %.*s for %lu seconds",
-                        (int) hold->rule->action.len, hold->rule->action.data,
+                        (int) hold->verdict->rule->action.len,
+                        hold->verdict->rule->action.data,
                         (unsigned long) (ngx_current_msec - hold->started)
                         / 1000);
 }

@@ -15,10 +15,6 @@
 #define NGX_HTTP_APPROVAL_ASK_SLACK  5       /* operations that may queue */
 
 
-static ngx_int_t ngx_http_approval_ask_identify(
-    ngx_http_approval_hold_t *hold);
-static ngx_int_t ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_look_t *look);
 static ngx_int_t ngx_http_approval_ask_describe(
     ngx_http_approval_hold_t *hold, ngx_http_approval_find_t *find,
     ngx_http_approval_new_t *new);
@@ -35,11 +31,11 @@ ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_approval_ask_identify(hold);
+    rc = ngx_http_approval_identify_hold(hold);
 
     if (rc == NGX_DECLINED) {
-        hold->why = hold->who.why;
-        return ngx_http_approval_ask_end(hold, hold->who.refusal);
+        hold->why = hold->verdict->why;
+        return ngx_http_approval_ask_end(hold, hold->verdict->refusal);
     }
 
     if (rc == NGX_OK) {
@@ -61,91 +57,6 @@ ngx_http_approval_hold_start(ngx_http_approval_hold_t *hold)
 
     return (ngx_http_approval_hold_suspend(hold) == NGX_OK)
            ? NGX_AGAIN : NGX_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-
-/* NGX_DECLINED: the reason is in hold->who. */
-
-static ngx_int_t
-ngx_http_approval_ask_identify(ngx_http_approval_hold_t *hold)
-{
-    ngx_int_t                  rc;
-    ngx_str_t                  per;
-    ngx_http_approval_look_t   look;
-    ngx_http_approval_rule_t  *rule;
-
-    rule = hold->rule;
-
-    if (ngx_http_approval_captures(hold) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
-
-    rc = ngx_http_approval_identify(&look, hold->lcf, rule, &hold->who);
-
-    /* a grant or a limit needs a value that all servers read alike */
-
-    if (rc == NGX_OK && rule->remember) {
-        rc = ngx_http_approval_identify_one(&look, rule, rule->remember_per,
-                                            &hold->remember, &hold->who);
-    }
-
-    if (rc == NGX_OK && hold->lcf->max_pending.per) {
-        rc = ngx_http_approval_identify_one(&look, rule,
-                                            hold->lcf->max_pending.per, &per,
-                                            &hold->who);
-    }
-
-    if (rc == NGX_OK && hold->lcf->max_prompts.per) {
-        rc = ngx_http_approval_identify_one(&look, rule,
-                                            hold->lcf->max_prompts.per, &per,
-                                            &hold->who);
-    }
-
-    return (rc == NGX_OK) ? ngx_http_approval_ask_known(hold, &look) : rc;
-}
-
-
-/* A value whose readings are unknown can be neither shown nor bound. */
-
-static ngx_int_t
-ngx_http_approval_ask_known(ngx_http_approval_hold_t *hold,
-    ngx_http_approval_look_t *look)
-{
-    ngx_uint_t                  i;
-    approval_readings_t        *rs;
-    ngx_http_approval_fact_t  **facts;
-
-    facts = hold->rule->facts.elts;
-
-    for (i = 0; i < hold->rule->facts.nelts; i++) {
-
-        if (facts[i]->inputs) {
-            continue;
-        }
-
-        rs = ngx_http_approval_read(look, facts[i]);
-
-        if (rs == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (approval_readings_doubt(rs) == NULL
-            || rs->code == NGX_HTTP_APPROVAL_BODY_LARGE
-            || (rs->code == NGX_HTTP_APPROVAL_BODY_INVALID
-                && ngx_http_approval_body_foreign(hold->request, hold->body)))
-        {
-            continue;
-        }
-
-        hold->who.refusal = ngx_http_approval_judge_unread(facts[i]);
-        hold->who.why = ngx_http_approval_tell_readings(look, hold->rule,
-                                                        facts[i]);
-        return NGX_DECLINED;
-    }
-
-    return NGX_OK;
 }
 
 
@@ -236,7 +147,7 @@ ngx_http_approval_ask_describe(ngx_http_approval_hold_t *hold,
     ngx_http_approval_find_t *find, ngx_http_approval_new_t *new)
 {
     if (ngx_http_approval_find_id(hold) != NGX_OK
-        || (hold->remember.len
+        || (hold->verdict->remember.len
             && ngx_http_approval_grant_hashes(hold, find->grant, &new->grant)
                != NGX_OK))
     {
@@ -257,12 +168,12 @@ ngx_http_approval_ask_describe(ngx_http_approval_hold_t *hold,
     }
 
     new->id = hold->action.id;
-    new->timeout = hold->rule->timeout;
-    new->execute_within = hold->rule->execute_within;
+    new->timeout = hold->verdict->rule->timeout;
+    new->execute_within = hold->verdict->rule->execute_within;
     new->repeat = hold->lcf->repeat;
     new->ticket = ngx_http_approval_ticket(hold->request);
-    new->class = hold->rule->class;
-    new->class_doc = hold->rule->class_doc;
+    new->class = hold->verdict->rule->class;
+    new->class_doc = hold->verdict->rule->class_doc;
 
     return NGX_OK;
 }
@@ -289,7 +200,7 @@ ngx_http_approval_ask_deadline(ngx_http_approval_hold_t *hold)
         return NGX_OK;
     }
 
-    now += (int64_t) hold->rule->timeout
+    now += (int64_t) hold->verdict->rule->timeout
            + NGX_HTTP_APPROVAL_ASK_SLACK * (int64_t) conf->redis.timeout;
 
     return json_object_set_new(hold->action.doc, "deadline",
@@ -320,7 +231,7 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
 
     if (facts) {
         (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
-                                             hold->rule, facts);
+                                             hold->verdict->rule, facts);
         json_object_set_new(facts, "why",
                             json_string("store unavailable, passed by "
                                         "approval_store_failure"));
@@ -337,7 +248,8 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
 
     hold->action.origin = NGX_HTTP_APPROVAL_ACTION_UNSTORED;
 
-    ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_UNSTORED);
+    ngx_http_approval_count(hold->verdict->rule,
+                            NGX_HTTP_APPROVAL_COUNT_UNSTORED);
 
     if (hold->queue.next) {
         ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_PASSED);

@@ -83,10 +83,11 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
     }
 
     if (reply->joined) {
-        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_JOINED);
+        ngx_http_approval_count(hold->verdict->rule,
+                                NGX_HTTP_APPROVAL_COUNT_JOINED);
 
     } else {
-        ngx_http_approval_count_move(hold->rule,
+        ngx_http_approval_count_move(hold->verdict->rule,
                              ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
                                                     reply->state), 0);
     }
@@ -201,9 +202,9 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     ngx_http_approval_message_t  message;
 
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
-        && (hold->rule->notify || hold->rule->escalate))
+        && (hold->verdict->rule->notify || hold->verdict->rule->escalate))
     {
-        message.rule = hold->rule;
+        message.rule = hold->verdict->rule;
         message.doc = hold->action.doc;
         message.id = hold->action.id;
         message.created = hold->action.created;

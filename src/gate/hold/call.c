@@ -16,7 +16,7 @@
 
 
 static ngx_int_t ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
-    ngx_str_t *person, json_t *id,
+    const ngx_str_t *person, json_t *id,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 static void ngx_http_approval_call_handler(ngx_http_approval_watch_t *watch,
     ngx_str_t *decision);
@@ -43,7 +43,7 @@ ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
         return NGX_OK;
     }
 
-    rc = ngx_http_approval_call_hashes(hold, &hold->who.person,
+    rc = ngx_http_approval_call_hashes(hold, &hold->verdict->who.person,
                                        json_object_get(json, "id"), buf,
                                        hashes);
     if (rc != NGX_OK) {
@@ -68,7 +68,7 @@ ngx_http_approval_call_name(ngx_http_approval_hold_t *hold,
 
 static ngx_int_t
 ngx_http_approval_call_hashes(ngx_http_approval_hold_t *hold,
-    ngx_str_t *person, json_t *id,
+    const ngx_str_t *person, json_t *id,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
     char                *text;

@@ -70,7 +70,7 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
 
         /* approvals by votes were counted with the vote */
 
-        ngx_http_approval_count_move(hold->rule,
+        ngx_http_approval_count_move(hold->verdict->rule,
                              ngx_http_approval_move(hold->action.state,
                                                 NGX_HTTP_APPROVAL_EXECUTING),
                              reply->now - hold->action.created);
@@ -133,8 +133,8 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
                   "action %*s ends as failed, %s",
                   (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
-    (void) ngx_http_approval_limit_take(hold->mcf, hold->rule, hold->action.id,
-                                        reply->now, &end);
+    (void) ngx_http_approval_limit_take(hold->mcf, hold->verdict->rule,
+                                        hold->action.id, reply->now, &end);
     (void) ngx_http_approval_forward_write(hold);
 
     ngx_http_approval_forward_fail(hold, why);

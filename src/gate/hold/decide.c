@@ -172,7 +172,7 @@ ngx_http_approval_hold_wait(ngx_http_approval_hold_t *hold, int64_t left)
 
     left = ngx_max(left + 1, 1);
 
-    if (hold->patience < hold->rule->timeout
+    if (hold->patience < hold->verdict->rule->timeout
         && hold->action.state == NGX_HTTP_APPROVAL_PENDING)
     {
         patience = (int64_t) ngx_max(hold->patience,
@@ -262,8 +262,11 @@ static ngx_uint_t
 ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state, json_t *claims)
 {
-    ngx_str_t       requester, policy, rule, shown, digest;
-    approval_str_t  own;
+    ngx_str_t                           requester, policy, rule, shown, digest;
+    approval_str_t                      own;
+    const ngx_http_approval_verdict_t  *verdict;
+
+    verdict = hold->verdict;
 
     own.len = APPROVAL_DIGEST_LEN;
     own.data = (u_char *) hold->action.digest;
@@ -277,11 +280,11 @@ ngx_http_approval_hold_owns(ngx_http_approval_hold_t *hold,
     return approval_str_eq(ngx_http_approval_core_str(&digest), own)
            && approval_people_same(hold->mcf->people,
                                ngx_http_approval_core_str(&requester),
-                               ngx_http_approval_core_str(&hold->who.requester))
+                     ngx_http_approval_core_str(&verdict->who.requester))
            && approval_str_eq(ngx_http_approval_core_str(&policy),
-                   ngx_http_approval_core_str(&hold->rule->policy->name))
+                   ngx_http_approval_core_str(&verdict->rule->policy->name))
            && approval_str_eq(ngx_http_approval_core_str(&rule),
-                              ngx_http_approval_core_str(&hold->rule->name))
+                              ngx_http_approval_core_str(&verdict->rule->name))
            && (state != NGX_HTTP_APPROVAL_APPROVED
                || ngx_http_approval_hash_among(&hold->action.joins, &shown));
 }
@@ -306,7 +309,7 @@ ngx_http_approval_hold_verified(ngx_http_approval_hold_t *hold,
     /* an approval by break_glass is for one request, not for a grant */
 
     if (json_is_true(json_object_get(claims, "bg"))) {
-        hold->remember.len = 0;
+        hold->action.single = 1;
     }
 
     switch (state) {
@@ -338,7 +341,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state)
 {
     if (!hold->lcf->unsigned_decisions
-        || hold->rule->vote == NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY)
+        || hold->verdict->rule->vote == NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY)
     {
         ngx_http_approval_hold_ignore(hold, "it is not signed, and "
                                       "\"approval_unsigned_decisions\" is "
@@ -347,7 +350,7 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
     }
 
     ngx_str_set(&hold->action.approvers, "unsigned");
-    hold->remember.len = 0;
+    hold->action.single = 1;
 
     if (state == NGX_HTTP_APPROVAL_DENIED) {
         ngx_http_approval_hold_settle(hold, state);

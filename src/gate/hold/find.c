@@ -29,14 +29,14 @@ ngx_http_approval_find_id(ngx_http_approval_hold_t *hold)
         return NGX_ERROR;
     }
 
-    return ngx_http_approval_find_shard(hold, &hold->who.person,
+    return ngx_http_approval_find_shard(hold, &hold->verdict->who.person,
                                         hold->action.id);
 }
 
 
 ngx_int_t
 ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
-    ngx_str_t *person, u_char *shard)
+    const ngx_str_t *person, u_char *shard)
 {
     if (hold->mcf->worker->store == NULL) {
         ngx_memcpy(shard, "00", NGX_HTTP_APPROVAL_SHARD_LEN);
@@ -54,9 +54,13 @@ ngx_int_t
 ngx_http_approval_find_requester(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes)
 {
+    ngx_str_t  person;
+
+    person = hold->verdict->who.person;
+
     return ngx_http_approval_hashes(hold->mcf,
-                                    NGX_HTTP_APPROVAL_HASH_REQUESTER,
-                                    &hold->who.person, 1, buf, hashes);
+                                    NGX_HTTP_APPROVAL_HASH_REQUESTER, &person,
+                                    1, buf, hashes);
 }
 
 
@@ -64,7 +68,7 @@ ngx_int_t
 ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,
     ngx_http_approval_find_t *find, ngx_http_approval_new_t *new)
 {
-    new->policy = hold->rule->policy->hashes;
+    new->policy = hold->verdict->rule->policy->hashes;
 
     if (ngx_http_approval_find_join(hold, find->join, &new->join) != NGX_OK
         || ngx_http_approval_find_requester(hold, find->requester,
@@ -98,9 +102,9 @@ ngx_http_approval_find_join(ngx_http_approval_hold_t *hold,
     ngx_str_t                  parts[5];
     ngx_http_approval_rule_t  *rule;
 
-    rule = hold->rule;
+    rule = hold->verdict->rule;
 
-    parts[0] = hold->who.person;
+    parts[0] = hold->verdict->who.person;
     parts[1] = rule->policy->name;
     parts[2] = rule->name;
     parts[3].len = APPROVAL_DIGEST_LEN;
@@ -146,12 +150,12 @@ ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
     }
 
     ngx_str_set(&parts[0], "");
-    parts[1] = hold->rule->policy->name;
+    parts[1] = hold->verdict->rule->policy->name;
     person = parts[1];
 
     if (limit->per) {
         ngx_http_approval_look(&look, hold->request, hold->body,
-                               hold->captures);
+                               hold->verdict->captures);
 
         if (ngx_http_approval_read_text(&look, limit->per, &parts[0])
             != NGX_OK)
@@ -188,7 +192,8 @@ ngx_http_approval_find_cap(ngx_http_approval_hold_t *hold,
 
     cap->max = limit->n;
     cap->time = limit->time ? limit->time
-                            : hold->rule->timeout + hold->rule->execute_within;
+                            : hold->verdict->rule->timeout
+                              + hold->verdict->rule->execute_within;
 
     return NGX_OK;
 }

@@ -124,7 +124,7 @@ ngx_http_approval_forward_write(ngx_http_approval_hold_t *hold)
 
     if (hold->grant.len) {
         (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
-                                             hold->rule, facts);
+                                             hold->verdict->rule, facts);
         json_object_set_new(facts, "why",
                             json_string("grant: approved before, and "
                                         "remembered"));

@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_approval_grant_receipt(
     const ngx_http_approval_reply_t *reply);
 
 
-/* hold->remember is the VALUE; there is no grant for an empty one. */
+/* hold->verdict->remember is the VALUE; there is no grant for an empty one. */
 
 ngx_int_t
 ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
@@ -33,14 +33,14 @@ ngx_http_approval_grant_hashes(ngx_http_approval_hold_t *hold,
     ngx_str_t                  parts[8];
     ngx_http_approval_rule_t  *rule;
 
-    rule = hold->rule;
+    rule = hold->verdict->rule;
 
-    parts[0] = hold->who.person;
-    parts[1] = hold->who.on_behalf_person;
+    parts[0] = hold->verdict->who.person;
+    parts[1] = hold->verdict->who.on_behalf_person;
     parts[2] = rule->policy->name;
     parts[3] = rule->name;
     parts[4] = rule->policy->digest;
-    parts[5] = hold->remember;
+    parts[5] = hold->verdict->remember;
     parts[6] = hold->lcf->place;
     parts[7] = hold->request->headers_in.server;
 
@@ -86,7 +86,7 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     ngx_str_null(&grant.hash);
     approval_buf_init(&sealed);
 
-    if (hold->remember.len
+    if (hold->verdict->remember.len && !hold->action.single
         && ngx_http_approval_grant_hashes(hold, hash, &grant.hash) == NGX_OK)
     {
         /* a new grant is stored under the first key's hash */
@@ -101,8 +101,8 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
             goto done;
         }
 
-        grant.time = hold->rule->remember;
-        grant.uses = hold->rule->remember_uses;
+        grant.time = hold->verdict->rule->remember;
+        grant.uses = hold->verdict->rule->remember_uses;
         grant.doc.data = sealed.data;
         grant.doc.len = sealed.len;
     }
@@ -110,10 +110,12 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
     op = ngx_http_approval_store_consume(hold->mcf->worker->store,
                                          hold->action.id,
                                          &hold->action.decision, &requester,
-                                         &hold->rule->policy->hashes, &call,
-                                         doc ? &grant : NULL, handler, hold);
+                                         &hold->verdict->rule->policy->hashes,
+                                         &call, doc ? &grant : NULL, handler,
+                                         hold);
     if (op && doc) {
-        ngx_http_approval_count(hold->rule, NGX_HTTP_APPROVAL_COUNT_GRANTED);
+        ngx_http_approval_count(hold->verdict->rule,
+                                NGX_HTTP_APPROVAL_COUNT_GRANTED);
     }
 
 done:
@@ -146,13 +148,13 @@ ngx_http_approval_grant_doc(ngx_http_approval_hold_t *hold, ngx_str_t *id)
                                json_stringn((char *) hold->action.id,
                                             APPROVAL_ID_LEN))
            != 0
-        || json_object_set(doc, "remember", hold->remembered) != 0
+        || json_object_set(doc, "remember", hold->verdict->remembered) != 0
         || json_object_set_new(doc, "require",
                                ngx_http_approval_describe_require(hold))
            != 0
         || json_object_set_new(doc, "granted", json_integer(now)) != 0
         || json_object_set_new(doc, "ends",
-                               json_integer(now + hold->rule->remember))
+                             json_integer(now + hold->verdict->rule->remember))
            != 0)
     {
         json_decref(doc);
@@ -211,7 +213,7 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
     {
         json_decref(doc);
 
-        ngx_http_approval_count(hold->rule,
+        ngx_http_approval_count(hold->verdict->rule,
                                 NGX_HTTP_APPROVAL_COUNT_GRANT_USED);
 
         hold->action.taken = reply->now;

@@ -85,16 +85,18 @@ ngx_http_approval_hold_create(ngx_http_request_t *r,
         return NULL;
     }
 
+    hold->request = r;
+
     cln = ngx_http_cleanup_add(r, 0);
     pool_cln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (cln == NULL || pool_cln == NULL) {
+    if (cln == NULL || pool_cln == NULL
+        || ngx_http_approval_verdict_create(hold) != NGX_OK)
+    {
         return NULL;
     }
 
-    hold->request = r;
     hold->lcf = lcf;
-    hold->method = r->method_name;
     hold->mcf = ngx_http_get_module_main_conf(r, ngx_http_approval_module);
     hold->next = ngx_http_approval_hold_of(r);
     hold->started = ngx_current_msec;
@@ -147,8 +149,7 @@ ngx_http_approval_hold_pool_cleanup(void *data)
 
     ngx_http_approval_body_done(hold);
     ngx_http_approval_hold_recorded(hold);
-    json_decref(hold->remembered);
-    hold->remembered = NULL;
+    ngx_http_approval_verdict_done(hold);
 }
 
 

@@ -112,6 +112,7 @@ typedef struct {
 
     uint16_t                         room;       /* bytes at decision.data    */
     uint16_t                         recent;     /* requests by the requester */
+    unsigned                         single:1;   /* its approval makes no grant */
 } ngx_http_approval_held_t;
 
 
@@ -143,13 +144,12 @@ struct ngx_http_approval_hold_s {
     ngx_http_request_t              *request;
     ngx_http_approval_main_conf_t   *mcf;
     ngx_http_approval_loc_conf_t    *lcf;
-    ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
-    ngx_http_approval_rule_t        *shadow;     /* recorded before "rule"    */
 
     ngx_http_approval_hold_t        *next;
     ngx_queue_t                      queue;      /* queue.next is NULL unless
                                                     it is suspended           */
 
+    const ngx_http_approval_verdict_t  *verdict;
     ngx_http_approval_held_t         action;
     ngx_http_approval_wait_t         wait;
 
@@ -157,18 +157,11 @@ struct ngx_http_approval_hold_s {
     ngx_http_approval_refusal_e      refusal;
 
     ngx_http_approval_body_t        *body;       /* until action is stored    */
-    json_t                          *remembered; /* description of the VALUE
-                                                    for a grant: made while
-                                                    the body exists           */
-    ngx_array_t                     *captures;   /* of ..._capture_t          */
     approval_digest_t               *hasher;     /* while digesting           */
     ngx_chain_t                     *hash_next;
     off_t                            hash_offset;
 
-    ngx_http_approval_identity_t     who;
-    ngx_str_t                        method;     /* error_page changes it     */
     const char                      *why;        /* of a refusal, or NULL     */
-    ngx_str_t                        remember;   /* evaluated VALUE           */
     ngx_str_t                        grant;      /* id of the grant used      */
     ngx_uint_t                       used;
     ngx_http_approval_rpc_t         *rpc;        /* NULL: no JSON-RPC request */
@@ -234,7 +227,7 @@ typedef struct {
 
 ngx_int_t ngx_http_approval_find_id(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_find_shard(ngx_http_approval_hold_t *hold,
-    ngx_str_t *person, u_char *shard);
+    const ngx_str_t *person, u_char *shard);
 ngx_int_t ngx_http_approval_find_requester(ngx_http_approval_hold_t *hold,
     u_char buf[NGX_HTTP_APPROVAL_HASHES], ngx_str_t *hashes);
 ngx_int_t ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,

@@ -175,7 +175,7 @@ ngx_http_approval_hold_closes(ngx_http_approval_hold_t *hold)
     /* stored, but no approver was notified yet */
 
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
-        && (hold->rule->notify || hold->rule->escalate)
+        && (hold->verdict->rule->notify || hold->verdict->rule->escalate)
         && hold->state >= NGX_HTTP_APPROVAL_HOLD_STORED
         && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED)
     {
@@ -214,7 +214,8 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
                          ngx_http_approval_json_str(&hold->action.receipt));
     }
 
-    left = ngx_http_approval_ending(hold->mcf, hold->rule, hold->action.id,
+    left = ngx_http_approval_ending(hold->mcf, hold->verdict->rule,
+                                    hold->action.id,
                                     NGX_HTTP_APPROVAL_CANCELLED, facts);
     if (left == NULL) {
         return NULL;
@@ -232,7 +233,8 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     left->doc = young ? json_incref(hold->action.doc) : NULL;
     left->untold = (!joined
                     && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED
-                    && (hold->rule->notify || hold->rule->escalate));
+                    && (hold->verdict->rule->notify
+                        || hold->verdict->rule->escalate));
 
     return left;
 }

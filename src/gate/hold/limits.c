@@ -67,8 +67,8 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
                                  reply->now);
 
-    rc = ngx_http_approval_limit_take(hold->mcf, hold->rule, hold->action.id,
-                                      reply->now, &end);
+    rc = ngx_http_approval_limit_take(hold->mcf, hold->verdict->rule,
+                                      hold->action.id, reply->now, &end);
 
     if (rc == NGX_ERROR) {
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE,
@@ -250,7 +250,8 @@ void
 ngx_http_approval_limit_decided(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state)
 {
-    ngx_http_approval_end_decided(hold->mcf, hold->rule, hold->action.id, state,
+    ngx_http_approval_end_decided(hold->mcf, hold->verdict->rule,
+                                  hold->action.id, state,
                                   ngx_http_approval_hold_now(hold));
 }
 
@@ -267,7 +268,8 @@ ngx_http_approval_limit_frozen(ngx_http_approval_hold_t *hold, int64_t now)
            || ngx_http_approval_end_frozen(hold->mcf, &requester, now)
               == NGX_OK
            || ngx_http_approval_end_frozen(hold->mcf,
-                                           &hold->rule->policy->hashes, now)
+                                        &hold->verdict->rule->policy->hashes,
+                                           now)
               == NGX_OK;
 }
 

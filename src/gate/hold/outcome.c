@@ -93,8 +93,8 @@ ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold, json_t *facts)
     const ngx_http_approval_move_t  *move;
 
     if (hold->grant.len == 0) {
-        ngx_http_approval_ended(hold->mcf, hold->rule, hold->action.id,
-                                hold->action.state, 0, facts);
+        ngx_http_approval_ended(hold->mcf, hold->verdict->rule,
+                                hold->action.id, hold->action.state, 0, facts);
         return;
     }
 

@@ -34,7 +34,7 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
 
     static ngx_str_t  name = ngx_string("prefer");
 
-    hold->patience = hold->rule->hold;
+    hold->patience = hold->verdict->rule->hold;
     hold->prefer_wait = NGX_ERROR;
     hold->prefer_async = 0;
 

@@ -33,7 +33,7 @@ void
 ngx_http_approval_hold_overdue(ngx_http_approval_hold_t *hold)
 {
     if (hold->action.state == NGX_HTTP_APPROVAL_PENDING
-        && hold->patience < hold->rule->timeout
+        && hold->patience < hold->verdict->rule->timeout
         && ngx_http_approval_hold_now(hold) < hold->action.expires)
     {
         ngx_http_approval_hold_ticket(hold);
@@ -55,8 +55,9 @@ ngx_http_approval_hold_settle(ngx_http_approval_hold_t *hold,
     hold->wait.settling = state;
     hold->wait.op = NULL;
 
-    ending = ngx_http_approval_ending(hold->mcf, hold->rule, hold->action.id,
-                                      state, ngx_http_approval_facts(hold));
+    ending = ngx_http_approval_ending(hold->mcf, hold->verdict->rule,
+                                      hold->action.id, state,
+                                      ngx_http_approval_facts(hold));
 
     if (ending) {
         by = ngx_http_approval_hold_by(hold);
@@ -201,7 +202,7 @@ ngx_http_approval_hold_receipt(ngx_http_approval_hold_t *hold)
 
     rc = facts ? ngx_http_approval_decision_make(hold->mcf, facts,
                               NGX_HTTP_APPROVAL_APPROVED, by, now,
-                              now + hold->rule->execute_within / 1000,
+                              now + hold->verdict->rule->execute_within / 1000,
                               &receipt)
                : NGX_ERROR;
 

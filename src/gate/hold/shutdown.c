@@ -37,7 +37,7 @@ static ngx_connection_t  ngx_http_approval_shutdown_dummy;
 void
 ngx_http_approval_hold_enter(ngx_http_approval_hold_t *hold)
 {
-    ngx_http_approval_count_held(hold->mcf, hold->rule, 1);
+    ngx_http_approval_count_held(hold->mcf, hold->verdict->rule, 1);
 
     ngx_queue_insert_tail(&ngx_http_approval_holds, &hold->queue);
 }
@@ -52,7 +52,7 @@ ngx_http_approval_hold_leave(ngx_http_approval_hold_t *hold)
 
         ngx_http_approval_progress_stop(hold);
 
-        ngx_http_approval_count_held(hold->mcf, hold->rule, -1);
+        ngx_http_approval_count_held(hold->mcf, hold->verdict->rule, -1);
     }
 }
 

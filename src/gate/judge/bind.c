@@ -57,7 +57,8 @@ ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
     ngx_http_approval_bind_t  bind;
     ngx_http_approval_look_t  look;
 
-    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
+    ngx_http_approval_look(&look, hold->request, hold->body,
+                           hold->verdict->captures);
 
     hold->hasher = approval_digest_create();
 
@@ -67,7 +68,7 @@ ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
 
     bind.look = &look;
     bind.lcf = hold->lcf;
-    bind.rule = hold->rule;
+    bind.rule = hold->verdict->rule;
     bind.digest = hold->hasher;
     bind.failed = 0;
 
@@ -106,11 +107,11 @@ ngx_http_approval_bind_same(ngx_http_request_t *r,
     ngx_http_approval_bind_t  bind;
     ngx_http_approval_look_t  look;
 
-    ngx_http_approval_look(&look, r, NULL, hold->captures);
+    ngx_http_approval_look(&look, r, NULL, hold->verdict->captures);
 
     bind.look = &look;
     bind.lcf = hold->lcf;
-    bind.rule = hold->rule;
+    bind.rule = hold->verdict->rule;
     bind.failed = 0;
     bind.digest = approval_digest_create();
 
@@ -465,9 +466,9 @@ ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold, json_t *doc)
         }
     }
 
-    facts = hold->rule->facts.elts;
+    facts = hold->verdict->rule->facts.elts;
 
-    for (i = 0; i < hold->rule->facts.nelts; i++) {
+    for (i = 0; i < hold->verdict->rule->facts.nelts; i++) {
         if (!ngx_http_approval_bind_ignored(hold->lcf, facts[i])
             && ngx_http_approval_bind_add(list, &facts[i]->name) != NGX_OK)
         {

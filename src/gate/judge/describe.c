@@ -9,7 +9,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/gate.h"
+#include "gate/judge/internal.h"
 
 #include "core/escape.h"
 #include "core/media.h"
@@ -76,7 +76,7 @@ ngx_http_approval_describe(ngx_http_approval_hold_t *hold)
     text.data = key;
     text.len = sizeof(key);
 
-    approval_redact_key(hold->rule->redact, text);
+    approval_redact_key(hold->verdict->rule->redact, text);
 
     doc = json_object();
     if (doc == NULL) {
@@ -118,7 +118,7 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
     ngx_http_approval_rule_t      *rule;
     ngx_http_approval_channel_t  **channels;
 
-    rule = hold->rule;
+    rule = hold->verdict->rule;
 
     if (ngx_http_approval_set_str(doc, "policy", &rule->policy->name) != NGX_OK
         || ngx_http_approval_set_str(doc, "policy_digest",
@@ -196,7 +196,7 @@ ngx_http_approval_describe_rule(ngx_http_approval_hold_t *hold, json_t *doc)
 json_t *
 ngx_http_approval_describe_require(ngx_http_approval_hold_t *hold)
 {
-    return ngx_http_approval_class_require(hold->mcf, hold->rule);
+    return ngx_http_approval_class_require(hold->mcf, hold->verdict->rule);
 }
 
 
@@ -204,13 +204,13 @@ static ngx_int_t
 ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
 {
     approval_redact_t             *redact;
-    ngx_http_approval_identity_t  *who;
+    ngx_http_approval_identity_t   who;
 
-    who = &hold->who;
-    redact = hold->rule->redact;
+    who = hold->verdict->who;
+    redact = hold->verdict->rule->redact;
 
-    if (ngx_http_approval_set_str(doc, "requester", &who->requester) != NGX_OK
-        || ngx_http_approval_set_str(doc, "person", &who->person) != NGX_OK
+    if (ngx_http_approval_set_str(doc, "requester", &who.requester) != NGX_OK
+        || ngx_http_approval_set_str(doc, "person", &who.person) != NGX_OK
         || ngx_http_approval_set_str(doc, "remote_addr",
                                  &hold->request->connection->addr_text)
            != NGX_OK
@@ -219,23 +219,23 @@ ngx_http_approval_describe_who(ngx_http_approval_hold_t *hold, json_t *doc)
         return NGX_ERROR;
     }
 
-    if (who->on_behalf.len
+    if (who.on_behalf.len
         && (ngx_http_approval_set(doc, "on_behalf_of",
                                   ngx_http_approval_json_shown(redact, NULL,
-                                               &who->on_behalf,
+                                               &who.on_behalf,
                                                NGX_HTTP_APPROVAL_TELL_VALUE))
             != NGX_OK
             || ngx_http_approval_set_str(doc, "on_behalf_person",
-                                         &who->on_behalf_person)
+                                         &who.on_behalf_person)
                != NGX_OK))
     {
         return NGX_ERROR;
     }
 
-    return who->reason.len
+    return who.reason.len
            ? ngx_http_approval_set(doc, "reason",
                                    ngx_http_approval_json_shown(redact, NULL,
-                                               &who->reason,
+                                               &who.reason,
                                                NGX_HTTP_APPROVAL_SHOWN_REASON))
            : NGX_OK;
 }
@@ -254,8 +254,9 @@ ngx_http_approval_describe_declared(ngx_http_approval_hold_t *hold,
     ngx_http_approval_tell_t  tell;
     ngx_http_approval_look_t  look;
 
-    ngx_http_approval_look(&look, hold->request, hold->body, hold->captures);
-    ngx_http_approval_tell_init(&tell, &look, hold->rule);
+    ngx_http_approval_look(&look, hold->request, hold->body,
+                           hold->verdict->captures);
+    ngx_http_approval_tell_init(&tell, &look, hold->verdict->rule);
 
     rc = NGX_ERROR;
 
@@ -290,12 +291,12 @@ ngx_http_approval_describe_what(ngx_http_approval_hold_t *hold,
     }
 
     if (ngx_http_approval_set_str(doc, "method", &r->method_name) != NGX_OK
-        || ngx_http_approval_facts_where(r, hold->rule->redact, tell->query,
-                                         doc)
+        || ngx_http_approval_facts_where(r, hold->verdict->rule->redact,
+                                         tell->query, doc)
            != NGX_OK
         || ngx_http_approval_set(doc, "uri",
-                           ngx_http_approval_facts_target(hold->rule->redact,
-                                                          &r->uri))
+                   ngx_http_approval_facts_target(hold->verdict->rule->redact,
+                                                  &r->uri))
            != NGX_OK
         || ngx_http_approval_set(doc, "body_bytes", json_integer(size))
            != NGX_OK
@@ -350,8 +351,8 @@ ngx_http_approval_describe_request(ngx_http_approval_hold_t *hold,
 
     if (json_integer_value(json_object_get(doc, "query_hidden"))
         && (ngx_http_approval_set(request, "target",
-                           ngx_http_approval_facts_target(hold->rule->redact,
-                                                          &r->unparsed_uri))
+                   ngx_http_approval_facts_target(hold->verdict->rule->redact,
+                                                  &r->unparsed_uri))
             != NGX_OK
             || ngx_http_approval_set(request, "query_hidden", json_integer(0))
                != NGX_OK))
@@ -382,8 +383,8 @@ ngx_http_approval_describe_headers(ngx_http_approval_hold_t *hold)
             continue;
         }
 
-        if (ngx_http_approval_describe_header(hold->rule->redact, headers,
-                                              name, &h->value)
+        if (ngx_http_approval_describe_header(hold->verdict->rule->redact,
+                                              headers, name, &h->value)
             != NGX_OK)
         {
             json_decref(headers);
@@ -411,9 +412,9 @@ ngx_http_approval_describe_header_name(ngx_http_approval_hold_t *hold,
         }
     }
 
-    facts = hold->rule->facts.elts;
+    facts = hold->verdict->rule->facts.elts;
 
-    for (i = 0; i < hold->rule->facts.nelts; i++) {
+    for (i = 0; i < hold->verdict->rule->facts.nelts; i++) {
         if (facts[i]->kind == NGX_HTTP_APPROVAL_FACT_HEADER
             && ngx_http_approval_header_named(h, &facts[i]->key)
                != APPROVAL_NAME_OTHER)
@@ -481,7 +482,7 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold,
         body.data = hold->body->data;
         body.len = (size_t) hold->body->size;
 
-        approval_redact_body(hold->rule->redact,
+        approval_redact_body(hold->verdict->rule->redact,
                              ngx_http_approval_core_str(&type), body, &buf);
     }
 
@@ -507,37 +508,39 @@ ngx_http_approval_describe_body(ngx_http_approval_hold_t *hold,
 
 
 /*
- * Describes the grant that an approval would create.  hold->remembered keeps
- * the description for the grant's document, made when the body has been freed.
+ * Describes the grant that an approval would create, and keeps the description
+ * for the grant's document, which is made when the body has been freed.
  */
 
 static ngx_int_t
 ngx_http_approval_describe_remember(ngx_http_approval_hold_t *hold,
     ngx_http_approval_tell_t *tell, json_t *doc)
 {
-    json_t                    *per;
-    ngx_http_approval_rule_t  *rule;
+    json_t                       *per;
+    ngx_http_approval_rule_t     *rule;
+    ngx_http_approval_verdict_t  *verdict;
 
-    if (hold->remember.len == 0) {
+    verdict = ngx_http_approval_verdict(hold);
+    rule = verdict->rule;
+
+    if (verdict->remember.len == 0) {
         return NGX_OK;
     }
-
-    rule = hold->rule;
 
     per = ngx_http_approval_tell(tell, rule->remember_per,
                                  NGX_HTTP_APPROVAL_TELL_VALUE);
 
-    json_decref(hold->remembered);
+    ngx_http_approval_verdict_done(hold);
 
-    hold->remembered = json_pack("{s:I, s:o, s:o}", "seconds",
-                                 (json_int_t) (rule->remember / 1000),
-                                 "per", per,
-                                 "uses", rule->remember_uses
-                                         ? json_integer(rule->remember_uses)
-                                         : json_null());
+    verdict->remembered = json_pack("{s:I, s:o, s:o}", "seconds",
+                                    (json_int_t) (rule->remember / 1000),
+                                    "per", per,
+                                    "uses", rule->remember_uses
+                                            ? json_integer(rule->remember_uses)
+                                            : json_null());
 
     return ngx_http_approval_set(doc, "remember",
-                                 json_incref(hold->remembered));
+                                 json_incref(verdict->remembered));
 }
 
 

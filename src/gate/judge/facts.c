@@ -20,14 +20,16 @@
 json_t *
 ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
 {
-    json_t                      *facts;
-    ngx_str_t                    digest;
-    ngx_http_request_t          *r;
-    ngx_http_approval_rule_t    *rule;
-    ngx_http_approval_policy_t  *policy;
+    json_t                             *facts;
+    ngx_str_t                           digest;
+    ngx_http_request_t                 *r;
+    ngx_http_approval_rule_t           *rule;
+    ngx_http_approval_policy_t         *policy;
+    const ngx_http_approval_verdict_t  *verdict;
 
     r = hold->request;
-    rule = hold->rule;
+    verdict = hold->verdict;
+    rule = verdict->rule;
     policy = hold->lcf->policy;
 
     facts = json_pack("{s:o, s:o, s:o, s:o, s:o}",
@@ -35,10 +37,10 @@ ngx_http_approval_facts(ngx_http_approval_hold_t *hold)
                       "policy_digest",
                       ngx_http_approval_json_str(&policy->digest),
                       "requester",
-                      ngx_http_approval_json_str(&hold->who.requester),
+                      ngx_http_approval_json_str(&verdict->who.requester),
                       "remote_addr",
                       ngx_http_approval_json_str(&r->connection->addr_text),
-                      "method", ngx_http_approval_json_str(&hold->method));
+                      "method", ngx_http_approval_json_str(&verdict->method));
 
     if (facts == NULL) {
         return NULL;

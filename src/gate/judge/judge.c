@@ -10,7 +10,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "gate/gate.h"
+#include "gate/judge/internal.h"
 
 
 /* Elements are judged one by one, so larger batches would take too long. */
@@ -60,6 +60,56 @@ static ngx_uint_t ngx_http_approval_judge_known(ngx_http_request_t *r,
     ngx_http_approval_rule_t *rule);
 static int ngx_http_approval_capture(void *data, approval_str_t name,
     approval_str_t value);
+
+
+ngx_int_t
+ngx_http_approval_verdict_create(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_verdict_t  *verdict;
+
+    verdict = ngx_pcalloc(hold->request->pool,
+                          sizeof(ngx_http_approval_verdict_t));
+    if (verdict == NULL) {
+        return NGX_ERROR;
+    }
+
+    verdict->method = hold->request->method_name;
+    hold->verdict = verdict;
+
+    return NGX_OK;
+}
+
+
+ngx_http_approval_verdict_t *
+ngx_http_approval_verdict(ngx_http_approval_hold_t *hold)
+{
+    return (ngx_http_approval_verdict_t *) hold->verdict;
+}
+
+
+void
+ngx_http_approval_verdict_rule(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_rule_t *shadow)
+{
+    ngx_http_approval_verdict_t  *verdict;
+
+    verdict = ngx_http_approval_verdict(hold);
+
+    verdict->rule = rule ? rule : verdict->rule;
+    verdict->shadow = shadow ? shadow : verdict->shadow;
+}
+
+
+void
+ngx_http_approval_verdict_done(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_verdict_t  *verdict;
+
+    verdict = ngx_http_approval_verdict(hold);
+
+    json_decref(verdict->remembered);
+    verdict->remembered = NULL;
+}
 
 
 void
@@ -496,11 +546,11 @@ ngx_http_approval_judge_known(ngx_http_request_t *r,
             continue;
         }
 
-        if (hold->shadow == rule) {
+        if (hold->verdict->shadow == rule) {
             return 1;
         }
 
-        if (hold->rule == rule
+        if (hold->verdict->rule == rule
             && (!ngx_http_approval_target_own(r)
                 || ngx_http_approval_bind_same(r, hold)))
         {
@@ -545,15 +595,15 @@ ngx_http_approval_captures(ngx_http_approval_hold_t *hold)
     ngx_http_approval_look(&look, hold->request, hold->body, NULL);
 
     judge.look = &look;
-    judge.policy = hold->rule->policy;
+    judge.policy = hold->verdict->rule->policy;
 
     in.read = ngx_http_approval_judge_read;
     in.data = &judge;
     in.body = 1;
     in.sparse = 0;
 
-    return approval_match_captures(hold->rule->policy->match,
-                                   hold->rule->number, &in,
+    return approval_match_captures(hold->verdict->rule->policy->match,
+                                   hold->verdict->rule->number, &in,
                                    ngx_http_approval_capture, hold)
            == APPROVAL_OK ? NGX_OK : NGX_ERROR;
 }
@@ -567,16 +617,19 @@ ngx_http_approval_capture(void *data, approval_str_t name,
 
     u_char                       *p;
     ngx_http_approval_capture_t  *capture;
+    ngx_http_approval_verdict_t  *verdict;
 
-    if (hold->captures == NULL) {
-        hold->captures = ngx_array_create(hold->request->pool, 2,
+    verdict = ngx_http_approval_verdict(hold);
+
+    if (verdict->captures == NULL) {
+        verdict->captures = ngx_array_create(hold->request->pool, 2,
                                           sizeof(ngx_http_approval_capture_t));
-        if (hold->captures == NULL) {
+        if (verdict->captures == NULL) {
             return APPROVAL_ERROR;
         }
     }
 
-    capture = ngx_array_push(hold->captures);
+    capture = ngx_array_push(verdict->captures);
     p = ngx_pnalloc(hold->request->pool, name.len + value.len + 1);
 
     if (capture == NULL || p == NULL) {

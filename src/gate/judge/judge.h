@@ -19,7 +19,8 @@
 #include "model/problem.h"
 
 
-typedef struct ngx_http_approval_hold_s  ngx_http_approval_hold_t;
+typedef struct ngx_http_approval_hold_s     ngx_http_approval_hold_t;
+typedef struct ngx_http_approval_verdict_s  ngx_http_approval_verdict_t;
 
 
 /* judge.c */
@@ -33,13 +34,49 @@ typedef enum {
 } ngx_http_approval_verdict_e;
 
 
+/*
+ * The requester.  "person" and "on_behalf_person" are canonical, the same for
+ * all names of a person.
+ */
+
 typedef struct {
+    ngx_str_t                        requester;
+    ngx_str_t                        person;
+    ngx_str_t                        on_behalf;
+    ngx_str_t                        on_behalf_person;
+    ngx_str_t                        reason;
+} ngx_http_approval_identity_t;
+
+
+/*
+ * What was judged.  Only judge/ changes it; a hold has a const pointer to its
+ * own.  All of it is in the request's pool, except "remembered".
+ */
+
+struct ngx_http_approval_verdict_s {
     ngx_http_approval_verdict_e      what;
-    ngx_http_approval_rule_t        *rule;
-    ngx_http_approval_rule_t        *shadow;     /* a rule in shadow mode     */
+    ngx_http_approval_rule_t        *rule;       /* NULL: not known yet       */
+    ngx_http_approval_rule_t        *shadow;     /* a rule in shadow mode,
+                                                    recorded before "rule"    */
     ngx_http_approval_refusal_e      refusal;
-    const char                      *why;        /* in the request's pool     */
-} ngx_http_approval_verdict_t;
+    const char                      *why;        /* ... or NULL               */
+    ngx_str_t                        method;     /* error_page changes it     */
+    ngx_http_approval_identity_t     who;
+    ngx_array_t                     *captures;   /* of ..._capture_t          */
+    ngx_str_t                        remember;   /* evaluated VALUE           */
+    json_t                          *remembered; /* its description, for a
+                                                    grant: made while the body
+                                                    exists                    */
+};
+
+
+/* NGX_ERROR: no memory. */
+ngx_int_t ngx_http_approval_verdict_create(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_verdict_done(ngx_http_approval_hold_t *hold);
+
+/* Sets those that are not NULL. */
+void ngx_http_approval_verdict_rule(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_rule_t *rule, ngx_http_approval_rule_t *shadow);
 
 void ngx_http_approval_judge(ngx_http_approval_look_t *look,
     ngx_http_approval_policy_t *policy, ngx_http_approval_verdict_t *verdict);
@@ -50,7 +87,6 @@ ngx_http_approval_refusal_e ngx_http_approval_judge_unread(
 int ngx_http_approval_evidence(ngx_http_approval_look_t *look,
     ngx_http_approval_rule_t *rule, approval_match_evidence_pt visit,
     void *data);
-ngx_int_t ngx_http_approval_captures(ngx_http_approval_hold_t *hold);
 
 /* body.c */
 ngx_int_t ngx_http_approval_body_read(ngx_http_approval_hold_t *hold);
@@ -103,32 +139,21 @@ void ngx_http_approval_shadow(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule);
 
 /*
- * identify.c: NGX_DECLINED: "refusal" and, if not NULL, "why" have the reason.
- * "person" and "on_behalf_person" are canonical, the same for all names of a
- * person.
+ * identify.c: fills verdict->who.  NGX_DECLINED: verdict->refusal and, if not
+ * NULL, verdict->why have the reason.
  */
-typedef struct {
-    ngx_str_t                        requester;
-    ngx_str_t                        person;
-    ngx_str_t                        on_behalf;
-    ngx_str_t                        on_behalf_person;
-    ngx_str_t                        reason;
-    ngx_http_approval_refusal_e      refusal;
-    const char                      *why;
-} ngx_http_approval_identity_t;
-
 ngx_int_t ngx_http_approval_identify(ngx_http_approval_look_t *look,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
-    ngx_http_approval_identity_t *identity);
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_verdict_t *verdict);
+
+/* The same, with everything else that an action needs to know. */
+ngx_int_t ngx_http_approval_identify_hold(ngx_http_approval_hold_t *hold);
+
+/* Reads the requester for a record, although nothing depends on it. */
+void ngx_http_approval_identify_record(ngx_http_approval_hold_t *hold);
 
 /* NGX_DECLINED: not a valid identity */
 ngx_int_t ngx_http_approval_identify_person(ngx_http_request_t *r,
     ngx_str_t *identity, ngx_str_t *person);
-
-/* reads an identity, or the value of a grant or limit: one reading only */
-ngx_int_t ngx_http_approval_identify_one(ngx_http_approval_look_t *look,
-    ngx_http_approval_rule_t *rule, ngx_http_approval_fact_t *fact,
-    ngx_str_t *value, ngx_http_approval_identity_t *identity);
 
 /* facts.c */
 json_t *ngx_http_approval_facts(ngx_http_approval_hold_t *hold);

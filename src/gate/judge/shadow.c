@@ -80,9 +80,9 @@ ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_rule_t *rule,
     ngx_str_t *requester, const char **outcome)
 {
-    ngx_int_t                     rc;
-    ngx_http_approval_look_t      look;
-    ngx_http_approval_identity_t  identity;
+    ngx_int_t                    rc;
+    ngx_http_approval_look_t     look;
+    ngx_http_approval_verdict_t  verdict;
 
     ngx_str_null(requester);
 
@@ -96,9 +96,11 @@ ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
                               : NGX_OK;
     }
 
-    rc = ngx_http_approval_identify(&look, lcf, rule, &identity);
+    verdict.rule = rule;
 
-    *requester = identity.requester;
+    rc = ngx_http_approval_identify(&look, lcf, &verdict);
+
+    *requester = verdict.who.requester;
 
     switch (rc) {
 
@@ -107,7 +109,7 @@ ngx_http_approval_shadow_outcome(ngx_http_request_t *r,
         return NGX_OK;
 
     case NGX_DECLINED:
-        *outcome = (identity.refusal == NGX_HTTP_APPROVAL_REFUSE_REASON)
+        *outcome = (verdict.refusal == NGX_HTTP_APPROVAL_REFUSE_REASON)
                    ? "reason-required" : "identity-required";
         return NGX_OK;
 

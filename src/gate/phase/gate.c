@@ -273,7 +273,7 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
             }
         }
 
-        hold->shadow = verdict->shadow;
+        ngx_http_approval_verdict_rule(hold, NULL, verdict->shadow);
     }
 
     switch (verdict->what) {
@@ -319,7 +319,7 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
         }
     }
 
-    hold->rule = verdict->rule;
+    ngx_http_approval_verdict_rule(hold, verdict->rule, NULL);
 
     if (hold->state == NGX_HTTP_APPROVAL_HOLD_NEW) {
         return ngx_http_approval_body_read(hold);
@@ -358,13 +358,14 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
     }
 
     if (hold->body == NULL) {
-        return ngx_http_approval_gate_refuse(r, hold->lcf, hold, hold->rule,
+        return ngx_http_approval_gate_refuse(r, hold->lcf, hold,
+                                             hold->verdict->rule,
                                              NGX_HTTP_APPROVAL_REFUSE_INTERNAL,
                                              NULL);
     }
 
     if (!hold->body->encoded
-        && (hold->rule == NULL || hold->lcf->policy->mcp))
+        && (hold->verdict->rule == NULL || hold->lcf->policy->mcp))
     {
         ngx_http_approval_body_parse(hold->body);
 
@@ -375,7 +376,7 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
         }
     }
 
-    if (hold->rule) {
+    if (hold->verdict->rule) {
         return ngx_http_approval_gate_start(hold);
     }
 
@@ -528,8 +529,8 @@ ngx_http_approval_gate_refuse(ngx_http_request_t *r,
         }
     }
 
-    if (hold->rule == NULL) {
-        hold->rule = rule;
+    if (hold->verdict->rule == NULL) {
+        ngx_http_approval_verdict_rule(hold, rule, NULL);
     }
 
     if (shadow) {

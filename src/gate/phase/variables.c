@@ -92,6 +92,7 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     ngx_str_t                 *name;
     ngx_msec_int_t             ms;
     ngx_http_approval_hold_t  *hold;
+    ngx_http_approval_rule_t  *rule;
 
     hold = ngx_http_approval_hold_of(r);
 
@@ -102,6 +103,8 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         v->not_found = 1;
         return NGX_OK;
     }
+
+    rule = hold->verdict->rule;
 
     switch (data) {
 
@@ -124,16 +127,14 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         return ngx_http_approval_variable_set(v, (u_char *) "refused", 7);
 
     case NGX_HTTP_APPROVAL_VAR_RULE:
-        return hold->rule ? ngx_http_approval_variable_set(v,
-                                                     hold->rule->name.data,
-                                                     hold->rule->name.len)
-                          : ngx_http_approval_variable_set(v, NULL, 0);
+        return rule ? ngx_http_approval_variable_set(v, rule->name.data,
+                                                     rule->name.len)
+                    : ngx_http_approval_variable_set(v, NULL, 0);
 
     case NGX_HTTP_APPROVAL_VAR_ACTION:
-        return hold->rule ? ngx_http_approval_variable_set(v,
-                                                     hold->rule->action.data,
-                                                     hold->rule->action.len)
-                          : ngx_http_approval_variable_set(v, NULL, 0);
+        return rule ? ngx_http_approval_variable_set(v, rule->action.data,
+                                                     rule->action.len)
+                    : ngx_http_approval_variable_set(v, NULL, 0);
 
     case NGX_HTTP_APPROVAL_VAR_APPROVERS:
         return ngx_http_approval_variable_set(v, hold->action.approvers.data,
@@ -145,8 +146,9 @@ ngx_http_approval_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                               ? APPROVAL_DIGEST_LEN : 0);
 
     case NGX_HTTP_APPROVAL_VAR_REASON:
-        return ngx_http_approval_variable_set(v, hold->who.reason.data,
-                                              hold->who.reason.len);
+        return ngx_http_approval_variable_set(v,
+                                              hold->verdict->who.reason.data,
+                                              hold->verdict->who.reason.len);
 
     default: /* NGX_HTTP_APPROVAL_VAR_WAIT */
         break;
@@ -185,10 +187,10 @@ ngx_http_approval_variable_arg(ngx_http_request_t *r,
 
     hold = ngx_http_approval_hold_of(r);
 
-    if (hold && hold->captures) {
-        captures = hold->captures->elts;
+    if (hold && hold->verdict->captures) {
+        captures = hold->verdict->captures->elts;
 
-        for (i = 0; i < hold->captures->nelts; i++) {
+        for (i = 0; i < hold->verdict->captures->nelts; i++) {
             if (captures[i].name.len == len
                 && ngx_strncmp(captures[i].name.data, p, len) == 0)
             {

@@ -28,7 +28,7 @@ typedef struct {
     ngx_http_approval_desk_t   *desk;
     ngx_queue_t                 queue;      /* in the worker's list        */
     ngx_event_t                 wake;       /* posted: something changed   */
-    ngx_http_approval_news_t    news;       /* the inbox listens           */
+    ngx_http_approval_news_t    news;       /* of all, or the action's     */
     ngx_http_approval_watch_t   watch;      /* an action's page watches it */
     ngx_msec_t                  opened;
     ngx_msec_t                  sent;
@@ -36,6 +36,7 @@ typedef struct {
     ngx_chain_t                *busy;
     unsigned                    open:1;
     unsigned                    told:1;     /* of changes before it opened */
+    unsigned                    over:1;     /* the action: nothing follows */
 } ngx_http_approval_live_t;
 
 
@@ -109,9 +110,6 @@ ngx_http_approval_live_inbox(ngx_http_approval_desk_t *d)
     live = ngx_http_approval_live_open(d, &rc);
 
     if (live) {
-        live->news.handler = ngx_http_approval_live_heard;
-        live->news.data = live;
-
         ngx_http_approval_news_add(d->mcf->worker->store, &live->news);
     }
 
@@ -152,9 +150,13 @@ ngx_http_approval_live_loaded(ngx_http_approval_desk_t *d,
 
     if (ngx_http_approval_view_state(doc, reply) != NGX_HTTP_APPROVAL_PENDING)
     {
+        live->over = 1;
         ngx_post_event(&live->wake, &ngx_posted_events);
         goto done;
     }
+
+    live->news.id = d->id;
+    ngx_http_approval_news_add(d->mcf->worker->store, &live->news);
 
     ngx_memcpy(live->watch.id, d->id, APPROVAL_ID_LEN);
     live->watch.handler = ngx_http_approval_live_seen;
@@ -226,6 +228,8 @@ ngx_http_approval_live_open(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     live->wake.handler = ngx_http_approval_live_wake;
     live->wake.data = live;
     live->wake.log = r->connection->log;
+    live->news.handler = ngx_http_approval_live_heard;
+    live->news.data = live;
     d->work = live;
 
     cln->handler = ngx_http_approval_live_cleanup;
@@ -318,11 +322,12 @@ ngx_http_approval_live_seen(ngx_http_approval_watch_t *watch,
 {
     ngx_http_approval_live_t *live = watch->data;
 
+    live->over = 1;
     ngx_post_event(&live->wake, &ngx_posted_events);
 }
 
 
-/* An action's stream ends with its first event, whoever caused the change. */
+/* An action's stream ends when the action is decided, whoever did it. */
 
 static void
 ngx_http_approval_live_wake(ngx_event_t *ev)
@@ -343,7 +348,7 @@ ngx_http_approval_live_wake(ngx_event_t *ev)
     if (rc != NGX_OK) {
         ngx_http_finalize_request(r, NGX_ERROR);
 
-    } else if (!live->news.active) {
+    } else if (live->over) {
         ngx_http_approval_live_end(live);
     }
 
@@ -372,7 +377,7 @@ ngx_http_approval_live_tick(ngx_event_t *ev)
 }
 
 
-/* The inbox gets one event for all changes before its stream was opened. */
+/* One event is for all changes before the stream was opened. */
 
 static void
 ngx_http_approval_live_step(ngx_http_approval_live_t *live)
@@ -391,9 +396,7 @@ ngx_http_approval_live_step(ngx_http_approval_live_t *live)
     if (ngx_exiting || age >= NGX_HTTP_APPROVAL_LIVE_TIME) {
         ngx_http_approval_live_end(live);
 
-    } else if (live->news.active && !live->told
-               && age >= NGX_HTTP_APPROVAL_LIVE_TICK)
-    {
+    } else if (!live->told && age >= NGX_HTTP_APPROVAL_LIVE_TICK) {
         live->told = 1;
         ngx_post_event(&live->wake, &ngx_posted_events);
 

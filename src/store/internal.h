@@ -449,6 +449,8 @@ void ngx_http_approval_news_init(ngx_http_approval_store_t *store);
 void ngx_http_approval_news_done(ngx_http_approval_store_t *store);
 void ngx_http_approval_news_push(ngx_http_approval_store_t *store,
     ngx_str_t *key);
+void ngx_http_approval_news_voted(ngx_http_approval_store_t *store,
+    u_char *id);
 
 
 /* replicas.c */

@@ -18,6 +18,8 @@
 #define NGX_HTTP_APPROVAL_NEWS_DELAY  1000
 
 
+static void ngx_http_approval_news_due(ngx_http_approval_store_t *store,
+    u_char *id, ngx_uint_t all);
 static void ngx_http_approval_news_handler(ngx_event_t *ev);
 static void ngx_http_approval_news_read(ngx_http_approval_store_t *store,
     ngx_uint_t shard);
@@ -58,6 +60,7 @@ ngx_http_approval_news_add(ngx_http_approval_store_t *store,
     }
 
     news->active = 1;
+    news->due = 0;
     ngx_queue_insert_tail(&store->news.listeners, &news->queue);
 }
 
@@ -108,7 +111,46 @@ ngx_http_approval_news_push(ngx_http_approval_store_t *store, ngx_str_t *key)
         approval_buf_free(&name);
     }
 
-    if (found && !store->news.event.timer_set) {
+    if (found) {
+        ngx_http_approval_news_due(store, NULL, key == NULL);
+    }
+}
+
+
+void
+ngx_http_approval_news_voted(ngx_http_approval_store_t *store, u_char *id)
+{
+    ngx_http_approval_news_due(store, id, 0);
+}
+
+
+/* Those of the set, those of the action, or after a gap all are due. */
+
+static void
+ngx_http_approval_news_due(ngx_http_approval_store_t *store, u_char *id,
+    ngx_uint_t all)
+{
+    ngx_uint_t                 due;
+    ngx_queue_t               *q;
+    ngx_http_approval_news_t  *news;
+
+    due = 0;
+
+    for (q = ngx_queue_head(&store->news.listeners);
+         q != ngx_queue_sentinel(&store->news.listeners);
+         q = ngx_queue_next(q))
+    {
+        news = ngx_queue_data(q, ngx_http_approval_news_t, queue);
+
+        if (all || news->id == NULL
+            || (id && ngx_memcmp(news->id, id, APPROVAL_ID_LEN) == 0))
+        {
+            news->due = 1;
+            due = 1;
+        }
+    }
+
+    if (due && !store->news.event.timer_set) {
         ngx_add_timer(&store->news.event, NGX_HTTP_APPROVAL_NEWS_DELAY);
     }
 }
@@ -144,7 +186,11 @@ ngx_http_approval_news_handler(ngx_event_t *ev)
         next = ngx_queue_next(q);
 
         news = ngx_queue_data(q, ngx_http_approval_news_t, queue);
-        news->handler(news);
+
+        if (news->due) {
+            news->due = 0;
+            news->handler(news);
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Notifies listeners when the set of open actions may have changed, but at most
- * once a second.  One read per shard serves all listeners.
+ * Notifies listeners, at most once a second, when the set of open actions may
+ * have changed, or when a vote was stored that decided nothing.  One read per
+ * shard serves all listeners.
  */
 
 
@@ -27,7 +28,9 @@ struct ngx_http_approval_news_s {
     ngx_queue_t                 queue;
     ngx_http_approval_news_pt   handler;     /* may delete its own only */
     void                       *data;
+    u_char                     *id;          /* only this action's votes   */
     unsigned                    active:1;
+    unsigned                    due:1;
 };
 
 

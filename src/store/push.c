@@ -2,9 +2,10 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Published decisions: vote.lua publishes each one, after the action's id, on
- * the channel of its shard.  Any client with permission to publish can send
- * anything there, so a message is only a hint that its recipients verify.
+ * Published votes: for each one vote.lua publishes the action's id, and after
+ * it the decision if the vote completes it, on the channel of the shard.  Any
+ * client with permission to publish can send anything there, so a message is
+ * only a hint that its recipients verify.
  */
 
 
@@ -107,7 +108,7 @@ ngx_http_approval_push_message(void *data, ngx_str_t *message)
 
     ngx_str_t  decision;
 
-    if (store->closing || message->len <= APPROVAL_ID_LEN + 1
+    if (store->closing || message->len < APPROVAL_ID_LEN + 1
         || message->data[APPROVAL_ID_LEN] != ' ')
     {
         return;
@@ -115,6 +116,11 @@ ngx_http_approval_push_message(void *data, ngx_str_t *message)
 
     decision.data = message->data + APPROVAL_ID_LEN + 1;
     decision.len = message->len - APPROVAL_ID_LEN - 1;
+
+    if (decision.len == 0) {
+        ngx_http_approval_news_voted(store, message->data);
+        return;
+    }
 
     ngx_http_approval_watches_told(store, message->data, &decision);
 }

@@ -5,7 +5,7 @@
 -- caller must judge again.
 --
 -- ARGV[2..]  seen, vote, state, decision ('': not decided), retention, the
---            channel on which the decision is published ('': none)
+--            channel on which the vote is published with the decision ('': none)
 -- ok         stored
 -- again      the number of votes is not "seen"
 -- no         decided (D), overdue, or unknown
@@ -60,7 +60,7 @@ end
 
 -- The last command: even if it fails, the decision is in its key.
 
-if decision ~= '' and channel ~= '' then
+if channel ~= '' then
     redis.pcall('PUBLISH', channel, id .. ' ' .. decision)
 end
 

@@ -1116,6 +1116,41 @@ sub list_all {
 }
 
 
+# No use of a passkey is later than its revocation, by one clock.
+
+sub passkey { my (undef, $word) = @{ cmd(words(passkey => '', @_)) }; $word }
+
+{
+    my $name = 'a' x 32;
+    my $now = sub { cmd(words(passkey => '', 'list'))->[0] };
+    my ($put, $use) = map { my $what = $_; sub { passkey($what, $name, @_) } }
+                      qw(put use);
+    my $used = sub { (split / /, cmd(HGET => shared('passkeys:used'), $name))
+                     [$_[0]] };
+    my $nonce = sub { cmd(DEL => shared('once:nonce')) };
+
+    is($put->('', 'record', 9, '', 0), 'ok', 'a passkey is enrolled');
+    is($use->('record', 5, 1, 1000), 'ok', 'it is used');
+    is($used->(0), 5, 'its counter is kept');
+    cmp_ok($used->(1), '<=', $now->(), 'and when that was');
+    is($use->('record', 6, 1, 1000), 'replayed', 'a nonce counts once');
+    $nonce->();
+    is($use->('record', 5, 1, 1000), 'cloned', 'and a counter goes on');
+    $nonce->();
+    is($use->('another', 6, 1, 1000), 'again', 'so does only what is enrolled');
+
+    is($put->('record', '', 9, 'revoked', $used->(1) - 1), 'used',
+       'no revocation is earlier than the last use');
+    is($use->('record', 6, 1, 1000), 'ok', 'it is still in force');
+    is($put->('record', '', 9, 'revoked', $used->(1)), 'ok', 'a later one is');
+    is($use->('record', 7, 1, 1000), 'again', 'and no use is later');
+    is($put->('', 'record', 9, '', 0), 'ended', 'nor is it enrolled again');
+    is($put->('', '', 9, 'revoked too', $now->()), 'ok',
+       'what is not there is revoked by its name');
+    cmd(DEL => map { shared($_) } qw(passkeys passkeys:ended once:nonce));
+}
+
+
 # SPEC: a pending action takes at most 2 KiB, all of its keys.
 
 {

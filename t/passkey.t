@@ -291,6 +291,55 @@ sub put_back {
     ok(wait_for(sub { faults($other) > 1 }), 'on record there, too');
     $redis->cmd(HDEL => $ended, $name);
     refused(votes_on($other, 'later'), qr/was revoked/, 'and ever after');
+
+    # whose record was deleted: it is in the trail, and in a copy of Redis
+
+    $browser->remove($device);
+    $device = $browser->authenticator;
+    $name = enrol('alice', 'lost soon');
+    passkey_form('olga', confirm => $name);
+    is(votes_on($mine, 'still-there')->status, 200, 'control: it votes');
+
+    $own = $redis->cmd(HGET => $stands, $name);
+    $redis->cmd(HDEL => $stands, $name);
+    is_deeply([ passkeys('olga') ], [], 'one that is lost is not listed');
+    is(passkey_form('bob', revoke => $name)->status, 404,
+       'nor revoked by just anybody');
+
+    sign_in('olga');
+    $browser->go("$base/idp/passkeys");
+    $browser->click('#lost summary');
+    $browser->type('#revoke-id', $name);
+    $browser->submit('#lost button');
+    page_is(qr/refused from now on/, 'but an operator revokes it by its id');
+
+    my ($said) = grep { ($_->{what} // '') eq 'passkey revoked' }
+                 reverse $mine->audit('config');
+
+    is(jws_of($said->{passkey})->{jti}, $name, 'on record, by name');
+    is($said->{person}, 'olga', 'with who it was');
+
+    $redis->cmd(HSET => $stands, $name, $own);
+    refused(votes_on($mine, 'risen'), qr/was revoked/,
+            'its record, put back, is no more in force');
+    refused(votes_on($other, 'risen-there'), qr/was revoked/,
+            'nor on another gateway');
+    is(passkey_form('olga', confirm => $name)->status, 404,
+       'and it is not confirmed');
+
+    # a clock that runs ahead, or who writes to Redis, does not prevent it
+
+    $browser->remove($device);
+    $device = $browser->authenticator;
+    $name = enrol('alice', 'used in the future');
+    passkey_form('olga', confirm => $name);
+    $redis->cmd(HSET => 'approval:{00}:passkeys:used', $name,
+                '1 9999999999999');
+    like(passkey_form('olga', revoke => $name)->body, qr/refused from now on/,
+         'a last use in the future');
+
+    $mine->wait_signed;
+    $mine->clean('revoked by id: clean');
 }
 
 
@@ -761,6 +810,27 @@ sub without {
 }
 
 
+# when Redis took the passkey's signature of a vote
+
+sub taken_at { ${ jws_of($_[0]{vote})->{psk}{at} } }
+
+
+sub revoked_at {
+    my ($time) = @_;
+
+    return config_of('revoked', sub {
+        my ($r) = @_;
+        my $at = $time->();
+
+        $r->{passkey} = jws($signing, $r->{passkey}, iatms => \$at);
+    });
+}
+
+
+my ($last) = sort { $b <=> $a } map { taken_at($_) }
+    of(\@records, 'voted', sub { ($_[0]{passkey} // '') eq $alice });
+
+
 # base64url of something else
 
 sub another { $_[0] =~ s/^(.)/$1 eq 'A' ? 'B' : 'A'/er }
@@ -879,13 +949,11 @@ my %forgery = (
     } ],
     'a vote before the passkey was confirmed' => [
         'nobody had confirmed the passkey', sub {
-        resign(vote_of($_[0], $one), iatms => \'1000');
+        psk(at => \'1000')->($_[0]);
     } ],
-    'a vote after it was revoked' => [
-        'the passkey was revoked before', config_of('revoked', sub {
-        my ($r) = @_;
-        $r->{passkey} = jws($signing, $r->{passkey}, iatms => \'2000');
-    }) ],
+    'a vote a millisecond after it was revoked' => [
+        'the passkey was revoked before',
+        revoked_at(sub { $last - 1 }) ],
     'a passkey that nobody enrolled' => [
         'it was never enrolled', without('enrolled') ],
     'a passkey that nobody confirmed' => [
@@ -939,12 +1007,20 @@ my %forgery = (
         "the passkey's counter did not go on", sub {
         my @votes = of($_[0], 'voted',
                        sub { ($_[0]{passkey} // '') eq $alice });
-        my $later = ${ jws_of($votes[1]{vote})->{iatms} } + 1;
-        resign($votes[0], iatms => \$later);
+        my $later = taken_at($votes[1]) + 1;
+        my $psk = jws_of($votes[0]{vote})->{psk};
+        resign($votes[0], psk => { %$psk, at => \$later });
     } ],
 );
 
 cmp_ok(scalar keys %forgery, '>=', 20, 'a list of forgeries');
+
+{
+    my @log = map { copy($_) } @records;
+
+    revoked_at(sub { $last })->(\@log);
+    is((verify(@log))[0], 0, 'control: revoked when the last vote was taken');
+}
 
 for my $name (sort keys %forgery) {
     my @log = map { copy($_) } @records;

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Votes signed by a passkey: the key must have been enrolled and confirmed at
- * that time, and have signed exactly what was requested.  All times are by
- * Redis' clock.
+ * Votes signed by a passkey: the key must have been enrolled and confirmed when
+ * Redis took its signature, and have signed exactly what was requested.  Redis
+ * takes none after a revocation, so their times can be compared exactly.
  */
 
 
@@ -16,7 +16,6 @@
 
 
 #define APPROVAL_ENROLLED_MAX    16384
-#define APPROVAL_REVOKED_SLACK   10000    /* ms, for votes under way */
 
 
 typedef struct approval_enrolled_s  approval_enrolled_t;
@@ -40,11 +39,13 @@ static approval_enrolled_t *approval_enrolled_find(approval_verify_t *v,
     const char *name);
 static const char *approval_enrolled_add(approval_verify_t *v,
     json_t *claims, const char *name);
+static void approval_enrolled_revoke(approval_enrolled_t *e, json_t *claims);
 static const char *approval_enrolled_confirm(approval_verify_t *v,
     approval_enrolled_t *e, json_t *claims, const char *person);
 static int approval_enrolled_same(json_t *one, json_t *two);
 static const char *approval_passkey_signed(approval_act_t *a,
     const approval_ballot_t *b, approval_enrolled_t *e, uint32_t *count);
+static int64_t approval_passkey_taken(const approval_ballot_t *b);
 static const char *approval_passkey_counted(approval_enrolled_t *e,
     uint32_t count, int64_t time);
 static approval_str_t approval_passkey_text(json_t *object, const char *name);
@@ -91,6 +92,18 @@ approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
     const char           *person, *err;
     approval_enrolled_t  *e;
 
+    e = approval_enrolled_find(v, name);
+
+    /* an operator may revoke by the name alone, even what is not on record */
+
+    if (strcmp(state, "revoked") == 0
+        && approval_verify_claim(claims, "sta", state)
+        && json_object_get(claims, "sub") == NULL)
+    {
+        approval_enrolled_revoke(e, claims);
+        return NULL;
+    }
+
     person = json_string_value(json_object_get(event, "person"));
 
     if (person == NULL || !approval_verify_claim(claims, "sta", state)
@@ -98,8 +111,6 @@ approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
     {
         return "it says something else than what was signed";
     }
-
-    e = approval_enrolled_find(v, name);
 
     if (strcmp(state, "enrolled") == 0) {
 
@@ -123,7 +134,7 @@ approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
         err = approval_enrolled_confirm(v, e, claims, person);
 
     } else if (strcmp(state, "revoked") == 0) {
-        e->until = json_integer_value(json_object_get(claims, "iatms"));
+        approval_enrolled_revoke(e, claims);
         err = NULL;
 
     } else {
@@ -242,6 +253,17 @@ approval_enrolled_confirm(approval_verify_t *v, approval_enrolled_t *e,
 }
 
 
+/* The first revocation is the end. */
+
+static void
+approval_enrolled_revoke(approval_enrolled_t *e, json_t *claims)
+{
+    if (e && e->until == 0) {
+        e->until = json_integer_value(json_object_get(claims, "iatms"));
+    }
+}
+
+
 static int
 approval_enrolled_same(json_t *one, json_t *two)
 {
@@ -289,8 +311,8 @@ approval_verify_passkey_vote(approval_verify_t *v, approval_act_t *a,
         err = approval_passkey_signed(a, b, e, &count);
 
         if (err == NULL) {
-            err = approval_passkey_counted(e, count, json_integer_value(
-                                  json_object_get(b->signed_by, "iatms")));
+            err = approval_passkey_counted(e, count,
+                                           approval_passkey_taken(b));
         }
     }
 
@@ -318,7 +340,7 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
     approval_passkey_proof_t  proof;
     approval_passkey_shown_t  s;
 
-    time = json_integer_value(json_object_get(b->signed_by, "iatms"));
+    time = approval_passkey_taken(b);
     psk = json_object_get(b->signed_by, "psk");
 
     if (!approval_hashed_eq(&e->owner, &b->person)) {
@@ -329,7 +351,7 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
         return "nobody had confirmed the passkey";
     }
 
-    if (e->until && time > e->until + APPROVAL_REVOKED_SLACK) {
+    if (e->until && time > e->until) {
         return "the passkey was revoked before";
     }
 
@@ -374,6 +396,14 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
     approval_passkey_free(&proof);
 
     return err;
+}
+
+
+static int64_t
+approval_passkey_taken(const approval_ballot_t *b)
+{
+    return json_integer_value(json_object_get(
+                                  json_object_get(b->signed_by, "psk"), "at"));
 }
 
 

@@ -357,6 +357,12 @@ ngx_http_approval_passkey_used(ngx_http_approval_desk_t *d,
                    "it was changed or revoked just now");
     }
 
+    /* its order with a revocation is that of Redis */
+
+    if (json_object_set_new(p->psk, "at", json_integer(reply->now)) != 0) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     dec->psk = p->psk;
     p->psk = NULL;
 
@@ -568,7 +574,6 @@ static ngx_int_t
 ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
     json_t *claims, ngx_str_t *ended, int64_t now)
 {
-    int64_t                   enrolled;
     ngx_int_t                 rc;
     ngx_str_t                 said[3], state;
     const char               *why;
@@ -590,7 +595,6 @@ ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
     ngx_memcpy(end.id, name->data, APPROVAL_ID_LEN);
 
     rc = ngx_http_approval_end_find(d->mcf, &end, now);
-    enrolled = json_integer_value(json_object_get(claims, "enr"));
     state = ngx_http_approval_json_get(claims, "sta");
 
     if (rc == NGX_ERROR) {
@@ -599,7 +603,7 @@ ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
 
     /* a record that says "revoked" does not put the passkey back in force */
 
-    if ((rc == NGX_DECLINED || enrolled > end.since)
+    if (rc == NGX_DECLINED
         && !approval_str_eq(ngx_http_approval_core_str(&state),
                             approval_str("revoked")))
     {

@@ -27,6 +27,7 @@ typedef struct {
     u_char       name[APPROVAL_ID_LEN];
     const char  *what;                      /* in the trail             */
     ngx_uint_t   own;                       /* how many the person has  */
+    ngx_uint_t   tries;                     /* used while it was revoked */
 } ngx_http_approval_passkeys_t;
 
 

@@ -23,6 +23,7 @@
 
 #define NGX_HTTP_APPROVAL_PASSKEYS_OWN   16     /* of one person */
 #define NGX_HTTP_APPROVAL_PASSKEY_LABEL  240    /* bytes         */
+#define NGX_HTTP_APPROVAL_PASSKEY_TRIES  4      /* to revoke it  */
 
 
 static ngx_int_t ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d);
@@ -34,7 +35,12 @@ static ngx_int_t ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_passkeys_find(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d,
-    ngx_int_t *rc);
+    int64_t now, ngx_int_t *rc);
+static ngx_uint_t ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d,
+    int64_t now);
+static ngx_int_t ngx_http_approval_passkeys_again(ngx_http_approval_desk_t *d);
+static ngx_uint_t ngx_http_approval_passkeys_counted(
+    ngx_http_approval_passkeys_t *work);
 static ngx_int_t ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d,
     int64_t now);
 static ngx_int_t ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
@@ -200,6 +206,7 @@ static ngx_int_t
 ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
+    int64_t                        since;
     ngx_int_t                      rc;
     ngx_str_t                      none;
     ngx_uint_t                     revoke, ended;
@@ -213,7 +220,7 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_approval_passkeys_change(d, &rc) != NGX_OK) {
+    if (ngx_http_approval_passkeys_change(d, reply->now, &rc) != NGX_OK) {
         return rc;
     }
 
@@ -239,13 +246,19 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 
     /* an unconfirmed passkey cannot vote, even if somebody restores it */
 
-    ended = revoke && approval_passkey_confirmed(work->claims);
+    ended = revoke && ngx_http_approval_passkeys_counted(work);
+
+    /* a clock that is wrong must not prevent it */
+
+    since = (work->tries < NGX_HTTP_APPROVAL_PASSKEY_TRIES) ? reply->now
+                                                            : INT64_MAX;
 
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_passkey_put(d->mcf->worker->store,
                                                  work->name, &work->old,
                                                  revoke ? &none : &work->record,
                                                  ended ? &work->record : &none,
+                                                 since,
                                                  ngx_http_approval_desk_answer,
                                                  d),
                ngx_http_approval_passkeys_stored);
@@ -296,16 +309,26 @@ ngx_http_approval_passkeys_find(ngx_http_approval_desk_t *d,
 }
 
 
-/* Other than NGX_OK: answered, because the change is not allowed. */
+/*
+ * Other than NGX_OK: answered, because the change is not allowed.  An operator
+ * revokes a passkey by its id alone if its record was lost, or is not ours.
+ */
 
 static ngx_int_t
-ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, ngx_int_t *rc)
+ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, int64_t now,
+    ngx_int_t *rc)
 {
     json_t                        *item, *by;
+    ngx_uint_t                     oper;
     approval_buf_t                 groups;
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (ngx_strcmp(work->what, "passkey enrolled") == 0) {
+
+        if (ngx_http_approval_passkeys_over(d, now)) {
+            *rc = ngx_http_approval_passkeys_again(d);
+            return NGX_DECLINED;
+        }
 
         if (work->old.len == 0 && work->own < NGX_HTTP_APPROVAL_PASSKEYS_OWN) {
             return NGX_OK;
@@ -319,19 +342,31 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, ngx_int_t *rc)
         return NGX_DECLINED;
     }
 
+    oper = ngx_http_approval_approver_operator(d);
+
+    if (ngx_strcmp(work->what, "passkey revoked") == 0) {
+
+        if (work->claims == NULL && oper) {
+            work->claims = json_pack("{s:s%}", "jti", (char *) work->name,
+                                     (size_t) APPROVAL_ID_LEN);
+            *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+            return work->claims ? NGX_OK : NGX_ERROR;
+        }
+
+        if (oper || (work->claims
+                     && ngx_http_approval_passkeys_own(d, work->claims)))
+        {
+            return NGX_OK;
+        }
+    }
+
     if (work->claims == NULL) {
         *rc = ngx_http_approval_desk_not_found(d);
         return NGX_DECLINED;
     }
 
     if (ngx_strcmp(work->what, "passkey revoked") == 0) {
-
-        if (ngx_http_approval_passkeys_own(d, work->claims)
-            || ngx_http_approval_approver_operator(d))
-        {
-            return NGX_OK;
-        }
-
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-operator", "Not yours",
                   "A passkey is revoked by who has it, or by an operator.",
@@ -355,7 +390,7 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, ngx_int_t *rc)
                      "sub", ngx_http_approval_json_str(&d->person),
                      "idn", ngx_http_approval_json_str(&d->who),
                      "grp", groups.len ? (char *) groups.data : "", groups.len,
-                     "opr", (int) ngx_http_approval_approver_operator(d));
+                     "opr", (int) oper);
 
     approval_buf_free(&groups);
 
@@ -364,6 +399,41 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
 
     return json_array_append_new(by, item) == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/* Has this gateway seen that the passkey was revoked? */
+
+static ngx_uint_t
+ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d, int64_t now)
+{
+    ngx_http_approval_end_t        end;
+    ngx_http_approval_passkeys_t  *work = d->work;
+
+    end.kind = NGX_HTTP_APPROVAL_END_PASSKEY;
+    ngx_memcpy(end.id, work->name, APPROVAL_ID_LEN);
+
+    return ngx_http_approval_end_find(d->mcf, &end, now) != NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_http_approval_passkeys_again(ngx_http_approval_desk_t *d)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
+               "passkey-refused", "Not enrolled",
+               "This passkey was revoked, and stays so: enrol a new one.",
+               NULL);
+}
+
+
+/* Confirmed, or perhaps confirmed: an unconfirmed one never counted. */
+
+static ngx_uint_t
+ngx_http_approval_passkeys_counted(ngx_http_approval_passkeys_t *work)
+{
+    return approval_passkey_confirmed(work->claims)
+           || json_object_get(work->claims, "sub") == NULL;
 }
 
 
@@ -410,15 +480,15 @@ ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d, int64_t now)
 static json_t *
 ngx_http_approval_passkeys_facts(ngx_http_approval_desk_t *d)
 {
-    json_t                        *facts;
+    json_t                        *facts, *owner;
     ngx_http_approval_passkeys_t  *work = d->work;
 
+    owner = json_object_get(work->claims, "sub");
     facts = ngx_http_approval_approver_facts(d);
 
     if (facts == NULL
         || json_object_set_new(facts, "what", json_string(work->what)) != 0
-        || json_object_set(facts, "owner",
-                           json_object_get(work->claims, "sub")) != 0
+        || (owner && json_object_set(facts, "owner", owner) != 0)
         || json_object_set_new(facts, "passkey",
                                ngx_http_approval_json_str(&work->record)) != 0
         || json_object_set_new(facts, "store_time",
@@ -447,6 +517,24 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     }
 
     word = ngx_http_approval_core_str(&reply->votes[0]);
+
+    /* no use is later than the revocation, so sign a later one */
+
+    if (approval_str_eq(word, approval_str("used"))) {
+        work->tries++;
+
+        json_decref(work->claims);
+        work->claims = NULL;
+        work->own = 0;
+        ngx_str_null(&work->old);
+
+        return ngx_http_approval_passkeys_read(d,
+                                              ngx_http_approval_passkeys_step);
+    }
+
+    if (approval_str_eq(word, approval_str("ended"))) {
+        return ngx_http_approval_passkeys_again(d);
+    }
 
     if (approval_str_eq(word, approval_str("full"))) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
@@ -503,7 +591,7 @@ ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d)
     ngx_http_approval_end_t        end;
     ngx_http_approval_passkeys_t  *work = d->work;
 
-    if (!approval_passkey_confirmed(work->claims)) {
+    if (!ngx_http_approval_passkeys_counted(work)) {
         return;
     }
 

@@ -10,7 +10,7 @@
  *   GRANT    by its hash: which uses were made, or that it was revoked
  *   FREEZE   by the hash of a requester or a policy: that it is frozen, or that
  *            the freeze was lifted
- *   PASSKEY  by its name: that everything enrolled before was revoked
+ *   PASSKEY  by its name: that it was revoked
  *
  * For all kinds except actions, the latest end counts, by "since".  An end is
  * remembered until it is no longer relevant, by Redis' clock.  All workers of a

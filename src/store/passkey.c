@@ -51,7 +51,7 @@ ngx_http_approval_store_passkey_get(ngx_http_approval_store_t *store,
 ngx_http_approval_op_t *
 ngx_http_approval_store_passkey_put(ngx_http_approval_store_t *store,
     u_char *name, ngx_str_t *old, ngx_str_t *new, ngx_str_t *end,
-    ngx_http_approval_store_pt handler, void *data)
+    int64_t since, ngx_http_approval_store_pt handler, void *data)
 {
     ngx_http_approval_op_t  *op;
 
@@ -61,6 +61,7 @@ ngx_http_approval_store_passkey_put(ngx_http_approval_store_t *store,
     ngx_http_approval_op_arg(op, new);
     ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_PASSKEYS_MAX);
     ngx_http_approval_op_arg(op, end);
+    ngx_http_approval_op_number(op, since);
 
     return ngx_http_approval_op_run(op);
 }

@@ -35,12 +35,13 @@ ngx_http_approval_op_t *ngx_http_approval_store_passkey_get(
 
 /*
  * old: the record that was read.  new: the new record; len 0: remove it.  end:
- * the record of the revocation, or empty.
+ * the record of the revocation at "since", or empty.  No use is later than a
+ * revocation: the caller signs a later one if it was "used" meanwhile.
  */
 ngx_http_approval_op_t *ngx_http_approval_store_passkey_put(
     ngx_http_approval_store_t *store, u_char *name, ngx_str_t *old,
-    ngx_str_t *new, ngx_str_t *end, ngx_http_approval_store_pt handler,
-    void *data);
+    ngx_str_t *new, ngx_str_t *end, int64_t since,
+    ngx_http_approval_store_pt handler, void *data);
 
 /* Takes a nonce and a counter; "first" is the counter at enrolment. */
 ngx_http_approval_op_t *ngx_http_approval_store_passkey_use(

@@ -200,6 +200,8 @@ sub keys_of {
         thaw => sub { $own->('frozen') },
         frozen => sub { $own->('frozen') },
         once => sub { $own->("once:$id") },
+        passkey => sub { ($own->(qw(passkeys passkeys:used passkeys:ended)),
+                          $args[0] eq 'use' ? $own->('once:nonce') : ()) },
         shadow => sub { "$self->{prefix}shadow:$self->{day}" },
     );
 

@@ -228,6 +228,14 @@ subtest 'csv' => sub {
              "$type: the checkpoint that covers it");
     }
 
+    # the last checkpoint, which no other covers
+
+    my ($own) = grep { /^"[^"]*",[^,]*,"checkpoint",/ }
+                reverse split(/\n/, get('?format=csv')->body);
+
+    like($own, qr/,signed,,,"approval-audit\/[0-9a-f]{32}\\n\d+\\n[^"]+"$/,
+         'a checkpoint that no other covers has itself');
+
     spew($excerpt, get("?action=$ids[0]&format=csv")->body);
 
     my ($rc, $out) = run('check', $excerpt, $key);

@@ -133,14 +133,6 @@ approval_csv_record(json_t *event, approval_buf_t *out)
 }
 
 
-void
-approval_csv_bare(const char *proof, approval_buf_t *out)
-{
-    approval_buf_adds(out, proof);
-    approval_buf_adds(out, ",,,\n");
-}
-
-
 /* Line feeds in the note are written as "\n", so that a row is one line. */
 
 void
@@ -149,8 +141,21 @@ approval_csv_proof(uint64_t size, const approval_buf_t *path, json_t *note,
 {
     const char  *p;
 
-    approval_buf_printf(out, "signed,%llu,", (unsigned long long) size);
-    approval_buf_add(out, path->data, path->len);
+    if (note == NULL) {
+        approval_buf_adds(out, "unauthenticated,,,\n");
+        return;
+    }
+
+    approval_buf_adds(out, "signed,");
+
+    if (path) {
+        approval_buf_printf(out, "%llu,", (unsigned long long) size);
+        approval_buf_add(out, path->data, path->len);
+
+    } else {
+        approval_buf_addc(out, ',');
+    }
+
     approval_buf_adds(out, ",\"");
 
     for (p = json_string_value(note); p && *p; p++) {

@@ -21,8 +21,10 @@ int approval_csv_is_head(approval_str_t line);
 /* Appends the columns that come from the record itself. */
 void approval_csv_record(json_t *event, approval_buf_t *out);
 
-/* Append the columns of the proof; bare() leaves all but the first empty. */
-void approval_csv_bare(const char *proof, approval_buf_t *out);
+/*
+ * Appends the columns of the proof.  path NULL: the checkpoint is the record's
+ * own.  note NULL: there is none.
+ */
 void approval_csv_proof(uint64_t size, const approval_buf_t *path,
     json_t *note, approval_buf_t *out);
 

@@ -40,7 +40,7 @@ struct export_writer_s {
 
     approval_proof_t       proofs[APPROVAL_EXPORT_WAITING];
     approval_buf_t         texts[APPROVAL_EXPORT_WAITING];
-    unsigned char          alone[APPROVAL_EXPORT_WAITING];
+    json_t                *alone[APPROVAL_EXPORT_WAITING];
     size_t                 waiting;
 
     unsigned               rooted:1;     /* the tree is complete */
@@ -68,7 +68,7 @@ static int export_follows(approval_export_t *e, export_writer_t *w,
     json_t *event, uint64_t seq, approval_buf_t *out);
 static int export_wanted(approval_export_t *e, json_t *event);
 static int export_wait(approval_export_t *e, export_writer_t *w,
-    uint64_t seq, int alone, approval_buf_t *text, approval_buf_t *out);
+    uint64_t seq, json_t *alone, approval_buf_t *text, approval_buf_t *out);
 static int export_signed(approval_export_t *e, json_t *event);
 static int export_checkpoint(approval_export_t *e, export_writer_t *w,
     json_t *event, approval_buf_t *out);
@@ -78,7 +78,7 @@ static void export_shift(approval_export_t *e, export_writer_t *w, size_t n);
 static void export_text(approval_export_t *e, approval_str_t line,
     json_t *event, approval_buf_t *text);
 static int export_bare(approval_export_t *e, const approval_buf_t *text,
-    int alone, approval_buf_t *out);
+    json_t *alone, approval_buf_t *out);
 static int export_line(approval_export_t *e, const approval_buf_t *text,
     const approval_merkle_t *tree, const approval_proof_t *p, json_t *note,
     approval_buf_t *out);
@@ -201,7 +201,8 @@ approval_export_record(approval_export_t *e, approval_str_t line,
     json_t *event, const unsigned char hash[APPROVAL_SHA256_LEN],
     approval_buf_t *out)
 {
-    int               rc, follows, wanted, alone;
+    int               rc, follows, wanted;
+    json_t           *alone;
     uint64_t          seq;
     const char       *type;
     approval_buf_t    text;
@@ -223,8 +224,9 @@ approval_export_record(approval_export_t *e, approval_str_t line,
         return APPROVAL_ERROR;
     }
 
-    alone = (w->waiting || wanted) && strcmp(type, "checkpoint") == 0
-            && export_signed(e, event);
+    alone = ((w->waiting || wanted) && strcmp(type, "checkpoint") == 0
+             && export_signed(e, event))
+            ? json_object_get(event, "checkpoint") : NULL;
 
     if (follows && alone && export_checkpoint(e, w, event, out) != APPROVAL_OK)
     {
@@ -412,8 +414,8 @@ approval_export_full(approval_export_t *e)
 /* Moves the text to the end of the writer's queue. */
 
 static int
-export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq, int alone,
-    approval_buf_t *text, approval_buf_t *out)
+export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq,
+    json_t *alone, approval_buf_t *text, approval_buf_t *out)
 {
     int  rc;
 
@@ -429,7 +431,7 @@ export_wait(approval_export_t *e, export_writer_t *w, uint64_t seq, int alone,
     }
 
     w->texts[w->waiting] = *text;
-    w->alone[w->waiting] = alone != 0;
+    w->alone[w->waiting] = json_incref(alone);
     w->proofs[w->waiting].index = seq - 1;
     approval_buf_init(&w->proofs[w->waiting].path);
 
@@ -452,6 +454,7 @@ export_shift(approval_export_t *e, export_writer_t *w, size_t n)
     for (i = 0; i < n; i++) {
         approval_buf_free(&w->texts[i]);
         approval_buf_free(&w->proofs[i].path);
+        json_decref(w->alone[i]);
     }
 
     w->waiting -= n;
@@ -562,12 +565,12 @@ export_text(approval_export_t *e, approval_str_t line, json_t *event,
 
 
 /*
- * Writes a record without a proof: either a signed checkpoint (alone), which
- * needs none, or a record that no signature covers.
+ * Writes a record without a proof: either a signed checkpoint, which is its own
+ * (alone), or a record that no signature covers.
  */
 
 static int
-export_bare(approval_export_t *e, const approval_buf_t *text, int alone,
+export_bare(approval_export_t *e, const approval_buf_t *text, json_t *alone,
     approval_buf_t *out)
 {
     if (text->failed) {
@@ -581,7 +584,7 @@ export_bare(approval_export_t *e, const approval_buf_t *text, int alone,
 
     } else {
         approval_buf_add(out, text->data, text->len);
-        approval_csv_bare(alone ? "signed" : "unauthenticated", out);
+        approval_csv_proof(0, NULL, alone, out);
     }
 
     return out->failed ? APPROVAL_ERROR : APPROVAL_OK;

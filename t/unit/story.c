@@ -219,6 +219,15 @@ test_csv(void)
            "signed,7,ab,\"w\\n1\\n\\n\xe2\x80\x94 w x\\n\"\n",
            "a checkpoint stays in its line");
     approval_buf_free(&out);
+
+    approval_buf_init(&out);
+    approval_csv_proof(0, NULL, note, &out);
+    approval_csv_proof(0, NULL, NULL, &out);
+    is_str(approval_buf_str(&out),
+           "signed,,,\"w\\n1\\n\\n\xe2\x80\x94 w x\\n\"\n"
+           "unauthenticated,,,\n",
+           "one that is its own proof, and a record without any");
+    approval_buf_free(&out);
     approval_buf_free(&path);
     json_decref(note);
 

@@ -2,9 +2,9 @@
 /*
  * Copyright (C) ngx_http_approval_module contributors
  *
- * Sends what "approval-audit export" writes, for this gateway's file.  A
- * thread reads one piece, and the next is read only when it has been sent.
- * So the client sets the pace, and memory is limited to one piece.
+ * Sends what "approval-audit export" writes, for this gateway's file.  The next
+ * piece is read only when one has been sent.  So the client sets the pace, and
+ * memory is limited to one piece.
  */
 
 
@@ -13,19 +13,15 @@
 
 #include "desk/audit.h"
 #include "desk/approver.h"
-#include "audit/read.h"
+#include "desk/trail.h"
 #include "core/form.h"
-#include "event/suspend.h"
-
-
-#define NGX_HTTP_APPROVAL_EXPORT_RETRY  5
 
 
 /* d->work. */
 
 typedef struct {
     ngx_http_approval_desk_t        *desk;
-    ngx_http_approval_audit_read_t  *read;
+    ngx_http_approval_trail_t       *trail;
     approval_wanted_t                wanted;
     const char                      *argument;   /* that is wrong */
     const char                      *err;
@@ -36,19 +32,14 @@ typedef struct {
 } ngx_http_approval_export_t;
 
 
-static ngx_int_t ngx_http_approval_export_refuse(ngx_http_approval_desk_t *d,
-    const char *detail);
 static int ngx_http_approval_export_argument(void *data, approval_str_t name,
     approval_str_t value);
 static int ngx_http_approval_export_value(ngx_http_approval_export_t *x,
     ngx_uint_t arg, approval_str_t value);
 static void ngx_http_approval_export_record(ngx_http_approval_desk_t *d,
     const approval_wanted_t *w);
-static ngx_int_t ngx_http_approval_export_start(ngx_http_approval_desk_t *d,
-    ngx_http_approval_export_t *x);
-static void ngx_http_approval_export_cleanup(void *data);
-static void ngx_http_approval_export_piece(void *data, ngx_int_t rc,
-    ngx_err_t err, approval_str_t piece);
+static ngx_int_t ngx_http_approval_export_piece(ngx_http_approval_desk_t *d,
+    ngx_int_t rc, approval_str_t piece);
 static ngx_int_t ngx_http_approval_export_header(
     ngx_http_approval_export_t *x);
 static ngx_int_t ngx_http_approval_export_send(ngx_http_approval_export_t *x,
@@ -118,75 +109,15 @@ ngx_http_approval_export(ngx_http_approval_desk_t *d)
                    json_pack("{s:s}", "argument", x->argument));
     }
 
-    if (ngx_http_approval_export_able(d, &rc) != NGX_OK) {
-        return rc;
+    rc = ngx_http_approval_trail_read(d, &x->wanted,
+                                      ngx_http_approval_export_piece,
+                                      &x->trail);
+
+    if (rc == NGX_AGAIN && d->request->method == NGX_HTTP_GET) {
+        ngx_http_approval_export_record(d, &x->wanted);
     }
 
-    return ngx_http_approval_export_start(d, x);
-}
-
-
-ngx_int_t
-ngx_http_approval_export_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
-{
-    if (d->mcf->audit_conf == NULL) {
-        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_NOT_FOUND,
-                  "no-audit", "No audit trail",
-                  "This gateway has no audit trail. Set \"approval_audit "
-                  "FILE\" in its configuration to write one.", NULL);
-        return NGX_DECLINED;
-    }
-
-    if (!ngx_http_approval_audit_read_able(d->mcf)) {
-        *rc = ngx_http_approval_export_refuse(d,
-                  "This nginx has no threads to read the audit trail with "
-                  "(\"use epoll\" has). Run \"approval-audit export\" on "
-                  "its host.");
-        return NGX_DECLINED;
-    }
-
-    if (!ngx_http_approval_audit_read_busy()) {
-        return NGX_OK;
-    }
-
-    *rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    if (ngx_http_approval_header_int(d->request, "Retry-After",
-                                     NGX_HTTP_APPROVAL_EXPORT_RETRY)
-        == NGX_OK)
-    {
-        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-                  "export-busy", "Others are exporting",
-                  "This worker reads the audit trail for others. Try again "
-                  "shortly.", NULL);
-    }
-
-    return NGX_DECLINED;
-}
-
-
-ngx_int_t
-ngx_http_approval_export_unread(ngx_http_approval_desk_t *d, ngx_err_t err)
-{
-    return ngx_http_approval_export_refuse(d,
-               err == NGX_EACCES
-               ? "The gateway's workers may not read the file of "
-                 "\"approval_audit\": give their user the right (chgrp, "
-                 "chmod g+r, and \"create\" of logrotate), or run "
-                 "\"approval-audit export\" on its host."
-               : "The file of \"approval_audit\" cannot be read, the "
-                 "gateway's error log says why. \"approval-audit export\" "
-                 "on its host needs no gateway.");
-}
-
-
-static ngx_int_t
-ngx_http_approval_export_refuse(ngx_http_approval_desk_t *d,
-    const char *detail)
-{
-    return ngx_http_approval_desk_refuse(d, NGX_HTTP_INTERNAL_SERVER_ERROR,
-               "audit-unreadable", "The audit trail cannot be read", detail,
-               NULL);
+    return rc;
 }
 
 
@@ -293,93 +224,24 @@ ngx_http_approval_export_record(ngx_http_approval_desk_t *d,
 
 
 static ngx_int_t
-ngx_http_approval_export_start(ngx_http_approval_desk_t *d,
-    ngx_http_approval_export_t *x)
+ngx_http_approval_export_piece(ngx_http_approval_desk_t *d, ngx_int_t rc,
+    approval_str_t piece)
 {
-    ngx_int_t            rc;
-    ngx_http_cleanup_t  *cln;
-    ngx_http_request_t  *r;
+    ngx_http_request_t          *r;
+    ngx_http_approval_export_t  *x = d->work;
 
     r = d->request;
 
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
-
-    cln = ngx_http_cleanup_add(r, 0);
-    if (cln == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    x->read = ngx_http_approval_audit_read_create(d->mcf, &x->wanted,
-                                              ngx_http_approval_export_piece,
-                                              x);
-    if (x->read == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    cln->handler = ngx_http_approval_export_cleanup;
-    cln->data = x;
-
-    if (r->method == NGX_HTTP_GET) {
-        ngx_http_approval_export_record(d, &x->wanted);
-    }
-
-    /* suspend, to notice a client that leaves while the thread reads */
-
-    if (ngx_http_approval_audit_read_next(x->read) != NGX_OK
-        || ngx_http_approval_suspend(r, "reading the audit trail") != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_http_approval_export_cleanup(void *data)
-{
-    ngx_http_approval_export_t *x = data;
-
-    ngx_http_approval_audit_read_close(x->read);
-}
-
-
-static void
-ngx_http_approval_export_piece(void *data, ngx_int_t rc, ngx_err_t err,
-    approval_str_t piece)
-{
-    ngx_http_approval_export_t *x = data;
-
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = x->desk->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-    c->log->action = "sending the audit trail";
 
     x->last = (rc == NGX_DONE);
 
-    if (rc != NGX_ERROR) {
-        rc = r->header_sent ? NGX_OK : ngx_http_approval_export_header(x);
+    rc = r->header_sent ? NGX_OK : ngx_http_approval_export_header(x);
 
-        if (rc == NGX_OK && !r->header_only) {
-            rc = ngx_http_approval_export_send(x, piece);
-        }
-
-    } else if (!r->header_sent) {
-        rc = ngx_http_approval_export_unread(x->desk, err);
-    }
-
-    if (rc != NGX_AGAIN) {
-        ngx_http_finalize_request(r, rc);
-    }
-
-    ngx_http_run_posted_requests(c);
+    return (rc == NGX_OK && !r->header_only)
+           ? ngx_http_approval_export_send(x, piece) : rc;
 }
 
 
@@ -502,8 +364,7 @@ ngx_http_approval_export_next(ngx_http_approval_export_t *x)
 
     r->write_event_handler = ngx_http_request_empty_handler;
 
-    return ngx_http_approval_audit_read_next(x->read) == NGX_OK ? NGX_AGAIN
-                                                               : NGX_ERROR;
+    return ngx_http_approval_trail_next(x->trail);
 }
 
 

@@ -11,13 +11,11 @@
 #include <ngx_core.h>
 
 #include "desk/story.h"
-#include "audit/read.h"
 #include "core/form.h"
 #include "core/story.h"
 #include "desk/approver.h"
-#include "desk/audit.h"
 #include "desk/page.h"
-#include "event/suspend.h"
+#include "desk/trail.h"
 
 
 #define NGX_HTTP_APPROVAL_STORY_RECORDS  2000
@@ -28,7 +26,7 @@
 
 typedef struct {
     ngx_http_approval_desk_t        *desk;
-    ngx_http_approval_audit_read_t  *read;
+    ngx_http_approval_trail_t       *trail;
     approval_wanted_t                wanted;
     const char                      *err;
     json_t                          *lines;      /* of the export           */
@@ -39,10 +37,9 @@ typedef struct {
 
 static int ngx_http_approval_story_argument(void *data, approval_str_t name,
     approval_str_t value);
-static ngx_int_t ngx_http_approval_story_start(ngx_http_approval_story_t *s);
 static void ngx_http_approval_story_cleanup(void *data);
-static void ngx_http_approval_story_piece(void *data, ngx_int_t rc,
-    ngx_err_t err, approval_str_t piece);
+static ngx_int_t ngx_http_approval_story_piece(ngx_http_approval_desk_t *d,
+    ngx_int_t rc, approval_str_t piece);
 static ngx_int_t ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
     approval_str_t piece);
 static ngx_int_t ngx_http_approval_story_line(ngx_http_approval_story_t *s,
@@ -102,11 +99,11 @@ ngx_http_approval_story(ngx_http_approval_desk_t *d)
         return ngx_http_approval_story_send(s);
     }
 
-    if (ngx_http_approval_export_able(d, &rc) != NGX_OK) {
-        return rc;
-    }
+    s->wanted.limit = NGX_HTTP_APPROVAL_STORY_RECORDS;
 
-    return ngx_http_approval_story_start(s);
+    return ngx_http_approval_trail_read(d, &s->wanted,
+                                        ngx_http_approval_story_piece,
+                                        &s->trail);
 }
 
 
@@ -149,84 +146,32 @@ ngx_http_approval_story_argument(void *data, approval_str_t name,
 }
 
 
-static ngx_int_t
-ngx_http_approval_story_start(ngx_http_approval_story_t *s)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    r = s->desk->request;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    s->wanted.limit = NGX_HTTP_APPROVAL_STORY_RECORDS;
-
-    s->read = ngx_http_approval_audit_read_create(s->desk->mcf, &s->wanted,
-                                                ngx_http_approval_story_piece,
-                                                s);
-
-    if (s->read == NULL
-        || ngx_http_approval_audit_read_next(s->read) != NGX_OK
-        || ngx_http_approval_suspend(r, "reading the audit trail") != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_AGAIN;
-}
-
-
 static void
 ngx_http_approval_story_cleanup(void *data)
 {
     ngx_http_approval_story_t *s = data;
-
-    if (s->read) {
-        ngx_http_approval_audit_read_close(s->read);
-    }
 
     json_decref(s->lines);
     json_decref(s->actions);
 }
 
 
-static void
-ngx_http_approval_story_piece(void *data, ngx_int_t rc, ngx_err_t err,
+static ngx_int_t
+ngx_http_approval_story_piece(ngx_http_approval_desk_t *d, ngx_int_t rc,
     approval_str_t piece)
 {
-    ngx_http_approval_story_t *s = data;
+    ngx_http_approval_story_t *s = d->work;
 
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = s->desk->request;
-    c = r->connection;
-
-    ngx_http_set_log_request(c->log, r);
-    c->log->action = "telling an action's story";
-
-    if (rc == NGX_ERROR) {
-        rc = ngx_http_approval_export_unread(s->desk, err);
-
-    } else if (ngx_http_approval_story_lines(s, piece) != NGX_OK) {
-        rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    } else if (rc == NGX_DONE || s->size > NGX_HTTP_APPROVAL_STORY_SIZE) {
-        rc = ngx_http_approval_story_tell(s);
-
-    } else {
-        rc = ngx_http_approval_audit_read_next(s->read) == NGX_OK
-             ? NGX_AGAIN : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (ngx_http_approval_story_lines(s, piece) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (rc != NGX_AGAIN) {
-        ngx_http_finalize_request(r, rc);
+    if (rc == NGX_DONE || s->size > NGX_HTTP_APPROVAL_STORY_SIZE) {
+        return ngx_http_approval_story_tell(s);
     }
 
-    ngx_http_run_posted_requests(c);
+    return ngx_http_approval_trail_next(s->trail) == NGX_AGAIN
+           ? NGX_AGAIN : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

@@ -246,8 +246,15 @@ my $SHAPE = <<'EOJ';
             bad.push('too small for a finger: ' + e.outerHTML);
 
     for (const e of document.querySelectorAll('[aria-labelledby]'))
-        if (!document.getElementById(e.getAttribute('aria-labelledby')))
-            bad.push('labelled by nothing');
+        for (const id of e.getAttribute('aria-labelledby').split(' '))
+            if (!document.getElementById(id)) bad.push('labelled by nothing');
+
+    const colour = (e) => getComputedStyle(e).backgroundColor;
+    const risks = [...document.querySelectorAll('.tag.risk-high, .tag.risk-critical')]
+        .map(colour);
+
+    for (const e of document.querySelectorAll('button, .button'))
+        if (risks.includes(colour(e))) bad.push('a button looks like a risk');
 
     const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
     if (new Set(ids).size != ids.length) bad.push('an id stands twice');
@@ -311,6 +318,51 @@ my $CONTRAST = <<'EOJ';
     return n ? bad.join('\n') : 'no text';
 EOJ
 
+# What a screen reader says: everything that it can go to has a name of its own.
+
+my %NAMED = map { $_ => 1 } qw(form search region navigation group button link
+    textbox combobox checkbox DisclosureTriangle Iframe);
+
+
+sub spoken {
+    my ($browser, $role) = @_;
+
+    return map { $_->{name}{value} // '' }
+           grep { !$_->{ignored} && $_->{role}{value} eq $role }
+           @{ $browser->cdp('Accessibility.getFullAXTree')->{nodes} };
+}
+
+
+sub good_names {
+    my ($browser, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my (@bad, %seen);
+    for my $node (@{ $browser->cdp('Accessibility.getFullAXTree')->{nodes} }) {
+        my ($role, $said) = ($node->{role}{value} // '',
+                             $node->{name}{value} // '');
+
+        next if $node->{ignored} || !$NAMED{$role};
+
+        # the summary names its details
+
+        next if $role eq 'group' && $said eq ''
+                && $browser->cdp('DOM.describeNode',
+                       { backendNodeId => $node->{backendDOMNodeId} })
+                   ->{node}{nodeName} eq 'DETAILS';
+
+        push @bad, "a $role without a name" if $said !~ /\w/;
+        push @bad, "two of $role $said"
+            if $role =~ /^(?:form|search|region|button)\z/
+               && $said !~ /^Show date picker/
+               && $seen{"$role $said"}++;
+    }
+
+    is(join("\n", @bad), '', "$name: names for a screen reader");
+}
+
+
 sub good_page {
     my ($browser, $name) = @_;
 
@@ -334,6 +386,7 @@ sub good_page {
 
     $browser->dark(0);
     is($browser->js($ACTIVE), '', "$name: nothing active");
+    good_names($browser, $name);
 }
 
 
@@ -451,6 +504,16 @@ $on->go(link_of($id, 'alice'));
 good_page($on, 'action');
 good_keyboard($on, 'action');
 
+my %said = map { $_ => [ spoken($on, $_) ] } qw(form button link);
+
+for my $act (qw(Deny Approve)) {
+    for my $role (qw(form button link)) {
+        ok((grep { $_ eq "$act Drop table orders on production" }
+            @{ $said{$role} }), "a screen reader says what this $role does")
+            or diag(join("\n", @{ $said{$role} }));
+    }
+}
+
 $on->type('#deny-comment', 'typed');
 $on->click('summary');
 good_keyboard($on, 'action, all open');
@@ -562,10 +625,52 @@ $on->go("$base/idp/?view=history");
 page_is($on, qr/History.*Drop table/s, 'the history');
 good_page($on, 'history');
 good_keyboard($on, 'history');
+$on->phone;
+ok($on->js('return document.querySelector(".actions li")'
+           . '.getBoundingClientRect().bottom <= innerHeight'),
+   'on a phone its first card is seen, and not the search alone');
+$on->desktop;
+$on->click('.find summary');
+good_page($on, 'history-search');
+good_keyboard($on, 'history, open');
 $on->type('#rule', 'critical');
 $on->submit('form[role=search] button');
+like($on->one('.find:not([open]) summary .tag') && $on->text,
+     qr/Search\s+rule critical/, 'folded, it says what was searched for');
 page_is($on, qr/Delete the database payroll/, 'a search');
 is(scalar($on->all('.actions li')), 1, 'finds what was asked for');
+
+$on->cdp('Emulation.setTimezoneOverride', { timezoneId => 'Asia/Tokyo' });
+$on->go("$base/idp/?view=history");
+$on->click('.find summary');
+unlike($on->text, qr/UTC/, 'days of the reader\'s zone');
+$on->js('document.querySelector("#since").value = "2026-01-02";'
+        . 'document.querySelector("#until").value = "2026-01-02"');
+$on->submit('form[role=search] button');
+like($on->url, qr/since=2026-01-01T15%3A00%3A00.000Z
+                  &until=2026-01-02T14%3A59%3A59.999Z/x, 'begin and end there');
+like($on->text, qr/from Jan 2, 2026, 00:00 GMT\+9\s+to Jan 2, 2026, 23:59 GMT/,
+     'which it says');
+$on->click('.find summary');
+is($on->js('return document.querySelector("#since").value'
+           . ' + document.querySelector("#until").value'),
+   '2026-01-022026-01-02', 'and shows again');
+$on->cdp('Emulation.setTimezoneOverride', { timezoneId => '' });
+
+$off->forget;
+sign_in($off, 'bob');
+$off->go("$base/idp/?view=history&since=2026-01-02&until=2026-01-02");
+$off->click('.find summary');
+like($off->text, qr/from 2026-01-02 00:00:00 UTC.*From \(UTC\)/s,
+     'without a script in UTC');
+
+$on->go("$base/idp/story?of=$held[0][1]");
+page_is($on, qr/Who signed off.*Drop table t1.*voted.*executed/s,
+        'who signed off on it');
+unlike($on->js('return document.querySelector("article time").textContent'),
+       qr/^\d{4}-/, 'in the reader\'s zone as well');
+good_page($on, 'story');
+good_keyboard($on, 'story');
 
 # --- several at once, without a script, by the keyboard
 
@@ -748,11 +853,13 @@ for my $browser ($off, $on) {
     $browser->forget;
     sign_in($browser, 'alice');
     $browser->go("$base/idp/?view=history");
+    $browser->click('.find summary');
     $browser->type('#approver', 'bob');
     $browser->submit('.search button');
     page_is($browser, qr/svc\.restart.*POST\ gw\.example\/again.*
                          bob:\ approve/sx, 'history: who decided on what');
     $browser->go("$base/idp/?view=history");
+    $browser->click('.find summary');
     $browser->type('#approver', 'olga');
     $browser->submit('.search button');
     page_is($browser, qr/No action that you may see matches/,

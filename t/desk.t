@@ -365,7 +365,7 @@ is(snapshot($id), $before, 'GET and HEAD changed nothing');
 # --- the page
 
 $r = page("/actions/$id", $alice);
-is_page($r, 200, qr/<h1>Drop orders/, 'the page');
+is_page($r, 200, qr/<h1 id="title">Drop orders/, 'the page');
 
 my $html = $r->body;
 

@@ -636,6 +636,7 @@ static json_t *
 ngx_http_approval_list_fields(ngx_http_approval_query_t *q)
 {
     char         since[APPROVAL_TIME_LEN + 1], until[APPROVAL_TIME_LEN + 1];
+    size_t       day;
     json_t      *states, *item;
     ngx_str_t   *name;
     ngx_uint_t   state;
@@ -645,13 +646,13 @@ ngx_http_approval_list_fields(ngx_http_approval_query_t *q)
 
     if (q->since) {
         approval_time_format(since, q->since);
-        since[sizeof("2026-01-02") - 1] = '\0';
     }
 
     if (q->until) {
         approval_time_format(until, q->until);
-        until[sizeof("2026-01-02") - 1] = '\0';
     }
+
+    day = sizeof("2026-01-02") - 1;
 
     states = json_array();
 
@@ -665,9 +666,11 @@ ngx_http_approval_list_fields(ngx_http_approval_query_t *q)
         (void) json_array_append_new(states, item);
     }
 
-    return json_pack("{s:o, s:o, s:o, s:s, s:s, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:s%, s:s%, s:s, s:s, s:o}",
                "requester", ngx_http_approval_json_str(&q->requester),
                "approver", ngx_http_approval_json_str(&q->approver),
                "rule", ngx_http_approval_json_str(&q->rule),
-               "since", since, "until", until, "states", states);
+               "since", since, q->since ? day : (size_t) 0,
+               "until", until, q->until ? day : (size_t) 0,
+               "since_at", since, "until_at", until, "states", states);
 }

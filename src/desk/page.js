@@ -74,6 +74,35 @@ addEventListener('DOMContentLoaded', () => {
     }
 
 
+    /* The search is for days of the reader's zone, and sends their times. */
+
+    function days() {
+        const date = (at) => [at.getFullYear(), at.getMonth() + 1, at.getDate()]
+            .map((n) => String(n).padStart(2, '0')).join('-');
+
+        for (const day of document.querySelectorAll('[type=date][data-time]')) {
+            const at = new Date(day.dataset.time);
+
+            for (const label of day.labels) {
+                label.textContent = label.textContent.replace(' (UTC)', '');
+            }
+
+            if (!isNaN(at)) {
+                day.value = date(at);
+            }
+
+            day.form.addEventListener('formdata', ({ formData }) => {
+                const clock = day.name === 'until' ? '23:59:59.999' : '00:00';
+
+                if (day.value) {
+                    formData.set(day.name, new Date(`${day.value}T${clock}`)
+                                           .toISOString());
+                }
+            });
+        }
+    }
+
+
     /* One place after the other: what is typed or ticked elsewhere stays. */
 
     function renew(fresh) {
@@ -220,6 +249,7 @@ addEventListener('DOMContentLoaded', () => {
     }
 
 
+    days();
     tick();
     setInterval(tick, second);
 

@@ -28,7 +28,7 @@ typedef struct {
 
 static void redact_path(redact_writer_t *w, approval_str_t path);
 static int path_rule(approval_str_t rule, approval_str_t path,
-    redact_part_t *part);
+    approval_str_t *part);
 static int redact_query(redact_writer_t *w, approval_str_t query);
 static int fields_visit(void *data, approval_str_t name,
     approval_str_t value);
@@ -82,31 +82,31 @@ approval_redact_target(const approval_redact_t *r, approval_str_t target,
 static void
 redact_path(redact_writer_t *w, approval_str_t path)
 {
-    size_t                 i, from;
-    redact_part_t          part, found;
-    approval_str_t         rule;
+    size_t                 i, from, start;
+    approval_str_t         rule, part, found;
     const approval_buf_t  *rules;
 
     rules = &w->redact->paths;
 
-    for (from = 0; from < path.len; from = found.end) {
-        found.start = path.len;
-        found.end = path.len;
+    for (from = 0; from < path.len; from = start + found.len) {
+        found = approval_str_sub(path, path.len, path.len);
 
         for (i = 0; i < rules->len; i += rule.len + 1) {
             rule = approval_str((const char *) rules->data + i);
 
-            if (path_rule(rule, path, &part) && part.start >= from
-                && part.start < found.start)
+            if (path_rule(rule, path, &part) && part.data >= path.data + from
+                && part.data < found.data)
             {
                 found = part;
             }
         }
 
-        redact_text(w, approval_str_sub(path, from, found.start), REDACT_PATH);
+        start = (size_t) (found.data - path.data);
 
-        if (found.start < found.end) {
-            redact_mask(w, redact_part(path, found));
+        redact_text(w, approval_str_sub(path, from, start), REDACT_PATH);
+
+        if (found.len) {
+            redact_mask(w, found);
         }
     }
 }
@@ -115,28 +115,25 @@ redact_path(redact_writer_t *w, approval_str_t path)
 /* The segment that the rule hides. */
 
 static int
-path_rule(approval_str_t rule, approval_str_t path, redact_part_t *part)
+path_rule(approval_str_t rule, approval_str_t path, approval_str_t *part)
 {
-    size_t          i, k, end;
+    size_t          i, k, end, next;
     approval_str_t  segment;
 
-    part->end = 0;
-
-    for (k = 0; k < rule.len; k = end) {
+    for (k = 0, i = 0; k < rule.len; k = end, i = next) {
         end = approval_str_find(rule, ++k, "/");
         segment = approval_str_sub(rule, k, end);
 
-        for (i = part->end; i < path.len && path.data[i] == '/'; i++) {
-            /* void */
+        while (i < path.len && path.data[i] == '/') {
+            i++;
         }
 
-        part->start = i;
-        part->end = approval_str_find(path, i, "/");
+        next = approval_str_find(path, i, "/");
+        *part = approval_str_sub(path, i, next);
 
-        if (part->start == part->end
+        if (part->len == 0
             || (!approval_str_eq(segment, approval_str("*"))
-                && !approval_str_eq_nocase(segment,
-                                           redact_part(path, *part))))
+                && !approval_str_eq_nocase(segment, *part)))
         {
             return 0;
         }

@@ -53,6 +53,8 @@ typedef enum {
     NAME_LABEL,
     NAME_VALUE,
     NAME_CONTENT,
+    NAME_DATA,
+    NAME_PRIVATE,
     NAME_COLUMNS
 } redact_name_e;
 
@@ -60,6 +62,7 @@ typedef enum {
 /* The kinds of secret_shapes.def, of one regex each. */
 
 typedef enum {
+    SHAPE_TOKEN,
     SHAPE_LOOKS,
     SHAPE_PAIR,
     SHAPE_COOKIE,
@@ -90,8 +93,6 @@ typedef struct {
         unsigned char         kind;
         unsigned char         len;
         unsigned short        next;        /* that starts alike, or 0        */
-        uint32_t              mask;        /* of its first four bytes        */
-        uint32_t              bytes;
         unsigned char         text[REDACT_ENTRY_MAX];
     }                         entries[REDACT_ENTRIES];
 
@@ -112,6 +113,7 @@ typedef struct {
     pcre2_match_data         *match;
     pcre2_jit_stack          *stack;
     EVP_MAC                  *hmac;
+    unsigned                  failed;      /* to scan the current text       */
 } redact_tables_t;
 
 
@@ -138,18 +140,12 @@ struct approval_redact_s {
 };
 
 
-typedef struct {
-    size_t                    start;
-    size_t                    end;
-} redact_part_t;
-
-
 /* What a regex found. */
 
 typedef struct {
-    redact_part_t             all;
-    redact_part_t             name;        /* the first group, or all        */
-    redact_part_t             value;       /* the last one, or all           */
+    approval_str_t            name;        /* the first group, or all        */
+    approval_str_t            value;       /* the last one, or all           */
+    size_t                    end;
     unsigned                  named;       /* the first group took part      */
     unsigned                  groups;
 } redact_found_t;
@@ -181,16 +177,9 @@ static inline int
 redact_at(const redact_index_t *t, size_t e, const unsigned char *p,
     size_t len)
 {
-    uint32_t  bytes;
-
-    memcpy(&bytes, p, sizeof(bytes));
-
-    return ((bytes | 0x20202020) & t->entries[e].mask) == t->entries[e].bytes
-           && t->entries[e].len <= len
-           && (t->entries[e].len <= sizeof(bytes)
-               || strncasecmp((const char *) p,
-                              (const char *) t->entries[e].text,
-                              t->entries[e].len) == 0);
+    return t->entries[e].len <= len
+           && strncasecmp((const char *) p, (const char *) t->entries[e].text,
+                          t->entries[e].len) == 0;
 }
 
 
@@ -216,11 +205,12 @@ redact_says_e redact_name(const approval_redact_t *r, approval_str_t name,
 int redact_secret(const approval_redact_t *r, redact_says_e says,
     approval_str_t value);
 
-/* Matches at "from", or anywhere (TYPED): 1, 0 or APPROVAL_ERROR. */
-int redact_match(const approval_redact_t *r, redact_shape_e kind,
+/*
+ * Does the kind match at "from", or anywhere (TYPED)?  If a regex reaches its
+ * limits, "failed" is set.
+ */
+unsigned redact_match(const approval_redact_t *r, unsigned kind,
     approval_str_t text, size_t from, redact_found_t *found);
-
-approval_str_t redact_part(approval_str_t s, redact_part_t part);
 
 
 /* redact.c */

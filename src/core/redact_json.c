@@ -25,7 +25,6 @@ typedef struct {
 typedef struct {
     unsigned                  roles;
     redact_says_e             says;
-    unsigned                  typed;       /* Kubernetes' Secret             */
     size_t                    columns;     /* a list of names, or 0          */
 } pair_t;
 
@@ -224,12 +223,6 @@ walk_member(walk_t *j, redact_says_e object, approval_str_t name,
         return says;
     }
 
-    if (pair->typed && (approval_str_eq(name, approval_str("data"))
-                        || approval_str_eq(name, approval_str("stringData"))))
-    {
-        return REDACT_RULE;
-    }
-
     if (pair->roles & roles) {
         return pair->says;
     }
@@ -386,7 +379,7 @@ pair_of(walk_t *j, size_t object)
 {
     size_t                       i;
     pair_t                       pair;
-    unsigned                     roles;
+    unsigned                     roles, typed;
     redact_says_e                says;
     const approval_json_item_t  *name, *value;
 
@@ -408,14 +401,19 @@ pair_of(walk_t *j, size_t object)
             continue;
         }
 
-        if (approval_str_eq(value->text, approval_str("SecureString"))) {
-            pair.roles = redact_role(NAME_VALUE);
-            pair.says = REDACT_SECRET;
+        typed = approval_str_eq(name->text, approval_str("kty"))
+                ? NAME_PRIVATE
+                : approval_str_eq(value->text, approval_str("SecureString"))
+                ? NAME_VALUE
+                : approval_str_eq(name->text, approval_str("kind"))
+                  && approval_str_eq(value->text, approval_str("Secret"))
+                ? NAME_DATA : 0;
+
+        if (typed) {
+            pair.roles = redact_role(typed);
+            pair.says = typed == NAME_DATA ? REDACT_RULE : REDACT_SECRET;
             break;
         }
-
-        pair.typed |= approval_str_eq(name->text, approval_str("kind"))
-                      && approval_str_eq(value->text, approval_str("Secret"));
 
         roles &= redact_role(NAME_NAMING)|redact_role(NAME_LABEL);
         says = roles ? name_of(j, i + 1) : REDACT_OPEN;

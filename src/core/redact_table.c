@@ -164,15 +164,8 @@ table_index(redact_index_t *t, const table_row_t *rows, size_t n,
             }
 
             memcpy(t->entries[t->n].text, word.data, word.len);
-            memcpy(&t->entries[t->n].bytes, t->entries[t->n].text,
-                   sizeof(uint32_t));
-            memset(&t->entries[t->n].mask, 0xff,
-                   word.len < sizeof(uint32_t) ? word.len : sizeof(uint32_t));
-
             t->entries[t->n].kind = (unsigned char) rows[i].kind;
             t->entries[t->n].len = (unsigned char) word.len;
-            t->entries[t->n].bytes = (t->entries[t->n].bytes | 0x20202020)
-                                     & t->entries[t->n].mask;
 
             slot = redact_slot(t->entries[t->n].text[0],
                                t->entries[t->n].text[1]);
@@ -247,9 +240,9 @@ table_compile(redact_tables_t *t, unsigned kind)
 }
 
 
-int
-redact_match(const approval_redact_t *r, redact_shape_e kind,
-    approval_str_t text, size_t from, redact_found_t *found)
+unsigned
+redact_match(const approval_redact_t *r, unsigned kind, approval_str_t text,
+    size_t from, redact_found_t *found)
 {
     int               rc;
     PCRE2_SIZE       *v;
@@ -261,31 +254,20 @@ redact_match(const approval_redact_t *r, redact_shape_e kind,
                      text.len ? text.data : (const unsigned char *) "",
                      text.len, from, 0, t->match, t->context);
 
-    if (rc == PCRE2_ERROR_NOMATCH) {
-        return 0;
-    }
-
     if (rc <= 0) {
-        return APPROVAL_ERROR;
+        t->failed |= rc != PCRE2_ERROR_NOMATCH;
+        return 0;
     }
 
     v = pcre2_get_ovector_pointer(t->match);
 
-    found->all.start = v[0];
-    found->all.end = v[1];
-
+    found->end = v[1];
     found->groups = (unsigned) rc - 1;
+    found->value = approval_str_sub(text, v[2 * rc - 2], v[2 * rc - 1]);
+
     found->named = rc > 1 && v[2] != PCRE2_UNSET;
-
     v += found->named ? 2 : 0;
-
-    found->name.start = v[0];
-    found->name.end = v[1];
-
-    v = pcre2_get_ovector_pointer(t->match) + 2 * (rc - 1);
-
-    found->value.start = v[0];
-    found->value.end = v[1];
+    found->name = approval_str_sub(text, v[0], v[1]);
 
     return 1;
 }
@@ -383,47 +365,26 @@ name_at(name_match_t *m, unsigned kind, size_t i, size_t end, size_t len,
 {
     redact_says_e  says;
 
-    says = REDACT_SECRET;
-
-    switch (kind) {
-
-    case NAME_PLAIN:
+    if (kind == NAME_PLAIN) {
         m->plain = end;
         return;
+    }
 
-    case NAME_PART:
-        break;
-
-    case NAME_MANY:
-        says = REDACT_MANY;
-        break;
-
-    case NAME_LIKELY:
-        says = REDACT_LIKELY;
-
-        /* fall through */
-
-    case NAME_WORD:
-        if (!words[i] || !(words[end])) {
-            return;
-        }
-
-        break;
-
-    case NAME_TAIL:
+    if (kind >= NAME_TAIL) {
         m->roles |= end == len && words[i] ? redact_role(kind) : 0;
-        m->tail |= end == len && m->says && i >= m->end
+        m->tail |= kind == NAME_TAIL && end == len && m->says && i >= m->end
                    && (words[i] || i == m->end);
         return;
+    }
 
-    default:
-        m->roles |= end == len && words[i] ? redact_role(kind) : 0;
+    if (end <= m->plain || ((kind == NAME_WORD || kind == NAME_LIKELY)
+                            && (!words[i] || !words[end])))
+    {
         return;
     }
 
-    if (end <= m->plain) {
-        return;
-    }
+    says = kind == NAME_LIKELY ? REDACT_LIKELY
+           : kind == NAME_MANY ? REDACT_MANY : REDACT_SECRET;
 
     /* "tokens" says more than "token"; "key" adds nothing to "secret" */
 
@@ -489,7 +450,7 @@ redact_secret(const approval_redact_t *r, redact_says_e says,
     }
 
     if (value.len <= PLAIN_MAX
-        && redact_match(r, SHAPE_PLAIN, value, 0, &found) == 1)
+        && redact_match(r, SHAPE_PLAIN, value, 0, &found))
     {
         return 0;
     }
@@ -575,11 +536,4 @@ value_basic(approval_str_t value)
     approval_buf_wipe(&plain);
 
     return basic;
-}
-
-
-approval_str_t
-redact_part(approval_str_t s, redact_part_t part)
-{
-    return approval_str_sub(s, part.start, part.end);
 }

@@ -18,7 +18,7 @@
 #define COLUMNS_MAX  256
 #define WORD_TRY     32
 #define CODE_MAX     256
-#define FAILED       ((size_t) -1)
+#define NONE         ((size_t) -1)
 
 
 enum {
@@ -33,8 +33,7 @@ typedef struct {
     const approval_redact_t  *redact;
     approval_str_t            text;
     redact_writer_t          *w;               /* NULL: only count         */
-    size_t                    offset;          /* of a part of a text      */
-    size_t                    done;            /* written up to there      */
+    const unsigned char      *done;            /* written up to there      */
     size_t                    words[WORDS];    /* starts of the last ones  */
     size_t                    word;            /* end of the last one      */
     size_t                    run;             /* end of the current run   */
@@ -43,24 +42,20 @@ typedef struct {
     unsigned                  path;
     unsigned                  cell;            /* a part, without rows     */
     int                       typed;           /* -1: not known yet        */
-    int                       masks;
+    unsigned                  masks;
 } scan_t;
 
 
-/*
- * Most of these return the end of the masked part, 0 if there is none, or
- * FAILED.
- */
+/* Most of these return the end of the masked part, or 0 if there is none. */
 
-static int scan_text(scan_t *s, const approval_redact_t *r,
+static unsigned scan_text(scan_t *s, const approval_redact_t *r,
     redact_writer_t *w, approval_str_t text, redact_how_e how,
     unsigned nesting);
-static int scan_all(scan_t *s);
+static void scan_all(scan_t *s);
 static size_t scan_shape(scan_t *s, size_t i);
-static size_t scan_crumbs(scan_t *s, size_t i);
 static size_t scan_columns(scan_t *s, approval_str_t names, size_t i,
     redact_shape_e cell);
-static size_t scan_cell(scan_t *s, redact_says_e says, redact_part_t part);
+static void scan_cell(scan_t *s, redact_says_e says, approval_str_t part);
 static size_t scan_run(scan_t *s, size_t i);
 static int scan_decoded(void *data, approval_str_t name,
     approval_str_t value);
@@ -70,10 +65,10 @@ static redact_says_e scan_name(scan_t *s, redact_says_e word, size_t *i,
     size_t end);
 static size_t scan_value(scan_t *s, redact_shape_e place, redact_says_e says,
     size_t i);
-static size_t scan_block(scan_t *s, redact_says_e block, redact_part_t name,
+static size_t scan_block(scan_t *s, redact_says_e block, size_t name,
     size_t i);
-static int scan_typed(scan_t *s, approval_str_t word);
-static size_t scan_mask(scan_t *s, redact_says_e says, redact_part_t part);
+static int scan_typed(scan_t *s, unsigned roles);
+static size_t scan_mask(scan_t *s, redact_says_e says, approval_str_t value);
 static size_t scan_column(scan_t *s, size_t i);
 static size_t scan_blanks(scan_t *s, size_t i);
 static int scan_quote(unsigned char c);
@@ -95,26 +90,32 @@ static const unsigned char  classes[256] = {
 void
 redact_text(redact_writer_t *w, approval_str_t text, redact_how_e how)
 {
-    size_t  start, masks;
-    scan_t  s;
+    size_t            start, masks;
+    scan_t            s;
+    redact_tables_t  *t;
+
+    t = w->redact->tables;
+    t->failed = 0;
 
     start = w->out->len;
     masks = w->masks;
 
-    if (scan_text(&s, w->redact, w, text, how, w->nesting)
-        == APPROVAL_ERROR)
-    {
+    (void) scan_text(&s, w->redact, w, text, how, w->nesting);
+
+    if (t->failed) {
         w->out->len = start;
         w->masks = masks;
         redact_mask(w, text);
-        return;
-    }
 
-    w->escape(approval_str_sub(text, s.done, text.len), w->out);
+    } else {
+        text.len -= (size_t) (s.done - text.data);
+        text.data = s.done;
+        w->escape(text, w->out);
+    }
 }
 
 
-static int
+static unsigned
 scan_text(scan_t *s, const approval_redact_t *r, redact_writer_t *w,
     approval_str_t text, redact_how_e how, unsigned nesting)
 {
@@ -125,23 +126,24 @@ scan_text(scan_t *s, const approval_redact_t *r, redact_writer_t *w,
     s->redact = r;
     s->w = w;
     s->text = text;
+    s->done = text.data;
     s->nesting = nesting;
     s->path = how == REDACT_PATH;
     s->typed = -1;
 
-    if (how != REDACT_CSV) {
-        return scan_all(s);
+    if (how == REDACT_CSV) {
+        head = approval_str_find(text, 0, "\n");
+        (void) scan_columns(s, approval_str_sub(text, 0, head), head + 1,
+                            SHAPE_FIELD);
+    } else {
+        scan_all(s);
     }
 
-    head = approval_str_find(text, 0, "\n");
-
-    return scan_columns(s, approval_str_sub(text, 0, head), head + 1,
-                        SHAPE_FIELD)
-           == FAILED ? APPROVAL_ERROR : s->masks;
+    return s->masks;
 }
 
 
-static int
+static void
 scan_all(scan_t *s)
 {
     size_t                 i, end;
@@ -169,10 +171,6 @@ scan_all(scan_t *s)
             end = scan_word(s, i);
         }
 
-        if (end == FAILED) {
-            return APPROVAL_ERROR;
-        }
-
         before = class;
 
         if (end > i) {
@@ -181,17 +179,14 @@ scan_all(scan_t *s)
             s->run = end > s->run ? end : s->run;
         }
     }
-
-    return s->masks;
 }
 
 
 static size_t
 scan_shape(scan_t *s, size_t i)
 {
-    int                    rc;
     size_t                 e, end;
-    unsigned               tried;
+    unsigned               kind, tried;
     redact_found_t         found;
     const unsigned char   *p;
     const redact_index_t  *t;
@@ -199,62 +194,49 @@ scan_shape(scan_t *s, size_t i)
     t = &s->redact->tables->prefixes;
     p = s->text.data + i;
     tried = 0;
+    end = 0;
 
-    for (e = redact_first(t, p); e; e = t->entries[e].next) {
+    for (e = redact_first(t, p); e && end == 0; e = t->entries[e].next) {
+        kind = t->entries[e].kind;
 
-        if ((tried & 1u << t->entries[e].kind)
-            || !redact_at(t, e, p, s->text.len - i))
-        {
+        if ((tried & 1u << kind) || !redact_at(t, e, p, s->text.len - i)) {
             continue;
         }
 
-        tried |= 1u << t->entries[e].kind;
+        tried |= 1u << kind;
 
-        rc = redact_match(s->redact, t->entries[e].kind, s->text, i, &found);
+        if (!redact_match(s->redact, kind, s->text, i, &found)) {
+            continue;
+        }
 
-        if (rc != 1) {
-            end = rc == 0 ? 0 : FAILED;
+        switch (kind) {
 
-        } else if (t->entries[e].kind == SHAPE_COOKIE) {
-            end = scan_crumbs(s, found.all.end);
+        case SHAPE_COOKIE:
+            for (end = found.end;
+                 redact_match(s->redact, SHAPE_CRUMB, s->text, end, &found);
+                 end = found.end)
+            {
+                (void) scan_mask(s, REDACT_SECRET, found.value);
+            }
 
-        } else if (t->entries[e].kind == SHAPE_COLUMNS) {
-            end = s->cell ? 0 : scan_columns(s,
-                                             redact_part(s->text, found.name),
-                                             found.all.end, SHAPE_CELL);
-        } else {
-            end = scan_mask(s, t->entries[e].kind != SHAPE_PAIR ? REDACT_SECRET
-                               : redact_name(s->redact,
-                                             redact_part(s->text, found.name),
-                                             0, NULL),
+            break;
+
+        case SHAPE_COLUMNS:
+            end = s->cell ? 0 : scan_columns(s, found.name, found.end,
+                                             SHAPE_CELL);
+            break;
+
+        case SHAPE_PAIR:
+            end = scan_mask(s, redact_name(s->redact, found.name, 0, NULL),
                             found.value);
-        }
+            break;
 
-        if (end) {
-            return end;
+        default:
+            end = scan_mask(s, REDACT_SECRET, found.value);
         }
     }
 
-    return 0;
-}
-
-
-static size_t
-scan_crumbs(scan_t *s, size_t i)
-{
-    int             rc;
-    redact_found_t  found;
-
-    for ( ;; ) {
-        rc = redact_match(s->redact, SHAPE_CRUMB, s->text, i, &found);
-
-        if (rc != 1) {
-            return rc == 0 ? i : FAILED;
-        }
-
-        (void) scan_mask(s, REDACT_SECRET, found.value);
-        i = found.all.end;
-    }
+    return end;
 }
 
 
@@ -266,83 +248,75 @@ scan_crumbs(scan_t *s, size_t i)
 static size_t
 scan_columns(scan_t *s, approval_str_t names, size_t i, redact_shape_e cell)
 {
-    int             rc;
     size_t          k, n, end;
     redact_found_t  found;
     redact_says_e   says[COLUMNS_MAX];
 
     for (n = 0, k = 0; k < names.len && n < COLUMNS_MAX; k = end + 1) {
         end = approval_str_find(names, k, ",");
-        says[n++] = redact_name(s->redact, approval_str_sub(names, k, end), 0, NULL);
+        says[n++] = redact_name(s->redact, approval_str_sub(names, k, end), 0,
+                                NULL);
     }
 
-    for (k = 0; i < s->text.len; i = found.all.end) {
+    for (k = 0; i < s->text.len; i = found.end) {
 
         if (cell == SHAPE_CELL && k == 0) {
-            i = approval_str_find(s->text, i, "(;");
-
-            if (i == s->text.len || s->text.data[i++] == ';') {
-                return i;
+            while (i < s->text.len && strchr(", \t\r\n", s->text.data[i])) {
+                i++;
             }
+
+            if (i == s->text.len || s->text.data[i] != '(') {
+                break;
+            }
+
+            i++;
         }
 
-        rc = redact_match(s->redact, cell, s->text, i, &found);
-
-        if (rc == 0) {
+        if (!redact_match(s->redact, cell, s->text, i, &found)) {
 
             /* its end is missing: do not search for it again */
 
             s->cell = 1;
 
             if (k >= n || says[k] < REDACT_SECRET) {
-                return i;
+                break;
             }
 
-            found.value.start = i;
-            found.value.end = found.all.end = s->text.len;
+            found.value = approval_str_sub(s->text, i, s->text.len);
+            found.end = s->text.len;
         }
 
-        if (rc == APPROVAL_ERROR
-            || scan_cell(s, k < n ? says[k] : REDACT_OPEN, found.value)
-               == FAILED)
-        {
-            return FAILED;
-        }
+        scan_cell(s, k < n ? says[k] : REDACT_OPEN, found.value);
 
-        k = s->text.data[found.all.end - 1] == ',' ? k + 1 : 0;
+        k = s->text.data[found.end - 1] == ',' ? k + 1 : 0;
     }
 
-    return s->text.len;
+    return i;
 }
 
 
-static size_t
-scan_cell(scan_t *s, redact_says_e says, redact_part_t part)
+static void
+scan_cell(scan_t *s, redact_says_e says, approval_str_t part)
 {
     scan_t  cell;
 
     if (scan_mask(s, says, part)) {
-        return part.end;
+        return;
     }
 
     cell = *s;
 
-    cell.text = redact_part(s->text, part);
-    cell.offset += part.start;
+    cell.text = part;
     cell.cell = 1;
     cell.word = 0;
     cell.run = 0;
     cell.segment = 0;
     cell.typed = 0;
 
-    if (scan_all(&cell) == APPROVAL_ERROR) {
-        return FAILED;
-    }
+    scan_all(&cell);
 
     s->masks = cell.masks;
     s->done = cell.done;
-
-    return part.end;
 }
 
 
@@ -351,60 +325,49 @@ scan_cell(scan_t *s, redact_says_e says, redact_part_t part)
 static size_t
 scan_run(scan_t *s, size_t i)
 {
-    int             rc;
-    scan_t          plain;
-    unsigned        class, base64, percent;
-    const char     *err;
-    redact_part_t   part;
-    approval_buf_t  out;
-    approval_str_t  run;
+    scan_t           plain;
+    unsigned         base64, percent;
+    const char      *err;
+    approval_buf_t   out;
+    approval_str_t   run;
 
-    part.start = i;
-    part.end = i;
+    run = approval_str_sub(s->text, i, i);
     base64 = CHAR_BASE64;
     percent = 0;
 
-    while (part.end < s->text.len) {
-        class = classes[s->text.data[part.end]];
-
-        if (!(class & CHAR_RUN)) {
-            break;
-        }
-
-        base64 &= class;
-        percent |= s->text.data[part.end++] == '%';
+    while (i + run.len < s->text.len
+           && (classes[run.data[run.len]] & CHAR_RUN))
+    {
+        base64 &= classes[run.data[run.len]];
+        percent |= run.data[run.len++] == '%';
     }
 
-    s->run = part.end;
+    s->run = i + run.len;
 
-    if (!percent && (!base64 || part.end - i < ENCODED_MIN)) {
+    if (!percent && (!base64 || run.len < ENCODED_MIN)) {
         return 0;
     }
-
-    run = redact_part(s->text, part);
 
     plain = *s;
     plain.masks = 0;
 
+    /* a run that does not decode is scanned as plain text */
+
     if (percent) {
-        rc = approval_form_each(run, scan_decoded, &plain, &err);
+        (void) approval_form_each(run, scan_decoded, &plain, &err);
 
     } else {
         approval_buf_init(&out);
 
-        rc = redact_base64(run, &out);
-
-        if (rc > 0) {
-            run.len = 0;
-            rc = scan_decoded(&plain, approval_buf_str(&out), run);
+        if (redact_base64(run, &out)) {
+            (void) scan_decoded(&plain, approval_str(""),
+                                approval_buf_str(&out));
         }
 
         approval_buf_wipe(&out);
     }
 
-    /* a run that does not decode is scanned as plain text */
-
-    return plain.masks ? scan_mask(s, REDACT_RULE, part) : 0;
+    return plain.masks ? scan_mask(s, REDACT_RULE, run) : 0;
 }
 
 
@@ -417,15 +380,14 @@ scan_decoded(void *data, approval_str_t name, approval_str_t value)
     scan_t          plain;
     approval_str_t  both[2] = { name, value };
 
-    for (k = 0; k < 2; k++) {
+    for (k = 0; k < 2 && s->masks == 0; k++) {
 
         /* a secret, or nested too deeply to tell */
 
-        s->masks += s->nesting == REDACT_NESTING
-                    || scan_text(&plain, s->redact, NULL, both[k],
-                                 s->path ? REDACT_PATH : REDACT_TEXT,
-                                 s->nesting + 1)
-                       != 0;
+        s->masks = s->nesting == REDACT_NESTING
+                   || scan_text(&plain, s->redact, NULL, both[k],
+                                s->path ? REDACT_PATH : REDACT_TEXT,
+                                s->nesting + 1);
     }
 
     return APPROVAL_OK;
@@ -436,8 +398,8 @@ static size_t
 scan_word(scan_t *s, size_t i)
 {
     size_t          k, end, next;
+    unsigned        roles;
     redact_says_e   says;
-    redact_part_t   name;
     redact_shape_e  place;
     approval_str_t  text;
 
@@ -475,22 +437,17 @@ scan_word(scan_t *s, size_t i)
         return 0;
     }
 
-    name.start = i;
-    name.end = end;
-
-    says = redact_name(s->redact, redact_part(text, name), 0, NULL);
-
-    if (says == REDACT_LIKELY && place != SHAPE_ASSIGNED) {
-        return place == SHAPE_SEGMENT ? 0
-                                      : scan_value(s, SHAPE_LIKELY, says, i);
-    }
+    says = redact_name(s->redact, approval_str_sub(text, i, end), 0, &roles);
 
     if (place != SHAPE_ASSIGNED) {
-        return says ? scan_value(s, place, says, i) : 0;
+        return says == REDACT_OPEN ? 0
+               : says != REDACT_LIKELY ? scan_value(s, place, says, i)
+               : place == SHAPE_SEGMENT ? 0
+               : scan_value(s, SHAPE_LIKELY, says, i);
     }
 
-    if (says == REDACT_OPEN && scan_typed(s, redact_part(text, name))) {
-        return scan_block(s, REDACT_RULE, name,
+    if (says == REDACT_OPEN && scan_typed(s, roles)) {
+        return scan_block(s, REDACT_RULE, i,
                           approval_str_find(text, end, "\n") + 1);
     }
 
@@ -501,8 +458,7 @@ scan_word(scan_t *s, size_t i)
         return says ? scan_value(s, SHAPE_LIKELY, says, i) : 0;
     }
 
-    next = scan_column(s, k) == FAILED ? 0
-                                       : scan_value(s, SHAPE_LINE, says, i);
+    next = scan_column(s, k) == NONE ? 0 : scan_value(s, SHAPE_LINE, says, i);
 
     return next ? next : scan_value(s, place, says, i);
 }
@@ -580,7 +536,8 @@ scan_name(scan_t *s, redact_says_e word, size_t *i, size_t end)
     redact_says_e  says;
 
     for (k = 1; k < WORDS && s->words[k] < *i; k++) {
-        says = redact_name(s->redact, approval_str_sub(s->text, s->words[k], end),
+        says = redact_name(s->redact,
+                           approval_str_sub(s->text, s->words[k], end),
                            s->words[0] - s->words[k], NULL);
 
         if (says > word) {
@@ -596,8 +553,6 @@ scan_name(scan_t *s, redact_says_e word, size_t *i, size_t end)
 static size_t
 scan_value(scan_t *s, redact_shape_e place, redact_says_e says, size_t i)
 {
-    int             rc;
-    redact_part_t   value;
     approval_str_t  text;
     redact_found_t  found, code;
 
@@ -609,37 +564,29 @@ scan_value(scan_t *s, redact_shape_e place, redact_says_e says, size_t i)
             s->segment = approval_str_find(text, i, "/;");
         }
 
-        text = approval_str_sub(text, 0, s->segment);
+        text.len = s->segment;
     }
 
-    rc = redact_match(s->redact, place, text, i, &found);
-
-    if (rc != 1) {
-        return rc == 0 ? 0 : FAILED;
+    if (!redact_match(s->redact, place, text, i, &found)) {
+        return 0;
     }
-
-    value = found.value;
 
     if (place == SHAPE_LINE && found.groups == 1) {
-        return scan_block(s, says, found.name, found.all.end);
+        return scan_block(s, says, i, found.end);
     }
 
     if (place == SHAPE_SEGMENT && says != REDACT_RULE) {
         says = REDACT_LIKELY;
     }
 
-    if (value.start && !scan_quote(text.data[value.start - 1])
-        && value.end - value.start < CODE_MAX)
+    if (says != REDACT_RULE && found.value.len < CODE_MAX
+        && found.value.data > text.data && !scan_quote(found.value.data[-1])
+        && redact_match(s->redact, SHAPE_CODE, found.value, 0, &code))
     {
-        rc = redact_match(s->redact, SHAPE_CODE, redact_part(s->text, value),
-                          0, &code);
-
-        if (rc == APPROVAL_ERROR || (rc == 1 && says != REDACT_RULE)) {
-            return rc == 1 ? 0 : FAILED;
-        }
+        return 0;
     }
 
-    return scan_mask(s, says, value);
+    return scan_mask(s, says, found.value);
 }
 
 
@@ -649,17 +596,16 @@ scan_value(scan_t *s, redact_shape_e place, redact_says_e says, size_t i)
  */
 
 static size_t
-scan_block(scan_t *s, redact_says_e block, redact_part_t name, size_t i)
+scan_block(scan_t *s, redact_says_e block, size_t name, size_t i)
 {
     size_t          own, start, end, next;
     unsigned        roles;
-    redact_says_e   says;
     redact_found_t  line;
 
-    own = scan_column(s, name.start);
+    own = scan_column(s, name);
     end = 0;
 
-    for ( /* void */ ; i < s->text.len && own != FAILED; i = next + 1) {
+    for ( /* void */ ; i < s->text.len && own != NONE; i = next + 1) {
         next = approval_str_find(s->text, i, "\n");
 
         for (start = i; start < next && s->text.data[start] == ' '; start++) {
@@ -671,13 +617,10 @@ scan_block(scan_t *s, redact_says_e block, redact_part_t name, size_t i)
         }
 
         if (start - i < own
-            || (start - i == own && s->text.data[start] != '-'))
+            || (start - i == own && s->text.data[start] != '-')
+            || !redact_match(s->redact, SHAPE_BLOCK, s->text, start, &line))
         {
             break;
-        }
-
-        if (redact_match(s->redact, SHAPE_BLOCK, s->text, start, &line) != 1) {
-            return FAILED;
         }
 
         end = next;
@@ -691,52 +634,36 @@ scan_block(scan_t *s, redact_says_e block, redact_part_t name, size_t i)
         roles = 0;
 
         if (line.named && block != REDACT_RULE) {
-            (void) redact_name(s->redact, redact_part(s->text, line.name), 0,
-                               &roles);
+            (void) redact_name(s->redact, line.name, 0, &roles);
         }
 
-        says = roles & redact_role(NAME_TAIL) ? REDACT_OPEN : block;
-
-        if (scan_cell(s, says, line.value) == FAILED) {
-            return FAILED;
-        }
+        scan_cell(s, roles & redact_role(NAME_TAIL) ? REDACT_OPEN : block,
+                  line.value);
     }
 
     return end;
 }
 
 
-/*
- * Is this "data:" or "stringData:", and does the text contain a Kubernetes
- * Secret?
- */
+/* Does the text contain a Kubernetes Secret, if this is its "data:"? */
 
 static int
-scan_typed(scan_t *s, approval_str_t word)
+scan_typed(scan_t *s, unsigned roles)
 {
     redact_found_t  found;
 
-    if (!approval_str_eq(word, approval_str("data"))
-        && !approval_str_eq(word, approval_str("stringData")))
-    {
-        return 0;
+    if (s->typed == -1 && (roles & redact_role(NAME_DATA))) {
+        s->typed = redact_match(s->redact, SHAPE_TYPED, s->text, 0, &found);
     }
 
-    if (s->typed == -1) {
-        s->typed = redact_match(s->redact, SHAPE_TYPED, s->text, 0, &found)
-                   != 0;
-    }
-
-    return s->typed;
+    return s->typed == 1 && (roles & redact_role(NAME_DATA));
 }
 
 
 static size_t
-scan_mask(scan_t *s, redact_says_e says, redact_part_t part)
+scan_mask(scan_t *s, redact_says_e says, approval_str_t value)
 {
-    approval_str_t  shown, value;
-
-    value = redact_part(s->text, part);
+    approval_str_t  shown;
 
     if (!redact_secret(s->redact, says, value)) {
         return 0;
@@ -745,21 +672,21 @@ scan_mask(scan_t *s, redact_says_e says, redact_part_t part)
     s->masks++;
 
     if (s->w) {
-        shown.data = s->text.data - s->offset + s->done;
-        shown.len = part.start + s->offset - s->done;
+        shown.data = s->done;
+        shown.len = (size_t) (value.data - s->done);
 
         s->w->escape(shown, s->w->out);
         redact_mask(s->w, value);
-        s->done = part.end + s->offset;
+        s->done = value.data + value.len;
     }
 
-    return part.end;
+    return (size_t) (value.data + value.len - s->text.data);
 }
 
 
 /*
  * The column of the item at i, if only blanks, dashes and quotes precede it on
- * its line; otherwise FAILED.
+ * its line; otherwise NONE.
  */
 
 static size_t
@@ -778,7 +705,7 @@ scan_column(scan_t *s, size_t i)
     }
 
     if (first && p[first - 1] != '\n' && p[first - 1] != '\r') {
-        return FAILED;
+        return NONE;
     }
 
     for (k = first; k < i && (p[k] == ' ' || p[k] == '-'); k++) {

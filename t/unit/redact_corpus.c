@@ -332,8 +332,8 @@ test_time(void)
     printf("# 1 MB: JSON parsed in %.1f ms, redacted in %.1f ms, "
            "text redacted in %.1f ms\n", parse * 1e3, json * 1e3, plain * 1e3);
 
-    ok(parse > 0 && json < 30 * parse, "JSON is redacted as fast as it should");
-    ok(parse > 0 && plain < 30 * parse, "text is redacted as fast as it should");
+    ok(parse > 0 && json < 6 * parse, "JSON is redacted as fast as it should");
+    ok(parse > 0 && plain < 6 * parse, "text is redacted as fast as it should");
 
     approval_buf_free(&array);
     approval_buf_free(&prose);
@@ -385,7 +385,10 @@ test_hostile(void)
         "name=\"a\" ", "keys: \"a\" ", "key for a=[", "tokens=[", "<key>",
         "<key ", "secret:\n name: |\n  a\n", "  secret:\n    name: a\n",
         "basic Aa", "insert into x (password) values (",
-        "set password for 'x' ", "password=crypt('a','b'),"
+        "set password for 'x' ", "password=crypt('a','b'),", "sk-a.", "fw_",
+        "ssh-keygen -", "openssl -k ", "echo a | ", "setuser a ", "{ssha}",
+        "pgp_sym_a(a,", "pragma key=", "define('a',", "set('", "ENV a ",
+        "log in as a / ", "7z -p", "-a a:", "1),(", "insert into x (a) values (1)"
     };
 
     text = malloc(HOSTILE);

@@ -245,10 +245,17 @@ sub stopped {
     ok(scalar($gw->ngx->access_log($gone)), "$how, and approved at once");
     is($gw->hits($target), 0, 'is not executed');
 
-    my ($url, @how) = @{ $proto{$proto} };
+    # which of the two is first is by chance: a bare decision counts only when
+    # it is read
 
-    is(Approval::Client->curl(@how, "$url$target")->status, 200,
-       'who comes back has the approval');
+    my ($client2, $other) = try_hold($proto, $target);
+
+    if ($other) {
+        is($gw->state($id), 'cancelled', 'the end came first');
+        is($gw->vote($other, 'approve')->status, 200, 'approved again');
+    }
+
+    is($client2->read->status, 200, 'who comes back has the approval');
     is($gw->hits($target), 1, 'once');
 
     $gw->up->clear;

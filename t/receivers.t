@@ -83,11 +83,17 @@ sub peak { slurp("/proc/$worker/status") =~ /^VmHWM:\s+(\d+)/m ? $1 : 0 }
 my $before = peak();
 
 for my $carrier (qw(url pass)) {
-    told($carrier, $_, 'notify_failed') for sort keys %answer;
+    told($carrier, $_, 'notify_failed')
+        for grep { "$carrier $_" ne 'pass many_1xx' } sort keys %answer;
     told($carrier, $_, 'notified') for sort keys %taken;
 }
 
 cmp_ok(peak() - $before, '<', 32 * 1024 * slow(), 'the worker has not grown');
+
+# since 1.29.0 nginx itself reads all of these, and keeps them until the end
+
+told('pass', 'many_1xx',
+     Approval::Nginx::minor() < 29 ? 'notify_failed' : 'notified');
 
 kill('KILL', $pid);
 waitpid($pid, 0);

@@ -129,6 +129,8 @@ sub has_module { is_linked() || -f Approval::Test::module_path() }
 
 sub has_http3 { scalar `$BIN -V 2>&1` =~ /--with-http_v3_module\b/ }
 
+sub minor { (`$BIN -v 2>&1` =~ m{/1\.(\d+)\.})[0] }
+
 
 # starting
 

@@ -811,7 +811,12 @@ sub bursts {
         for (my $n = 0; $n < $size && $injected < $FAULTS; ) {
             my $from = @deck ? \@deck : \@kinds;
             my $i = int(dice(scalar @$from));
-            my $fault = inject($from->[$i]) or next;
+            my $fault = inject($from->[$i]);
+
+            over($_) for grep { $_->{due} <= time } @open;
+            @open = grep { $_->{undo} } @open;
+
+            next if !$fault;
 
             splice(@deck, $i, 1) if @deck;
             push @open, $fault;
@@ -819,9 +824,6 @@ sub bursts {
             $injected++;
 
             sleep(dice(1));
-
-            over($_) for grep { $_->{due} <= time } @open;
-            @open = grep { $_->{undo} } @open;
         }
 
         over($_) for @open;

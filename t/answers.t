@@ -84,7 +84,7 @@ sub ends {
 }
 
 
-my $next = qr/Do not repeat it unchanged/;
+my $next = qr/Do not send it again unchanged/;
 my $told = qr/^An approver denied this request \(alice\)\. Comment: use the archive job\. .*$next/;
 
 # Kubernetes

@@ -162,7 +162,7 @@ is(is_accepted($r, 'hold, preferred'), $id, 'one who asks gets a 202');
 is($r->header('Preference-Applied'), 'wait=9', 'which says so');
 is(scalar(grep { $_->{action_id} eq $id } $gw->audit('requested')), 1,
    'people were asked once');
-$gw->ngx->log_like(qr/\[notice\].*action $id is still pending after \d+ ms/,
+$gw->ngx->log_like(qr/\[notice\].*action $id is still pending after \d+\.\d s/,
                    'pending has its own level');
 
 for my $status (409, 423, 425, 429, 503, 504) {

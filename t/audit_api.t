@@ -366,7 +366,7 @@ subtest 'torn' => sub {
     syswrite($fh, "{\"action_id\":\"torn\n{\"half");
 
     is(get("?until=$mark")->body, $whole, 'are passed over');
-    $gw->ngx->log_like(qr/\d lines of the audit trail .* are no records/,
+    $gw->ngx->log_like(qr/\d lines of the audit trail .* are not records/,
                        'and told of');
 };
 
@@ -505,7 +505,7 @@ subtest 'by conf' => sub {
         is($r->status, 500, 'a file that workers may not read');
         is($r->json->{type}, 'urn:approval:audit-unreadable', 'and why');
         like($r->json->{detail}, qr/may not read the file .*chgrp/,
-             'and the mend');
+             'and the remedy');
     }
 };
 

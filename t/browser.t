@@ -585,7 +585,7 @@ for my $browser ($off, $on) {
 
     $browser->type('#code', sprintf('%06d', ($code + 1) % 1_000_000));
     $browser->submit('form.approve button');
-    page_is($browser, qr/Not the code/, 'not the code');
+    page_is($browser, qr/Wrong code/, 'not the code');
 }
 
 good_page($on, 'refused');
@@ -697,7 +697,7 @@ $off->type('#comment', 'new certificate');
 $gw->vote($low[1][1], 'deny', 'no', 'bob');
 $low[1][0]->read;
 $off->submit('.bar button.approve');
-page_is($off, qr/1 of 2 votes were taken.*Decided already.*Reload s2.*By bob/s,
+page_is($off, qr/1 of 2 votes were accepted.*Already decided.*Reload s2.*By bob/s,
         'says what became of each');
 page_is($off, qr/By bob.*You approved.*Reload s1/s, 'what was refused first');
 good_page($off, 'several-result');
@@ -728,7 +728,7 @@ $gw->vote($held[1][1], 'approve', 'I was first', 'bob');
 is($held[1][0]->read->status, 200, 'approved by another');
 $off->type('#deny-comment', 'too late');
 $off->submit('form.deny button');
-page_is($off, qr/Decided already.*by bob/s, 'decided already');
+page_is($off, qr/Already decided.*by bob/s, 'decided already');
 good_page($off, 'decided');
 $off->submit('a.button');
 page_is($off, qr/Nothing can be decided/, 'and the action says so');
@@ -755,7 +755,7 @@ $off->go("$base/idp/actions/$gone");
 $leaver->close;
 ok(wait_for(sub { $gw->action($gone)->{state} eq 'cancelled' }), 'cancelled');
 $off->submit('form.approve button');
-page_is($off, qr/given up/, 'the requester has gone');
+page_is($off, qr/withdrawn or cancelled/, 'the requester has gone');
 good_page($off, 'cancelled');
 
 my ($late, $lapsed) = $gw->hold(GET => '/short');
@@ -838,7 +838,7 @@ is($on->js('return document.querySelectorAll("input:checked").length'
 good_page($on, 'several-changed');
 $on->click("#a-$cards[2][1] label");
 $on->submit('.bar button.approve');
-page_is($on, qr/2 of 2 votes were taken/, 'and both are decided');
+page_is($on, qr/2 of 2 votes were accepted/, 'and both are decided');
 $_->read for $cards[0][0], $cards[2][0];
 
 # --- what is remembered, and what is stopped

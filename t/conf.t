@@ -3,7 +3,7 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # nginx -t: each configuration that could not do what it says is refused with
-# the file, the line, the directive and the mend; each good one is accepted;
+# the file, the line, the directive and the remedy; each good one is accepted;
 # and what is inherited is inherited.
 
 use strict;
@@ -707,7 +707,7 @@ subtest 'match' => sub {
             qr/invalid pointer "json:\/a~2": "~" in a JSON pointer must be "~0"/);
     refused('a deep pointer', $in->('match json:' . '/a' x 65 . ' x;'),
             qr/JSON pointer has more than 64 segments/);
-    refused('no field', $in->('match form: x;'), qr/"form:" lacks the name of a/);
+    refused('no field', $in->('match form: x;'), qr/"form:" has no name of a/);
     refused('a bad regex', $in->('match $uri "~^/(x";'),
             qr/regex "~\^\/\(x" is invalid: missing closing parenthesis/);
     refused('no regex', $in->('match $uri ~;'), qr/"~" has no regex/);

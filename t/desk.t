@@ -406,12 +406,12 @@ my ($nonce) = $html =~ /name="nonce" value="([^"]+)"/;
 my @idp = ('X-Idp' => $alice);
 
 is_page(form($id, { decision => 'approve' }, @idp), 403,
-        qr/Not from the action/, 'no nonce');
+        qr/Not sent from the action/, 'no nonce');
 is_page(form($id, { decision => 'approve', nonce => $nonce },
-             'X-Idp' => 'bob@example.com'), 403, qr/Not from the action/,
+             'X-Idp' => 'bob@example.com'), 403, qr/Not sent from the action/,
         'another\'s nonce');
 is_page(form($id, { decision => 'approve', nonce => "${nonce}A" }, @idp), 403,
-        qr/Not from the action/, 'not our nonce');
+        qr/Not sent from the action/, 'not our nonce');
 
 for ([ 'Sec-Fetch-Site' => 'cross-site' ], [ 'Sec-Fetch-Site' => 'same-site' ],
      [ Origin => 'https://evil.example' ],
@@ -461,7 +461,7 @@ is_page(page("/actions/$id", $alice), 200, qr/Nothing can be decided/,
         'the page afterwards');
 unlike(page("/actions/$id", $alice)->body, qr/<form/, 'has no forms');
 is_page(form($id, { decision => 'approve', nonce => $nonce }, @idp), 409,
-        qr/Decided already/, 'too late');
+        qr/Already decided/, 'too late');
 
 # --- JSON bodies
 
@@ -912,14 +912,14 @@ my %nonces = %$chosen;
 is_page(several($alice, { decision => 'approve' }, {}), 400,
         qr/You chose no action/, 'nothing chosen');
 is_page(several($alice, { decision => 'comment', comment => 'x' }, \%nonces),
-        400, qr/Comments are made/, 'no comments');
+        400, qr/To comment, open/, 'no comments');
 is_page(several($alice, { decision => 'approve', x => 1 }, \%nonces), 400,
-        qr/not the page/, 'a field that the page has not');
+        qr/not from this page/, 'a field that the page has not');
 is_page(several($alice, { decision => 'approve', break_glass => 1,
-                          comment => 'x' }, \%nonces), 400, qr/not the page/,
+                          comment => 'x' }, \%nonces), 400, qr/not from this page/,
         'the glass stays whole');
 is_page(several($alice, { decision => 'approve' }, { 'x' x 32 => 'x' }), 400,
-        qr/not the page/, 'no id');
+        qr/not from this page/, 'no id');
 is_page(several($alice, { decision => 'approve' },
                 { map { sprintf('00%030x', $_) => 1 } 1 .. 51 }), 400,
         qr/at most 50/, 'too many');
@@ -952,7 +952,7 @@ $nonces{'0' x 32} = 'x';
 
 $r = several($alice, { decision => 'deny' },
              { %nonces, $several{two} => $bobs->{$several{two}} });
-is_page($r, 200, qr/<h1>2 of 10 votes were taken/, 'several at once');
+is_page($r, 200, qr/<h1>2 of 10 votes were accepted/, 'several at once');
 
 my %said = map { /actions\/([0-9a-f]{32})"/
                  ? ($named{$1} // 'unknown' => $_) : () }
@@ -961,11 +961,11 @@ my %said = map { /actions\/([0-9a-f]{32})"/
 like($said{low}, qr/You denied.*Low 1.*is denied/s, 'low: denied');
 like($said{own}, qr/You denied.*Low own/s, 'own: denied by another');
 like($said{why}, qr/A comment is required/, 'why: needs a comment');
-like($said{decided}, qr/Decided already.*By bob\@example.com/s,
+like($said{decided}, qr/Already decided.*By bob\@example.com/s,
      'decided: says by whom');
 like($said{withdrawn}, qr/Cancelled/, 'withdrawn: says so');
-like($said{two}, qr/Not from the action/, 'another\'s nonce');
-like($said{$_}, qr/Only on its own page/, "$_: one by one")
+like($said{two}, qr/Not sent from the action/, 'another\'s nonce');
+like($said{$_}, qr/Only on the action.{1,5}s page/, "$_: one by one")
     for qw(high critical key);
 like($said{unknown}, qr/Not found/, 'unknown: not found');
 ok(index($r->body, 'Not found') < index($r->body, 'You denied'),
@@ -981,7 +981,7 @@ is($held{$several{$_}}->read->status, 403, "$_: the requester is told")
 $r = several($alice, { decision => 'approve', comment => 'fine' },
              { map { $several{$_} => choices($alice)->{$several{$_}} }
                qw(why two) });
-is_page($r, 200, qr/<h1>2 of 2 votes were taken/, 'with a comment');
+is_page($r, 200, qr/<h1>2 of 2 votes were accepted/, 'with a comment');
 is(get("/actions/$several{$_}", $alice)->json->{votes}[0]{comment}, 'fine',
    "$_: has it") for qw(why two);
 is($held{$several{why}}->read->status, 200, 'why: approved');
@@ -991,7 +991,7 @@ is(choices($alice)->{$several{two}}, undef, 'two: has her vote');
 
 my $theirs = { $several{two} => $forged };
 like(several('bob@example.com', { decision => 'approve' }, $theirs)->body,
-     qr/0 of 1 votes.*Not from the action/s, 'a nonce is one person\'s');
+     qr/0 of 1 votes.*Not sent from the action/s, 'a nonce is one person\'s');
 $id = hold('/low?x=mine', user => 'carol@example.com');
 is(choices('carol@example.com')->{$id}, undef, 'one\'s own is not there');
 like(several('carol@example.com', { decision => 'approve' },

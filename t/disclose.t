@@ -272,7 +272,7 @@ sub declared {
     has($got, $_, "$_ is declared") for qw(orders drop prod one two);
     lacks($got, $_, $_) for qw(inarg inmember inbound);
     is(buttons($got->{told}{slack}[0]), $both, 'buttons');
-    like($got->{told}{slack}[0], qr/only what the rule names is shown here/,
+    like($got->{told}{slack}[0], qr/only the declared parts are shown here/,
          'what is not there is said');
     ok($got->{record}{body_declared}, 'and is on record');
 }

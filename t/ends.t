@@ -30,7 +30,7 @@ $ENV{APPROVAL_BUILD} = Approval::Fault::plant('model/ends.c',
     qr/(?<=NGX_HTTP_APPROVAL_ENDS        )131072/ => $ROOM);
 
 my $gw = Approval::Gateway->new(
-    allow => [ qr/\[alert\] .* $ROOM ends are remembered, and there is no room/
+    allow => [ qr/\[alert\] .* the memory of ends is full with $ROOM entries/
              ],
     http => <<'EOF',
     approval_group ops olga;
@@ -100,7 +100,7 @@ for my $n (1 .. $ROOM + 1) {
        "frozen: $n");
 }
 
-$gw->ngx->log_like(qr/\[alert\].*approvals are refused until the oldest are/,
+$gw->ngx->log_like(qr/\[alert\].*approvals are refused until the oldest entr/,
                    'full: logged', since => $mark);
 is($gw->vote($id, 'approve')->status, 200, 'full: a vote is taken');
 

@@ -204,7 +204,7 @@ sub reconnect {
     $gw->vote($id, 'deny');
     $client->read;
 
-    return scalar $gw->ngx->log_lines(qr/may evict what it was given/,
+    return scalar $gw->ngx->log_lines(qr/may evict the gateway's data/,
                                       since => $mark);
 }
 

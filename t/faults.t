@@ -134,7 +134,7 @@ is($gw->hits('/held/all'), 1, 'once');
 
     is($r->status, 503, 'another grant than was asked for: refused');
     is($gw->hits('/grant/one'), $hits, 'and nothing is forwarded');
-    $ngx->log_like(qr/grant $grant{two}, which this request has not asked/,
+    $ngx->log_like(qr/grant $grant{two}, for which this request did not/,
                    'and logged');
     $proxy->pass;
     is($gw->send(GET => '/grant/two')->read->status, 200,

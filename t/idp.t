@@ -332,12 +332,12 @@ sub flaws {
     my %carol = $provider->person('carol');
     my $carol = $entra ? $carol{oid} : $carol{email};
 
-    like($answer->body, qr/You are &quot;\Q$carol\E&quot;, who is in no group/,
+    like($answer->body, qr/You are &quot;\Q$carol\E&quot;, but you are not in/,
          'but who it is, and that this is in no group');
 
     $answer = decide($g, $id, 'approve', cookies($browser));
     is($answer->json->{type}, 'urn:approval:not-an-approver', 'nor decides');
-    like($answer->json->{detail}, qr/^You are "\Q$carol\E", who is in no group/,
+    like($answer->json->{detail}, qr/^You are "\Q$carol\E", but you are not in/,
          'and is told the same');
 
     # a callback that another browser began

@@ -47,13 +47,13 @@ my %fake = (
     relay    => [ { to => [ '554 relay denied' ] },
                   qr/refused the recipient \(status 554\)/ ],
     nodata   => [ { data => [ '503 no' ] },
-                  qr/takes no message \(status 503\)/ ],
+                  qr/accepts no messages \(status 503\)/ ],
     spam     => [ { end => [ '554 spam' ] },
                   qr/refused the message \(status 554\)/ ],
-    garbage  => [ { to => [ 'HTTP/1.1 200 OK' ] }, qr/reply is none of SMTP/ ],
-    early    => [ { from => [ "250 ok\r\n250 ok" ] }, qr/talks out of turn/ ],
+    garbage  => [ { to => [ 'HTTP/1.1 200 OK' ] }, qr/mail server is not SMTP/ ],
+    early    => [ { from => [ "250 ok\r\n250 ok" ] }, qr/replied too early/ ],
     chatter  => [ { from => [ "250-x\r\n" x 20000 . '250 x' ] },
-                  qr/says too much/ ],
+                  qr/reply is too long/ ],
 );
 
 my %server = map { $_ => Approval::Smtp->new(%{ $fake{$_}[0] }) } keys %fake;
@@ -183,7 +183,7 @@ sub persons {
     my %failed = map { $_->{approver} => $_ } $gw->audit('notify_failed');
 
     like($failed{'t01:u02'}{error}, qr/no mail address.*approval_alias/,
-         'the mend is named');
+         'the remedy is named');
     is($failed{'unknown@gw.example'}{status}, 550, 'a refusal is on record');
     ok($_->{final}, 'and not tried again') for values %failed;
 
@@ -327,7 +327,7 @@ sub critical {
 
     my ($mail) = $plain->mails;
 
-    like($mail->$_, qr/to be typed by who approves:(?: <b>)? ?\d{6}/, "$_: code")
+    like($mail->$_, qr/to enter when approving:(?: <b>)? ?\d{6}/, "$_: code")
         for qw(text html);
 
     finish($client, $id);
@@ -388,7 +388,7 @@ sub failures {
         my $mark = $gw->ngx->mark;
         my ($client, $id) = drop($name);
 
-        $gw->ngx->log_like(qr/channel "$name" .*: attempt 1: .*$why{$name}/,
+        $gw->ngx->log_like(qr/channel "$name" .*: attempt 1 failed: .*$why{$name}/,
                            "$name: not told", since => $mark);
 
         finish($client, $id);
@@ -518,7 +518,7 @@ END
 
     is($status, 0, 'a member without an address is a warning');
     like($out, qr/\[warn\].*"ann" of rule "r" gets no mail.*approval_alias ann/,
-         'with the mend');
+         'with the remedy');
     unlike($out, qr/"bob/, 'others are well');
 }
 

@@ -414,7 +414,7 @@ for (
       qr/and "approval_metrics" are in one location/, 'gated' ],
     [ 'approval_zone a 64k; approval_policy p { '
       . join('', map { "rule r$_ { match \$uri /$_; deny; }" } 1 .. 200)
-      . '}', '', qr/is too small for the rules and channels/,
+      . '}', '', qr/is too small for the counters of/,
       'more rules than it holds' ],
 ) {
     my ($http, $server, $like, $name) = @$_;
@@ -464,7 +464,7 @@ sub refusals {
         $off->();
         ok(wait_for(sub { scrape()->{approval_store_up} == 1 }),
            "$name: and up again");
-        $gw->ngx->log_like(qr/takes writes again|is ready/, "$name: logged, too",
+        $gw->ngx->log_like(qr/accepts writes again|is ready/, "$name: logged, too",
                            since => $mark);
     }
 

@@ -338,8 +338,8 @@ sub nobody_left {
 
     is($failed->{channel}, 'people', 'nobody to tell: audited');
     ok($failed->{final}, 'finally');
-    like($failed->{error}, qr/nobody but the requester/, 'and why');
-    $ngx->log_like(qr/channel "people" was not told of action $id: nobody/,
+    like($failed->{error}, qr/nobody except the requester/, 'and why');
+    $ngx->log_like(qr/channel "people" was not notified of action $id: nobody/,
                    'and logged', since => $mark);
     is($receiver->count, 0, 'no message');
 
@@ -403,7 +403,7 @@ sub retries {
     is(join(' ', map { $_->{final} ? 1 : 0 } @failed), '0 0 0 1',
        'the last one is final');
     ok(!(grep { $_->target ne '/notify/ops' } @m), 'no redirect is followed');
-    $ngx->log_like(qr/\[error\].*channel "ops" .* $id: attempt 4: status 302/,
+    $ngx->log_like(qr/\[error\].*"ops" .* $id: attempt 4 failed: status 302/,
                    'logged as an error');
     is(approve($client, $id)->status, 200, 'the request is held all the same');
 
@@ -431,7 +431,7 @@ sub dropped {
     my ($client, @m) = hold('/ops', user => 'ann', count => 2);
     my ($failed) = audit(id($m[0]), 'notify_failed');
 
-    is($failed->{status}, 502, 'closed before the reply');
+    is($failed->{status}, 502, 'closed before the response');
     is((audit(id($m[0]), 'notified'))[0]{attempt}, 2, 'tried again');
 
     approve($client, id($m[0]));
@@ -454,7 +454,7 @@ sub stalled {
 
     my ($failed) = audit(id($m), 'notify_failed');
 
-    like($failed->{error}, qr/decided before the reply/, 'audit says so');
+    like($failed->{error}, qr/decided before the response/, 'audit says so');
     ok($failed->{final}, 'finally');
 
     $receiver->script({ status => 204 });
@@ -484,7 +484,7 @@ sub client_gone {
 
     my ($failed) = audit(id($m), 'notify_failed');
 
-    like($failed->{error}, qr/requester is gone/,
+    like($failed->{error}, qr/requester disconnected/,
          'an attempt ends with its request');
 
     $redis->cmd(SET => 'approval:{00}:' . id($m) . ':decision', 'deny');
@@ -516,8 +516,8 @@ sub redirected {
         $before++;
     }
 
-    $ngx->log_like(qr/channel "ops" .*its reply is an X-Accel-Redirect/,
-                   'logged, with the mend', since => $mark);
+    $ngx->log_like(qr/channel "ops" .*its response is an X-Accel/,
+                   'logged, with the remedy', since => $mark);
 }
 
 
@@ -534,8 +534,8 @@ sub wrong_locations {
     is($up->count, $before, 'no application got the message');
 
     for my $channel (qw(missing public)) {
-        $ngx->log_like(qr/channel "$channel" .*no internal location.*: add "/,
-                       "the log names $channel and the mend");
+        $ngx->log_like(qr/"$channel" .*not an internal location.*: add "/,
+                       "the log names $channel and the remedy");
     }
 
     approve($client, $id);

@@ -416,7 +416,7 @@ page_is(qr/Not signed by your passkey.*nobody has confirmed it/s,
         'it does not count before it is confirmed');
 is($gw->state($id), 'pending', 'nothing is decided');
 
-refused(passkey_form('alice', confirm => $alice), qr/never by the owner/,
+refused(passkey_form('alice', confirm => $alice), qr/never the owner/,
         'confirmed by its owner');
 is(get('mallory', 'passkeys')->status, 403, 'who is in no group sees nothing');
 is(get('', 'passkeys')->status, 401, 'nor who is not signed in');
@@ -505,7 +505,7 @@ refused(decide('alice', $id, { %$form, challenge => $none . '.x' }, 'approve',
                comment => $comment, assertion => $signed),
         qr/not for this page/, 'a nonce that is not the gateway\'s');
 refused(decide('bob', $id, shown('bob', $id), 'approve', comment => $comment,
-               assertion => $signed), qr/is somebody else/,
+               assertion => $signed), qr/belongs to somebody else/,
         'swapped: another person');
 refused(decide('alice', $id, $form, 'approve', comment => $comment,
                assertion => sign($form->{shown}, 'approve', $comment,
@@ -575,7 +575,7 @@ $browser->add_key($device, %$key, signCount => 1);
 $form = shown('alice', $other_id);
 refused(decide('alice', $other_id, $form, 'approve',
                assertion => sign($form->{shown}, 'approve')),
-        qr/counter did not go on/, 'a cloned counter');
+        qr/counter did not increase/, 'a cloned counter');
 $browser->forget_key($device, $key->{credentialId});
 $browser->add_key($device, %$key, signCount => 1000);
 
@@ -601,7 +601,7 @@ $gw->redis->cmd(HSET => 'approval:{00}:passkeys', $alice, join '.', $jws[0],
 $form = shown('bob', $other_id);
 refused(decide('bob', $other_id, $form, 'approve',
                assertion => sign($form->{shown}, 'approve')),
-        qr/its record is not this/, 'a record that Redis made up');
+        qr/this gateway did not write/, 'a record that Redis made up');
 $gw->redis->cmd(HSET => 'approval:{00}:passkeys', $alice, $own);
 
 # --- two people, and an operator who confirms
@@ -669,7 +669,7 @@ is($client->read->status, 200, 'any: executed');
 
 # --- revoked
 
-refused(passkey_form('bob', revoke => $alice), qr/or by an operator/,
+refused(passkey_form('bob', revoke => $alice), qr/owner or an operator/,
         'revoked by somebody else');
 like(passkey_form('alice', revoke => $alice)->body, qr/refused from now on/,
      'revoked by its owner');
@@ -838,15 +838,15 @@ sub another { $_[0] =~ s/^(.)/$1 eq 'A' ? 'B' : 'A'/er }
 
 my %forgery = (
     'a vote without its passkey' => [
-        'its rule takes only votes that a passkey signed', sub {
+        'its rule accepts only votes that a passkey signed', sub {
         my $vote = vote_of($_[0], $one);
         resign($vote, psk => undef);
         delete $vote->{passkey};
     } ],
     'a vote that names another passkey' => [
-        "the passkey is somebody else's", psk(key => $bob) ],
+        "the passkey belongs to somebody else", psk(key => $bob) ],
     'a vote that names one of nobody' => [
-        'its passkey is not on record', psk(key => 'f' x 32) ],
+        'its passkey is not recorded', psk(key => 'f' x 32) ],
     'a vote with another nonce' => [
         'it was created for another vote', psk(non => $none) ],
     'a vote with an assertion of another vote' => [
@@ -862,11 +862,11 @@ my %forgery = (
         resign(vote_of($_[0], $one), psk => $other);
     } ],
     'a record that names another passkey than the vote' => [
-        'is another than what is on record', sub {
+        'differs from the recorded one', sub {
         vote_of($_[0], $one)->{passkey} = $bob;
     } ],
     'a record that names none' => [
-        'is another than what is on record', sub {
+        'differs from the recorded one', sub {
         delete vote_of($_[0], $one)->{passkey};
     } ],
     'an assertion without a signature' => [
@@ -900,7 +900,7 @@ my %forgery = (
         'it was created for another vote', part_of(1, sub {
         ${ $_[0] } =~ s/"challenge":"\K([^"]+)/another($1)/e }) ],
     'another credential id' => [
-        "the assertion is another passkey's", part_of(0, sub {
+        "the assertion belongs to another passkey", part_of(0, sub {
         substr(${ $_[0] }, 0, 1) ^= "\1" }) ],
     'a denial told as an approval' => [
         'it was created for another vote', sub {
@@ -916,7 +916,7 @@ my %forgery = (
         resign($vote, cmt => 'never seen it');
     } ],
     'another person' => [
-        "the passkey is somebody else's", sub {
+        "the passkey belongs to somebody else", sub {
         my $vote = vote_of($_[0], $one);
         @{$vote}{qw(person identity)} = ('bob', 'bob');
         resign($vote, sub => 'bob', idn => 'bob');
@@ -952,20 +952,20 @@ my %forgery = (
         psk(at => \'1000')->($_[0]);
     } ],
     'a vote a millisecond after it was revoked' => [
-        'the passkey was revoked before',
+        'the passkey had been revoked',
         revoked_at(sub { $last - 1 }) ],
     'a passkey that nobody enrolled' => [
         'it was never enrolled', without('enrolled') ],
     'a passkey that nobody confirmed' => [
         'nobody had confirmed the passkey', without('confirmed') ],
     'a passkey of another key' => [
-        'it is another than was enrolled', config_of('enrolled', sub {
+        'it differs from the enrolled one', config_of('enrolled', sub {
         my ($r, $claims) = @_;
         $r->{passkey} = jws($signing, $r->{passkey},
                             pub => another($claims->{pub}));
     }) ],
     'a passkey confirmed as another' => [
-        'it is another than was enrolled', config_of('confirmed', sub {
+        'it differs from the enrolled one', config_of('confirmed', sub {
         my ($r, $claims) = @_;
         $r->{passkey} = jws($signing, $r->{passkey},
                             pub => another($claims->{pub}));
@@ -978,19 +978,19 @@ my %forgery = (
         $r->{passkey} = jws($signing, $r->{passkey}, cnf => $claims->{cnf});
     }) ],
     'a passkey confirmed by one who is not on record' => [
-        'who confirmed it is not on record', sub {
+        'the person who confirmed it is not recorded', sub {
         my @confirmed = of($_[0], 'config', sub { ($_[0]{what} // '') eq
             'passkey confirmed' && $_[0]{owner} eq 'alice' });
         my $first = $confirmed[0];
         @{ $_[0] } = grep { $_ != $first } @{ $_[0] };
     } ],
     'a passkey enrolled by another' => [
-        'it was enrolled by somebody else than its owner',
+        'somebody else than its owner enrolled it',
         config_of('enrolled', sub {
         $_[0]{person} = 'bob';
     }) ],
     'a passkey of another owner than is told' => [
-        'it says something else than what was signed',
+        'it differs from what was signed',
         config_of('confirmed', sub {
         $_[0]{owner} = 'carol';
     }) ],
@@ -999,12 +999,12 @@ my %forgery = (
         $_[0]{passkey} =~ s/([^.]+)\z/another($1)/e;
     }) ],
     'a revocation told as a confirmation' => [
-        'it says something else than what was signed',
+        'it differs from what was signed',
         config_of('revoked', sub {
         $_[0]{what} = 'passkey confirmed';
     }) ],
     'a counter that went back' => [
-        "the passkey's counter did not go on", sub {
+        "the passkey's counter did not increase", sub {
         my @votes = of($_[0], 'voted',
                        sub { ($_[0]{passkey} // '') eq $alice });
         my $later = taken_at($votes[1]) + 1;

@@ -366,7 +366,7 @@ for my $row (@led) {
     $gw->up->clear;
 
     my ($response, $asked) = walk(GET => $target);
-    my $why = 'changed after its approval: not executed';
+    my $why = 'not executed: the request changed after its approval';
     my $executed = $status == 200;
 
     is($response && $response->status, $status, "led to $name: $status");

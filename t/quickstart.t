@@ -178,7 +178,7 @@ $port = $taken->sockport;
 
 is(ended($process, $out, 'a taken port ends it'), 1, 'with a failure');
 like(text($out), qr/port $port of 127\.0\.0\.1 is taken.*PORT=/s,
-     'and the mend');
+     'and the remedy');
 
 ($process, $out) = run('low', args => [ '--once', '--no-install' ],
                        env => { PORT => 80 });

@@ -199,7 +199,7 @@ for ([ 'OOM', [ CONFIG => SET => 'maxmemory', 1 ],
     $first->cmd(CLIENT => KILL => TYPE => 'normal', SKIPME => 'yes');
     $first->cmd(CLIENT => KILL => TYPE => 'pubsub', SKIPME => 'yes');
     $gw->ngx->log_like(qr/unavailable: it takes no more clients, raise "maxcl/,
-                       'no more clients: logged, with the mend',
+                       'no more clients: logged, with the remedy',
                        since => $mark, timeout => 30);
     is_away('no more clients');
     $first->cmd(CONFIG => SET => 'maxclients', 1000);

@@ -147,7 +147,7 @@ sub passed {
         is($r->json->{decided_by}, 'alice', 'and by whom');
     }
 
-    like(why($id), qr/just ended/, 'it is on record');
+    like(why($id), qr/ended recently/, 'it is on record');
     denied('another body', POST => '/x', body => 'y');
     denied('another requester', @x, agent => 'agent-8');
 
@@ -194,7 +194,7 @@ for my $way ('/two', '/off/two') {
     }
 
     is($gw->hits($way), 1, "$way: one execution");
-    like(why($id), qr/just ended/, "$way: on record");
+    like(why($id), qr/ended recently/, "$way: on record");
 
     runs("$way: another agent", POST => $way, agent => 'agent-8');
 }
@@ -376,7 +376,7 @@ for my $way ('/slow', '/off/slow') {
 
     my $r = $gw->send(@call)->try_read(5)->json->{result};
     ok($r->{isError}, 'call: again');
-    like($r->{content}[0]{text}, qr/has been used.*the answer was 200/,
+    like($r->{content}[0]{text}, qr/has been used.*the response was 200/,
          'call: the text has the status');
     is($r->{_meta}{approval}{outcome}{status}, 200, 'call: so has _meta');
     is($gw->hook->count, $said, 'call: nobody is told');

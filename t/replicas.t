@@ -351,7 +351,7 @@ sub lagging {
     cmp_ok(time - $begin, '<', $TIMEOUT * slow(), 'lag: answered in time');
     not_forwarded($w, $r, $id, '/held/lag', 'lag');
     $w->{gw}->ngx->log_like(
-        qr/\[error\].* 0 of 1 replicas acknowledged within 1000ms/,
+        qr/\[error\].* 0 of 1 replicas acknowledged within 1000 ms/,
         'lag: logged', since => $mark);
 
     # it comes back: its stream has a hole, and it begins anew

@@ -287,7 +287,7 @@ sub passwords {
         $gw->ngx->stop;
     }
 
-    my $wrong = qr/asking a sentinel: the password is wrong or missing: give/;
+    my $wrong = qr/asking a sentinel: the password is wrong or missing: set/;
     my $url = url($sentinel{own});
 
     is_refused("$url sentinel=gw", $wrong, 'no password');

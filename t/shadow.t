@@ -334,9 +334,9 @@ for my $case (@within) {
     ok(wait_for(sub { $shadow->hits('/pay') }), "$name: and is made");
 }
 
-$shadow->ngx->log_like(qr{subrequest "/pay" passed, in shadow: .*"money"},
+$shadow->ngx->log_like(qr{"/pay" is forwarded .shadow mode.: .*"money"},
                        'what would be refused, and by which rule');
-$shadow->ngx->log_like(qr{subrequest "/pay" passed, in shadow: .*was not read},
+$shadow->ngx->log_like(qr{"/pay" is forwarded .shadow mode.: .*was not read},
                        'and what could not be judged');
 
 $enforce->clean('shadow');

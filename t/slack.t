@@ -534,6 +534,6 @@ sub other_hosts {
     }
 
     is($other->count, 0, 'but nothing is sent there');
-    $gw->ngx->log_like(qr/response_url is not Slack's/, 'logged',
+    $gw->ngx->log_like(qr/response_url does not belong/, 'logged',
                        since => $mark);
 }

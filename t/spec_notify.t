@@ -41,7 +41,7 @@ EOF
 EOF
 );
 
-$gw->ngx->allow(qr/channel "deaf" .* was not told/);
+$gw->ngx->allow(qr/channel "deaf" .* was not notified/);
 
 
 # [ path, type ] of what the receivers were told of the action

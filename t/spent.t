@@ -84,7 +84,7 @@ ok(scalar(grep { ($_->{action_id} // '') eq $id
 is(scalar(grep { ($_->{action_id} // '') eq $id } $gw->audit('approved')), 1,
    'and has one approval of it');
 
-$gw->ngx->log_like(qr/\[error\].*action $id was executed before/,
+$gw->ngx->log_like(qr/\[error\].*action $id is refused: it was executed before/,
                    'so does the error log');
 
 
@@ -132,7 +132,7 @@ my @verify = (build_dir() . '/approval-audit', 'verify', '--key',
 my $found = `@verify`;
 
 unlike($found, qr/^tampered/m, 'the trail verifies');
-like($found, qr/^note .*redis contradicted a limit \(execution\) of action/m,
+like($found, qr/^note .*Redis contradicted a limit \(execution\) of action/m,
      'and what Redis lost is noted');
 
 

@@ -241,7 +241,7 @@ sub reminded {
     is($_->json->{event_action}, 'trigger', 'by the same event')
         for $api{pagerduty}->messages;
     like($api{pagerduty}->last->json->{payload}{custom_details}
-             {'code, to be typed by who approves'}, qr/^\d{6}$/, 'the code');
+             {'code to enter when approving'}, qr/^\d{6}$/, 'the code');
     is(scalar(my @jira = $api{jira}->messages), 1, 'Jira has no body for it');
 
     $gw->vote($id, 'deny');
@@ -312,7 +312,7 @@ sub replies {
     is($m->json->{to}, 'a b/c', 'and for JSON');
 
     for ([ evil => $evil, qr/a value would change the path/ ],
-         [ mute => $mute, qr/reply to the first message is not known/ ])
+         [ mute => $mute, qr/reply to the first message is unknown/ ])
     {
         my ($name, $server, $why) = @$_;
 
@@ -329,7 +329,7 @@ sub replies {
         is(scalar(my @m = $server->requests), 1, 'and nothing was sent');
     }
 
-    $gw->ngx->log_like(qr/channel "mute" took the message .*"reply" names/,
+    $gw->ngx->log_like(qr/channel "mute" accepted the message .*"reply" names/,
                        'a reply without it is told at once');
 }
 

@@ -122,7 +122,7 @@ sub missed {
     my $mark = $gw->ngx->mark;
     my ($client, $id) = $gw->hold(POST => "/$name");
 
-    $gw->ngx->log_like(qr/channel "$name" \(url\) was not told .*$why/,
+    $gw->ngx->log_like(qr/channel "$name" \(url\) was not notified .*$why/,
                        "$name: not told", since => $mark);
     is(scalar(grep { $_->target eq "/$name" } $up->requests), 0,
        'nothing arrived');

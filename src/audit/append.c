@@ -252,7 +252,7 @@ ngx_http_approval_audit_fail(ngx_http_approval_audit_t *audit, ngx_err_t err,
 
         ngx_log_error(NGX_LOG_ERR, audit->log, err,
                       "the audit trail \"%V\" cannot be written: %s; gated "
-                      "requests are refused until it can",
+                      "requests are refused until it can be written",
                       &audit->conf->file->name, why);
     }
 

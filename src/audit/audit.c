@@ -51,7 +51,8 @@ ngx_http_approval_audit_create(ngx_http_approval_main_conf_t *mcf,
         || approval_chain_init(&audit->chain) != APPROVAL_OK)
     {
         ngx_log_error(NGX_LOG_ALERT, log, 0,
-                      "the audit trail has no random bytes for its writer");
+                      "no random bytes for the id of the audit trail's "
+                      "writer");
         json_decref(audit->kept);
         ngx_free(audit);
         return NULL;
@@ -200,8 +201,8 @@ ngx_http_approval_audit_close(ngx_http_approval_audit_t *audit)
         || ngx_http_approval_audit_append(audit, event) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, audit->log, 0,
-                      "the audit trail could not be closed: this worker's "
-                      "end will look like a crash");
+                      "the audit trail could not be closed, so approval-audit "
+                      "will report that this worker was killed");
     }
 
     json_decref(event);

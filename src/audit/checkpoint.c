@@ -160,7 +160,8 @@ ngx_http_approval_checkpoint_note(ngx_http_approval_audit_t *audit,
         != APPROVAL_OK)
     {
         return ngx_http_approval_audit_fail(audit, 0,
-                                            "no checkpoint could be signed");
+                                            "a checkpoint could not be "
+                                            "signed");
     }
 
     return NGX_OK;

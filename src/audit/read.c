@@ -221,8 +221,8 @@ ngx_http_approval_read_event(ngx_event_t *ev)
 
     } else if (read->done && read->broken) {
         ngx_log_error(NGX_LOG_WARN, ev->log, 0,
-                      "%ui lines of the audit trail \"%V\" are no records and "
-                      "were passed over: see approval-audit verify",
+                      "%ui lines of the audit trail \"%V\" are not records "
+                      "and were skipped: run \"approval-audit verify\"",
                       read->broken, &read->mcf->audit_conf->file->name);
     }
 
@@ -273,7 +273,8 @@ ngx_http_approval_read_thread(void *data, ngx_log_t *log)
         if (n <= 0) {
             (void) ngx_http_approval_read_failed(read, n ? ngx_errno : 0,
                                           n ? "pread() failed"
-                                            : "it became shorter meanwhile");
+                                            : "it became shorter while it was "
+                                              "read");
             return;
         }
 
@@ -321,7 +322,7 @@ ngx_http_approval_read_open(ngx_http_approval_audit_read_t *read)
     }
 
     if (!ngx_is_file(&fi)) {
-        return ngx_http_approval_read_failed(read, 0, "it is no file");
+        return ngx_http_approval_read_failed(read, 0, "it is not a file");
     }
 
     read->end = ngx_file_size(&fi);

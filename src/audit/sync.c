@@ -212,8 +212,8 @@ ngx_http_approval_sync_guard_handler(ngx_event_t *ev)
     }
 
     ngx_log_error(NGX_LOG_WARN, audit->log, 0,
-                  "the disk takes long to store the audit trail \"%V\": "
-                  "gated requests wait for it", &audit->conf->file->name);
+                  "syncing the audit trail \"%V\" to disk takes long: gated "
+                  "requests wait for it", &audit->conf->file->name);
 
     ngx_add_timer(ev, NGX_HTTP_APPROVAL_SYNC_SLOW);
 }
@@ -245,8 +245,8 @@ ngx_http_approval_sync_reopen(ngx_http_approval_audit_t *audit)
 
     if (fd == NGX_INVALID_FILE) {
         (void) ngx_http_approval_audit_fail(audit, 0,
-                                            "it was reopened more often than "
-                                            "the disk could follow");
+                                            "it was reopened faster than the "
+                                            "disk could sync it");
         ngx_http_approval_sync_end(audit, audit->chain.seq - 1, NGX_ERROR);
 
     } else {

@@ -141,7 +141,7 @@ approval_checkpoint_read(approval_signer_t *s, approval_str_t note,
     approval_str_t  rest, line, text;
     unsigned char   root[64];
 
-    *err = "the checkpoint is not in the form of a checkpoint";
+    *err = "the checkpoint is malformed";
 
     c->npeers = 0;
     rest = note;

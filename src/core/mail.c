@@ -55,7 +55,7 @@ static const char  mail_text[] =
     "{{^open}}The action's page:\n{{/open}}"
     "\n    {{url}}\n\n"
     "{{/url}}"
-    "{{#code}}Code, to be typed by who approves: {{code}}\n\n{{/code}}"
+    "{{#code}}Code to enter when approving: {{code}}\n\n{{/code}}"
     "{{#facts}}{{name}}: {{value|2000}}\n{{/facts}}"
     "{{#open}}"
     "{{#reason}}\nReason, as the requester claims:\n> {{reason|4000}}\n"
@@ -67,7 +67,8 @@ static const char  mail_text[] =
     "{{#body}}\nBody, as the requester sent it, redacted:\n"
     "> {{body|quote|8192}}\n{{/body}}"
     "{{#approver}}{{#url}}\n"
-    "The link decides for {{approver}}: do not pass this message on.\n"
+    "Votes through the link are votes of {{approver}}: do not forward this "
+    "message.\n"
     "{{/url}}{{/approver}}"
     "{{/open}}";
 
@@ -95,7 +96,7 @@ static const char  mail_html[] =
     "text-decoration:none;border-radius:6px\">"
     "{{#open}}Open, to approve or deny{{/open}}"
     "{{^open}}Open the action's page{{/open}}</a></p>\n{{/url}}"
-    "{{#code}}<p>Code, to be typed by who approves: <b>{{code}}</b></p>\n"
+    "{{#code}}<p>Code to enter when approving: <b>{{code}}</b></p>\n"
     "{{/code}}"
     TABLE
     "{{#facts}}" TD_NAME "{{name}}" TD_VALUE "{{value|2000}}</td></tr>\n"
@@ -111,8 +112,9 @@ static const char  mail_html[] =
     "{{/show}}"
     "{{#body}}" HEADING "Body, as the requester sent it, redacted</h2>\n"
     "<pre style=\"" QUOTED "{{body|text|8192}}</pre>\n{{/body}}"
-    "{{#approver}}{{#url}}<p style=\"color:#59636e;font-size:13px\">The link "
-    "decides for {{approver}}: do not pass this message on.</p>\n"
+    "{{#approver}}{{#url}}<p style=\"color:#59636e;font-size:13px\">Votes "
+    "through the link are votes of {{approver}}: do not forward this "
+    "message.</p>\n"
     "{{/url}}{{/approver}}"
     "{{/open}}"
     "</body></html>\n";

@@ -397,7 +397,7 @@ message_body(const approval_message_t *m, approval_buf_t *buf)
     approval_buf_add(buf, type.data, type.len);
     approval_buf_printf(buf, ", %" JSON_INTEGER_FORMAT " bytes, %s", bytes,
                         approval_message_shown(m->doc)
-                        ? "of which only what the rule names is shown here"
+                        ? "of which only the declared parts are shown here"
                         : "not shown here: see the action's page");
 }
 

@@ -342,7 +342,7 @@ approval_record_read(approval_str_t line, json_t **event,
 
         if (!approval_str_eq(text, claimed)) {
             rc = APPROVAL_DECLINED;
-            *err = "the record's hash does not hold: it was changed";
+            *err = "the record's hash does not match: the record was changed";
         }
     }
 

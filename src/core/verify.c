@@ -112,7 +112,7 @@ approval_verify_head(approval_verify_t *v, const approval_place_t *place,
 
     if (text.len > 15 && memcmp(text.data, "approval-audit/", 15) == 0) {
 
-        *err = "there is no key";
+        *err = "no public key was given";
 
         rc = v->keys ? approval_checkpoint_read(v->keys, text, &v->checkpoint,
                                                 err)
@@ -246,9 +246,8 @@ approval_verify_record(approval_verify_t *v, const approval_place_t *place,
 
     if (type == NULL) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the record lacks \"type\", \"time\" or "
-                              "\"action_id\", or has others than these can "
-                              "be");
+                              "the record has no valid \"type\", \"time\" or "
+                              "\"action_id\"");
         type = "";
     }
 
@@ -293,7 +292,7 @@ approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
 
     if (limit) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
-                              "redis contradicted a limit (%s)%s%s: %s", limit,
+                              "Redis contradicted a limit (%s)%s%s: %s", limit,
                               id ? " of action " : "", id ? id : "",
                               why ? why : "");
 
@@ -345,7 +344,7 @@ approval_verify_torn(approval_verify_t *v, const approval_place_t *place)
     v->torn_at = *place;
 
     approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
-                          "part of a line: a write that did not end");
+                          "an incomplete line: its write was interrupted");
 }
 
 
@@ -370,8 +369,8 @@ approval_verify_end(approval_verify_t *v)
 
     if (v->torn > v->torn_told + v->unclosed) {
         approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &v->torn_at,
-                              "%llu lines are not whole, and neither a crash "
-                              "nor a \"fault\" record explains it",
+                              "%llu lines are incomplete, but neither a crash "
+                              "nor a \"fault\" record explains that",
                               (unsigned long long) v->torn);
     }
 

@@ -70,7 +70,7 @@ approval_verify_action(approval_verify_t *v, const approval_place_t *place,
 
     if (record == APPROVAL_RECORD_TYPES && *type) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
-                              "\"%.64s\" is no type that this program knows",
+                              "unknown type \"%.64s\"",
                               type);
     }
 
@@ -172,7 +172,7 @@ approval_verify_approved(approval_verify_t *v, const approval_place_t *place,
                                  json_object_get(event, "decision"), &err);
     if (claims == NULL) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the decision on action %s does not verify: %s",
+                              "the decision on action %s is invalid: %s",
                               a->id, err);
         return APPROVAL_OK;
     }
@@ -241,7 +241,7 @@ approval_verify_twice(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, const approval_taken_t *before)
 {
     approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                          "the approval of action %s is used twice: it was at "
+                          "the approval of action %s is used twice, first at "
                           "%s:%lu", a->id, before->at.file, before->at.line);
 }
 
@@ -286,11 +286,11 @@ approval_verify_decision(approval_act_t *a, json_t *event, json_t *claims)
         || !approval_verify_same(claims, "act", event, "action")
         || !approval_verify_names(event, claims))
     {
-        return "it does not approve what is on record here";
+        return "it approves something else than this record says";
     }
 
     return json_array_size(json_object_get(claims, "by")) == 0
-           ? "it was taken by nobody" : NULL;
+           ? "it names no approver" : NULL;
 }
 
 
@@ -300,7 +300,7 @@ static const char *
 approval_verify_alone(approval_verify_t *v, approval_act_t *a, json_t *claims)
 {
     if (json_object_get(claims, "grt") || json_object_get(claims, "use")) {
-        return "it is for a request under a grant";
+        return "it belongs to a request under a grant";
     }
 
     (void) approval_verify_members(v, claims, approval_verify_about,
@@ -321,7 +321,7 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
                                          "status")))
     {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "action %s is executed without an outcome",
+                              "action %s is executed, but has no outcome",
                               a->id);
     }
 
@@ -332,7 +332,7 @@ approval_verify_executed(approval_verify_t *v, const approval_place_t *place,
 
     if (a->executed) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "action %s is executed twice: it was at %s:%lu",
+                              "action %s is executed twice, first at %s:%lu",
                               a->id, a->executed_at.file,
                               a->executed_at.line);
         return;
@@ -370,7 +370,7 @@ approval_verify_denied(approval_verify_t *v, const approval_place_t *place,
 
     if (claims == NULL) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the denial of action %s does not verify: %s",
+                              "the denial of action %s is invalid: %s",
                               a->id, err);
 
     } else if (!approval_verify_claim(claims, "jti", a->id)
@@ -379,8 +379,8 @@ approval_verify_denied(approval_verify_t *v, const approval_place_t *place,
                || !json_equal(by, json_object_get(event, "by")))
     {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the denial of action %s is another than what "
-                              "is on record of it", a->id);
+                              "the denial of action %s differs from the "
+                              "recorded one", a->id);
 
     } else if (a->denied_by == NULL) {
         a->denied_by = json_incref(by);
@@ -428,7 +428,7 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
     if (!a->requested) {
         approval_verify_found(v, level, &a->use.at,
                               "action %s is approved, but its request is not "
-                              "on record", a->id);
+                              "recorded", a->id);
         return;
     }
 
@@ -438,8 +438,8 @@ approval_verify_act_judge(approval_verify_t *v, approval_act_t *a)
 
     if (!a->ended) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
-                              "action %s is approved, and has no outcome on "
-                              "record", a->id);
+                              "action %s is approved, but no outcome is "
+                              "recorded", a->id);
     }
 
     if (a->by) {
@@ -467,8 +467,8 @@ approval_verify_ends(approval_verify_t *v, approval_act_t *a)
 
     } else if (a->expired) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
-                              "action %s is approved, and expired: redis had "
-                              "lost that its approval was used", a->id);
+                              "action %s is approved and has expired, because "
+                              "Redis had lost the use of its approval", a->id);
     }
 }
 
@@ -496,13 +496,13 @@ approval_verify_act_executed(approval_verify_t *v, approval_act_t *a)
         }
 
     } else if (a->executed_by != a->use.by) {
-        why = "by another writer than used its approval";
+        why = "by another writer than the one that used its approval";
 
     } else if (a->use.early) {
         why = "before it was approved";
 
     } else if (!approval_hashed_eq(&a->use.facts, &a->outcome)) {
-        why = "as another request than was approved";
+        why = "although another request was approved";
 
     } else {
         return;

@@ -108,7 +108,8 @@ approval_verify_chain(approval_verify_t *v, const approval_place_t *place,
         && !approval_verify_continues(v, w, event))
     {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "writer %s does not go on from where it says",
+                              "writer %s does not continue from the record "
+                              "that it names",
                               w->id);
     }
 
@@ -272,7 +273,7 @@ approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
             v->partial = 1;
 
             approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, place,
-                                  "writer %s begins with record %llu: the "
+                                  "writer %s starts with record %llu: the "
                                   "records before it are missing", w->id,
                                   (unsigned long long) seq);
             return APPROVAL_OK;
@@ -280,14 +281,14 @@ approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
 
         if (strcmp(type, "open") != 0) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                                  "writer %s does not begin with an \"open\" "
+                                  "writer %s does not start with an \"open\" "
                                   "record", w->id);
         }
 
     } else if (seq <= w->seq) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "record %llu of writer %s stands after record "
-                              "%llu: told twice, moved, or a fork",
+                              "record %llu of writer %s follows record %llu: "
+                              "it was copied or moved, or the log was forked",
                               (unsigned long long) seq, w->id,
                               (unsigned long long) w->seq);
         return APPROVAL_DECLINED;
@@ -304,19 +305,20 @@ approval_verify_follows(approval_verify_t *v, approval_writer_t *w,
 
     if (memcmp(hash, w->hash, APPROVAL_SHA256_LEN) != 0) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "record %llu of writer %s does not follow the "
-                              "one before it: its \"prev\" is another hash",
+                              "record %llu of writer %s does not continue the "
+                              "record before it: its \"prev\" is not that "
+                              "record's hash",
                               (unsigned long long) seq, w->id);
     }
 
     if (w->seq && strcmp(type, "open") == 0) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "writer %s begins a second time", w->id);
+                              "writer %s starts a second time", w->id);
     }
 
     if (w->closed && strcmp(type, "checkpoint") != 0) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "writer %s goes on after its \"close\" record",
+                              "writer %s continues after its \"close\" record",
                               w->id);
     }
 
@@ -348,7 +350,7 @@ approval_verify_reached(approval_verify_t *v, approval_writer_t *w,
         if (memcmp(e->point.hash, w->hash, len) != 0) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
                                   "record %llu of writer %s is not the one "
-                                  "that %s:%lu knows of",
+                                  "that %s:%lu refers to",
                                   (unsigned long long) w->seq, w->id,
                                   e->place.file, e->place.line);
             continue;
@@ -386,7 +388,7 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
     note.data = (const unsigned char *) json_string_value(text);
     note.len = json_string_length(text);
 
-    err = "the checkpoint is not in the form of a checkpoint";
+    err = "the checkpoint is malformed";
 
     rc = note.data && v->keys
          ? approval_checkpoint_read(v->keys, note, cp, &err)
@@ -398,11 +400,11 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
         if (w->keyed && !approval_str_eq(approval_signer_kid(cp->signer),
                                          approval_str(w->kid)))
         {
-            err = "the checkpoint is not signed by the key that its writer "
-                  "began with";
+            err = "the checkpoint is not signed with the key that its writer "
+                  "started with";
 
         } else if (!approval_checkpoint_stands(cp, event)) {
-            err = "the checkpoint stands in a record that it was not made for";
+            err = "the checkpoint belongs to another record";
 
         } else if (w->partial || w->live == NULL) {
             rc = APPROVAL_OK;
@@ -412,7 +414,7 @@ approval_verify_checkpoint(approval_verify_t *v, approval_writer_t *w,
             return APPROVAL_ERROR;
 
         } else if (memcmp(cp->root, root, APPROVAL_SHA256_LEN) != 0) {
-            err = "the checkpoint's root is not that of the records before it";
+            err = "the checkpoint's root does not match the records before it";
 
         } else {
             rc = APPROVAL_OK;
@@ -464,8 +466,8 @@ approval_verify_cited(approval_verify_t *v, const approval_place_t *place)
 
         if (p && memcmp(p->hash, peer->hash, APPROVAL_SHA256_LEN) != 0) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                                  "this checkpoint knows another record %llu "
-                                  "of writer %s",
+                                  "this checkpoint refers to another record "
+                                  "%llu of writer %s",
                                   (unsigned long long) peer->seq, w->id);
         }
     }
@@ -527,14 +529,14 @@ approval_verify_writer_end(approval_verify_t *v, approval_writer_t *w)
 
         if (w->seq == 0) {
             approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &e->place,
-                                  "writer %s is missing: its record %llu is "
-                                  "known here", w->id,
+                                  "writer %s is missing, although this refers "
+                                  "to its record %llu", w->id,
                                   (unsigned long long) e->point.seq);
 
         } else {
             approval_verify_found(v, APPROVAL_FOUND_INCOMPLETE, &w->place,
                                   "writer %s ends with record %llu: its "
-                                  "record %llu, which %s:%lu knows of, is "
+                                  "record %llu, to which %s:%lu refers, is "
                                   "missing", w->id,
                                   (unsigned long long) w->seq,
                                   (unsigned long long) e->point.seq,
@@ -549,8 +551,8 @@ approval_verify_writer_end(approval_verify_t *v, approval_writer_t *w)
     if (w->seq > w->covered) {
         approval_verify_found(v, APPROVAL_FOUND_UNAUTHENTICATED, &w->place,
                               "records %llu to %llu of writer %s are not "
-                              "covered by a checkpoint: no signature says "
-                              "that they are its own",
+                              "covered by a checkpoint: no signature proves "
+                              "that they are genuine",
                               (unsigned long long) w->covered + 1,
                               (unsigned long long) w->seq, w->id);
     }
@@ -565,7 +567,8 @@ approval_verify_writer_end(approval_verify_t *v, approval_writer_t *w)
         v->unclosed++;
         approval_verify_found(v, APPROVAL_FOUND_NOTE, &w->place,
                               "writer %s has no \"close\" record: it was "
-                              "killed, still runs, or goes on in another file",
+                              "killed, is still running, or continues in "
+                              "another file",
                               w->id);
     }
 }

@@ -39,7 +39,7 @@ approval_verify_jws(approval_verify_t *v, const char *typ, json_t *token,
 {
     approval_str_t  text;
 
-    *err = "there is none";
+    *err = "it is missing";
 
     if (v->keys == NULL || !json_is_string(token)) {
         return NULL;

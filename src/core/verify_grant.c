@@ -75,7 +75,7 @@ approval_verify_grant_use(approval_act_t *a, json_t *event, json_t *claims)
         || !json_is_integer(number) || json_integer_value(number) < 1
         || !json_equal(number, json_object_get(event, "use")))
     {
-        return "it is not for this use of the grant";
+        return "it belongs to another use of the grant";
     }
 
     use = (uint64_t) json_integer_value(number);
@@ -91,7 +91,7 @@ approval_verify_grant_use(approval_act_t *a, json_t *event, json_t *claims)
     bit = (uint64_t) 1 << (use - 1);
 
     if (a->uses & bit) {
-        return "it is for a use of the grant that another request had";
+        return "it belongs to another request's use of the grant";
     }
 
     a->uses |= bit;
@@ -161,7 +161,7 @@ approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a)
 
     if (a->requested && !a->remember) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
-                              "a grant of action %s is used, whose approval "
+                              "a grant of action %s is used, but its approval "
                               "was for one request", a->id);
     }
 
@@ -169,7 +169,7 @@ approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a)
     {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->granted_at,
                               "the grant of action %s is used for another "
-                              "rule or action than it was given for", a->id);
+                              "rule or action than the approved one", a->id);
     }
 
     if (a->requested && a->most && a->last > a->most) {
@@ -183,7 +183,7 @@ approval_verify_grant_judge(approval_verify_t *v, approval_act_t *a)
                                  ? APPROVAL_FOUND_INCOMPLETE
                                  : APPROVAL_FOUND_TAMPERED,
                               &a->granted_at,
-                              "a grant of action %s is used, and the action "
+                              "a grant of action %s is used, but the action "
                               "was not approved", a->id);
     }
 }

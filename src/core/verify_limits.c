@@ -287,9 +287,9 @@ approval_verify_limits_judge(approval_verify_t *v, approval_act_t *a)
     if (a->requested && a->approved) {
 
         why = (a->deadline && a->decided_at > a->deadline)
-              ? "is approved after its own deadline"
+              ? "is approved after its deadline"
               : (a->lapses && a->taken > a->lapses + APPROVAL_LIMIT_SLACK)
-              ? "is executed after its approval had lapsed"
+              ? "is executed after its approval expired"
               : approval_limits_frozen(v, a, a->taken)
               ? "is executed while its requester or policy was frozen"
               : NULL;

@@ -76,7 +76,7 @@ approval_verify_passkey_config(approval_verify_t *v,
         approval_verify_found(v, (v->partial && claims)
                                  ? APPROVAL_FOUND_INCOMPLETE
                                  : APPROVAL_FOUND_TAMPERED, place,
-                              "a passkey's record does not hold: %s", err);
+                              "the record of a passkey is invalid: %s", err);
     }
 
     json_decref(claims);
@@ -109,17 +109,17 @@ approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
     if (person == NULL || !approval_verify_claim(claims, "sta", state)
         || !approval_verify_same(claims, "sub", event, "owner"))
     {
-        return "it says something else than what was signed";
+        return "it differs from what was signed";
     }
 
     if (strcmp(state, "enrolled") == 0) {
 
         if (!approval_verify_claim(claims, "sub", person)) {
-            return "it was enrolled by somebody else than its owner";
+            return "somebody else than its owner enrolled it";
         }
 
         if (e && !approval_enrolled_same(e->claims, claims)) {
-            return "another of this name is enrolled";
+            return "another passkey of this name is enrolled";
         }
 
         err = e ? NULL : approval_enrolled_add(v, claims, name);
@@ -128,7 +128,7 @@ approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
         err = "it was never enrolled";
 
     } else if (!approval_enrolled_same(e->claims, claims)) {
-        err = "it is another than was enrolled";
+        err = "it differs from the enrolled one";
 
     } else if (strcmp(state, "confirmed") == 0) {
         err = approval_enrolled_confirm(v, e, claims, person);
@@ -138,7 +138,7 @@ approval_passkey_event(approval_verify_t *v, json_t *event, json_t *claims,
         err = NULL;
 
     } else {
-        err = "it says what nobody does with a passkey";
+        err = "it is neither an enrolment nor a confirmation nor a revocation";
     }
 
     return err;
@@ -225,7 +225,7 @@ approval_enrolled_confirm(approval_verify_t *v, approval_enrolled_t *e,
     if (!approval_verify_claim(json_array_get(list, json_array_size(list) - 1),
                                "sub", person))
     {
-        return "it was confirmed by somebody else than it says";
+        return "the person who confirmed it is not the recorded one";
     }
 
     if (json_object_set_new(e->said, person, json_true()) != 0) {
@@ -241,7 +241,7 @@ approval_enrolled_confirm(approval_verify_t *v, approval_enrolled_t *e,
         }
 
         if (json_object_get(e->said, name) == NULL) {
-            return "who confirmed it is not on record";
+            return "the person who confirmed it is not recorded";
         }
     }
 
@@ -298,10 +298,10 @@ approval_verify_passkey_vote(approval_verify_t *v, approval_act_t *a,
     e = name ? approval_enrolled_find(v, name) : NULL;
 
     if (name == NULL) {
-        err = "its rule takes only votes that a passkey signed";
+        err = "its rule accepts only votes that a passkey signed";
 
     } else if (e == NULL) {
-        err = "its passkey is not on record";
+        err = "its passkey is not recorded";
 
         if (v->partial || v->forgot || v->dropped) {
             what = APPROVAL_FOUND_INCOMPLETE;
@@ -344,7 +344,7 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
     psk = json_object_get(b->signed_by, "psk");
 
     if (!approval_hashed_eq(&e->owner, &b->person)) {
-        return "the passkey is somebody else's";
+        return "the passkey belongs to somebody else";
     }
 
     if (e->from == 0 || time < e->from) {
@@ -352,7 +352,7 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
     }
 
     if (e->until && time > e->until) {
-        return "the passkey was revoked before";
+        return "the passkey had been revoked";
     }
 
     if (approval_passkey_read(approval_passkey_text(psk, "prf"), &proof)
@@ -381,7 +381,7 @@ approval_passkey_signed(approval_act_t *a, const approval_ballot_t *b,
         && approval_passkey_name(approval_buf_str(&proof.id), name)
            == APPROVAL_OK)
     {
-        err = "the assertion is another passkey's";
+        err = "the assertion belongs to another passkey";
 
         if (memcmp(name, e->name, APPROVAL_ID_LEN) == 0
             && approval_passkey_verify(&proof,
@@ -421,7 +421,7 @@ approval_passkey_counted(approval_enrolled_t *e, uint32_t count, int64_t time)
 
     if (time > e->used) {
         if (count <= e->count) {
-            return "the passkey's counter did not go on";
+            return "the passkey's counter did not increase";
         }
 
         e->used = time;
@@ -430,7 +430,7 @@ approval_passkey_counted(approval_enrolled_t *e, uint32_t count, int64_t time)
         return NULL;
     }
 
-    return count >= e->count ? "the passkey's counter did not go on" : NULL;
+    return count >= e->count ? "the passkey's counter did not increase" : NULL;
 }
 
 

@@ -88,8 +88,9 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
 
     if (!sound) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the request of action %s does not say who asks "
-                              "whom for what", a->id);
+                              "the request of action %s does not name its "
+                              "requester, its request, its rule or its "
+                              "approvers", a->id);
     }
 
     return APPROVAL_OK;

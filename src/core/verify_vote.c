@@ -43,15 +43,15 @@ approval_verify_voted(approval_verify_t *v, const approval_place_t *place,
                                  json_object_get(event, "vote"), &err);
     if (claims == NULL) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the vote on action %s does not verify: %s",
+                              "the vote on action %s is invalid: %s",
                               a->id, err);
         return APPROVAL_OK;
     }
 
     if (!approval_verify_vote_holds(a, event, claims)) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "the vote on action %s is another than what is "
-                              "on record of it", a->id);
+                              "the vote on action %s differs from the "
+                              "recorded one", a->id);
         json_decref(claims);
         return APPROVAL_OK;
     }
@@ -187,7 +187,7 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
 
         if (!approval_hashed_eq(&b->digest, &a->digest)) {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
-                                  "the vote is not one on action %s as it was "
+                                  "the vote is not for action %s as it was "
                                   "requested", a->id);
         }
 
@@ -200,8 +200,8 @@ approval_verify_ballots(approval_verify_t *v, approval_act_t *a)
                 || (b->act == 'a' && a->say_all)))
         {
             approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &b->place,
-                                  "the vote on action %s lacks the comment "
-                                  "that its rule requires", a->id);
+                                  "the vote on action %s has no comment, but "
+                                  "its rule requires one", a->id);
         }
 
         if (b->act != 'c'
@@ -239,7 +239,7 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
                               "the decision on action %s is for another "
                               "request, requester, policy, rule or action, or "
-                              "for what was not shown", a->id);
+                              "for values that were not shown", a->id);
     }
 
     if (!approval_verify_voters(v, a, a->by, 'a', &a->use.at)) {
@@ -256,7 +256,8 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
 
     if (glass) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, &a->use.at,
-                              "action %s is approved alone, by break_glass",
+                              "action %s is approved by one person alone "
+                              "(break_glass)",
                               a->id);
         return;
     }
@@ -269,8 +270,8 @@ approval_verify_quorum(approval_verify_t *v, approval_act_t *a)
 
     if (need && persons >= need) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->use.at,
-                              "action %s is approved by persons who are not "
-                              "all of the groups that it requires", a->id);
+                              "the approvers of action %s do not cover all "
+                              "the groups that it requires", a->id);
         return;
     }
 
@@ -291,9 +292,9 @@ approval_verify_refusal(approval_verify_t *v, approval_act_t *a)
 
     if (a->requested && !approval_hashed_eq(&a->asked, &a->refused)) {
         approval_verify_found(v, APPROVAL_FOUND_TAMPERED, &a->denied_at,
-                              "the denial of action %s is of another request, "
-                              "requester, policy, rule or action, or of what "
-                              "was not shown", a->id);
+                              "the denial of action %s is for another "
+                              "request, requester, policy, rule or action, or "
+                              "for values that were not shown", a->id);
     }
 
     if (!approval_verify_voters(v, a, a->denied_by, 'd', &a->denied_at)
@@ -334,7 +335,7 @@ approval_verify_voters(approval_verify_t *v, approval_act_t *a, json_t *by,
                                  : APPROVAL_FOUND_TAMPERED,
                               place,
                               "action %s is %s by \"%s\", whose vote is not "
-                              "on record", a->id,
+                              "recorded", a->id,
                               act == 'a' ? "approved" : "denied",
                               json_is_string(name)
                               ? json_string_value(name) : "");

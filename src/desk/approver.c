@@ -253,9 +253,9 @@ ngx_http_approval_approver_identify(ngx_http_approval_desk_t *d, json_t *doc,
     {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "identity-mismatch", "Two identities",
-                  "The personal link is another person's than the one who is "
-                  "signed in. Open the link of your own message, or sign out "
-                  "and open this one again.", NULL);
+                  "You opened the personal link of another person than the "
+                  "one who is signed in. Open the link in your own message, "
+                  "or sign out and open this link again.", NULL);
         return NGX_DECLINED;
     }
 
@@ -353,8 +353,8 @@ ngx_http_approval_approver_unusable(ngx_http_approval_desk_t *d,
     u_char  detail[512];
 
     (void) ngx_snprintf(detail, sizeof(detail),
-                        "Your identity cannot be accepted: %s. Have it "
-                        "corrected where you sign in.%Z",
+                        "Your identity cannot be accepted: %s. Correct it "
+                        "where you sign in.%Z",
                         err ? err : "it is not valid");
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
@@ -375,8 +375,8 @@ ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
     {
         return ngx_http_approval_desk_refuse(d, 410, "expired", "Expired",
                    "Nobody decided in time. The request was not forwarded, "
-                   "and nothing can be decided any more; the requester can "
-                   "ask again.", NULL);
+                   "and it is too late to decide; the requester can send it "
+                   "again.", NULL);
     }
 
     if (ngx_http_approval_approver_may_sign_in(d)) {
@@ -385,7 +385,7 @@ ngx_http_approval_approver_lapsed(ngx_http_approval_desk_t *d,
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "link-expired", "The link has expired",
-               "Open the link of your message again, or sign in as an "
+               "Open the link in your message again, or sign in as an "
                "approver.", NULL);
 }
 

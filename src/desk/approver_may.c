@@ -33,7 +33,7 @@ ngx_http_approval_approver_member(ngx_http_approval_desk_t *d,
     *rc = groups
           ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                 "not-an-auditor", "Not an auditor",
-                "You are in none of the groups of approval_auditors.", NULL)
+                "You are not in any of the groups of approval_auditors.", NULL)
           : ngx_http_approval_approver_refuse(d);
 
     return NGX_DECLINED;
@@ -216,12 +216,12 @@ ngx_http_approval_approver_stranger(ngx_http_approval_desk_t *d)
     const char  *why;
 
     why = ngx_http_approval_approver_in(d, NULL)
-          ? "who is in none of the groups that may decide on this. Leave it "
-            "to those who are, or have yourself added to one. If the request "
-            "is yours, its state is under /status/."
-          : "who is in no group of approvers. If you are one under another "
-            "name, have this name added by approval_alias; else have yourself "
-            "added by approval_group.";
+          ? "but you are not in any group that may decide on this action. "
+            "Leave it to its approvers, or ask an operator to add you to one. "
+            "If the request is yours, its state is under /status/."
+          : "but you are not in any group of approvers. If you are one under "
+            "another name, ask an operator to add an approval_alias; "
+            "otherwise ask to be added to an approval_group.";
 
     size = sizeof("You are \"\", ") + d->who.len + ngx_strlen(why);
 

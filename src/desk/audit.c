@@ -67,7 +67,7 @@ static const struct {
     { "format", "The format is \"jsonl\" or \"csv\"." },
     { "action", "An action's id has 32 hex digits." },
     { "limit", "The limit is a number of records, from 1." },
-    { NULL, "There is no such query argument." }
+    { NULL, "The query has an unknown argument." }
 };
 
 
@@ -147,7 +147,7 @@ ngx_http_approval_export_argument(void *data, approval_str_t name,
     x->argument = ngx_http_approval_export_args[i].name;
 
     if (x->seen & (1 << i)) {
-        x->err = "The query argument stands twice.";
+        x->err = "The query has the same argument twice.";
         return APPROVAL_DECLINED;
     }
 

@@ -88,8 +88,8 @@ ngx_http_approval_carry_timer(ngx_event_t *ev)
 
     if (op == NULL && ngx_http_approval_carries(mcf)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "what is frozen could not be stored under the first "
-                      "approval_key, and in all shards: reload once more before "
+                      "some freezes could not be stored under the first "
+                      "approval_key in all shards: reload once more before "
                       "you remove the other keys");
     }
 }

@@ -84,8 +84,8 @@ ngx_http_approval_decision_read_body(ngx_http_approval_desk_t *d)
     if (ngx_http_approval_approver_foreign(d)) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "cross-site", "Sent by another site",
-                   "A decision is taken on the gateway's own page, or by a "
-                   "client that is not a browser.", NULL);
+                   "Decide on the gateway's own page, or with a client that "
+                   "is not a browser.", NULL);
     }
 
     if (r->headers_in.content_length_n > NGX_HTTP_APPROVAL_DESK_BODY_MAX) {
@@ -255,7 +255,8 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "too-many-votes", "Too many votes",
                    "The action has the maximum number of votes and comments. "
-                   "It ends at its deadline; the requester can ask again.",
+                   "It ends at its deadline; then the requester can send the "
+                   "request again.",
                    NULL);
     }
 
@@ -266,9 +267,9 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
     if (dec->unseen) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
                    "page-required", "Vote on the action's page",
-                   "The message has no button for this vote, as it does not "
-                   "show all that you would decide. Open the action's page "
-                   "and vote there.", NULL);
+                   "The message has no button for this vote, because it does "
+                   "not show everything that you would decide. Open the "
+                   "action's page and vote there.", NULL);
     }
 
     return ngx_http_approval_vote_cast(d, doc, reply, votes);
@@ -290,16 +291,17 @@ ngx_http_approval_decision_key(ngx_http_approval_desk_t *d, json_t *doc,
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
-                  "action %*s was made under another signing key: votes on it "
-                  "are refused until \"approval_signing_key\" names the file "
-                  "of that key, too", (size_t) APPROVAL_ID_LEN, d->id);
+                  "action %*s was created under another signing key, so votes "
+                  "on it are refused until \"approval_signing_key\" also "
+                  "lists the file of that "
+                  "key", (size_t) APPROVAL_ID_LEN, d->id);
 
     *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-              "signing-key-unknown", "Made under another key",
-              "The action was made under a signing key that this gateway does "
-              "not have, so your vote was not taken. The operators can add "
-              "that key; otherwise the action ends at its deadline, and the "
-              "requester can ask anew.", NULL);
+              "signing-key-unknown", "Created under another key",
+              "The action was created under a signing key that this gateway "
+              "does not have, so your vote was not accepted. The operators "
+              "can add that key; otherwise the action ends at its deadline, "
+              "and the requester can send the request again.", NULL);
 
     return NGX_DECLINED;
 }
@@ -319,8 +321,8 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
     if (ngx_http_approval_approver_self(d->mcf, doc, who)) {
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
                   "self-approval", "Your own request",
-                  "You sent this request, or it is made on your behalf: "
-                  "somebody else decides.", NULL);
+                  "You sent this request, or somebody sent it on your behalf: "
+                  "another person must decide.", NULL);
         return NGX_DECLINED;
     }
 
@@ -328,7 +330,7 @@ ngx_http_approval_decision_may(ngx_http_approval_desk_t *d, json_t *doc,
 
     if (dec->glass && !glass) {
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
-                  "not-an-approver", "You may not break the glass",
+                  "not-an-approver", "You may not use break-glass",
                   "You are not in the group that may approve this action "
                   "alone.", NULL);
         return NGX_DECLINED;
@@ -377,10 +379,10 @@ ngx_http_approval_decision_open(ngx_http_approval_desk_t *d, json_t *doc,
     {
         *rc = ngx_http_approval_decision_refuse(d, 410, "expired", "Expired",
                   reply->state == NGX_HTTP_APPROVAL_APPROVED
-                  ? "The action was approved, and not used in time."
+                  ? "The action was approved, but not used in time."
                   : "Nobody decided in time. The request was not forwarded, "
-                    "and nothing can be decided any more; the requester can "
-                    "ask again.",
+                    "and it is too late to decide; the requester can send it "
+                    "again.",
                   json_pack("{s:o}", "expires_at",
                             ngx_http_approval_json_time(
                                 ngx_http_approval_view_expires(doc, reply))));
@@ -422,8 +424,7 @@ ngx_http_approval_decision_limit(ngx_http_approval_desk_t *d, json_t *doc,
 
     if (ngx_http_approval_end_find(d->mcf, &end, reply->now) == NGX_OK) {
         limit = ngx_http_approval_end_name(end.state);
-        why = "it had ended before: the store had lost that, the vote is "
-              "refused";
+        why = "the action has ended, but Redis has lost that";
         state = end.state;
 
     } else if (state == NGX_HTTP_APPROVAL_EXPIRED
@@ -431,16 +432,15 @@ ngx_http_approval_decision_limit(ngx_http_approval_desk_t *d, json_t *doc,
                && reply->now < reply->expires)
     {
         limit = "deadline";
-        why = "it is past the deadline that was sealed: the store says "
-              "another one, the vote is refused";
+        why = "its deadline has passed, but Redis has a later one";
 
     } else {
         return state;
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
-                  "vote on action %*s: %s", (size_t) APPROVAL_ID_LEN, d->id,
-                  why);
+                  "vote on action %*s is refused: %s",
+                  (size_t) APPROVAL_ID_LEN, d->id, why);
 
     (void) ngx_http_approval_audit_often(d->mcf, APPROVAL_RECORD_FAULT, d->id,
                                          json_pack("{s:s, s:s}", "limit",
@@ -467,12 +467,13 @@ ngx_http_approval_decision_drop(ngx_http_approval_desk_t *d,
     decision = reply->decision;
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
-                  "decision of action %*s ignored: it is not the gateway's",
+                  "decision of action %*s ignored: this gateway did not write "
+                  "it",
                   (size_t) APPROVAL_ID_LEN, d->id);
 
     (void) ngx_http_approval_audit_often(d->mcf, APPROVAL_RECORD_FAULT, d->id,
                json_pack("{s:s}", "why",
-                         "decision ignored: it is not the gateway's"));
+                         "decision ignored: this gateway did not write it"));
 
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_drop(d->mcf->worker->store, d->id,
@@ -502,8 +503,8 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
     if (state == NGX_HTTP_APPROVAL_CANCELLED) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "cancelled", "Cancelled",
-                   "It was given up, withdrawn or stopped before anybody "
-                   "decided. There is nothing left to do.",
+                   "It was withdrawn or cancelled before anybody decided. "
+                   "There is nothing left to do.",
                    json_pack("{s:s}", "state", "cancelled"));
     }
 
@@ -529,7 +530,7 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
                       ngx_http_approval_json_time(reply->decided));
 
     return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
-               "already-decided", "Decided already",
+               "already-decided", "Already decided",
                state == NGX_HTTP_APPROVAL_DENIED
                ? "The action was denied before."
                : "The action was approved before.", extra);
@@ -555,15 +556,15 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
                                                            &dec->nonce))
     {
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
-                  "cross-site", "Not from the action's page",
+                  "cross-site", "Not sent from the action's page",
                   "Open the action again, and decide there.", NULL);
         return NGX_DECLINED;
     }
 
     if (dec->several && !ngx_http_approval_approver_several(doc)) {
         *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
-                  "one-by-one", "Only on its own page",
-                  "Actions of high or critical risk, and those that need a "
+                  "one-by-one", "Only on the action's page",
+                  "Actions of high or critical risk, and actions that need a "
                   "passkey, are decided one by one: open the action, and "
                   "decide there.", NULL);
         return NGX_DECLINED;
@@ -574,9 +575,9 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
                   "comment-required", "A comment is required",
                   dec->act.data[0] == 'd'
                   ? "Say why you deny: the requester reads it. Your vote was "
-                    "not taken; open the action and vote with a comment."
-                  : "Say why you approve. Your vote was not taken; open the "
-                    "action and vote with a comment.", NULL);
+                    "not accepted: open the action and vote with a comment."
+                  : "Say why you approve. Your vote was not accepted: open "
+                    "the action and vote with a comment.", NULL);
         return NGX_DECLINED;
     }
 
@@ -605,9 +606,9 @@ ngx_http_approval_decision_meant(ngx_http_approval_desk_t *d, json_t *doc,
 
     *rc = ngx_http_approval_decision_refuse(d, NGX_HTTP_FORBIDDEN,
               "code-required",
-              dec->code.len ? "Not the code" : "The code is missing",
-              "The risk is critical: approve with the six digits that the "
-              "message shows as \"code\".", NULL);
+              dec->code.len ? "Wrong code" : "The code is missing",
+              "The risk is critical: to approve, enter the six digits that "
+              "the message shows as \"code\".", NULL);
 
     return NGX_DECLINED;
 }

@@ -202,7 +202,7 @@ ngx_http_approval_decision_json(ngx_http_approval_desk_t *d,
         }
 
         if (!json_is_string(value)) {
-            err = "\"decision\", \"comment\" and \"code\" are strings.";
+            err = "\"decision\", \"comment\" and \"code\" must be strings.";
             break;
         }
 
@@ -265,12 +265,12 @@ ngx_http_approval_decision_field(void *data, approval_str_t name,
     member = ngx_http_approval_decision_member(form->dec, name, 1);
 
     if (member == NULL) {
-        form->err = "The form has a field that the page has not.";
+        form->err = "The form has a field that is not on the page.";
         return APPROVAL_ERROR;
     }
 
     if (member->data) {
-        form->err = "A field of the form stands twice.";
+        form->err = "The form has the same field twice.";
         return APPROVAL_ERROR;
     }
 
@@ -302,7 +302,7 @@ ngx_http_approval_decision_check(ngx_http_approval_decision_t *dec)
         && !(act->len == 4 && ngx_strncmp(act->data, "deny", 4) == 0)
         && !(act->len == 7 && ngx_strncmp(act->data, "comment", 7) == 0))
     {
-        return "\"decision\" is \"approve\", \"deny\" or \"comment\".";
+        return "\"decision\" must be \"approve\", \"deny\" or \"comment\".";
     }
 
     if (dec->comment.len > NGX_HTTP_APPROVAL_DESK_COMMENT_MAX) {

@@ -152,9 +152,9 @@ ngx_http_approval_form_read(ngx_http_approval_desk_t *d, const char *page,
         }
 
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
-                  "cross-site", "Not from our page",
-                  "The form is not one of this gateway's pages, or was open "
-                  "for longer than an hour. Open the page again.", NULL);
+                  "cross-site", "Not sent from our page",
+                  "The form is not from one of this gateway's pages, or was "
+                  "open for longer than an hour. Open the page again.", NULL);
 
     } else {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,

@@ -97,7 +97,7 @@ ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     if (!ngx_http_approval_approver_operator(d)) {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-operator", "Not an operator",
-                  "You are in none of the groups of approval_operators.",
+                  "You are not in any of the groups of approval_operators.",
                   NULL);
         return NGX_DECLINED;
     }
@@ -107,8 +107,9 @@ ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "cross-site", "Sent by another site",
-                  "Freezing is done by a client that is not another site's "
-                  "page.", NULL);
+                  "The pages of other sites cannot freeze anything. Use the "
+                  "gateway's own page, or a client that is not a "
+                  "browser.", NULL);
         return NGX_DECLINED;
     }
 
@@ -147,8 +148,8 @@ ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
     }
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
-                  "shards %V of redis have not been told of a freeze, or of "
-                  "its end: repeat it", &reply->missed);
+                  "shards %V of Redis did not get a freeze, or its end: send "
+                  "the request again", &reply->missed);
 
     names = json_array();
 
@@ -323,7 +324,7 @@ ngx_http_approval_freeze_form(ngx_http_approval_desk_t *d)
     minutes = ngx_atoi(text.data, text.len);
 
     if (minutes < 1 || minutes > 525600) {
-        return "\"minutes\" is a whole number, up to a year.";
+        return "\"minutes\" must be a whole number, up to a year.";
     }
 
     until = ngx_http_approval_json_time(((int64_t) ngx_time() + minutes * 60)
@@ -363,8 +364,8 @@ ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d, json_t *json)
         }
 
         if (!json_is_string(json_object_iter_value(iter))) {
-            return "\"requester\", \"policy\", \"until\" and \"comment\" are "
-                   "strings.";
+            return "\"requester\", \"policy\", \"until\" and \"comment\" must "
+                   "be strings.";
         }
     }
 
@@ -380,7 +381,8 @@ ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d, json_t *json)
         != APPROVAL_OK
         || work->until <= (int64_t) ngx_time() * 1000)
     {
-        return "\"until\" is a time to come, as \"2026-01-02T03:04:05Z\".";
+        return "\"until\" must be in the future, for example "
+               "\"2026-01-02T03:04:05Z\".";
     }
 
     return NULL;
@@ -397,7 +399,7 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
     ngx_http_approval_policy_t  **policies;
 
     if ((work->policy.len != 0) == (work->requester.len != 0)) {
-        return "Name either a \"requester\" or a \"policy\".";
+        return "Give either a \"requester\" or a \"policy\".";
     }
 
     if (work->policy.len) {
@@ -441,7 +443,7 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
                                     &work->hashes)
            != NGX_OK)
     {
-        err = "The \"requester\" is no identity.";
+        err = "The \"requester\" is not a valid identity.";
 
     } else {
         err = NULL;

@@ -83,8 +83,9 @@ ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d)
     if (ngx_http_approval_approver_foreign(d)) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "cross-site", "Sent by another site",
-                   "A grant is ended by a client that is not another site's "
-                   "page.", NULL);
+                   "The pages of other sites cannot revoke grants. Use the "
+                   "gateway's own page, or a client that is not a "
+                   "browser.", NULL);
     }
 
     if (!d->id_valid) {
@@ -105,7 +106,8 @@ ngx_http_approval_grants_revoke(ngx_http_approval_desk_t *d)
         return ngx_http_approval_desk_refuse(d,
                    NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
                    "Unsupported media type",
-                   "Programs send DELETE; POST is the page's form.", NULL);
+                   "Programs must send DELETE; POST is for the form on the "
+                   "page.", NULL);
     }
 
     return ngx_http_approval_grants_search(d);
@@ -432,8 +434,8 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
     if (d->form) {
         return ngx_http_approval_page_result(d, NGX_HTTP_OK,
                    json_pack("{s:s, s:s, s:b}", "title", "Revoked", "detail",
-                             "The grant has ended: such requests are asked for "
-                             "again.", "remembers", 1));
+                             "The grant has ended. Approvers are asked again "
+                             "about such requests.", "remembers", 1));
     }
 
     json_object_set_new(work->found, "revoked", json_true());

@@ -191,8 +191,9 @@ ngx_http_approval_live_open(ngx_http_approval_desk_t *d, ngx_int_t *rc)
             *rc = ngx_http_approval_desk_refuse(d,
                       NGX_HTTP_SERVICE_UNAVAILABLE, "too-many-streams",
                       "Too many streams",
-                      "The worker has as many open pages as it tells of "
-                      "changes. The page asks from time to time instead.",
+                      "The worker has too many open pages to notify all of "
+                      "them. This page asks for changes from time to time "
+                      "instead.",
                       NULL);
         }
 

@@ -56,44 +56,45 @@ static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
 
     { "Waiting",
       "A request that a rule holds is answered when people have decided: by "
-      "the upstream itself if they approve, by 403 if they deny. Let your "
-      "client wait as long as the rule's \"hold\" says, or ask for an early "
+      "the upstream if they approve, with 403 if they deny. Let your client "
+      "wait as long as the rule's \"hold\" says, or ask for an early "
       "answer." },
 
     { "Early answers",
-      "Send \"Prefer: respond-async\" to be answered at once, or \"Prefer: "
-      "wait=N\" to wait N seconds at most. The answer is then 202: nothing "
-      "was done yet, and 202 is no success. Its \"Location\" is the status "
-      "URL, its \"Approval-Id\" the action. Without \"Prefer\" a hold that "
-      "ends early is answered 503 \"pending\": send the same request again to "
-      "go on waiting." },
+      "Send \"Prefer: respond-async\" to get an answer at once, or \"Prefer: "
+      "wait=N\" to wait at most N seconds. The answer is then 202: nothing "
+      "was done yet, and 202 does not mean success. Its \"Location\" is the "
+      "status URL, its \"Approval-Id\" the action. Without \"Prefer\", the "
+      "answer is 503 \"pending\" if the hold ends before the decision: send "
+      "the same request again to continue to wait." },
 
-    { "Asking for the status",
-      "GET the status URL with your own credentials until \"state\" is "
-      "another than \"pending\". With \"?wait=20\" the gateway keeps the "
-      "answer back until then, 20 seconds at most; otherwise leave "
-      "\"retry_after\" seconds between two questions. DELETE it if you do "
-      "not need the request any more." },
+    { "Getting the status",
+      "GET the status URL with your own credentials until \"state\" is no "
+      "longer \"pending\". With \"?wait=20\" the gateway delays its answer "
+      "until then, for at most 20 seconds; otherwise wait \"retry_after\" "
+      "seconds between two requests. DELETE it if you do not need the request "
+      "any more." },
 
     { "Using an approval",
-      "When the state is \"approved\", send the same request again, to the "
-      "byte, with the header \"Approval-Id\". It passes once, within the "
-      "rule's \"execute_within\" seconds. Anything changed is a new action." },
+      "When the state is \"approved\", send exactly the same request again, "
+      "with the header \"Approval-Id\". It passes once, within the rule's "
+      "\"execute_within\" seconds. If anything differs, it is a new action." },
 
     { "Trying again",
-      "An identical request while one is pending joins it: nobody is asked "
-      "twice. After a timeout, a broken connection or a 503, send the same "
-      "request again. A state of \"failed\" means that it was forwarded and "
-      "the outcome is unknown: look at the upstream first." },
+      "If you send an identical request while one is pending, it joins that "
+      "action, and approvers are not asked twice. After a timeout, a broken "
+      "connection or a 503, send the same request again. The state \"failed\" "
+      "means that the request was forwarded and its outcome is unknown: look "
+      "at the upstream first." },
 
     { "Being denied",
-      "\"comment\" says why, if the approver said so. Do not send the request "
-      "again unchanged: do something else, or ask the people." },
+      "\"comment\" has the approver's reason, if there is one. Do not send "
+      "the request again unchanged: change it, or talk to the approvers." },
 
     { "Saying why",
-      "Approvers see the reason that you give, by default in the header "
-      "\"X-Approval-Reason\", as your claim. Where a rule requires it, a "
-      "request without one is refused." },
+      "Approvers see the reason that you send, by default in the header "
+      "\"X-Approval-Reason\", as your claim. If a rule requires a reason, "
+      "requests without one are refused." },
 
     { "MCP",
       "A refused \"tools/call\" is answered as a tool result with \"isError\": "
@@ -383,7 +384,7 @@ ngx_http_approval_manifest_page(ngx_http_approval_desk_t *d, json_t *manifest)
                             "have approved them.\n\n## What is held\n\n");
 
     if (json_array_size(rules) == 0) {
-        approval_buf_adds(&out, "Nothing, at present.\n\n");
+        approval_buf_adds(&out, "Nothing at present.\n\n");
     }
 
     json_array_foreach(rules, i, rule) {
@@ -450,14 +451,14 @@ ngx_http_approval_manifest_section(approval_buf_t *out, json_t *rule)
                         ngx_http_approval_manifest_text(rule, "risk"));
 
     if (json_object_get(rule, "timeout") == NULL) {
-        approval_buf_adds(out, "- denied, always\n\n");
+        approval_buf_adds(out, "- always denied\n\n");
         return;
     }
 
     approval_buf_printf(out, "- approvals needed: %ld\n"
                         "- reason: %s\n"
-                        "- people have %ld s to decide; the connection waits "
-                        "%ld s; an approval is good for %ld s\n\n",
+                        "- approvers have %ld s to decide; the connection "
+                        "waits %ld s; an approval is valid for %ld s\n\n",
          (long) json_integer_value(json_object_get(rule, "approvals")),
          ngx_http_approval_manifest_text(rule, "reason"),
          (long) json_integer_value(json_object_get(rule, "timeout")),

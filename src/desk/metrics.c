@@ -79,7 +79,8 @@ static const ngx_http_approval_metric_t  ngx_http_approval_metrics[] = {
 
     { "approval_actions_total", ",outcome=\"executed\"",
       NGX_HTTP_APPROVAL_COUNT_EXECUTED,
-      "Actions that ended, by how; counted by the gateway that ended them." },
+      "Actions that ended, by state; counted by the gateway that ended "
+      "them." },
 
     { "approval_actions_total", ",outcome=\"failed\"",
       NGX_HTTP_APPROVAL_COUNT_FAILED, NULL },
@@ -98,19 +99,21 @@ static const ngx_http_approval_metric_t  ngx_http_approval_metrics[] = {
       "Actions that people approved, whether or not they were executed." },
 
     { "approval_joined_total", "", NGX_HTTP_APPROVAL_COUNT_JOINED,
-      "Requests that joined an identical one instead of asking again." },
+      "Requests that joined an open action instead of asking approvers "
+      "again." },
 
     { "approval_accepted_total", "", NGX_HTTP_APPROVAL_COUNT_ACCEPTED,
-      "Requests that were answered 202, to be asked for later." },
+      "Requests that were answered 202 before the decision." },
 
     { "approval_pending_total", "", NGX_HTTP_APPROVAL_COUNT_PENDING,
-      "Requests told, when their hold ended, to be sent again." },
+      "Requests whose hold ended before the decision, answered with the "
+      "hold's status." },
 
     { "approval_unstored_total", "", NGX_HTTP_APPROVAL_COUNT_UNSTORED,
-      "Requests passed without approval: approval_store_failure allow." },
+      "Requests passed without approval, by approval_store_failure allow." },
 
     { "approval_grants_total", "", NGX_HTTP_APPROVAL_COUNT_GRANTED,
-      "Grants that approvals of rules with remember made." },
+      "Grants that approvals of rules with remember created." },
 
     { "approval_grant_uses_total", "", NGX_HTTP_APPROVAL_COUNT_GRANT_USED,
       "Requests passed by a grant." },
@@ -289,8 +292,8 @@ ngx_http_approval_metrics_text(ngx_http_approval_main_conf_t *mcf,
                            NGINX_VERSION "\"} 1\n");
 
     ngx_http_approval_metrics_head(out, "approval_workers", "gauge",
-                                   "Worker processes that count, those that "
-                                   "quit and still hold requests too.");
+                                   "Worker processes that count, including "
+                                   "those that quit but still hold requests.");
     ngx_http_approval_metrics_number(out, "approval_workers", workers);
 
     ngx_http_approval_metrics_rules(mcf, out);
@@ -402,8 +405,8 @@ ngx_http_approval_metrics_rules(ngx_http_approval_main_conf_t *mcf,
 
     ngx_http_approval_metrics_head(out, "approval_decision_seconds",
                                    "histogram",
-                                   "From asking to the decision of people, "
-                                   "for or against.");
+                                   "Time from the request for approval to the "
+                                   "decision.");
 
     ngx_http_approval_metrics_each(mcf, NGX_HTTP_APPROVAL_ENFORCE, out,
                                    ngx_http_approval_metrics_histogram, NULL);
@@ -492,8 +495,8 @@ ngx_http_approval_metrics_channels(ngx_http_approval_main_conf_t *mcf,
 
     ngx_http_approval_metrics_head(out, "approval_notifications_total",
                                    "counter",
-                                   "Attempts to tell a channel: retried is "
-                                   "tried again, failed is given up.");
+                                   "Attempts to notify a channel: retried is "
+                                   "tried again, failed is not.");
 
     channels = mcf->channels.elts;
 
@@ -528,8 +531,8 @@ ngx_http_approval_metrics_store(ngx_http_approval_main_conf_t *mcf,
                                     &min, &max);
 
     ngx_http_approval_metrics_head(out, "approval_store_rtt_seconds", "gauge",
-                                   "How long the last reply of Redis took, "
-                                   "of the worker where it was longest.");
+                                   "Time that the last reply of Redis took, "
+                                   "of the slowest worker.");
     approval_buf_printf(out, "approval_store_rtt_seconds %lu.%03lu\n",
                         (unsigned long) (max / 1000),
                         (unsigned long) (max % 1000));
@@ -544,7 +547,8 @@ ngx_http_approval_metrics_store(ngx_http_approval_main_conf_t *mcf,
 
     ngx_http_approval_metrics_head(out, "approval_store_reconnects_total",
                                    "counter",
-                                   "Links to Redis that were made anew.");
+                                   "Times that a worker connected to Redis "
+                                   "again.");
     ngx_http_approval_metrics_number(out, "approval_store_reconnects_total",
                    ngx_http_approval_counted_sum(mcf,
                                     NGX_HTTP_APPROVAL_SUM_STORE_RECONNECTS));
@@ -566,7 +570,7 @@ ngx_http_approval_metrics_audit(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_metrics_head(out, "approval_audit_errors_total",
                                    "counter",
                                    "Appends and syncs of the trail that "
-                                   "failed; what they were for was refused.");
+                                   "failed; their requests were refused.");
     ngx_http_approval_metrics_number(out, "approval_audit_errors_total",
                    ngx_http_approval_counted_sum(mcf,
                                         NGX_HTTP_APPROVAL_SUM_AUDIT_ERRORS));
@@ -579,7 +583,7 @@ ngx_http_approval_metrics_audit(ngx_http_approval_main_conf_t *mcf,
 
     ngx_http_approval_metrics_head(out, "approval_audit_syncs_total",
                                    "counter",
-                                   "Times that the trail was made durable.");
+                                   "Times that the trail was synced to disk.");
     ngx_http_approval_metrics_number(out, "approval_audit_syncs_total",
                    ngx_http_approval_counted_sum(mcf,
                                          NGX_HTTP_APPROVAL_SUM_AUDIT_SYNCS));
@@ -589,8 +593,8 @@ ngx_http_approval_metrics_audit(ngx_http_approval_main_conf_t *mcf,
                                     &min, &max);
 
     ngx_http_approval_metrics_head(out, "approval_audit_failing", "gauge",
-                                   "1 while some worker cannot write the "
-                                   "trail, otherwise 0.");
+                                   "1 while a worker cannot write the trail, "
+                                   "otherwise 0.");
     ngx_http_approval_metrics_number(out, "approval_audit_failing", max);
 
     ngx_http_approval_counted_gauge(mcf,
@@ -598,8 +602,8 @@ ngx_http_approval_metrics_audit(ngx_http_approval_main_conf_t *mcf,
                                     &min, &max);
 
     ngx_http_approval_metrics_head(out, "approval_audit_waiting", "gauge",
-                                   "Lines kept in memory until they can be "
-                                   "written, of the worker with most.");
+                                   "Lines that wait in memory to be written, "
+                                   "of the worker with the most.");
     ngx_http_approval_metrics_number(out, "approval_audit_waiting", max);
 }
 

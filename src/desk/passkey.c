@@ -81,7 +81,7 @@ ngx_http_approval_passkey_ask(ngx_http_approval_desk_t *d, json_t *doc)
 
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "passkey-required", "A passkey is required",
-                   "The rule takes only votes that your passkey signs: open "
+                   "The rule accepts only votes that your passkey signs: open "
                    "the action's page in a browser, and vote there.", NULL);
     }
 
@@ -301,7 +301,8 @@ ngx_http_approval_passkey_check(ngx_http_approval_desk_t *d,
         || !approval_str_eq(ngx_http_approval_core_str(&owner),
                             ngx_http_approval_core_str(&d->person)))
     {
-        return "it is somebody else's, or older than your approval_alias";
+        return "it belongs to somebody else, or is older than your "
+               "approval_alias";
     }
 
     if (!approval_passkey_confirmed(claims)) {
@@ -348,7 +349,7 @@ ngx_http_approval_passkey_used(ngx_http_approval_desk_t *d,
 
     if (approval_str_eq(word, approval_str("cloned"))) {
         return ngx_http_approval_passkey_refuse(d,
-                   "its counter did not go on: the passkey may have been "
+                   "its counter did not increase: the passkey may have been "
                    "copied; revoke it");
     }
 
@@ -376,8 +377,9 @@ ngx_http_approval_passkey_refuse(ngx_http_approval_desk_t *d, const char *why)
     u_char  *detail;
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
-                  "a vote of \"%V\" on action %*s was refused: the passkey "
-                  "does not sign it: %s", &d->who, (size_t) APPROVAL_ID_LEN,
+                  "a vote of \"%V\" on action %*s was refused, because the "
+                  "passkey does not sign it: "
+                  "%s", &d->who, (size_t) APPROVAL_ID_LEN,
                   d->id, why);
 
     ngx_http_approval_vote_refused(d, "passkey-refused");
@@ -387,8 +389,9 @@ ngx_http_approval_passkey_refuse(ngx_http_approval_desk_t *d, const char *why)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_snprintf(detail, 256, "Your vote was not taken: the passkey does not "
-                 "sign it: %s. Open the action again and vote there.%Z", why);
+    ngx_snprintf(detail, 256, "Your vote was not accepted, because your "
+                              "passkey does not sign it: %s. Open the action "
+                              "again and vote there.%Z", why);
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                "passkey-refused", "Not signed by your passkey",
@@ -544,7 +547,7 @@ ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *name,
                                  ngx_http_approval_core_str(record), why);
 
     if (claims == NULL) {
-        *why = "its record is not this gateway's";
+        *why = "this gateway did not write its record";
         return NULL;
     }
 
@@ -558,7 +561,7 @@ ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *name,
         break;
 
     default:
-        *why = "the gateway cannot tell whether it was revoked";
+        *why = "the gateway cannot determine whether it was revoked";
         break;
     }
 
@@ -610,8 +613,8 @@ ngx_http_approval_passkey_revoked(ngx_http_approval_desk_t *d, ngx_str_t *name,
         return NGX_DECLINED;
     }
 
-    why = "a passkey was revoked: the store has it again, what it signs is "
-          "refused";
+    why = "a passkey was revoked, but Redis has it again: votes that it signs "
+          "are refused";
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
                   "passkey %V: %s", name, why);

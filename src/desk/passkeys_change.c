@@ -74,7 +74,7 @@ ngx_http_approval_passkeys_posted(ngx_http_approval_desk_t *d, ngx_str_t *body)
 
     if (confirm.len && revoke.len) {
         return ngx_http_approval_passkeys_bad(d,
-                   "A passkey is either confirmed or revoked.");
+                   "Either confirm or revoke a passkey, not both.");
     }
 
     name = confirm.len ? confirm : revoke;
@@ -123,8 +123,9 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
            != APPROVAL_OK)
     {
         return ngx_http_approval_passkeys_bad(d,
-                   "The passkey was made more than ten minutes after the page "
-                   "was opened, or not on it. Open the page again.");
+                   "The passkey was not created on this page, or more than "
+                   "ten minutes after the page was opened. Open the page "
+                   "again.");
     }
 
     nonce.data = challenge.data;
@@ -152,9 +153,9 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
 
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "passkey-refused", "Not enrolled",
-                   "The passkey was not made on this gateway's page by an "
-                   "authenticator that verifies who uses it. The error log "
-                   "says what is wrong.", NULL);
+                   "The passkey was not created on this gateway's page by an "
+                   "authenticator that verifies its user. The gateway's error "
+                   "log says what is wrong.", NULL);
     }
 
     if (rc != NGX_OK) {
@@ -239,7 +240,8 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
     {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                    "audit-unavailable", "Audit unavailable",
-                   "It could not be put on record, so it was not done.", NULL);
+                   "The change could not be recorded, so it was not "
+                   "made.", NULL);
     }
 
     ngx_str_null(&none);
@@ -336,7 +338,7 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, int64_t now,
 
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
                   "passkey-refused", "Not enrolled",
-                  work->old.len ? "This passkey is enrolled already."
+                  work->old.len ? "This passkey is already enrolled."
                                 : "You have 16 passkeys: revoke one of them "
                                   "first.", NULL);
         return NGX_DECLINED;
@@ -369,7 +371,7 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, int64_t now,
     if (ngx_strcmp(work->what, "passkey revoked") == 0) {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-operator", "Not yours",
-                  "A passkey is revoked by who has it, or by an operator.",
+                  "Only its owner or an operator can revoke a passkey.",
                   NULL);
         return NGX_DECLINED;
     }
@@ -377,9 +379,9 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, int64_t now,
     if (!ngx_http_approval_passkeys_confirmable(d, work->claims)) {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                   "not-an-approver", "You cannot confirm it",
-                  "A passkey is confirmed by an operator, or by two members "
-                  "of a group that its owner is in: each once, and never by "
-                  "the owner.", NULL);
+                  "An operator, or two members of one of its owner's groups, "
+                  "must confirm a passkey: each once, and never the "
+                  "owner.", NULL);
         return NGX_DECLINED;
     }
 
@@ -539,8 +541,8 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     if (approval_str_eq(word, approval_str("full"))) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
                    "passkey-refused", "Not enrolled",
-                   "The gateway has as many passkeys as it keeps: an operator "
-                   "has to revoke some.", NULL);
+                   "The gateway stores no more passkeys: an operator must "
+                   "revoke some.", NULL);
     }
 
     if (!approval_str_eq(word, approval_str("ok"))) {
@@ -551,8 +553,8 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     }
 
     if (ngx_strcmp(work->what, "passkey enrolled") == 0) {
-        detail = "It counts once an operator has confirmed it, or two members "
-                 "of a group that you are in. They will ask you for its id.";
+        detail = "It counts once an operator, or two members of one of your "
+                 "groups, have confirmed it. They will ask you for its id.";
 
     } else if (ngx_strcmp(work->what, "passkey revoked") == 0) {
 

@@ -122,10 +122,10 @@ ngx_http_approval_query_visit(void *data, approval_str_t name,
     }
 
     if (arg->name == NULL) {
-        ctx->err = "There is no such query argument.";
+        ctx->err = "The query has an unknown argument.";
 
     } else if ((ctx->seen & bit) && !arg->repeated) {
-        ctx->err = "The query argument stands twice.";
+        ctx->err = "The query has the same argument twice.";
 
     } else if (value.len) {
 
@@ -173,8 +173,8 @@ ngx_http_approval_query_state(ngx_http_approval_query_ctx_t *ctx,
         state = ngx_http_approval_state_parse(&name);
 
         if (state == NGX_HTTP_APPROVAL_UNKNOWN) {
-            return "There is no such state: pending, approved, executing, "
-                   "executed, denied, expired, cancelled, failed.";
+            return "Unknown state: use pending, approved, executing, "
+                   "executed, denied, expired, cancelled or failed.";
         }
 
         ctx->query->states |= (ngx_uint_t) 1 << state;
@@ -283,7 +283,7 @@ ngx_http_approval_query_limit(ngx_http_approval_query_ctx_t *ctx,
     n = ngx_atoi((u_char *) value.data, value.len);
 
     if (n < 1 || n > NGX_HTTP_APPROVAL_LIST_MAX) {
-        return "The limit is a number from 1 to 200.";
+        return "The limit must be a number from 1 to 200.";
     }
 
     ctx->query->limit = n;
@@ -304,7 +304,7 @@ ngx_http_approval_query_before(ngx_http_approval_query_ctx_t *ctx,
     q = ctx->query;
 
     if (value.len > 64) {
-        return "The cursor is not one that a list gave.";
+        return "The cursor is not from a list of this gateway.";
     }
 
     len = approval_base64url_decode(text, value);
@@ -312,7 +312,7 @@ ngx_http_approval_query_before(ngx_http_approval_query_ctx_t *ctx,
     if (len == (size_t) -1 || len < APPROVAL_ID_LEN + 2
         || text[len - APPROVAL_ID_LEN - 1] != '.')
     {
-        return "The cursor is not one that a list gave.";
+        return "The cursor is not from a list of this gateway.";
     }
 
     n = len - APPROVAL_ID_LEN - 1;
@@ -323,7 +323,7 @@ ngx_http_approval_query_before(ngx_http_approval_query_ctx_t *ctx,
     q->before = ngx_atoof(text, n);
 
     if (q->before <= 0 || !approval_id_valid(id)) {
-        return "The cursor is not one that a list gave.";
+        return "The cursor is not from a list of this gateway.";
     }
 
     ngx_memcpy(q->before_id, id.data, APPROVAL_ID_LEN);
@@ -347,7 +347,7 @@ ngx_http_approval_query_view(ngx_http_approval_query_ctx_t *ctx,
         return NULL;
     }
 
-    return "The views are \"history\" and \"several\".";
+    return "The view must be \"history\" or \"several\".";
 }
 
 

@@ -377,7 +377,7 @@ ngx_http_approval_desk_large(ngx_http_approval_desk_t *d)
 {
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                "body-too-large", "Too large",
-               "At most 16 KiB are read here.", NULL);
+               "This path accepts at most 16 KiB.", NULL);
 }
 
 
@@ -418,8 +418,8 @@ ngx_http_approval_desk_open(ngx_http_approval_desk_t *d,
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(d->request), 0,
                   "approval action \"%*s\" does not open with the keys of "
-                  "approval_key: another gateway's, damaged, or made with a "
-                  "key that was removed",
+                  "approval_key: it belongs to another gateway, is damaged, "
+                  "or was sealed with a key that was removed",
                   (size_t) APPROVAL_ID_LEN, d->id);
 
     *rc = ngx_http_approval_desk_not_found(d);

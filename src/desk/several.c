@@ -79,14 +79,14 @@ ngx_http_approval_several(ngx_http_approval_desk_t *d)
         return ngx_http_approval_desk_refuse(d,
                    NGX_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type",
                    "Unsupported media type",
-                   "Only the inbox' form is read here. Programs post each "
-                   "decision to its action.", NULL);
+                   "This path accepts only the form of the inbox. Programs "
+                   "must post each decision to its action.", NULL);
     }
 
     if (ngx_http_approval_approver_foreign(d)) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "cross-site", "Sent by another site",
-                   "Decisions are taken on the gateway's own page.", NULL);
+                   "Decide on the gateway's own page.", NULL);
     }
 
     s = ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_several_t),
@@ -172,7 +172,7 @@ ngx_http_approval_several_field(void *data, approval_str_t name,
              ? &s->posted.comment : NULL;
 
     if (member == NULL || member->data || !approval_utf8_valid(value)) {
-        s->err = "The form is not the page's.";
+        s->err = "The form is not from this page.";
         return APPROVAL_ERROR;
     }
 
@@ -194,7 +194,7 @@ ngx_http_approval_several_one(ngx_http_approval_several_t *s,
     if (value.len <= APPROVAL_ID_LEN + 1 || value.data[APPROVAL_ID_LEN] != ' '
         || !approval_id_valid(id))
     {
-        return "The form is not the page's.";
+        return "The form is not from this page.";
     }
 
     if (s->ones.nelts == NGX_HTTP_APPROVAL_PAGE_SEVERAL) {
@@ -224,11 +224,12 @@ static const char *
 ngx_http_approval_several_check(ngx_http_approval_several_t *s)
 {
     if (s->ones.nelts == 0) {
-        return "You chose no action: go back, and choose what to decide.";
+        return "You chose no action: go back, and choose the actions to "
+               "decide.";
     }
 
     if (s->posted.act.len && s->posted.act.data[0] == 'c') {
-        return "Comments are made on the action's page.";
+        return "To comment, open the action's page.";
     }
 
     return ngx_http_approval_decision_check(&s->posted);
@@ -337,11 +338,11 @@ ngx_http_approval_several_send(ngx_http_approval_desk_t *d)
 
     return ngx_http_approval_page_result(d, NGX_HTTP_OK,
                json_pack("{s:o, s:s, s:O, s:O}",
-                         "title", json_sprintf("%d of %d votes were taken",
+                         "title", json_sprintf("%d of %d votes were accepted",
                                                (int) n, (int) all),
                          "detail", n == all
-                                   ? "Each action has a vote of yours."
-                                   : "What was not taken comes first, and "
-                                     "says why.",
+                                   ? "Your vote on each action is recorded."
+                                   : "Votes that were not accepted come "
+                                     "first, with the reason.",
                          "refused", s->refused, "taken", s->taken));
 }

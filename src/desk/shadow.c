@@ -73,7 +73,7 @@ ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d)
     if (ngx_http_approval_shadow_argument(d, &shadow->days) != NGX_OK) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
                    "bad-argument", "Not understood",
-                   "\"days\" is a number from 1 to 31.",
+                   "\"days\" must be a number from 1 to 31.",
                    json_pack("{s:s}", "argument", "days"));
     }
 

@@ -504,14 +504,14 @@ ngx_http_approval_slack_speaks(ngx_http_approval_desk_t *d, ngx_int_t *rc)
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "a vote in Slack on action %*s by \"%V\" was refused: %s",
                   (size_t) APPROVAL_ID_LEN, d->id, &d->slack,
-                  told ? "the channel has other teams"
-                       : "the action was not told through a channel with that "
-                         "signing secret");
+                  told ? "the channel's \"team\" does not list this workspace"
+                       : "no channel with this signing secret was notified of "
+                         "the action");
 
     *rc = told
           ? ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                 "not-an-approver", "Not an approver",
-                "Your Slack workspace is none of those that decide in this "
+                "Votes from your Slack workspace are not accepted in this "
                 "channel.", NULL)
           : ngx_http_approval_desk_not_found(d);
 
@@ -711,14 +711,15 @@ ngx_http_approval_slack_refuse(ngx_http_approval_desk_t *d)
 {
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
                   "approval: a request to /slack was refused: it is not "
-                  "signed by a \"signing_secret\", is more than 5 minutes "
-                  "old, or was seen before");
+                  "signed with a \"signing_secret\", is more than 5 minutes "
+                  "old, or was received before");
 
     d->reply = NULL;
     d->id_valid = 0;
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_UNAUTHORIZED,
                "identity-required", "Not signed",
-               "Only what Slack has signed, just now and once, is read here.",
+               "This path accepts only requests that Slack signed, each once "
+               "and within 5 minutes.",
                NULL);
 }

@@ -80,7 +80,7 @@ ngx_http_approval_status(ngx_http_approval_desk_t *d)
     if (ngx_http_approval_status_argument(d, st) != NGX_OK) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
                    "bad-argument", "Not understood",
-                   "\"wait\" is a number of seconds.",
+                   "\"wait\" must be a number of seconds.",
                    json_pack("{s:s}", "argument", "wait"));
     }
 

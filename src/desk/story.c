@@ -116,12 +116,12 @@ ngx_http_approval_story_argument(void *data, approval_str_t name,
     ngx_http_approval_story_t *s = data;
 
     if (!approval_str_eq(name, approval_str("of"))) {
-        s->err = "There is no such query argument.";
+        s->err = "The query has an unknown argument.";
         return APPROVAL_DECLINED;
     }
 
     if (s->wanted.of[0]) {
-        s->err = "The query argument stands twice.";
+        s->err = "The query has the same argument twice.";
         return APPROVAL_DECLINED;
     }
 
@@ -135,8 +135,8 @@ ngx_http_approval_story_argument(void *data, approval_str_t name,
     }
 
     if (value.len > APPROVAL_FIND_LEN) {
-        s->err = "It is neither an action's or grant's id, nor a digest, a "
-                 "link or a receipt.";
+        s->err = "It is neither the id of an action or a grant, nor a digest, "
+                 "a link or a receipt.";
         return APPROVAL_DECLINED;
     }
 

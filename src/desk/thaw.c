@@ -73,7 +73,7 @@ ngx_http_approval_frozen_step(ngx_http_approval_desk_t *d,
     if (kind.len != 6 || ngx_memcmp(kind.data, "frozen", 6) != 0) {
         json_decref(doc);
         doc = json_pack("{s:s#, s:s}", "id", id, APPROVAL_ID_LEN,
-                        "comment", "(sealed by another approval_key)");
+                        "comment", "(sealed with another approval_key)");
     }
 
     json_object_del(doc, "v");
@@ -183,7 +183,8 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
     {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "self-approval", "Your own requests",
-                   "You are the one who is frozen: another operator ends it.",
+                   "You are the frozen requester: another operator must end "
+                   "the freeze.",
                    NULL);
     }
 
@@ -194,7 +195,8 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
     {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                    "audit-unavailable", "Audit unavailable",
-                   "It could not be put on record, so it stays frozen.", NULL);
+                   "The end of the freeze could not be recorded, so the "
+                   "freeze stays in force.", NULL);
     }
 
     return ngx_http_approval_thaw_store(d);
@@ -260,10 +262,10 @@ ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
     ngx_http_approval_freeze_known(d, reply->now);
 
     if (d->form) {
-        answer = json_string(missed ? "Not all shards of Redis answered: "
-                                      "repeat it."
-                                    : "What this concerns is asked for "
-                                      "again.");
+        answer = json_string(missed ? "Not all shards of Redis answered: send "
+                                      "the request again."
+                                    : "Approvers are asked again about these "
+                                      "requests.");
         json_decref(missed);
 
         return ngx_http_approval_freeze_page(d, "Thawed", answer);

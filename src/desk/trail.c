@@ -145,9 +145,9 @@ ngx_http_approval_trail_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 
     if (!ngx_http_approval_audit_read_able(d->mcf)) {
         *rc = ngx_http_approval_trail_refuse(d,
-                  "This nginx has no threads to read the audit trail with "
-                  "(\"use epoll\" has). Run \"approval-audit export\" on "
-                  "its host.");
+                  "This nginx cannot read the audit trail, because it has no "
+                  "threads (\"use epoll\" has them). Run \"approval-audit "
+                  "export\" on its host.");
         return NGX_DECLINED;
     }
 
@@ -162,9 +162,9 @@ ngx_http_approval_trail_able(ngx_http_approval_desk_t *d, ngx_int_t *rc)
         == NGX_OK)
     {
         *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-                  "export-busy", "Others are exporting",
-                  "This worker reads the audit trail for others. Try again "
-                  "shortly.", NULL);
+                  "export-busy", "The audit trail is being read",
+                  "This worker is reading the audit trail for others. Try "
+                  "again shortly.", NULL);
     }
 
     return NGX_DECLINED;
@@ -177,12 +177,12 @@ ngx_http_approval_trail_unread(ngx_http_approval_desk_t *d, ngx_err_t err)
     return ngx_http_approval_trail_refuse(d,
                err == NGX_EACCES
                ? "The gateway's workers may not read the file of "
-                 "\"approval_audit\": give their user the right (chgrp, "
-                 "chmod g+r, and \"create\" of logrotate), or run "
+                 "\"approval_audit\": give their user the permission "
+                 "(chgrp, chmod g+r, and \"create\" of logrotate), or run "
                  "\"approval-audit export\" on its host."
-               : "The file of \"approval_audit\" cannot be read, the "
+               : "The file of \"approval_audit\" cannot be read; the "
                  "gateway's error log says why. \"approval-audit export\" "
-                 "on its host needs no gateway.");
+                 "on its host works without the gateway.");
 }
 
 

@@ -184,7 +184,7 @@ ngx_http_approval_vote_unrecorded(ngx_http_approval_desk_t *d)
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                "audit-unavailable", "Audit unavailable",
-               "The vote could not be put on record, so it was not taken.",
+               "The vote could not be recorded, so it was not accepted.",
                NULL);
 }
 
@@ -377,7 +377,8 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
                                     NGX_HTTP_APPROVAL_COUNT_BREAK_GLASS);
 
             ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
-                          "action %*s was approved alone, by break_glass: "
+                          "action %*s was approved by one person alone "
+                          "(break_glass): "
                           "\"%V\"", (size_t) APPROVAL_ID_LEN, d->id, &d->who);
         }
 
@@ -413,8 +414,8 @@ ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
                "store-unavailable", "Store unavailable",
-               "The gateway cannot say whether its store took the vote. "
-               "Voting again is safe: a vote counts once.", NULL);
+               "The gateway does not know whether its store accepted the "
+               "vote. Voting again is safe: a vote counts once.", NULL);
 }
 
 

@@ -96,7 +96,7 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
         || ngx_memcmp(digest.data, want.data, want.len) != 0)
     {
         json_decref(claims);
-        err = "it is for another action";
+        err = "it belongs to another action";
         goto foreign;
     }
 
@@ -135,8 +135,9 @@ ngx_http_approval_votes_verify(ngx_http_approval_desk_t *d, json_t *doc,
 foreign:
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(d->request), 0,
-                  "approval action \"%*s\": a vote in redis is ignored: %s",
-                  (size_t) APPROVAL_ID_LEN, d->id, err ? err : "not signed");
+                  "approval action \"%*s\": a vote in Redis is ignored: %s",
+                  (size_t) APPROVAL_ID_LEN, d->id, err ? err : "it is not "
+                                                               "signed");
 
     return NGX_DECLINED;
 }

@@ -58,8 +58,9 @@ ngx_http_approval_withdraw(ngx_http_approval_desk_t *d)
     if (ngx_http_approval_approver_foreign(d)) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
                    "cross-site", "Sent by another site",
-                   "An action is withdrawn by a client that is not another "
-                   "site's page.", NULL);
+                   "The pages of other sites cannot withdraw an action. Use "
+                   "the gateway's own page, or a client that is not a "
+                   "browser.", NULL);
     }
 
     if (ngx_http_approval_desk_work(d, sizeof(ngx_http_approval_withdraw_t),
@@ -153,9 +154,9 @@ ngx_http_approval_withdraw_may(ngx_http_approval_desk_t *d, ngx_int_t *rc)
 
     *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_FORBIDDEN,
               "not-the-requester", "Not the requester",
-              "An action is withdrawn by its requester, whose identity the "
-              "gateway has to know here (approval_requester), by an approver "
-              "of its rule, or by an operator.", NULL);
+              "Only an approver of its rule, an operator, or its requester "
+              "can withdraw an action. The gateway identifies the requester "
+              "by the approval_requester of this location.", NULL);
 
     return NGX_DECLINED;
 }
@@ -216,10 +217,10 @@ ngx_http_approval_withdraw_settle(ngx_http_approval_desk_t *d,
 
     if (ngx_http_approval_action_signer(d->mcf, work->doc) == NULL) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
-                   "signing-key-unknown", "Made under another key",
-                   "The action was made under a signing key that this gateway "
-                   "does not have. The operators can add that key; otherwise "
-                   "the action ends at its deadline.", NULL);
+                   "signing-key-unknown", "Created under another key",
+                   "The action was created under a signing key that this "
+                   "gateway does not have. The operators can add that key; "
+                   "otherwise the action ends at its deadline.", NULL);
     }
 
     by = NULL;
@@ -305,7 +306,7 @@ ngx_http_approval_withdraw_late(ngx_http_approval_desk_t *d,
     }
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
-               "already-decided", "Decided already",
-               "The action is not pending any more. An approval that nobody "
-               "uses lapses.", extra);
+               "already-decided", "Already decided",
+               "The action is no longer pending. An approval that nobody uses "
+               "expires.", extra);
 }

@@ -532,8 +532,8 @@ ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
     *state = NGX_HTTP_APPROVAL_UNKNOWN;
 
     if (mcf->signer == NULL) {
-        *err = "no approval_key and no approval_signing_key: "
-               "decisions cannot be verified";
+        *err = "the decision cannot be verified, because there is neither "
+               "approval_key nor approval_signing_key";
         return NGX_DECLINED;
     }
 
@@ -547,7 +547,7 @@ ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
     jti.data = id;
 
     if (ngx_http_approval_claim_is(c, "jti", jti) != NGX_OK) {
-        *err = "the decision is another action's";
+        *err = "the decision belongs to another action";
         goto declined;
     }
 
@@ -556,7 +556,7 @@ ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
                                       ngx_http_approval_core_str(digest))
            != NGX_OK)
     {
-        *err = "the decision is about another request: digests differ";
+        *err = "the decision belongs to another request: the digests differ";
         goto declined;
     }
 
@@ -566,7 +566,7 @@ ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
     if (s != NGX_HTTP_APPROVAL_APPROVED
         && !ngx_http_approval_state_terminal(s))
     {
-        *err = "the decision's state is none that decides";
+        *err = "the decision's state is neither approved nor denied";
         goto declined;
     }
 
@@ -580,7 +580,7 @@ ngx_http_approval_decision_read(ngx_http_approval_main_conf_t *mcf,
     }
 
     if ((json_int_t) now >= json_integer_value(exp)) {
-        *err = "the decision is past its end";
+        *err = "the decision has expired";
         goto declined;
     }
 

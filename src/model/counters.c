@@ -126,8 +126,8 @@ ngx_http_approval_counters_init_zone(ngx_shm_zone_t *zone, void *data)
 small:
 
     ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
-                  "\"approval_zone %V\" is too small for the rules and "
-                  "channels that it counts: make it larger than %uzk",
+                  "\"approval_zone %V\" is too small for the counters of the "
+                  "configured rules and channels: make it larger than %uzk",
                   &zone->shm.name, zone->shm.size / 1024);
 
     return NGX_ERROR;
@@ -315,9 +315,9 @@ ngx_http_approval_counters_attach(ngx_http_approval_main_conf_t *mcf,
         || counters->slot->nheld < counters->shared->nseries)
     {
         ngx_log_error(NGX_LOG_ERR, log, 0,
-                      "no room in \"approval_zone %V\": what this worker "
-                      "holds will be missing in the metrics, make the zone "
-                      "larger", &counters->zone->shm.name);
+                      "\"approval_zone %V\" is full: the metrics do not "
+                      "include the requests that this worker holds; make the "
+                      "zone larger", &counters->zone->shm.name);
     }
 }
 

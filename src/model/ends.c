@@ -139,8 +139,9 @@ ngx_http_approval_ends_init_zone(ngx_shm_zone_t *zone, void *data)
         ends = NULL;
 
         ngx_log_error(NGX_LOG_WARN, zone->shm.log, 0,
-                      "another version of the module kept the memory of ends: "
-                      "what stands in Redis is all that is known of them");
+                      "the ends of actions that another version of the module "
+                      "remembered cannot be read: this gateway now knows only "
+                      "those that are in Redis");
     }
 
     if (ends == NULL) {
@@ -560,10 +561,10 @@ ngx_http_approval_ends_full(ngx_http_approval_ends_t *ends, int64_t now)
 
     if (ends->free == 0) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
-                      "%d ends are remembered, and there is no room for "
-                      "another: approvals are refused until the oldest are "
-                      "over; shorter \"timeout\" and \"execute_within\" let "
-                      "them be over sooner", NGX_HTTP_APPROVAL_ENDS);
+                      "the memory of ends is full with %d entries: approvals "
+                      "are refused until the oldest entries expire; shorter "
+                      "\"timeout\" and \"execute_within\" let them expire "
+                      "sooner", NGX_HTTP_APPROVAL_ENDS);
     }
 }
 
@@ -809,8 +810,8 @@ ngx_http_approval_ends_learn(ngx_http_approval_main_conf_t *mcf,
         }
 
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "what stands in redis as the end of \"%*s\" is ignored: "
-                      "it was not sealed or signed by this gateway's keys",
+                      "the end of \"%*s\" in Redis is ignored, because it was "
+                      "not sealed or signed with this gateway's keys",
                       (size_t) APPROVAL_ID_LEN, end.id);
     }
 }

@@ -117,8 +117,8 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
 
     if (base->len == 0) {
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
-                      "approval: \"approval_base_url\" is empty for this "
-                      "request, messages have no links");
+                      "approval: messages about this request have no links, "
+                      "because the value of \"approval_base_url\" is empty");
         return NGX_DECLINED;
     }
 
@@ -126,9 +126,9 @@ ngx_http_approval_link_base(ngx_http_request_t *r,
 
     if (!ngx_http_approval_link_plain(base)) {
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
-                      "approval: \"approval_base_url\" has a character for "
-                      "this request that no URL may have, messages have no "
-                      "links");
+                      "approval: messages about this request have no links, "
+                      "because the value of \"approval_base_url\" contains a "
+                      "character that a URL cannot contain");
         return NGX_DECLINED;
     }
 

@@ -55,32 +55,34 @@ ngx_http_approval_status_next(ngx_http_approval_state_e state)
     switch (state) {
 
     case NGX_HTTP_APPROVAL_PENDING:
-        return "Approvers were asked. Ask again here in retry_after seconds.";
+        return "Approvers were asked. Look here again in retry_after seconds.";
 
     case NGX_HTTP_APPROVAL_APPROVED:
-        return "Send the same request again, with the header Approval-Id: it "
-               "passes once, and soon, or the approval lapses.";
+        return "Send the same request again now, with the header Approval-Id: "
+               "it passes once. The approval expires soon.";
 
     case NGX_HTTP_APPROVAL_EXECUTING:
-        return "The request was forwarded; its outcome is not known yet.";
+        return "The request was forwarded. Its outcome is not known yet.";
 
     case NGX_HTTP_APPROVAL_EXECUTED:
-        return "The request was forwarded, and answered. Sending it again is "
-               "a new action.";
+        return "The request was forwarded and answered. Sending it again "
+               "creates a new action.";
 
     case NGX_HTTP_APPROVAL_DENIED:
         return "An approver denied the request. Do not send it again "
                "unchanged.";
 
     case NGX_HTTP_APPROVAL_EXPIRED:
-        return "Nobody decided, or nobody used the approval, in time. "
-               "Sending the request again asks anew.";
+        return "Nobody decided, or nobody used the approval, in time. Sending "
+               "the request again asks approvers again.";
 
     case NGX_HTTP_APPROVAL_CANCELLED:
-        return "The request was given up. Sending it again asks anew.";
+        return "The action was cancelled. Sending the request again asks "
+               "approvers again.";
 
     default:
-        return "The request was forwarded, but its outcome is unknown. Look "
-               "at the upstream before sending it again.";
+        return "The request was forwarded, but its outcome is unknown. Find "
+               "out whether the upstream executed it before you send it "
+               "again.";
     }
 }

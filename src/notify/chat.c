@@ -43,7 +43,7 @@ ngx_http_approval_teams_refused(ngx_str_t *body)
             || ngx_strlcasestrn(body->data, body->data + body->len,
                                 (u_char *) "\"error\"", 7 - 1)))
     {
-        return "the response is 2xx, and says that it failed";
+        return "the response is 2xx, but reports an error";
     }
 
     return NULL;

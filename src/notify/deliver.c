@@ -140,7 +140,7 @@ ngx_http_approval_deliver_begin(ngx_http_approval_delivery_t *d)
     if ((d->body.len == 0 && ngx_http_approval_deliver_render(d) != NGX_OK)
         || ngx_http_approval_pass_send(d) != NGX_OK)
     {
-        a.error = "it could not be started";
+        a.error = "the attempt could not be started";
         ngx_http_approval_deliver_settle(d, &a);
         return;
     }
@@ -276,7 +276,8 @@ ngx_http_approval_deliver_timer(ngx_event_t *ev)
 
         ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
 
-        a.error = outbox->stopped ? "the action was decided before the reply"
+        a.error = outbox->stopped ? "the action was decided before the "
+                                    "response arrived"
                                   : "it took longer than the \"timeout\"";
         ngx_http_approval_deliver_ended(d, &a);
 
@@ -387,7 +388,7 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
 
     if (a->status >= 200 && a->status < 300) {
         ngx_log_error(NGX_LOG_INFO, log, 0,
-                      "approval: channel \"%V\" was told of action %*s, "
+                      "approval: channel \"%V\" was notified of action %*s, "
                       "attempt %ui, status %ui",
                       &channel->name, (size_t) APPROVAL_ID_LEN, outbox->id,
                       d->attempt, a->status);
@@ -407,8 +408,8 @@ ngx_http_approval_deliver_log(ngx_http_approval_delivery_t *d,
     }
 
     ngx_log_error(level, log, 0,
-                  "approval: channel \"%V\" (pass) was not told of action "
-                  "%*s: attempt %ui: %s, %s%s%s",
+                  "approval: channel \"%V\" (pass) was not notified of action "
+                  "%*s: attempt %ui failed: %s, %s%s%s",
                   &channel->name, (size_t) APPROVAL_ID_LEN, outbox->id,
                   d->attempt,
                   a->error ? (u_char *) a->error : status, next,
@@ -471,7 +472,7 @@ ngx_http_approval_deliver_cleanup(void *data)
             d[i].sr = NULL;
 
             ngx_memzero(&a, sizeof(ngx_http_approval_attempt_t));
-            a.error = "the requester is gone";
+            a.error = "the requester disconnected";
 
             ngx_http_approval_deliver_settle(&d[i], &a);
         }

@@ -316,7 +316,8 @@ ngx_http_approval_ended(ngx_http_approval_main_conf_t *mcf,
         || ngx_http_approval_audit(mcf, move->record, id, facts) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "the end of action %*s (%V) is not in the audit trail",
+                      "the end of action %*s (%V) could not be written to the "
+                      "audit trail",
                       (size_t) APPROVAL_ID_LEN, id,
                       ngx_http_approval_state_name(state));
     }
@@ -332,15 +333,15 @@ ngx_http_approval_end_lost(ngx_http_approval_main_conf_t *mcf, u_char *id,
     name = ngx_http_approval_state_name(state);
 
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "action %*s was executed before: the store had lost that, "
-                  "and says that it is %V",
+                  "action %*s was executed, but Redis has lost that and says "
+                  "that it is %V",
                   (size_t) APPROVAL_ID_LEN, id, name);
 
     if (facts) {
         json_object_set_new(facts, "limit", json_string("execution"));
         json_object_set_new(facts, "why",
-                            json_sprintf("executed before: the store had lost "
-                                         "that, and says that it is %.*s",
+                            json_sprintf("it was executed, but Redis has lost "
+                                         "that and says that it is %.*s",
                                          (int) name->len, name->data));
     }
 

@@ -198,7 +198,7 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
 
     case NGX_DECLINED:
         a.error = letter->target->mail
-                  ? "no mail address is known of the approver: add it with "
+                  ? "the approver has no mail address: add one with "
                     "\"approval_alias\""
                   : "a value would change the path of its \"uri\"";
         a.final = 1;
@@ -209,12 +209,12 @@ ngx_http_approval_letter_send(ngx_http_approval_letter_t *letter)
             return;
         }
 
-        a.error = "the reply to the first message is not known";
+        a.error = "the reply to the first message is unknown";
         a.final = 1;
         break;
 
     default:
-        a.error = "it could not be started";
+        a.error = "the attempt could not be started";
         break;
     }
 
@@ -451,7 +451,7 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
 
     if (ngx_http_approval_attempt_good(a)) {
         ngx_log_error(NGX_LOG_INFO, log, 0,
-                      "approval: channel \"%V\" was told of action %*s "
+                      "approval: channel \"%V\" was notified of action %*s "
                       "(%s), attempt %ui, status %ui",
                       &told->channel->name, (size_t) APPROVAL_ID_LEN,
                       letter->id, approval_event_name(told->event),
@@ -475,8 +475,8 @@ ngx_http_approval_letter_log(ngx_http_approval_letter_t *letter,
             ? NGX_LOG_WARN : NGX_LOG_ERR;
 
     ngx_log_error(level, log, 0,
-                  "approval: channel \"%V\" (url) was not told of action "
-                  "%*s (%s): attempt %ui: %s%s, %s",
+                  "approval: channel \"%V\" (url) was not notified of action "
+                  "%*s (%s): attempt %ui failed: %s%s, %s",
                   &told->channel->name, (size_t) APPROVAL_ID_LEN, letter->id,
                   approval_event_name(told->event), letter->attempt,
                   a->error ? a->error : "", status, next);

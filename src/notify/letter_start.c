@@ -299,10 +299,10 @@ ngx_http_approval_letter_reply(ngx_http_approval_letter_t *letter,
 
     } else {
         ngx_log_error(NGX_LOG_ERR, letter->sender->log, 0,
-                      "approval: channel \"%V\" took the message of action "
-                      "%*s, but its response does not have what \"reply\" "
-                      "names in its first %d bytes: later messages will not "
-                      "be sent",
+                      "approval: channel \"%V\" accepted the message of "
+                      "action %*s, but the value that \"reply\" names is not "
+                      "in the first %d bytes of its response: later messages "
+                      "will not be sent",
                       &told.channel->name, (size_t) APPROVAL_ID_LEN,
                       letter->id, NGX_HTTP_APPROVAL_HTTP_KEEP);
     }

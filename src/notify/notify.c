@@ -132,7 +132,8 @@ ngx_http_approval_notify(ngx_http_request_t *r,
 failed:
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
-                  "approval: no memory to tell the channels of action %*s",
+                  "approval: channels are not notified of action %*s: no "
+                  "memory",
                   (size_t) APPROVAL_ID_LEN, message->id);
 
     return NGX_ERROR;
@@ -435,11 +436,11 @@ ngx_http_approval_notify_nobody(ngx_http_approval_outbox_t *outbox,
 {
     json_t  *fields;
 
-    static const char  why[] = "nobody but the requester may approve";
+    static const char  why[] = "nobody except the requester may approve";
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(outbox->request), 0,
-                  "approval: channel \"%V\" was not told of action %*s: %s, "
-                  "add members to the groups that the rule requires",
+                  "approval: channel \"%V\" was not notified of action %*s: "
+                  "%s; add members to the groups that the rule requires",
                   &channel->name, (size_t) APPROVAL_ID_LEN, outbox->id, why);
 
     fields = json_object();
@@ -497,10 +498,10 @@ ngx_http_approval_notify_guard(ngx_http_request_t *r)
     }
 
     d->refused = clcf->internal
-                 ? "its reply is an X-Accel-Redirect, or its location "
+                 ? "its response is an X-Accel-Redirect, or its location "
                    "redirects: add \"proxy_ignore_headers X-Accel-Redirect\" "
                    "to it"
-                 : "\"pass\" names no internal location of this server: add "
+                 : "\"pass\" is not an internal location of this server: add "
                    "\"location = URI { internal; proxy_pass ...; }\" to it";
 
     return NGX_HTTP_NOT_FOUND;

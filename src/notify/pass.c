@@ -298,7 +298,7 @@ ngx_http_approval_pass_done(ngx_http_request_t *sr, void *data,
     }
 
     if (a.status == 0) {
-        a.error = "there was no reply";
+        a.error = "there was no response";
     }
 
     a.retry_after = ngx_http_approval_pass_retry_after(sr);

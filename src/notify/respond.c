@@ -72,7 +72,7 @@ ngx_http_approval_respond(ngx_http_approval_sender_t *sender,
     ngx_memcpy(re->body.data, body->data, body->len);
 
     if (ngx_http_approval_respond_target(re, url) != NGX_OK) {
-        answer.error = "its response_url is not Slack's";
+        answer.error = "its response_url does not belong to Slack";
         ngx_http_approval_responded(re, &answer);
         return;
     }

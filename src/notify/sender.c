@@ -277,9 +277,9 @@ ngx_http_approval_sender_strange(ngx_http_approval_sender_t *sender,
     ngx_log_error(level, sender->log, 0,
                   "approval: message \"%V\" of action %*s is not sent by this "
                   "gateway%s: its channel is not configured here, or it was "
-                  "sealed by another approval_key",
+                  "sealed with another approval_key",
                   &name, (size_t) APPROVAL_ID_LEN, id,
-                  last ? ", and given up" : "");
+                  last ? " and not tried again" : "");
 
     if (last) {
         ngx_str_null(&none);

@@ -366,7 +366,7 @@ ngx_http_approval_body_readable(ngx_http_request_t *r,
                ? NGX_HTTP_APPROVAL_BODY_READ : NGX_HTTP_APPROVAL_BODY_INVALID;
 
     default:
-        *why = "there are two Content-Types";
+        *why = "there are two Content-Type headers";
         return NGX_HTTP_APPROVAL_BODY_INVALID;
     }
 }
@@ -468,7 +468,7 @@ ngx_http_approval_body_charset(ngx_str_t *type,
 
     if (ngx_strlcasestrn(p, last, (u_char *) "charset", sizeof("charset") - 2))
     {
-        *why = "its Content-Type names two charsets";
+        *why = "its Content-Type contains two charsets";
         return 0;
     }
 

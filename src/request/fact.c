@@ -237,7 +237,7 @@ ngx_http_approval_fact_body(ngx_conf_t *cf, ngx_http_approval_fact_t *fact)
 
         if (fact->key.len == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"form:\" lacks the name of a field");
+                               "\"form:\" has no name of a field");
             return NGX_ERROR;
         }
 

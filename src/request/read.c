@@ -170,8 +170,8 @@ ngx_http_approval_read_made(ngx_http_approval_look_t *look,
 
     if (input) {
         approval_readings_unknown(rs, NGX_HTTP_APPROVAL_BODY_READ,
-                                  "it is made of a value that can be read in "
-                                  "several ways");
+                                  "it is computed from a value that has "
+                                  "several readings");
         return;
     }
 

@@ -341,8 +341,9 @@ ngx_http_approval_renew_done(ngx_http_approval_op_t *op, redisReply *reply)
 
     if (lease && !lease->finished) {
         ngx_log_error(NGX_LOG_WARN, op->store->log, 0,
-                      "action %*s is still forwarded, but its lease in Redis "
-                      "was lost", (size_t) APPROVAL_ID_LEN, lease->id);
+                      "the request of action %*s is still running, but Redis "
+                      "has lost its "
+                      "lease", (size_t) APPROVAL_ID_LEN, lease->id);
 
         ngx_http_approval_lease_del(op->store, lease);
     }

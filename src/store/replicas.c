@@ -239,10 +239,11 @@ ngx_http_approval_replicas_short(ngx_http_approval_store_t *store,
     store->replicas.logged = ngx_time();
 
     ngx_log_error(NGX_LOG_ERR, store->log, 0,
-                  "approval_redis \"%V\": %L of %ui replicas acknowledged "
-                  "within %Mms that approvals were used: their requests are "
-                  "refused; are as many replicas connected as \"replicas=\" "
-                  "says?", &store->conf->redis.name, reply->integer,
+                  "approval_redis \"%V\": only %L of %ui replicas "
+                  "acknowledged within %M ms that approvals were used, so "
+                  "their requests are refused: check the replicas, and the "
+                  "number in "
+                  "\"replicas=\"", &store->conf->redis.name, reply->integer,
                   store->conf->replicas,
                   ngx_http_approval_replicas_timeout(store));
 }

@@ -45,23 +45,29 @@ static struct {
 
 static struct {
     const char  *word;
-    const char  *mend;
+    const char  *remedy;
 } ngx_http_approval_reply_errors[] = {
-    { "OOM", "raise maxmemory of Redis, or lower what else it keeps" },
-    { "READONLY", "approval_redis must name the primary" },
-    { "MISCONF", "Redis cannot save its data: see its log, is the disk full?" },
-    { "NOREPLICAS", "fewer replicas are connected than min-replicas-to-write" },
-    { "BUSY", "a script of somebody else runs too long: SCRIPT KILL" },
-    { "LOADING", "Redis is loading its data: wait" },
-    { "MASTERDOWN", "approval_redis must name the primary" },
-    { "NOPERM", "its ACL user needs the commands, keys and channel that the "
-                "documentation lists" },
-    { "NOAUTH", "approval_redis has to name a password" },
-    { "WRONGTYPE", "something else uses keys under this prefix" },
+    { "OOM", "raise \"maxmemory\" in Redis, or store less in it" },
+    { "READONLY", "approval_redis must be the primary, not a replica" },
+    { "MISCONF", "Redis cannot save its data: read its log, the disk may be "
+                 "full" },
+    { "NOREPLICAS", "fewer replicas are connected than "
+                    "\"min-replicas-to-write\" requires" },
+    { "BUSY", "another client's script runs too long: stop it with SCRIPT "
+              "KILL" },
+    { "LOADING", "Redis is loading its data: wait until it has finished" },
+    { "MASTERDOWN", "the replica has lost its primary, and approval_redis "
+                    "must be the primary" },
+    { "NOPERM", "give its ACL user the commands, keys and channels that "
+                "docs/operations.md lists" },
+    { "NOAUTH", "add a password to approval_redis" },
+    { "WRONGTYPE", "another program uses keys under this prefix: use another "
+                   "\"prefix=\"" },
     { "MOVED", "Redis Cluster is not supported yet" },
     { "CROSSSLOT", "Redis Cluster is not supported yet" },
-    { "NOSCRIPT", "scripts are flushed again and again" },
-    { NULL, "see the documentation" }
+    { "NOSCRIPT", "another client deletes the scripts again and again with "
+                  "SCRIPT FLUSH" },
+    { NULL, NULL }
 };
 
 
@@ -403,9 +409,9 @@ ngx_http_approval_reply_invalid(ngx_http_approval_op_t *op,
     store->logged[kind] = ngx_time();
 
     ngx_log_error(NGX_LOG_ERR, store->log, 0,
-                  "approval_redis \"%V\": what \"%s\" finds makes no sense: "
-                  "somebody else writes keys under the prefix \"%V\", or "
-                  "gateways of different versions share it",
+                  "approval_redis \"%V\": the values that \"%s\" returns are "
+                  "not the gateway's: another program writes keys under the "
+                  "prefix \"%V\", or gateways of different versions share it",
                   &store->conf->redis.name, store->scripts[op->script].name,
                   &store->conf->prefix);
 }
@@ -537,7 +543,7 @@ ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
         ngx_log_error(NGX_LOG_ERR, store->log, 0,
                       "approval_redis \"%V\" refused \"%s\": %s: %s",
                       &store->conf->redis.name, what, word,
-                      ngx_http_approval_reply_errors[i].mend);
+                      ngx_http_approval_reply_errors[i].remedy);
         return;
     }
 

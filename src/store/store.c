@@ -286,9 +286,9 @@ ngx_http_approval_store_memory(ngx_http_approval_store_t *store, char *info)
     store->evicts = 1;
 
     ngx_log_error(NGX_LOG_WARN, store->log, 0,
-                  "approval_redis \"%V\" may evict what it was given "
-                  "(maxmemory-policy %*s): requests that are held are refused "
-                  "then, and what is frozen is so no more; set "
+                  "approval_redis \"%V\" may evict the gateway's data "
+                  "(maxmemory-policy %*s): held requests would then be "
+                  "refused, and frozen requesters no longer be frozen; set "
                   "\"maxmemory-policy noeviction\"",
                   &store->conf->redis.name, len, policy);
 }

@@ -68,7 +68,7 @@ ngx_http_approval_usable_done(ngx_http_approval_op_t *op, redisReply *reply)
     if (usable && store->refused) {
         store->refused = 0;
         ngx_log_error(NGX_LOG_NOTICE, store->log, 0,
-                      "approval_redis \"%V\" takes writes again",
+                      "approval_redis \"%V\" accepts writes again",
                       &store->conf->redis.name);
     }
 

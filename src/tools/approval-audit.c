@@ -23,28 +23,31 @@ static const char  usage[] =
 "       approval-audit check EXCERPT... --key PUB.pem\n"
 "       approval-audit --version | --help\n"
 "\n"
-"  verify   do the files hold? names file, line and reason of each finding\n"
-"  show     the story of one action: who asked, who signed off, what happened;\n"
-"           by the id of the action (access log, messages, Approval-Id) or of\n"
-"           a grant, a digest (Approval-Digest), a link or an Approval-Receipt\n"
-"  export   records with the proof that they belong to the log, on stdout\n"
-"  check    does such an excerpt (jsonl) hold?\n"
+"  verify   check the files; print file, line and reason of each finding\n"
+"  show     print the story of one action: who sent the request, who decided,\n"
+"           what happened. ID is the id of the action (in the access log, in\n"
+"           messages, in Approval-Id) or of a grant, a digest\n"
+"           (Approval-Digest), a link, or an Approval-Receipt\n"
+"  export   write records to stdout, with proofs that they belong to the log\n"
+"  check    check an excerpt that export wrote as jsonl\n"
 "\n"
-"  --key FILE     public Ed25519 key, PEM; repeated: any of them\n"
-"  --heads FILE   heads known from elsewhere: WRITER/SEQ/HASH, also among other\n"
-"                 text, as in messages to approvers; or checkpoints, as a\n"
-"                 JSON string a line, or as redis-cli --raw prints the stream\n"
-"                 approval:audit; repeated\n"
-"  --since, --until TIME   from, and before: 2026-01-02 (its beginning) or\n"
-"                 2026-01-02T03:04:05Z\n"
-"  --action ID    of that action only\n"
-"  --limit N      no more records than that\n"
-"  -q             tamperings and gaps only, no notes\n"
+"  --key FILE     the gateway's public Ed25519 key, in PEM. If repeated, a\n"
+"                 signature may be by any of the keys\n"
+"  --heads FILE   heads of the log that were kept elsewhere: WRITER/SEQ/HASH,\n"
+"                 also within other text, for example messages to approvers;\n"
+"                 or checkpoints, each as a JSON string on a line, or as\n"
+"                 redis-cli --raw prints the stream approval:audit. May be\n"
+"                 repeated\n"
+"  --since, --until TIME   only records from this time, or before it:\n"
+"                 2026-01-02 (the start of the day) or 2026-01-02T03:04:05Z\n"
+"  --action ID    only records of this action\n"
+"  --limit N      at most N records\n"
+"  -q             print only tampering and gaps, no notes\n"
 "\n"
-"Files in any order, rotated ones and those of several hosts together; \"-\" is\n"
-"standard input. The exit code is 0: all holds; 1: tampered with; 2: incomplete,\n"
-"or unauthenticated: no signature covers some records; 3: wrong usage, or a file\n"
-"cannot be read.\n"
+"Files may be given in any order, rotated ones and those of several hosts\n"
+"together; \"-\" is standard input. The exit code is 0 if everything is valid,\n"
+"1 if records were tampered with, 2 if records are missing or no signature\n"
+"covers them, 3 if the usage is wrong or a file cannot be read.\n"
 "\n"
 "  approval-audit verify audit.jsonl* --key signing.pub\n"
 "  approval-audit verify audit.jsonl <(zcat audit.jsonl.*.gz) --key signing.pub\n"
@@ -202,8 +205,8 @@ parse(int argc, char **argv, unsigned takes, approval_options_t *o)
         if (options[k].name == NULL
             || (takes & option(options[k].which)) == 0)
         {
-            fprintf(stderr, "approval-audit: \"%s\" is no option here: see "
-                    "--help\n", argv[i]);
+            fprintf(stderr, "approval-audit: unknown option \"%s\", see "
+                            "--help\n", argv[i]);
             return -1;
         }
 
@@ -220,7 +223,7 @@ parse(int argc, char **argv, unsigned takes, approval_options_t *o)
         }
 
         if (++i == argc) {
-            fprintf(stderr, "approval-audit: %s lacks its value\n",
+            fprintf(stderr, "approval-audit: %s needs a value\n",
                     options[k].name);
             return -1;
         }

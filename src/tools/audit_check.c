@@ -104,9 +104,9 @@ check_file(approval_options_t *o, const char *name, check_t *c)
         number++;
 
         if (number == 1 && approval_csv_is_head(text)) {
-            fprintf(stderr, "approval-audit: %s is CSV, which is for people "
-                    "and has no records to check: check reads what \"export "
-                    "--format jsonl\" writes\n", name);
+            fprintf(stderr, "approval-audit: %s is CSV, which cannot be "
+                            "checked: use a file that \"export --format "
+                            "jsonl\" wrote\n", name);
             more = -1;
             break;
         }
@@ -238,7 +238,7 @@ check_alone(approval_options_t *o, json_t *record, const char **err)
     note = json_object_get(record, "checkpoint");
 
     if (note == NULL) {
-        *err = "the record has no proof: no signature covers it";
+        *err = "the record has no proof, so no signature covers it";
         return APPROVAL_EXIT_INCOMPLETE;
     }
 
@@ -248,7 +248,7 @@ check_alone(approval_options_t *o, json_t *record, const char **err)
         return APPROVAL_EXIT_TAMPERED;
     }
 
-    *err = "the checkpoint stands in a record that it was not made for";
+    *err = "the checkpoint belongs to another record";
 
     return approval_checkpoint_stands(&cp, record) ? APPROVAL_EXIT_OK
                                                    : APPROVAL_EXIT_TAMPERED;
@@ -288,7 +288,7 @@ check_proof(approval_options_t *o, json_t *record, json_t *proof,
         return APPROVAL_EXIT_TAMPERED;
     }
 
-    *err = "the proof is for another place, or another tree";
+    *err = "the proof belongs to another record or another tree";
 
     if ((uint64_t) json_integer_value(json_object_get(proof, "index")) + 1
         != seq

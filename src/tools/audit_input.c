@@ -189,7 +189,7 @@ source_next(approval_input_t *in, source_t *s)
         } else if (kind == APPROVAL_LINE_CUT) {
             approval_verify_broken(in->verify, &place,
                                    APPROVAL_FOUND_INCOMPLETE,
-                                   "the file ends inside a line");
+                                   "the file ends in the middle of a line");
 
         } else if (source_line(in, s)) {
             break;

@@ -83,8 +83,8 @@ approval_lines_open(const char *name)
             return lines;
         }
 
-        fprintf(stderr, "approval-audit: %s is compressed: give it as "
-                "<(%s %s)\n", name, tool, name);
+        fprintf(stderr, "approval-audit: %s is compressed: write <(%s %s) "
+                        "instead\n", name, tool, name);
     }
 
     approval_lines_close(lines);

@@ -76,7 +76,7 @@ approval_command_show(approval_options_t *o)
         rc = APPROVAL_EXIT_USAGE;
 
     } else if (json_array_size(approval_find_ids(find)) == 0) {
-        printf("%s: not in these files\n", o->files[0]);
+        printf("%s: not found in these files\n", o->files[0]);
         rc = APPROVAL_EXIT_INCOMPLETE;
 
     } else {
@@ -101,8 +101,9 @@ show_twice(approval_options_t *o)
         if (strcmp(o->files[i], "-") == 0
             || (stat(o->files[i], &st) == 0 && S_ISFIFO(st.st_mode)))
         {
-            fprintf(stderr, "approval-audit: show reads its files twice, "
-                    "which %s cannot be: unpack it\n", o->files[i]);
+            fprintf(stderr, "approval-audit: show must read its files twice, "
+                            "but %s can be read only once: unpack "
+                            "it\n", o->files[i]);
             return 0;
         }
     }
@@ -169,7 +170,7 @@ show_stories(approval_options_t *o, json_t *ids)
         }
 
         if (n == APPROVAL_FIND_MAX) {
-            printf("\nmore than these %lu may be meant\n", (unsigned long) n);
+            printf("\nmore than these %lu match\n", (unsigned long) n);
         }
 
         rc = show_verdict(o, v);
@@ -234,7 +235,7 @@ show_collect(approval_options_t *o, story_t *stories, size_t n,
     }
 
     if (rc < 0) {
-        fputs("approval-audit: the files cannot be read to their end\n",
+        fputs("approval-audit: the files cannot be read to the end\n",
               stderr);
     }
 
@@ -299,14 +300,14 @@ show_verdict(approval_options_t *o, approval_verify_t *v)
     int  rc;
 
     if (o->keys == NULL) {
-        puts("\nnot verified: give --key PUB.pem");
+        puts("\nnot verified: add --key PUB.pem");
         return APPROVAL_EXIT_OK;
     }
 
     rc = approval_verify_exit(v);
 
     puts(rc == APPROVAL_EXIT_OK
-         ? "\nverified: the log holds, and so do the signatures"
+         ? "\nverified: the log and its signatures are valid"
          : rc == APPROVAL_EXIT_TAMPERED
          ? "\nNOT TRUSTWORTHY: the log was tampered with"
          : approval_verify_stats(v)->findings[APPROVAL_FOUND_UNAUTHENTICATED]

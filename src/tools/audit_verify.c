@@ -232,12 +232,12 @@ verify_heads(approval_verify_t *v, const char *name)
     }
 
     if (rc == 0 && heads.note.len) {
-        fprintf(stderr, "approval-audit: %s: a checkpoint does not end\n",
+        fprintf(stderr, "approval-audit: %s: a checkpoint is incomplete\n",
                 name);
         rc = -1;
 
     } else if (rc == 0 && heads.found == 0) {
-        fprintf(stderr, "approval-audit: %s: there is no head in it\n", name);
+        fprintf(stderr, "approval-audit: %s contains no head\n", name);
         rc = -1;
     }
 

@@ -142,8 +142,8 @@ messages(void)
     has("Subject: Approval needed: risk critical, drop\r\n", 1);
     has("References", 0);
     has("\n    " "https://gw.example.com/_approval/actions/01?t=3D1.a\r\n", 1);
-    has("Code, to be typed by who approves: 123456", 1);
-    has("do not pass", 1);
+    has("Code to enter when approving: 123456", 1);
+    has("do not forward", 1);
 
     make("drop", APPROVAL_EVENT_DENIED, "msg_1");
 
@@ -154,7 +154,7 @@ messages(void)
     has("\r\n\r\nDenied: drop\r\n", 1);
     has("By bob@example.com\r\nComment: drop\r\n", 1);
     has("Body, as", 0);
-    has("do not pass", 0);
+    has("do not forward", 0);
 }
 
 

@@ -174,7 +174,7 @@ test_refused(void)
             "\"seq\"", "seq 0");
     refused(approval_str("{\"hash\":\"" ZEROS "\",\"prev\":\"" ZEROS
                          "\",\"seq\":1,\"writer\":\"" WRITER "\"}"),
-            "does not hold", "a hash that does not hold");
+            "does not match", "a hash that does not hold");
 
     chain(&c);
     approval_buf_init(&out);

@@ -59,7 +59,7 @@ static const struct {
 } ngx_http_approval_smtp_steps[] = {
     { '2', "the mail server refused the sender" },
     { '2', "the mail server refused the recipient" },
-    { '3', "the mail server takes no message" },
+    { '3', "the mail server accepts no messages" },
     { '2', "the mail server refused the message" }
 };
 
@@ -172,7 +172,8 @@ ngx_http_approval_smtp_next(ngx_http_approval_call_t *call)
             ngx_del_timer(&other->smtp->timer);
 
             if (ngx_http_approval_call_connect(other) != NGX_OK) {
-                ngx_http_approval_call_end(other, "it could not be started");
+                ngx_http_approval_call_end(other, "the attempt could not be "
+                                                  "started");
             }
 
             return;
@@ -362,7 +363,7 @@ ngx_http_approval_smtp_timeout(ngx_event_t *ev)
     ngx_http_approval_smtp_t *smtp = ev->data;
 
     (void) ngx_http_approval_smtp_end(smtp, smtp->waiting
-                           ? "the mail server was busy for the \"timeout\""
+                           ? "the mail server was busy until the \"timeout\""
                            : "it took longer than the \"timeout\"");
 }
 
@@ -423,8 +424,8 @@ ngx_http_approval_smtp_read(ngx_http_approval_smtp_t *smtp)
         call->nread += n;
 
         if (call->nread > NGX_HTTP_APPROVAL_HTTP_READ) {
-            return ngx_http_approval_smtp_end(smtp, "the mail server says "
-                                                    "too much");
+            return ngx_http_approval_smtp_end(smtp, "the mail server's reply "
+                                                    "is too long");
         }
 
         rc = ngx_http_approval_smtp_replies(smtp, buf, buf + n);
@@ -466,8 +467,8 @@ ngx_http_approval_smtp_replies(ngx_http_approval_smtp_t *smtp, u_char *p,
             || line[1] < '0' || line[1] > '9' || line[2] < '0' || line[2] > '9'
             || (n > 3 && line[3] != ' ' && line[3] != '-' && line[3] != '\r'))
         {
-            return ngx_http_approval_smtp_end(smtp, "the reply is none of "
-                                                    "SMTP");
+            return ngx_http_approval_smtp_end(smtp, "the reply of the mail "
+                                                    "server is not SMTP");
         }
 
         if (n > 3 && line[3] == '-') {
@@ -475,8 +476,8 @@ ngx_http_approval_smtp_replies(ngx_http_approval_smtp_t *smtp, u_char *p,
         }
 
         if (p + 1 < last) {
-            return ngx_http_approval_smtp_end(smtp, "the mail server talks "
-                                                    "out of turn");
+            return ngx_http_approval_smtp_end(smtp, "the mail server replied "
+                                                    "too early");
         }
 
         rc = ngx_http_approval_smtp_reply(smtp);
@@ -504,8 +505,8 @@ ngx_http_approval_smtp_reply(ngx_http_approval_smtp_t *smtp)
     }
 
     if (smtp->pos < smtp->end[smtp->step]) {
-        return ngx_http_approval_smtp_end(smtp, "the mail server talks out of "
-                                                "turn");
+        return ngx_http_approval_smtp_end(smtp, "the mail server replied too "
+                                                "early");
     }
 
     if (smtp->step == NGX_HTTP_APPROVAL_SMTP_BODY) {

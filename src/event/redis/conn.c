@@ -587,8 +587,8 @@ ngx_http_approval_redis_conn_oversize(ngx_http_approval_redis_conn_t *conn)
     }
 
     ngx_log_error(NGX_LOG_ERR, conn->connection->log, 0,
-                  "a value of %uL bytes in redis is passed over: none that the "
-                  "gateway stores has more than %d",
+                  "a value of %uL bytes in Redis is ignored, because the "
+                  "gateway stores at most %d bytes in a value",
                   size, NGX_HTTP_APPROVAL_REDIS_VALUE_MAX);
 
     conn->skip = (size_t) (size + 4 - (last - p));

@@ -296,11 +296,11 @@ ngx_http_approval_sentinel_refused(ngx_http_approval_redis_conn_t *conn,
     if (ngx_strncmp(reply->str, "NOAUTH", 6) == 0
         || ngx_strncmp(reply->str, "WRONGPASS", 9) == 0)
     {
-        fault = "the password is wrong or missing: give the sentinels' own with "
-                "\"sentinel_password_file=PATH\"";
+        fault = "the password is wrong or missing: set the sentinels' "
+                "password with \"sentinel_password_file=PATH\"";
 
     } else if (ngx_strncmp(reply->str, "ERR unknown command", 19) == 0) {
-        fault = "it is not a sentinel: with \"sentinel=\" the URL must name "
+        fault = "it is not a sentinel: with \"sentinel=\" the URL must list "
                 "the sentinels, by default at port 26379";
     }
 

@@ -314,7 +314,8 @@ ngx_http_approval_redis_role_handler(void *data, redisReply *reply)
                && ngx_strcmp(reply->element[0]->str, "master") != 0)
     {
         ngx_http_approval_redis_lost(redis, 0, "READONLY: it is a replica, "
-                                     "approval_redis must name the primary");
+                                               "but approval_redis must be "
+                                               "the primary");
         return;
     }
 
@@ -368,8 +369,8 @@ ngx_http_approval_redis_channel_handler(void *data, redisReply *reply)
 
     ngx_log_error(NGX_LOG_WARN, redis->log, 0,
                   "approval_redis \"%V\" refuses a subscription to \"%V\" "
-                  "(%s): each decision costs one more round trip; allow its "
-                  "ACL user the channels by \"&PREFIX*\"",
+                  "(%s): each decision takes one more round trip; to avoid "
+                  "it, give the ACL user the channels \"&PREFIX*\"",
                   &redis->conf->name, &redis->channels[0], fault);
 }
 
@@ -459,9 +460,9 @@ ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
     redis->warned = 1;
 
     ngx_log_error(NGX_LOG_WARN, redis->log, 0,
-                  "approval_redis \"%V\" refuses client tracking (%s): "
-                  "decisions are polled for; it needs Redis 6.2 or later, and "
-                  "an ACL user with +client +subscribe "
+                  "approval_redis \"%V\" refuses client tracking (%s): the "
+                  "gateway polls for decisions; tracking needs Redis 6.2 or "
+                  "later, and an ACL user with +client +subscribe "
                   "&__redis__:invalidate", &redis->conf->name, fault);
 }
 
@@ -477,16 +478,18 @@ ngx_http_approval_redis_fault(redisReply *reply)
         const char  *word;
         const char  *fault;
     } faults[] = {
-        { "NOAUTH", "NOAUTH: approval_redis has to name a password" },
+        { "NOAUTH", "NOAUTH: it requires a password, add one to "
+                    "approval_redis" },
         { "WRONGPASS", "WRONGPASS: the user or the password is wrong" },
         { "NOPERM", "NOPERM: the ACL user lacks a permission" },
         { "LOADING", "LOADING: it is loading its data" },
-        { "MASTERDOWN", "MASTERDOWN: it is a replica without its primary" },
-        { "READONLY", "READONLY: it is a replica, "
-                      "approval_redis must name the primary" },
-        { "BUSY", "BUSY: a script of somebody else runs too long" },
+        { "MASTERDOWN", "MASTERDOWN: it is a replica that has lost its "
+                        "primary" },
+        { "READONLY", "READONLY: it is a replica, but approval_redis must be "
+                      "the primary" },
+        { "BUSY", "BUSY: another client's script runs too long" },
         { "MISCONF", "MISCONF: it cannot save its data" },
-        { "DENIED", "DENIED: it is in protected mode, set a password in it "
+        { "DENIED", "DENIED: it is in protected mode, set a password in Redis "
                     "and in approval_redis" },
         { "ERR max number of clients", "it takes no more clients, raise "
                                        "\"maxclients\" in Redis" },

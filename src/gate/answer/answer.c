@@ -198,7 +198,8 @@ ngx_http_approval_answer_text(ngx_http_approval_refuse_t *answer,
     }
 
     if (hold->answered) {
-        approval_buf_printf(out, " (the answer was %d)", (int) hold->answered);
+        approval_buf_printf(out, " (the response was %d)",
+                            (int) hold->answered);
     }
 
     approval_buf_adds(out, ". ");
@@ -296,16 +297,20 @@ static ngx_int_t
 ngx_http_approval_accept_pending(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold)
 {
+    ngx_msec_t  waited;
+
     hold->refusal = NGX_HTTP_APPROVAL_REFUSE_PENDING;
 
     ngx_http_approval_count(hold->verdict->rule,
                             NGX_HTTP_APPROVAL_COUNT_PENDING);
 
+    waited = ngx_current_msec - hold->started;
+
     ngx_log_error(NGX_LOG_NOTICE, ngx_http_approval_log(r), 0,
-                  "action %*s is still pending after %M ms: its requester is "
-                  "told to send the request again",
+                  "action %*s is still pending after %M.%M s: the requester "
+                  "must send the request again to continue to wait",
                   (size_t) APPROVAL_ID_LEN, hold->action.id,
-                  ngx_current_msec - hold->started);
+                  waited / 1000, waited % 1000 / 100);
 
     return ngx_http_approval_answer(r, hold, hold->refusal, NULL);
 }
@@ -384,7 +389,8 @@ ngx_http_approval_refuse_record(ngx_http_request_t *r,
 
     ngx_log_error(NGX_LOG_INFO, ngx_http_approval_log(r), 0,
                   "request refused by approval policy \"%V\"%s: %s%s%s",
-                  &hold->lcf->policy->name, mode ? ", in shadow" : "",
+                  &hold->lcf->policy->name,
+                  mode ? " (in shadow mode only)" : "",
                   refusal->title, detail ? ": " : "", detail ? detail : "");
 
     ngx_http_approval_identify_record(hold);

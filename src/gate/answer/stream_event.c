@@ -240,7 +240,7 @@ ngx_http_approval_stream_reason(ngx_http_approval_stream_t *stream,
                             (int) stream->status);
     }
 
-    return json_sprintf("The call was answered with HTTP status %d, and "
-                        "neither plain JSON nor events",
+    return json_sprintf("The upstream answered the call with HTTP status %d, "
+                        "but neither with plain JSON nor with events",
                         (int) stream->status);
 }

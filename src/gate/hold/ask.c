@@ -224,8 +224,8 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
     }
 
     ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
-                  "request passed without approval: the store is unavailable "
-                  "and \"approval_store_failure\" is \"allow\"");
+                  "request passed without approval, because the store is "
+                  "unavailable and \"approval_store_failure\" is \"allow\"");
 
     facts = ngx_http_approval_facts(hold);
 
@@ -233,7 +233,7 @@ ngx_http_approval_ask_no_store(ngx_http_approval_hold_t *hold)
         (void) ngx_http_approval_facts_brief(hold->request, hold->lcf,
                                              hold->verdict->rule, facts);
         json_object_set_new(facts, "why",
-                            json_string("store unavailable, passed by "
+                            json_string("the store is unavailable: passed by "
                                         "approval_store_failure"));
     }
 

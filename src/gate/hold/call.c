@@ -194,7 +194,7 @@ ngx_http_approval_call_cancelled(ngx_http_approval_hold_t *hold)
         == NULL)
     {
         ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(hold->request), 0,
-                      "an MCP call that was given up may still be executed: "
+                      "a cancelled MCP call may still be executed, because "
                       "the store is unavailable");
     }
 }

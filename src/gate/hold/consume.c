@@ -123,14 +123,14 @@ ngx_http_approval_hold_unreplicated(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
     static const char  why[] = "not forwarded: too few replicas of the store "
-                               "have acknowledged that the approval was used";
+                               "acknowledged the use of the approval";
 
     ngx_http_approval_end_t  end;
 
     hold->action.taken = reply->now;
 
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
-                  "action %*s ends as failed, %s",
+                  "action %*s ends as failed: %s",
                   (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
     (void) ngx_http_approval_limit_take(hold->mcf, hold->verdict->rule,

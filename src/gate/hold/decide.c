@@ -237,7 +237,8 @@ ngx_http_approval_hold_decided(ngx_http_approval_hold_t *hold)
     if (told && (!owns || state != NGX_HTTP_APPROVAL_APPROVED)) {
         json_decref(claims);
         ngx_http_approval_hold_hint(hold, owns ? NULL
-                                               : "it is of another request");
+                                               : "it belongs to another "
+                                                 "request");
         return;
     }
 
@@ -344,8 +345,8 @@ ngx_http_approval_hold_bare(ngx_http_approval_hold_t *hold,
         || hold->verdict->rule->vote == NGX_HTTP_APPROVAL_VOTE_BY_PASSKEY)
     {
         ngx_http_approval_hold_ignore(hold, "it is not signed, and "
-                                      "\"approval_unsigned_decisions\" is "
-                                      "off");
+                                            "\"approval_unsigned_decisions\" "
+                                            "is off");
         return;
     }
 

@@ -146,8 +146,8 @@ ngx_http_approval_forward_synced(ngx_http_approval_hold_t *hold, ngx_int_t rc)
         return;
     }
 
-    ngx_http_approval_forward_fail(hold, "the approval could not be put on "
-                                         "record: not executed");
+    ngx_http_approval_forward_fail(hold, "not executed: the approval could "
+                                         "not be recorded");
     ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_AUDIT);
 }
 

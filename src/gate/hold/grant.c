@@ -188,8 +188,8 @@ ngx_http_approval_grant_used(ngx_http_approval_hold_t *hold,
         /* it is another requester's grant, so it is not removed */
 
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
-                      "redis answers with grant %V, which this request has not "
-                      "asked for: it is refused", &reply->grant);
+                      "Redis returned grant %V, for which this request did "
+                      "not ask: the request is refused", &reply->grant);
 
         ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_LOST);
         return;
@@ -253,13 +253,13 @@ ngx_http_approval_grant_valid(ngx_http_approval_hold_t *hold, json_t *doc,
     action = ngx_http_approval_json_get(doc, "action_id");
 
     if (kind.len != 5 || ngx_memcmp(kind.data, "grant", 5) != 0) {
-        return "it is none";
+        return "it is not a grant";
     }
 
     if (action.len != APPROVAL_ID_LEN
         || ngx_memcmp(action.data, reply->id, APPROVAL_ID_LEN) != 0)
     {
-        return "it is another action's";
+        return "it belongs to another action";
     }
 
     if (reply->now >= json_integer_value(json_object_get(doc, "ends"))) {

@@ -15,7 +15,9 @@
 
 
 static const char  ngx_http_approval_limit_full[] =
-    "refused: the memory of ends is full";
+    "the memory of ends is full";
+static const char  ngx_http_approval_limit_freeze[] =
+    "the requester or the policy is frozen, but Redis has lost that";
 
 static void ngx_http_approval_limit_state(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_end_t *end, int64_t now);
@@ -80,13 +82,14 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
 
     } else if (ngx_http_approval_limit_frozen(hold, reply->now)) {
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN,
-                                       "freeze", "frozen: the store had lost "
-                                       "that, refused");
+                                       "freeze",
+                                       ngx_http_approval_limit_freeze);
     } else {
         return NGX_OK;
     }
 
-    ngx_http_approval_forward_close(hold, "refused: it had ended before");
+    ngx_http_approval_forward_close(hold, "not forwarded: the action had "
+                                          "ended before");
 
     return NGX_DECLINED;
 }
@@ -145,8 +148,8 @@ ngx_http_approval_limit_unfrozen(ngx_http_approval_hold_t *hold,
     }
 
     ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN,
-                                   "freeze", "frozen: the store had lost "
-                                   "that, refused");
+                                   "freeze",
+                                   ngx_http_approval_limit_freeze);
 
     return NGX_DECLINED;
 }
@@ -181,7 +184,7 @@ ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
     }
 
     if (reply->used == 0 || (most && (int64_t) reply->used > most)) {
-        *err = "it is used up";
+        *err = "it has no uses left";
         return NGX_ERROR;
     }
 
@@ -195,8 +198,8 @@ ngx_http_approval_limit_used(ngx_http_approval_hold_t *hold, json_t *doc,
     }
 
     if (rc == NGX_DECLINED) {
-        *err = end.over ? "it was revoked, or a later one took its place"
-                        : "this use of it was made before";
+        *err = end.over ? "it was revoked or replaced"
+                        : "this use of it was already made";
         return NGX_ERROR;
     }
 
@@ -285,17 +288,17 @@ ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
 
     case NGX_HTTP_APPROVAL_DENIED:
         refusal = NGX_HTTP_APPROVAL_REFUSE_DENIED;
-        why = "denied before: the store had lost that, refused";
+        why = "it was denied before, but Redis has lost that";
         break;
 
     case NGX_HTTP_APPROVAL_CANCELLED:
         refusal = NGX_HTTP_APPROVAL_REFUSE_CANCELLED;
-        why = "cancelled before: the store had lost that, refused";
+        why = "it was cancelled before, but Redis has lost that";
         break;
 
     default:
         refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
-        why = "executed before: the store had lost that, refused";
+        why = "it was executed before, but Redis has lost that";
         break;
     }
 
@@ -318,7 +321,8 @@ ngx_http_approval_limit_say(ngx_http_approval_hold_t *hold, const char *limit,
     const char *why)
 {
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
-                  "action %*s was %s", (size_t) APPROVAL_ID_LEN, hold->action.id, why);
+                  "action %*s is refused: %s",
+                  (size_t) APPROVAL_ID_LEN, hold->action.id, why);
 
     ngx_http_approval_limit_record(hold, ngx_http_approval_hold_stored(hold)
                                          ? hold->action.id : NULL,

@@ -107,7 +107,8 @@ ngx_http_approval_hold_ended(ngx_http_approval_hold_t *hold, json_t *facts)
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
-                      "the outcome of action %*s is not in the audit trail",
+                      "the outcome of action %*s could not be written to "
+                      "the audit trail",
                       (size_t) APPROVAL_ID_LEN, hold->action.id);
     }
 }

@@ -33,7 +33,7 @@ ngx_http_approval_reaper(void *data, const ngx_http_approval_reply_t *reply)
 
     if (doc == NULL) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "overdue action %*s cannot be opened: it was sealed by "
+                      "overdue action %*s cannot be opened: it was sealed with "
                       "another approval_key",
                       (size_t) APPROVAL_ID_LEN, id);
         return;
@@ -41,11 +41,12 @@ ngx_http_approval_reaper(void *data, const ngx_http_approval_reply_t *reply)
 
     if (reply->state == NGX_HTTP_APPROVAL_EXECUTING) {
         (void) ngx_http_approval_end(mcf, reply, doc, NGX_HTTP_APPROVAL_FAILED,
-                                     "consumed, and its outcome is unknown: "
-                                     "the worker that executed it is gone");
+                                     "the worker that executed it is gone, so "
+                                     "the outcome is unknown");
         return;
     }
 
     (void) ngx_http_approval_end(mcf, reply, doc, NGX_HTTP_APPROVAL_EXPIRED,
-                                 "past its deadline, with nobody waiting");
+                                 "the deadline has passed, and no request was "
+                                 "waiting");
 }

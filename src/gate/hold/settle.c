@@ -138,9 +138,8 @@ ngx_http_approval_hold_settled(ngx_http_approval_hold_t *hold,
         {
             ngx_http_approval_limit_refuse(hold,
                                            NGX_HTTP_APPROVAL_REFUSE_EXPIRED,
-                                           "deadline", "asked for until its "
-                                           "deadline: the store says another "
-                                           "one, refused");
+                                           "deadline", "Redis returned a later "
+                                           "deadline than the request set");
             return;
         }
 

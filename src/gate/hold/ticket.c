@@ -120,8 +120,8 @@ ngx_http_approval_ticket_ended(ngx_http_approval_hold_t *hold)
     if (facts) {
         json_object_set_new(facts, "why",
                             json_string(hold->retry_after
-                                        ? "the same request has just ended, "
-                                          "and nobody is asked again"
+                                        ? "the same request ended recently, "
+                                          "so approvers are not asked again"
                                         : "the named action has ended"));
         (void) ngx_http_approval_audit_often(hold->mcf,
                                              APPROVAL_RECORD_REFUSED,

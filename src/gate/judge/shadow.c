@@ -47,8 +47,8 @@ ngx_http_approval_shadow(ngx_http_request_t *r,
            != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
-                      "a request that rule \"%V\" in shadow mode matches "
-                      "passed without a record", &rule->name);
+                      "a request that rule \"%V\" in shadow mode matches was "
+                      "forwarded, but could not be recorded", &rule->name);
     }
 
     ngx_http_approval_count(rule, NGX_HTTP_APPROVAL_COUNT_SHADOW);

@@ -309,7 +309,8 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
     if (hold == NULL && (r->header_sent || r->post_action)) {
         return ngx_http_approval_gate_refuse(r, lcf, NULL, verdict->rule,
                                              NGX_HTTP_APPROVAL_REFUSE_BODY,
-                                             "the answer was sent before");
+                                             "the upstream's response was "
+                                             "sent before");
     }
 
     if (hold == NULL) {
@@ -474,7 +475,7 @@ ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
     rule = verdict->rule ? verdict->rule : verdict->shadow;
     shadow = lcf->policy->shadow
              || verdict->what == NGX_HTTP_APPROVAL_VERDICT_PASS;
-    what = shadow ? "passed, in shadow" : "refused";
+    what = shadow ? "is forwarded (shadow mode)" : "is refused";
 
     why = verdict->why ? verdict->why
           : (verdict->what == NGX_HTTP_APPROVAL_VERDICT_BODY)
@@ -484,11 +485,12 @@ ngx_http_approval_gate_subrequest_stop(ngx_http_request_t *r,
     if (rule) {
         ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(r), 0,
                       "subrequest \"%V\" %s: rule \"%V\" of policy \"%V\" "
-                      "concerns it, and %s",
+                      "applies to it, and %s",
                       &r->uri, what, &rule->name, &lcf->policy->name, why);
     } else {
         ngx_log_error(NGX_LOG_WARN, ngx_http_approval_log(r), 0,
-                      "subrequest \"%V\" %s: policy \"%V\" concerns it, and %s",
+                      "subrequest \"%V\" %s: policy \"%V\" applies to it, and "
+                      "%s",
                       &r->uri, what, &lcf->policy->name, why);
     }
 

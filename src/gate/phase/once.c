@@ -273,13 +273,14 @@ ngx_http_approval_once_moved(ngx_http_approval_hold_t *hold,
     ngx_http_request_t *r)
 {
     ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
-                  "action %*s is not executed: since its approval the request "
-                  "has become one for \"%V\", or a bound value has changed; "
-                  "turn \"approval\" on in the location where it ends",
+                  "action %*s is not executed, because its request was "
+                  "redirected to \"%V\" after the approval, or a bound value "
+                  "has changed: set \"approval\" in the location where the "
+                  "request ends",
                   (size_t) APPROVAL_ID_LEN, hold->action.id, &r->uri);
 
-    ngx_http_approval_forward_fail(hold, "changed after its approval: not "
-                                         "executed");
+    ngx_http_approval_forward_fail(hold, "not executed: the request changed "
+                                         "after its approval");
 
     return ngx_http_approval_refuse(r, hold, NGX_HTTP_APPROVAL_REFUSE_INTERNAL,
                                     NULL);
@@ -555,9 +556,9 @@ ngx_http_approval_once_unsent(ngx_http_approval_hold_t *hold,
 
         if (state[i].bytes_sent || state[i].bytes_received) {
             ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(once->request), 0,
-                          "action %*s is not sent to an upstream again, \"%V\" "
-                          "may have executed it: let \"error_page\" lead to a "
-                          "file or to \"return\"",
+                          "action %*s is not sent to an upstream again, "
+                          "because \"%V\" may have executed it: let "
+                          "\"error_page\" redirect to a file or to \"return\"",
                           (size_t) APPROVAL_ID_LEN, hold->action.id,
                           state[i].peer);
 

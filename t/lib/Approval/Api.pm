@@ -317,7 +317,7 @@ sub markup {
     $text =~ s/^$fence\n.*?\n$fence$//msg;
     $text =~ s/`[^`\n]+`//g;
     $text =~ s/ \[Open the request\]\($LINK\)//;
-    $text =~ s/^Code, to be typed by who approves: \d{6}$//m;
+    $text =~ s/^Code to enter when approving: \d{6}$//m;
 
     return $text =~ /^\s*$/ ? '' : "not in code: $text";
 }

@@ -179,11 +179,11 @@ cd "$root"
 
 case $compat:$link in
     yes:dynamic|no:dynamic|yes:static|no:static) ;;
-    *) die "COMPAT is yes or no, LINK is dynamic or static" ;;
+    *) die "COMPAT must be yes or no, LINK dynamic or static" ;;
 esac
 
 [ -d "$source" ] \
-    || die "no $source: install nginx-dev, or set NGINX_SOURCE"
+    || die "$source is missing: install nginx-dev, or set NGINX_SOURCE"
 
 source=$(cd "$source" && pwd -P)
 
@@ -191,7 +191,7 @@ if [ "$source" = $debian ]; then
     targets=modules
 
     [ -f $debian/conf_flags ] \
-        || die "no $debian/conf_flags: install with apt-get install nginx-dev"
+        || die "$debian/conf_flags is missing: run apt-get install nginx-dev"
 
     [ "$link" = dynamic ] \
         || die "LINK=static needs NGINX_SOURCE: nginx-dev has only headers"
@@ -200,14 +200,14 @@ else
     targets="binary modules"
 
     [ -f "$source/src/core/nginx.c" ] && [ -f "$source/auto/options" ] \
-        || die "NGINX_SOURCE: $source is no source tree of nginx"
+        || die "NGINX_SOURCE: $source is not a source tree of nginx"
 fi
 
 command -v dpkg-buildflags > /dev/null \
-    || die "no dpkg-buildflags: install with apt-get install dpkg-dev"
+    || die "dpkg-buildflags is missing: run apt-get install dpkg-dev"
 
 [ -f src/ngx_http_approval_module.c ] \
-    || die "no $root/src/ngx_http_approval_module.c"
+    || die "$root/src/ngx_http_approval_module.c is missing"
 
 case $root in
     *[[:space:]]*) die "the path \"$root\" has a space: configure cannot" ;;

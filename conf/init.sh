@@ -59,7 +59,7 @@ find_user()
     local name
 
     if [ -n "$user" ]; then
-        id -u "$user" > /dev/null 2>&1 || die "there is no user \"$user\""
+        id -u "$user" > /dev/null 2>&1 || die "unknown user \"$user\""
         return
     fi
 
@@ -73,7 +73,7 @@ find_user()
         fi
     done
 
-    die "which user do nginx's workers run as? Say --user USER"
+    die "nginx's workers run as an unknown user: use --user USER"
 }
 
 
@@ -186,7 +186,7 @@ make_certificate()
 
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
         -days 365 -keyout "$key.new" -out "$file.new" "$@" 2>/dev/null \
-        || die "openssl could not make $file"
+        || die "openssl could not create $file"
 
     mv "$key.new" "$key"
     mv "$file.new" "$file"
@@ -265,25 +265,25 @@ say()
 
     if [ -n "$made" ]; then
         echo
-        echo "Made:"
+        echo "Created:"
         printf '    %s\n' $made
     fi
 
     if [ -s "$work/notes" ]; then
         echo
-        echo "Who signs in with which password; they are not shown again:"
+        echo "Approvers and their passwords, which are not shown again:"
         cat "$work/notes"
     fi
 
     if [ -n "$edit" ]; then
         echo
-        echo "To be filled in: what Slack, Teams or Redis gave you, who is" \
-             "in a group:"
+        echo "Fill in these files: with what Slack, Teams or Redis gave you," \
+             "and with the members of groups:"
         printf '    %s\n' $edit
     fi
 
     echo
-    echo "Next: keys of agents are in $dir/approval/agents. Then"
+    echo "Next: give agents their keys, which are in $dir/approval/agents. Then"
 
     for name in $confs; do
         [ -e "$dir/conf.d/$(basename "$name")" ] \
@@ -329,9 +329,9 @@ while [ $# -gt 0 ]; do
 done
 
 command -v openssl > /dev/null \
-    || die "no openssl: install with apt-get install openssl"
+    || die "openssl is missing: install it with apt-get install openssl"
 
-[ -w "$dir" ] || die "\"$dir\" cannot be written: be root, or say --dir DIR"
+[ -w "$dir" ] || die "\"$dir\" cannot be written: run as root, or use --dir DIR"
 
 find_user
 group=$(id -gn "$user")

@@ -62,7 +62,7 @@ changelog()
 
 
 command -v dpkg-buildpackage > /dev/null && command -v dh > /dev/null \
-    || die "no dpkg-buildpackage or dh:" \
+    || die "dpkg-buildpackage or dh is missing:" \
            "install with sh conf/packages.sh build package"
 
 version=$(sed -n 's/.*APPROVAL_VERSION *"\(.*\)".*/\1/p' \

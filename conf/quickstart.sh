@@ -82,7 +82,7 @@ wait_for()
         fi
 
         kill -0 "${servers[@]}" 2>/dev/null \
-            || die "one of the servers has ended by itself"
+            || die "one of the servers stopped unexpectedly"
 
         sleep 0.02
     done
@@ -108,7 +108,7 @@ check()
     local what=$1
     shift
 
-    "$@" || die "not as it should be: $what"
+    "$@" || die "this check failed: $what"
 }
 
 
@@ -150,7 +150,7 @@ check_port()
                                     LocalPort => $ARGV[0], Listen => 1)' \
          "$port" \
         || die "port $port of 127.0.0.1 is taken: stop what listens there," \
-               "or say PORT=$((port + 1)) bash conf/quickstart.sh"
+               "or run PORT=$((port + 1)) bash conf/quickstart.sh"
 }
 
 
@@ -263,7 +263,7 @@ hold()
     # one for each member of the group
 
     wait_for "the notification" notified
-    say notified "each of the group has a message with a personal link"
+    say notified "each group member has a message with a personal link"
     tail -n +$((seen + 1)) "$dir/receiver.log" | show
 
     check "nothing is forwarded yet" same "$(count)" "$forwarded"
@@ -343,7 +343,7 @@ story_approved()
     wait "$client" || die "the held request failed"
     client=
 
-    say answered "the connection has the upstream's own answer"
+    say answered "the connection gets the upstream's response"
     { head -n 1 "$answer.head"; grep -i '^approval-' "$answer.head"; } \
         | tr -d '\r' | show
     show < "$answer"
@@ -372,7 +372,7 @@ story_denied()
     wait "$client" || die "the held request failed"
     client=
 
-    say answered "the connection has a refusal"
+    say answered "the connection gets a refusal"
     { head -n 1 "$answer.head"; grep -i '^content-type' "$answer.head"; } \
         | tr -d '\r' | show
     perl -MJSON::PP -0777 -ne '
@@ -402,7 +402,7 @@ trail()
                  audited "\"type\":\"$type\""
     done
 
-    say audit "what the trail says of it"
+    say audit "the action in the audit trail"
     grep "\"action_id\":\"$id\"" "$dir/audit.jsonl" | perl -MJSON::PP -ne '
         my $line = decode_json($_);
         my $who = $line->{person} // $line->{approvers} // $line->{approver}
@@ -428,12 +428,12 @@ by_hand()
 
     cat <<END
 
-Now by hand; messages are printed here as they arrive.
+Now try it yourself. Messages are printed here as they arrive.
 
-  a request that no rule concerns:
+  a request that no rule applies to:
     $curl $url/customers
 
-  one that is held, in another terminal; it waits, for 10 minutes at most:
+  a request that is held, in another terminal; it waits at most 10 minutes:
     $curl -i -X DELETE -H '$agent' \\
          -H 'X-Approval-Reason: trying it out' $url/customers/4713
 
@@ -508,4 +508,4 @@ tail -q -n 0 -F "$dir/receiver.log" 2>/dev/null &
 servers+=($!)
 
 wait -n "${servers[@]}" || :
-die "one of the servers has ended by itself"
+die "one of the servers stopped unexpectedly"

@@ -58,14 +58,14 @@ my %played;
 
     my %old = map { $_ => slurp($_) } glob("$dir/approval/* $dir/tls/*");
 
-    unlike(Approval::Example::init($dir), qr/Made:|alice/,
+    unlike(Approval::Example::init($dir), qr/Created:|alice/,
            'again, nothing is made');
     is_deeply({ map { $_ => slurp($_) } keys %old }, \%old,
               'and nothing is changed');
 
     unlink "$dir/approval/webhook";
     like(Approval::Example::init($dir),
-         qr{^Made:\n +\S+/approval/webhook\n\n}m, 'what is missing is made');
+         qr{^Created:\n +\S+/approval/webhook\n\n}m, 'what is missing is made');
 
     my $out = `sh @{[ root_dir() ]}/conf/init.sh --dir $dir /nowhere 2>&1`;
 

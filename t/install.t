@@ -73,7 +73,7 @@ like(`$dir/usr/bin/approval-audit --version`, qr/^approval-audit \d/,
      'approval-audit runs');
 
 mkdir("$dir/etc") or die $!;
-like(`sh $dir/usr/sbin/approval-init --dir $dir/etc 2>&1`, qr/^Made:$/m,
+like(`sh $dir/usr/sbin/approval-init --dir $dir/etc 2>&1`, qr/^Created:$/m,
      'so does approval-init');
 like(`sh $dir/usr/sbin/approval-init --help`, qr/--user/, 'with its help');
 

@@ -405,7 +405,11 @@ item_hex(json_reader_t *r, uint32_t *c)
     }
 
     for (i = 1, *c = 0; i < 5; i++) {
-        d = r->p[i] | 0x20;
+        d = r->p[i];
+
+        if (d >= 'A' && d <= 'F') {
+            d |= 0x20;
+        }
 
         if ((d < '0' || d > '9') && (d < 'a' || d > 'f')) {
             return APPROVAL_ERROR;

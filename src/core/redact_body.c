@@ -191,7 +191,7 @@ redact_query(redact_writer_t *w, approval_str_t query)
             redact_mask(w, part);
 
         } else if (f.w.masks) {
-            approval_buf_add(w->out, part.data, name + 1);
+            approval_buf_add(w->out, part.data, name + (name < part.len));
             approval_buf_add(w->out, shown.data + f.value,
                              shown.len - f.value);
 

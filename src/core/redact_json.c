@@ -25,6 +25,8 @@ typedef struct {
 typedef struct {
     unsigned                  roles;
     redact_says_e             says;
+    unsigned                  typed;       /* roles, by the object's type    */
+    redact_says_e             type_says;
     size_t                    columns;     /* a list of names, or 0          */
 } pair_t;
 
@@ -33,11 +35,12 @@ static void walk(walk_t *j, redact_says_e says, size_t i, unsigned depth,
     size_t columns);
 static void walk_object(walk_t *j, redact_says_e says, size_t i,
     unsigned depth);
+static int walk_number(walk_t *j, redact_says_e says, approval_str_t text);
 static redact_says_e walk_member(walk_t *j, redact_says_e object,
     approval_str_t name, const pair_t *pair);
 static void walk_array(walk_t *j, redact_says_e says, size_t i,
     unsigned depth, size_t columns);
-static void walk_arguments(walk_t *j, size_t array, approval_buf_t *shown);
+static unsigned walk_arguments(walk_t *j, size_t array, approval_buf_t *shown);
 static void walk_string(walk_t *j, redact_says_e says, approval_str_t text);
 static void walk_line(walk_t *j, unsigned comma, unsigned depth);
 static pair_t pair_of(walk_t *j, size_t object);
@@ -89,9 +92,10 @@ redact_looks_json(approval_str_t s)
 void
 redact_value(redact_writer_t *w, redact_says_e says, approval_str_t value)
 {
-    const char       *err;
-    approval_buf_t    json;
-    redact_writer_t   inner;
+    const char             *err;
+    approval_buf_t          json;
+    redact_writer_t         inner;
+    approval_json_items_t   items;
 
     if (says == REDACT_REVEALED) {
         w->escape(value, w->out);
@@ -108,6 +112,19 @@ redact_value(redact_writer_t *w, redact_says_e says, approval_str_t value)
         return;
     }
 
+    if (w->nesting >= REDACT_NESTING) {
+
+        if (approval_json_items(value, &items, &err) == APPROVAL_OK) {
+            approval_json_items_free(&items);
+            redact_mask(w, value);
+
+        } else {
+            redact_text(w, value, REDACT_TEXT);
+        }
+
+        return;
+    }
+
     approval_buf_init(&json);
 
     inner = *w;
@@ -117,9 +134,6 @@ redact_value(redact_writer_t *w, redact_says_e says, approval_str_t value)
 
     if (redact_json(&inner, value, 0, &err) != APPROVAL_OK) {
         redact_text(w, value, REDACT_TEXT);
-
-    } else if (w->nesting == REDACT_NESTING) {
-        redact_mask(w, value);
 
     } else {
         w->escape(inner.masks ? approval_buf_str(&json) : value, w->out);
@@ -161,13 +175,8 @@ walk(walk_t *j, redact_says_e says, size_t i, unsigned depth, size_t columns)
         return;
     }
 
-    /* of a number, only its integer counts */
-
     if (says == REDACT_RULE
-        || (item->type == '0'
-            && redact_secret(j->w.redact, says,
-                   approval_str_sub(text, 0,
-                                    approval_str_find(text, 0, ".eE")))))
+        || (item->type == '0' && walk_number(j, says, text)))
     {
         approval_buf_addc(j->w.out, '"');
         redact_mask(&j->w, text);
@@ -176,6 +185,23 @@ walk(walk_t *j, redact_says_e says, size_t i, unsigned depth, size_t columns)
     } else {
         approval_buf_add(j->w.out, text.data, text.len);
     }
+}
+
+
+/* Only the integer of a number counts, and its digits if it has an exponent. */
+
+static int
+walk_number(walk_t *j, redact_says_e says, approval_str_t text)
+{
+    size_t  point, exponent;
+
+    point = approval_str_find(text, 0, ".eE");
+    exponent = approval_str_find(text, point, "eE");
+
+    return redact_secret(j->w.redact, says,
+                         approval_str_sub(text, 0,
+                                          exponent < text.len ? exponent
+                                                              : point));
 }
 
 
@@ -215,7 +241,7 @@ walk_member(walk_t *j, redact_says_e object, approval_str_t name,
     const pair_t *pair)
 {
     unsigned       roles;
-    redact_says_e  says;
+    redact_says_e  says, paired;
 
     says = redact_name(j->w.redact, name, 0, &roles);
 
@@ -223,8 +249,14 @@ walk_member(walk_t *j, redact_says_e object, approval_str_t name,
         return says;
     }
 
-    if (pair->roles & roles) {
-        return pair->says;
+    paired = pair->roles & roles ? pair->says : REDACT_OPEN;
+
+    if (pair->typed & roles && pair->type_says > paired) {
+        paired = pair->type_says;
+    }
+
+    if (paired) {
+        return paired;
     }
 
     /* in a secret, but "secret": {"name": ...} is a "secret_name" */
@@ -239,20 +271,22 @@ walk_array(walk_t *j, redact_says_e says, size_t i, unsigned depth,
     size_t columns)
 {
     size_t                 k, c;
+    size_t                 from;
+    unsigned               masked;
     redact_says_e          named, here;
     approval_buf_t         shown;
-    approval_str_t         text;
+    approval_str_t         text, part, all;
     approval_json_item_t  *list;
 
     approval_buf_init(&shown);
 
     list = j->list;
     named = REDACT_OPEN;
+    from = 0;
     c = columns && list[columns].size == list[i].size ? columns + 1 : 0;
 
-    if (says == REDACT_OPEN) {
-        walk_arguments(j, i, &shown);
-    }
+    masked = says == REDACT_OPEN && walk_arguments(j, i, &shown);
+    all = approval_buf_str(&shown);
 
     approval_buf_addc(j->w.out, '[');
 
@@ -260,17 +294,39 @@ walk_array(walk_t *j, redact_says_e says, size_t i, unsigned depth,
         walk_line(j, k > i + 1, depth);
 
         here = c && list[k].type != '[' ? name_of(j, c) : REDACT_OPEN;
-        here = here ? here : named && list[k].type != '[' ? named : says;
+
+        if (here == REDACT_OPEN) {
+            here = named && list[k].type != '[' ? named : says;
+
+        } else if (here < says && says != REDACT_REVEALED) {
+            here = says;
+        }
+
         c = c ? list[c].next : 0;
+
+        /* only for now: other arrays may have this one's names as columns */
+
+        text = list[k].text;
+
+        if (masked) {
+            part = approval_str_sub(all, from,
+                                    approval_str_find(all, from, "\t"));
+            from += part.len + 1;
+
+            if (list[k].type == '"' && part.len) {
+                list[k].text = part;
+            }
+        }
 
         /* ["--password", "..."], or exactly ["password", "..."] */
 
-        text = list[k].text;
         named = list[k].type == '"' && !memchr(text.data, '=', text.len)
                 && (list[i].size == 2 || (text.len && *text.data == '-'))
                 ? name_of(j, k) : REDACT_OPEN;
 
         walk(j, here, k, depth, columns);
+
+        list[k].text = text;
     }
 
     if (list[i].size) {
@@ -283,18 +339,18 @@ walk_array(walk_t *j, redact_says_e says, size_t i, unsigned depth,
 
 
 /*
- * ["mysql", "-pSECRET"] is scanned as the corresponding command line, whose
- * parts become the texts of the items.
+ * ["mysql", "-pSECRET"] is scanned as the corresponding command line.  If it
+ * has a secret, its parts are shown instead of the items.
  */
 
-static void
+static unsigned
 walk_arguments(walk_t *j, size_t array, approval_buf_t *shown)
 {
-    size_t                  i, from;
-    unsigned                options;
+    size_t                  i;
+    unsigned                options, masked;
     redact_writer_t         w;
     approval_buf_t          line;
-    approval_str_t          all, text;
+    approval_str_t          text;
     approval_json_item_t   *list;
 
     approval_buf_init(&line);
@@ -321,23 +377,14 @@ walk_arguments(walk_t *j, size_t array, approval_buf_t *shown)
         redact_text(&w, approval_buf_str(&line), REDACT_TEXT);
     }
 
-    all = approval_buf_str(shown);
-
-    for (i = array + 1, from = 0; w.masks > j->w.masks && i < list[array].next;
-         i = list[i].next)
-    {
-        text = approval_str_sub(all, from, approval_str_find(all, from, "\t"));
-        from += text.len + 1;
-
-        if (list[i].type == '"' && text.len) {
-            list[i].text = text;
-        }
-    }
+    masked = w.masks > j->w.masks;
 
     j->w.masks = w.masks;
     j->w.out->failed |= line.failed | shown->failed;
 
     approval_buf_wipe(&line);
+
+    return masked;
 }
 
 
@@ -410,9 +457,11 @@ pair_of(walk_t *j, size_t object)
                 ? NAME_DATA : 0;
 
         if (typed) {
-            pair.roles = redact_role(typed);
-            pair.says = typed == NAME_DATA ? REDACT_RULE : REDACT_SECRET;
-            break;
+            says = typed == NAME_DATA ? REDACT_RULE : REDACT_SECRET;
+
+            pair.typed |= redact_role(typed);
+            pair.type_says = says > pair.type_says ? says : pair.type_says;
+            continue;
         }
 
         roles &= redact_role(NAME_NAMING)|redact_role(NAME_LABEL);

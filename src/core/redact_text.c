@@ -384,7 +384,7 @@ scan_decoded(void *data, approval_str_t name, approval_str_t value)
 
         /* a secret, or nested too deeply to tell */
 
-        s->masks = s->nesting == REDACT_NESTING
+        s->masks = s->nesting >= REDACT_NESTING
                    || scan_text(&plain, s->redact, NULL, both[k],
                                 s->path ? REDACT_PATH : REDACT_TEXT,
                                 s->nesting + 1);
@@ -447,8 +447,9 @@ scan_word(scan_t *s, size_t i)
     }
 
     if (says == REDACT_OPEN && scan_typed(s, roles)) {
-        return scan_block(s, REDACT_RULE, i,
-                          approval_str_find(text, end, "\n") + 1);
+        return scan_column(s, i) == NONE ? 0
+               : scan_block(s, REDACT_RULE, i,
+                            approval_str_find(text, end, "\n") + 1);
     }
 
     k = i;

@@ -8,6 +8,7 @@
 
 #include "test.h"
 
+#include "core/escape.h"
 #include "core/redact.h"
 
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static void test_headers(void);
 static void test_fields(void);
 static void test_rules(void);
 static void test_target(void);
+static void test_nested(void);
 static void test_json(void);
 static void test_form(void);
 static void test_text(void);
@@ -385,6 +387,50 @@ test_target(void)
 }
 
 
+/* JSON in JSON, and in the innermost string a percent sign encoded often. */
+
+static void
+test_nested(void)
+{
+    unsigned                i, level;
+    approval_buf_t          in, next, out;
+    approval_redact_t      *r;
+
+    approval_buf_init(&in);
+    approval_buf_init(&next);
+    approval_buf_init(&out);
+
+    approval_buf_addc(&in, '%');
+
+    for (i = 0; i < 40000; i++) {
+        approval_buf_adds(&in, "25");
+    }
+
+    approval_buf_adds(&in, "41");
+
+    for (level = 0; level < 6; level++) {
+        approval_buf_reset(&next);
+        approval_buf_adds(&next, "[\"");
+        approval_escape_json(approval_buf_str(&in), &next);
+        approval_buf_adds(&next, "\"]");
+
+        approval_buf_reset(&in);
+        approval_buf_add(&in, next.data, next.len);
+    }
+
+    r = rules(NULL, 0);
+
+    ok(approval_redact_body(r, approval_str("application/json"),
+                            approval_buf_str(&in), &out)
+       == APPROVAL_OK, "deep encodings come to an end");
+
+    approval_redact_destroy(r);
+    approval_buf_wipe(&in);
+    approval_buf_wipe(&next);
+    approval_buf_wipe(&out);
+}
+
+
 static void
 test_json(void)
 {
@@ -457,6 +503,22 @@ test_json(void)
          "  \"password\": \"[redacted]\"\n}");
     body("Application/Problem+JSON; charset=UTF-8", "{\"a\":1}",
          "{\n  \"a\": 1\n}");
+
+    /* an array that is shown otherwise still names the columns */
+
+    hidden("application/json",
+           "{\"columns\":[\"-u\",\"bob:hunter22\",\"password\"],"
+           "\"rows\":[[\"a\",\"b\",\"canary\"]]}");
+    hidden("application/json",
+           "{\"kind\":\"Secret\",\"name\":\"db-password\","
+           "\"value\":\"canary\"}");
+    hidden("application/json",
+           "{\"columns\":[\"id\",\"key\"],"
+           "\"secrets\":[[\"7\",\"canary\"]]}");
+
+    /* an encoding in an encoding, deeper than anybody needs */
+
+    test_nested();
 }
 
 

@@ -304,6 +304,17 @@ both('a method', 'match $request_method DELETE;',
      [ pass => '/', method => 'POST' ]);
 
 
+# more than there may be
+
+group('many overrides', require_rule('match $request_method DELETE;'),
+      [ refused => '/?' . join('&', map { "_method=$_" } 0 .. 64, 'DELETE'),
+        method => 'POST' ]);
+
+group('many paths', require_rule('match $request_uri ^/admin;'),
+      [ refused => '/%61dmin/x',
+        headers => [ map { ('X-Original-URL' => "/$_") } 1 .. 65 ] ]);
+
+
 # hosts
 
 for my $row ([ held => 'require admins' ], [ denied => 'deny' ]) {

@@ -368,9 +368,16 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
 
     approval_readings_init(&args);
 
+    ngx_memzero(&arg, sizeof(ngx_http_approval_fact_t));
+
     for (name = ngx_http_approval_override_args; name->len; name++) {
         arg.key = *name;
         ngx_http_approval_read_argument(look, &arg, &args);
+    }
+
+    if (approval_readings_doubt(&args)) {
+        approval_readings_unknown(rs, args.code, "it has more than 64 readings");
+        args.n = 0;
     }
 
     for (i = 0; i < args.n; i++) {

@@ -94,6 +94,12 @@ ngx_http_approval_read_target(ngx_http_approval_look_t *look,
 
     ngx_http_approval_read_paths(look, &paths, &paths.readings);
 
+    if (approval_readings_doubt(&paths.readings)) {
+        approval_readings_unknown(rs, paths.readings.code,
+                                  "it has more than 64 readings");
+        paths.readings.n = 0;
+    }
+
     for (i = 0; i < paths.readings.n; i++) {
         path = approval_reading_text(&paths.readings, i);
 

@@ -541,13 +541,18 @@ json_t *
 ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *name,
     ngx_str_t *record, ngx_str_t *ended, int64_t now, const char **why)
 {
-    json_t  *claims;
+    json_t     *claims;
+    ngx_str_t   jti;
 
     claims = approval_jws_verify(d->mcf->signer, APPROVAL_PASSKEY_TYP,
                                  ngx_http_approval_core_str(record), why);
 
-    if (claims == NULL) {
+    jti = ngx_http_approval_json_get(claims, "jti");
+
+    if (jti.len != name->len || ngx_memcmp(jti.data, name->data, jti.len) != 0)
+    {
         *why = "this gateway did not write its record";
+        json_decref(claims);
         return NULL;
     }
 

@@ -39,8 +39,6 @@ static ngx_int_t ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d,
 static ngx_uint_t ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d,
     int64_t now);
 static ngx_int_t ngx_http_approval_passkeys_again(ngx_http_approval_desk_t *d);
-static ngx_uint_t ngx_http_approval_passkeys_counted(
-    ngx_http_approval_passkeys_t *work);
 static ngx_int_t ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d,
     int64_t now);
 static ngx_int_t ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
@@ -210,7 +208,7 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
     int64_t                        since;
     ngx_int_t                      rc;
     ngx_str_t                      none;
-    ngx_uint_t                     revoke, ended;
+    ngx_uint_t                     revoke;
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (reply->rc != NGX_OK) {
@@ -246,10 +244,6 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
 
     ngx_str_null(&none);
 
-    /* an unconfirmed passkey cannot vote, even if somebody restores it */
-
-    ended = revoke && ngx_http_approval_passkeys_counted(work);
-
     /* a clock that is wrong must not prevent it */
 
     since = (work->tries < NGX_HTTP_APPROVAL_PASSKEY_TRIES) ? reply->now
@@ -259,7 +253,7 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
                ngx_http_approval_store_passkey_put(d->mcf->worker->store,
                                                  work->name, &work->old,
                                                  revoke ? &none : &work->record,
-                                                 ended ? &work->record : &none,
+                                                 revoke ? &work->record : &none,
                                                  since,
                                                  ngx_http_approval_desk_answer,
                                                  d),
@@ -429,16 +423,6 @@ ngx_http_approval_passkeys_again(ngx_http_approval_desk_t *d)
 }
 
 
-/* Confirmed, or perhaps confirmed: an unconfirmed one never counted. */
-
-static ngx_uint_t
-ngx_http_approval_passkeys_counted(ngx_http_approval_passkeys_t *work)
-{
-    return approval_passkey_confirmed(work->claims)
-           || json_object_get(work->claims, "sub") == NULL;
-}
-
-
 static ngx_int_t
 ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d, int64_t now)
 {
@@ -592,10 +576,6 @@ ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d)
 {
     ngx_http_approval_end_t        end;
     ngx_http_approval_passkeys_t  *work = d->work;
-
-    if (!ngx_http_approval_passkeys_counted(work)) {
-        return;
-    }
 
     ngx_memzero(&end, sizeof(ngx_http_approval_end_t));
 

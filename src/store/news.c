@@ -50,11 +50,14 @@ void
 ngx_http_approval_news_add(ngx_http_approval_store_t *store,
     ngx_http_approval_news_t *news)
 {
-    ngx_uint_t  i;
+    ngx_uint_t  i, first;
 
-    if (ngx_queue_empty(&store->news.listeners)) {
+    /* while only actions' pages were open, changes of the list were not read */
 
-        for (i = 0; i < store->conf->shards; i++) {
+    first = ngx_queue_empty(&store->news.listeners);
+
+    for (i = 0; i < store->conf->shards; i++) {
+        if (first || store->news.stale[i]) {
             ngx_http_approval_news_read(store, i);
         }
     }

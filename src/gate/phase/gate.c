@@ -93,7 +93,9 @@ ngx_http_approval_access_checker(ngx_http_request_t *r,
         && ph[2].handler == ngx_http_approval_precontent_handler
         && ngx_http_approval_gate_none(r, lcf->quick))
     {
-        if (r->content_handler == ngx_http_approval_once_handler) {
+        if (r->content_handler == ngx_http_approval_once_handler
+            && lcf->content)
+        {
             r->content_handler = lcf->content;
         }
 

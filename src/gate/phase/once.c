@@ -189,6 +189,12 @@ ngx_http_approval_once_handler(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_approval_module);
 
+    /* of two "if" that hold, the first may have the handler, not the second */
+
+    if (lcf->content == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ngx_http_approval_once_plain(r)) {
         return lcf->content(r);
     }

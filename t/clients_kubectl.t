@@ -487,7 +487,7 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
 
 {
     $k = Approval::Kubernetes->start(put => {
-        'hold 5m;' => '', 'notify chat;' => 'notify chat; hold 3s;' });
+        'hold 6m;' => '', 'notify chat;' => 'notify chat; hold 3s;' });
 
     my @jobs;
 
@@ -564,7 +564,7 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
     my $text = slurp($conf);
 
     $k = Approval::Kubernetes->start(put => {
-        'hold 5m;' => 'hold 3s;', 'notify chat;' => 'notify chat; timeout 6s;',
+        'hold 6m;' => 'hold 4s;', 'notify chat;' => 'notify chat; timeout 6s;',
         map { ("\n        $_" => '') } $text =~ /^ +(timeout \w+;)$/mg });
 
     for (my @left = @rows; @left; ) {

@@ -337,7 +337,7 @@ sub frozen_in_part {
     is($r->status, 200, 'in part: frozen where it can be');
     is_deeply($r->json->{unanswered_shards}, [ '02' ],
               'in part: and says where it is not');
-    $gw->ngx->log_like(qr/\[error\].*shards 02 of redis/,
+    $gw->ngx->log_like(qr/\[error\].*shards 02 of Redis/,
                        'in part: so does the log');
     is(scalar(grep { $gw->send(DELETE => '/part', agent => $_)->read->status
                      == 403 } grep { shard($_) ne '02' } @agents),

@@ -670,8 +670,16 @@ sub stop {
 
     $self->signal($signal // 'QUIT');
 
-    my $ended = $process->wait_exit($self->{stop_timeout}
-                                    * Approval::Test::slow());
+    my $limit = $self->{stop_timeout} * Approval::Test::slow();
+    my $ended = $process->wait_exit($self->{workers} ? $limit : 1);
+
+    # without a master, nginx sleeps on if a signal comes just before epoll_wait
+
+    if (!$ended && !$self->{workers}) {
+        $self->signal($signal // 'QUIT');
+        $ended = $process->wait_exit($limit);
+    }
+
     my @left = $ended ? () : children($process->pid);
 
     $process->kill_group unless $ended;

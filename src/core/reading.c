@@ -149,6 +149,26 @@ approval_readings_unknown(approval_readings_t *rs, unsigned code,
 }
 
 
+int
+approval_readings_doubtful(approval_readings_t *rs,
+    const approval_readings_t *from)
+{
+    const approval_reading_t  *doubt;
+
+    doubt = approval_readings_doubt(from);
+
+    if (doubt == NULL) {
+        return 0;
+    }
+
+    /* the text of an UNKNOWN is always a string of the program */
+
+    approval_readings_unknown(rs, from->code, (const char *) doubt->data);
+
+    return 1;
+}
+
+
 approval_str_t
 approval_reading_text(const approval_readings_t *rs, size_t i)
 {

@@ -95,6 +95,10 @@ approval_reading_t *approval_readings_member(approval_readings_t *rs);
 void approval_readings_unknown(approval_readings_t *rs, unsigned code,
     const char *why);
 
+/* If a reading of "from" is UNKNOWN, so is rs, for the same reason. */
+int approval_readings_doubtful(approval_readings_t *rs,
+    const approval_readings_t *from);
+
 /* Valid until something is added. */
 approval_str_t approval_reading_text(const approval_readings_t *rs, size_t i);
 

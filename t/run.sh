@@ -42,7 +42,7 @@ while [ $# -gt 0 ]; do
         --asan)        mode=asan; factor=2 ;;
         --valgrind)    mode=valgrind; factor=6; groups="$groups memcheck" ;;
         --strict)      strict=yes ;;
-        --long)        exec .ci/run full asan valgrind fuzz_long debian ;;
+        --long)        exec .ci/run full builds asan valgrind fuzz_long debian ;;
         --no-install)  install=no ;;
         --help)        sed -n 's/^# \{0,1\}//p' "$0"; exit 0 ;;
         *)             break ;;

@@ -414,6 +414,8 @@ passkey_credential(const approval_passkey_proof_t *p, int *alg)
 }
 
 
+/* libfido2 looks for the key behind as long an id as the data say. */
+
 static int
 passkey_alg(const approval_passkey_proof_t *p)
 {
@@ -424,7 +426,9 @@ passkey_alg(const approval_passkey_proof_t *p)
 
     if (p->auth.len <= at
         || !(p->auth.data[PASSKEY_FLAGS] & CTAP_AUTHDATA_ATT_CRED)
-        || (p->auth.data[PASSKEY_FLAGS] & CTAP_AUTHDATA_EXT_DATA))
+        || (p->auth.data[PASSKEY_FLAGS] & CTAP_AUTHDATA_EXT_DATA)
+        || ((size_t) p->auth.data[PASSKEY_ID - 2] << 8
+            | p->auth.data[PASSKEY_ID - 1]) != p->id.len)
     {
         return 0;
     }

@@ -14,6 +14,8 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 
+#include <dlfcn.h>
+#include <fido.h>
 #include <stdlib.h>
 
 
@@ -25,6 +27,7 @@
 
 static EVP_PKEY  *key;
 static unsigned char  point[65];
+static unsigned  parsed;
 
 static const unsigned char  credential[] = "credential 1";
 
@@ -296,6 +299,76 @@ test_enrol(void)
 }
 
 
+/* Called instead of libfido2's: counts what it is given to parse. */
+
+int
+fido_cred_set_authdata_raw(fido_cred_t *cred, const unsigned char *data,
+    size_t len)
+{
+    int  (*set)(fido_cred_t *, const unsigned char *, size_t);
+
+    parsed++;
+    *(void **) &set = dlsym(RTLD_NEXT, "fido_cred_set_authdata_raw");
+
+    return set(cred, data, len);
+}
+
+
+/*
+ * The data's own length of the id says where libfido2 looks for the key: there
+ * must be no list that claims to have 4 million members.
+ */
+
+static void
+test_lengths(void)
+{
+    size_t                    i;
+    uint32_t                  count;
+    const char               *err;
+    unsigned char             challenge[APPROVAL_SHA256_LEN];
+    approval_buf_t            client, auth, text;
+    approval_passkey_key_t    k;
+    approval_passkey_proof_t  proof;
+
+    memset(challenge, 7, sizeof(challenge));
+
+    for (i = 0; i < sizeof(credential) + 1; i++) {
+        approval_buf_init(&client);
+        approval_buf_init(&auth);
+        approval_buf_init(&text);
+
+        client_data(&client, "webauthn.create", ORIGIN, challenge, "");
+        auth_data(&auth, "gw.example.com", UP | UV | AT, 3);
+        attested(&auth);
+
+        auth.data[54] = (unsigned char) i;
+        memcpy(auth.data + 56, "\x9b\0\0\0\0\0\x40\0\0", 9);
+
+        put(&text, auth.data + 55, sizeof(credential) - 1);
+        approval_buf_addc(&text, '.');
+        put(&text, client.data, client.len);
+        approval_buf_addc(&text, '.');
+        put(&text, auth.data, auth.len);
+
+        ok(approval_passkey_read(approval_buf_str(&text), &proof)
+           == APPROVAL_OK, "an id of %d bytes: read", (int) i);
+
+        parsed = 0;
+        is_int(approval_passkey_enrol(&proof, approval_str(ORIGIN), challenge,
+                                      &k, &count, &err),
+               i == sizeof(credential) - 1 ? APPROVAL_OK : APPROVAL_DECLINED,
+               "enrolled only with the length of the posted one");
+        is_int(parsed, i == sizeof(credential) - 1,
+               "libfido2 parses no other");
+
+        approval_passkey_free(&proof);
+        approval_buf_free(&client);
+        approval_buf_free(&auth);
+        approval_buf_free(&text);
+    }
+}
+
+
 static void
 test_origin(void)
 {
@@ -460,6 +533,7 @@ main(void)
 
     test_verify();
     test_enrol();
+    test_lengths();
     test_origin();
     test_challenge();
     test_confirmed();

@@ -192,6 +192,40 @@ subtest 'many, and a spoiled index' => sub {
 };
 
 
+# what is no action takes no action's place in a list
+
+for my $spoiled ('', 'pending') {
+    subtest 'foreign members' . ($spoiled && ', without pending') => sub {
+        my $gw = gateway();
+        my ($client, $id) = $gw->hold(GET => '/r/1');
+        my ($member) = grep { substr($_, -30) eq substr($id, 2) }
+                       @{ $gw->redis->cmd(ZRANGE => 'approval:{00}:index',
+                                          0, -1) };
+
+        for my $n (100 .. 399) {
+            $gw->redis->cmd(ZADD => 'approval:{00}:pending', 9999999999999,
+                            "junk$n", 9999999999998, 'z' x 29 . $n);
+            $gw->redis->cmd(ZADD => 'approval:{00}:index', 0,
+                            substr($member, 0, 9) . "9999$n");
+        }
+
+        $gw->redis->cmd(HSET => 'approval:{00}:classes',
+                        map { ("junk$_", '', sprintf('%032x', $_), '') }
+                            1 .. 300);
+
+        spoil($gw, $spoiled) if $spoiled;
+
+        is(join(' ', listed($gw, '?state=pending')), $id, 'it is listed');
+
+        my $r = api($gw, POST => '/freeze', { policy => 'p' });
+
+        is($r->status, 200, 'all is stopped') or diag $r->raw;
+        is($r->json->{cancelled}, 1, 'what is held, too');
+        is($client->read->json->{type}, 'urn:approval:frozen', 'at once');
+    };
+}
+
+
 subtest 'nothing tells what is open' => sub {
     my $gw = gateway();
     my ($client) = $gw->hold(GET => '/r/1');

@@ -229,6 +229,7 @@ struct ngx_http_approval_op_s {
     approval_buf_t                      words;       /* keys, arguments    */
     ngx_uint_t                          nkeys;
     ngx_uint_t                          nwords;
+    json_t                             *seen;        /* see op_seen()      */
 
     ngx_uint_t                          argc;
     ngx_str_t                          *argv;        /* into words         */

@@ -480,9 +480,10 @@ ngx_http_approval_open_part(ngx_http_approval_op_t *part, redisReply *reply)
     for (i = 0; list && i + 1 < list->elements; i += 2) {
         hash = list->element[i];
 
-        if (hash->type == REDIS_REPLY_STRING && hash->len == APPROVAL_ID_LEN) {
-            (void) ngx_http_approval_op_seen(part->whole,
-                                             (u_char *) hash->str);
+        if (hash->type == REDIS_REPLY_STRING && hash->len == APPROVAL_ID_LEN
+            && !ngx_http_approval_op_seen(part->whole, (u_char *) hash->str))
+        {
+            approval_buf_add(&part->whole->words, hash->str, hash->len);
         }
     }
 

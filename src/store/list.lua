@@ -30,6 +30,20 @@ local function cut()
 end
 
 
+-- false: the member is foreign.  It must not take the place of an action, so the
+-- caller reads on.
+
+local function add(entry)
+    if #entry ~= 43 or not string.find(entry, '^%x+$') then
+        return false
+    end
+
+    found[#found + 1] = entry
+
+    return true
+end
+
+
 -- Actions with the same deadline are in no order, so all of them are collected.
 
 local function open()
@@ -49,8 +63,7 @@ local function open()
                 return
             end
 
-            if before == '' or entry < before then
-                found[#found + 1] = entry
+            if (before == '' or entry < before) and add(entry) then
                 last = time
             end
         end
@@ -88,12 +101,20 @@ end
 
 for n = 5, #ARGV do
     local begin = ARGV[n]
-    local part = read('ZREVRANGEBYLEX', KEYS[1], '(' .. begin .. before,
-                      '[' .. begin .. since, 'LIMIT', 0, limit)
+    local from, added = begin .. before, 0
 
-    for _, m in ipairs(part or {}) do
-        found[#found + 1] = string.sub(m, #begin + 1, #begin + 43)
-    end
+    repeat
+        local part = read('ZREVRANGEBYLEX', KEYS[1], '(' .. from,
+                          '[' .. begin .. since, 'LIMIT', 0, limit) or {}
+
+        for _, m in ipairs(part) do
+            if add(string.sub(m, #begin + 1, #begin + 43)) then
+                added = added + 1
+            end
+        end
+
+        from = part[#part]
+    until #part < limit or added >= limit
 
     if #found > 2 * limit then
         cut()

@@ -540,6 +540,7 @@ ngx_http_approval_op_free(ngx_http_approval_op_t *op)
     }
 
     approval_buf_free(&op->words);
+    json_decref(op->seen);
 
     ngx_free(op);
 }
@@ -618,22 +619,27 @@ ngx_http_approval_op_part_end(ngx_http_approval_op_t *part)
 }
 
 
-/* An operation of several scripts sends no words; here they contain ids. */
+/*
+ * Whether one of the shards has already replied with "id", which Redis may have
+ * from anybody: what is no id is never new.
+ */
 
 ngx_uint_t
 ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id)
 {
-    size_t  i;
+    char            key[APPROVAL_ID_LEN + 1];
+    approval_str_t  text = { APPROVAL_ID_LEN, id };
 
-    for (i = 0; i < op->words.len; i += APPROVAL_ID_LEN) {
-        if (ngx_memcmp(op->words.data + i, id, APPROVAL_ID_LEN) == 0) {
-            return 1;
-        }
+    if (op->seen == NULL) {
+        op->seen = json_object();
     }
 
-    approval_buf_add(&op->words, id, APPROVAL_ID_LEN);
+    ngx_memcpy(key, id, APPROVAL_ID_LEN);
+    key[APPROVAL_ID_LEN] = '\0';
 
-    return 0;
+    return !approval_id_valid(text)
+           || json_object_get(op->seen, key) != NULL
+           || json_object_set_new(op->seen, key, json_null()) != 0;
 }
 
 

@@ -81,9 +81,11 @@ for my $text ('READONLY You can\'t write against a read only replica.',
               'MISCONF Redis is configured to save RDB snapshots',
               'NOSCRIPT No matching script.',
               'BUSY Redis is busy running a script.',
+              'ERR Error running script (call to f_1): @user_script:9: '
+              . '-READONLY You can\'t write against a read only replica.',
               'ERR unknown command', 'TRYAGAIN later', 'x')
 {
-    my ($name) = split / /, $text;
+    my ($name) = $text =~ / -(\w+) / ? $1 : split / /, $text;
     my $mark = $ngx->mark;
 
     $proxy->error($text);
@@ -92,6 +94,9 @@ for my $text ('READONLY You can\'t write against a read only replica.',
                    since => $mark);
     is(http_get($gw->port, '/free')->status, 200, "$name: others pass");
     ok(!$held->answered, "$name: the held one waits");
+    $ngx->log_like(qr/unavailable: $name/, "$name: it connects again",
+                   since => $mark)
+        if $name =~ /^(?:READONLY|LOADING|MASTERDOWN|NOAUTH)$/;
     $proxy->pass;
     back($name);
 }

@@ -21,7 +21,7 @@
 
 #define NGX_HTTP_APPROVAL_LEASE        60000
 #define NGX_HTTP_APPROVAL_WATCH_BATCH  100    /* keys of one MGET          */
-#define NGX_HTTP_APPROVAL_STORE_KINDS  16     /* of errors                 */
+#define NGX_HTTP_APPROVAL_STORE_KINDS  (NGX_HTTP_APPROVAL_REDIS_ERRORS + 1)
 #define NGX_HTTP_APPROVAL_STORE_TRIES  4      /* to join an action         */
 
 

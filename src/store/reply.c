@@ -26,7 +26,6 @@ static void ngx_http_approval_reply_invalid(ngx_http_approval_op_t *op,
     ngx_http_approval_reply_t *r);
 static void ngx_http_approval_reply_refused(ngx_http_approval_op_t *op,
     redisReply *reply);
-static ngx_uint_t ngx_http_approval_reply_kind(const char *text);
 
 
 static struct {
@@ -38,36 +37,6 @@ static struct {
     { "again", NGX_AGAIN },
     { "busy", NGX_BUSY },
     { NULL, 0 }
-};
-
-
-/* by the first word of an error reply; the last row is for all others */
-
-static struct {
-    const char  *word;
-    const char  *remedy;
-} ngx_http_approval_reply_errors[] = {
-    { "OOM", "raise \"maxmemory\" in Redis, or store less in it" },
-    { "READONLY", "approval_redis must be the primary, not a replica" },
-    { "MISCONF", "Redis cannot save its data: read its log, the disk may be "
-                 "full" },
-    { "NOREPLICAS", "fewer replicas are connected than "
-                    "\"min-replicas-to-write\" requires" },
-    { "BUSY", "another client's script runs too long: stop it with SCRIPT "
-              "KILL" },
-    { "LOADING", "Redis is loading its data: wait until it has finished" },
-    { "MASTERDOWN", "the replica has lost its primary, and approval_redis "
-                    "must be the primary" },
-    { "NOPERM", "give its ACL user the commands, keys and channels that "
-                "docs/operations.md lists" },
-    { "NOAUTH", "add a password to approval_redis" },
-    { "WRONGTYPE", "another program uses keys under this prefix: use another "
-                   "\"prefix=\"" },
-    { "MOVED", "Redis Cluster is not supported yet" },
-    { "CROSSSLOT", "Redis Cluster is not supported yet" },
-    { "NOSCRIPT", "another client deletes the scripts again and again with "
-                  "SCRIPT FLUSH" },
-    { NULL, NULL }
 };
 
 
@@ -477,73 +446,36 @@ ngx_http_approval_reply_refused(ngx_http_approval_op_t *op, redisReply *reply)
 }
 
 
-/*
- * For errors inside a script, Redis before 7.0 puts the word after "ERR Error
- * running script", and later ones have a sentence instead of NOPERM: the first
- * one below is that of 7.0, the second that of 7.2 and later.
- */
-
-static ngx_uint_t
-ngx_http_approval_reply_kind(const char *text)
-{
-    size_t       len;
-    ngx_uint_t   i, err;
-    const char  *word;
-
-    err = (ngx_strncmp(text, "ERR", 3) == 0);
-
-    if (err
-        && (ngx_strstr(text, "The user executing the script can't")
-            || ngx_strstr(text, "ACL failure in script")))
-    {
-        text = "NOPERM";
-    }
-
-    for (i = 0; ngx_http_approval_reply_errors[i].word; i++) {
-        word = ngx_http_approval_reply_errors[i].word;
-        len = ngx_strlen(word);
-
-        if (ngx_strncmp(text, word, len) == 0
-            || (err && ngx_strstr(text, word)))
-        {
-            break;
-        }
-    }
-
-    return i;
-}
-
-
 /* Logged once a second for each kind. */
 
 void
 ngx_http_approval_reply_error(ngx_http_approval_store_t *store,
     const char *what, redisReply *reply)
 {
-    size_t       len;
-    ngx_uint_t   i;
-    const char  *word;
+    size_t                                  len;
+    time_t                                 *logged;
+    const ngx_http_approval_redis_error_t  *error;
 
     store->errors++;
 
-    i = ngx_http_approval_reply_kind(reply->str);
-    word = ngx_http_approval_reply_errors[i].word;
+    error = ngx_http_approval_redis_error(reply);
 
-    if (word && ngx_strcmp(word, "NOPERM") == 0) {
+    if (error->word && ngx_strcmp(error->word, "NOPERM") == 0) {
         store->forbidden = ngx_time();
     }
 
-    if (store->logged[i] == ngx_time()) {
+    logged = &store->logged[error - ngx_http_approval_redis_errors];
+
+    if (*logged == ngx_time()) {
         return;
     }
 
-    store->logged[i] = ngx_time();
+    *logged = ngx_time();
 
-    if (word) {
+    if (error->word) {
         ngx_log_error(NGX_LOG_ERR, store->log, 0,
-                      "approval_redis \"%V\" refused \"%s\": %s: %s",
-                      &store->conf->redis.name, what, word,
-                      ngx_http_approval_reply_errors[i].remedy);
+                      "approval_redis \"%V\" refused \"%s\": %s",
+                      &store->conf->redis.name, what, error->text);
         return;
     }
 

@@ -101,9 +101,6 @@ struct ngx_http_approval_redis_s {
 /* setup.c.  Called when a connection is made; makes the link ready. */
 void ngx_http_approval_redis_connected(ngx_http_approval_redis_conn_t *conn);
 
-/* Explains an error reply to the operator, without quoting it. */
-const char *ngx_http_approval_redis_fault(redisReply *reply);
-
 /*
  * sentinel.c.  Asks one sentinel for the primary, or after a failure the next
  * one, and calls ngx_http_approval_redis_open() or ..._lost().  The connection

@@ -122,9 +122,10 @@ void
 ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
     redisReply *reply)
 {
-    ngx_queue_t                        *q;
-    ngx_http_approval_redis_t          *redis;
-    ngx_http_approval_redis_request_t  *req;
+    ngx_queue_t                            *q;
+    ngx_http_approval_redis_t              *redis;
+    ngx_http_approval_redis_request_t      *req;
+    const ngx_http_approval_redis_error_t  *error;
 
     redis = conn->data;
 
@@ -148,19 +149,10 @@ ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
         return;
     }
 
-    if (reply->type != REDIS_REPLY_ERROR) {
-        return;
-    }
+    error = ngx_http_approval_redis_error(reply);
 
-    /* the server's role or state has changed: connect again */
-
-    if (ngx_strncmp(reply->str, "READONLY", 8) == 0
-        || ngx_strncmp(reply->str, "LOADING", 7) == 0
-        || ngx_strncmp(reply->str, "MASTERDOWN", 10) == 0
-        || ngx_strncmp(reply->str, "NOAUTH", 6) == 0)
-    {
-        ngx_http_approval_redis_lost(redis, 0,
-                                     ngx_http_approval_redis_fault(reply));
+    if (error->lost) {
+        ngx_http_approval_redis_lost(redis, 0, error->text);
     }
 }
 

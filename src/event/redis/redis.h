@@ -81,6 +81,26 @@ typedef enum {
 typedef void (*ngx_http_approval_redis_reply_pt)(void *data,
     redisReply *reply);
 
+/*
+ * What an error reply means, by its first word (NULL: any other error), and what
+ * the operator can do.  text quotes nothing of the reply, because Redis may
+ * repeat arguments in it.  lost: the server's role or state has changed, so the
+ * link connects again.
+ */
+typedef struct {
+    const char                  *word;
+    ngx_uint_t                   lost;
+    const char                  *text;
+} ngx_http_approval_redis_error_t;
+
+#define NGX_HTTP_APPROVAL_REDIS_ERRORS  17
+
+extern const ngx_http_approval_redis_error_t
+    ngx_http_approval_redis_errors[NGX_HTTP_APPROVAL_REDIS_ERRORS];
+
+const ngx_http_approval_redis_error_t *ngx_http_approval_redis_error(
+    redisReply *reply);
+
 /* The link became ready or was lost: see ngx_http_approval_redis_state(). */
 typedef void (*ngx_http_approval_redis_link_pt)(void *data);
 

@@ -291,7 +291,7 @@ ngx_http_approval_sentinel_refused(ngx_http_approval_redis_conn_t *conn,
         return 1;
     }
 
-    fault = ngx_http_approval_redis_fault(reply);
+    fault = ngx_http_approval_redis_error(reply)->text;
 
     if (ngx_strncmp(reply->str, "NOAUTH", 6) == 0
         || ngx_strncmp(reply->str, "WRONGPASS", 9) == 0)

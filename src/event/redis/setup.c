@@ -210,7 +210,7 @@ ngx_http_approval_redis_name_handler(void *data, redisReply *reply)
 
     if (reply && ngx_http_approval_redis_refuses(reply)) {
         ngx_http_approval_redis_lost(redis, 0,
-                                     ngx_http_approval_redis_fault(reply));
+                                     ngx_http_approval_redis_error(reply)->text);
     }
 }
 
@@ -248,7 +248,7 @@ ngx_http_approval_redis_auth_handler(void *data, redisReply *reply)
         return;
     }
 
-    fault = ngx_http_approval_redis_fault(reply);
+    fault = ngx_http_approval_redis_error(reply)->text;
 
     if (ngx_strncmp(reply->str, "ERR", 3) == 0
         && !ngx_http_approval_redis_refuses(reply))
@@ -272,7 +272,7 @@ ngx_http_approval_redis_select_handler(void *data, redisReply *reply)
         return;
     }
 
-    fault = ngx_http_approval_redis_fault(reply);
+    fault = ngx_http_approval_redis_error(reply)->text;
 
     if (ngx_strncmp(reply->str, "ERR", 3) == 0) {
         fault = "it has no such database: lower the number in approval_redis, "
@@ -300,7 +300,7 @@ ngx_http_approval_redis_role_handler(void *data, redisReply *reply)
     }
 
     if (reply->type == REDIS_REPLY_ERROR) {
-        fault = ngx_http_approval_redis_fault(reply);
+        fault = ngx_http_approval_redis_error(reply)->text;
 
         if (ngx_strncmp(reply->str, "NOPERM", 6) != 0
             && ngx_strncmp(reply->str, "ERR", 3) != 0)
@@ -354,7 +354,7 @@ ngx_http_approval_redis_channel_handler(void *data, redisReply *reply)
         return;
     }
 
-    fault = ngx_http_approval_redis_fault(reply);
+    fault = ngx_http_approval_redis_error(reply)->text;
 
     if (!ngx_http_approval_redis_forbids(reply)) {
         ngx_http_approval_redis_lost(redis, 0, fault);
@@ -428,7 +428,7 @@ ngx_http_approval_redis_ready_handler(void *data, redisReply *reply)
         && ngx_strncmp(reply->str, "NOPERM", 6) != 0)
     {
         ngx_http_approval_redis_lost(redis, 0,
-                                     ngx_http_approval_redis_fault(reply));
+                                     ngx_http_approval_redis_error(reply)->text);
         return;
     }
 
@@ -446,7 +446,7 @@ ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
 {
     const char  *fault;
 
-    fault = ngx_http_approval_redis_fault(reply);
+    fault = ngx_http_approval_redis_error(reply)->text;
 
     if (!ngx_http_approval_redis_forbids(reply)) {
         ngx_http_approval_redis_lost(redis, 0, fault);
@@ -464,50 +464,4 @@ ngx_http_approval_redis_untracked(ngx_http_approval_redis_t *redis,
                   "gateway polls for decisions; tracking needs Redis 6.2 or "
                   "later, and an ACL user with +client +subscribe "
                   "&__redis__:invalidate", &redis->conf->name, fault);
-}
-
-
-/* Only the first word is logged: Redis may repeat arguments in an error. */
-
-const char *
-ngx_http_approval_redis_fault(redisReply *reply)
-{
-    ngx_uint_t  i;
-
-    static struct {
-        const char  *word;
-        const char  *fault;
-    } faults[] = {
-        { "NOAUTH", "NOAUTH: it requires a password, add one to "
-                    "approval_redis" },
-        { "WRONGPASS", "WRONGPASS: the user or the password is wrong" },
-        { "NOPERM", "NOPERM: the ACL user lacks a permission" },
-        { "LOADING", "LOADING: it is loading its data" },
-        { "MASTERDOWN", "MASTERDOWN: it is a replica that has lost its "
-                        "primary" },
-        { "READONLY", "READONLY: it is a replica, but approval_redis must be "
-                      "the primary" },
-        { "BUSY", "BUSY: another client's script runs too long" },
-        { "MISCONF", "MISCONF: it cannot save its data" },
-        { "DENIED", "DENIED: it is in protected mode, set a password in Redis "
-                    "and in approval_redis" },
-        { "ERR max number of clients", "it takes no more clients, raise "
-                                       "\"maxclients\" in Redis" },
-        { "ERR", "ERR: it refused a command" },
-        { NULL, NULL }
-    };
-
-    if (reply->type != REDIS_REPLY_ERROR) {
-        return "an unexpected reply";
-    }
-
-    for (i = 0; faults[i].word; i++) {
-        if (ngx_strncmp(reply->str, faults[i].word,
-                        ngx_strlen(faults[i].word)) == 0)
-        {
-            return faults[i].fault;
-        }
-    }
-
-    return "an unknown error";
 }

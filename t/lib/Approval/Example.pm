@@ -17,7 +17,7 @@ package Approval::Example;
 #     files => { NAME => TEXT }      over those of files()
 #     hook  => RECEIVER
 #     up    => SERVER
-#     smtp  => SERVER    where mails go, after init
+#     smtp  => EXIM      where mails go, after init
 #     up    => UPSTREAM
 #   ->redis ->up ->hook ->smtp ->ngx ->port
 #   ->said               what conf/init.sh has said
@@ -32,7 +32,7 @@ package Approval::Example;
 #                        is held; KEY is that of approval/agents
 #   ->links(ID, N, NAME...)
 #                        { person => personal link }, when N have been told,
-#                        and these
+#                        and these; with "smtp", { address => link }
 #   ->records            the audit trail
 
 use strict;
@@ -290,21 +290,30 @@ sub links {
     my %links;
 
     wait_for(sub {
-        %links = ();
-
-        for my $message ($self->hook->messages) {
-            my $event = decode_json($message->body);
-            my $data = $event->{data};
-
-            $links{ $data->{links}{approver} } = $data->{links}{url}
-                if $event->{type} eq 'approval.requested'
-                   && $data->{id} eq $id;
-        }
+        %links = $self->smtp ? $self->mailed($id) : $self->posted($id);
 
         return keys %links >= $n && !grep { !$links{$_} } @names;
     });
 
     return \%links;
+}
+
+
+sub posted {
+    my ($self, $id) = @_;
+
+    return map { $_->{links}{approver} => $_->{links}{url} }
+           grep { $_->{id} eq $id }
+           map { $_->{data} } grep { $_->{type} eq 'approval.requested' }
+           map { decode_json($_->body) } $self->hook->messages;
+}
+
+
+sub mailed {
+    my ($self, $id) = @_;
+
+    return map { $_->text =~ m{^\ {4}(\S+/\Q$id\E\?t=\S+)$}m
+                 ? ($_->to => $1) : () } $self->smtp->mails;
 }
 
 

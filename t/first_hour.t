@@ -219,6 +219,28 @@ for my $case ([ 'slack.conf', 'gw', '/_approval/', 'alice' ],
     is($g->curl(-u => 'alice@example.com:no', "$desk$_")->status, 401,
        'nor by a link that is none')
         for '?t=x', '?t=', '?t', '?T=x', '?t=&t=x', '?t=x&t=';
+    is($g->curl(-u => 'alice@example.com:no', -H => "Cookie: $_", $desk)
+           ->status, 401, 'nor by a cookie that is none')
+        for 'approval_session=x', 'approval_session=', 'a=b';
+
+    # as a browser opens it: without "t", by the cookie
+
+    my @known = $g->open_actions;
+    my $held = $g->curl_start(-X => 'DELETE', -H => 'Authorization: ' . $g->key,
+                              'https://gw.example.com/v1/orders/8');
+    my $id = $g->pending(@known);
+    my $link = $g->links($id, 2)->{'bob@example.com'};
+    my $jar = $g->ngx->path('jar');
+    my @browser = (-c => $jar, -b => $jar, -H => 'Accept: text/html');
+    my $page = $g->curl(@browser, -L => $link)->body;
+
+    like($page, qr{DELETE /v1/orders/8}, 'a link leads to the page');
+    is($g->curl(@browser, $desk)->status, 401, 'and to no other');
+
+    my ($url) = $link =~ m{^([^?]+)};
+
+    is(decide($g, $url, @browser[0 .. 3]), 200, 'the cookie decides');
+    is($held->read->status, 200, 'and the request goes on');
 }
 
 {

@@ -21,7 +21,7 @@ my ($step) = slurp(root_dir() . '/docs/agents.md')
 
 ok($step, 'the step');
 
-my ($g, @known, $asked, $executed);
+my $g;
 
 
 # the file, but for the time of its rule for production
@@ -31,8 +31,6 @@ sub gateway {
 
     $g = Approval::Example->start('ci-deploy.conf',
         put => $times ? { 'timeout 1h;' => $times } : {});
-    @known = ();
-    $asked = $executed = 0;
 }
 
 
@@ -77,54 +75,7 @@ sub ends {
 }
 
 
-sub asked {
-    my $id = $g->pending(@known) or die "nobody is asked\n";
-
-    push @known, $id;
-    $g->links($id, 1);
-
-    return $id;
-}
-
-
-sub vote {
-    my ($id, $decision) = @_;
-
-    my ($link) = $g->links($id, 1)->{'ivan@example.com'};
-    my ($path, $token) = $link =~ m{^http://[^/]+(/[^?]+)\?t=(\S+)$};
-
-    return http_post($g->port, "$path/decision?t=$token",
-                     encode_json({ decision => $decision,
-                                   comment => 'not on a Friday' }),
-                     headers => [ 'Content-Type' => 'application/json' ])
-           ->status;
-}
-
-
-sub records {
-    my ($type, $id) = @_;
-
-    return grep { $_->{type} eq $type && (!$id || $_->{action_id} eq $id) }
-           $g->records;
-}
-
-
-# how often people were asked, and what was deployed, since the last time
-
-sub counts {
-    my ($name, $asks, $deployed) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    my $messages = grep { $_->json->{type} eq 'approval.requested' }
-                   $g->hook->messages;
-
-    is($messages - $asked, $asks, "$name: messages");
-    is($g->up->count - $executed, $deployed, "$name: deployments");
-    ($asked, $executed) = ($messages, $g->up->count);
-}
-
-
+my $COMMENT = 'not on a Friday';
 my $DEPLOYED = qr/^ok$/m;
 my $UNDECIDED = qr/Nobody has decided yet/;
 
@@ -139,21 +90,21 @@ ends('without a reason', start('fixes the checkout' => ''), 22,
      qr/X-Approval-Reason/);
 ends('another token', start('Bearer $TOKEN' => 'Bearer 8'), 22,
      qr/not identified/);
-counts('of no concern', 0, 1);
+$g->counts('of no concern', 0, 1);
 
 # Approved, by the release manager who is not the author
 
 {
     my $job = start();
-    my $id = asked();
+    my $id = $g->asked;
     my ($data) = map { $_->json->{data} } $g->hook->messages;
 
     is_deeply([ @{ $data->{show} }{qw(service version)} ], [ qw(shop 1.4.2) ],
               'what is shown');
     is_deeply($data->{show}{run}, '[absent]', 'and that there is no URL');
-    is(vote($id, 'approve'), 200, 'approved');
+    is($g->vote($id, 'approve', $COMMENT), 200, 'approved');
     ends('approved', $job, 0, $DEPLOYED);
-    counts('approved', 1, 1);
+    $g->counts('approved', 1, 1);
 }
 
 # Denied; a job that is started again at once is denied as well
@@ -161,47 +112,47 @@ counts('of no concern', 0, 1);
 {
     my $job = start();
 
-    vote(asked(), 'deny');
+    $g->vote($g->asked, 'deny', $COMMENT);
     ends('denied', $job, 22, qr/"comment":"not on a Friday"/);
     ends('and started again', start(), 22, qr/"comment":"not on a Friday"/);
-    counts('denied', 1, 0);
+    $g->counts('denied', 1, 0);
 }
 
 # Cancelled: the job is killed; a person or another job withdraws
 
 {
     my $job = start('1.4.2' => '1.4.3');
-    my $id = asked();
+    my $id = $g->asked;
 
     $job->{process}->kill_group;
-    ok(wait_for(sub { records('cancelled', $id) }), 'cancelled: on record');
-    is(vote($id, 'approve'), 409, 'cancelled: a vote is late');
-    counts('cancelled', 1, 0);
+    ok(wait_for(sub { $g->records('cancelled', $id) }), 'cancelled: on record');
+    is($g->vote($id, 'approve', $COMMENT), 409, 'cancelled: a vote is late');
+    $g->counts('cancelled', 1, 0);
 
     $job = start('1.4.2' => '1.4.4');
-    $id = asked();
+    $id = $g->asked;
     is(Approval::Client->new($g->port)->request(
            DELETE => "/_approval/status/$id",
            headers => [ Authorization => 'Bearer 7' ])->status, 200,
        'withdrawn');
     ends('withdrawn', $job, 22, qr/This request was cancelled/);
-    counts('withdrawn', 1, 0);
+    $g->counts('withdrawn', 1, 0);
 }
 
 # Two jobs deploy the same: once
 
 {
     my @jobs = (start('1.4.2' => '1.4.5'), start('1.4.2' => '1.4.5'));
-    my $id = asked();
+    my $id = $g->asked;
 
-    ok(wait_for(sub { records('joined', $id) }), 'parallel: the second joins');
-    vote($id, 'approve');
+    ok($g->joined($id), 'parallel: the second joins');
+    $g->vote($id, 'approve', $COMMENT);
 
     my %log = map { my ($status, $log) = ended($_); ($status => $log) } @jobs;
 
     like($log{0} // '', $DEPLOYED, 'parallel: one job is well');
     like($log{22} // '', qr/approval has been used/, 'parallel: the other fails');
-    counts('parallel', 1, 1);
+    $g->counts('parallel', 1, 1);
 }
 
 # Pending: it comes back three times, and the job that is started again goes on
@@ -210,22 +161,23 @@ gateway('timeout 1h; hold 1s;');
 
 {
     my $job = start();
-    my $id = asked();
+    my $id = $g->asked;
 
-    ok(wait_for(sub { records('joined', $id) >= 2 }), 'pending: it comes back');
-    vote($id, 'approve');
+    ok($g->joined($id, 2), 'pending: it comes back');
+    $g->vote($id, 'approve', $COMMENT);
     ends('pending', $job, 0, $DEPLOYED);
-    counts('pending', 1, 1);
+    $g->counts('pending', 1, 1);
 
     $job = start('1.4.2' => '1.4.6');
-    $id = asked();
+    $id = $g->asked;
     ends('undecided', $job, 22, $UNDECIDED);
-    is(scalar records('joined', $id), 3, 'undecided: after three more times');
+    is(scalar $g->records('joined', $id), 3,
+       'undecided: after three more times');
 
     $job = start('1.4.2' => '1.4.6');
-    vote($id, 'approve');
+    $g->vote($id, 'approve', $COMMENT);
     ends('undecided, then started again', $job, 0, $DEPLOYED);
-    counts('undecided', 1, 1);
+    $g->counts('undecided', 1, 1);
 }
 
 # Expired
@@ -233,6 +185,6 @@ gateway('timeout 1h; hold 1s;');
 gateway('timeout 2s;');
 
 ends('expired', start(), 22, qr/Nobody decided in time/);
-counts('expired', 1, 0);
+$g->counts('expired', 1, 0);
 
 done_testing();

@@ -96,17 +96,16 @@ for my $name (qw(prod/shop tools)) {
 spew("$site/tools.git/hooks/update", $hook);
 chmod 0755, "$site/tools.git/hooks/update";
 
-my ($g, $url, @known, %seen);
+my ($g, $url);
 
 
 sub gateway {
     my ($timeout) = @_;
 
-    $g = Approval::Example->start('git.conf',
+    $g = Approval::Example->start('git.conf', told => 2, runs => \&pushes,
         up => Approval::Upstream->new(code => \&backend),
         put => { 'timeout 1h;' => $timeout });
     $url = $g->ngx->url;
-    @known = %seen = ();
 }
 
 
@@ -167,56 +166,6 @@ sub pushes {
 }
 
 
-sub counts {
-    my ($name, %want) = @_;
-
-    my %now = (
-        asked => scalar(grep { $_->{type} eq 'requested' } $g->records),
-        messages => scalar(grep { $_->json->{type} eq 'approval.requested' }
-                                $g->hook->messages),
-        pushes => pushes());
-
-    # two maintainers have a message each
-
-    is($now{asked} - ($seen{asked} // 0), $want{asked}, "$name: people asked");
-    ok(wait_for(sub {
-        $now{messages} = grep { $_->json->{type} eq 'approval.requested' }
-                              $g->hook->messages;
-        return $now{messages} - ($seen{messages} // 0) >= 2 * $want{asked};
-    }), "$name: each is told");
-    is($now{messages} - ($seen{messages} // 0), 2 * $want{asked},
-       "$name: once");
-    is($now{pushes} - ($seen{pushes} // 0), $want{pushes},
-       "$name: executions");
-
-    %seen = %now;
-}
-
-
-sub asked {
-    my $id = $g->pending(@known) or die "nobody is asked\n";
-
-    push @known, $id;
-
-    return $id;
-}
-
-
-sub vote {
-    my ($id, $decision, $comment) = @_;
-
-    my $link = (values %{ $g->links($id, 2) })[0];
-    my ($path, $token) = $link =~ m{^http://[^/]+(/[^?]+)\?t=(\S+)$};
-
-    my $r = http_post($g->port, "$path/decision?t=$token",
-                      encode_json({ decision => $decision,
-                                    comment => $comment // 'fine' }),
-                      headers => [ 'Content-Type' => 'application/json' ]);
-
-    is($r->status, 200, "$decision: counts");
-}
-
-
 gateway('timeout 1h;');
 commit();
 
@@ -227,7 +176,7 @@ commit();
 
     ok($ok, 'a push that no rule concerns passes') or diag($text);
     is(tip('tools', 'topic'), head(), 'and is there');
-    counts('a topic branch', asked => 0, pushes => 1);
+    $g->counts('a topic branch', 0, 1);
 }
 
 # Approved: small, and in chunks after a probe
@@ -238,16 +187,16 @@ for my $case ([ small => 1 ], [ large => 2_000_000 ]) {
     commit($bytes);
 
     my $job = start('push', "$url/prod/shop.git", 'main');
-    my $id = asked();
+    my $id = $g->asked;
 
     is(tip('prod/shop', 'main') eq head(), '', "$name: not before");
-    vote($id, 'approve');
+    $g->vote($id, 'approve', 'fine');
 
     my ($text, $ok) = told($job);
 
     ok($ok, "$name, approved: git is content") or diag($text);
     is(tip('prod/shop', 'main'), head(), "$name: it is there");
-    counts("$name, approved", asked => 1, pushes => 1);
+    $g->counts("$name, approved", 1, 1);
 }
 
 is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
@@ -260,7 +209,7 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     commit();
     ($text, $ok) = told(start('fetch', "$url/prod/shop.git", 'main'));
     ok($ok, 'a fetch passes') or diag($text);
-    counts('reading', asked => 0, pushes => 0);
+    $g->counts('reading', 0, 0);
 }
 
 # Denied
@@ -268,7 +217,7 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
 {
     my $job = start('push', "$url/prod/shop.git", 'main');
 
-    vote(asked(), 'deny', "use the\trelease job");
+    $g->vote($g->asked, 'deny', "use the\trelease job");
 
     my ($text, $ok) = told($job);
 
@@ -281,7 +230,7 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
 
     ok(!$ok, 'again at once: denied');
     like($text, qr/use the release job/, 'with the same comment');
-    counts('denied', asked => 1, pushes => 0);
+    $g->counts('denied', 1, 0);
 }
 
 # A protected branch
@@ -293,16 +242,16 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     ok(!$ok, 'a protected branch: refused where pushes pass');
     like($text, qr{refs/heads/main is protected: push it to /protected/},
          'by the hook, which says what to do');
-    counts('by the hook', asked => 0, pushes => 1);
+    $g->counts('by the hook', 0, 1);
 
     my $job = start('push', "$url/protected/tools.git", 'main');
 
-    vote(asked(), 'approve');
+    $g->vote($g->asked, 'approve', 'fine');
     ($text, $ok) = told($job);
 
     ok($ok, 'a protected branch, approved: git is content') or diag($text);
     is(tip('tools', 'main'), head(), 'it is there');
-    counts('a protected branch', asked => 1, pushes => 1);
+    $g->counts('a protected branch', 1, 1);
 }
 
 # Who is cut off pushes again, and joins
@@ -311,24 +260,20 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     commit();
 
     my $job = start('push', "$url/prod/shop.git", 'main');
-    my $id = asked();
+    my $id = $g->asked;
 
-    # before people are told, its action would end with it
-
-    $g->links($id, 2);
     $job->{process}->kill_group;
     $job = start('push', "$url/prod/shop.git", 'main');
 
-    ok(wait_for(sub { grep { $_->{type} eq 'joined' && $_->{action_id} eq $id }
-                           $g->records }, 30), 'the same push joins');
+    ok($g->joined($id), 'the same push joins');
 
-    vote($id, 'approve');
+    $g->vote($id, 'approve', 'fine');
 
     my ($text, $ok) = told($job);
 
     ok($ok, 'the same push, approved: git is content') or diag($text);
     is(tip('prod/shop', 'main'), head(), 'it is there');
-    counts('the same push', asked => 1, pushes => 1);
+    $g->counts('the same push', 1, 1);
 }
 
 # Two at once are one push
@@ -337,11 +282,10 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     commit();
 
     my @jobs = map { start('push', "$url/prod/shop.git", 'main') } 1, 2;
-    my $id = asked();
+    my $id = $g->asked;
 
-    ok(wait_for(sub { grep { $_->{type} eq 'joined' && $_->{action_id} eq $id }
-                           $g->records }, 30), 'parallel: the second joins');
-    vote($id, 'approve');
+    ok($g->joined($id), 'parallel: the second joins');
+    $g->vote($id, 'approve', 'fine');
 
     my @told = map { [ told($_) ] } @jobs;
     my ($failed) = grep { !$_->[1] } @told;
@@ -350,7 +294,7 @@ is(scalar(grep { $_->method eq 'POST' && $_->body eq '0000' }
     like($failed->[0] // '', qr/^remote: The approval has been used /m,
          'parallel: the other person reads why');
     is(tip('prod/shop', 'main'), head(), 'it is there');
-    counts('parallel', asked => 1, pushes => 1);
+    $g->counts('parallel', 1, 1);
 }
 
 # The hold ends, and the same push goes on waiting
@@ -366,12 +310,12 @@ commit();
          'pending: the person reads it');
     is(tip('prod/shop', 'main') eq head(), '', 'nothing is pushed');
 
-    vote(asked(), 'approve');
+    $g->vote($g->asked, 'approve', 'fine');
     ($text, $ok) = told(start('push', "$url/prod/shop.git", 'main'));
 
     ok($ok, 'again, approved: git is content') or diag($text);
     is(tip('prod/shop', 'main'), head(), 'it is there');
-    counts('pending', asked => 1, pushes => 1);
+    $g->counts('pending', 1, 1);
 }
 
 # Nobody decides
@@ -385,7 +329,7 @@ commit();
     ok(!$ok, 'expired: git fails');
     like($text, qr/^remote: Nobody decided in time\. /m,
          'expired: the person reads it');
-    counts('expired', asked => 1, pushes => 0);
+    $g->counts('expired', 1, 0);
 }
 
 done_testing;

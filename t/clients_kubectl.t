@@ -161,7 +161,8 @@ sub begin {
 
     return { %$row, done => $done, also => $also, says => qr/$says/,
              args => [ named($name, @{ $row->{args} }) ],
-             k => $k, known => $k->asked, before => scalar @before };
+             k => $k, known => $k->gateway->messages,
+             before => scalar @before };
 }
 
 
@@ -181,14 +182,13 @@ sub asks {
 
     my $g = $job->{k}->gateway;
     my ($id) = wait_for(sub {
-        (grep { !$job->{known}{$_} } keys %{ $job->{k}->asked })[0];
+        (grep { !$job->{known}{$_} } keys %{ $g->messages })[0];
     });
 
     $job->{id} = $id;
 
-
     ok($id, "$job->{name}: it is held") or return;
-    ok(wait_for(sub { ($job->{k}->asked->{$id} // 0) >= $job->{told} }),
+    ok(wait_for(sub { ($g->messages->{$id} // 0) >= $job->{told} }),
        "$job->{name}: people are asked");
 
     my ($data) = grep { $_->{id} eq $id }
@@ -212,7 +212,7 @@ sub ends {
     is($code, $status, "$name: kubectl's status") or diag($text);
     like($text, $says, "$name: what it says");
 
-    my %asked = %{ $k->asked };
+    my %asked = %{ $k->gateway->messages };
     my $new = join ' ', map { $asked{$_} }
                         grep { !$job->{known}{$_} } sort keys %asked;
 
@@ -261,7 +261,7 @@ for my $row (@rows) {
     my $job = again(begin($k, $row));
     my $data = asks($job) or next;
 
-    is($k->vote($job->{id}, 'approve', '', @{ $row->{votes} }),
+    is($g->vote($job->{id}, 'approve', '', @{ $row->{votes} }),
        join(' ', map { 200 } @{ $row->{votes} }), "$row->{name}: approved");
     ends($job, 'approved', $row->{status}, $job->{says}, $job->{done});
 
@@ -276,7 +276,7 @@ for my $row (@rows) {
     again($job);
     asks($job) or next;
 
-    $k->vote($job->{id}, 'deny', 'use the archive job', $row->{votes}[-1]);
+    $g->vote($job->{id}, 'deny', 'use the archive job', $row->{votes}[-1]);
     ends($job, 'denied', 256, qr/use the archive job/);
 }
 
@@ -295,12 +295,12 @@ for my $row (
     [ 'cordon' => qw(cordon node-2) ])
 {
     my ($name, @args) = @$row;
-    my $known = keys %{ $k->asked };
+    my $known = keys %{ $g->messages };
     my ($code, $text) = $k->said($k->kubectl(named('up', @args)));
 
     is($code, $name eq 'all events' ? 256 : 0, "$name: of no concern")
         or diag($text);
-    is(keys %{ $k->asked }, $known, "$name: nobody is asked");
+    is(keys %{ $g->messages }, $known, "$name: nobody is asked");
 }
 
 
@@ -310,17 +310,12 @@ for my $row (
     my $row = row('again', 'delete', "DELETE $pods/NAME",
                   [ qw(delete pod NAME), @now ]);
     my $job = again(begin($k, $row));
-    my $joined = sub {
-        return wait_for(sub { grep { $_->{type} eq 'joined'
-                                     && $_->{action_id} eq $job->{id} }
-                                   $g->records });
-    };
 
     asks($job);
     $job->{kubectl}{process}->kill_group;
     again($job);
-    ok($joined->(), 'interrupted, the same command joins');
-    $k->vote($job->{id}, 'approve', '', $sre[0]);
+    ok($g->joined($job->{id}), 'interrupted, the same command joins');
+    $g->vote($job->{id}, 'approve', '', $sre[0]);
     ends($job, 'interrupted', 0, qr/deleted/, $job->{done});
 
     $job = again(begin($k, $row));
@@ -329,8 +324,8 @@ for my $row (
     my $first = $job->{kubectl};
 
     again($job);
-    ok($joined->(), 'parallel: the second joins');
-    $k->vote($job->{id}, 'approve', '', $sre[0]);
+    ok($g->joined($job->{id}), 'parallel: the second joins');
+    $g->vote($job->{id}, 'approve', '', $sre[0]);
 
     my @said = map { [ $k->said($_) ] } $first, $job->{kubectl};
     my @well = grep { $_->[0] == 0 } @said;
@@ -340,7 +335,7 @@ for my $row (
     like($failed->[1] // '', qr/The approval has been used/,
          'parallel: the other says why');
     is(scalar(grep { $_ eq $job->{done} } $k->done), 1, 'parallel: done once');
-    is($k->asked->{ $job->{id} }, 2, 'parallel: people are asked once');
+    is($g->messages->{ $job->{id} }, 2, 'parallel: people are asked once');
 }
 
 
@@ -358,7 +353,7 @@ for my $row (
        '3 readings: "ops", "system:masters", "ops, system:masters"',
        'as another: with which groups');
 
-    $k->vote($job->{id}, 'approve', '', $sre[0]);
+    $g->vote($job->{id}, 'approve', '', $sre[0]);
     ends($job, 'approved', 0, qr/deleted/, $job->{done});
 
     my ($request) = grep { $_->method . ' ' . $_->target eq $job->{done} }
@@ -394,7 +389,7 @@ for my $row (
             push @ids, $id;
             push @pages, $g->curl(-L => -c => '/dev/null', -H => 'Accept: text/html',
                                    $link)->body;
-            $k->vote($id, 'approve', '', $sre[0], $security[0]);
+            $g->vote($id, 'approve', '', $sre[0], $security[0]);
         }
 
         is(($k->said($kubectl))[0], 0, "$args->[0] a secret: it is done");
@@ -418,15 +413,15 @@ for my $row (
 sub held {
     my ($name, $rule, @args) = @_;
 
-    my @known = keys %{ $k->asked };
+    my @known = keys %{ $g->messages };
     my $client = $g->curl_start($k->user, @args);
     my $id = $g->pending(@known);
 
     ok($id, "$name: it is held") or return;
-    ok(wait_for(sub { $k->asked->{$id} }), "$name: people are asked");
+    ok(wait_for(sub { $g->messages->{$id} }), "$name: people are asked");
     is((grep { ($_->{action_id} // '') eq $id } $g->records)[0]{rule}, $rule,
        "$name: by its rule");
-    like($k->vote($id, 'deny', 'use the archive job', $sre[0]), qr/200/,
+    like($g->vote($id, 'deny', 'use the archive job', $sre[0]), qr/200/,
          "$name: denied");
 
     my $answer = $client->read;
@@ -462,7 +457,7 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
 
 {
     my $exec = "$url$pods/shell/exec?command=sh&stdin=true&stdout=true";
-    my $known = keys %{ $k->asked };
+    my $known = keys %{ $g->messages };
 
     held('exec by WebSocket', 'exec', @upgrade, 'Upgrade: websocket',
          -H => 'Sec-WebSocket-Version: 13',
@@ -476,7 +471,8 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
     is($answer->status, 403, 'then by SPDY: the same end');
     like($answer->json->{message}, qr/before .*use the archive job/,
          'then by SPDY: that of before');
-    is(keys %{ $k->asked }, $known + 1, 'then by SPDY: nobody is asked again');
+    is(keys %{ $g->messages }, $known + 1,
+       'then by SPDY: nobody is asked again');
 
     held('another command', 'exec', @upgrade, 'Upgrade: SPDY/3.1',
          -X => 'POST', $exec =~ s/sh/ls/r);
@@ -498,14 +494,11 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
     }
 
     for my $job (@jobs) {
-        ok(wait_for(sub { grep { $_->{type} eq 'joined'
-                                 && $_->{action_id} eq $job->{id} }
-                               $k->gateway->records }, 120),
-           "$job->{name}: it comes back");
-        $k->vote($job->{id}, 'approve', '', @{ $job->{votes} });
+        ok($k->gateway->joined($job->{id}), "$job->{name}: it comes back");
+        $k->gateway->vote($job->{id}, 'approve', '', @{ $job->{votes} });
     }
 
-    my %told = %{ $k->asked };
+    my %told = %{ $k->gateway->messages };
 
     for my $job (@jobs) {
         my ($code, $text) = $k->said($job->{kubectl});
@@ -529,11 +522,9 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
         shift @{ $job->{args} };
         asks(again($job)) or next;
 
-        ok(wait_for(sub { grep { $_->{type} eq 'joined'
-                                 && $_->{action_id} eq $job->{id} }
-                               $k->gateway->records }),
+        ok($k->gateway->joined($job->{id}),
            "$row->{name}, pending: SPDY joins");
-        $k->vote($job->{id}, 'approve', '', @{ $row->{votes} });
+        $k->gateway->vote($job->{id}, 'approve', '', @{ $row->{votes} });
         ends($job, 'pending', $row->{status}, $job->{says}, $job->{done});
     }
 
@@ -551,7 +542,7 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
         is($code, 256, "$row->{name}, pending: kubectl fails");
         like($text, qr/Nobody has decided yet/, "$row->{name}, pending: and says why");
 
-        $k->vote($job->{id}, 'approve', '', @{ $row->{votes} });
+        $k->gateway->vote($job->{id}, 'approve', '', @{ $row->{votes} });
         $job->{args} = \@args;
         ends(again($job), 'again', $row->{status}, $job->{says}, $job->{done});
     }
@@ -596,7 +587,8 @@ held('a custom resource\'s scale', 'scale-to-nothing', -X => 'PATCH',
         }
     }
 
-    is(scalar keys %{ $k->asked }, scalar @rows, 'expired: each asks once');
+    is(scalar keys %{ $k->gateway->messages }, scalar @rows,
+       'expired: each asks once');
     is_deeply([ grep { !/^PATCH .*nodes/ } $k->done ], [],
               'expired: nothing is executed');
 }

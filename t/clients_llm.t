@@ -28,7 +28,8 @@ Approval::Process->start(cmd => [ 'node', "$dir/provider.mjs", "$dir/go" ],
 my ($provider) = wait_for(sub { slurp("$dir/log") =~ /^(\d+)$/m ? $1 : 0 })
     or die "the provider has not started: " . slurp("$dir/err");
 
-my $g = Approval::Example->start('llm-egress.conf', put => {
+my $g = Approval::Example->start('llm-egress.conf', told => 2,
+                                 runs => sub { scalar calls() }, put => {
     'https://$provider' => 'http://$provider',
     (map { ("api.$_.com" => "127.0.0.1:$provider") } qw(openai anthropic)),
     'server_name anthropic.example.com;' =>
@@ -43,8 +44,6 @@ my %url = (openai => $g->ngx->url . '/v1', ai => $g->ngx->url . '/v1',
 my $bearer = 'Bearer put-the-key-here ';
 my %key = (openai => $bearer, ai => $bearer,
            anthropic => ' put-the-key-here');
-
-my ($calls, $asked, @known) = (0, 0);
 
 
 sub start {
@@ -71,44 +70,16 @@ sub told {
 }
 
 
-# the calls of the provider since the last time, and how often people were asked
+# what the provider has got
 
-sub counts {
-    my ($name, $executed, $prompts) = @_;
-
+sub calls {
     my (undef, @lines) = split /\n/, slurp("$dir/log");
-    my @new = @lines[$calls .. $#lines];
-    my @asked = grep { $_->{type} eq 'requested' } $g->records;
 
-    is(scalar @new, $executed, "$name: calls of the provider");
-    is(@asked - $asked, $prompts, "$name: people asked");
-    ($calls, $asked) = (scalar @lines, scalar @asked);
-
-    return @new;
+    return @lines;
 }
 
 
-sub asked {
-    my $id = $g->pending(@known) or die "nobody is asked\n";
-
-    push @known, $id;
-
-    return $id;
-}
-
-
-sub vote {
-    my ($id, $decision) = @_;
-
-    my $link = (values %{ $g->links($id, 2) })[0];
-    my ($path, $token) = $link =~ m{^http://[^/]+(/[^?]+)\?t=(\S+)$};
-
-    is(http_post($g->port, "$path/decision?t=$token",
-                 encode_json({ decision => $decision,
-                               comment => 'use the small model' }),
-                 headers => [ 'Content-Type' => 'application/json' ])->status,
-       200, "$decision: counts");
-}
+my $COMMENT = 'use the small model';
 
 
 # What passes, and by which key
@@ -118,19 +89,19 @@ for my $sdk (qw(openai anthropic ai)) {
 
     like(encode_json($told->{answer} // $told), qr/"ok"/, "$sdk: a call passes");
 
-    my ($call) = counts("$sdk, a call", 1, 0);
-
-    like($call, qr/ \Q$key{$sdk}\E$/, "$sdk: the provider gets its own key");
+    $g->counts("$sdk, a call", 0, 1);
+    like((calls())[-1], qr/ \Q$key{$sdk}\E$/,
+         "$sdk: the provider gets its own key");
 }
 
 ok(!told(start('openai', 'tool'))->{error}, 'a function of the client passes');
-counts('a function', 1, 0);
+$g->counts('a function', 0, 1);
 
 is(told(start('openai', 'chat', KEY => 'other'))->{error}{status}, 401,
    'an unknown key is refused');
 is(told(start('openai', 'assistant'))->{error}{status}, 403,
    'what has no rule is denied');
-counts('refused', 0, 0);
+$g->counts('refused', 0, 0);
 
 # Streams come as the provider sends them
 
@@ -143,7 +114,7 @@ for my $sdk (qw(openai anthropic ai)) {
     ok(!told($job)->{error}, "$sdk: the stream ends well");
     like(slurp("$job->{out}.err"), qr/one.*two/s, "$sdk: and is whole");
     unlink("$dir/go");
-    counts("$sdk, a stream", 1, 0);
+    $g->counts("$sdk, a stream", 0, 1);
 }
 
 # What is held: approved
@@ -159,12 +130,12 @@ for my $case ([ openai => 'upload', 'POST /v1/files' ],
     my ($sdk, $call, $request) = @$case;
     my $job = start($sdk, $call);
 
-    vote(asked(), 'approve');
+    is($g->vote($g->asked, 'approve', $COMMENT), 200, 'approve: counts');
     ok(!told($job)->{error}, "$sdk, $call: approved");
 
-    my ($got) = counts("$sdk, $call", 1, 1);
-
-    like($got // '', qr/^\Q$request\E /, "$sdk, $call: the provider's answer");
+    $g->counts("$sdk, $call", 1, 1);
+    like((calls())[-1], qr/^\Q$request\E /,
+         "$sdk, $call: the provider's answer");
 }
 
 # ... and denied: once, with the comment
@@ -175,13 +146,13 @@ for my $case ([ openai => 'costly' ], [ anthropic => 'costly' ],
     my ($sdk, $call) = @$case;
     my $job = start($sdk, $call);
 
-    vote(asked(), 'deny');
+    is($g->vote($g->asked, 'deny', $COMMENT), 200, 'deny: counts');
 
     my $error = told($job)->{error};
 
     is($error->{status}, 403, "$sdk, $call: denied");
     like($error->{message}, qr/use the small model/, "$sdk, $call: the comment");
-    counts("$sdk, $call, denied", 0, 1);
+    $g->counts("$sdk, $call, denied", 1, 0);
 }
 
 # Who may use costly models may do so for a while
@@ -189,10 +160,10 @@ for my $case ([ openai => 'costly' ], [ anthropic => 'costly' ],
 {
     my $job = start('openai', 'research');
 
-    vote(asked(), 'approve');
+    is($g->vote($g->asked, 'approve', $COMMENT), 200, 'approve: counts');
     ok(!told($job)->{error}, 'a costly model, approved');
     ok(!told(start('ai', 'research'))->{error}, 'and again, of itself');
-    counts('a grant', 2, 1);
+    $g->counts('a grant', 1, 2);
 }
 
 done_testing;

@@ -30,7 +30,8 @@ my ($port) = wait_for(sub { slurp("$dir/out") =~ /^(\d+)$/m ? $1 : 0 })
 
 sub Node::port { $_[0]{port} }
 
-my ($g, @known, $asked, $executed);
+my $COMMENT = 'ask the customer first';
+my $g;
 
 
 # the file, but for the times of its rule for refunds
@@ -39,10 +40,9 @@ sub gateway {
     my ($times) = @_;
 
     $g = Approval::Example->start('mcp-gateway.conf',
-        up => bless({ port => $port }, 'Node'),
+        up => bless({ port => $port }, 'Node'), told => 2,
+        runs => sub { scalar $_[0]->records('executed') },
         put => $times ? { 'timeout 30m;' => $times } : {});
-    @known = ();
-    $asked = $executed = 0;
 }
 
 
@@ -85,56 +85,6 @@ sub said {
 }
 
 
-sub asked {
-    my $id = $g->pending(@known) or die "nobody is asked\n";
-
-    push @known, $id;
-
-    return $id;
-}
-
-
-sub vote {
-    my ($id, $decision) = @_;
-
-    my $link = (values %{ $g->links($id, 1) })[0];
-    my ($path, $token) = $link =~ m{^http://[^/]+(/[^?]+)\?t=(\S+)$};
-
-    return http_post($g->port, "$path/decision?t=$token",
-                     encode_json({ decision => $decision,
-                                   comment => 'ask the customer first' }),
-                     headers => [ 'Content-Type' => 'application/json' ])
-           ->status;
-}
-
-
-sub records {
-    my ($type, $id) = @_;
-
-    return grep { $_->{type} eq $type && (!$id || $_->{action_id} eq $id) }
-           $g->records;
-}
-
-
-# how often people were asked, and what was executed, since the last time
-
-sub counts {
-    my ($name, $asks, $runs) = @_;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 1;
-
-    ok(wait_for(sub { $executed + $runs <= records('executed') }),
-       "$name: on record") if $runs;
-
-    my @asked = records('requested');
-    my @executed = records('executed');
-
-    is(@asked - $asked, $asks, "$name: people asked");
-    is(@executed - $executed, $runs, "$name: executions");
-    ($asked, $executed) = (scalar @asked, scalar @executed);
-}
-
-
 gateway();
 
 # What passes
@@ -152,7 +102,7 @@ like(said(told(start(name => 'run_command', arguments => { line => 'id' }))),
     like(said($told), qr/not identified/, 'nor does an unknown agent pass');
 }
 
-counts('of no concern', 0, 0);
+$g->counts('of no concern', 0, 0);
 
 for my $by ('', '-remote') {
     my @by = $by ? (remote => 1) : ();
@@ -161,29 +111,28 @@ for my $by ('', '-remote') {
 
     {
         my $job = refund("b$by", @by);
-        my $id = asked();
+        my $id = $g->asked;
 
         is_deeply([ sort keys %{ $g->links($id, 2) } ],
                   [ 'carol@example.com', 'dan@example.com' ],
                   'finance is asked');
-        is(vote($id, 'approve'), 200, 'approved');
+        is($g->vote($id, 'approve', $COMMENT), 200, 'approved');
         like(said(told($job)), qr/^create_refund b\S* \d$/,
              "approved: the server's answer");
-        counts('approved', 1, 1);
+        $g->counts('approved', 1, 1);
 
         my @jobs = map { refund("c$by", @by) } 1, 2;
 
-        $id = asked();
-        ok(wait_for(sub { records('joined', $id) }),
-           'parallel: the second joins');
-        vote($id, 'approve');
+        $id = $g->asked;
+        ok($g->joined($id), 'parallel: the second joins');
+        $g->vote($id, 'approve', $COMMENT);
 
         my @said = sort map { said(told($_)) } @jobs;
 
         like($said[0], qr/approval has been used/, 'parallel: one is told so');
         like($said[1], qr/^create_refund c\S* \d$/,
              'parallel: the other has the answer');
-        counts('parallel', 1, 1);
+        $g->counts('parallel', 1, 1);
     }
 
     # Denied; the same call again at once is denied as well, and nobody is asked
@@ -191,7 +140,7 @@ for my $by ('', '-remote') {
     {
         my $job = refund("d$by", @by);
 
-        vote(asked(), 'deny');
+        $g->vote($g->asked, 'deny', $COMMENT);
 
         my $told = told($job);
 
@@ -200,7 +149,7 @@ for my $by ('', '-remote') {
              'denied: with the comment');
         like(said(told(refund("d$by", @by))),
              qr/before .*ask the customer first/, 'again: the same');
-        counts('denied', 1, 0);
+        $g->counts('denied', 1, 0);
     }
 
     # Given up: by its timeout, after which the SDK says so; by its end
@@ -208,23 +157,22 @@ for my $by ('', '-remote') {
     {
         my $job = refund("e$by", @by, options => { timeout => 1000 },
                          until => "$dir/go$by");
-        my $id = asked();
+        my $id = $g->asked;
 
-        ok(wait_for(sub { records('cancelled', $id) }),
+        ok(wait_for(sub { $g->records('cancelled', $id) }),
            'timeout: it is cancelled');
-        is(vote($id, 'approve'), 409, 'timeout: a vote is late');
+        is($g->vote($id, 'approve', $COMMENT), 409, 'timeout: a vote is late');
         spew("$dir/go$by", '');
         is(told($job)->{error}{code}, -32001, 'timeout: the caller is told');
-        counts('timeout', 1, 0);
+        $g->counts('timeout', 1, 0);
 
         $job = refund("f$by", @by);
-        $id = asked();
-        $g->links($id, 2);
+        $id = $g->asked;
         $job->{process}->kill_group;
-        ok(wait_for(sub { records('cancelled', $id) }),
+        ok(wait_for(sub { $g->records('cancelled', $id) }),
            'killed: it is cancelled');
-        is(vote($id, 'approve'), 409, 'killed: a vote is late');
-        counts('killed', 1, 0);
+        is($g->vote($id, 'approve', $COMMENT), 409, 'killed: a vote is late');
+        $g->counts('killed', 1, 0);
     }
 }
 
@@ -232,7 +180,7 @@ for my $by ('', '-remote') {
 
 {
     my $job = refund('g');
-    my $id = asked();
+    my $id = $g->asked;
     my $withdraw = sub {
         return Approval::Client->new($g->port)->request(
             DELETE => "/_approval/status/$id",
@@ -242,7 +190,7 @@ for my $by ('', '-remote') {
     is($withdraw->('x'), 403, 'withdrawn: by nobody else');
     is($withdraw->(7), 200, 'withdrawn');
     like(said(told($job)), qr/was cancelled/, 'withdrawn: the model reads it');
-    counts('withdrawn', 1, 0);
+    $g->counts('withdrawn', 1, 0);
 }
 
 # Notifications
@@ -253,24 +201,24 @@ for my $by ('', '-remote') {
         params => { progressToken => 1, progress => 1 } }));
 
     is($told->{error}, undef, 'a notification passes');
-    counts('a notification', 0, 0);
+    $g->counts('a notification', 0, 0);
 
     my %call = (notification => {
         method => 'tools/call', params => { name => 'create_refund',
             arguments => { order => 'h', amount => 500 } } });
     my $job = start(%call);
-    my $id = asked();
+    my $id = $g->asked;
 
-    vote($id, 'approve');
+    $g->vote($id, 'approve', $COMMENT);
     is(told($job)->{error}, undef, 'a call without an id, approved');
-    counts('without an id, approved', 1, 1);
+    $g->counts('without an id, approved', 1, 1);
 
     $call{notification}{params}{arguments}{order} = 'i';
     $job = start(%call);
-    vote(asked(), 'deny');
+    $g->vote($g->asked, 'deny', $COMMENT);
     like(told($job)->{error}{message}, qr/ask the customer first/,
          'a call without an id, denied: the caller sees the comment');
-    counts('without an id, denied', 1, 0);
+    $g->counts('without an id, denied', 1, 0);
 }
 
 # Pending: the same call again, by another client with other ids, goes on
@@ -280,7 +228,7 @@ gateway('timeout 30m; hold 2s;');
 for my $by ('', '-remote') {
     my @by = $by ? (remote => 1) : ();
     my $told = told(refund("j$by", @by));
-    my $id = asked();
+    my $id = $g->asked;
 
     ok($told->{result}{isError}, 'pending: a tool result');
     like(said($told), qr/Nobody has decided yet/,
@@ -290,17 +238,17 @@ for my $by ('', '-remote') {
 
     my $job = refund("j$by", @by);
 
-    ok(wait_for(sub { records('joined', $id) }), 'pending: it joins');
-    is(vote($id, 'approve'), 200, 'pending: approved');
+    ok($g->joined($id), 'pending: it joins');
+    is($g->vote($id, 'approve', $COMMENT), 200, 'pending: approved');
     like(said(told($job)), qr/^create_refund j\S* \d$/, "pending: the answer");
-    counts('pending', 1, 1);
+    $g->counts('pending', 1, 1);
 }
 
 like(told(start(notification => { method => 'tools/call', params => {
          name => 'create_refund', arguments => { order => 'k' } } }))
          ->{error}{message}, qr/Nobody has decided yet/,
      'a call without an id, pending: an error, and not a 202');
-counts('without an id, pending', 1, 0);
+$g->counts('without an id, pending', 1, 0);
 
 # Expired
 
@@ -309,7 +257,7 @@ gateway('timeout 2s;');
 for my $by ('', '-remote') {
     like(said(told(refund("l$by", $by ? (remote => 1) : ()))),
          qr/Nobody decided in time/, 'expired: the model reads it');
-    counts("expired$by", 1, 0);
+    $g->counts("expired$by", 1, 0);
 }
 
 done_testing();

@@ -18,7 +18,8 @@ package Approval::Example;
 #     hook  => RECEIVER
 #     up    => SERVER
 #     smtp  => EXIM      where mails go, after init
-#     up    => UPSTREAM
+#     told  => N         people that the example tells of each request, default 1
+#     runs  => CODE      how much was executed, default what the upstream has got
 #   ->redis ->up ->hook ->smtp ->ngx ->port
 #   ->said               what conf/init.sh has said
 #   ->key([FILE])        what the first of approval/agents sends, after init
@@ -33,7 +34,16 @@ package Approval::Example;
 #   ->links(ID, N, NAME...)
 #                        { person => personal link }, when N have been told,
 #                        and these; with "smtp", { address => link }
-#   ->records            the audit trail
+#   ->asked              the id of the next action, when people are told
+#   ->vote(ID, DECISION, COMMENT [, PERSON...])
+#                        by personal links, that of any if there is no PERSON;
+#                        the statuses
+#   ->records([TYPE [, ID]])  the audit trail
+#   ->joined(ID [, N])   whether the action is joined N times, 1 by default
+#   ->messages           { action => how many messages ask people }
+#   ->counts(NAME, ASKED, EXECUTED)
+#                        tests: since the last time people were asked so often,
+#                        with a message for each, and so much was executed
 
 use strict;
 use warnings;
@@ -162,7 +172,9 @@ sub start {
     my $self = bless { redis => Approval::Redis->new,
                        up => $arg{up} // Approval::Upstream->new,
                        hook => $arg{hook} // Approval::Receiver->new,
-                       smtp => $arg{smtp} }, $class;
+                       smtp => $arg{smtp}, told => $arg{told} // 1,
+                       runs => $arg{runs} // sub { $_[0]->up->count },
+                       known => [], seen => [ 0, 0, 0 ] }, $class;
 
     my %how = (%$self, map { $_ => $arg{$_} } qw(tls put init));
 
@@ -317,11 +329,93 @@ sub mailed {
 }
 
 
-sub records {
+sub asked {
     my ($self) = @_;
 
-    return map { decode_json($_) } grep { /\n\z/ }
+    my $known = $self->{known};
+    my $id = $self->pending(@$known) or die "nobody is asked\n";
+
+    push @$known, $id;
+    $self->links($id, $self->{told});
+
+    return $id;
+}
+
+
+sub vote {
+    my ($self, $id, $decision, $comment, @people) = @_;
+
+    my $links = $self->links($id, @people ? 1 : $self->{told}, @people);
+    my @status;
+
+    for my $person (@people ? @people : (sort keys %$links)[0]) {
+        my $url = $links->{$person} // 'https://none.example.com/';
+
+        push @status, $self->curl(-H => 'Content-Type: application/json',
+            -d => encode_json({ decision => $decision, comment => $comment }),
+            $url =~ s{(?=\?|$)}{/decision}r)->status;
+    }
+
+    return "@status";
+}
+
+
+sub records {
+    my ($self, $type, $id) = @_;
+
+    return grep { !defined $type || $_->{type} eq $type }
+           grep { !defined $id || ($_->{action_id} // '') eq $id }
+           map { decode_json($_) } grep { /\n\z/ }
            split /^/, slurp($self->ngx->path('approval.jsonl'));
+}
+
+
+sub joined {
+    my ($self, $id, $n) = @_;
+
+    return wait_for(sub { $self->records('joined', $id) >= ($n // 1) }, 30);
+}
+
+
+sub messages {
+    my ($self) = @_;
+
+    my %asked;
+
+    for my $message (map { decode_json($_->body) } $self->hook->messages) {
+        $asked{ $message->{data}{id} }++
+            if $message->{type} eq 'approval.requested';
+    }
+
+    return \%asked;
+}
+
+
+sub counts {
+    my ($self, $name, $asks, $executed) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my (@now, @new);
+    my @want = ($asks, $asks * $self->{told}, $executed);
+    my $seen = $self->{seen};
+
+    wait_for(sub {
+        my $messages = 0;
+
+        $messages += $_ for values %{ $self->messages };
+        @now = (scalar $self->records('requested'), $messages,
+                $self->{runs}->($self));
+        @new = map { $now[$_] - $seen->[$_] } 0 .. 2;
+
+        return !grep { $new[$_] < $want[$_] } 0 .. 2;
+    });
+
+    is($new[0], $want[0], "$name: people asked");
+    is($new[1], $want[1], "$name: messages");
+    is($new[2], $want[2], "$name: executions");
+
+    $self->{seen} = \@now;
 }
 
 

@@ -11,8 +11,6 @@ package Approval::Kubernetes;
 #   ->user                   curl's arguments: the certificate of "dev"
 #   ->kubectl(ARG...)        starts it; environment before: { NAME => VALUE }
 #   ->said(JOB)              its status, and what it has printed
-#   ->vote(ID, DECISION, COMMENT, PERSON...)   by their links; the responses
-#   ->asked                  { action => how many messages ask people }
 #   ->done                   what the API server was told to do: "METHOD PATH",
 #                            without queries, of all requests but those that
 #                            only read what a rule does not concern
@@ -130,41 +128,6 @@ sub said {
 
     return ($job->{process}->status,
             slurp($job->{out}) . slurp("$job->{out}.err"));
-}
-
-
-sub vote {
-    my ($self, $id, $decision, $comment, @people) = @_;
-
-    my $g = $self->gateway;
-    my $links = $g->links($id, 1, @people);
-    my @status;
-
-    for my $person (@people) {
-        my $url = $links->{$person} // 'https://none.example.com/';
-
-        push @status, $g->curl(-H => 'Content-Type: application/json',
-            -d => encode_json({ decision => $decision, comment => $comment }),
-            $url =~ s{(?=\?|$)}{/decision}r)->status;
-    }
-
-    return "@status";
-}
-
-
-sub asked {
-    my ($self) = @_;
-
-    my %asked;
-
-    for my $message (map { decode_json($_->body) }
-                     $self->gateway->hook->messages)
-    {
-        $asked{ $message->{data}{id} }++
-            if $message->{type} eq 'approval.requested';
-    }
-
-    return \%asked;
 }
 
 

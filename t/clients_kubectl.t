@@ -339,6 +339,22 @@ for my $row (
 }
 
 
+# --- withdrawn: by the status URL, with the user's certificate
+
+{
+    my $job = again(begin($k, row('withdrawn', 'delete', "DELETE $pods/NAME",
+                                  [ qw(delete pod NAME), @now ])));
+    asks($job);
+
+    my @withdraw = (-X => 'DELETE',
+        "https://approvals.example.com/_approval/status/$job->{id}");
+
+    is($g->curl(@withdraw)->status, 403, 'withdrawn: not without a certificate');
+    is($g->curl($k->user, @withdraw)->status, 200, 'withdrawn: by the user');
+    ends($job, 'withdrawn', 256, qr/This request was cancelled/);
+}
+
+
 # --- whom it impersonates is shown, and passed on
 
 {

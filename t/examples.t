@@ -37,11 +37,11 @@ for my $name (@names) {
 }
 
 
-# the gateway knows requesters where they poll and withdraw, but for kubectl,
-# which does neither
+# the gateway knows requesters where they poll and withdraw
 
-for my $name (grep { !/^(?:kubernetes|shadow)\.conf$/ } @names) {
-    my ($server) = slurp("$examples/$name") =~ /^(server \{\n.*?^\}\n)/ms;
+for my $name (grep { $_ ne 'shadow.conf' } @names) {
+    my ($server) = slurp("$examples/$name")
+                   =~ /^(server \{(?:(?!^\}).)*approval_api.*?^\}\n)/ms;
 
     like($server, qr/^\ {4}approval_requester|^\ {4}location\ \/_approval\/
                      (?:status\/)?\ \{[^}]*approval_requester/mx,

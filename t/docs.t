@@ -145,6 +145,8 @@ sub prelude {
     push @lines, 'approval_requester $remote_user;'
         unless has($text, 'approval_requester');
     push @lines, 'auth_basic agents;' unless has($text, 'auth_basic');
+    push @lines, 'auth_basic_user_file passwords;'
+        unless has($text, 'auth_basic_user_file');
 
     return join "\n", @lines, '';
 }

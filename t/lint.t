@@ -47,6 +47,7 @@ my %PART = (
     auth      => "auth_basic x; auth_basic_user_file $dir/passwords;",
     location  => '',
     server    => '',
+    passwords => "auth_basic_user_file $dir/passwords;",
     names     => 'server_name gw.example.com;',
     api_name  => '/_approval/',
     api       => 'auth_basic x; approval_api approver=$remote_user;',
@@ -79,7 +80,7 @@ approval_policy p {
 server {
     listen 127.0.0.1:%%PORT%%;
     $part{names}
-    auth_basic_user_file $dir/passwords;
+    $part{passwords}
     $part{server}
     location / {
         $part{apply}
@@ -160,14 +161,20 @@ control('none', 'a good configuration');
 mistake('literal-pattern', $_, qr/compares with the literal text "\Q$_\E"/,
         match => "match \$request_uri \"$_\"; #!")
     for '/admin/*', '^/admin/*', '/users/.+', '/(a|b)', '/admin$', '!/x/*',
-        '/users/[0-9]+', '/users/\d+', '/a\.b', '^/v[12]/';
+        '/users/[0-9]+', '/users/\d+', '/a\.b', '^/v[12]/', '/users/{id}',
+        '/users/:id', '!/users/{id}/x';
+mistake('literal-pattern', "$_->[0], and what to write",
+        qr/or write "\Q$_->[1]\E" if you mean this text/,
+        match => "match \$request_uri \"$_->[0]\"; #!")
+    for [ '/x/*', '\/x/*' ], [ '!/x/*', '!\/x/*' ], [ '^/x/*', '~^\Q/x/*' ],
+        [ '!^/x/*', '!~^\Q/x/*' ];
 mistake('literal-pattern', 'a tool', qr/compares with the literal text "db_\*"/,
         match => 'mcp_tool db_*; #!');
 
 control('literal-pattern', $_, match => "match \$request_uri \"$_\";")
     for '/admin', '^/admin/', '~^/admin/.*$', '~*^/(a|b)$', '!~x*', '\/a*',
         '/a?b=c&d=e', '^/a+b', '/a.b', '/a[]=1', 'http://[::1]:80/',
-        'CORP\bob', '/$x/';
+        'CORP\bob', '/$x/', '/a:b', '/a{}';
 
 
 # hidden-rule: the rule "r" stands first
@@ -308,7 +315,28 @@ mistake('unverified-identity', "requester $_->[0]",
         [ 'from one of them in a text', '"agent-${http_x_agent}"' =~ s/"//gr ],
         [ 'nobody checks', '$remote_user' ],
         [ 'with auth_basic off', '$remote_user', 'auth_basic off;' ],
+        [ 'in braces', '${remote_user}', 'auth_basic off;' ],
+        [ 'allow without deny', '$http_x_a', 'allow 10.0.0.0/8;' ],
+        [ 'allow all', '$http_x_a', 'allow 10.0.0.0/8; allow all; deny all;' ],
+        [ 'one deny', '$http_x_a', 'deny 10.0.0.1;' ],
         [ 'from a header beside auth_basic', '$http_x_agent', $PART{auth} ];
+mistake('unverified-identity', 'no file of passwords',
+        qr/nothing in location "\/" verifies "\$remote_user", .*\. Add "auth_basic" and/,
+        passwords => '', requester => "approval_requester \$remote_user; #!",
+        auth => 'auth_basic x;', api => "auth_basic x; auth_basic_user_file
+        $dir/passwords; approval_api approver=\$remote_user;");
+mistake('unverified-identity', "satisfy any, $_",
+        qr/verifies "\$remote_user", .* With "satisfy any", one check is enough/,
+        requester => "approval_requester \$remote_user; #!",
+        location => "satisfy any; $_;")
+    for 'allow 10.0.0.0/8; deny all', 'allow 10.0.0.0/8', 'auth_request /_auth';
+mistake('unverified-identity', 'a certificate that anybody could have made',
+        qr/verifies "\$ssl_client_s_dn", .* Use "ssl_verify_client on"/,
+        names => 'server_name gw.example.com; ssl_verify_client optional_no_ca;',
+        api => "\napproval_api approver=\$ssl_client_s_dn; #!\n");
+mistake('unverified-identity', 'everybody is one approver',
+        qr/verifies "alice", so anybody can vote there under this name\. Add/,
+        api => "\napproval_api approver=alice; #!\n");
 mistake('unverified-identity', "approver $_->[0]",
         qr/"approval_api approver=\Q$_->[1]\E" trusts the client: .* can vote there/,
         api => "$_->[2]\napproval_api approver=$_->[1]; #!\n")
@@ -325,7 +353,12 @@ control('unverified-identity', $_->[0], requester =>
     for [ 'auth_basic', '$remote_user', $PART{auth} ],
         [ 'auth_request', '$http_x_agent', 'auth_request /_auth;' ],
         [ 'known addresses', '$http_x_agent', 'allow 10.0.0.1; deny all;' ],
+        [ 'satisfy any and one check', '$remote_user',
+          "$PART{auth} satisfy any;" ],
+        [ 'one requester for all', 'agent', '' ],
         [ 'a variable of another kind', '$ssl_client_s_dn', '' ];
+control('unverified-identity', 'one approver with a password',
+        api => 'auth_basic x; approval_api approver=alice;');
 control('unverified-identity', 'auth_basic of the server',
         auth => '', server => 'auth_basic x;');
 control('unverified-identity', 'a map of secrets', auth => '',
@@ -366,6 +399,29 @@ mistake('regex-api', $_, qr/"approval_api" in location .* answers every request/
         location /_approval { approval_api; } }', match => 'match $uri /x;',
         http => 'approval_lint off nobody-decides;')
     for '~ ^/_approval/', '@approval';
+
+mistake('regex-api', $_->[0], qr/"approval_api" in location "\/_approval\/" $_->[1]/,
+        api => "$_->[2] auth_basic x;\napproval_api approver=\$remote_user; #!\n",
+        server => $_->[3], servers => "server { listen 127.0.0.1:%%PORT1%%;
+        server_name gw.example.com; location /_approval { auth_basic x;
+        auth_basic_user_file $dir/passwords;
+        approval_api approver=\$remote_user; } }")
+    for [ 'an internal one', 'answers every request with 404: .* "internal"',
+          'internal;', '' ],
+        [ 'a regex takes all', 'does not answer .*"/_approval/actions", because '
+          . 'location "\^/_app" takes them: write "location \^~ /_approval/"', '',
+          'location ~ ^/_app { return 404; }' ],
+        [ 'a regex takes the script', 'does not .*/passkey\.js"', '',
+          'location ~ \.(css|js)$ { root /x; }' ],
+        [ 'a regex takes the keys', 'does not .*/jwks\.json"', '',
+          'location ~ /\. { deny all; }' ];
+control('regex-api', $_->[0], @$_[1 .. $#$_])
+    for [ 'one that ends the search', api_name => '^~ /_approval/',
+          server => 'location ~ /\. { deny all; }' ],
+        [ 'a regex for other paths', server =>
+          'location /static/ { location ~ \.js$ { root /x; } }' ],
+        [ 'a location of its own', server => 'location = '
+          . '/_approval/.well-known/jwks.json { approval_api; }' ];
 
 mistake('base-url', $_->[0], $_->[1], base => "$_->[2] #!", @$_[3 .. $#$_])
     for [ 'another path', qr{no location "/approve/" has "approval_api"},
@@ -422,8 +478,12 @@ control('nobody-decides', $_->[0], api => 'approval_api;', @$_[1 .. $#$_])
 
 mistake('no-requester', 'nobody', qr/applies where no "approval_requester" is set/,
         requester => '', apply => "approval p; #!\n");
+mistake('no-requester', 'one of two locations', qr/where no "approval_requester"/,
+        server => "location /x { approval p; #!\n}");
 control('no-requester', 'one of the server', requester => '',
         server => 'approval_requester $remote_user;');
+control('no-requester', "a policy of the $_, and one of each location",
+        apply => '', $_ => 'approval p;') for 'server', 'http';
 
 
 # channels
@@ -450,6 +510,8 @@ control('pass-location', $_->[0], channel => "pass $_->[1];", @$_[2 .. $#$_])
         [ 'a regex', '/_x/y', server => 'location ~ ^/_x { internal; }' ],
         [ 'a prefix that ends the search', '/_x/y',
           server => 'location ^~ /_x/ { internal; } location ~ y$ { }' ],
+        [ 'a regex inside another one', '/_x/y', server =>
+          'location /_x/ { internal; } location /_z/ { location ~ y$ { } }' ],
         [ 'a nested location', '/_x/y', server =>
           'location /_x/ { location /_x/y { internal; } }' ],
         [ 'a server that does not ask', '/_notify', servers =>
@@ -560,6 +622,8 @@ refused("an unknown variable: $_->[0]", qr/unknown "no_such" variable: nginx has
         [ 'approver', api => "approval_api approver=\$no_such; #!\n" ],
         [ 'base URL', base => 'approval_base_url https://$no_such/x; #!' ],
         [ 'limit', location => "approval_max_pending 5 per=\$no_such; #!\n" ];
+refused("a variable without a name: \$$_", qr/unknown "$_" variable: nginx has no/,
+        match => "\nmatch \$$_ x; #!\n") for qw(arg_ http_ cookie_);
 refused('a capture of no rule', qr/unknown "approval_arg_x" variable: no "match"/,
         requester => "approval_requester \$approval_arg_x; #!\n");
 control('unknown variables', 'what is declared later',
@@ -574,6 +638,32 @@ refused('a directory that is not there',
         http => 'approval_audit /nowhere/at/a; #!');
 refused('one that is a file', qr{the directory "\Q$dir\E/oncall" of},
         http => "approval_audit $dir/oncall/a; #!");
+refused('the directory itself', qr{"approval_audit \Q$dir\E" is a directory: give},
+        http => "approval_audit $dir; #!");
+refused("a missing file of $_->[0]",
+        qr{"$_->[0]" cannot open the file "/nowhere/at": check the path, or create },
+        $_->[1] => "$_->[2] #!\n", @$_[3 .. $#$_])
+    for [ 'approval_signing_key', http => 'approval_signing_key /nowhere/at;' ],
+        [ 'approval_redis', redis =>
+          'approval_redis unix:/x password_file=/nowhere/at;' ],
+        [ 'approval_group', groups => 'approval_group admins file:/nowhere/at;' ],
+        map { [ $_, channel => "$_ /nowhere/at;" ] }
+            qw(trusted_certificate certificate certificate_key);
+refused("a missing file of $_->[0]", qr{"$_->[0]" cannot open the file "/nowhere/at},
+        channel => "$_->[1]\n$_->[0] file:/nowhere/at; #!\n")
+    for [ url => '' ], [ secret => '' ], [ signing_secret => 'type slack;' ];
+
+{
+    spew("$dir/included.conf", "# in a file of its own\n\n"
+         . "match \$uri /admin/*;\n");
+
+    my ($code, $out, @warnings) = found(conf(match =>
+                                             "include $dir/included.conf;"));
+
+    like("@warnings", qr/\[lint: literal-pattern\] in \Q$dir\E\/included.conf:3$/,
+         'the line of an included file is named');
+}
+
 control('the audit directory', 'one below the prefix',
         http => 'approval_audit logs/a.jsonl;');
 

@@ -109,6 +109,13 @@ ngx_http_approval_conf_audit_dir(ngx_conf_t *cf, ngx_str_t *file)
         return NGX_ERROR;
     }
 
+    if (ngx_file_info(full.data, &fi) != NGX_FILE_ERROR && ngx_is_dir(&fi)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"approval_audit %V\" is a directory: give the "
+                           "path to a file in it", file);
+        return NGX_ERROR;
+    }
+
     slash = full.data + full.len;
 
     while (slash > full.data && *slash != '/') {

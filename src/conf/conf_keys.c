@@ -21,7 +21,8 @@ static approval_signer_t *ngx_http_approval_conf_signer(ngx_conf_t *cf,
 
 /*
  * Reads a whole file, of at most max bytes, into cf->pool; the name is made
- * absolute against the configuration's directory.  Errors are logged.
+ * absolute against the configuration's directory.  Errors are logged, with the
+ * name of the current directive.
  */
 
 ngx_int_t
@@ -30,7 +31,11 @@ ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
 {
     ssize_t          n;
     ngx_fd_t         fd;
+    ngx_err_t        err;
+    ngx_str_t       *directive;
     ngx_file_info_t  fi;
+
+    directive = cf->args->elts;
 
     if (ngx_conf_full_name(cf->cycle, name, 1) != NGX_OK) {
         return NGX_ERROR;
@@ -39,8 +44,15 @@ ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
     fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", name);
+        err = ngx_errno;
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, err,
+                           "\"%V\" cannot open the file \"%V\": %s",
+                           directive, name,
+                           (err == NGX_ENOENT)
+                           ? "check the path, or create the file with "
+                             "approval-init (conf/init.sh)"
+                           : "let the user that starts nginx read it");
         return NGX_ERROR;
     }
 
@@ -48,11 +60,14 @@ ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
     n = -1;
 
     if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" is not a file", name);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"%V\" is not a file: use the path of "
+                           "a regular file", name, directive);
 
     } else if (ngx_file_size(&fi) > (off_t) max) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" is larger than %uz bytes", name, max);
+                           "\"%V\" in \"%V\" is larger than %uz bytes: check "
+                           "the path", name, directive, max);
 
     } else {
         text->len = (size_t) ngx_file_size(&fi);

@@ -16,14 +16,14 @@
  * The directives by which nginx's own modules verify clients, and the type
  * that each keeps at its offset.  A "user" directive verifies $remote_user
  * only.  The others admit only known clients, for example a proxy that sets
- * the header.
+ * the header.  With "satisfy any" one of them is enough, but for TLS.
  */
 
 typedef enum {
     NGX_HTTP_APPROVAL_KEPT_VALUE,       /* ngx_http_complex_value_t *         */
     NGX_HTTP_APPROVAL_KEPT_TEXT,        /* ngx_str_t                          */
-    NGX_HTTP_APPROVAL_KEPT_LIST,        /* ngx_array_t *                      */
-    NGX_HTTP_APPROVAL_KEPT_ON           /* ngx_uint_t: 1                      */
+    NGX_HTTP_APPROVAL_KEPT_ADDRESSES,   /* ngx_array_t *                      */
+    NGX_HTTP_APPROVAL_KEPT_TLS          /* ngx_uint_t: ..._verify_e           */
 } ngx_http_approval_kept_e;
 
 
@@ -31,20 +31,45 @@ typedef struct {
     const char                    *module;
     const char                    *directive;
     ngx_http_approval_kept_e       kept;
+    const char                    *with;        /* no effect without it       */
     unsigned                       user:1;
 } ngx_http_approval_verifier_t;
 
 
 static const ngx_http_approval_verifier_t  ngx_http_approval_verifiers[] = {
     { "ngx_http_auth_basic_module", "auth_basic",
-      NGX_HTTP_APPROVAL_KEPT_VALUE, 1 },
+      NGX_HTTP_APPROVAL_KEPT_VALUE, "auth_basic_user_file", 1 },
     { "ngx_http_auth_request_module", "auth_request",
-      NGX_HTTP_APPROVAL_KEPT_TEXT, 0 },
-    { "ngx_http_access_module", "allow", NGX_HTTP_APPROVAL_KEPT_LIST, 0 },
+      NGX_HTTP_APPROVAL_KEPT_TEXT, NULL, 0 },
+    { "ngx_http_access_module", "allow",
+      NGX_HTTP_APPROVAL_KEPT_ADDRESSES, NULL, 0 },
     { "ngx_http_ssl_module", "ssl_verify_client",
-      NGX_HTTP_APPROVAL_KEPT_ON, 0 },
-    { NULL, NULL, 0, 0 }
+      NGX_HTTP_APPROVAL_KEPT_TLS, NULL, 0 },
+    { NULL, NULL, 0, NULL, 0 }
 };
+
+
+/* ngx_http_ssl_verify[] and ngx_http_access_rule_t, which nginx has inside. */
+
+#define NGX_HTTP_APPROVAL_VERIFY_ON     1
+#define NGX_HTTP_APPROVAL_VERIFY_NO_CA  3
+
+typedef struct {
+    in_addr_t                      mask;
+    in_addr_t                      addr;
+    ngx_uint_t                     deny;
+} ngx_http_approval_address_t;
+
+
+/* What an identity says about itself. */
+
+typedef enum {
+    NGX_HTTP_APPROVAL_CLAIM_NONE,
+    NGX_HTTP_APPROVAL_CLAIM_CLIENT,     /* a header, argument or cookie       */
+    NGX_HTTP_APPROVAL_CLAIM_USER,       /* $remote_user                       */
+    NGX_HTTP_APPROVAL_CLAIM_CERTIFICATE,    /* nobody looks who issued it     */
+    NGX_HTTP_APPROVAL_CLAIM_ALL         /* everybody has the same             */
+} ngx_http_approval_claim_e;
 
 
 /*
@@ -66,17 +91,22 @@ static ngx_str_t  ngx_http_approval_root = ngx_string("/");
 
 
 static ngx_uint_t ngx_http_approval_identity_others(ngx_conf_t *cf);
+static void ngx_http_approval_identity_none(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf);
 static void ngx_http_approval_identity_check(ngx_conf_t *cf,
     ngx_http_approval_place_t *place, const char *directive, const char *as,
     ngx_str_t *text, ngx_http_approval_at_t *at);
-static ngx_uint_t ngx_http_approval_identity_claim(ngx_str_t *text,
-    ngx_str_t *name, ngx_uint_t *user);
+static ngx_http_approval_claim_e ngx_http_approval_identity_claim(
+    ngx_conf_t *cf, ngx_http_approval_place_t *place, ngx_str_t *text,
+    ngx_str_t *name);
 static ngx_uint_t ngx_http_approval_identity_verified(ngx_conf_t *cf,
-    ngx_http_approval_place_t *place, ngx_uint_t user);
-static ngx_command_t *ngx_http_approval_identity_command(ngx_module_t *module,
-    const ngx_http_approval_verifier_t *verifier);
+    ngx_http_approval_place_t *place, ngx_http_approval_claim_e claim);
+static void *ngx_http_approval_identity_value(ngx_conf_t *cf,
+    ngx_http_approval_place_t *place, const char *module,
+    const char *directive);
 static ngx_uint_t ngx_http_approval_identity_kept(
     ngx_http_approval_kept_e kept, void *value);
+static ngx_uint_t ngx_http_approval_identity_closed(ngx_array_t *list);
 static ngx_uint_t ngx_http_approval_identity_reached(
     ngx_http_approval_conf_t *mcf, ngx_http_approval_place_t *place);
 
@@ -85,14 +115,11 @@ ngx_int_t
 ngx_http_approval_lint_identities(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf)
 {
-    ngx_uint_t                     i;
+    ngx_uint_t                     i, others;
     ngx_http_approval_place_t     *place;
     ngx_http_approval_loc_conf_t  *conf;
 
-    if (ngx_http_approval_identity_others(cf)) {
-        return NGX_OK;
-    }
-
+    others = ngx_http_approval_identity_others(cf);
     place = mcf->lint->places.elts;
 
     for (i = 0; i < mcf->lint->places.nelts; i++) {
@@ -103,6 +130,17 @@ ngx_http_approval_lint_identities(ngx_conf_t *cf,
             continue;
         }
 
+        if (conf->policy && conf->policy->requires
+            && (conf->requester == NULL || conf->requester->name.len == 0))
+        {
+            ngx_http_approval_identity_none(cf, conf);
+            continue;
+        }
+
+        if (others) {
+            continue;
+        }
+
         if (conf->api && conf->approver) {
             ngx_http_approval_identity_check(cf, &place[i],
                                              "approval_api approver=", "vote",
@@ -110,7 +148,7 @@ ngx_http_approval_lint_identities(ngx_conf_t *cf,
                                              &conf->api_at);
         }
 
-        if (conf->policy && conf->policy->requires && conf->requester) {
+        if (conf->policy && conf->policy->requires) {
             ngx_http_approval_identity_check(cf, &place[i],
                                              "approval_requester ",
                                              "send requests",
@@ -120,6 +158,32 @@ ngx_http_approval_lint_identities(ngx_conf_t *cf,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * There is no default requester: if nginx does not check $remote_user, it is
+ * only what the client says.
+ */
+
+static void
+ngx_http_approval_identity_none(ngx_conf_t *cf,
+    ngx_http_approval_loc_conf_t *conf)
+{
+    if (ngx_http_approval_linted(cf, NGX_HTTP_APPROVAL_LINT_NO_REQUESTER,
+                                 conf->conf_file, conf->conf_line))
+    {
+        return;
+    }
+
+    ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_REQUESTER,
+                           conf->conf_file, conf->conf_line,
+                           "policy \"%V\" requires approvals, but applies "
+                           "where no \"approval_requester\" is set, so "
+                           "requests that need an approval are refused there. "
+                           "Set it to a verified identity, for example "
+                           "\"approval_requester $remote_user;\" together "
+                           "with \"auth_basic\"", &conf->name);
 }
 
 
@@ -171,11 +235,18 @@ ngx_http_approval_identity_check(ngx_conf_t *cf,
     ngx_http_approval_place_t *place, const char *directive, const char *as,
     ngx_str_t *text, ngx_http_approval_at_t *at)
 {
-    ngx_str_t   name;
-    ngx_uint_t  user;
+    ngx_str_t                  name;
+    const char                *remedy;
+    ngx_http_approval_claim_e  claim;
 
-    if (!ngx_http_approval_identity_claim(text, &name, &user)
-        || ngx_http_approval_identity_verified(cf, place, user)
+    claim = ngx_http_approval_identity_claim(cf, place, text, &name);
+
+    if (claim == NGX_HTTP_APPROVAL_CLAIM_ALL && at != &place->conf->api_at) {
+        return;
+    }
+
+    if (claim == NGX_HTTP_APPROVAL_CLAIM_NONE
+        || ngx_http_approval_identity_verified(cf, place, claim)
         || ngx_http_approval_linted(cf,
                                     NGX_HTTP_APPROVAL_LINT_UNVERIFIED_IDENTITY,
                                     ngx_http_approval_at(*at)))
@@ -183,86 +254,159 @@ ngx_http_approval_identity_check(ngx_conf_t *cf,
         return;
     }
 
+    remedy = (claim == NGX_HTTP_APPROVAL_CLAIM_CERTIFICATE)
+             ? "Use \"ssl_verify_client on\" or \"optional\""
+             : (claim == NGX_HTTP_APPROVAL_CLAIM_CLIENT)
+             ? "Use a variable that \"auth_request_set\", a \"map\" of "
+               "secrets or a client certificate sets"
+             : "Add \"auth_basic\" and \"auth_basic_user_file\"";
+
+    if (place->location->satisfy == NGX_HTTP_SATISFY_ANY) {
+        remedy = "With \"satisfy any\", one check is enough: use \"satisfy "
+                 "all\"";
+    }
+
     ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_UNVERIFIED_IDENTITY,
                            ngx_http_approval_at(*at),
                            "\"%s%V\" trusts the client: nothing in location "
-                           "\"%V\" verifies \"$%V\", so anybody can %s there "
-                           "under any name. %s",
+                           "\"%V\" verifies \"%s%V\", so anybody can %s "
+                           "there under %s name. %s",
                            directive, text,
                            place->location->name.len
                            ? &place->location->name
-                           : &ngx_http_approval_root, &name, as,
-                           user ? "Add \"auth_basic\" and "
-                                  "\"auth_basic_user_file\""
-                                : "Use a variable that \"auth_request_set\", "
-                                  "a \"map\" of secrets or a client "
-                                  "certificate sets");
+                           : &ngx_http_approval_root,
+                           (claim == NGX_HTTP_APPROVAL_CLAIM_ALL) ? "" : "$",
+                           &name, as,
+                           (claim == NGX_HTTP_APPROVAL_CLAIM_ALL)
+                           ? "this" : "any", remedy);
 }
 
 
 /* Finds the first variable of the text that the client controls. */
 
-static ngx_uint_t
-ngx_http_approval_identity_claim(ngx_str_t *text, ngx_str_t *name,
-    ngx_uint_t *user)
+static ngx_http_approval_claim_e
+ngx_http_approval_identity_claim(ngx_conf_t *cf,
+    ngx_http_approval_place_t *place, ngx_str_t *text, ngx_str_t *name)
 {
-    ngx_str_t  rest, *own;
+    size_t                      len;
+    ngx_str_t                   rest;
+    ngx_uint_t                 *verify;
+    ngx_http_approval_claim_e   claim;
 
-    static ngx_str_t  claims[] = {
-        ngx_string("http_"),
-        ngx_string("arg_"),
-        ngx_string("cookie_"),
-        ngx_null_string
+    static const struct {
+        ngx_str_t                  name;
+        ngx_http_approval_claim_e  claim;
+    } *own, claims[] = {
+        { ngx_string("http_"), NGX_HTTP_APPROVAL_CLAIM_CLIENT },
+        { ngx_string("arg_"), NGX_HTTP_APPROVAL_CLAIM_CLIENT },
+        { ngx_string("cookie_"), NGX_HTTP_APPROVAL_CLAIM_CLIENT },
+        { ngx_string("remote_user"), NGX_HTTP_APPROVAL_CLAIM_USER },
+        { ngx_string("ssl_client_"), NGX_HTTP_APPROVAL_CLAIM_CERTIFICATE },
+        { ngx_null_string, 0 }
     };
 
     rest = *text;
+    claim = NGX_HTTP_APPROVAL_CLAIM_ALL;
 
     while (ngx_http_approval_next_name(&rest, name)) {
 
-        *user = (name->len == sizeof("remote_user") - 1
-                 && ngx_strncasecmp(name->data, (u_char *) "remote_user",
-                                    name->len)
-                    == 0);
+        claim = NGX_HTTP_APPROVAL_CLAIM_NONE;
 
-        if (*user) {
-            return 1;
-        }
+        for (own = claims; own->name.len; own++) {
+            len = own->name.len;
 
-        for (own = claims; own->len; own++) {
-            if (name->len > own->len
-                && ngx_strncasecmp(name->data, own->data, own->len) == 0)
+            if (name->len < len
+                || ngx_strncasecmp(name->data, own->name.data, len) != 0)
             {
-                return 1;
+                continue;
             }
+
+            verify = ngx_http_approval_identity_value(cf, place,
+                                 "ngx_http_ssl_module", "ssl_verify_client");
+
+            if (own->claim == NGX_HTTP_APPROVAL_CLAIM_CERTIFICATE
+                && (verify == NULL
+                    || *verify != NGX_HTTP_APPROVAL_VERIFY_NO_CA))
+            {
+                continue;
+            }
+
+            return own->claim;
         }
     }
 
-    return 0;
+    *name = *text;
+
+    return claim;
 }
 
 
 static ngx_uint_t
 ngx_http_approval_identity_verified(ngx_conf_t *cf,
-    ngx_http_approval_place_t *place, ngx_uint_t user)
+    ngx_http_approval_place_t *place, ngx_http_approval_claim_e claim)
 {
-    void                                *conf;
-    ngx_command_t                       *cmd;
-    ngx_module_t                       **modules;
+    void                                *value;
+    ngx_uint_t                           n, any, on, verified;
     const ngx_http_approval_verifier_t  *verifier;
 
+    n = 0;
+    any = (place->location->satisfy == NGX_HTTP_SATISFY_ANY);
+    verified = 0;
     verifier = ngx_http_approval_verifiers;
 
     for ( /* void */ ; verifier->module; verifier++) {
 
-        if (verifier->user && !user) {
+        value = ngx_http_approval_identity_value(cf, place, verifier->module,
+                                                 verifier->directive);
+
+        on = ngx_http_approval_identity_kept(verifier->kept, value);
+
+        if (on && verifier->with) {
+            value = ngx_http_approval_identity_value(cf, place,
+                                                     verifier->module,
+                                                     verifier->with);
+            on = ngx_http_approval_identity_kept(verifier->kept, value);
+        }
+
+        if (on && verifier->kept == NGX_HTTP_APPROVAL_KEPT_TLS) {
+            return 1;
+        }
+
+        /* "allow" alone lets its clients pass all other checks */
+
+        n += on || (any && value
+                    && verifier->kept == NGX_HTTP_APPROVAL_KEPT_ADDRESSES
+                    && *(ngx_array_t **) value != NULL);
+
+        verified |= on && (!verifier->user
+                           || claim == NGX_HTTP_APPROVAL_CLAIM_USER
+                           || claim == NGX_HTTP_APPROVAL_CLAIM_ALL);
+    }
+
+    return verified && (!any || n == 1);
+}
+
+
+/* The member that the directive sets, NULL if there is no such module. */
+
+static void *
+ngx_http_approval_identity_value(ngx_conf_t *cf,
+    ngx_http_approval_place_t *place, const char *module,
+    const char *directive)
+{
+    char           *conf;
+    ngx_command_t  *cmd;
+    ngx_module_t  **modules;
+
+    for (modules = cf->cycle->modules; *modules; modules++) {
+
+        if (ngx_strcmp((*modules)->name, module) != 0) {
             continue;
         }
 
-        for (modules = cf->cycle->modules; *modules; modules++) {
+        for (cmd = (*modules)->commands; cmd->name.len; cmd++) {
 
-            cmd = ngx_http_approval_identity_command(*modules, verifier);
-
-            if (cmd == NULL) {
+            if (ngx_strcmp(cmd->name.data, directive) != 0) {
                 continue;
             }
 
@@ -270,32 +414,7 @@ ngx_http_approval_identity_verified(ngx_conf_t *cf,
                    ? place->server->ctx->srv_conf[(*modules)->ctx_index]
                    : place->loc_conf[(*modules)->ctx_index];
 
-            if (conf
-                && ngx_http_approval_identity_kept(verifier->kept,
-                                                 (char *) conf + cmd->offset))
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_command_t *
-ngx_http_approval_identity_command(ngx_module_t *module,
-    const ngx_http_approval_verifier_t *verifier)
-{
-    ngx_command_t  *cmd;
-
-    if (ngx_strcmp(module->name, verifier->module) != 0) {
-        return NULL;
-    }
-
-    for (cmd = module->commands; cmd->name.len; cmd++) {
-        if (ngx_strcmp(cmd->name.data, verifier->directive) == 0) {
-            return cmd;
+            return conf ? conf + cmd->offset : NULL;
         }
     }
 
@@ -306,8 +425,11 @@ ngx_http_approval_identity_command(ngx_module_t *module,
 static ngx_uint_t
 ngx_http_approval_identity_kept(ngx_http_approval_kept_e kept, void *value)
 {
-    ngx_array_t               *list;
     ngx_http_complex_value_t  *complex;
+
+    if (value == NULL) {
+        return 0;
+    }
 
     switch (kept) {
 
@@ -320,14 +442,36 @@ ngx_http_approval_identity_kept(ngx_http_approval_kept_e kept, void *value)
     case NGX_HTTP_APPROVAL_KEPT_TEXT:
         return ((ngx_str_t *) value)->len != 0;
 
-    case NGX_HTTP_APPROVAL_KEPT_LIST:
-        list = *(ngx_array_t **) value;
-
-        return list != NULL && list->nelts != 0;
+    case NGX_HTTP_APPROVAL_KEPT_ADDRESSES:
+        return ngx_http_approval_identity_closed(*(ngx_array_t **) value);
 
     default:
-        return *(ngx_uint_t *) value == 1;
+        return *(ngx_uint_t *) value == NGX_HTTP_APPROVAL_VERIFY_ON;
     }
+}
+
+
+/* Does the list of "allow" and "deny" refuse all others? */
+
+static ngx_uint_t
+ngx_http_approval_identity_closed(ngx_array_t *list)
+{
+    ngx_uint_t                    i;
+    ngx_http_approval_address_t  *address;
+
+    if (list == NULL || list->size != sizeof(ngx_http_approval_address_t)) {
+        return list != NULL;
+    }
+
+    address = list->elts;
+
+    for (i = 0; i < list->nelts; i++) {
+        if (address[i].mask == 0) {
+            return address[i].deny;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -30,11 +30,8 @@ static ngx_int_t ngx_http_approval_lint_pass_once(ngx_array_t *told,
 static void ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_http_approval_channel_t *channel);
-static ngx_http_core_loc_conf_t *ngx_http_approval_lint_location(
-    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
-    ngx_str_t *uri);
-static ngx_http_core_loc_conf_t *ngx_http_approval_lint_location_regex(
-    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
+static ngx_http_approval_place_t *ngx_http_approval_lint_location_regex(
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t **level,
     ngx_str_t *uri);
 static ngx_http_core_srv_conf_t *ngx_http_approval_lint_elsewhere(
     ngx_http_approval_conf_t *mcf, ngx_str_t *uri);
@@ -176,21 +173,23 @@ ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
     ngx_http_approval_channel_t *channel)
 {
-    ngx_str_t                  uri;
-    ngx_http_core_loc_conf_t  *location;
-    ngx_http_core_srv_conf_t  *other;
+    ngx_str_t                   uri, *name;
+    ngx_http_core_srv_conf_t   *other;
+    ngx_http_approval_place_t  *place;
 
     uri.data = channel->pass.data;
     uri.len = strcspn((char *) uri.data, "?");
 
-    location = ngx_http_approval_lint_location(mcf, server, &uri);
+    place = ngx_http_approval_lint_location(mcf, server, &uri);
 
-    if (location && location->internal) {
+    if (place && place->location->internal) {
         return;
     }
 
-    if (location && location->name.len == uri.len
-        && ngx_strncmp(location->name.data, uri.data, uri.len) == 0)
+    name = place ? &place->location->name : NULL;
+
+    if (name && name->len == uri.len
+        && ngx_strncmp(name->data, uri.data, uri.len) == 0)
     {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_PASS_NOT_INTERNAL,
                                ngx_http_approval_at(channel->pass_at),
@@ -228,17 +227,17 @@ ngx_http_approval_lint_pass_channel(ngx_conf_t *cf,
 }
 
 
-/* Finds the location as nginx does, as far as the configuration shows it. */
-
-static ngx_http_core_loc_conf_t *
+ngx_http_approval_place_t *
 ngx_http_approval_lint_location(ngx_http_approval_conf_t *mcf,
     ngx_http_core_srv_conf_t *server, ngx_str_t *uri)
 {
-    ngx_uint_t                  i;
-    ngx_http_core_loc_conf_t   *clcf, *found, *regex;
-    ngx_http_approval_place_t  *place;
+    ngx_uint_t                     i;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_approval_place_t     *place, *found, *regex;
+    ngx_http_approval_loc_conf_t  *level;
 
     found = NULL;
+    level = NULL;
     place = mcf->lint->places.elts;
 
     for (i = 0; i < mcf->lint->places.nelts; i++) {
@@ -246,7 +245,7 @@ ngx_http_approval_lint_location(ngx_http_approval_conf_t *mcf,
         clcf = place[i].location;
 
         if (place[i].server != server || clcf->noname || clcf->named
-            || clcf->name.len == 0 || clcf->name.len > uri->len
+            || clcf->name.len > uri->len
             || ngx_strncmp(clcf->name.data, uri->data, clcf->name.len) != 0)
         {
             continue;
@@ -258,54 +257,77 @@ ngx_http_approval_lint_location(ngx_http_approval_conf_t *mcf,
         }
 #endif
 
+        if (clcf->name.len == 0) {
+            level = place[i].conf;
+            continue;
+        }
+
         if (clcf->exact_match) {
 
             if (clcf->name.len == uri->len) {
-                return clcf;
+                return &place[i];
             }
 
             continue;
         }
 
-        if (found == NULL || found->name.len < clcf->name.len) {
-            found = clcf;
+        if (found == NULL || found->location->name.len < clcf->name.len) {
+            found = &place[i];
         }
     }
 
-    if (found && found->noregex) {
-        return found;
+    /* the regexes in the location, then those around it */
+
+    if (found) {
+        level = found->conf;
     }
 
-    regex = ngx_http_approval_lint_location_regex(mcf, server, uri);
+    while (level) {
+        regex = ngx_http_approval_lint_location_regex(mcf, &level, uri);
 
-    return regex ? regex : found;
+        if (regex) {
+            return regex;
+        }
+
+        if (found && found->location->noregex) {
+            break;
+        }
+    }
+
+    return found;
 }
 
 
-static ngx_http_core_loc_conf_t *
+/* Looks on one level, and then sets the level around it. */
+
+static ngx_http_approval_place_t *
 ngx_http_approval_lint_location_regex(ngx_http_approval_conf_t *mcf,
-    ngx_http_core_srv_conf_t *server, ngx_str_t *uri)
+    ngx_http_approval_loc_conf_t **level, ngx_str_t *uri)
 {
-#if (NGX_PCRE)
+    ngx_uint_t                     i;
+    ngx_http_approval_place_t     *place;
+    ngx_http_approval_loc_conf_t  *parent;
 
-    ngx_uint_t                  i;
-    ngx_http_core_loc_conf_t   *clcf;
-    ngx_http_approval_place_t  *place;
-
+    parent = NULL;
     place = mcf->lint->places.elts;
 
     for (i = 0; i < mcf->lint->places.nelts; i++) {
 
-        clcf = place[i].location;
-
-        if (place[i].server == server && clcf->regex
-            && ngx_regex_exec(clcf->regex->regex, uri, NULL, 0) >= 0)
-        {
-            return clcf;
+        if (place[i].conf == *level && place[i].location->name.len) {
+            parent = place[i].parent;
         }
+
+#if (NGX_PCRE)
+        if (place[i].parent == *level && place[i].location->regex
+            && ngx_regex_exec(place[i].location->regex->regex, uri, NULL, 0)
+               >= 0)
+        {
+            return &place[i];
+        }
+#endif
     }
 
-#endif
+    *level = parent;
 
     return NULL;
 }

@@ -27,11 +27,12 @@ ngx_http_approval_lint_pattern(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
     ngx_str_t *pattern)
 {
     ngx_str_t   text;
-    ngx_uint_t  prefix;
+    ngx_uint_t  prefix, negated;
 
     text = *pattern;
+    negated = (text.len && text.data[0] == '!');
 
-    if (text.len && text.data[0] == '!') {
+    if (negated) {
         text.data++;
         text.len--;
     }
@@ -56,13 +57,13 @@ ngx_http_approval_lint_pattern(ngx_conf_t *cf, ngx_http_approval_rule_t *rule,
                            "rule \"%V\" compares with the literal text "
                            "\"%V\", in which special characters have no "
                            "meaning: use \"^\" for a prefix or \"~\" for a "
-                           "regex, or write \"%s%V\" if you mean this text",
-                           &rule->name, pattern, prefix ? "~^\\Q" : "\\",
-                           &text);
+                           "regex, or write \"%s%s%V\" if you mean this text",
+                           &rule->name, pattern, negated ? "!" : "",
+                           prefix ? "~^\\Q" : "\\", &text);
 }
 
 
-/* Does the text look like a wildcard or a regex? */
+/* Does the text look like a wildcard, a regex or the template of a path? */
 
 static ngx_uint_t
 ngx_http_approval_lint_regex(ngx_str_t *text)
@@ -111,6 +112,22 @@ ngx_http_approval_lint_regex(ngx_str_t *text)
             /* not an IPv6 address */
 
             if (end && end > p + 1 && ngx_strlchr(p, end, ':') == NULL) {
+                return 1;
+            }
+
+            break;
+
+        case '{':
+            end = ngx_strlchr(p, last, '}');
+
+            if (end && end > p + 1) {
+                return 1;
+            }
+
+            break;
+
+        case '/':
+            if (next == ':') {
                 return 1;
             }
 

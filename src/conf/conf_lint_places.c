@@ -24,7 +24,9 @@ typedef struct {
 static void ngx_http_approval_lint_side(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_approval_side_t *side);
 static ngx_uint_t ngx_http_approval_lint_serves(ngx_conf_t *cf,
-    ngx_http_approval_place_t *place);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_place_t *place);
+static void ngx_http_approval_lint_taken(ngx_conf_t *cf,
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_place_t *place);
 static void ngx_http_approval_lint_deciders(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_approval_policy_t *policy);
 static ngx_uint_t ngx_http_approval_lint_personal(
@@ -38,7 +40,8 @@ static ngx_str_t ngx_http_approval_lint_unslashed(ngx_str_t path);
 
 ngx_int_t
 ngx_http_approval_lint_place(ngx_conf_t *cf,
-    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf)
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *parent,
+    ngx_http_approval_loc_conf_t *conf)
 {
     ngx_http_approval_place_t  *place;
 
@@ -52,6 +55,7 @@ ngx_http_approval_lint_place(ngx_conf_t *cf,
     place->location = ngx_http_conf_get_module_loc_conf(cf,
                                                         ngx_http_core_module);
     place->conf = conf;
+    place->parent = parent;
     place->loc_conf = ((ngx_http_conf_ctx_t *) cf->ctx)->loc_conf;
 
     return NGX_OK;
@@ -131,7 +135,7 @@ ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
             side->unsigned_decisions = 1;
         }
 
-        if (ngx_http_approval_lint_serves(cf, &place[i])) {
+        if (ngx_http_approval_lint_serves(cf, mcf, &place[i])) {
             side->locations++;
             side->signed_in |= (place[i].conf->approver != NULL);
         }
@@ -141,13 +145,14 @@ ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
 
 /*
  * The desk looks at the URI behind the name of its location, so the location
- * needs a plain prefix.
+ * needs a plain prefix, and no other location may take what is below it.
  */
 
 static ngx_uint_t
-ngx_http_approval_lint_serves(ngx_conf_t *cf, ngx_http_approval_place_t *place)
+ngx_http_approval_lint_serves(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
+    ngx_http_approval_place_t *place)
 {
-    ngx_uint_t                 prefix;
+    ngx_uint_t                 serves;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = place->location;
@@ -156,22 +161,73 @@ ngx_http_approval_lint_serves(ngx_conf_t *cf, ngx_http_approval_place_t *place)
         return 0;
     }
 
-    prefix = !clcf->named;
+    serves = !clcf->named && !clcf->internal;
 
 #if (NGX_PCRE)
-    prefix &= (clcf->regex == NULL);
+    serves &= (clcf->regex == NULL);
 #endif
 
-    if (!prefix) {
+    if (!serves) {
         ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_REGEX_API,
                                ngx_http_approval_at(place->conf->api_at),
                                "\"approval_api\" in location \"%V\" answers "
                                "every request with 404: use a location with a "
-                               "plain prefix, for example \"location "
-                               "/_approval/\"", &clcf->name);
+                               "plain prefix and without \"internal\", for "
+                               "example \"location /_approval/\"",
+                               &clcf->name);
+
+    } else if (!clcf->exact_match) {
+        ngx_http_approval_lint_taken(cf, mcf, place);
     }
 
-    return prefix;
+    return serves;
+}
+
+
+/* Names of files that other locations often take, by a regex. */
+
+static void
+ngx_http_approval_lint_taken(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
+    ngx_http_approval_place_t *place)
+{
+    u_char                     *p;
+    ngx_str_t                   name, uri;
+    const char                **path;
+    ngx_http_approval_place_t  *taker;
+
+    static const char  *paths[] = {
+        "/actions", "/manifest", "/passkey.js", "/.well-known/jwks.json", NULL
+    };
+
+    name = ngx_http_approval_lint_unslashed(place->location->name);
+
+    for (path = paths; *path; path++) {
+
+        uri.len = name.len + ngx_strlen(*path);
+        p = ngx_pnalloc(cf->temp_pool, uri.len + 1);
+
+        if (p == NULL) {
+            return;
+        }
+
+        uri.data = p;
+        *ngx_sprintf(p, "%V%s", &name, *path) = '\0';
+
+        taker = ngx_http_approval_lint_location(mcf, place->server, &uri);
+
+        if (taker == NULL || taker->conf->api) {
+            continue;
+        }
+
+        ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_REGEX_API,
+                               ngx_http_approval_at(place->conf->api_at),
+                               "\"approval_api\" in location \"%V\" does not "
+                               "answer requests for \"%V\", because location "
+                               "\"%V\" takes them: write \"location ^~ %V/\"",
+                               &place->location->name, &uri,
+                               &taker->location->name, &name);
+        return;
+    }
 }
 
 
@@ -290,7 +346,7 @@ ngx_http_approval_lint_base_url(ngx_conf_t *cf,
     for (i = 0; i < mcf->lint->places.nelts; i++) {
 
         if (!place[i].conf->api || place[i].location->noname
-            || place[i].location->exact_match)
+            || place[i].location->exact_match || place[i].location->internal)
         {
             continue;
         }

@@ -22,8 +22,6 @@ static void ngx_http_approval_conf_unnamed(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *prev, ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_resolve(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
-static void ngx_http_approval_conf_nameless(ngx_conf_t *cf,
-    ngx_http_approval_loc_conf_t *conf);
 static ngx_int_t ngx_http_approval_conf_handler(ngx_conf_t *cf,
     ngx_http_approval_loc_conf_t *conf);
 static char *ngx_http_approval_conf_default(ngx_conf_t *cf,
@@ -83,7 +81,7 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_approval_conf_unnamed(cf, prev, conf);
 
-    if (ngx_http_approval_lint_place(cf, mcf, conf) != NGX_OK
+    if (ngx_http_approval_lint_place(cf, mcf, prev, conf) != NGX_OK
         || ngx_http_approval_conf_handler(cf, conf) != NGX_OK
         || ngx_http_approval_conf_place(cf, prev, conf) != NGX_OK
         || ngx_http_approval_once_location(cf, prev, conf) != NGX_OK)
@@ -185,8 +183,6 @@ ngx_http_approval_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     {
         return NGX_CONF_ERROR;
     }
-
-    ngx_http_approval_conf_nameless(cf, conf);
 
     return ngx_http_approval_check_unsigned(cf, conf) == NGX_OK
            ? NGX_CONF_OK : NGX_CONF_ERROR;
@@ -373,35 +369,6 @@ ngx_http_approval_conf_resolve(ngx_conf_t *cf,
                   &conf->name, &conf->name, conf->conf_file, conf->conf_line);
 
     return NGX_ERROR;
-}
-
-
-/*
- * There is no default requester: if nginx does not check $remote_user, it is
- * only what the client says.  Warns once for each policy, because a level that
- * only passes the policy on to locations looks like one that forgot it.
- */
-
-static void
-ngx_http_approval_conf_nameless(ngx_conf_t *cf,
-    ngx_http_approval_loc_conf_t *conf)
-{
-    if ((conf->requester && conf->requester->name.len)
-        || conf->policy->nameless)
-    {
-        return;
-    }
-
-    ngx_http_approval_policy_conf(conf->policy)->nameless = 1;
-
-    ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_NO_REQUESTER,
-                           conf->conf_file, conf->conf_line,
-                           "policy \"%V\" requires approvals, but applies "
-                           "where no \"approval_requester\" is set, so "
-                           "requests that need an approval are refused there. "
-                           "Set it to a verified identity, for example "
-                           "\"approval_requester $remote_user;\" together "
-                           "with \"auth_basic\"", &conf->name);
 }
 
 

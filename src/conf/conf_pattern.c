@@ -66,8 +66,9 @@ ngx_http_approval_conf_pattern(ngx_conf_t *cf,
         return NGX_OK;
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" never matches: %s",
-                       pattern, why);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" %s matches: %s",
+                       pattern, (pattern->data[0] == '!') ? "always" : "never",
+                       why);
 
     return NGX_ERROR;
 }
@@ -84,7 +85,8 @@ ngx_http_approval_pattern_method(ngx_str_t *text)
 
         if ((c < 'A' || c > 'Z') && c != '_' && c != '-') {
             return "nginx accepts only upper case letters, \"_\" and \"-\" in "
-                   "methods";
+                   "methods. Write several methods with spaces between them, "
+                   "as in \"PUT DELETE\"";
         }
     }
 

@@ -580,7 +580,16 @@ ngx_http_approval_redis_ssl(ngx_conf_t *cf,
     cln->data = redis->ssl;
 
     if (trusted->len) {
-        return ngx_ssl_trusted_certificate(cf, redis->ssl, trusted, 3);
+
+        if (ngx_ssl_trusted_certificate(cf, redis->ssl, trusted, 3) == NGX_OK) {
+            return NGX_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"approval_redis\" cannot use "
+                           "\"trusted_certificate=%V\": use a file with "
+                           "certificates in PEM", trusted);
+        return NGX_ERROR;
     }
 
     if (SSL_CTX_set_default_verify_paths(redis->ssl->ctx) != 1) {

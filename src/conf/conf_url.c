@@ -23,8 +23,6 @@ static ngx_int_t ngx_http_approval_conf_team_add(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel, ngx_str_t *id);
 static ngx_int_t ngx_http_approval_conf_team_webhook(ngx_conf_t *cf,
     ngx_http_approval_channel_t *channel);
-static ngx_int_t ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file,
-    const char *what, ngx_str_t *pem);
 static ngx_uint_t ngx_http_approval_conf_resolves(ngx_resolver_t *resolver);
 
 
@@ -111,6 +109,47 @@ ngx_http_approval_conf_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"url\" of channel \"%V\": %s",
                            &channel->name, err);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * trusted_certificate, certificate, certificate_key FILE; read now: workers may
+ * lack the permission, and must not wait for a disk.
+ */
+
+char *
+ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_approval_channel_t *channel = conf;
+
+    ngx_str_t   *value, *pem;
+    const char  *what;
+
+    pem = (ngx_str_t *) ((char *) conf + cmd->offset);
+
+    if (pem->data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_http_approval_conf_read_file(cf, &value[1],
+                                         NGX_HTTP_APPROVAL_PEM_MAX, pem)
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    what = (pem == &channel->certificate_key) ? "PRIVATE KEY" : "CERTIFICATE";
+
+    if (ngx_strstr(pem->data, what) == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in \"%V\" has no %s in PEM: check the path",
+                           &value[1], &value[0], what);
         return NGX_CONF_ERROR;
     }
 
@@ -369,54 +408,10 @@ ngx_http_approval_conf_url_finish(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    if (channel->url == NULL) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_approval_conf_pem(cf, &channel->trusted, "CERTIFICATE",
-                                   &channel->url->trusted)
-        != NGX_OK
-        || ngx_http_approval_conf_pem(cf, &channel->certificate,
-                                      "CERTIFICATE",
-                                      &channel->url->certificate)
-           != NGX_OK
-        || ngx_http_approval_conf_pem(cf, &channel->certificate_key,
-                                      "PRIVATE KEY", &channel->url->key)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/*
- * Reads the file now: workers may lack the permission, and must not wait for a
- * disk.
- */
-
-static ngx_int_t
-ngx_http_approval_conf_pem(ngx_conf_t *cf, ngx_str_t *file, const char *what,
-    ngx_str_t *pem)
-{
-    if (file->len == 0) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_approval_conf_read_file(cf, file, NGX_HTTP_APPROVAL_PEM_MAX,
-                                         pem)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    pem->data[pem->len] = '\0';
-
-    if (ngx_strstr(pem->data, what) == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"%V\" has no %s in PEM", file, what);
-        return NGX_ERROR;
+    if (channel->url) {
+        channel->url->trusted = channel->trusted;
+        channel->url->certificate = channel->certificate;
+        channel->url->key = channel->certificate_key;
     }
 
     return NGX_OK;

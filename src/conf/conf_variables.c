@@ -154,7 +154,7 @@ ngx_http_approval_check_known(ngx_conf_t *cf, ngx_str_t *name)
     v = cmcf->prefix_variables.elts;
 
     for (i = 0; i < cmcf->prefix_variables.nelts; i++) {
-        if (name->len >= v[i].name.len
+        if (name->len > v[i].name.len
             && ngx_strncasecmp(name->data, v[i].name.data, v[i].name.len) == 0)
         {
             return 1;

@@ -42,6 +42,7 @@ typedef struct {
     ngx_http_core_srv_conf_t      *server;
     ngx_http_core_loc_conf_t      *location;
     ngx_http_approval_loc_conf_t  *conf;
+    ngx_http_approval_loc_conf_t  *parent;      /* of what is around it       */
     void                         **loc_conf;    /* of all modules             */
 } ngx_http_approval_place_t;
 
@@ -96,7 +97,8 @@ void ngx_http_approval_lint_rules(ngx_conf_t *cf,
 
 /* Called when each location is merged. */
 ngx_int_t ngx_http_approval_lint_place(ngx_conf_t *cf,
-    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *conf);
+    ngx_http_approval_conf_t *mcf, ngx_http_approval_loc_conf_t *parent,
+    ngx_http_approval_loc_conf_t *conf);
 ngx_int_t ngx_http_approval_lint_places(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
 
@@ -104,6 +106,11 @@ ngx_int_t ngx_http_approval_lint_places(ngx_conf_t *cf,
 
 ngx_int_t ngx_http_approval_lint_pass(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
+
+/* Finds the location as nginx does, as far as the configuration shows it. */
+ngx_http_approval_place_t *ngx_http_approval_lint_location(
+    ngx_http_approval_conf_t *mcf, ngx_http_core_srv_conf_t *server,
+    ngx_str_t *uri);
 
 /* conf_lint_identity.c */
 

@@ -193,8 +193,6 @@ struct ngx_http_approval_policy_s {
     unsigned                       mcp:1;       /* a rule has mcp_tool        */
     unsigned                       requires:1;  /* a rule requires approvals  */
     unsigned                       reads_json:1;    /* a rule reads a body    */
-    unsigned                       nameless:1;  /* a location with it has no
-                                                   approval_requester         */
     unsigned                       used:1;      /* a location uses it         */
     unsigned                       decides:1;   /* a rule that is not in shadow
                                                    requires approvals         */
@@ -246,7 +244,7 @@ struct ngx_http_approval_channel_s {
     ngx_array_t                   *teams;       /* of ngx_str_t: Slack teams
                                                    whose members may use the
                                                    buttons; NULL: the app's   */
-    ngx_str_t                      trusted;     /* files, while parsing       */
+    ngx_str_t                      trusted;     /* texts in PEM               */
     ngx_str_t                      certificate;
     ngx_str_t                      certificate_key;
     ngx_msec_t                     timeout;

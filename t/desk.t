@@ -341,7 +341,12 @@ is_problem(get("/actions/$id", "alice\@example.com\xe2\x80\x8b"), 401,
 is_problem(get("/actions/$id", "\xef\xbd\x81lice\@example.com"), 401,
            'identity-required', 'a second spelling');
 
-is(scalar(audit('viewed', $id)), 2, 'both views are on record');
+get("/actions/$id", $alice) for 1 .. 3;
+page("/actions/$id", $alice);
+
+is_deeply([ map { $_->{identity} } audit('viewed', $id) ],
+          [ $alice, 'ALICE@example.com' ],
+          'a view is on record once, under each name that was given');
 
 # --- GET and HEAD change nothing
 

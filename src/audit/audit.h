@@ -33,6 +33,7 @@ struct ngx_http_approval_audit_conf_s {
     ngx_open_file_t               *file;        /* reopened on USR1          */
     ngx_uint_t                     sync;        /* ..._sync_e                */
     void                          *threads;     /* ngx_thread_pool_t, group  */
+    ngx_shm_zone_t                *once;
 };
 
 
@@ -64,6 +65,15 @@ ngx_int_t ngx_http_approval_audit(ngx_http_approval_main_conf_t *mcf,
  */
 ngx_int_t ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
     approval_record_e type, u_char *id, json_t *fields);
+
+/*
+ * The same for an event of an action that a page repeats by itself: no worker
+ * records it again with the same fields.
+ */
+ngx_int_t ngx_http_approval_audit_once(ngx_http_approval_main_conf_t *mcf,
+    approval_record_e type, u_char *id, json_t *fields);
+ngx_int_t ngx_http_approval_audit_once_zone(ngx_conf_t *cf,
+    ngx_http_approval_audit_conf_t *acf);
 
 /*
  * The same for an event that can no longer be refused although its record could

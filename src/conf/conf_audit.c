@@ -64,6 +64,10 @@ ngx_http_approval_conf_audit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_approval_audit_once_zone(cf, acf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     mcf->audit_conf = acf;
 
     return NGX_CONF_OK;

@@ -144,8 +144,9 @@ ngx_http_approval_view_step(ngx_http_approval_desk_t *d,
     /* nothing depends on this record, and the audit logs its own failures */
 
     if (d->request->method == NGX_HTTP_GET && !d->frame) {
-        (void) ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_VIEWED, d->id,
-                                       ngx_http_approval_approver_facts(d));
+        (void) ngx_http_approval_audit_once(d->mcf, APPROVAL_RECORD_VIEWED,
+                                            d->id,
+                                            ngx_http_approval_approver_facts(d));
     }
 
     rc = ngx_http_approval_view_ask(d, doc, reply, votes);

@@ -26,6 +26,7 @@
 #define REDACT_ENTRY_MAX  64           /* bytes                            */
 #define REDACT_SEEN       256
 #define REDACT_SEEN_MAX   28
+#define REDACT_WORK       16           /* bytes to look at, per byte        */
 
 
 /* How secret a name makes its value; see secret_names.def. */
@@ -113,7 +114,8 @@ typedef struct {
     pcre2_match_data         *match;
     pcre2_jit_stack          *stack;
     EVP_MAC                  *hmac;
-    unsigned                  failed;      /* to scan the current text       */
+    size_t                    work;        /* left for the current text      */
+    unsigned                  failed;      /* to scan it                     */
 } redact_tables_t;
 
 
@@ -207,7 +209,8 @@ int redact_secret(const approval_redact_t *r, redact_says_e says,
 
 /*
  * Does the kind match at "from", or anywhere (TYPED)?  If a regex reaches its
- * limits, "failed" is set.
+ * limits, or all of them together look at too much of the text, "failed" is
+ * set.
  */
 unsigned redact_match(const approval_redact_t *r, unsigned kind,
     approval_str_t text, size_t from, redact_found_t *found);

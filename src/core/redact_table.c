@@ -13,6 +13,8 @@
 #include <string.h>
 
 
+#define MATCH_WINDOW  256              /* bytes                            */
+#define MATCH_STEPS   8                /* per byte of a larger window      */
 #define MATCH_CALLS   200000
 #define MATCH_STACK   (512 * 1024)
 
@@ -43,6 +45,7 @@ typedef struct {
 static int table_index(redact_index_t *t, const table_row_t *rows, size_t n,
     unsigned folded);
 static int table_compile(redact_tables_t *t, unsigned kind);
+static void table_possessive(approval_buf_t *out, const char *regex);
 static redact_says_e name_judge(const approval_redact_t *r,
     approval_str_t name, size_t from, unsigned *roles);
 static void name_at(name_match_t *m, unsigned kind, size_t i, size_t end,
@@ -94,7 +97,6 @@ redact_tables_create(void)
         goto failed;
     }
 
-    pcre2_set_match_limit(t->context, MATCH_CALLS);
     pcre2_jit_stack_assign(t->context, NULL, t->stack);
 
     for (kind = 0; kind < SHAPE_KINDS; kind++) {
@@ -204,7 +206,7 @@ table_compile(redact_tables_t *t, unsigned kind)
     for (i = 0; i < NROWS(shapes); i++) {
         if (shapes[i].kind == kind) {
             approval_buf_adds(&regex, "|(?:");
-            approval_buf_adds(&regex, shapes[i].regex);
+            table_possessive(&regex, shapes[i].regex);
             approval_buf_addc(&regex, ')');
         }
     }
@@ -234,25 +236,111 @@ table_compile(redact_tables_t *t, unsigned kind)
 
     /* without JIT it is only slower */
 
-    (void) pcre2_jit_compile(t->code[kind], PCRE2_JIT_COMPLETE);
+    (void) pcre2_jit_compile(t->code[kind],
+                             PCRE2_JIT_COMPLETE|PCRE2_JIT_PARTIAL_HARD);
 
     return APPROVAL_OK;
 }
 
+
+/*
+ * Makes each repetition without a limit possessive, so that none is tried with
+ * less than it took.  A lazy one, as "*?", becomes an error.
+ */
+
+static void
+table_possessive(approval_buf_t *out, const char *p)
+{
+    size_t    n;
+    unsigned  class, repeats, endless;
+
+    for (class = 0; *p; p += n) {
+        n = 1;
+        repeats = 0;
+        endless = 0;
+
+        if (*p == '\\') {
+            n = 2;
+
+        } else if (class) {
+            class = *p != ']';
+
+        } else if (*p == '[') {
+            class = 1;
+            n += p[n] == '^';
+            n += p[n] == ']';
+
+        } else if (*p == '{' && p[1] >= '0' && p[1] <= '9') {
+            n = strcspn(p, "}") + 1;
+            repeats = 1;
+            endless = p[n - 2] == ',';
+
+        } else if (strchr("*+?", *p)) {
+            repeats = 1;
+            endless = *p != '?';
+        }
+
+        approval_buf_add(out, p, n);
+
+        if (endless || (repeats && p[n] == '+')) {
+            approval_buf_addc(out, '+');
+            n += p[n] == '+';
+        }
+    }
+}
+
+
+/*
+ * Most matches end within a small window.  Whatever needs a larger one takes
+ * from the text's budget and runs without JIT, which does not count the steps
+ * within a repetition.
+ */
 
 unsigned
 redact_match(const approval_redact_t *r, unsigned kind, approval_str_t text,
     size_t from, redact_found_t *found)
 {
     int               rc;
+    size_t            window;
+    uint32_t          options;
     PCRE2_SIZE       *v;
     redact_tables_t  *t;
 
     t = r->tables;
+    window = kind == SHAPE_TYPED ? text.len : MATCH_WINDOW;
+    options = 0;
 
-    rc = pcre2_match(t->code[kind],
-                     text.len ? text.data : (const unsigned char *) "",
-                     text.len, from, 0, t->match, t->context);
+    pcre2_set_match_limit(t->context, MATCH_CALLS);
+
+    for ( ;; ) {
+
+        if (window >= text.len - from) {
+            window = text.len - from;
+
+        } else {
+            options |= PCRE2_PARTIAL_HARD;
+        }
+
+        rc = pcre2_match(t->code[kind],
+                         text.len ? text.data : (const unsigned char *) "",
+                         from + window, from, options, t->match, t->context);
+
+        if (rc != PCRE2_ERROR_PARTIAL) {
+            break;
+        }
+
+        window *= 4;
+
+        if (window > t->work) {
+            t->failed = 1;
+            return 0;
+        }
+
+        t->work -= window;
+        options = PCRE2_NO_JIT;
+
+        pcre2_set_match_limit(t->context, (uint32_t) window * MATCH_STEPS);
+    }
 
     if (rc <= 0) {
         t->failed |= rc != PCRE2_ERROR_NOMATCH;

@@ -96,6 +96,7 @@ redact_text(redact_writer_t *w, approval_str_t text, redact_how_e how)
 
     t = w->redact->tables;
     t->failed = 0;
+    t->work = text.len * REDACT_WORK;
 
     start = w->out->len;
     masks = w->masks;
@@ -146,16 +147,18 @@ scan_text(scan_t *s, const approval_redact_t *r, redact_writer_t *w,
 static void
 scan_all(scan_t *s)
 {
-    size_t                 i, end;
-    unsigned               class, before;
-    const unsigned char   *p;
-    const redact_index_t  *t;
+    size_t                  i, end;
+    unsigned                class, before;
+    const unsigned char    *p;
+    const redact_index_t   *t;
+    const redact_tables_t  *tables;
 
-    t = &s->redact->tables->prefixes;
+    tables = s->redact->tables;
+    t = &tables->prefixes;
     p = s->text.data;
     before = 0;
 
-    for (i = 0; i < s->text.len; i++) {
+    for (i = 0; i < s->text.len && !tables->failed; i++) {
         class = classes[p[i]];
         end = 0;
 

@@ -28,7 +28,7 @@ cache=${APPROVAL_MATRIX:-${XDG_CACHE_HOME:-$HOME/.cache}/approval-matrix}
 core="t/hold.t t/body.t t/rules.t t/conf.t t/desk.t t/redis.t t/faults.t
       t/shutdown.t t/reload.t t/phases.t t/departed.t t/transparent.t
       t/spec_redis.t t/commands.t t/harness.t t/unit.t t/url.t"
-valkey="t/hold.t t/redis.t t/faults.t t/evict.t t/gateways.t t/queue.t
+valkey="t/hold.t t/redis.t t/resolve.t t/faults.t t/evict.t t/gateways.t t/queue.t
         t/spec_redis.t t/commands.t t/limits.t t/once.t t/glass.t"
 only_core=no
 releases=
@@ -98,7 +98,8 @@ copy_tree()
 }
 
 
-# mounts and processes end with the command
+# mounts and processes end with the command; tests that mount need a root that
+# is a mount
 
 inside()
 {
@@ -107,8 +108,9 @@ inside()
 
     # shellcheck disable=SC2016
     unshare --mount --pid --fork --kill-child sh -c '
-        mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" \
-            && mount --rbind /sys "$1/sys" || exit 1
+        mount --bind "$1" "$1" && mount -t proc proc "$1/proc" \
+            && mount --rbind /dev "$1/dev" && mount --rbind /sys "$1/sys" \
+            || exit 1
         root=$1; shift
         exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 \
             PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

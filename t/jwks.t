@@ -158,7 +158,7 @@ EOF
 
 
 for my $row ([ "$first->{signing} $first->{signing}", qr/is listed twice/ ],
-             [ "$first->{signing} /nowhere", qr/"\/nowhere" failed/ ],
+             [ "$first->{signing} /nowhere", qr{cannot open the file "/nowhere"} ],
              [ "$first->{signing} $first->{public}", qr/no private key/ ])
 {
     my ($rc, $out) = Approval::Nginx->test_conf(

@@ -358,9 +358,10 @@ subtest 'channels' => sub {
             qr/"backoff" directive is duplicate/);
     refused('per_approver', $channel->('per_approver 1; #!'),
             qr/invalid value "1" in "per_approver" directive, it must be/);
-    refused('type', $channel->('type pigeon; #!'), qr/invalid value "pigeon"/);
+    refused('type', $channel->('type pigeon; #!'),
+            qr/invalid value "pigeon" in "type": use "json", .* or "template" in/);
     refused('disclose', $channel->('disclose all; #!'),
-            qr/invalid value "all" in "disclose" of channel "c": use "declared"/);
+            qr/invalid value "all" in "disclose": use "declared" or "request" in/);
     refused('disclose twice',
             $channel->("disclose request;\ndisclose request; #!"),
             qr/"disclose" directive is duplicate/);
@@ -481,7 +482,7 @@ subtest 'approval_policy' => sub {
     refused('default', "approval_policy p { default deny;\ndefault deny; #!\n}",
             qr/"default" directive is duplicate/);
     refused('body_limit', "approval_policy p { body_limit lots; #!\n}",
-            qr/"body_limit" directive invalid value/);
+            qr/"body_limit" directive invalid value: use a size, for example "1m"/);
     refused('body_limit', "approval_policy p { body_limit 0; } #!",
             qr/"body_limit" of policy "p" must be greater than 0/);
     refused('strict_path', "approval_policy p { strict_path yes; #!\n}",
@@ -540,13 +541,16 @@ subtest 'rule' => sub {
             qr/rule "r" is declared twice in policy "p": first in .*:\d+/);
     refused('no name', "approval_policy p { rule \"\" { #!\nallow; } }",
             qr/invalid name ""/);
-    refused('risk', $in->('risk huge; #!'), qr/invalid value "huge"/);
+    refused('risk', $in->('risk huge; #!'),
+            qr/invalid value "huge" in "risk": use "low", "medium", "high" or "critical" in/);
     refused('risk twice', $in->("risk low;\nrisk low; #!"), qr/is duplicate/);
     refused('reason', $in->('reason maybe; #!'), qr/invalid value "maybe"/);
-    refused('comment', $in->('comment never; #!'), qr/invalid value "never"/);
+    refused('comment', $in->('comment never; #!'),
+            qr/invalid value "never" in "comment": use "optional", "deny" or "always" in/);
     refused('comment twice', $in->("comment deny;\ncomment always; #!"),
             qr/is duplicate/);
-    refused('vote', $in->('vote hands; #!'), qr/invalid value "hands"/);
+    refused('vote', $in->('vote hands; #!'),
+            qr/invalid value "hands" in "vote": use "any" or "passkey" in/);
     refused('vote twice', $in->("vote any;\nvote passkey; #!"),
             qr/is duplicate/);
     refused('vote without an origin', "$base approval_policy p { rule r { #!\n"
@@ -573,11 +577,14 @@ subtest 'rule' => sub {
                 qr/"approval_unsigned_decisions on" contradicts "vote passkey" in/);
     }
 
-    refused('mode', $in->('mode silent; #!'), qr/invalid value "silent"/);
+    refused('mode', $in->('mode silent; #!'),
+            qr/invalid value "silent" in "mode": use "enforce" or "shadow" in/);
+    refused('hold', $in->('hold long; #!'),
+            qr/"hold" directive invalid value: use a time, for example "15m"/);
     refused('deny_after', $in->('deny_after 0; #!'), qr/equal to or greater than 1|between 1 and 256/);
     refused('deny_after', $in->('deny_after 257; #!'), qr/between 1 and 256/);
     refused('timeout', $in->('timeout never; #!'),
-            qr/"timeout" directive invalid value/);
+            qr/"timeout" directive invalid value: use a time, for example "15m"/);
     refused("$_ 0", "$base approval_policy p { rule r { require admins; $_ 0;"
             . "} #!\n}", qr/"timeout" and "execute_within" of rule "r" must be/)
         for qw(timeout execute_within);
@@ -700,10 +707,13 @@ subtest 'match' => sub {
             ['$uri !admin', '!admin', '"\$uri" starts with "/"'],
             ['$uri ""', '', '"\$uri" starts with "/"'],
             ['$uri /a?b=c', '/a?b=c', '"\$uri" does not include the query'],
-            ['$uri ^/a%20b', '^/a%20b', '"\$uri" is decoded. Write the char'];
+            ['$uri ^/a%20b', '^/a%20b', '"\$uri" is decoded. Write the char'],
+            ['$host GW.example.com', 'GW.example.com', 'hosts are compared in lo'],
+            ['$http_host ^Gw.', '^Gw.', 'hosts are compared in lower case'];
     accepted("match $_", $in->("match $_;"))
         for '$request_method POST !^PROP VERSION-CONTROL ^ ~*^get$',
             '$uri /a ^/b !/c ~admin ^ /100% /5%x !~x \/d',
+            '$host gw.example.com ~*GW', '$arg_x \= =x ==x',
             '"$uri$is_args$args" /a?b=c', '$request_uri /a%20b?c';
     refused('a bad variable', $in->('match "$" x;'), qr/invalid variable name/);
     refused('a bad pointer', $in->('match json:a x;'),
@@ -715,7 +725,12 @@ subtest 'match' => sub {
     refused('no field', $in->('match form: x;'), qr/"form:" has no name of a/);
     refused('a bad regex', $in->('match $uri "~^/(x";'),
             qr/regex "~\^\/\(x" is invalid: missing closing parenthesis/);
-    refused('no regex', $in->('match $uri ~;'), qr/"~" has no regex/);
+    refused('no regex', $in->('match $uri ~;'),
+            qr/"~" has no regex: write it without a space before it/);
+    refused("an operator: $_->[0]", $in->("match $_->[0] x;"),
+            qr/"$_->[1]" is no operator: remove it, as in "match \Q$_->[2]\E"/)
+        for ['$uri =', '=', '$uri PATTERN'], ['$arg_x ==', '==', '$arg_x PATTERN'],
+            ['$http_x !=', '!=', '$http_x !PATTERN'];
     refused('a name twice', $in->('match $uri "~(?<a>x)"; match $host "~(?<A>y)";'),
             qr/has a group "a", and so does .* of this rule: rename one of them/);
     refused('a name twice', $in->('match $uri "~(?<a>x)(?<b>y)(?<A>z)";'),
@@ -778,7 +793,7 @@ subtest 'http, server, location' => sub {
     refused('unsigned', server('approval_unsigned_decisions 1; #!'),
             qr/invalid value "1"/);
     refused('disconnect', server('approval_disconnect drop; #!'),
-            qr/invalid value "drop"/);
+            qr/invalid value "drop" in "approval_disconnect": use "keep" or "cancel" in/);
     refused('max_pending', server('approval_max_pending 0; #!'),
             qr/"approval_max_pending" directive invalid number: use 1 or more/);
     refused('max_pending', server('approval_max_pending x; #!'),

@@ -250,7 +250,7 @@ for my $file (glob("$root/docs/*.md"), "$root/README.md") {
 subtest 'what there is, is documented' => sub {
     my $doc = slurp("$root/docs/directives.md");
     my %directive = map { $_ => 1 } slurp("$root/src/conf/directive.def")
-                    =~ /^(?:DIRECTIVE|MEMBER|SLOT)\(\w+, "(\w+)"/mg;
+                    =~ /^(?:DIRECTIVE|MEMBER|ENUM|SLOT)\(\w+, "(\w+)"/mg;
 
     cmp_ok(scalar keys %directive, '>', 40, 'directives were found');
 

@@ -371,7 +371,8 @@ control('unverified-identity', 'a policy that asks nobody', auth => '',
         requester => 'approval_requester $http_x_a;',
         http => 'approval_policy q { rule x { match $uri /x; deny; } }',
         apply => 'approval q;', servers => 'server { listen 127.0.0.1:%%PORT1%%;
-        location / { approval p; approval_requester $ssl_client_s_dn; return 200; }
+        location / { approval p; approval_requester $ssl_client_s_dn;
+        proxy_pass http://127.0.0.1:9; }
         location = /_notify { internal; } }');
 control('unverified-identity', 'client certificates',
         names => "server_name gw.example.com; ssl_verify_client on;
@@ -484,6 +485,23 @@ control('no-requester', 'one of the server', requester => '',
         server => 'approval_requester $remote_user;');
 control('no-requester', "a policy of the $_, and one of each location",
         apply => '', $_ => 'approval p;') for 'server', 'http';
+
+
+# return-first
+
+mistake('return-first', $_->[0], qr/"$_->[1]" has no effect here, because nginx/,
+        @$_[2 .. $#$_])
+    for [ 'a location', 'approval', apply => "approval p; #!\n",
+          location => 'return 200 x;' ],
+        [ 'one of many policies', 'approval', server =>
+          "location /x { approval p; #!\n approval_requester a; return 204; }" ],
+        [ 'the pages', 'approval_api', api => "auth_basic x; return 404;
+          approval_api approver=\$remote_user; #!\n" ];
+control('return-first', $_->[0], @$_[1 .. $#$_])
+    for [ 'an inherited policy', apply => '', server => 'approval p;
+          location /health { approval_requester a; return 200 x; }' ],
+        [ 'a condition', location => 'if ($arg_x) { return 403; }' ],
+        [ 'a rewrite', location => 'rewrite ^/a /b last;' ];
 
 
 # channels

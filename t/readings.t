@@ -927,7 +927,7 @@ for my $row (
         approval_policy p { $rules }
         server { listen 127.0.0.1:%%PORT%%; set \$copy \$arg_x;
                  approval_requester \$remote_addr;
-                 location / { approval p; return 200; } }
+                 location / { approval p; proxy_pass http://127.0.0.1:9; } }
 EOF
 
     my @warnings = grep { /\[warn\]/ } split /\n/, $output;

@@ -18,6 +18,8 @@
 #include "store/store.h"
 
 
+static char *ngx_http_approval_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static void ngx_http_approval_main_conf_cleanup(void *data);
 static ngx_int_t ngx_http_approval_conf_prepare(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
@@ -101,6 +103,13 @@ static ngx_conf_enum_t  ngx_http_approval_channel_types[] = {
 };
 
 
+static ngx_conf_enum_t  ngx_http_approval_disclosures[] = {
+    { ngx_string("declared"), NGX_HTTP_APPROVAL_DISCLOSE_DECLARED },
+    { ngx_string("request"), NGX_HTTP_APPROVAL_DISCLOSE_REQUEST },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_conf_num_bounds_t  ngx_http_approval_deny_after_bounds = {
     ngx_conf_check_num_bounds, 1, APPROVAL_QUORUM_VOTES
 };
@@ -149,6 +158,11 @@ static ngx_conf_num_bounds_t  ngx_http_approval_retries_bounds = {
       ngx_http_approval_conf_##set, NGX_HTTP_APPROVAL_OF_##where,             \
       offsetof(NGX_HTTP_APPROVAL_TYPE_##where, member), NULL },
 
+#define ENUM(where, name, member, values)                                     \
+    { ngx_string(name), NGX_HTTP_APPROVAL_IN_##where|NGX_CONF_TAKE1,          \
+      ngx_http_approval_conf_enum, NGX_HTTP_APPROVAL_OF_##where,              \
+      offsetof(NGX_HTTP_APPROVAL_TYPE_##where, member), values },
+
 #define SLOT(where, name, arguments, type, member, post)                      \
     { ngx_string(name), NGX_HTTP_APPROVAL_IN_##where|arguments,               \
       ngx_conf_set_##type##_slot, NGX_HTTP_APPROVAL_OF_##where,               \
@@ -170,6 +184,72 @@ ngx_command_t  ngx_http_approval_commands[] = {
 
       ngx_null_command
 };
+
+
+/* As nginx's slots do, but the error names the directive and what it takes. */
+
+static char *
+ngx_http_approval_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    u_char           *p, *last, names[128];
+    ngx_str_t        *value;
+    ngx_uint_t       *member;
+    ngx_conf_enum_t  *e;
+
+    member = (ngx_uint_t *) ((char *) conf + cmd->offset);
+
+    if (*member != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    p = names;
+    last = names + sizeof(names);
+
+    for (e = cmd->post; e->name.len; e++) {
+
+        if (value[1].len == e->name.len
+            && ngx_strcasecmp(value[1].data, e->name.data) == 0)
+        {
+            *member = e->value;
+            return NGX_CONF_OK;
+        }
+
+        p = ngx_slprintf(p, last, "%s\"%V\"",
+                         (p == names) ? "" : (e[1].name.len) ? ", " : " or ",
+                         &e->name);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\": use %*s", &value[1],
+                       &value[0], (size_t) (p - names), names);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_approval_conf_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *rv;
+
+    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
+
+    return (rv && ngx_strcmp(rv, "invalid value") == 0)
+           ? "invalid value: use a time, for example \"15m\"" : rv;
+}
+
+
+char *
+ngx_http_approval_conf_size(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *rv;
+
+    rv = ngx_conf_set_size_slot(cf, cmd, conf);
+
+    return (rv && ngx_strcmp(rv, "invalid value") == 0)
+           ? "invalid value: use a size, for example \"1m\"" : rv;
+}
 
 
 void *

@@ -206,41 +206,6 @@ ngx_http_approval_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* disclose declared | request; */
-
-char *
-ngx_http_approval_conf_disclose(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_approval_channel_t *channel = conf;
-
-    ngx_str_t  *value;
-
-    if (channel->disclose != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "declared") == 0) {
-        channel->disclose = NGX_HTTP_APPROVAL_DISCLOSE_DECLARED;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value[1].data, "request") == 0) {
-        channel->disclose = NGX_HTTP_APPROVAL_DISCLOSE_REQUEST;
-        return NGX_CONF_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"disclose\" of channel "
-                       "\"%V\": use \"declared\", or \"request\" to include "
-                       "the redacted request in messages",
-                       &value[1], &channel->name);
-
-    return NGX_CONF_ERROR;
-}
-
-
 /* secret whsec_... | file:PATH; all of them sign, for rotation. */
 
 char *

@@ -206,9 +206,7 @@ ngx_http_approval_conf_signer(ngx_conf_t *cf, ngx_str_t *name)
 
     if (signer == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid signing key \"%V\": %s (create one with "
-                           "\"openssl genpkey -algorithm ed25519\")",
-                           name, err);
+                           "invalid signing key \"%V\": %s", name, err);
     }
 
     return signer;

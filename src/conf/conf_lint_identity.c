@@ -101,9 +101,6 @@ static ngx_http_approval_claim_e ngx_http_approval_identity_claim(
     ngx_str_t *name);
 static ngx_uint_t ngx_http_approval_identity_verified(ngx_conf_t *cf,
     ngx_http_approval_place_t *place, ngx_http_approval_claim_e claim);
-static void *ngx_http_approval_identity_value(ngx_conf_t *cf,
-    ngx_http_approval_place_t *place, const char *module,
-    const char *directive);
 static ngx_uint_t ngx_http_approval_identity_kept(
     ngx_http_approval_kept_e kept, void *value);
 static ngx_uint_t ngx_http_approval_identity_closed(ngx_array_t *list);
@@ -321,8 +318,9 @@ ngx_http_approval_identity_claim(ngx_conf_t *cf,
                 continue;
             }
 
-            verify = ngx_http_approval_identity_value(cf, place,
-                                 "ngx_http_ssl_module", "ssl_verify_client");
+            verify = ngx_http_approval_lint_value(cf, place,
+                                                  "ngx_http_ssl_module",
+                                                  "ssl_verify_client");
 
             if (own->claim == NGX_HTTP_APPROVAL_CLAIM_CERTIFICATE
                 && (verify == NULL
@@ -356,15 +354,14 @@ ngx_http_approval_identity_verified(ngx_conf_t *cf,
 
     for ( /* void */ ; verifier->module; verifier++) {
 
-        value = ngx_http_approval_identity_value(cf, place, verifier->module,
-                                                 verifier->directive);
+        value = ngx_http_approval_lint_value(cf, place, verifier->module,
+                                             verifier->directive);
 
         on = ngx_http_approval_identity_kept(verifier->kept, value);
 
         if (on && verifier->with) {
-            value = ngx_http_approval_identity_value(cf, place,
-                                                     verifier->module,
-                                                     verifier->with);
+            value = ngx_http_approval_lint_value(cf, place, verifier->module,
+                                                 verifier->with);
             on = ngx_http_approval_identity_kept(verifier->kept, value);
         }
 
@@ -387,10 +384,8 @@ ngx_http_approval_identity_verified(ngx_conf_t *cf,
 }
 
 
-/* The member that the directive sets, NULL if there is no such module. */
-
-static void *
-ngx_http_approval_identity_value(ngx_conf_t *cf,
+void *
+ngx_http_approval_lint_value(ngx_conf_t *cf,
     ngx_http_approval_place_t *place, const char *module,
     const char *directive)
 {

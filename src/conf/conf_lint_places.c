@@ -21,6 +21,8 @@ typedef struct {
 } ngx_http_approval_side_t;
 
 
+static void ngx_http_approval_lint_return(ngx_conf_t *cf,
+    ngx_http_approval_place_t *place);
 static void ngx_http_approval_lint_side(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf, ngx_http_approval_side_t *side);
 static ngx_uint_t ngx_http_approval_lint_serves(ngx_conf_t *cf,
@@ -118,6 +120,49 @@ ngx_http_approval_lint_places(ngx_conf_t *cf,
 }
 
 
+/*
+ * "return" is looked for where nothing comes before it.  An inherited policy is
+ * meant for other locations.
+ */
+
+static void
+ngx_http_approval_lint_return(ngx_conf_t *cf, ngx_http_approval_place_t *place)
+{
+    ngx_array_t                  **codes;
+    ngx_http_approval_at_t         at;
+    ngx_http_approval_loc_conf_t  *conf;
+
+    conf = place->conf;
+
+    codes = ngx_http_approval_lint_value(cf, place, "ngx_http_rewrite_module",
+                                         "return");
+
+    if (codes == NULL || *codes == NULL || (*codes)->nelts == 0
+        || *(ngx_http_script_code_pt *) (*codes)->elts
+           != ngx_http_script_return_code)
+    {
+        return;
+    }
+
+    if (conf->api) {
+        at = conf->api_at;
+
+    } else if (conf->policy && conf->conf_line != place->parent->conf_line) {
+        at.file = conf->conf_file;
+        at.line = conf->conf_line;
+
+    } else {
+        return;
+    }
+
+    ngx_http_approval_lint(cf, NGX_HTTP_APPROVAL_LINT_RETURN_FIRST,
+                           ngx_http_approval_at(at),
+                           "\"%s\" has no effect here, because nginx does "
+                           "\"return\" before it. Remove one of them",
+                           conf->api ? "approval_api" : "approval");
+}
+
+
 static void
 ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
     ngx_http_approval_side_t *side)
@@ -130,6 +175,8 @@ ngx_http_approval_lint_side(ngx_conf_t *cf, ngx_http_approval_conf_t *mcf,
     place = mcf->lint->places.elts;
 
     for (i = 0; i < mcf->lint->places.nelts; i++) {
+
+        ngx_http_approval_lint_return(cf, &place[i]);
 
         if (place[i].conf->policy && place[i].conf->unsigned_decisions) {
             side->unsigned_decisions = 1;

@@ -15,9 +15,10 @@
 
 static const char *ngx_http_approval_pattern_method(ngx_str_t *text);
 static const char *ngx_http_approval_pattern_uri(ngx_str_t *text);
+static const char *ngx_http_approval_pattern_host(ngx_str_t *text);
 
 
-/* Regexes and comparisons are not checked. */
+/* Regexes and comparisons with numbers are not checked. */
 
 ngx_int_t
 ngx_http_approval_conf_pattern(ngx_conf_t *cf,
@@ -31,6 +32,16 @@ ngx_http_approval_conf_pattern(ngx_conf_t *cf,
     if (text.len && text.data[0] == '!') {
         text.data++;
         text.len--;
+    }
+
+    if ((text.len == 1 || text.len == 2)
+        && ngx_strncmp(text.data, "==", text.len) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no operator: remove it, as in \"match %V "
+                           "%sPATTERN\"", pattern, &subject->name,
+                           (text.len < pattern->len) ? "!" : "");
+        return NGX_ERROR;
     }
 
     if (text.len && ngx_strchr("~<>!", text.data[0])) {
@@ -55,6 +66,10 @@ ngx_http_approval_conf_pattern(ngx_conf_t *cf,
 
     case NGX_HTTP_APPROVAL_FACT_PATH:
         why = ngx_http_approval_pattern_uri(&text);
+        break;
+
+    case NGX_HTTP_APPROVAL_FACT_HOST:
+        why = ngx_http_approval_pattern_host(&text);
         break;
 
     default:
@@ -115,6 +130,21 @@ ngx_http_approval_pattern_uri(ngx_str_t *text)
             && ngx_hextoi(&text->data[i + 1], 2) != NGX_ERROR)
         {
             return "\"$uri\" is decoded. Write the character itself";
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ngx_http_approval_pattern_host(ngx_str_t *text)
+{
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] >= 'A' && text->data[i] <= 'Z') {
+            return "hosts are compared in lower case. Write it in lower case";
         }
     }
 

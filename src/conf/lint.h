@@ -117,6 +117,11 @@ ngx_http_approval_place_t *ngx_http_approval_lint_location(
 ngx_int_t ngx_http_approval_lint_identities(ngx_conf_t *cf,
     ngx_http_approval_conf_t *mcf);
 
+/* The member that another module's directive sets, NULL without that module. */
+void *ngx_http_approval_lint_value(ngx_conf_t *cf,
+    ngx_http_approval_place_t *place, const char *module,
+    const char *directive);
+
 /* conf_variables.c */
 
 /* Remembers a text that is not a fact, to check its variables later. */

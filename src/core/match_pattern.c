@@ -197,8 +197,9 @@ approval_pattern_regex(approval_match_pattern_t *p, uint32_t options,
     unsigned char  reason[128];
 
     if (p->text.len == 0) {
-        snprintf(errstr, errlen, "\"%s\" has no regex: write \"^\" for any "
-                 "value, or \"\\~\" for text", (char *) p->written);
+        snprintf(errstr, errlen, "\"%s\" has no regex: write it without a "
+                 "space before it, \"^\" for any value, or \"\\~\" for text",
+                 (char *) p->written);
         return APPROVAL_ERROR;
     }
 

@@ -29,8 +29,11 @@ ngx_http_approval_ticket_keep(ngx_http_request_t *r)
     ngx_str_t            id;
     ngx_pool_cleanup_t  *cln;
 
-    if (ngx_http_approval_ticket(r).len
-        || ngx_http_approval_header_find(r, "approval-id", &id) == 0
+    if (ngx_http_approval_ticket(r).len) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_approval_header_find(r, "approval-id", &id) == 0
         || !ngx_http_approval_ticket_valid(&id))
     {
         return NGX_OK;

@@ -731,12 +731,12 @@ $off->submit('form.deny button');
 page_is($off, qr/Already decided.*by bob/s, 'decided already');
 good_page($off, 'decided');
 $off->submit('a.button');
-page_is($off, qr/Nothing can be decided/, 'and the action says so');
+page_is($off, qr/Voting has ended/, 'and the action says so');
 good_page($off, 'over');
 
 my ($own, $mine) = $gw->hold(POST => '/drop?table=own', agent => 'alice');
 $on->go("$base/idp/actions/$mine");
-page_is($on, qr/somebody else decides/, 'one\'s own');
+page_is($on, qr/somebody else must decide/, 'one\'s own');
 is(scalar($on->all('form.approve, form.deny')), 0, 'has no buttons');
 good_page($on, 'own');
 $on->js(<<'EOJ', $mine);
@@ -786,7 +786,7 @@ ok(wait_for(sub { $on->js($left) ne $first }, 60), 'counts down');
 
 my $frame = 'const f = document.querySelector("iframe").contentDocument;'
             . 'return f && f.body ? f.body.textContent : ""';
-ok(wait_for(sub { $off->js($frame) =~ /Still to be decided/ }, 60),
+ok(wait_for(sub { $off->js($frame) =~ /Waiting for a decision/ }, 60),
    'without a script a frame says so');
 is(scalar($on->all('iframe')), 0, 'and with one there is none');
 
@@ -795,13 +795,13 @@ $watched->read;
 
 ok(wait_for(sub { $on->text =~ /while this page was open: denied/ }, 60),
    'decided: the page changes');
-page_is($on, qr/Nothing can be decided any more.*bob was first/s, 'and says by whom');
+page_is($on, qr/Voting has ended.*bob was first/s, 'and says by whom');
 like($on->title, qr/denied/, 'so does its title');
 is($on->js('return [...document.querySelectorAll("form button")]'
            . '.filter((b) => !b.disabled).length'), 0, 'nothing to press');
 is(scalar($on->all('.bar')), 0, 'no bar');
 
-ok(wait_for(sub { $off->js($frame) =~ /Nothing can be decided/ }, 60),
+ok(wait_for(sub { $off->js($frame) =~ /Voting has ended/ }, 60),
    'without a script the frame does');
 
 is($_->js('return document.querySelector("#deny-comment").value'),
@@ -881,7 +881,7 @@ for my $browser ($off, $on) {
     $browser->submit('form.deny button');
     page_is($browser, qr/Revoked/, 'revoked');
     $browser->submit('a.button');
-    page_is($browser, qr/There is no grant in force/, 'none is left');
+    page_is($browser, qr/No grant is in force/, 'none is left');
 
     ($asks, $grant) = $gw->hold(POST => '/again?what=web', agent => 'robot');
     ok($grant, 'and one is asked again');
@@ -898,7 +898,7 @@ for my $browser ($off, $on) {
     page_is($browser, qr/Frozen.*ended: 1\./s, 'a requester is stopped');
     is($asks->read->json->{type}, 'urn:approval:frozen', 'what waited ends');
     $browser->submit('a.button');
-    page_is($browser, qr/Requester robot.*by olga, until it is thawed.*<b>/s,
+    page_is($browser, qr/Requester robot.*by olga, until thawed.*<b>/s,
             'who, by whom and why');
 
     if ($browser == $on) {

@@ -303,7 +303,7 @@ sub recent {
 
     is(see($id, 'alice')->{recent}, 3, 'how many in the last ten minutes');
     like(see($id, 'alice', html => 1)->body,
-         qr{<strong>3</strong> sent by this requester in the last 10 minutes},
+         qr{by this requester in the last 10 minutes: <strong>3<},
          'on the page');
     is(see(held('/one', agent => 'calm')->{id}, 'alice')->{recent}, 1,
        'of this requester alone');

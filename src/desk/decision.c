@@ -532,8 +532,8 @@ ngx_http_approval_decision_over(ngx_http_approval_desk_t *d, json_t *doc,
     return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                "already-decided", "Already decided",
                state == NGX_HTTP_APPROVAL_DENIED
-               ? "The action was denied before."
-               : "The action was approved before.", extra);
+               ? "The action was already denied."
+               : "The action was already approved.", extra);
 }
 
 

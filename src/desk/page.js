@@ -133,7 +133,7 @@ addEventListener('DOMContentLoaded', () => {
 
                 gone++;
                 card.classList.add('gone');
-                note.textContent = 'No longer waits for you.';
+                note.textContent = 'No longer waiting for you.';
                 card.prepend(note);
 
                 for (const input of card.querySelectorAll('input')) {
@@ -166,7 +166,7 @@ addEventListener('DOMContentLoaded', () => {
         }
 
         delete main.dataset.live;
-        told.textContent = 'It changed while this page was open: '
+        told.textContent = 'The state changed while this page was open: '
             + document.querySelector('[data-part=tag]').textContent + '.';
 
         for (const button of document.querySelectorAll('form button')) {

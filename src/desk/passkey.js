@@ -89,7 +89,7 @@
                 form.submit();
 
             } catch (error) {
-                told.textContent = 'The passkey was not used: '
+                told.textContent = 'Your passkey was not used: '
                                    + error.message;
                 told.hidden = false;
                 button.disabled = false;

@@ -302,7 +302,7 @@ ngx_http_approval_withdraw_late(ngx_http_approval_desk_t *d,
     if (state == NGX_HTTP_APPROVAL_CANCELLED) {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,
                    "cancelled", "Cancelled",
-                   "The action was withdrawn before.", extra);
+                   "The action was already withdrawn.", extra);
     }
 
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_CONFLICT,

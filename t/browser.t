@@ -548,16 +548,19 @@ for my $browser ($off, $on) {
     ok(wait_for(sub { $browser->text =~ /row 900/ }), 'until one opens it')
         or diag($browser->text);
 
+    my $seen = "const b = document.querySelector(arguments[0])
+                                  .getBoundingClientRect();
+                return b.top >= 0 && b.bottom <= innerHeight";
+
     for my $act (qw(deny approve)) {
-        is($browser->js("const b = document.querySelector('.bar .$act')
-                                           .getBoundingClientRect();
-                         return b.top > 0 && b.bottom <= innerHeight"), 1,
-           "$act is on the screen");
+        $browser->js('scrollTo(0, 0)');
+        is($browser->js($seen, ".bar .$act"), 1, "$act is on the screen");
         $browser->click(".bar .$act");
-        is($browser->js("const b = document.querySelector('#$act-comment')
-                                           .getBoundingClientRect();
-                         return b.top >= 0 && b.bottom <= innerHeight"), 1,
-           '... and leads to its form');
+        is($browser->js($seen, "form.$act"), 1, '... and leads to its form');
+        is($browser->js('const b = (css) => document.querySelector(css)
+                                                    .getBoundingClientRect();
+                         return b(".bar").bottom <= b("form.deny").top'), 1,
+           '... and the bar is out of the way');
     }
 
     like($browser->js('return document.querySelector(".bar p").innerText'),

@@ -362,7 +362,7 @@ sub refusals {
         [ "$ok body $dir/good.json uri=x" => 'invalid "uri="' ],
         [ "$ok body $dir/good.json 'uri=/{{nothing}}'" => '"{{nothing}}" in "ur' ],
         [ "$ok body $dir/name.yaml" => 'ends with .json, .form, .xml or .txt' ],
-        [ "$ok body $dir/none.json" => 'failed' ],
+        [ "$ok body $dir/none.json" => 'cannot open the file' ],
         [ "$ok body $dir/latin.json" => 'is not valid UTF-8' ],
         [ "$ok body $dir/unknown.json" => '"{{nothing}}" in "body" of template' ],
         [ "$ok body $dir/hidden.json" => '"{{nowhere}}" in "body"' ],

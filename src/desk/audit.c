@@ -104,9 +104,8 @@ ngx_http_approval_export(ngx_http_approval_desk_t *d)
     }
 
     if (rc != APPROVAL_OK) {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-                   "bad-argument", "Not understood", x->err,
-                   json_pack("{s:s}", "argument", x->argument));
+        return ngx_http_approval_desk_bad_argument(d, x->err,
+                                                json_string(x->argument));
     }
 
     rc = ngx_http_approval_trail_read(d, &x->wanted,

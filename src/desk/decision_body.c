@@ -117,8 +117,7 @@ ngx_http_approval_decision_parse(ngx_http_approval_desk_t *d,
         return NGX_OK;
     }
 
-    *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-              "body-unreadable", "Not understood", err, NULL);
+    *rc = ngx_http_approval_desk_bad_body(d, err);
 
     return NGX_DECLINED;
 }

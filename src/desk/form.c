@@ -157,8 +157,7 @@ ngx_http_approval_form_read(ngx_http_approval_desk_t *d, const char *page,
                   "open for longer than an hour. Open the page again.", NULL);
 
     } else {
-        *rc = ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-                  "body-unreadable", "Not understood", err, NULL);
+        *rc = ngx_http_approval_desk_bad_body(d, err);
     }
 
     json_decref(fields);

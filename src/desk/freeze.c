@@ -185,13 +185,13 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
         err = ngx_http_approval_freeze_form(d);
 
         if (err) {
-            return ngx_http_approval_freeze_bad(d, err);
+            return ngx_http_approval_desk_bad_body(d, err);
         }
 
         if (json_object_del(work->doc, "thaw") == 0) {
             err = ngx_http_approval_freeze_parse(d, work->doc);
 
-            return err ? ngx_http_approval_freeze_bad(d, err)
+            return err ? ngx_http_approval_desk_bad_body(d, err)
                        : ngx_http_approval_thaw_named(d);
         }
 
@@ -209,7 +209,7 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
     }
 
     if (err) {
-        return ngx_http_approval_freeze_bad(d, err);
+        return ngx_http_approval_desk_bad_body(d, err);
     }
 
     json_object_set_new(work->doc, "by", ngx_http_approval_json_str(&d->who));
@@ -603,14 +603,6 @@ ngx_http_approval_freeze_end(ngx_http_approval_desk_t *d,
     {
         work->ended++;
     }
-}
-
-
-ngx_int_t
-ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d, const char *err)
-{
-    return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-               "body-unreadable", "Not understood", err, NULL);
 }
 
 

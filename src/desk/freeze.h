@@ -52,8 +52,6 @@ int64_t ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d);
 /* NULL, or the names of the shards that did not answer. */
 json_t *ngx_http_approval_freeze_missed(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
-ngx_int_t ngx_http_approval_freeze_bad(ngx_http_approval_desk_t *d,
-    const char *err);
 
 /* A page that reports what was done. */
 ngx_int_t ngx_http_approval_freeze_page(ngx_http_approval_desk_t *d,

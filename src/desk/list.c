@@ -114,10 +114,8 @@ ngx_http_approval_list_start(ngx_http_approval_desk_t *d, ngx_uint_t inbox)
     if (ngx_http_approval_query_parse(d, &list->query, &err, &name)
         != NGX_OK)
     {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-                   "bad-argument", "Not understood", err,
-                   json_pack("{s:o}", "argument",
-                             ngx_http_approval_json_str(&name)));
+        return ngx_http_approval_desk_bad_argument(d, err,
+                                           ngx_http_approval_json_str(&name));
     }
 
     list->waiting = (inbox && !list->query.history);

@@ -45,8 +45,6 @@ static ngx_int_t ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static json_t *ngx_http_approval_passkeys_facts(ngx_http_approval_desk_t *d);
 static void ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d);
-static ngx_int_t ngx_http_approval_passkeys_bad(ngx_http_approval_desk_t *d,
-    const char *why);
 
 
 ngx_int_t
@@ -71,7 +69,7 @@ ngx_http_approval_passkeys_posted(ngx_http_approval_desk_t *d, ngx_str_t *body)
     }
 
     if (confirm.len && revoke.len) {
-        return ngx_http_approval_passkeys_bad(d,
+        return ngx_http_approval_desk_bad_body(d,
                    "Either confirm or revoke a passkey, not both.");
     }
 
@@ -110,7 +108,7 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
     if (approval_blank(ngx_http_approval_core_str(&label))
         || label.len > NGX_HTTP_APPROVAL_PASSKEY_LABEL)
     {
-        return ngx_http_approval_passkeys_bad(d,
+        return ngx_http_approval_desk_bad_body(d,
                    "Give the passkey a name of at most 60 characters.");
     }
 
@@ -119,7 +117,7 @@ ngx_http_approval_passkeys_enrol(ngx_http_approval_desk_t *d)
                                  &proof)
            != APPROVAL_OK)
     {
-        return ngx_http_approval_passkeys_bad(d,
+        return ngx_http_approval_desk_bad_body(d,
                    "The passkey was not created on this page, or more than "
                    "ten minutes after the page was opened. Open the page "
                    "again.");
@@ -584,12 +582,4 @@ ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d)
     ngx_memcpy(end.id, work->name, APPROVAL_ID_LEN);
 
     (void) ngx_http_approval_end_add(d->mcf, &end, end.since);
-}
-
-
-static ngx_int_t
-ngx_http_approval_passkeys_bad(ngx_http_approval_desk_t *d, const char *why)
-{
-    return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-               "body-unreadable", "Not understood", why, NULL);
 }

@@ -373,6 +373,24 @@ ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d)
 
 
 ngx_int_t
+ngx_http_approval_desk_bad_body(ngx_http_approval_desk_t *d, const char *err)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
+               "body-unreadable", "Not understood", err, NULL);
+}
+
+
+ngx_int_t
+ngx_http_approval_desk_bad_argument(ngx_http_approval_desk_t *d,
+    const char *err, json_t *name)
+{
+    return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
+               "bad-argument", "Not understood", err,
+               json_pack("{s:o}", "argument", name));
+}
+
+
+ngx_int_t
 ngx_http_approval_desk_large(ngx_http_approval_desk_t *d)
 {
     return ngx_http_approval_desk_refuse(d, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,

@@ -126,13 +126,20 @@ ngx_int_t ngx_http_approval_desk_copy(ngx_pool_t *pool, approval_str_t from,
     ngx_str_t *to);
 
 
-/* Refuses by a page or problem+json; takes over the reference to extra. */
+/*
+ * Refuse by a page or problem+json; take over the reference to extra, or to the
+ * argument's name.
+ */
 
 ngx_int_t ngx_http_approval_desk_refuse(ngx_http_approval_desk_t *d,
     ngx_uint_t status, const char *type, const char *title,
     const char *detail, json_t *extra);
 ngx_int_t ngx_http_approval_desk_not_found(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_desk_unavailable(ngx_http_approval_desk_t *d);
+ngx_int_t ngx_http_approval_desk_bad_body(ngx_http_approval_desk_t *d,
+    const char *err);
+ngx_int_t ngx_http_approval_desk_bad_argument(ngx_http_approval_desk_t *d,
+    const char *err, json_t *name);
 ngx_int_t ngx_http_approval_desk_large(ngx_http_approval_desk_t *d);
 ngx_int_t ngx_http_approval_desk_unread(ngx_http_approval_desk_t *d);
 

@@ -71,10 +71,9 @@ ngx_http_approval_shadow_report(ngx_http_approval_desk_t *d)
     }
 
     if (ngx_http_approval_shadow_argument(d, &shadow->days) != NGX_OK) {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-                   "bad-argument", "Not understood",
+        return ngx_http_approval_desk_bad_argument(d,
                    "\"days\" must be a number from 1 to 31.",
-                   json_pack("{s:s}", "argument", "days"));
+                   json_string("days"));
     }
 
     tp = ngx_timeofday();

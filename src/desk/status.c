@@ -78,10 +78,9 @@ ngx_http_approval_status(ngx_http_approval_desk_t *d)
     d->work = st;
 
     if (ngx_http_approval_status_argument(d, st) != NGX_OK) {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-                   "bad-argument", "Not understood",
+        return ngx_http_approval_desk_bad_argument(d,
                    "\"wait\" must be a number of seconds.",
-                   json_pack("{s:s}", "argument", "wait"));
+                   json_string("wait"));
     }
 
     return ngx_http_approval_desk_load(d, ngx_http_approval_status_step);

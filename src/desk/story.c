@@ -90,9 +90,8 @@ ngx_http_approval_story(ngx_http_approval_desk_t *d)
                            ngx_http_approval_story_argument, s, &err)
         != APPROVAL_OK)
     {
-        return ngx_http_approval_desk_refuse(d, NGX_HTTP_BAD_REQUEST,
-                   "bad-argument", "Not understood", s->err,
-                   json_pack("{s:s}", "argument", "of"));
+        return ngx_http_approval_desk_bad_argument(d, s->err,
+                                                   json_string("of"));
     }
 
     if (s->wanted.of[0] == '\0') {

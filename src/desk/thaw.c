@@ -173,7 +173,7 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
     err = ngx_http_approval_freeze_name(d);
 
     if (err) {
-        return ngx_http_approval_freeze_bad(d, err);
+        return ngx_http_approval_desk_bad_body(d, err);
     }
 
     if (work->requester.len

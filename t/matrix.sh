@@ -28,8 +28,9 @@ cache=${APPROVAL_MATRIX:-${XDG_CACHE_HOME:-$HOME/.cache}/approval-matrix}
 core="t/hold.t t/body.t t/rules.t t/conf.t t/desk.t t/redis.t t/faults.t
       t/shutdown.t t/reload.t t/phases.t t/departed.t t/transparent.t
       t/spec_redis.t t/commands.t t/harness.t t/unit.t t/url.t"
-valkey="t/hold.t t/redis.t t/resolve.t t/faults.t t/evict.t t/gateways.t t/queue.t
-        t/spec_redis.t t/commands.t t/limits.t t/once.t t/glass.t"
+valkey="t/hold.t t/redis.t t/resolve.t t/sentinel.t t/faults.t t/evict.t
+        t/gateways.t t/queue.t t/spec_redis.t t/commands.t t/limits.t t/once.t
+        t/glass.t"
 only_core=no
 releases=
 

@@ -171,13 +171,19 @@ sub both {
 
     my $file = spew("$dir/log.jsonl", $text);
     my $known = $with ? "--heads $heads" : '';
-    my $out = `$tool verify $file --key $public $known 2>&1`;
-    my $rc = $? >> 8;
+
+    # at the same time
+
+    open(my $tells, '-|', "$tool verify $file --key $public $known 2>&1")
+        or die "$tool: $!";
 
     my ($code, @other) = $verifier->verify(files => [$file],
                                            heads => $with ? [$heads] : []);
+    my $out = join '', <$tells>;
 
-    return ($rc, $code, $out, join('', map { "@$_\n" } @other));
+    close($tells);
+
+    return ($? >> 8, $code, $out, join('', map { "@$_\n" } @other));
 }
 
 

@@ -79,7 +79,6 @@ static const char *approval_keyring_add(approval_keyring_t *k,
     approval_str_t line);
 static const char *approval_keyring_decode(approval_str_t line,
     unsigned char *secret, size_t *len);
-static approval_str_t approval_keyring_strip(approval_str_t line);
 static int approval_hkdf_extract(approval_keyring_t *k,
     const unsigned char *secret, size_t len, approval_secret_t *s);
 static int approval_hkdf_expand(approval_keyring_t *k,
@@ -126,7 +125,7 @@ approval_keyring_parse(approval_str_t text, const char **err, unsigned *line)
 
         s.data = p;
         s.len = lf - p;
-        s = approval_keyring_strip(s);
+        s = approval_str_trim(s);
 
         if (s.len == 0 || s.data[0] == '#') {
             continue;
@@ -319,30 +318,6 @@ approval_keyring_decode(approval_str_t line, unsigned char *secret,
     }
 
     return NULL;
-}
-
-
-static approval_str_t
-approval_keyring_strip(approval_str_t line)
-{
-    unsigned char  c;
-
-    while (line.len) {
-        c = line.data[line.len - 1];
-
-        if (c != ' ' && c != '\t' && c != '\r') {
-            break;
-        }
-
-        line.len--;
-    }
-
-    while (line.len && (line.data[0] == ' ' || line.data[0] == '\t')) {
-        line.data++;
-        line.len--;
-    }
-
-    return line;
 }
 
 

@@ -35,7 +35,6 @@ static approval_name_e field_name(field_t *f, approval_str_t raw);
 static void field_value(field_t *f, approval_str_t raw);
 static void cookie_value(field_t *f, approval_str_t value);
 static void cookie_take(field_t *f, approval_str_t value);
-static approval_str_t cookie_trim(approval_str_t value);
 static void cookie_unescaped(field_t *f, approval_str_t value);
 static approval_str_t field_split(approval_str_t *s, const char *ends);
 static int field_hex(unsigned char c);
@@ -173,7 +172,7 @@ field_name(field_t *f, approval_str_t raw)
     }
 
     approval_buf_init(&name);
-    approval_read_decode(&name, cookie_trim(raw));
+    approval_read_decode(&name, approval_str_trim(raw));
 
     as = approval_name_read(approval_buf_str(&name), f->name);
 
@@ -215,7 +214,7 @@ cookie_value(field_t *f, approval_str_t value)
     for (quoted = 0; quoted < 2; quoted++) {
         cookie_take(f, value);
 
-        value = cookie_trim(value);
+        value = approval_str_trim(value);
         cookie_take(f, value);
 
         if (value.len > 1 && value.data[0] == 'j' && value.data[1] == ':') {
@@ -250,24 +249,6 @@ cookie_take(field_t *f, approval_str_t value)
     start = f->rs->buf.len;
     approval_read_decode(&f->rs->buf, value);
     approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
-}
-
-
-static approval_str_t
-cookie_trim(approval_str_t value)
-{
-    while (value.len && (*value.data == ' ' || *value.data == '\t')) {
-        value.data++;
-        value.len--;
-    }
-
-    while (value.len && (value.data[value.len - 1] == ' '
-                         || value.data[value.len - 1] == '\t'))
-    {
-        value.len--;
-    }
-
-    return value;
 }
 
 
@@ -321,15 +302,8 @@ field_split(approval_str_t *s, const char *ends)
         }
     }
 
-    part.data = s->data;
-    part.len = i;
-
-    if (i < s->len) {
-        i++;
-    }
-
-    s->data = i ? s->data + i : s->data;
-    s->len -= i;
+    part = approval_str_sub(*s, 0, i);
+    *s = approval_str_sub(*s, i + (i < s->len), s->len);
 
     return part;
 }

@@ -102,6 +102,24 @@ approval_str_eq_nocase(approval_str_t a, approval_str_t b)
 
 
 approval_str_t
+approval_str_trim(approval_str_t s)
+{
+    static const char  blanks[] = " \t\v\f\r";
+
+    while (s.len && memchr(blanks, *s.data, sizeof(blanks) - 1)) {
+        s.data++;
+        s.len--;
+    }
+
+    while (s.len && memchr(blanks, s.data[s.len - 1], sizeof(blanks) - 1)) {
+        s.len--;
+    }
+
+    return s;
+}
+
+
+approval_str_t
 approval_str_sub(approval_str_t s, size_t from, size_t to)
 {
     approval_str_t  sub;

@@ -51,6 +51,9 @@ approval_str_t approval_str(const char *s);
 int approval_str_eq(approval_str_t a, approval_str_t b);
 int approval_str_eq_nocase(approval_str_t a, approval_str_t b);
 
+/* Without the white space around it that some readers remove. */
+approval_str_t approval_str_trim(approval_str_t s);
+
 /* The bytes from "from" to before "to". */
 approval_str_t approval_str_sub(approval_str_t s, size_t from, size_t to);
 

@@ -304,36 +304,11 @@ ngx_http_approval_header_ours(ngx_str_t *name)
 }
 
 
-/* nginx itself removes only spaces from the ends of a value. */
-
-approval_str_t
-ngx_http_approval_header_trimmed(ngx_str_t *value)
-{
-    approval_str_t  s;
-
-    s = ngx_http_approval_core_str(value);
-
-    while (s.len && ngx_strchr(" \t\v\f\r", *s.data) && *s.data) {
-        s.data++;
-        s.len--;
-    }
-
-    while (s.len && ngx_strchr(" \t\v\f\r", s.data[s.len - 1])
-           && s.data[s.len - 1])
-    {
-        s.len--;
-    }
-
-    return s;
-}
-
-
 ngx_uint_t
 ngx_http_approval_header_item(ngx_str_t *list, approval_str_t *item)
 {
-    u_char     *comma;
-    size_t      used;
-    ngx_str_t   one;
+    u_char  *comma;
+    size_t   used;
 
     if (list->len == 0) {
         return 0;
@@ -341,15 +316,15 @@ ngx_http_approval_header_item(ngx_str_t *list, approval_str_t *item)
 
     comma = ngx_strlchr(list->data, list->data + list->len, ',');
 
-    one.data = list->data;
-    one.len = comma ? (size_t) (comma - list->data) : list->len;
+    item->data = list->data;
+    item->len = comma ? (size_t) (comma - list->data) : list->len;
 
-    used = comma ? one.len + 1 : one.len;
+    used = item->len + (comma != NULL);
 
     list->data += used;
     list->len -= used;
 
-    *item = ngx_http_approval_header_trimmed(&one);
+    *item = approval_str_trim(*item);
 
     return 1;
 }

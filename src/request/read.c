@@ -398,7 +398,8 @@ ngx_http_approval_read_methods(approval_readings_t *rs, ngx_str_t *value)
     ngx_str_t       list;
     approval_str_t  item;
 
-    ngx_http_approval_read_upper(rs, ngx_http_approval_header_trimmed(value));
+    ngx_http_approval_read_upper(rs, approval_str_trim(
+                                         ngx_http_approval_core_str(value)));
 
     list = *value;
 
@@ -489,6 +490,7 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
 {
     ngx_uint_t                    same;
     approval_buf_t                list;
+    approval_str_t                text;
     ngx_table_elt_t              *h;
     ngx_http_approval_headers_t   it;
 
@@ -500,10 +502,11 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
          (h = ngx_http_approval_header_of(look->request, &it, h, &fact->key));
         )
     {
+        text = ngx_http_approval_core_str(&h->value);
+
+        approval_readings_add(rs, APPROVAL_READING_TEXT, text);
         approval_readings_add(rs, APPROVAL_READING_TEXT,
-                              ngx_http_approval_core_str(&h->value));
-        approval_readings_add(rs, APPROVAL_READING_TEXT,
-                              ngx_http_approval_header_trimmed(&h->value));
+                              approval_str_trim(text));
 
         if (it.named == APPROVAL_NAME_SAME) {
             if (same++) {

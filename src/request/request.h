@@ -81,9 +81,6 @@ ngx_int_t ngx_http_approval_header_push(ngx_http_request_t *r,
 /* Is it "Approval-...", or HTTP_APPROVAL_... for readers that use CGI names? */
 ngx_uint_t ngx_http_approval_header_ours(ngx_str_t *name);
 
-/* The value without the white space that some readers remove around it. */
-approval_str_t ngx_http_approval_header_trimmed(ngx_str_t *value);
-
 /* Takes the next item of a comma-separated list, trimmed; 0: none is left. */
 ngx_uint_t ngx_http_approval_header_item(ngx_str_t *list,
     approval_str_t *item);

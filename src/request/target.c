@@ -194,16 +194,13 @@ ngx_http_approval_target_header(ngx_http_approval_look_t *look,
     for (h = NULL;
          (h = ngx_http_approval_header_of(look->request, &it, h, name)); )
     {
-        s = ngx_http_approval_header_trimmed(&h->value);
+        s = approval_str_trim(ngx_http_approval_core_str(&h->value));
 
         for (i = 0; i + 2 < s.len && s.data[0] != '/'; i++) {
 
             if (ngx_memcmp(&s.data[i], "://", 3) == 0) {
-                for (i += 3; i < s.len && s.data[i] != '/'; i++) { /* void */ }
-
-                s.data += i;
-                s.len -= i;
-
+                i = approval_str_find(s, i + 3, "/");
+                s = approval_str_sub(s, i, s.len);
                 break;
             }
         }
@@ -264,18 +261,10 @@ ngx_http_approval_target_own(ngx_http_request_t *r)
 static approval_str_t
 ngx_http_approval_target_split(approval_str_t target, approval_str_t *query)
 {
-    const unsigned char  *p;
+    size_t  i;
 
-    p = target.len ? memchr(target.data, '?', target.len) : NULL;
+    i = approval_str_find(target, 0, "?");
+    *query = approval_str_sub(target, i + (i < target.len), target.len);
 
-    query->data = target.data;
-    query->len = 0;
-
-    if (p) {
-        query->data = p + 1;
-        query->len = target.data + target.len - (p + 1);
-        target.len = p - target.data;
-    }
-
-    return target;
+    return approval_str_sub(target, 0, i);
 }

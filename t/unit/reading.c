@@ -229,6 +229,7 @@ test_cookies(void)
         { "A=1", "[1] -" },
         { "%61=1", "[1] -" },
         { "aa=1", "-" },
+        { "a=1\v", "[1\v] [1]" },
     };
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -26,9 +26,8 @@ typedef struct {
 typedef void (*field_pt)(field_t *f, approval_str_t value);
 
 
-static void field_init(field_t *f, approval_readings_t *rs,
-    approval_str_t name, unsigned flags);
-static void field_finish(field_t *f);
+static void field_read(approval_readings_t *rs, approval_str_t s,
+    approval_str_t name, unsigned flags, const char *ends, field_pt value);
 static void field_walk(field_t *f, approval_str_t s, const char *ends,
     field_pt value);
 static approval_name_e field_name(field_t *f, approval_str_t raw);
@@ -48,30 +47,7 @@ void
 approval_read_field(approval_readings_t *rs, approval_str_t query,
     approval_str_t name, unsigned flags)
 {
-    size_t   start;
-    field_t  f, semicolons;
-
-    field_init(&f, rs, name, flags);
-    field_walk(&f, query, "&", field_value);
-
-    /* some readers take all copies as one list */
-
-    if (f.same > 1) {
-        start = rs->buf.len;
-        approval_buf_add(&rs->buf, f.joined.data, f.joined.len);
-        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-    }
-
-    /* for some readers ";" ends a field */
-
-    if (query.len && memchr(query.data, ';', query.len)) {
-        field_init(&semicolons, rs, name, flags);
-        field_walk(&semicolons, query, "&;", field_value);
-
-        approval_buf_free(&semicolons.joined);
-    }
-
-    field_finish(&f);
+    field_read(rs, query, name, flags, "&;", field_value);
 }
 
 
@@ -79,40 +55,51 @@ void
 approval_read_cookie(approval_readings_t *rs, approval_str_t header,
     approval_str_t name)
 {
-    field_t  f;
-
-    field_init(&f, rs, name, 0);
-    field_walk(&f, header, ";", cookie_value);
-    field_finish(&f);
+    field_read(rs, header, name, 0, ";,", cookie_value);
 }
 
 
-static void
-field_init(field_t *f, approval_readings_t *rs, approval_str_t name,
-    unsigned flags)
-{
-    f->rs = rs;
-    f->name = name;
-    f->flags = flags;
-    f->same = 0;
-
-    approval_buf_init(&f->joined);
-}
-
+/* The first of "ends" ends a field for all readers, the other for some. */
 
 static void
-field_finish(field_t *f)
+field_read(approval_readings_t *rs, approval_str_t s, approval_str_t name,
+    unsigned flags, const char *ends, field_pt value)
 {
-    if (f->same == 0) {
-        approval_readings_add(f->rs, APPROVAL_READING_ABSENT,
-                              approval_str(""));
+    char      first[] = { ends[0], '\0' };
+    size_t    start;
+    field_t   f;
+    unsigned  same;
+
+    f.rs = rs;
+    f.name = name;
+    f.flags = flags;
+    f.same = 0;
+
+    approval_buf_init(&f.joined);
+
+    field_walk(&f, s, first, value);
+
+    /* some readers take all copies as one list */
+
+    if (f.same > 1 && value == field_value) {
+        start = rs->buf.len;
+        approval_buf_add(&rs->buf, f.joined.data, f.joined.len);
+        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
     }
 
-    if (f->joined.failed) {
-        f->rs->failed = 1;
+    same = f.same;
+
+    if (s.len && memchr(s.data, ends[1], s.len)) {
+        field_walk(&f, s, ends, value);
     }
 
-    approval_buf_free(&f->joined);
+    if (same == 0) {
+        approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
+    }
+
+    rs->failed |= (f.joined.failed != 0);
+
+    approval_buf_free(&f.joined);
 }
 
 
@@ -398,7 +385,7 @@ name_trim(approval_str_t name, unsigned brackets)
     size_t  i;
 
     while (name.len
-           && (*name.data == ' '
+           && (*name.data == ' ' || *name.data == '?'
                || (brackets && (*name.data == '[' || *name.data == ']'))))
     {
         name.data++;

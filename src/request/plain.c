@@ -95,8 +95,9 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
 
 /*
  * Adds the first characters with which readers may find the argument: in upper
- * or lower case, encoded or not, or after a blank or a bracket.  No spelling of
- * its name is shorter than the name; an empty value is like an absent one.
+ * or lower case, encoded or not, or after a blank, "?" or a bracket.  No
+ * spelling of its name is shorter than the name; an empty value is like an
+ * absent one.
  */
 
 static void
@@ -105,7 +106,7 @@ ngx_http_approval_plain_arg(ngx_http_approval_plain_t *plain, u_char c,
 {
     u_char  *p;
 
-    static u_char  before[] = "[]%+ \t";
+    static u_char  before[] = "[]%+? \t";
     static u_char  alike[] = "_-.";
 
     plain->shortest = ngx_min(plain->shortest, len);

@@ -170,7 +170,7 @@ group('a method in arguments that "set" removes',
       { location => 'location / { set $args ""; proxy_set_header Host $host;
                                   proxy_pass %%UP%%$request_uri; }' },
       [ held => '/x?_method=DELETE', method => 'POST' ],
-      [ pass => '/x?_method=DELETE' ]);
+      [ held => '/x?_method=DELETE' ], [ pass => '/x?_HttpMethod=DELETE' ]);
 
 group('after rewrite', require_rule('match $uri ^/admin;'),
       { location => 'location /api/ { rewrite ^/api(/.*)$ $1 break; UP }
@@ -299,9 +299,11 @@ both('a method', 'match $request_method DELETE;',
           "\tDELETE", 'DELETE, GET', 'GET,DELETE', ', DELETE'),
      (map { [ held => "/?$_=delete", method => 'POST' ],
             [ held => "/?a=bcdefghijklmnopqrst&$_=DELETE&c", method => 'POST' ],
-            [ pass => "/?$_=DELETE", method => 'GET' ] }
+            [ /^_?X|^_Http/i ? 'pass' : 'held', "/?$_=DELETE",
+              method => 'GET' ] }
           qw(_method _METHOD _HttpMethod X-HTTP-Method-Override
              x_http_method_override %5fmethod)),
+     [ pass => '/?_=1733030000' ], [ pass => '/?_method=', method => 'PUT' ],
      [ pass => '/?_method=PATCH', method => 'POST' ],
      [ pass => '/', method => 'POST',
        headers => [ 'X-HTTP-Method-Override' => 'PATCH' ] ],

@@ -28,7 +28,7 @@ void ngx_http_approval_read_argument(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs);
 
 
-/* read.c: arguments of a POST that override the method; ends with a null */
+/* read.c: arguments that override the method; ends with a null */
 
 extern ngx_str_t  ngx_http_approval_override_args[];
 

@@ -19,7 +19,7 @@
 /* Length of the shortest header name that overrides the method or path. */
 #define NGX_HTTP_APPROVAL_OVERRIDE_MIN  13
 
-/* Arguments that rules read, and those that override the method of a POST. */
+/* Arguments that rules read, and those that override only a POST's method. */
 #define NGX_HTTP_APPROVAL_PLAIN_READ      1
 #define NGX_HTTP_APPROVAL_PLAIN_OVERRIDE  2
 
@@ -61,7 +61,9 @@ ngx_http_approval_plain_add(ngx_http_approval_plain_t *plain,
 
         for (name = ngx_http_approval_override_args; name->len; name++) {
             ngx_http_approval_plain_arg(plain, name->data[0], name->len,
-                                        NGX_HTTP_APPROVAL_PLAIN_OVERRIDE);
+                                        name == ngx_http_approval_override_args
+                                        ? NGX_HTTP_APPROVAL_PLAIN_READ
+                                        : NGX_HTTP_APPROVAL_PLAIN_OVERRIDE);
         }
 
         break;

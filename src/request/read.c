@@ -62,6 +62,8 @@ static const ngx_http_approval_read_pt  ngx_http_approval_readers[] = {
 };
 
 
+/* The first overrides any method, the others only POST. */
+
 ngx_str_t  ngx_http_approval_override_args[] = {
     ngx_string("_method"),
     ngx_string("_httpmethod"),
@@ -363,15 +365,18 @@ ngx_http_approval_read_method(ngx_http_approval_look_t *look,
         }
     }
 
-    if (r->method != NGX_HTTP_POST) {
-        return;
-    }
-
     approval_readings_init(&args);
 
     ngx_memzero(&arg, sizeof(ngx_http_approval_fact_t));
 
     for (name = ngx_http_approval_override_args; name->len; name++) {
+
+        if (name > ngx_http_approval_override_args
+            && r->method != NGX_HTTP_POST)
+        {
+            break;
+        }
+
         arg.key = *name;
         ngx_http_approval_read_argument(look, &arg, &args);
     }

@@ -70,11 +70,11 @@ my @faults = (
 
 push @faults,
     [ 'no two copies are a list', 'core/reading_field.c',
-      qr/if \(f\.same > 1 && value == field_value\) \{/ => 'if (0) {',
+      qr/if \(same > 1\) \{/ => 'if (0) {',
       qr/without a decision/ ],
     [ 'nobody ends a field at a semicolon', 'core/reading_field.c',
-      qr/field_walk\(&f, s, ends, value\)/
-          => 'field_walk(&f, s, first, value)',
+      qr/field_walk\(&f, query, "&;", 0\)/
+          => 'field_walk(&f, query, "&", 0)',
       qr/without a decision/ ],
     [ 'a backslash is no slash to anybody', 'core/reading_path.c',
       qr/\(steps & PATH_BACKSLASH\) && p\[i\] == '\\\\'/ => '0',

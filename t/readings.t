@@ -82,6 +82,7 @@ my @PATHS = (
     [ held => '/ADMIN/Del', says => [ '/ADMIN/Del' ] ],
     [ held => '/admin%252fdel' ], [ held => '/%2561dmin/del' ],
     [ held => '/a/%252e%252e/admin/del' ], [ held => '/admin/del%3fx=1' ],
+    [ held => '/admin/del%0a' ], [ held => '/admin/del/%20' ],
     [ held => '//reader.example/admin/del' ],
     [ held => '/\\reader.example/admin/del' ],
     [ held => '/x', headers => [ 'X-Original-URL' => '/admin/del' ],
@@ -219,9 +220,12 @@ my @NAMES = (
     [ held => '?env=prod' ],
     [ held => 'env%00x=prod' ], [ held => 'env%00' . 'x' x 300 . '=prod' ],
     [ held => 'x=1;env=prod' ],
+    [ held => 'env=prod+' ], [ held => 'env=%09prod%0A' ],
+    [ held => 'env=prod%00' ], [ held => 'env=%C2%A0prod%E2%80%8B' ],
+    [ same => 'a&' x 999 . 'env=prod' ], [ held => 'a&' x 1000 . 'env=prod' ],
     [ pass => 'env=dev' ], [ pass => 'env=dev&environment=prod' ],
     [ pass => 'x=1&x=2&y[]=prod&Z=prod' ], [ pass => 'x[env]=dev' ],
-    [ pass => 'env=production' ],
+    [ pass => 'env=production' ], [ pass => 'env=pro+d' ],
 );
 
 both('an argument', 'match $arg_env prod;',
@@ -265,6 +269,14 @@ both('a header', 'match $http_x_env prod;', { server =>
                                  'X-Tag' => 'dev' ] ],
      [ pass => '/' ]);
 
+both('copies of a header as a list', 'match $http_x_env "~^a, ?b$";', { server =>
+     'underscores_in_headers on;', port => 1 },
+     [ same => '/', headers => [ 'X-Env' => 'a, b' ] ],
+     [ held => '/', headers => [ 'X-Env' => 'a', 'X-Env' => 'b' ],
+       says => [ 'a, b', 'a,b' ] ],
+     [ held => '/', headers => [ 'X-Env' => 'a', 'X_Env' => 'b' ] ],
+     [ pass => '/', headers => [ 'X-Env' => 'b', 'X-Env' => 'a' ] ]);
+
 both('a cookie', 'match $cookie_role admin;',
      [ same => '/', headers => [ Cookie => 'a=1; role=admin' ] ],
      [ held => '/', headers => [ Cookie => 'role=user; role=admin' ] ],
@@ -284,6 +296,12 @@ both('a cookie', 'match $cookie_role admin;',
      [ held => '/', headers => [ Cookie => 'role="ad\\min"' ] ],
      [ held => '/', headers => [ Cookie => 'role=j:"admin"' ] ],
      [ held => '/', headers => [ Cookie => 'role="admi\\156"' ] ],
+     [ held => '/', headers => [ Cookie => 'role=j:"\\u0061dmin"' ] ],
+     [ held => '/', headers => [ Cookie => 'role=j%3A[%22admin%22]' ] ],
+     [ held => '/', headers => [ Cookie => 'a="; role=admin; b="' ] ],
+     [ held => '/', headers => [ Cookie => 'a=1', Cookie => 'role=admin' ] ],
+     [ same => '/', headers => [ Cookie => 'a="1; b=\"; role=admin' ] ],
+     [ same => '/', headers => [ Cookie => 'a=\'"; role=admin; b="' ] ],
      [ pass => '/', headers => [ Cookie => 'role=user,x; x=admin; x=1' ] ],
      [ pass => '/' ]);
 

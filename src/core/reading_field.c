@@ -12,30 +12,38 @@
 #include <string.h>
 
 
+/* Some readers ignore the fields after this number of them. */
+#define FIELDS_MAX  1000
+
+
 /* The wanted name, and what was found. */
 
 typedef struct {
     approval_readings_t  *rs;
     approval_str_t        name;
     unsigned              flags;
+    unsigned              cookie:1;
     unsigned              same;          /* fields of exactly this name */
-    approval_buf_t        joined;        /* their values            */
+    approval_buf_t        joined;        /* their values                */
 } field_t;
 
 
-typedef void (*field_pt)(field_t *f, approval_str_t value);
-
-
-static void field_read(approval_readings_t *rs, approval_str_t s,
-    approval_str_t name, unsigned flags, const char *ends, field_pt value);
+static void field_finish(field_t *f, unsigned same);
+static unsigned field_has(approval_str_t s, unsigned char c);
 static void field_walk(field_t *f, approval_str_t s, const char *ends,
-    field_pt value);
+    unsigned quotes);
 static approval_name_e field_name(field_t *f, approval_str_t raw);
 static void field_value(field_t *f, approval_str_t raw);
+static void field_add(field_t *f, approval_str_t text);
 static void cookie_value(field_t *f, approval_str_t value);
 static void cookie_take(field_t *f, approval_str_t value);
+static void cookie_json(field_t *f, json_t *value);
 static void cookie_unescaped(field_t *f, approval_str_t value);
-static approval_str_t field_split(approval_str_t *s, const char *ends);
+static approval_str_t field_split(approval_str_t *s, const char *ends,
+    unsigned quotes);
+static size_t field_quoted(approval_str_t s);
+static void field_decode(approval_buf_t *out, approval_str_t s,
+    unsigned char plus);
 static int field_hex(unsigned char c);
 static int name_folded(approval_str_t name, approval_str_t want,
     unsigned brackets);
@@ -47,7 +55,29 @@ void
 approval_read_field(approval_readings_t *rs, approval_str_t query,
     approval_str_t name, unsigned flags)
 {
-    field_read(rs, query, name, flags, "&;", field_value);
+    size_t    start;
+    field_t   f = { .rs = rs, .name = name, .flags = flags };
+    unsigned  same;
+
+    field_walk(&f, query, "&", 0);
+
+    same = f.same;
+
+    /* some readers take all copies as one list */
+
+    if (same > 1) {
+        start = rs->buf.len;
+        approval_buf_add(&rs->buf, f.joined.data, f.joined.len);
+        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+    }
+
+    /* for some readers ";" ends a field */
+
+    if (field_has(query, ';')) {
+        field_walk(&f, query, "&;", 0);
+    }
+
+    field_finish(&f, same);
 }
 
 
@@ -55,92 +85,80 @@ void
 approval_read_cookie(approval_readings_t *rs, approval_str_t header,
     approval_str_t name)
 {
-    field_read(rs, header, name, 0, ";,", cookie_value);
-}
-
-
-/* The first of "ends" ends a field for all readers, the other for some. */
-
-static void
-field_read(approval_readings_t *rs, approval_str_t s, approval_str_t name,
-    unsigned flags, const char *ends, field_pt value)
-{
-    char      first[] = { ends[0], '\0' };
-    size_t    start;
-    field_t   f;
+    field_t   f = { .rs = rs, .name = name, .cookie = 1 };
     unsigned  same;
 
-    f.rs = rs;
-    f.name = name;
-    f.flags = flags;
-    f.same = 0;
-
-    approval_buf_init(&f.joined);
-
-    field_walk(&f, s, first, value);
-
-    /* some readers take all copies as one list */
-
-    if (f.same > 1 && value == field_value) {
-        start = rs->buf.len;
-        approval_buf_add(&rs->buf, f.joined.data, f.joined.len);
-        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-    }
+    field_walk(&f, header, ";", 0);
 
     same = f.same;
 
-    if (s.len && memchr(s.data, ends[1], s.len)) {
-        field_walk(&f, s, ends, value);
+    /* some readers end no cookie inside quotes, some also at a comma */
+
+    if (field_has(header, '"')) {
+        f.same = 0;
+        field_walk(&f, header, ";", 1);
+        same = same && f.same;
     }
 
-    if (same == 0) {
-        approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
+    if (field_has(header, ',')) {
+        field_walk(&f, header, ";,", 0);
     }
 
-    rs->failed |= (f.joined.failed != 0);
-
-    approval_buf_free(&f.joined);
+    field_finish(&f, same);
 }
 
 
 static void
-field_walk(field_t *f, approval_str_t s, const char *ends, field_pt value)
+field_finish(field_t *f, unsigned same)
 {
-    approval_str_t  piece, name;
+    if (same == 0) {
+        approval_readings_add(f->rs, APPROVAL_READING_ABSENT,
+                              approval_str(""));
+    }
 
-    while (s.len) {
-        piece = field_split(&s, ends);
+    f->rs->failed |= (f->joined.failed != 0);
 
-        while (piece.len && (*piece.data == ' ' || *piece.data == '\t')) {
-            piece.data++;
-            piece.len--;
+    approval_buf_free(&f->joined);
+}
+
+
+static unsigned
+field_has(approval_str_t s, unsigned char c)
+{
+    return s.len && memchr(s.data, c, s.len) != NULL;
+}
+
+
+static void
+field_walk(field_t *f, approval_str_t s, const char *ends, unsigned quotes)
+{
+    unsigned         n;
+    approval_str_t   piece, name;
+    approval_name_e  as;
+
+    for (n = 0; s.len; n++) {
+        piece = field_split(&s, ends, quotes);
+
+        while (f->cookie && piece.len && *piece.data == ' ') {
+            piece = approval_str_sub(piece, 1, piece.len);
         }
 
-        if (piece.len == 0) {
+        name = field_split(&piece, "=", 0);
+        as = field_name(f, name);
+
+        if (as == APPROVAL_NAME_OTHER) {
             continue;
         }
 
-        name = field_split(&piece, "=");
+        f->cookie ? cookie_value(f, piece) : field_value(f, piece);
 
-        switch (field_name(f, name)) {
+        if (as == APPROVAL_NAME_SAME && n < FIELDS_MAX) {
 
-        case APPROVAL_NAME_SAME:
-            f->same++;
-            value(f, piece);
-
-            if (f->same > 1) {
+            if (f->same++) {
                 approval_buf_addc(&f->joined, ',');
             }
 
             approval_read_decode(&f->joined, piece);
-            break;
-
-        case APPROVAL_NAME_SPELLING:
-            value(f, piece);
-            break;
-
-        default:
-            break;
         }
     }
 }
@@ -176,21 +194,48 @@ field_name(field_t *f, approval_str_t raw)
 static void
 field_value(field_t *f, approval_str_t raw)
 {
-    size_t  start;
+    approval_buf_t  text;
 
-    start = f->rs->buf.len;
-    approval_read_decode(&f->rs->buf, raw);
-    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+    approval_buf_init(&text);
+    approval_read_decode(&text, raw);
+
+    field_add(f, approval_buf_str(&text));
 
     if (f->flags & APPROVAL_READ_RAW) {
         approval_readings_spelled(f->rs, raw);
     }
+
+    f->rs->failed |= (text.failed != 0);
+
+    approval_buf_free(&text);
+}
+
+
+/* Adds a copy of the text, and one as frameworks trim it. */
+
+static void
+field_add(field_t *f, approval_str_t text)
+{
+    size_t          start;
+    approval_buf_t  *buf;
+
+    buf = &f->rs->buf;
+
+    start = buf->len;
+    approval_buf_add(buf, text.data, text.len);
+    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+
+    text = approval_str_trim(text);
+
+    start = buf->len;
+    approval_buf_add(buf, text.data, text.len);
+    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
 }
 
 
 /*
- * Some readers decode the value, and some strip the blanks and quotes around
- * it, and resolve escapes inside the quotes.  One reader takes "j:" for JSON.
+ * Some readers strip the quotes around the value, and resolve escapes inside
+ * the quotes.
  */
 
 static void
@@ -202,13 +247,6 @@ cookie_value(field_t *f, approval_str_t value)
         cookie_take(f, value);
 
         value = approval_str_trim(value);
-        cookie_take(f, value);
-
-        if (value.len > 1 && value.data[0] == 'j' && value.data[1] == ':') {
-            value.data += 2;
-            value.len -= 2;
-            cookie_take(f, value);
-        }
 
         if (value.len < 2 || value.data[0] != '"'
             || value.data[value.len - 1] != '"')
@@ -224,18 +262,76 @@ cookie_value(field_t *f, approval_str_t value)
 }
 
 
+/* Some readers decode the value, and for some of these "+" is a blank. */
+
 static void
 cookie_take(field_t *f, approval_str_t value)
 {
-    size_t  start;
+    json_t          *json;
+    const char      *plus;
+    approval_str_t   s;
+    approval_buf_t   text;
 
-    start = f->rs->buf.len;
-    approval_buf_add(&f->rs->buf, value.data, value.len);
-    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+    field_add(f, value);
 
-    start = f->rs->buf.len;
-    approval_read_decode(&f->rs->buf, value);
-    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+    approval_buf_init(&text);
+
+    for (plus = " +"; *plus; plus++) {
+        approval_buf_reset(&text);
+        field_decode(&text, value, *plus);
+
+        field_add(f, approval_buf_str(&text));
+    }
+
+    /* Express' cookie-parser reads JSON after "j:" */
+
+    s = approval_str_trim(approval_buf_str(&text));
+
+    if (s.len > 2 && memcmp(s.data, "j:", 2) == 0) {
+        json = json_loadb((const char *) s.data + 2, s.len - 2,
+                          JSON_DECODE_ANY, NULL);
+        cookie_json(f, json);
+        json_decref(json);
+    }
+
+    f->rs->failed |= (text.failed != 0);
+
+    approval_buf_free(&text);
+}
+
+
+/* A list with one element is like the element to many who compare it. */
+
+static void
+cookie_json(field_t *f, json_t *value)
+{
+    size_t           i;
+    json_t          *kid;
+    approval_buf_t   text;
+
+    if (json_is_array(value)) {
+        json_array_foreach(value, i, kid) {
+            cookie_json(f, kid);
+        }
+
+        return;
+    }
+
+    if (json_is_string(value)) {
+        field_add(f, approval_str(json_string_value(value)));
+
+    } else if (value) {
+        approval_buf_init(&text);
+
+        if (approval_json_text(value, &text) == APPROVAL_OK) {
+            field_add(f, approval_buf_str(&text));
+
+        } else {
+            f->rs->failed = 1;
+        }
+
+        approval_buf_free(&text);
+    }
 }
 
 
@@ -275,15 +371,28 @@ cookie_unescaped(field_t *f, approval_str_t value)
 }
 
 
-/* The part before one of these bytes; *s continues after it. */
+/*
+ * The part before one of these bytes; *s continues after it.  quotes: not those
+ * in quotes that begin after a "=".
+ */
 
 static approval_str_t
-field_split(approval_str_t *s, const char *ends)
+field_split(approval_str_t *s, const char *ends, unsigned quotes)
 {
     size_t          i;
+    unsigned char   before;
     approval_str_t  part;
 
+    before = 0;
+
     for (i = 0; i < s->len; i++) {
+
+        if (quotes && s->data[i] == '"' && before == '=') {
+            i += field_quoted(approval_str_sub(*s, i, s->len));
+        }
+
+        before = s->data[i] == ' ' ? before : s->data[i];
+
         if (s->data[i] == ends[0] || (ends[1] && s->data[i] == ends[1])) {
             break;
         }
@@ -296,8 +405,36 @@ field_split(approval_str_t *s, const char *ends)
 }
 
 
+/* From the first quote to the one that ends it, or 0. */
+
+static size_t
+field_quoted(approval_str_t s)
+{
+    size_t  i;
+
+    for (i = 1; i < s.len; i++) {
+        if (s.data[i] == '"') {
+            return i;
+        }
+
+        i += (s.data[i] == '\\');
+    }
+
+    return 0;
+}
+
+
 void
 approval_read_decode(approval_buf_t *out, approval_str_t s)
+{
+    field_decode(out, s, ' ');
+}
+
+
+/* plus: what "+" means. */
+
+static void
+field_decode(approval_buf_t *out, approval_str_t s, unsigned char plus)
 {
     int     high, low;
     size_t  i;
@@ -305,7 +442,7 @@ approval_read_decode(approval_buf_t *out, approval_str_t s)
     for (i = 0; i < s.len; i++) {
 
         if (s.data[i] == '+') {
-            approval_buf_addc(out, ' ');
+            approval_buf_addc(out, plus);
             continue;
         }
 

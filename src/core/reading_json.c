@@ -130,6 +130,7 @@ json_read(json_walk_t *w, json_t *value)
             text.len = json_string_length(value);
 
             approval_readings_add(rs, APPROVAL_READING_TEXT, text);
+            approval_readings_spelled(rs, approval_str_trim(text));
             return;
         }
 

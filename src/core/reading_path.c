@@ -258,8 +258,8 @@ path_read(approval_readings_t *rs, approval_str_t path, unsigned steps,
 
 
 /*
- * For many servers a trailing slash makes no difference; it never makes
- * another path.
+ * For many servers a trailing slash makes no difference, nor do blanks and line
+ * breaks for some; they never make another path.
  */
 
 static void
@@ -267,18 +267,22 @@ path_take(approval_readings_t *rs, size_t start)
 {
     unsigned        spelling;
     approval_buf_t  path;
+    approval_str_t  rest;
 
     approval_buf_init(&path);
     approval_buf_add(&path, rs->buf.data + start, rs->buf.len - start);
 
     approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 
-    if (path.len > 1 && path.data[path.len - 1] == '/') {
+    rest = approval_str_trim(approval_buf_str(&path));
+    rest.len -= (rest.len > 1 && rest.data[rest.len - 1] == '/');
+
+    if (rest.len < path.len) {
         spelling = rs->spelling;
         rs->spelling = 1;
 
         start = rs->buf.len;
-        approval_buf_add(&rs->buf, path.data, path.len - 1);
+        approval_buf_add(&rs->buf, rest.data, rest.len);
         approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 
         rs->spelling = spelling;

@@ -26,6 +26,7 @@
 #define TIME_LAST      253402300799999LL
 
 
+static int str_blank(uint32_t c);
 static inline int buf_reserve(approval_buf_t *b, size_t len);
 static int buf_grow(approval_buf_t *b, size_t len);
 static size_t base64_encode(unsigned char *dst, const unsigned char *src,
@@ -104,18 +105,40 @@ approval_str_eq_nocase(approval_str_t a, approval_str_t b)
 approval_str_t
 approval_str_trim(approval_str_t s)
 {
-    static const char  blanks[] = " \t\v\f\r";
+    size_t                n;
+    const unsigned char  *p, *last;
 
-    while (s.len && memchr(blanks, *s.data, sizeof(blanks) - 1)) {
-        s.data++;
-        s.len--;
+    p = s.data;
+    last = s.data + s.len;
+
+    while (p < last && str_blank(approval_utf8_next(&p, last))) {
+        s.data = p;
     }
 
-    while (s.len && memchr(blanks, s.data[s.len - 1], sizeof(blanks) - 1)) {
-        s.len--;
+    s.len = last - s.data;
+
+    /* the last character has up to three bytes if it is blank */
+
+    for (n = 1; n <= 3 && n <= s.len; n++) {
+        p = last - n;
+
+        if (str_blank(approval_utf8_next(&p, last)) && p == last) {
+            last -= n;
+            s.len -= n;
+            n = 0;
+        }
     }
 
     return s;
+}
+
+
+static int
+str_blank(uint32_t c)
+{
+    return c <= ' ' || c == 0x85 || c == 0xa0 || c == 0x1680
+           || (c >= 0x2000 && c <= 0x200f) || (c >= 0x2028 && c <= 0x202f)
+           || c == 0x205f || c == 0x3000 || c == 0xfeff;
 }
 
 

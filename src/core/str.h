@@ -51,7 +51,7 @@ approval_str_t approval_str(const char *s);
 int approval_str_eq(approval_str_t a, approval_str_t b);
 int approval_str_eq_nocase(approval_str_t a, approval_str_t b);
 
-/* Without the white space around it that some readers remove. */
+/* Without what some readers remove at both ends: blanks, controls and NUL. */
 approval_str_t approval_str_trim(approval_str_t s);
 
 /* The bytes from "from" to before "to". */

@@ -93,6 +93,28 @@ ngx_http_approval_header_letter(u_char c)
 
 
 ngx_uint_t
+ngx_http_approval_header_join(ngx_http_request_t *r, ngx_str_t *name,
+    const char *separator, approval_buf_t *out)
+{
+    ngx_uint_t                    n;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    n = 0;
+
+    for (h = NULL; (h = ngx_http_approval_header_of(r, &it, h, name)); ) {
+        if (n++) {
+            approval_buf_adds(out, separator);
+        }
+
+        approval_buf_add(out, h->value.data, h->value.len);
+    }
+
+    return n;
+}
+
+
+ngx_uint_t
 ngx_http_approval_header_find(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
 {

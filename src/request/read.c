@@ -493,15 +493,14 @@ static void
 ngx_http_approval_read_header(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs)
 {
-    ngx_uint_t                    same;
-    approval_buf_t                list;
+    size_t                        start;
+    ngx_uint_t                    same, copies, i;
     approval_str_t                text;
     ngx_table_elt_t              *h;
     ngx_http_approval_headers_t   it;
 
     same = 0;
-
-    approval_buf_init(&list);
+    copies = 0;
 
     for (h = NULL;
          (h = ngx_http_approval_header_of(look->request, &it, h, &fact->key));
@@ -513,54 +512,50 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
         approval_readings_add(rs, APPROVAL_READING_TEXT,
                               approval_str_trim(text));
 
-        if (it.named == APPROVAL_NAME_SAME) {
-            if (same++) {
-                approval_buf_adds(&list, ", ");
-            }
-
-            approval_buf_add(&list, h->value.data, h->value.len);
-        }
+        same += (it.named == APPROVAL_NAME_SAME);
+        copies++;
     }
 
     if (same == 0) {
         approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
     }
 
-    if (same > 1) {
-        approval_buf_add(&rs->buf, list.data, list.len);
-        approval_readings_take(rs, APPROVAL_READING_TEXT,
-                               rs->buf.len - list.len);
+    for (i = 0; i < 2 && copies > 1; i++) {
+        start = rs->buf.len;
+        (void) ngx_http_approval_header_join(look->request, &fact->key,
+                                             i ? "," : ", ", &rs->buf);
+        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
     }
-
-    rs->failed |= (list.failed != 0);
-
-    approval_buf_free(&list);
 }
 
+
+/*
+ * Some readers join two headers to one with commas.  approval_read_cookie()
+ * copies the values.
+ */
 
 static void
 ngx_http_approval_read_cookies(ngx_http_approval_look_t *look,
     ngx_http_approval_fact_t *fact, approval_readings_t *rs)
 {
-    approval_buf_t                all;
-    ngx_table_elt_t              *h;
-    ngx_http_approval_headers_t   it;
+    ngx_uint_t      i, n;
+    approval_buf_t  all;
 
-    static ngx_str_t  name = ngx_string("cookie");
-
-    /* approval_read_cookie() copies the values */
+    static ngx_str_t    name = ngx_string("cookie");
+    static const char  *separators[] = { "; ", ", ", "," };
 
     approval_buf_init(&all);
 
-    for (h = NULL;
-         (h = ngx_http_approval_header_of(look->request, &it, h, &name)); )
-    {
-        approval_buf_add(&all, h->value.data, h->value.len);
-        approval_buf_addc(&all, ';');
-    }
+    n = 1;
 
-    approval_read_cookie(rs, approval_buf_str(&all),
-                         ngx_http_approval_core_str(&fact->key));
+    for (i = 0; i < 3 && (i == 0 || n > 1); i++) {
+        approval_buf_reset(&all);
+        n = ngx_http_approval_header_join(look->request, &name, separators[i],
+                                          &all);
+
+        approval_read_cookie(rs, approval_buf_str(&all),
+                             ngx_http_approval_core_str(&fact->key));
+    }
 
     rs->failed |= (all.failed != 0);
 

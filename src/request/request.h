@@ -65,6 +65,10 @@ approval_name_e ngx_http_approval_header_named(ngx_table_elt_t *h,
 ngx_uint_t ngx_http_approval_header_find(ngx_http_request_t *r,
     const char *name, ngx_str_t *value);
 
+/* Appends the values of all these headers as a list; returns their number. */
+ngx_uint_t ngx_http_approval_header_join(ngx_http_request_t *r,
+    ngx_str_t *name, const char *separator, approval_buf_t *out);
+
 /* The first of these headers, or NULL. */
 ngx_str_t *ngx_http_approval_header_first(ngx_http_request_t *r,
     const char *name);

@@ -374,6 +374,12 @@ both('a field', 'match form:env prod;',
      [ same => '/', type => "$FORM; charset=ISO-8859-1", body => 'env=prod' ],
      [ held => '/', body => 'env=prod' ],
      [ pass => '/', type => "$FORM; charset=iso-8859-1", body => 'env=dev' ],
+     (map { [ held => '/', type => $FORM, body => $_ ] }
+          "env=prod\0", 'a=1& env=prod', ' env=prod'),
+     (map { [ held => '/', type => $FORM, body => 'env=prod', method => $_ ] }
+          qw(GET PUT DELETE)),
+     (map { [ held => '/', type => "$FORM$_", body => 'env=prod' ] }
+          ';', '; x', ';;charset=utf-8'),
      [ pass => '/' ]);
 
 group('a field that cannot be read', require_rule('match form:env prod;'),
@@ -382,6 +388,9 @@ group('a field that cannot be read', require_rule('match form:env prod;'),
       [ type => "$FORM; charset=utf-16", body => 'env=dev' ],
       [ type => "$FORM; charset=cp037", body => 'env=dev' ],
       [ type => "$FORM; charset=iso-8859-1", body => "env=d\xe9v" ],
+      (map { [ type => $_, body => 'env=dev' ] }
+           "\t$FORM", "$FORM x", "$FORM\t; x=1", "$FORM,x",
+           'text/x-www-form-urlencoded'),
       [ type => $JSON, body => 'env=dev' ],
       [ type => $JSON, body => '{"env":"prod"}' ],
       [ type => $FORM, body => '{"env":"prod"}' ],
@@ -421,6 +430,12 @@ group('a member on a longer way', require_rule('match json:/item/env prod;'),
       [ pass => '/', type => $JSON, body => '{"item":{"env":"dev"}}' ],
       [ pass => '/', type => $JSON, body => '{"item":["prod"]}' ]);
 
+both('a member with blanks', 'match json:/env prod;',
+     [ same => '/', type => $JSON, body => '{"env":"prod"}' ],
+     (map { [ held => '/', type => $JSON, body => "{\"env\":\"$_\"}" ] }
+          'prod ', '\\tprod\\n', "prod\xc2\xa0"),
+     [ pass => '/', type => $JSON, body => '{"env":"pro d"}' ]);
+
 group('types that JSON may have', require_rule('match json:/env prod;'),
       (map { [ held => '/', body => '{"env":"prod"}', type => $_ ],
              [ pass => '/', body => '{"env":"dev"}', type => $_ ] }
@@ -441,7 +456,8 @@ group('a body that is not the JSON that a rule reads',
         body => "{\"env\":\"d\xc3\xa9v\"}" ],
       [ type => $JSON, body => "\xef\xbb\xbf{\"env\":\"prod\"}" ],
       [ type => $JSON, body => 'env=prod' ],
-      [ type => $FORM, body => '{"env":"prod"}' ],
+      (map { [ type => $_, body => '{"env":"prod"}' ] }
+           $FORM, "$FORM json", "$JSON x", "$FORM,$JSON"),
       [ type => 'multipart/form-data; boundary=b', body => '{"env":"prod"}' ],
       [ headers => [ 'Content-Type' => $JSON, 'Content-Type' => $FORM ],
         body => '{"env":"dev"}' ],

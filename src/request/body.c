@@ -298,11 +298,31 @@ ngx_http_approval_body_form(ngx_http_request_t *r,
 ngx_uint_t
 ngx_http_approval_body_typed(ngx_http_request_t *r)
 {
-    ngx_str_t  value;
+    u_char     *p, *last, *end, *eq;
+    ngx_str_t   value;
 
-    return ngx_http_approval_header_find(r, "content-type", &value) == 1
-           && ngx_http_approval_body_type(&value)
-              != NGX_HTTP_APPROVAL_TYPE_OPEN;
+    if (ngx_http_approval_header_find(r, "content-type", &value) != 1
+        || ngx_http_approval_body_type(&value) == NGX_HTTP_APPROVAL_TYPE_OPEN)
+    {
+        return 0;
+    }
+
+    last = value.data + value.len;
+
+    for (p = ngx_strlchr(value.data, last, ';'); p && p < last; p = end) {
+
+        while (++p < last && *p == ' ') { /* void */ }
+
+        end = ngx_strlchr(p, last, ';');
+        end = end ? end : last;
+        eq = ngx_strlchr(p, end, '=');
+
+        if (eq == NULL || eq == p || eq + 1 == end) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -377,24 +397,24 @@ ngx_http_approval_body_readable(ngx_http_request_t *r,
 static ngx_http_approval_type_e
 ngx_http_approval_body_type(ngx_str_t *type)
 {
-    u_char  *p, *last;
+    u_char  *p, *c, *last;
 
     p = type->data;
     last = p + type->len;
 
-    while (p < last && (*p == ' ' || *p == '\t')) {
-        p++;
-    }
-
     last = ngx_strlchr(p, last, ';');
     last = last ? last : type->data + type->len;
 
-    while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
+    while (last > p && last[-1] == ' ') {
         last--;
     }
 
-    if (ngx_strlchr(p, last, ',')) {
-        return NGX_HTTP_APPROVAL_TYPE_OTHER;
+    /* for some readers the type ends there */
+
+    for (c = p; c < last; c++) {
+        if (*c <= ' ' || *c == ',') {
+            return NGX_HTTP_APPROVAL_TYPE_OTHER;
+        }
     }
 
     if (ngx_http_approval_ends(p, last, "json")
@@ -411,7 +431,8 @@ ngx_http_approval_body_type(ngx_str_t *type)
     }
 
     if (ngx_http_approval_ends(p, last, "x-www-form-urlencoded")) {
-        return NGX_HTTP_APPROVAL_TYPE_FORM;
+        return ngx_http_approval_begins(p, last, "application/x-")
+               ? NGX_HTTP_APPROVAL_TYPE_FORM : NGX_HTTP_APPROVAL_TYPE_OTHER;
     }
 
     if (ngx_http_approval_begins(p, last, "multipart/")

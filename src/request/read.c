@@ -644,9 +644,11 @@ ngx_http_approval_read_form(ngx_http_approval_look_t *look,
 
     approval_read_field(rs, text, ngx_http_approval_core_str(&fact->key), 0);
 
-    /* without a Content-Type some readers find no form */
+    /* PHP reads the form of a POST only */
 
-    if (text.len && !ngx_http_approval_body_typed(look->request)) {
+    if (text.len && (look->request->method != NGX_HTTP_POST
+                     || !ngx_http_approval_body_typed(look->request)))
+    {
         approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
     }
 }

@@ -137,7 +137,10 @@ void ngx_http_approval_body_parse(ngx_http_approval_body_t *body);
 ngx_http_approval_unread_e ngx_http_approval_body_json(ngx_http_request_t *r,
     ngx_http_approval_body_t *body, const char **why);
 
-/* Does its Content-Type name a grammar that the module knows? */
+/*
+ * Does its Content-Type name a grammar that the module knows, in a form that
+ * all readers accept?  Otherwise some of them find no form in the body.
+ */
 ngx_uint_t ngx_http_approval_body_typed(ngx_http_request_t *r);
 
 /* Would no reader take the body for JSON, even if it ignores the type? */

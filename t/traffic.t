@@ -367,6 +367,110 @@ EOF
         [ held => DELETE => '/v2/a/b/manifests/sha256:0a1b' ],
         [ denied => GET => '/v1/search' ],
     ],
+
+    # two rules may hold for one request: the first one decides
+
+    [ payments => <<'EOF',
+        rule large  { match $uri ^/v1/refunds; match form:amount >10000;
+                      require 2 of admins; }
+        rule refund { match $request_method POST; match $uri ^/v1/refunds;
+                      require admins; }
+        rule live   { match $uri ^/v1/customers; match form:mode live;
+                      require admins; }
+EOF
+        [ pass => POST => '/v1/charges', [ 'Content-Type' => $FORM,
+            'Stripe-Version' => '2024-06-20', 'X-Stripe-Client-User-Agent' =>
+            '{"bindings_version":"10.1","lang":"python"}' ],
+          'amount=2000&currency=usd&metadata[order]=6735&expand[]=customer' ],
+        [ pass => POST => '/v1/customers', [ 'Content-Type' =>
+            "$FORM; charset=utf-8" ],
+          'name=Ren%C3%A9e+B.&address%5Bline1%5D=1+Rue%0D%0A2&mode=test' ],
+        [ pass => POST => '/2010-04-01/Accounts/AC1/Messages.json',
+          [ 'Content-Type' => "$FORM;charset=utf-8" ],
+          'To=%2B15551234&Body=Hi%21+%F0%9F%8E%89&MediaUrl=https%3A%2F%2Fa' ],
+        [ held => POST => '/v1/refunds', [ 'Content-Type' => $FORM ],
+          'charge=ch_1&amount=500&metadata[note]=a%26b' ],
+    ],
+
+    [ aws => <<'EOF',
+        rule prod   { match $http_x_amz_target ~Delete;
+                      match json:/TableName prod; require 2 of admins; }
+        rule delete { match $http_x_amz_target ~Delete; require admins; }
+        rule stop   { match $uri ^/ec2; match form:Action TerminateInstances;
+                      require admins; }
+EOF
+        [ pass => POST => '/', [ 'Content-Type' => 'application/x-amz-json-1.0',
+            'X-Amz-Target' => 'DynamoDB_20120810.GetItem',
+            'Amz-Sdk-Request' => 'attempt=1; max=3' ],
+          '{"TableName":"prod","Key":{"id":{"S":"a b "}}}' ],
+        [ pass => POST => '/ec2', [ 'Content-Type' => "$FORM; charset=utf-8" ],
+          'Action=DescribeInstances&Filter.1.Name=tag%3Aenv&'
+          . 'Version=2016-11-15' ],
+        [ held => POST => '/', [ 'Content-Type' => 'application/x-amz-json-1.0',
+            'X-Amz-Target' => 'DynamoDB_20120810.DeleteTable' ],
+          '{"TableName":"test"}' ],
+        [ held => POST => '/', [ 'Content-Type' => 'application/x-amz-json-1.1',
+            'X-Amz-Target' => 'Logs_20140328.DeleteLogGroup' ],
+          '{"logGroupName":"/aws/lambda/x"}' ],
+        [ held => POST => '/ec2', [ 'Content-Type' => "$FORM; charset=utf-8" ],
+          'Action=TerminateInstances&InstanceId.1=i-1&Version=2016-11-15' ],
+    ],
+
+    [ browser => <<'EOF',
+        rule admin  { match $cookie_role admin; match $uri ^/admin/;
+                      require admins; }
+        rule delete { match $uri ^/items/; match form:action delete;
+                      require admins; }
+        rule env    { match $uri ^/api/; match json:/env prod; require admins; }
+        rule method { match $request_method DELETE; require admins; }
+EOF
+        [ pass => POST => '/items/7', [ 'Content-Type' => $FORM,
+            Origin => 'https://a.example', 'Sec-Fetch-Mode' => 'navigate',
+            Cookie => '_ga=GA1.1.1.2; prefs=%7B%22a%22%3A1%7D; q="a b"; '
+                      . 'sid=s%3Aab.c%2F+d; consent=x&groups=C1:1,C2:0' ],
+          'utf8=%E2%9C%93&action=save&note=one%0D%0Atwo+&tags%5B%5D=a&'
+          . 'tags%5B%5D=b' ],
+        [ pass => GET => '/admin/x', [ Cookie => 'role=user; '
+            . 'cart={"items":[1,2],"note":"a, b"}' ] ],
+        [ pass => GET => '/items?_=1733030000000&callback=jQuery3_1' ],
+        [ pass => GET => '/wp-json/wp/v2/posts?_embed&_fields=id,title&'
+                         . '_locale=user' ],
+        [ pass => GET => '/table?draw=1&columns%5B0%5D%5Bdata%5D=id&'
+                         . 'order%5B0%5D%5Bdir%5D=asc&search%5Bvalue%5D=' ],
+        [ pass => POST => '/api/beacon', [ 'Content-Type' =>
+            'text/plain;charset=UTF-8' ], '{"event":"view","env":"dev"}' ],
+        [ pass => POST => '/api/x', [ 'Content-Type' => 'application/json',
+            Accept => 'application/json, text/plain, */*',
+            'X-XSRF-TOKEN' => 'a/b+c==' ],
+          "{\"env\":\"dev\",\"text\":\"a\\n\"}\n" ],
+        [ pass => PUT => '/api/x', [], '{"env":"dev"}' ],
+        [ pass => POST => '/files', [ 'X-HTTP-Method-Override' => 'PATCH',
+            'Tus-Resumable' => '1.0.0', 'Upload-Metadata' => 'name YS5wZGY=,is',
+            'Content-Type' => 'application/offset+octet-stream' ], "\0\1" ],
+        [ pass => POST => '/upload/storage/v1/b/k/o?uploadType=multipart&'
+                          . 'name=a%2Fb', [ 'Content-Type' =>
+            'multipart/related; boundary="b"' ],
+          "--b\r\n\r\n{}\r\n--b--\r\n" ],
+        [ pass => POST => '/v1/projects/p/databases/(default)/documents:commit',
+          [ 'Content-Type' => 'application/json' ], '{"writes":[]}' ],
+        [ pass => PUT => '/c/$logs/a%20b.log?comp=block&blockid=QUFB%3D%3D',
+          [ 'X-Ms-Blob-Type' => 'BlockBlob' ], 'x' ],
+        [ pass => POST => '/write', [ 'Content-Encoding' => 'snappy',
+            'Content-Type' => 'application/x-protobuf' ], "\x0a\0" ],
+        [ pass => POST => '/envelope/?sentry_key=a', [ 'Content-Type' =>
+            'text/plain;charset=UTF-8' ],
+          "{\"dsn\":\"x\"}\n{\"type\":\"event\"}\n{}" ],
+        [ pass => POST => '/oauth/token', [ 'Content-Type' => $FORM,
+            Authorization => 'Basic YTpi' ],
+          'grant_type=authorization_code&code=4%2F0A&'
+          . 'redirect_uri=https%3A%2F%2Fa' ],
+        [ held => POST => '/wp-json/wp/v2/posts/7?_method=DELETE', [], '' ],
+        [ held => GET => '/wp-json/wp/v2/posts/7?_method=DELETE&force=1' ],
+        [ held => POST => '/items/7', [ 'Content-Type' => $FORM,
+            Cookie => 'a=1' ], 'utf8=%E2%9C%93&action=delete&commit=Delete' ],
+        [ held => POST => '/api/x', [ 'Content-Type' => 'text/plain' ],
+          '{"env":"prod"}' ],
+    ],
 );
 
 

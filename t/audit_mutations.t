@@ -1020,6 +1020,14 @@ is($found[1], 0, 'and for the other') or diag($found[3]);
 is($found[0], 0, 'not forwarded, and expired') or diag($found[2]);
 is($found[1], 0, 'and for the other') or diag($found[3]);
 
+@found = both(forge($key, map {
+    my $r = copy($_);
+    $r->{type} eq 'executed' && alone($r) ? { %$r, %unsent } : $r
+} grep { $_->{type} ne 'requested' } @records), 0);
+like($found[2], qr/^tampered .*: action \w+ is approved, but its request/m,
+     'not forwarded, and not requested');
+unlike($found[2], qr/\(null\)/, 'and the place is named');
+
 # ... that one gateway executed it, and another one let it expire
 
 @found = both(forge($key, map {

@@ -246,7 +246,7 @@ approval_verify_twice(approval_verify_t *v, const approval_place_t *place,
 }
 
 
-/* A use whose request was not forwarded does not count. */
+/* A use whose request was not forwarded does not count, but was recorded. */
 
 static void
 approval_verify_failed(approval_verify_t *v, approval_act_t *a, json_t *event)
@@ -262,9 +262,12 @@ approval_verify_failed(approval_verify_t *v, approval_act_t *a, json_t *event)
     by = approval_verify_writer(v, json_string_value(json_object_get(event,
                                                                 "writer")));
 
-    if (a->use.by == by) {
+    if (a->use.by == by && a->other.by) {
         a->use = a->other;
         a->other.by = NULL;
+
+    } else if (a->use.by == by) {
+        a->use.by = NULL;
 
     } else if (a->other.by == by) {
         a->other.by = NULL;

@@ -630,7 +630,13 @@ my %keyed = (
         return grep { !($_->{type} eq 'requested'
                         && ($_->{action_id} // '') eq $id) } @new;
     },
-    'requested twice' => double('requested', sub { defined $_[0]{action_id} }),
+    'requested twice' => sub {
+        my (@new) = @_;
+        my $i = of_type(\@new, 'requested', sub { defined $_[0]{action_id} });
+
+        splice(@new, $i + 1, 0, { %{ copy($new[$i]) }, reason => 'another' });
+        return @new;
+    },
     'the approval of another request' => claims('approved', \&alone,
         dig => 'sha256:' . '0' x 64),
     'the approval of another requester' => claims('approved', \&alone,
@@ -1027,6 +1033,16 @@ is($found[1], 0, 'and for the other') or diag($found[3]);
 like($found[2], qr/^tampered .*: action \w+ is approved, but its request/m,
      'not forwarded, and not requested');
 unlike($found[2], qr/\(null\)/, 'and the place is named');
+
+# two workers announced it
+
+@found = both(forge($key, map {
+    my $r = copy($_);
+    $r->{type} eq 'requested' && defined $r->{action_id}
+        ? ($r, { %$r, time => $records[-1]{time} }) : $r
+} @records), 0);
+is($found[0], 0, 'the same request twice') or diag($found[2]);
+is($found[1], 0, 'and for the other') or diag($found[3]);
 
 # ... that one gateway executed it, and another one let it expire
 

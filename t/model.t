@@ -53,6 +53,7 @@ my @guards = (
     [ 'life', 'HONEST', 'CAS', qr/yes/ ],
     [ 'life', 'HONEST', 'VOTE_STATE', qr/ended|executed|late/ ],
     [ 'life', 'HONEST', 'VOTE_DEADLINE', qr/late/ ],
+    [ 'life', 'HONEST', 'ANNOUNCE', qr/recorded/ ],
     [ 'life', 'BARE', 'MATCH', qr/decision/ ],
     [ 'life', 'HOSTILE', 'VERIFY', qr/given/ ],
     [ 'life', 'HOSTILE', 'BINDING', qr/given/ ],

@@ -159,6 +159,7 @@ struct approval_act_s {
     approval_hashed_t            glass_group;
     approval_hashed_t            scope;   /* of what it asks ...   */
     approval_hashed_t            used;    /* ... and of its uses   */
+    approval_hashed_t            request; /* its whole record      */
     approval_hashed_t            asked;   /* the request           */
     approval_hashed_t            decided;
     approval_hashed_t            refused;

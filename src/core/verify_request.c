@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 
+static int approval_request_hash(approval_verify_t *v, json_t *event,
+    approval_hashed_t *hashed);
 static int approval_request_names(json_t *event);
 static int approval_request_require(approval_verify_t *v, approval_act_t *a,
     json_t *lines);
@@ -27,17 +29,27 @@ int
 approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
     approval_act_t *a, json_t *event)
 {
-    int          sound;
-    json_t      *behalf;
-    json_int_t   n;
+    int                sound;
+    json_t            *behalf;
+    json_int_t         n;
+    approval_hashed_t  whole;
+
+    if (approval_request_hash(v, event, &whole) != APPROVAL_OK) {
+        return APPROVAL_ERROR;
+    }
 
     if (a->requested) {
-        approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
-                              "action %s is requested twice", a->id);
+        if (!approval_hashed_eq(&a->request, &whole)) {
+            approval_verify_found(v, APPROVAL_FOUND_TAMPERED, place,
+                                  "action %s is requested twice, in different "
+                                  "ways", a->id);
+        }
+
         return APPROVAL_OK;
     }
 
     a->requested = 1;
+    a->request = whole;
     a->glass = json_is_string(json_object_get(event, "break_glass"));
 
     behalf = json_object_get(event, "on_behalf_person");
@@ -94,6 +106,46 @@ approval_verify_requested(approval_verify_t *v, const approval_place_t *place,
     }
 
     return APPROVAL_OK;
+}
+
+
+/*
+ * Two workers may record the same request, if one of them was believed to be
+ * gone.  The records differ only in what every record has of its own.
+ */
+
+static int
+approval_request_hash(approval_verify_t *v, json_t *event,
+    approval_hashed_t *hashed)
+{
+    int                 rc;
+    size_t              i;
+    json_t             *copy;
+    approval_buf_t      text;
+
+    static const char  *own[] = { "time", "mono", "writer", "seq", "prev",
+                                  "hash", "late" };
+
+    copy = json_copy(event);
+
+    for (i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        (void) json_object_del(copy, own[i]);
+    }
+
+    approval_buf_init(&text);
+
+    if (copy == NULL || approval_json_canonical(copy, &text) != APPROVAL_OK
+        || text.failed)
+    {
+        v->failed = 1;
+    }
+
+    rc = approval_verify_hash(v, (char *) text.data, text.len, hashed);
+
+    approval_buf_free(&text);
+    json_decref(copy);
+
+    return rc;
 }
 
 

@@ -30,6 +30,8 @@
 --   k       "created execute_within join per class", one field to save memory;
 --           only the first half of the join hash
 --   nk, nf  number of messages sent, given up (see queue_done.lua)
+--   u       until when a worker may take to announce the action, i.e. to record
+--           its request and notify its approvers (absent: it is announced)
 --
 -- The index has one member for each action, all with the same score, so they
 -- are sorted as text: PLACE, CLASS, created, id without the shard; for actions
@@ -95,6 +97,19 @@ end
 
 local function due(a)
     return a.s == 'executing' and a.l or a.x
+end
+
+
+local function open(a)
+    return a and (a.s == 'pending' or a.s == 'approved') and now < a.x
+end
+
+
+-- until when the caller may take to announce the action; another worker may do
+-- so after that
+
+local function announce_by()
+    return now + 5000
 end
 
 

@@ -10,7 +10,7 @@
 -- c created, i id, b document, o outcome, D decision, V votes,
 -- j joined, r recent, k and f: nk and nf, w cause of the refusal (WHY),
 -- G a grant, u number of its uses, L statements about ends (see said()),
--- O ids stored under the join hashes,
+-- O ids stored under the join hashes, a 1 if the action is not announced,
 -- p counter of approval_max_pending that the action must now leave.
 -- Times are ms of Redis' clock.
 --

@@ -477,3 +477,42 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
     ngx_http_approval_op_end(op, &r);
     ngx_http_approval_reply_free(&r);
 }
+
+
+ngx_http_approval_op_t *
+ngx_http_approval_store_announce(ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data)
+{
+    return ngx_http_approval_op_run(
+               ngx_http_approval_op_create(store,
+                                           NGX_HTTP_APPROVAL_SCRIPT_ANNOUNCE,
+                                           id, handler, data));
+}
+
+
+/* The reply is ignored: if the command is lost, a joiner announces it again. */
+
+void
+ngx_http_approval_store_announced(ngx_http_approval_store_t *store,
+    u_char *id)
+{
+    ngx_str_t       argv[3];
+    approval_buf_t  key;
+
+    approval_buf_init(&key);
+
+    ngx_http_approval_key(store, &key, NGX_HTTP_APPROVAL_KEY_ACTION, id, id,
+                          APPROVAL_ID_LEN);
+
+    if (!key.failed) {
+        ngx_str_set(&argv[0], "HDEL");
+        argv[1].data = key.data;
+        argv[1].len = key.len;
+        ngx_str_set(&argv[2], "u");
+
+        (void) ngx_http_approval_redis_command(store->redis, 3, argv, NULL,
+                                               NULL);
+    }
+
+    approval_buf_free(&key);
+}

@@ -14,7 +14,8 @@
 --            approval_max_pending, "uncounted" (1: it still has to be counted,
 --            so it is not created), the deadline of the reply (0: not known).
 --            Hashes are in join, requester, per, grant, policy, call
--- ok         s c x d r j, i; D if it was joined and is decided
+-- ok         s c x d r j, i; if it was joined: D if it is decided, a if it is
+--            not announced (see announce.lua)
 -- ok         G u i b: the grant was used once, no action is created
 -- again      O: the ids under the join hashes are not "others", but these
 -- again      w WHY.uncounted: it can be created, and must be counted first
@@ -109,11 +110,6 @@ local function count()
 end
 
 
-local function open(a)
-    return a and (a.s == 'pending' or a.s == 'approved') and now < a.x
-end
-
-
 -- true only for a call that was given up before it was held; if it was held
 -- before, the client sends it again
 
@@ -152,6 +148,11 @@ local function joined(other, name, decision, a)
         wait(name, 1)
         redis.call('HDEL', name, 't')
         held(other)
+
+        if redis.call('HEXISTS', name, 'u') == 1 then
+            out[#out + 1] = 'a'
+            out[#out + 1] = 1
+        end
     end
 
     decision = redis.call('GET', decision)
@@ -322,7 +323,7 @@ end
 redis.call('ZADD', PENDING, a.x, id)
 keep(PENDING, whole + retention)
 
-redis.call('HSET', key, 's', a.s, 'x', a.x, 'b', doc,
+redis.call('HSET', key, 's', a.s, 'x', a.x, 'u', announce_by(), 'b', doc,
            'k', table.concat({ a.c, ARGV[8],
                                word(string.sub(join, 1, 16)),
                                word(names[1] and first(per) or counted),

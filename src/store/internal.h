@@ -35,6 +35,7 @@ typedef enum {
                                                 the action's end           */
 
     NGX_HTTP_APPROVAL_SCRIPT_CREATE = NGX_HTTP_APPROVAL_SCRIPT_END,
+    NGX_HTTP_APPROVAL_SCRIPT_ANNOUNCE,
     NGX_HTTP_APPROVAL_SCRIPT_FINISH,
     NGX_HTTP_APPROVAL_SCRIPT_DROP,
     NGX_HTTP_APPROVAL_SCRIPT_OVERDUE,

@@ -19,6 +19,7 @@
 #include "approval/vote.lua.h"
 #include "approval/settle.lua.h"
 #include "approval/consume.lua.h"
+#include "approval/announce.lua.h"
 #include "approval/finish.lua.h"
 #include "approval/drop.lua.h"
 #include "approval/leave.lua.h"
@@ -68,6 +69,7 @@ static struct {
     { "consume", ngx_http_approval_consume_lua },
     { "leave", ngx_http_approval_leave_lua },
     { "create", ngx_http_approval_create_lua },
+    { "announce", ngx_http_approval_announce_lua },
     { "finish", ngx_http_approval_finish_lua },
     { "drop", ngx_http_approval_drop_lua },
     { "overdue", ngx_http_approval_overdue_lua },

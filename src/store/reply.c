@@ -254,6 +254,10 @@ ngx_http_approval_reply_pair(int name, redisReply *value,
         r->joined = (n != 0);
         break;
 
+    case 'a':
+        r->unannounced = (n != 0);
+        break;
+
     case 'k':
         r->told = (ngx_uint_t) n;
         break;

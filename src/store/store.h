@@ -86,6 +86,8 @@ typedef struct {
     ngx_uint_t                      told;        /* messages sent        */
     ngx_uint_t                      untold;      /* messages given up    */
     unsigned                        joined:1;    /* create: it existed   */
+    unsigned                        unannounced:1;  /* ... and may not be on
+                                                    record: see announce()  */
     unsigned                        absent:1;    /* nobody waits for it  */
     unsigned                        unreplicated:1;  /* consume, create with
                                                     a grant: it was used, but
@@ -162,10 +164,10 @@ void ngx_http_approval_store_place(ngx_str_t *hashes,
  * Creates a pending action, or joins the open one (pending or approved) under
  * the same join hash.
  *
- *   NGX_OK        id, state, created, expires, recent, joined.  If grant.len is
- *                 not 0, the grant was used once and no action was created: id
- *                 is the action whose approval created the grant, and doc is
- *                 the grant's document
+ *   NGX_OK        id, state, created, expires, recent, joined, unannounced.
+ *                 If grant.len is not 0, the grant was used once and no action
+ *                 was created: id is the action whose approval created the
+ *                 grant, and doc is the grant's document
  *   NGX_BUSY      "cap" is reached; that of prompts until "expires"
  *   NGX_DECLINED  by cause:
  *     AGAIN       the action "id" ended as "state" or is executing; no other is
@@ -215,6 +217,27 @@ typedef struct {
 ngx_http_approval_op_t *ngx_http_approval_store_new(
     ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
     ngx_http_approval_store_pt handler, void *data);
+
+
+/*
+ * An action is announced when its request is on record and its approvers are
+ * notified.  The worker that created it does this and then calls announced().
+ * It may be killed before, so a worker that joins an action that is not
+ * announced calls announce():
+ *
+ *   NGX_OK        doc.len is 0: it is announced, or has ended.  Otherwise the
+ *                 caller must announce it, from doc, and then call announced()
+ *   NGX_AGAIN     another worker is about to announce it: call again later
+ *   NGX_DECLINED  the action is unknown
+ *
+ * If a worker is very slow, or is killed just before announced(), two workers
+ * announce the same action, with the same record.
+ */
+ngx_http_approval_op_t *ngx_http_approval_store_announce(
+    ngx_http_approval_store_t *store, u_char *id,
+    ngx_http_approval_store_pt handler, void *data);
+void ngx_http_approval_store_announced(ngx_http_approval_store_t *store,
+    u_char *id);
 
 
 /* NGX_OK: all fields except recent.  NGX_DECLINED: the action is unknown. */

@@ -3,7 +3,8 @@
  *
  * The life of one action, for spin: two gateways that hold it, join it, take
  * votes for it and forward it; their crashes and retries; Redis with a replica
- * that lags, a failover, and somebody without keys who writes to Redis.
+ * that lags, a failover, and somebody without keys who writes to Redis.  A
+ * gateway may crash after it has made the action, and before that is on record.
  *
  * Needs two approvals, of two persons; a denial of one ends it.
  *
@@ -41,6 +42,7 @@
 #define G_SEEN         1   /* model/ends.c: what it has seen end             */
 #define G_SEALED       1   /* desk/view.c: the deadline is in the document   */
 #define G_WAIT         1   /* store/replicas.c, with replicas=               */
+#define G_ANNOUNCE     1   /* announce.lua: who joins it has it recorded     */
 
 #ifdef NO_BINDING
 #undef G_BINDING
@@ -110,6 +112,10 @@
 #undef G_WAIT
 #define G_WAIT 0
 #endif
+#ifdef NO_ANNOUNCE
+#undef G_ANNOUNCE
+#define G_ANNOUNCE 0
+#endif
 
 
 /*
@@ -136,6 +142,7 @@
 /* a gateway's connection that waits for the action */
 
 #define AWAY       0
+#define MADE       1       /* it has made the action, and not recorded that */
 #define WAITS      2
 #define TAKES      3       /* it has read the decision key, and believes it */
 #define TAKEN      4       /* consume.lua said ok */
@@ -190,6 +197,7 @@ bit  seen[2];              /* it has seen a limit: a denial, the end, a freeze *
 /* what is only asserted about */
 
 bit  made;                 /* an id is made once */
+bit  recorded;             /* the trail has the request */
 byte given;                /* approvals that persons gave */
 byte executed[2];
 bit  ended;                /* a limit stood in Redis */
@@ -247,6 +255,9 @@ inline forward(g, seen_before, stale) {
 #ifndef BARE
     assert(given == BOTH);
 #endif
+#ifndef HOSTILE
+    assert(recorded);
+#endif
 #if defined(HONEST) || defined(BARE) || (defined(FAILOVER) && !defined(EACH))
     assert(executed[0] + executed[1] <= 1);
 #endif
@@ -300,19 +311,23 @@ proctype gateway(byte g) {
 
     end: do
 
-    /* create.lua: the action is made, or joined */
+    /* create.lua: the action is made, or joined; announce.lua: who joins it
+       waits until it is recorded, or records it */
 
     :: atomic { hold == AWAY && tries > 0 ->
            tries--;
 
            if
            :: P.frozen -> seen[g] = 1; hold = OVER
-           :: !P.frozen && !made -> made = 1; go(BY_create, PENDING); hold = WAITS
+           :: !P.frozen && !made -> made = 1; go(BY_create, PENDING); hold = MADE
            :: !P.frozen && made && (P.s == PENDING || P.s == APPROVED) ->
+                  when(G_ANNOUNCE, recorded = 1);
                   hold = WAITS
            :: !P.frozen && made && P.s != PENDING && P.s != APPROVED -> skip
            fi
        }
+
+    :: atomic { hold == MADE -> recorded = 1; hold = WAITS }
 
     /* watch.c: a push, or the sweep; decide.c: what was read is believed, obeyed
        or removed */

@@ -517,7 +517,8 @@ sub action {
              && ${ $r->{outcome}{status} } =~ /^-?\d+\z/);
 
     if ($type eq 'requested') {
-        $self->tampered($where, "$id requested twice") if $a->{requested};
+        $self->tampered($where, "$id requested in two ways")
+            if $a->{requested} && alone($a->{requested}) ne alone($r);
 
         if (!$a->{requested}) {
             $a->{requested} = $r;
@@ -586,6 +587,19 @@ sub facts {
     return join("\n", map { exists $r->{$_} ? canonical($r->{$_}) : '' }
                       qw(writer policy policy_digest rule action requester
                          remote_addr method digest approvers grant use));
+}
+
+
+# what a record says, without what every record has of its own
+
+sub alone {
+    my ($r) = @_;
+
+    my %copy = %$r;
+
+    delete @copy{qw(time mono writer seq prev hash late)};
+
+    return canonical(\%copy);
 }
 
 

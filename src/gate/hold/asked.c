@@ -14,6 +14,10 @@
 #include "notify/notify.h"
 
 
+#define NGX_HTTP_APPROVAL_ASK_JOINED  100    /* ms, between two questions */
+
+
+static void ngx_http_approval_ask_made(ngx_http_approval_hold_t *hold);
 static void ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 
@@ -67,13 +71,11 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
     hold->action.expires = reply->expires;
     ngx_http_approval_hold_clock(hold, reply);
     hold->action.recent = (uint16_t) ngx_min(reply->recent, 65535);
-    hold->action.origin = reply->joined ? NGX_HTTP_APPROVAL_ACTION_JOINED
-                                        : NGX_HTTP_APPROVAL_ACTION_MADE;
+    hold->action.origin = NGX_HTTP_APPROVAL_ACTION_JOINED;
     hold->action.state = reply->state;
 
-    if (hold->action.doc && !reply->joined) {
-        json_object_set_new(hold->action.doc, "store_time",
-                            ngx_http_approval_json_time(reply->created));
+    if (!reply->joined) {
+        ngx_http_approval_ask_made(hold);
     }
 
     if (reply->joined
@@ -90,6 +92,85 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
         ngx_http_approval_count_move(hold->verdict->rule,
                              ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
                                                     reply->state), 0);
+    }
+
+    ngx_http_approval_hold_wake(hold, reply->unannounced
+                                      ? NGX_HTTP_APPROVAL_HOLD_JOINED
+                                      : NGX_HTTP_APPROVAL_HOLD_STORED);
+}
+
+
+/* This hold is to record the action and to notify its approvers. */
+
+static void
+ngx_http_approval_ask_made(ngx_http_approval_hold_t *hold)
+{
+    hold->action.origin = NGX_HTTP_APPROVAL_ACTION_MADE;
+
+    if (hold->action.doc) {
+        json_object_set_new(hold->action.doc, "store_time",
+                            ngx_http_approval_json_time(hold->action.created));
+    }
+}
+
+
+/*
+ * The action that this request has joined may not be on record yet.  If the
+ * worker that created it does not record it soon, this one does.
+ */
+
+void
+ngx_http_approval_ask_joined(ngx_http_approval_hold_t *hold)
+{
+    hold->wait.op = ngx_http_approval_store_announce(hold->mcf->worker->store,
+                                                  hold->action.id,
+                                                  ngx_http_approval_hold_reply,
+                                                  hold);
+    if (hold->wait.op == NULL) {
+        ngx_http_approval_hold_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+    }
+}
+
+
+void
+ngx_http_approval_ask_announce(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply)
+{
+    ngx_str_t  sealed;
+
+    if (reply->rc == NGX_AGAIN) {
+        ngx_add_timer(&hold->wait.event, NGX_HTTP_APPROVAL_ASK_JOINED);
+        return;
+    }
+
+    if (reply->rc != NGX_OK) {
+        ngx_http_approval_hold_refuse(hold, reply->rc == NGX_DECLINED
+                                            ? NGX_HTTP_APPROVAL_REFUSE_LOST
+                                            : NGX_HTTP_APPROVAL_REFUSE_STORE);
+        return;
+    }
+
+    if (reply->doc.len) {
+        ngx_http_approval_hold_recorded(hold);
+
+        sealed = reply->doc;
+        hold->action.doc = ngx_http_approval_action_open(hold->mcf,
+                                                         hold->action.id,
+                                                         &sealed);
+
+        if (hold->action.doc == NULL) {
+            ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(hold->request), 0,
+                          "action %*s was not recorded by the worker that "
+                          "created it, and cannot be now: it was sealed with "
+                          "another approval_key",
+                          (size_t) APPROVAL_ID_LEN, hold->action.id);
+            ngx_http_approval_hold_refuse(hold,
+                                          NGX_HTTP_APPROVAL_REFUSE_STORE);
+            return;
+        }
+
+        hold->action.state = reply->state;
+        ngx_http_approval_ask_made(hold);
     }
 
     ngx_http_approval_hold_wake(hold, NGX_HTTP_APPROVAL_HOLD_STORED);
@@ -202,6 +283,7 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     ngx_http_approval_message_t  message;
 
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE
+        && hold->action.state == NGX_HTTP_APPROVAL_PENDING
         && (hold->verdict->rule->notify || hold->verdict->rule->escalate))
     {
         message.rule = hold->verdict->rule;
@@ -212,6 +294,11 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
         message.recent = hold->action.recent;
 
         (void) ngx_http_approval_notify(hold->request, hold->mcf, &message);
+    }
+
+    if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE) {
+        ngx_http_approval_store_announced(hold->mcf->worker->store,
+                                          hold->action.id);
     }
 
     ngx_http_approval_hold_recorded(hold);

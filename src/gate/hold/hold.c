@@ -42,6 +42,9 @@ static const ngx_http_approval_hold_step_t  ngx_http_approval_hold_steps[] = {
     [NGX_HTTP_APPROVAL_HOLD_STORE] =
         { .reply = ngx_http_approval_ask_new,
           .left = ngx_http_approval_left_new },
+    [NGX_HTTP_APPROVAL_HOLD_JOINED] =
+        { .wake = ngx_http_approval_ask_joined,
+          .reply = ngx_http_approval_ask_announce },
     [NGX_HTTP_APPROVAL_HOLD_STORED] = { .wake = ngx_http_approval_ask_stored },
     [NGX_HTTP_APPROVAL_HOLD_REQUESTED] =
         { .synced = ngx_http_approval_ask_synced },

@@ -36,6 +36,8 @@ typedef enum {
     NGX_HTTP_APPROVAL_HOLD_READ,         /* body complete: judge              */
     NGX_HTTP_APPROVAL_HOLD_HASH,         /* a large body is being digested    */
     NGX_HTTP_APPROVAL_HOLD_STORE,        /* the action is being stored        */
+    NGX_HTTP_APPROVAL_HOLD_JOINED,       /* ... by another worker: it may not
+                                            be on record                      */
     NGX_HTTP_APPROVAL_HOLD_STORED,       /* action stored: record it          */
     NGX_HTTP_APPROVAL_HOLD_REQUESTED,    /* its record is being made durable  */
     NGX_HTTP_APPROVAL_HOLD_RECORDED,     /* record durable: notify, watch     */
@@ -81,7 +83,8 @@ typedef struct ngx_http_approval_once_s    ngx_http_approval_once_t;
 typedef enum {
     NGX_HTTP_APPROVAL_ACTION_NONE = 0,
     NGX_HTTP_APPROVAL_ACTION_UNSTORED,   /* nothing: passed by store_failure  */
-    NGX_HTTP_APPROVAL_ACTION_MADE,       /* created by this hold              */
+    NGX_HTTP_APPROVAL_ACTION_MADE,       /* by this hold, or by another one
+                                            that did not record it            */
     NGX_HTTP_APPROVAL_ACTION_JOINED      /* existed before                    */
 } ngx_http_approval_origin_e;
 
@@ -235,6 +238,9 @@ ngx_int_t ngx_http_approval_find_new(ngx_http_approval_hold_t *hold,
 
 /* asked.c: the store's answers */
 void ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
+    const ngx_http_approval_reply_t *reply);
+void ngx_http_approval_ask_joined(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_ask_announce(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);
 void ngx_http_approval_ask_stored(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_ask_synced(ngx_http_approval_hold_t *hold,

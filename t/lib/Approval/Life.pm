@@ -90,7 +90,8 @@ sub markdown {
 
 
 # A record says what has become of an action, but for the vote that approves
-# it: that an approval stands is on record when it is used.
+# it: that an approval stands is on record when it is used.  A request that was
+# announced twice is twice on record: approval-audit compares the two.
 
 sub faults {
     my (@records) = @_;
@@ -105,7 +106,8 @@ sub faults {
         my $id = $r->{action_id};
         my $moves = $moves{ $r->{type} };
 
-        next if !$moves || !defined $id || defined $r->{grant};
+        next if !$moves || !defined $id || defined $r->{grant}
+                || ($r->{type} eq 'requested' && $state{$id});
 
         my $from = $state{$id} // 'unknown';
         my %from = map { $_ => 1 } $from, map { $_->{to} }

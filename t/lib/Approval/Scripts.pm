@@ -23,8 +23,8 @@ use warnings;
 
 use Approval::Life;
 
-my @ACTION = qw(create load vote settle consume finish drop leave overdue renew
-                queue_add queue_claim queue_keep queue_done queue_outcome);
+my @ACTION = qw(create load vote settle consume announce finish drop leave
+                overdue renew queue_add queue_claim queue_keep queue_done queue_outcome);
 
 my %ACTION = map { $_ => 1 } @ACTION;
 

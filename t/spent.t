@@ -127,6 +127,23 @@ for my $row ([ 'expired', '/expired', sub {
        "$state: and no such end");
 }
 
+# A copy of an approval under the key of an action's end is no execution.
+
+{
+    my $id = ticket('/copied');
+    my $shard = 'approval:{' . substr($id, 0, 2) . '}:';
+
+    $redis->cmd(COPY => $gw->key($id, ':decision'), "${shard}end:$id");
+    $redis->cmd(HSET => $gw->key($id), x => 1);
+    $redis->cmd(ZADD => "${shard}pending", 1, $id);
+
+    ok(wait_for(sub {
+        grep { ($_->{action_id} // '') eq $id } $gw->audit('expired')
+    }), 'copied: it has expired');
+    is(scalar(grep { ($_->{action_id} // '') eq $id } $gw->audit('fault')), 0,
+       'copied: and no execution is on record that Redis lost');
+}
+
 my @verify = (build_dir() . '/approval-audit', 'verify', '--key',
               $gw->{keys}{public}, $gw->ngx->path('audit.jsonl'));
 my $found = `@verify`;

@@ -300,8 +300,7 @@ ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf, u_char *id,
     ngx_memcpy(end.id, id, APPROVAL_ID_LEN);
 
     return ngx_http_approval_end_find(mcf, &end, now) == NGX_OK
-           && end.state != NGX_HTTP_APPROVAL_DENIED
-           && end.state != NGX_HTTP_APPROVAL_CANCELLED;
+           && end.state == NGX_HTTP_APPROVAL_EXECUTED;
 }
 
 

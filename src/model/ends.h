@@ -89,7 +89,10 @@ ngx_int_t ngx_http_approval_end_room(ngx_http_approval_main_conf_t *mcf,
 ngx_int_t ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,
     const ngx_str_t *hashes, int64_t now);
 
-/* Whether this gateway knows that the action was executed. */
+/*
+ * Whether this gateway has executed the action.  A statement in Redis that the
+ * approval was used proves nothing: it is only a copy of the approval.
+ */
 ngx_uint_t ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf,
     u_char *id, int64_t now);
 

@@ -454,7 +454,9 @@ ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
     ngx_http_approval_entry_t  *entry;
 
     if (!ngx_http_approval_ends_room(ends, now)) {
-        ends->lost = end->until ? ngx_max(ends->lost, end->until) : INT64_MAX;
+        ends->lost = ngx_max(ends->lost,
+                             end->until ? end->until
+                                        : now + NGX_HTTP_APPROVAL_ENDS_DAY);
         return NULL;
     }
 
@@ -481,6 +483,11 @@ ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
 }
 
 
+/*
+ * A worker that is killed in insert() or here may leave an entry that is in use
+ * but not in its chain, or one that is in its chain but free.
+ */
+
 static void
 ngx_http_approval_ends_remove(ngx_http_approval_ends_t *ends,
     ngx_http_approval_entry_t *entry)
@@ -489,15 +496,18 @@ ngx_http_approval_ends_remove(ngx_http_approval_ends_t *ends,
 
     n = (uint32_t) (entry - ends->entries) + 1;
 
-    for (p = ngx_http_approval_ends_head(ends, entry->id); *p != n;
+    entry->kind = 0;
+
+    for (p = ngx_http_approval_ends_head(ends, entry->id); *p && *p != n;
          p = &ends->entries[*p - 1].next)
     {
         /* void */
     }
 
-    *p = entry->next;
+    if (*p) {
+        *p = entry->next;
+    }
 
-    entry->kind = 0;
     entry->next = ends->free;
     ends->free = n;
 }

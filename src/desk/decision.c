@@ -423,8 +423,7 @@ ngx_http_approval_decision_limit(ngx_http_approval_desk_t *d, json_t *doc,
     ngx_memcpy(end.id, d->id, APPROVAL_ID_LEN);
 
     if (ngx_http_approval_end_find(d->mcf, &end, reply->now) == NGX_OK) {
-        limit = ngx_http_approval_end_name(end.state);
-        why = "the action has ended, but Redis has lost that";
+        limit = ngx_http_approval_end_name(end.state, &why);
         state = end.state;
 
     } else if (state == NGX_HTTP_APPROVAL_EXPIRED

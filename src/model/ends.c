@@ -305,17 +305,20 @@ ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf, u_char *id,
 
 
 const char *
-ngx_http_approval_end_name(ngx_http_approval_state_e state)
+ngx_http_approval_end_name(ngx_http_approval_state_e state, const char **why)
 {
     switch (state) {
 
     case NGX_HTTP_APPROVAL_DENIED:
+        *why = "it was denied before, but Redis has lost that";
         return "denial";
 
     case NGX_HTTP_APPROVAL_CANCELLED:
+        *why = "it was cancelled before, but Redis has lost that";
         return "cancellation";
 
     default:
+        *why = "it was executed before, but Redis has lost that";
         return "execution";
     }
 }

@@ -96,8 +96,9 @@ ngx_int_t ngx_http_approval_end_frozen(ngx_http_approval_main_conf_t *mcf,
 ngx_uint_t ngx_http_approval_end_executed(ngx_http_approval_main_conf_t *mcf,
     u_char *id, int64_t now);
 
-/* The name of an action's end, for the trail. */
-const char *ngx_http_approval_end_name(ngx_http_approval_state_e state);
+/* The name of an action's end, and what contradicts it, for the trail. */
+const char *ngx_http_approval_end_name(ngx_http_approval_state_e state,
+    const char **why);
 
 /*
  * Until when an action that ends now could still be approved and used if its

@@ -64,6 +64,7 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
     ngx_int_t                rc;
+    const char              *why;
     ngx_http_approval_end_t  end;
 
     ngx_http_approval_ends_learn(hold->mcf, reply->ends, reply->nends,
@@ -73,14 +74,20 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
                                       hold->action.id, reply->now, &end);
 
     if (rc == NGX_ERROR) {
+        why = "not forwarded: the memory of ends is full";
+
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_STORE,
                                        "memory",
                                        ngx_http_approval_limit_full);
 
     } else if (rc == NGX_DECLINED) {
+        why = "not forwarded: the action had ended before";
+
         ngx_http_approval_limit_ended(hold, end.state);
 
     } else if (ngx_http_approval_limit_frozen(hold, reply->now)) {
+        why = "not forwarded: the requester or the policy is frozen";
+
         ngx_http_approval_limit_refuse(hold, NGX_HTTP_APPROVAL_REFUSE_FROZEN,
                                        "freeze",
                                        ngx_http_approval_limit_freeze);
@@ -88,8 +95,7 @@ ngx_http_approval_limit_taken(ngx_http_approval_hold_t *hold,
         return NGX_OK;
     }
 
-    ngx_http_approval_forward_close(hold, "not forwarded: the action had "
-                                          "ended before");
+    ngx_http_approval_forward_close(hold, why);
 
     return NGX_DECLINED;
 }
@@ -281,29 +287,18 @@ static void
 ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
     ngx_http_approval_state_e state)
 {
-    const char                   *why;
-    ngx_http_approval_refusal_e   refusal;
+    const char  *name, *why;
 
-    switch (state) {
+    /* what Redis said of another gateway's execution is an approval */
 
-    case NGX_HTTP_APPROVAL_DENIED:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_DENIED;
-        why = "it was denied before, but Redis has lost that";
-        break;
-
-    case NGX_HTTP_APPROVAL_CANCELLED:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_CANCELLED;
-        why = "it was cancelled before, but Redis has lost that";
-        break;
-
-    default:
-        refusal = NGX_HTTP_APPROVAL_REFUSE_CONSUMED;
-        why = "it was executed before, but Redis has lost that";
-        break;
+    if (state == NGX_HTTP_APPROVAL_APPROVED) {
+        state = NGX_HTTP_APPROVAL_EXECUTED;
     }
 
-    ngx_http_approval_limit_refuse(hold, refusal,
-                                   ngx_http_approval_end_name(state), why);
+    name = ngx_http_approval_end_name(state, &why);
+
+    ngx_http_approval_limit_refuse(hold, ngx_http_approval_hold_refusal(state),
+                                   name, why);
 }
 
 

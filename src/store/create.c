@@ -425,7 +425,7 @@ static void
 ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
 {
     ngx_int_t                  rc;
-    ngx_uint_t                 late, made;
+    ngx_uint_t                 late, known, made;
     ngx_http_approval_reply_t  r;
 
     ngx_http_approval_reply_parse(op, reply, &r);
@@ -449,6 +449,8 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
         return;
     }
 
+    known = (reply && r.rc != NGX_ERROR);
+
     if (late || r.rc == NGX_AGAIN) {
         r.rc = NGX_ERROR;
     }
@@ -465,7 +467,7 @@ ngx_http_approval_store_made(ngx_http_approval_op_t *op, redisReply *reply)
 
     made = (r.rc == NGX_OK && !r.joined && r.grant.len == 0);
 
-    if (!made && reply && r.rc != NGX_ERROR) {
+    if (known && !made) {
         ngx_http_approval_store_uncount(op);
     }
 

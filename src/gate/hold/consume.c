@@ -68,6 +68,13 @@ ngx_http_approval_hold_consumed(ngx_http_approval_hold_t *hold,
             return;
         }
 
+        if (hold->verdict->remember.len && !hold->action.single
+            && hold->grant.len == 0)
+        {
+            ngx_http_approval_count(hold->verdict->rule,
+                                    NGX_HTTP_APPROVAL_COUNT_GRANTED);
+        }
+
         /* approvals by votes were counted with the vote */
 
         ngx_http_approval_count_move(hold->verdict->rule,

@@ -113,11 +113,6 @@ ngx_http_approval_grant_consume(ngx_http_approval_hold_t *hold,
                                          &hold->verdict->rule->policy->hashes,
                                          &call, doc ? &grant : NULL, handler,
                                          hold);
-    if (op && doc) {
-        ngx_http_approval_count(hold->verdict->rule,
-                                NGX_HTTP_APPROVAL_COUNT_GRANTED);
-    }
-
 done:
 
     approval_buf_free(&sealed);

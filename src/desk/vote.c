@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_approval_vote_store(ngx_http_approval_desk_t *d,
     ngx_int_t rc);
 static ngx_http_approval_op_t *ngx_http_approval_vote_send(
     ngx_http_approval_desk_t *d);
+static ngx_http_approval_ending_t *ngx_http_approval_vote_ending(
+    ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_unrecorded(
     ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_vote_step(ngx_http_approval_desk_t *d,
@@ -122,18 +124,33 @@ ngx_http_approval_vote_store(ngx_http_approval_desk_t *d, ngx_int_t rc)
 static ngx_http_approval_op_t *
 ngx_http_approval_vote_send(ngx_http_approval_desk_t *d)
 {
-    json_t                        *facts;
     ngx_http_approval_op_t        *op;
     ngx_http_approval_ending_t    *ending;
     ngx_http_approval_decision_t  *dec = d->work;
+
+    ending = NULL;
+
+    if (dec->decision.len) {
+        ending = ngx_http_approval_vote_ending(d);
+
+        if (ending == NULL) {
+            return NULL;
+        }
+    }
 
     op = ngx_http_approval_store_vote(d->mcf->worker->store, d->id, dec->seen,
                                       &dec->vote, dec->state, &dec->decision,
                                       ngx_http_approval_desk_answer, d);
 
-    if (op == NULL || dec->decision.len == 0) {
-        return op;
-    }
+    return ending ? ngx_http_approval_ending_keep(ending, op) : op;
+}
+
+
+static ngx_http_approval_ending_t *
+ngx_http_approval_vote_ending(ngx_http_approval_desk_t *d)
+{
+    json_t                        *facts;
+    ngx_http_approval_decision_t  *dec = d->work;
 
     facts = json_pack("{s:O, s:o}", "by", dec->by, "receipt",
                       ngx_http_approval_json_str(&dec->decision));
@@ -143,10 +160,8 @@ ngx_http_approval_vote_send(ngx_http_approval_desk_t *d)
                                    ngx_http_approval_json_str(&dec->comment));
     }
 
-    ending = ngx_http_approval_ending(d->mcf, dec->rule, d->id, dec->state,
-                                      facts);
-
-    return ending ? ngx_http_approval_ending_keep(ending, op) : op;
+    return ngx_http_approval_ending(d->mcf, dec->rule, d->id, dec->state,
+                                    facts);
 }
 
 

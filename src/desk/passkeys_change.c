@@ -36,7 +36,7 @@ static ngx_int_t ngx_http_approval_passkeys_find(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static ngx_int_t ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d,
     int64_t now, ngx_int_t *rc);
-static ngx_uint_t ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d,
+static ngx_int_t ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d,
     int64_t now);
 static ngx_int_t ngx_http_approval_passkeys_again(ngx_http_approval_desk_t *d);
 static ngx_int_t ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d,
@@ -318,8 +318,19 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, int64_t now,
 
     if (ngx_strcmp(work->what, "passkey enrolled") == 0) {
 
-        if (ngx_http_approval_passkeys_over(d, now)) {
+        switch (ngx_http_approval_passkeys_over(d, now)) {
+
+        case NGX_OK:
             *rc = ngx_http_approval_passkeys_again(d);
+            return NGX_DECLINED;
+
+        case NGX_ERROR:
+            *rc = ngx_http_approval_desk_refuse(d,
+                      NGX_HTTP_SERVICE_UNAVAILABLE, "store-unavailable",
+                      "Not enrolled",
+                      "The gateway's memory of revocations is full, so it "
+                      "does not know whether this passkey was revoked. Try "
+                      "again later.", NULL);
             return NGX_DECLINED;
         }
 
@@ -395,9 +406,12 @@ ngx_http_approval_passkeys_change(ngx_http_approval_desk_t *d, int64_t now,
 }
 
 
-/* Has this gateway seen that the passkey was revoked? */
+/*
+ * NGX_OK: this gateway has seen that the passkey was revoked.  NGX_ERROR: it may
+ * have forgotten that.
+ */
 
-static ngx_uint_t
+static ngx_int_t
 ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d, int64_t now)
 {
     ngx_http_approval_end_t        end;
@@ -406,7 +420,7 @@ ngx_http_approval_passkeys_over(ngx_http_approval_desk_t *d, int64_t now)
     end.kind = NGX_HTTP_APPROVAL_END_PASSKEY;
     ngx_memcpy(end.id, work->name, APPROVAL_ID_LEN);
 
-    return ngx_http_approval_end_find(d->mcf, &end, now) != NGX_DECLINED;
+    return ngx_http_approval_end_find(d->mcf, &end, now);
 }
 
 
@@ -496,6 +510,14 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (reply->rc != NGX_OK || reply->nvotes != 1) {
+
+        /* Redis may have the revocation, although its reply was lost */
+
+        if (!reply->answered && ngx_strcmp(work->what, "passkey revoked") == 0)
+        {
+            ngx_http_approval_passkeys_ended(d);
+        }
+
         return ngx_http_approval_desk_unavailable(d);
     }
 

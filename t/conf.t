@@ -146,7 +146,7 @@ subtest 'approval_redis' => sub {
          (map { [ "shards=$_", "unix:/x shards=$_", qr/invalid number of shards/] }
               '', 0, -1, 257, '4x'),
          (map { [ "replicas=$_", "unix:/x replicas=$_",
-                  qr/invalid number of replicas: use 1 to 16/ ] }
+                  qr/invalid number of replicas: use 0 to 16/ ] }
               '', -1, 17, 'all'),
          ['empty prefix', 'unix:/x prefix=', qr/invalid prefix: it must not/],
          ['brace in it', 'unix:/x "prefix=a{"', qr/invalid prefix/],

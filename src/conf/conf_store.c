@@ -418,7 +418,7 @@ ngx_http_approval_redis_option(ngx_conf_t *cf,
         n = ngx_atoi(s.data, s.len);
 
         if (n == NGX_ERROR || n > NGX_HTTP_APPROVAL_REPLICAS_MAX) {
-            return "invalid number of replicas: use 1 to 16, but not more "
+            return "invalid number of replicas: use 0 to 16, but not more "
                    "than can become the primary, for example \"replicas=1\"";
         }
 

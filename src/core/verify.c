@@ -292,8 +292,11 @@ approval_verify_limit(approval_verify_t *v, const approval_place_t *place,
 
     if (limit) {
         approval_verify_found(v, APPROVAL_FOUND_NOTE, place,
-                              "Redis contradicted a limit (%s)%s%s: %s", limit,
-                              id ? " of action " : "", id ? id : "",
+                              strcmp(limit, "memory") == 0
+                              ? "a gateway could not remember a limit (%s)%s%s:"
+                                " %s"
+                              : "Redis contradicted a limit (%s)%s%s: %s",
+                              limit, id ? " of action " : "", id ? id : "",
                               why ? why : "");
 
         a = (id && strcmp(limit, "execution") == 0)

@@ -84,8 +84,8 @@ static const ngx_http_approval_chapter_t  ngx_http_approval_chapters[] = {
       "If you send an identical request while one is pending, it joins that "
       "action, and approvers are not asked twice. After a timeout, a broken "
       "connection or a 503, send the same request again. The state \"failed\" "
-      "means that the request was forwarded and its outcome is unknown: look "
-      "at the upstream first." },
+      "means that the request may have been forwarded and its outcome is "
+      "unknown: look at the upstream first." },
 
     { "Being denied",
       "\"comment\" has the approver's reason, if there is one. Do not send "

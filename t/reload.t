@@ -197,6 +197,39 @@ sub gone {
 }
 
 
+# a worker quits while it digests a large body
+
+{
+    my $large = Approval::Gateway->new(workers => 1, http => $http,
+        server => $server . 'client_max_body_size 64m;');
+    my ($worker) = $large->ngx->workers;
+    my $client = Approval::Client->new($large->port);
+    my $mb = 'x' x 1048576;
+
+    $client->write("POST /held/large HTTP/1.1\r\nHost: gw.example\r\n"
+                   . "X-Agent: a\r\nContent-Length: 33554432\r\n\r\n");
+    $client->write($mb) for 1 .. 31;
+    $client->write(substr $mb, 1);
+
+    # it learns of both at once
+
+    kill STOP => $worker;
+    $client->write('x');
+    $large->ngx->signal('HUP');
+    wait_for(sub { grep { $_ != $worker } $large->ngx->workers });
+    kill QUIT => $worker;
+    kill CONT => $worker;
+
+    my $id = wait_for(sub { $client->answered ? 'answered'
+                                              : ($large->pending)[0] });
+
+    is($large->vote($id, 'approve')->status, 200, 'a large body: it is held');
+    is($client->read->status, 200, 'a large body: and forwarded');
+    ok(gone($worker), 'a large body: then the worker goes');
+    $large->clean('a large body');
+}
+
+
 # reload with a policy that has no such rule any more: the hold goes on by its
 # own; and back, with another one
 

@@ -78,7 +78,9 @@ struct ngx_http_approval_redis_s {
 
     ngx_uint_t                        tried;        /* since the backoff  */
     ngx_msec_t                        backoff;
-    ngx_msec_t                        started;      /* of this try        */
+    ngx_msec_t                        clock;        /* see redis_clock()  */
+    ngx_msec_t                        looked;       /* ngx_current_msec   */
+    ngx_msec_t                        started;      /* of this try, clock */
     ngx_msec_t                        since;        /* when it got ready  */
     ngx_msec_t                        logged;
     const char                       *reason;       /* the one logged     */
@@ -115,6 +117,12 @@ void ngx_http_approval_redis_open(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_ready(ngx_http_approval_redis_t *redis);
 void ngx_http_approval_redis_lost(ngx_http_approval_redis_t *redis,
     ngx_err_t err, const char *reason);
+
+ngx_msec_t ngx_http_approval_redis_clock(ngx_http_approval_redis_t *redis);
+
+/* Checks the deadline after "left" by the link's clock, or earlier. */
+void ngx_http_approval_redis_watch(ngx_http_approval_redis_t *redis,
+    ngx_msec_t left);
 
 /* queue.c */
 void ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,

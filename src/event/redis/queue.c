@@ -100,7 +100,7 @@ ngx_http_approval_redis_queue(ngx_http_approval_redis_t *redis,
 
     req->handler = handler;
     req->data = data;
-    req->start = ngx_current_msec;
+    req->start = ngx_http_approval_redis_clock(redis);
     req->own = own;
 
     ngx_queue_insert_tail(waiting, &req->queue);
@@ -111,7 +111,7 @@ ngx_http_approval_redis_queue(ngx_http_approval_redis_t *redis,
     }
 
     if (!redis->deadline.timer_set) {
-        ngx_add_timer(&redis->deadline, redis->conf->timeout);
+        ngx_http_approval_redis_watch(redis, redis->conf->timeout);
     }
 
     return NGX_OK;
@@ -141,7 +141,7 @@ ngx_http_approval_redis_reply(ngx_http_approval_redis_conn_t *conn,
     q = ngx_queue_head(&conn->waiting);
     req = ngx_queue_data(q, ngx_http_approval_redis_request_t, queue);
 
-    redis->rtt = ngx_current_msec - req->start;
+    redis->rtt = ngx_http_approval_redis_clock(redis) - req->start;
 
     ngx_http_approval_redis_answer(redis, q, reply);
 
@@ -262,5 +262,5 @@ ngx_http_approval_redis_left(ngx_http_approval_redis_t *redis,
     req = ngx_queue_data(q, ngx_http_approval_redis_request_t, queue);
 
     return (ngx_msec_int_t) (req->start + redis->conf->timeout
-                             - ngx_current_msec);
+                             - ngx_http_approval_redis_clock(redis));
 }

@@ -30,6 +30,7 @@
 #define NGX_HTTP_APPROVAL_REDIS_BACKOFF_MAX   2000
 #define NGX_HTTP_APPROVAL_REDIS_KEEPALIVE     5000
 #define NGX_HTTP_APPROVAL_REDIS_LOG_AGAIN     10000
+#define NGX_HTTP_APPROVAL_REDIS_SLICES        4
 
 
 static ngx_int_t ngx_http_approval_redis_init_hosts(
@@ -44,6 +45,8 @@ static void ngx_http_approval_redis_log_lost(ngx_http_approval_redis_t *redis,
     ngx_err_t err, const char *reason);
 static void ngx_http_approval_redis_retry(ngx_http_approval_redis_t *redis);
 static void ngx_http_approval_redis_deadline_handler(ngx_event_t *ev);
+static ngx_msec_t ngx_http_approval_redis_slice(
+    ngx_http_approval_redis_t *redis);
 static void ngx_http_approval_redis_keepalive_handler(ngx_event_t *ev);
 
 
@@ -220,7 +223,7 @@ ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
     redis = ev->data;
 
     redis->state = NGX_HTTP_APPROVAL_REDIS_CONNECTING;
-    redis->started = ngx_current_msec;
+    redis->started = ngx_http_approval_redis_clock(redis);
     redis->command_set = 0;
     redis->push_set = (redis->pushed == NULL);
     redis->push_id = 0;
@@ -232,7 +235,7 @@ ngx_http_approval_redis_connect_handler(ngx_event_t *ev)
         ngx_del_timer(&redis->deadline);
     }
 
-    ngx_add_timer(&redis->deadline, redis->conf->timeout);
+    ngx_http_approval_redis_watch(redis, redis->conf->timeout);
 
     if (redis->conf->sentinel.len) {
         ngx_http_approval_sentinel_ask(redis);
@@ -482,10 +485,7 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
 
     if (redis->state == NGX_HTTP_APPROVAL_REDIS_READY) {
 
-        /*
-         * The worker itself may have been stopped or busy: replies that have
-         * arrived by now are not late.
-         */
+        /* replies that have arrived by now are not late */
 
         ngx_http_approval_redis_conn_read(&redis->command);
         ngx_http_approval_redis_conn_read(&redis->push);
@@ -505,7 +505,8 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
         }
 
     } else {
-        left = redis->started + redis->conf->timeout - ngx_current_msec;
+        left = redis->started + redis->conf->timeout
+               - ngx_http_approval_redis_clock(redis);
 
         if (left <= 0) {
 
@@ -518,7 +519,7 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
     if (left > 0) {
         /* a reply's handler may have set the timer, but for a later time */
 
-        ngx_add_timer(ev, left);
+        ngx_http_approval_redis_watch(redis, left);
 
         return;
     }
@@ -529,6 +530,42 @@ ngx_http_approval_redis_deadline_handler(ngx_event_t *ev)
                                 : "it does not answer in time";
 
     ngx_http_approval_redis_lost(redis, 0, reason);
+}
+
+
+/*
+ * The link's clock, in ms.  The worker looks for replies at least once in each
+ * slice of the timeout.  If it comes late, because it was stopped or busy, only
+ * one slice counts: time in which the worker did not read is not Redis' fault.
+ */
+
+ngx_msec_t
+ngx_http_approval_redis_clock(ngx_http_approval_redis_t *redis)
+{
+    ngx_msec_t  passed;
+
+    passed = ngx_current_msec - redis->looked;
+
+    redis->clock += ngx_min(passed, ngx_http_approval_redis_slice(redis));
+    redis->looked = ngx_current_msec;
+
+    return redis->clock;
+}
+
+
+void
+ngx_http_approval_redis_watch(ngx_http_approval_redis_t *redis,
+    ngx_msec_t left)
+{
+    ngx_add_timer(&redis->deadline,
+                  ngx_min(left, ngx_http_approval_redis_slice(redis)));
+}
+
+
+static ngx_msec_t
+ngx_http_approval_redis_slice(ngx_http_approval_redis_t *redis)
+{
+    return redis->conf->timeout / NGX_HTTP_APPROVAL_REDIS_SLICES + 1;
 }
 
 

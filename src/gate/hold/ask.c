@@ -11,6 +11,8 @@
 
 #include "gate/gate.h"
 
+#include "event/turn.h"
+
 
 #define NGX_HTTP_APPROVAL_ASK_SLACK  5       /* operations that may queue */
 
@@ -67,10 +69,11 @@ ngx_http_approval_ask_digest(ngx_http_approval_hold_t *hold)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_approval_body_digest(hold);
+    rc = ngx_http_approval_turn_over() ? NGX_AGAIN
+                                       : ngx_http_approval_body_digest(hold);
 
     if (rc == NGX_AGAIN) {
-        ngx_post_event(&hold->wait.event, &ngx_posted_next_events);
+        ngx_http_approval_turn_next(&hold->wait.event);
 
     } else if (rc == NGX_OK) {
         (void) ngx_http_approval_ask_store(hold);

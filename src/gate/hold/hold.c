@@ -12,6 +12,7 @@
 #include "gate/gate.h"
 
 #include "event/suspend.h"
+#include "event/turn.h"
 #include "notify/notify.h"
 
 
@@ -38,6 +39,7 @@ typedef struct {
 } ngx_http_approval_hold_step_t;
 
 static const ngx_http_approval_hold_step_t  ngx_http_approval_hold_steps[] = {
+    [NGX_HTTP_APPROVAL_HOLD_READ] = { .wake = ngx_http_approval_body_judge },
     [NGX_HTTP_APPROVAL_HOLD_HASH] = { .wake = ngx_http_approval_ask_digest },
     [NGX_HTTP_APPROVAL_HOLD_STORE] =
         { .reply = ngx_http_approval_ask_new,
@@ -214,7 +216,7 @@ ngx_http_approval_hold_suspend(ngx_http_approval_hold_t *hold)
     }
 
     if (hold->hasher) {
-        ngx_post_event(&hold->wait.event, &ngx_posted_next_events);
+        ngx_http_approval_turn_next(&hold->wait.event);
     }
 
     return NGX_OK;

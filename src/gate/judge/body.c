@@ -11,6 +11,9 @@
 
 #include "gate/gate.h"
 
+#include "event/suspend.h"
+#include "event/turn.h"
+
 
 #define NGX_HTTP_APPROVAL_HASH_SLICE  (1024 * 1024)
 #define NGX_HTTP_APPROVAL_HASH_BUF    65536
@@ -74,9 +77,36 @@ ngx_http_approval_body_handler(ngx_http_request_t *r)
     hold->state = NGX_HTTP_APPROVAL_HOLD_READ;
 
     r->preserve_body = 1;
+
+    ngx_http_approval_body_judge(hold);
+}
+
+
+/*
+ * The body was read: runs the phases again, in this turn of the event loop or
+ * in a later one, since it takes time to judge and to describe a request.
+ */
+
+void
+ngx_http_approval_body_judge(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+
+    if (ngx_http_approval_turn_over()
+        && ngx_http_approval_suspend(r, "processing request for approval")
+           == NGX_OK)
+    {
+        ngx_http_approval_turn_next(&hold->wait.event);
+        return;
+    }
+
     r->connection->log->action = "processing request for approval";
 
+    r->read_event_handler = ngx_http_block_reading;
     r->write_event_handler = ngx_http_core_run_phases;
+
     ngx_http_core_run_phases(r);
 }
 

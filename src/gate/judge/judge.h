@@ -90,6 +90,7 @@ int ngx_http_approval_evidence(ngx_http_approval_look_t *look,
 
 /* body.c */
 ngx_int_t ngx_http_approval_body_read(ngx_http_approval_hold_t *hold);
+void ngx_http_approval_body_judge(ngx_http_approval_hold_t *hold);
 ngx_int_t ngx_http_approval_body_digest(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_body_done(ngx_http_approval_hold_t *hold);
 

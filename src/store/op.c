@@ -478,8 +478,6 @@ ngx_http_approval_op_handler(void *data, redisReply *reply)
         if (ngx_http_approval_op_send(op) == NGX_OK) {
             return;
         }
-
-        reply = NULL;
     }
 
     op->done(op, reply);

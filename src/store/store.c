@@ -110,6 +110,13 @@ ngx_http_approval_store_ready(ngx_http_approval_store_t *store)
 }
 
 
+ngx_uint_t
+ngx_http_approval_store_down(ngx_http_approval_store_t *store)
+{
+    return ngx_http_approval_redis_down(store->redis);
+}
+
+
 ngx_http_approval_redis_t *
 ngx_http_approval_store_redis(ngx_http_approval_store_t *store)
 {

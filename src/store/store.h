@@ -119,6 +119,9 @@ void ngx_http_approval_store_destroy(ngx_http_approval_store_t *store);
 
 ngx_uint_t ngx_http_approval_store_ready(ngx_http_approval_store_t *store);
 
+/* Redis cannot be reached: not only out of memory, or of room for output. */
+ngx_uint_t ngx_http_approval_store_down(ngx_http_approval_store_t *store);
+
 /* Connected, and Redis accepts writes; for the metrics. */
 ngx_uint_t ngx_http_approval_store_usable(ngx_http_approval_store_t *store);
 

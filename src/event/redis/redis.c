@@ -201,6 +201,13 @@ ngx_http_approval_redis_keep(ngx_http_approval_redis_t *redis)
 }
 
 
+ngx_uint_t
+ngx_http_approval_redis_down(ngx_http_approval_redis_t *redis)
+{
+    return redis->down;
+}
+
+
 ngx_msec_t
 ngx_http_approval_redis_rtt(ngx_http_approval_redis_t *redis)
 {

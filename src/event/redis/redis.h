@@ -139,6 +139,12 @@ ngx_http_approval_redis_state_e ngx_http_approval_redis_state(
     ngx_http_approval_redis_t *redis);
 
 /*
+ * 1: Redis is known to be away.  A command that is refused otherwise found no
+ * room in the output, or no memory: clients can cause this.
+ */
+ngx_uint_t ngx_http_approval_redis_down(ngx_http_approval_redis_t *redis);
+
+/*
  * 1: the link is ready, and "CLIENT CACHING YES" may precede a read.  0: it is
  * not ready, Redis is too old or its ACL forbids tracking, so keys have to be
  * polled.

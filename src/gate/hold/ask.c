@@ -141,7 +141,17 @@ ngx_http_approval_ask_store(ngx_http_approval_hold_t *hold)
 
     approval_buf_free(&doc);
 
-    return hold->wait.op ? NGX_AGAIN : ngx_http_approval_ask_no_store(hold);
+    if (hold->wait.op) {
+        return NGX_AGAIN;
+    }
+
+    /* clients can use up memory, or the room for output to Redis */
+
+    if (store && !ngx_http_approval_store_down(store)) {
+        return ngx_http_approval_ask_end(hold, NGX_HTTP_APPROVAL_REFUSE_STORE);
+    }
+
+    return ngx_http_approval_ask_no_store(hold);
 }
 
 

@@ -59,6 +59,7 @@ my $gw = Approval::Gateway->new(log_level => 'info', http => <<"END",
     approval_channel mail  { type mail; from approvals\@gw.example;
                              to people\@gw.example;
                              url smtp://127.0.0.1:@{[ $smtp->port ]}; }
+    approval_operators admins;
     approval_policy test {
         rule deny { match \$uri ^/deny; deny; }
         rule call { match \$uri ^/mcp; mcp_tool drop; require admins;
@@ -77,6 +78,8 @@ my $gw = Approval::Gateway->new(log_level => 'info', http => <<"END",
                     notify %ALL%; }
         rule line { match \$uri ^/line; summary "\$request_method \$request_uri";
                     require admins; notify %ALL%; }
+        rule over { match \$uri ^/over; require admins; timeout 2s; }
+        rule froz { match \$uri ^/froz; require admins; }
         rule raw  { match \$uri ^/raw; show body \$request_body;
                     require admins; notify %ALL%; }
     }
@@ -94,6 +97,7 @@ absent();
 queries();
 raw();
 refused();
+ended();
 nowhere();
 
 $gw->clean;
@@ -349,6 +353,30 @@ sub refused {
     is($record->{query_hidden}, 14, 'and the length of its query');
 
     push @secrets, 'indenied';
+}
+
+
+# nobody waits when these end: the gateway has the document from Redis
+
+sub ended {
+    for my $path ('/over', '/froz') {
+        $gw->send(POST => "$path?plain=inquery$path",
+                  headers => [ Prefer => 'respond-async',
+                               'User-Agent' => "inheader$path" ],
+                  json => { plain => "inbody$path" })->read;
+
+        push @secrets, map { "$_$path" } qw(inquery inheader inbody);
+    }
+
+    ok($gw->wait_audit(expired => 1), 'ended by its deadline');
+
+    is(Approval::Client->new($gw->port)->request(
+           POST => '/_approval/freeze', json => { requester => 'agent-7' },
+           headers => [ 'X-User' => 'alice' ])->status, 200, 'a freeze');
+    ok($gw->wait_audit(cancelled => 1), 'ended by it');
+    is(Approval::Client->new($gw->port)->request(
+           DELETE => '/_approval/freeze?requester=agent-7',
+           headers => [ 'X-User' => 'alice' ])->status, 200, 'thawed');
 }
 
 

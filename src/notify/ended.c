@@ -64,20 +64,27 @@ ngx_http_approval_ending(ngx_http_approval_main_conf_t *mcf,
     ngx_http_approval_rule_t *rule, u_char *id,
     ngx_http_approval_state_e state, json_t *facts)
 {
+    json_t                      *told;
     ngx_http_approval_ending_t  *ending;
 
-    ending = facts ? ngx_calloc(sizeof(ngx_http_approval_ending_t),
-                                ngx_cycle->log)
-                   : NULL;
+    /* the facts may be the whole document, with data that no rule declares */
+
+    told = ngx_http_approval_action_disclose(facts,
+                                         NGX_HTTP_APPROVAL_DISCLOSE_DECLARED);
+    json_decref(facts);
+
+    ending = told ? ngx_calloc(sizeof(ngx_http_approval_ending_t),
+                               ngx_cycle->log)
+                  : NULL;
     if (ending == NULL) {
-        json_decref(facts);
+        json_decref(told);
         return NULL;
     }
 
     ending->mcf = mcf;
     ending->rule = rule;
     ending->state = state;
-    ending->facts = facts;
+    ending->facts = told;
 
     ngx_memcpy(ending->id, id, APPROVAL_ID_LEN);
 

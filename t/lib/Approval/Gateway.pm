@@ -37,8 +37,8 @@ package Approval::Gateway;
 #   ->lost(N)                N requests died with a worker: nginx counts on
 #   ->clean(NAME)            tests: nothing is held, nothing will stay,
 #                            approval-audit finds no tampering in the trail,
-#                            and each action went from state to state as the
-#                            scripts allow
+#                            each action went from state to state as the
+#                            scripts allow, and no record has a member "request"
 
 use strict;
 use warnings;
@@ -321,7 +321,10 @@ sub clean {
     my @faults = Approval::Life::faults($self->audit);
     my $lives = is_deeply(\@faults, [], 'each action lived as it may');
 
-    return $good && $holds && $lives;
+    my @told = grep { exists $_->{request} } $self->audit;
+    my $mute = is_deeply(\@told, [], 'no record has what no rule declares');
+
+    return $good && $holds && $lives && $mute;
 }
 
 

@@ -10,6 +10,7 @@ use warnings;
 use lib 't/lib';
 use Approval::Test;
 use Approval::Gateway;
+use Time::HiRes qw(time);
 
 need_module();
 need('curl');
@@ -378,7 +379,11 @@ for ([ 'what agrees', 'db.drop', 1, 'Mcp-Param-Region' => 'eu' ],
      [ 'what is nested', 'db.drop', 1, 'Mcp-Param-Deep' => '7' ],
      [ 'in base64', 'db.drop', 1, 'Mcp-Param-Region' => '=?base64?ZXU=?=' ],
      [ 'what nobody can say', 'db.drop', 1, 'Mcp-Param-Other' => 'x' ],
+     [ 'twice the same', 'db.drop', 1, 'Mcp-Param-Region' => 'eu',
+       'Mcp-Param-REGION' => 'eu' ],
      [ 'what contradicts', 'db.drop', 0, 'Mcp-Param-Region' => 'us' ],
+     [ 'two values', 'db.drop', 0, 'Mcp-Param-Region' => 'eu',
+       'Mcp-Param-region' => 'us' ],
      [ 'no rule concerns it', 'db.read', 1, 'Mcp-Param-Region' => 'us' ])
 {
     my ($name, $tool, $good, @headers) = @$_;
@@ -397,6 +402,19 @@ for ([ 'what agrees', 'db.drop', 1, 'Mcp-Param-Region' => 'eu' ],
     my $r = $c->read;
     is($r->status, $good ? 200 : 400, "Mcp-Param: $name");
     is($r->json->{error}{code}, -32020, 'its code') if !$good;
+}
+
+# Many headers times many arguments
+
+{
+    my $many = join ',', map { qq("n$_":{"x":"0"}) } 1 .. 40000;
+    my $since = time;
+    my $r = rpc_sent('/mcp/tools', rpc(1, 'tools/call',
+        qq({"name":"db.drop","arguments":{$many}})), @new,
+        map { ('Mcp-Param-x' => '1') } 1 .. 900)->read(60);
+
+    is($r->status, 400, 'Mcp-Param: 900 headers, 40,000 arguments');
+    cmp_ok(time - $since, '<', 1 * slow(), 'take no time');
 }
 
 # When to come back is the same in all places, and soon, however many actions

@@ -20,6 +20,17 @@
 #define NGX_HTTP_APPROVAL_MCP_PARAM    "mcp-param-"
 
 
+/* A header, and what the arguments with its name say. */
+
+typedef struct {
+    ngx_str_t                      name;
+    ngx_str_t                      value;         /* decoded              */
+
+    unsigned                       named:1;       /* there is one         */
+    unsigned                       said:1;        /* and has the value    */
+} ngx_http_approval_mcp_param_t;
+
+
 static ngx_int_t ngx_http_approval_rpc_add(ngx_http_approval_hold_t *hold,
     ngx_http_approval_rpc_t *rpc, json_t *message, approval_str_t text);
 static ngx_uint_t ngx_http_approval_mcp_request(json_t *message);
@@ -32,8 +43,11 @@ static ngx_uint_t ngx_http_approval_mcp_text(json_t *value, u_char *data,
     size_t len);
 static ngx_uint_t ngx_http_approval_mcp_decode(ngx_http_request_t *r,
     ngx_str_t *header, ngx_str_t *decoded);
-static ngx_uint_t ngx_http_approval_mcp_param(ngx_http_request_t *r,
-    ngx_table_elt_t *h, json_t *arguments, ngx_uint_t *named);
+static ngx_int_t ngx_http_approval_mcp_collect(ngx_http_request_t *r,
+    ngx_array_t *params);
+static int ngx_http_approval_mcp_order(const void *one, const void *two);
+static void ngx_http_approval_mcp_walk(ngx_array_t *params,
+    json_t *arguments);
 
 
 /* True if the body may be JSON-RPC, so that an answer would need its ids. */
@@ -336,17 +350,17 @@ ngx_http_approval_mcp_since(ngx_http_request_t *r, const char *revision)
  * Checks headers such as "Mcp-Param-Region".  Only the tool's schema, which the
  * gateway does not have, says which argument a header repeats.  If there are
  * arguments with the header's name, one of them must have its value; otherwise
- * the header is ignored.
+ * the header is ignored.  Two headers with one name must have one value.
  */
 
 ngx_int_t
 ngx_http_approval_mcp_params(ngx_http_approval_hold_t *hold)
 {
-    json_t                       *arguments;
-    ngx_uint_t                    named;
-    ngx_table_elt_t              *h;
-    ngx_http_request_t           *r;
-    ngx_http_approval_headers_t   it;
+    json_t                         *arguments;
+    ngx_uint_t                      i;
+    ngx_array_t                     params;
+    ngx_http_request_t             *r;
+    ngx_http_approval_mcp_param_t  *param;
 
     r = hold->request;
 
@@ -356,23 +370,37 @@ ngx_http_approval_mcp_params(ngx_http_approval_hold_t *hold)
         return NGX_OK;
     }
 
+    if (ngx_http_approval_mcp_collect(r, &params) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    param = params.elts;
+
+    /* a client may send many of both: arguments are walked only once */
+
+    ngx_qsort(param, params.nelts, sizeof(ngx_http_approval_mcp_param_t),
+              ngx_http_approval_mcp_order);
+
+    for (i = 1; i < params.nelts; i++) {
+        if (ngx_http_approval_mcp_order(&param[i - 1], &param[i]) == 0
+            && (param[i - 1].value.len != param[i].value.len
+                || ngx_memcmp(param[i - 1].value.data, param[i].value.data,
+                              param[i].value.len)
+                   != 0))
+        {
+            return NGX_DECLINED;
+        }
+    }
+
     arguments = json_object_get(json_object_get(hold->body->json, "params"),
                                 "arguments");
 
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+    if (params.nelts) {
+        ngx_http_approval_mcp_walk(&params, arguments);
+    }
 
-        if (h->key.len <= sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1
-            || ngx_strncasecmp(h->key.data,
-                               (u_char *) NGX_HTTP_APPROVAL_MCP_PARAM,
-                               sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1)
-               != 0)
-        {
-            continue;
-        }
-
-        named = 0;
-
-        if (!ngx_http_approval_mcp_param(r, h, arguments, &named) && named) {
+    for (i = 0; i < params.nelts; i++) {
+        if (param[i].named && !param[i].said) {
             return NGX_DECLINED;
         }
     }
@@ -381,40 +409,89 @@ ngx_http_approval_mcp_params(ngx_http_approval_hold_t *hold)
 }
 
 
-static ngx_uint_t
-ngx_http_approval_mcp_param(ngx_http_request_t *r, ngx_table_elt_t *h,
-    json_t *arguments, ngx_uint_t *named)
+static ngx_int_t
+ngx_http_approval_mcp_collect(ngx_http_request_t *r, ngx_array_t *params)
 {
-    size_t       len;
-    u_char      *suffix;
-    json_t      *value;
-    const char  *name;
+    size_t                          len;
+    ngx_table_elt_t                *h;
+    ngx_http_approval_headers_t     it;
+    ngx_http_approval_mcp_param_t  *param;
 
-    suffix = h->key.data + sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1;
-    len = h->key.len - (sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1);
+    len = sizeof(NGX_HTTP_APPROVAL_MCP_PARAM) - 1;
 
-    json_object_foreach(arguments, name, value) {
+    if (ngx_array_init(params, r->pool, 4,
+                       sizeof(ngx_http_approval_mcp_param_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
-        if (json_is_object(value)) {
-            if (ngx_http_approval_mcp_param(r, h, value, named)) {
-                return 1;
-            }
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
 
-            continue;
-        }
-
-        if (ngx_strlen(name) != len
-            || ngx_strncasecmp(suffix, (u_char *) name, len) != 0)
+        if (h->key.len <= len
+            || ngx_strncasecmp(h->key.data,
+                               (u_char *) NGX_HTTP_APPROVAL_MCP_PARAM, len)
+               != 0)
         {
             continue;
         }
 
-        *named = 1;
+        param = ngx_array_push(params);
+        if (param == NULL) {
+            return NGX_ERROR;
+        }
 
-        if (ngx_http_approval_mcp_says(r, &h->value, value)) {
-            return 1;
+        ngx_memzero(param, sizeof(ngx_http_approval_mcp_param_t));
+
+        param->name.data = h->key.data + len;
+        param->name.len = h->key.len - len;
+
+        if (!ngx_http_approval_mcp_decode(r, &h->value, &param->value)) {
+            param->value = h->value;
         }
     }
 
-    return 0;
+    return NGX_OK;
+}
+
+
+static int
+ngx_http_approval_mcp_order(const void *one, const void *two)
+{
+    const ngx_http_approval_mcp_param_t  *a = one, *b = two;
+
+    if (a->name.len != b->name.len) {
+        return a->name.len < b->name.len ? -1 : 1;
+    }
+
+    return (int) ngx_strncasecmp(a->name.data, b->name.data, a->name.len);
+}
+
+
+static void
+ngx_http_approval_mcp_walk(ngx_array_t *params, json_t *arguments)
+{
+    json_t                         *value;
+    const char                     *name;
+    ngx_http_approval_mcp_param_t  *param, key;
+
+    json_object_foreach(arguments, name, value) {
+
+        if (json_is_object(value)) {
+            ngx_http_approval_mcp_walk(params, value);
+            continue;
+        }
+
+        key.name.data = (u_char *) name;
+        key.name.len = ngx_strlen(name);
+
+        param = bsearch(&key, params->elts, params->nelts, params->size,
+                        ngx_http_approval_mcp_order);
+
+        if (param && !param->said) {
+            param->named = 1;
+            param->said = ngx_http_approval_mcp_text(value, param->value.data,
+                                                     param->value.len);
+        }
+    }
 }

@@ -179,6 +179,10 @@ struct ngx_http_approval_hold_s {
     ngx_msec_t                       started;    /* ngx_current_msec          */
     ngx_msec_t                       resumed;
 
+    uint64_t                         mark;       /* of what was judged, if
+                                                    modules follow; else 0    */
+    uint64_t                         content;    /* of its body               */
+
     uint16_t                         answered;   /* the upstream's status, from
                                                     Redis; 0: unknown         */
     unsigned                         prefer_async:1;

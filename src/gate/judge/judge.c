@@ -537,10 +537,6 @@ ngx_http_approval_judge_known(ngx_http_request_t *r,
 {
     ngx_http_approval_hold_t  *hold;
 
-    if (!r->internal && r == r->main) {
-        return 0;
-    }
-
     for (hold = ngx_http_approval_hold_of(r); hold; hold = hold->next) {
         if (hold->state != NGX_HTTP_APPROVAL_HOLD_PASSED) {
             continue;

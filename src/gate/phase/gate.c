@@ -21,6 +21,13 @@ static ngx_int_t ngx_http_approval_access_checker(ngx_http_request_t *r,
     ngx_http_phase_handler_t *ph);
 static ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
+static ngx_int_t ngx_http_approval_gate_changed(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold);
+static ngx_uint_t ngx_http_approval_gate_followed(ngx_http_request_t *r);
+static uint64_t ngx_http_approval_gate_mark(ngx_http_request_t *r);
+static uint64_t ngx_http_approval_gate_content(ngx_http_request_t *r);
+static uint64_t ngx_http_approval_gate_mix(uint64_t mark, const void *data,
+    size_t len);
 static ngx_inline ngx_uint_t ngx_http_approval_gate_none(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_guard(ngx_http_request_t *r)
@@ -111,7 +118,9 @@ ngx_http_approval_access_checker(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_approval_access_handler(ngx_http_request_t *r)
 {
+    ngx_int_t                      rc;
     ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_approval_hold_t      *hold;
     ngx_http_approval_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_approval_module);
@@ -132,7 +141,25 @@ ngx_http_approval_access_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    return ngx_http_approval_gate(r, lcf);
+    rc = ngx_http_approval_gate(r, lcf);
+
+    if (rc != NGX_DECLINED || !ngx_http_approval_gate_followed(r)) {
+        return rc;
+    }
+
+    /* what runs now may change the request: the precontent phase looks again */
+
+    hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
+
+    if (hold == &ngx_http_approval_passed) {
+        ngx_http_set_ctx(r, NULL, ngx_http_approval_module);
+
+    } else {
+        hold->mark = ngx_http_approval_gate_mark(r);
+        hold->content = ngx_http_approval_gate_content(r);
+    }
+
+    return NGX_DECLINED;
 }
 
 
@@ -180,6 +207,13 @@ ngx_http_approval_gate(ngx_http_request_t *r,
 
     hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
 
+    if (hold && hold->mark
+        && (hold->mark != ngx_http_approval_gate_mark(r)
+            || hold->content != ngx_http_approval_gate_content(r)))
+    {
+        return ngx_http_approval_gate_changed(r, lcf, hold);
+    }
+
     if (hold) {
         return (hold == &ngx_http_approval_passed)
                ? NGX_DECLINED : ngx_http_approval_gate_held(hold);
@@ -192,6 +226,114 @@ ngx_http_approval_gate(ngx_http_request_t *r,
     }
 
     return ngx_http_approval_gate_judge(r, lcf);
+}
+
+
+/*
+ * It was judged, and has changed since: judges it as after a redirect.  What
+ * was approved, if its body was replaced, was another request.
+ */
+
+static ngx_int_t
+ngx_http_approval_gate_changed(ngx_http_request_t *r,
+    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold)
+{
+    ngx_int_t                  rc;
+    ngx_http_approval_hold_t  *h;
+
+    for (h = hold; h && hold->content != ngx_http_approval_gate_content(r);
+         h = h->next)
+    {
+        ngx_memzero(h->action.route, APPROVAL_SHA256_LEN);
+    }
+
+    ngx_http_set_ctx(r, NULL, ngx_http_approval_module);
+
+    rc = ngx_http_approval_gate_judge(r, lcf);
+
+    /* otherwise the request may have been freed */
+
+    if (rc == NGX_DECLINED
+        && ngx_http_get_module_ctx(r, ngx_http_approval_module)
+           == &ngx_http_approval_passed)
+    {
+        ngx_http_set_ctx(r, hold, ngx_http_approval_module);
+        hold->mark = 0;
+    }
+
+    return rc;
+}
+
+
+/* Does another module's access handler run after this one, such as Lua's? */
+
+static ngx_uint_t
+ngx_http_approval_gate_followed(ngx_http_request_t *r)
+{
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    return cmcf->phase_engine.handlers[r->phase_handler + 2].handler
+           != ngx_http_approval_precontent_handler;
+}
+
+
+/* Tells whether what is judged has been replaced; where it is, not what. */
+
+static uint64_t
+ngx_http_approval_gate_mark(ngx_http_request_t *r)
+{
+    uint64_t                      mark;
+    ngx_table_elt_t              *h;
+    ngx_http_approval_headers_t   it;
+
+    mark = ngx_http_approval_gate_mix(1, r->method_name.data,
+                                      r->method_name.len);
+    mark = ngx_http_approval_gate_mix(mark, r->uri.data, r->uri.len);
+    mark = ngx_http_approval_gate_mix(mark, r->args.data, r->args.len);
+    mark = ngx_http_approval_gate_mix(mark, r->unparsed_uri.data,
+                                      r->unparsed_uri.len);
+
+    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
+        mark = ngx_http_approval_gate_mix(mark, h->key.data, h->key.len);
+        mark = ngx_http_approval_gate_mix(mark, h->value.data, h->value.len);
+    }
+
+    return mark;
+}
+
+
+/* Tells whether the body has been replaced, which may be in the same place. */
+
+static uint64_t
+ngx_http_approval_gate_content(ngx_http_request_t *r)
+{
+    size_t      len;
+    uint64_t    mark;
+    ngx_buf_t  *b;
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return 0;
+    }
+
+    b = r->request_body->bufs->buf;
+    len = ngx_buf_in_memory(b) ? b->last - b->pos : 0;
+
+    mark = ngx_http_approval_gate_mix(1, b->file, 0);
+    mark = ngx_http_approval_gate_mix(mark, b->pos, len);
+
+    return len ? mark ^ ngx_murmur_hash2(b->pos, len) : mark;
+}
+
+
+static uint64_t
+ngx_http_approval_gate_mix(uint64_t mark, const void *data, size_t len)
+{
+    mark = (mark ^ (uint64_t) (uintptr_t) data) * 0x9e3779b97f4a7c15;
+    mark = (mark ^ (mark >> 29) ^ len) * 0x9e3779b97f4a7c15;
+
+    return (mark ^ (mark >> 32)) | 1;
 }
 
 

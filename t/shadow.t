@@ -33,6 +33,8 @@ sub policy {
         rule never  { match \$uri ^/never; deny; $mode }
         rule gone   { match \$request_method DELETE; match \$uri ^/gone;
                       deny; $mode }
+        rule early  { match \$uri ^/both; require admins; mode shadow; }
+        rule late   { match \$uri ^/both; require admins; timeout 30s; $mode }
         rule again  { match \$uri ^/again; match \$arg_n 1; require admins;
                       timeout 30s; $mode }
     }
@@ -51,6 +53,7 @@ my $server = <<'EOF';
     location /asked/ { auth_request /pay; proxy_pass %%UP%%; }
     location /mirrored/ { mirror /pay; proxy_pass %%UP%%; }
     location /after/ { post_action /pay; proxy_pass %%UP%%; }
+    location /later/ { post_action /both; proxy_pass %%UP%%; }
     location = /pay { proxy_pass_request_body off;
                       proxy_set_header Content-Length ""; proxy_pass %%UP%%; }
     location = /page.html { ssi on; root %%PREFIX%%; }
@@ -333,6 +336,14 @@ for my $case (@within) {
     is($shadow->send(@request)->read->status, 200, "$name: in shadow it passes");
     ok(wait_for(sub { $shadow->hits('/pay') }), "$name: and is made");
 }
+
+# A rule in shadow mode does not make a post_action wait for the next rule
+
+is($enforce->send(GET => '/later/a')->read->status, 200, 'post_action: answered');
+$enforce->clean('post_action, after a rule in shadow mode');
+is($enforce->hits('/both'), 0, 'post_action: is not made');
+is(scalar(grep { $_->{rule} eq 'late' } $enforce->audit('requested')), 0,
+   'post_action: and nobody is asked');
 
 $shadow->ngx->log_like(qr{"/pay" is forwarded .shadow mode.: .*"money"},
                        'what would be refused, and by which rule');

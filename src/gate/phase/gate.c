@@ -450,8 +450,8 @@ ngx_http_approval_gate_verdict(ngx_http_request_t *r,
 
     /* a request whose answer was sent, or a post_action, cannot wait */
 
-    if (hold == NULL && (r->header_sent || r->post_action)) {
-        return ngx_http_approval_gate_refuse(r, lcf, NULL, verdict->rule,
+    if (r->header_sent || r->post_action) {
+        return ngx_http_approval_gate_refuse(r, lcf, hold, verdict->rule,
                                              NGX_HTTP_APPROVAL_REFUSE_BODY,
                                              "the upstream's response was "
                                              "sent before");

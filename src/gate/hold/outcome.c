@@ -49,16 +49,10 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
     outcome = ngx_http_approval_outcome_json(r, hold);
     text = outcome ? json_dumps(outcome, JSON_COMPACT) : NULL;
 
-    if (text == NULL) {
-        json_decref(outcome);
-        ngx_log_error(NGX_LOG_ERR, ngx_http_approval_log(r), 0,
-                      "the outcome of action %*s could not be recorded: no "
-                      "memory", (size_t) APPROVAL_ID_LEN, hold->action.id);
-        return;
-    }
+    /* without memory the action ends without details */
 
-    s.data = (u_char *) text;
-    s.len = ngx_strlen(text);
+    s.data = (u_char *) (text ? text : "{}");
+    s.len = ngx_strlen(s.data);
 
     if (hold->mcf->worker->store && hold->grant.len == 0) {
         (void) ngx_http_approval_store_finish(hold->mcf->worker->store,
@@ -71,12 +65,11 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
 
     facts = ngx_http_approval_facts(hold);
 
-    if (facts) {
-        json_object_set_new(facts, "outcome", outcome);
-
-    } else {
-        json_decref(outcome);
+    if (facts && outcome) {
+        json_object_set(facts, "outcome", outcome);
     }
+
+    json_decref(outcome);
 
     ngx_http_approval_hold_ended(hold, facts);
 }

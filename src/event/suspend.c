@@ -15,7 +15,6 @@
 
 
 static void ngx_http_approval_suspend_read_handler(ngx_http_request_t *r);
-static void ngx_http_approval_suspend_write_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_approval_suspend_test(ngx_http_request_t *r);
 #if (NGX_HTTP_SSL)
 static ngx_uint_t ngx_http_approval_client_notified(ngx_connection_t *c);
@@ -47,7 +46,7 @@ ngx_http_approval_suspend(ngx_http_request_t *r, char *action)
 
     /* an HTTP/3 client that stops reading causes a write event */
 
-    r->write_event_handler = ngx_http_approval_suspend_write_handler;
+    r->write_event_handler = ngx_http_approval_suspend_writer;
 
     c->log->action = action;
 
@@ -64,8 +63,8 @@ ngx_http_approval_suspend_read_handler(ngx_http_request_t *r)
 }
 
 
-static void
-ngx_http_approval_suspend_write_handler(ngx_http_request_t *r)
+void
+ngx_http_approval_suspend_writer(ngx_http_request_t *r)
 {
     (void) ngx_http_approval_suspend_test(r);
 }

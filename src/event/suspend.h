@@ -22,6 +22,12 @@
  */
 ngx_int_t ngx_http_approval_suspend(ngx_http_request_t *r, char *action);
 
+/*
+ * The write event handler of a suspended request.  Who sends something in the
+ * meantime restores it: an HTTP/3 client that leaves causes a write event.
+ */
+void ngx_http_approval_suspend_writer(ngx_http_request_t *r);
+
 
 /*
  * Has the client of a suspended request left, judging by the data that has

@@ -13,6 +13,7 @@
 
 #include "gate/answer/stream.h"
 
+#include "event/suspend.h"
 #include "model/problem.h"
 
 
@@ -446,7 +447,7 @@ ngx_http_approval_progress_written(ngx_http_request_t *r, ngx_int_t rc)
             ngx_del_timer(wev);
         }
 
-        r->write_event_handler = ngx_http_request_empty_handler;
+        r->write_event_handler = ngx_http_approval_suspend_writer;
 
         return NGX_OK;
     }

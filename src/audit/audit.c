@@ -263,19 +263,6 @@ ngx_http_approval_audit_put(ngx_http_approval_main_conf_t *mcf,
 }
 
 
-/* The host's clock, ms. */
-
-int64_t
-ngx_http_approval_audit_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + tp->msec;
-}
-
-
 json_t *
 ngx_http_approval_audit_event(approval_record_e type, u_char *id,
     json_t *fields)
@@ -294,7 +281,7 @@ ngx_http_approval_audit_event(approval_record_e type, u_char *id,
            != 0
         || json_object_set_new(event, "time",
                                ngx_http_approval_json_time(
-                                            ngx_http_approval_audit_now()))
+                                            ngx_http_approval_now()))
            != 0
         || json_object_set_new(event, "mono",
                                json_integer((json_int_t) ngx_current_msec))

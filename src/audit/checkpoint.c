@@ -148,7 +148,7 @@ ngx_http_approval_checkpoint_note(ngx_http_approval_audit_t *audit,
     ngx_memcpy(cp->head.hash, audit->chain.prev, APPROVAL_SHA256_LEN);
     cp->head.seq = audit->chain.seq - 1;
 
-    approval_time_format(cp->time, ngx_http_approval_audit_now());
+    approval_time_format(cp->time, ngx_http_approval_now());
 
     if (approval_merkle_root(&audit->tree, cp->root) != APPROVAL_OK) {
         return ngx_http_approval_audit_fail(audit, 0, "no memory");

@@ -98,7 +98,7 @@ ngx_http_approval_audit_often(ngx_http_approval_main_conf_t *mcf,
     rc = audit->stats.failing ? NGX_ERROR : NGX_OK;
 
     if (c->more++ == 0) {
-        c->since = ngx_http_approval_audit_now();
+        c->since = ngx_http_approval_now();
     }
 
     if (!audit->collapse_end.timer_set) {

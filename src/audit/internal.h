@@ -108,7 +108,6 @@ json_t *ngx_http_approval_audit_event(approval_record_e type, u_char *id,
     json_t *fields);
 
 json_t *ngx_http_approval_audit_opening(ngx_http_approval_audit_t *audit);
-int64_t ngx_http_approval_audit_now(void);
 
 /*
  * append.c: writes one event; failures are logged and counted.  NGX_DECLINED:

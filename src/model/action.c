@@ -135,6 +135,19 @@ ngx_http_approval_json_shown(approval_redact_t *redact, ngx_str_t *name,
 }
 
 
+/* Milliseconds since the epoch by this host's clock, as cached by nginx. */
+
+int64_t
+ngx_http_approval_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (int64_t) tp->sec * 1000 + tp->msec;
+}
+
+
 json_t *
 ngx_http_approval_json_time(int64_t ms)
 {

@@ -82,6 +82,8 @@ approval_signer_t *ngx_http_approval_action_signer(
     ngx_http_approval_main_conf_t *mcf, json_t *doc);
 json_t *ngx_http_approval_action_key(ngx_http_approval_main_conf_t *mcf);
 
+int64_t ngx_http_approval_now(void);
+
 /* A time in ms in the format of RFC 3339; JSON null if it is 0. */
 json_t *ngx_http_approval_json_time(int64_t ms);
 

@@ -47,7 +47,6 @@ static ngx_http_approval_op_t *ngx_http_approval_lease_finish(
     void *data);
 static void ngx_http_approval_lease_finished(ngx_http_approval_op_t *op,
     redisReply *reply);
-static void ngx_http_approval_lease_retry(ngx_http_approval_store_t *store);
 static void ngx_http_approval_renew_handler(ngx_event_t *ev);
 static void ngx_http_approval_renew_send(ngx_http_approval_store_t *store,
     u_char *id);
@@ -81,13 +80,6 @@ ngx_http_approval_lease_done(ngx_http_approval_store_t *store)
         node = store->leases.root;
         ngx_http_approval_lease_del(store, (ngx_http_approval_lease_t *) node);
     }
-}
-
-
-void
-ngx_http_approval_lease_ready(ngx_http_approval_store_t *store)
-{
-    ngx_http_approval_lease_retry(store);
 }
 
 
@@ -232,8 +224,8 @@ ngx_http_approval_lease_finished(ngx_http_approval_op_t *op, redisReply *reply)
 }
 
 
-static void
-ngx_http_approval_lease_retry(ngx_http_approval_store_t *store)
+void
+ngx_http_approval_lease_ready(ngx_http_approval_store_t *store)
 {
     ngx_rbtree_node_t          *node, *next;
     ngx_http_approval_op_t     *op;
@@ -292,7 +284,7 @@ ngx_http_approval_renew_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_http_approval_lease_retry(store);
+    ngx_http_approval_lease_ready(store);
 
     if (store->leases.root == store->leases.sentinel) {
         return;

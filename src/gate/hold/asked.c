@@ -214,12 +214,10 @@ ngx_http_approval_ask_declined(ngx_http_approval_hold_t *hold,
     hold->action.origin = NGX_HTTP_APPROVAL_ACTION_JOINED;
     hold->action.state = reply->state;
 
-    if (reply->cause == NGX_HTTP_APPROVAL_CAUSE_ENDED) {
-        ngx_http_approval_ticket_ended(hold);
-        return;
+    if (reply->cause != NGX_HTTP_APPROVAL_CAUSE_ENDED) {
+        hold->retry_after = (time_t) ((reply->expires - reply->now + 999)
+                                      / 1000);
     }
-
-    hold->retry_after = (time_t) ((reply->expires - reply->now + 999) / 1000);
 
     ngx_http_approval_ticket_ended(hold);
 }

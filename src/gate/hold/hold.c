@@ -252,19 +252,6 @@ ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold)
 }
 
 
-/* Milliseconds since the epoch by this host's clock, as cached by nginx. */
-
-int64_t
-ngx_http_approval_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (int64_t) tp->sec * 1000 + tp->msec;
-}
-
-
 /*
  * The time by Redis' clock, derived from the monotonic clock, so that decisions
  * do not expire when this host's clock is set forward.

@@ -208,7 +208,6 @@ void ngx_http_approval_hold_recorded(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_resume(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_say_no(ngx_http_approval_hold_t *hold);
 
-int64_t ngx_http_approval_now(void);
 int64_t ngx_http_approval_hold_now(ngx_http_approval_hold_t *hold);
 void ngx_http_approval_hold_clock(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply);

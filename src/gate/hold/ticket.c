@@ -15,7 +15,6 @@
 
 
 static void ngx_http_approval_ticket_cleanup(void *data);
-static ngx_uint_t ngx_http_approval_ticket_valid(ngx_str_t *id);
 
 
 /*
@@ -34,7 +33,7 @@ ngx_http_approval_ticket_keep(ngx_http_request_t *r)
     }
 
     if (ngx_http_approval_header_find(r, "approval-id", &id) == 0
-        || !ngx_http_approval_ticket_valid(&id))
+        || !approval_id_valid(ngx_http_approval_core_str(&id)))
     {
         return NGX_OK;
     }
@@ -56,28 +55,6 @@ ngx_http_approval_ticket_keep(ngx_http_request_t *r)
 static void
 ngx_http_approval_ticket_cleanup(void *data)
 {
-}
-
-
-static ngx_uint_t
-ngx_http_approval_ticket_valid(ngx_str_t *id)
-{
-    u_char      *p;
-    ngx_uint_t   i;
-
-    p = id->data;
-
-    if (id->len != APPROVAL_ID_LEN) {
-        return 0;
-    }
-
-    for (i = 0; i < APPROVAL_ID_LEN; i++) {
-        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f'))) {
-            return 0;
-        }
-    }
-
-    return 1;
 }
 
 

@@ -473,8 +473,6 @@ ngx_http_approval_tell_secret(ngx_http_approval_tell_t *tell,
     switch (fact->kind) {
 
     case NGX_HTTP_APPROVAL_FACT_HEADER:
-        return approval_redact_field(tell->rule->redact, key);
-
     case NGX_HTTP_APPROVAL_FACT_ARGUMENT:
     case NGX_HTTP_APPROVAL_FACT_FIELD:
         return approval_redact_field(tell->rule->redact, key);

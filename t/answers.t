@@ -53,6 +53,7 @@ EOF
     location / { proxy_pass %%UP%%; }
     location /openai { approval_refusals openai; proxy_pass %%UP%%; }
     location /anthropic { approval_refusals anthropic; proxy_pass %%UP%%; }
+    location /oci { approval_refusals oci; proxy_pass %%UP%%; }
     location /mcp { approval_prefer on; proxy_pass %%UP%%; }
     location /mcp/tools { approval tools; proxy_pass %%UP%%; }
     location /mcp/tools/few { approval tools; proxy_pass %%UP%%;
@@ -159,6 +160,28 @@ my $told = qr/^An approver denied this request \(alice\)\. Comment: use the arch
         is($json->{error}{type}, $type, "$name: its type");
         is($json->{error}{code}, "urn:approval:$code", "$name: code");
         like($json->{error}{message}, $like, "$name: message");
+    }
+}
+
+# Registries
+
+{
+    my $end = ends($gw->port, '/oci');
+
+    for ([ denied => 403, 'DENIED', 'denied', $told ],
+         [ expired => 403, 'DENIED', 'expired', qr/again/ ],
+         [ never => 403, 'DENIED', 'denied', qr/never in production/ ],
+         [ short => 503, 'UNAVAILABLE', 'pending', qr/again/ ],
+         [ reason => 400, 'DENIED', 'reason-required', qr/why/ ])
+    {
+        my ($name, $status, $code, $type, $like) = @$_;
+        my @errors = @{ $end->{$name}->json->{errors} };
+
+        is($end->{$name}->status, $status, "oci, $name: $status");
+        is(scalar @errors, 1, "$name: one error");
+        is($errors[0]{code}, $code, "$name: code");
+        is($errors[0]{detail}{type}, "urn:approval:$type", "$name: type");
+        like($errors[0]{message}, $like, "$name: message");
     }
 }
 

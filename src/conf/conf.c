@@ -89,6 +89,7 @@ static ngx_conf_enum_t  ngx_http_approval_forms[] = {
     { ngx_string("kubernetes"), NGX_HTTP_APPROVAL_FORM_KUBERNETES },
     { ngx_string("openai"), NGX_HTTP_APPROVAL_FORM_OPENAI },
     { ngx_string("anthropic"), NGX_HTTP_APPROVAL_FORM_ANTHROPIC },
+    { ngx_string("oci"), NGX_HTTP_APPROVAL_FORM_OCI },
     { ngx_null_string, 0 }
 };
 

@@ -42,7 +42,8 @@ static const ngx_http_approval_refuse_pt  ngx_http_approval_answer_forms[] = {
     [NGX_HTTP_APPROVAL_FORM_PROBLEM] = ngx_http_approval_answer_problem,
     [NGX_HTTP_APPROVAL_FORM_KUBERNETES] = ngx_http_approval_answer_kubernetes,
     [NGX_HTTP_APPROVAL_FORM_OPENAI] = ngx_http_approval_answer_openai,
-    [NGX_HTTP_APPROVAL_FORM_ANTHROPIC] = ngx_http_approval_answer_anthropic
+    [NGX_HTTP_APPROVAL_FORM_ANTHROPIC] = ngx_http_approval_answer_anthropic,
+    [NGX_HTTP_APPROVAL_FORM_OCI] = ngx_http_approval_answer_oci
 };
 
 

@@ -42,6 +42,7 @@ ngx_int_t ngx_http_approval_answer_kubernetes(
 ngx_int_t ngx_http_approval_answer_openai(ngx_http_approval_refuse_t *answer);
 ngx_int_t ngx_http_approval_answer_anthropic(
     ngx_http_approval_refuse_t *answer);
+ngx_int_t ngx_http_approval_answer_oci(ngx_http_approval_refuse_t *answer);
 
 
 /* true for "application/grpc", with any suffix */

@@ -24,7 +24,7 @@ run="nginx redis-server openssl ca-certificates curl perl"
 core="python3"
 test="chromium chromium-driver libnginx-mod-http-js libnginx-mod-http-lua
       libnginx-mod-nchan exim4-daemon-light git rsyslog spin man-db
-      wget httpie kubernetes-client"
+      wget httpie skopeo docker-registry kubernetes-client"
 memcheck="valgrind"
 bench="wrk libnginx-mod-http-lua"
 mcp="nodejs npm"

@@ -456,6 +456,11 @@ is($r->{votes}[0]{decision}, 'comment', 'it is no vote');
 is($r->{votes}[0]{how}, 'idp', 'how it was identified');
 is($r->{state}, 'pending', 'it decides nothing');
 
+is(vote($id, $alice, { decision => 'comment', comment => "$_" })->status, 200,
+   "comment $_") for 2 .. 16;
+is_problem(vote($id, $alice, { decision => 'comment', comment => '17' }),
+           409, 'too-many-comments', 'one person leaves room for votes');
+
 is_page(form($id, { decision => 'deny', nonce => $nonce,
                     comment => 'not+tonight' }, @idp,
              Origin => "http://127.0.0.1:$port"), 200, qr/You denied/,

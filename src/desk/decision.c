@@ -251,6 +251,16 @@ ngx_http_approval_decision_judge(ngx_http_approval_desk_t *d, json_t *doc,
                    NULL);
     }
 
+    if (dec->act.data[0] == 'c'
+        && ngx_http_approval_votes_comments(votes, &d->person)
+           >= NGX_HTTP_APPROVAL_COMMENTS_MAX)
+    {
+        return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
+                   "too-many-comments", "Too many comments",
+                   "You have commented on this action 16 times, which is the "
+                   "maximum. You can still vote.", NULL);
+    }
+
     if (reply->nvotes >= APPROVAL_QUORUM_VOTES) {
         return ngx_http_approval_decision_refuse(d, NGX_HTTP_CONFLICT,
                    "too-many-votes", "Too many votes",

@@ -421,6 +421,25 @@ ngx_http_approval_votes_of(ngx_http_approval_votes_t *votes,
 }
 
 
+ngx_uint_t
+ngx_http_approval_votes_comments(ngx_http_approval_votes_t *votes,
+    ngx_str_t *person)
+{
+    ngx_uint_t                 i, n;
+    ngx_http_approval_vote_t  *vote;
+
+    for (i = 0, n = 0; i < votes->nvotes; i++) {
+        vote = &votes->votes[i];
+
+        n += vote->person.len == person->len
+             && ngx_memcmp(vote->person.data, person->data, person->len) == 0
+             && ngx_http_approval_vote_is(vote, "comment");
+    }
+
+    return n;
+}
+
+
 json_t *
 ngx_http_approval_votes_by(ngx_http_approval_votes_t *votes, const char *act)
 {

@@ -57,6 +57,12 @@ ngx_http_approval_votes_t *ngx_http_approval_votes_read(
 ngx_int_t ngx_http_approval_votes_count(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_http_approval_votes_t *votes);
 
+/* A person's comments on an action.  Each takes the place of a vote. */
+#define NGX_HTTP_APPROVAL_COMMENTS_MAX  16
+
+ngx_uint_t ngx_http_approval_votes_comments(ngx_http_approval_votes_t *votes,
+    ngx_str_t *person);
+
 /* The person's vote to approve or to deny, or NULL. */
 ngx_http_approval_vote_t *ngx_http_approval_votes_of(
     ngx_http_approval_votes_t *votes, ngx_str_t *person);

@@ -90,8 +90,12 @@ sub page {
     my ($client, $id) = $gw->hold(POST => '/r/both');
     is($gw->vote($id, 'approve', '', 'alice')->status, 200, 'one of two');
     ok($client->quiet(0.1), 'is not enough');
+    unlike(page($id, 'bob')->body, qr/alone \(break glass\)/,
+           'and did not break the glass');
     is(glass($id, 'alice')->status, 200, 'the same may break the glass');
     is($client->read->status, 200, 'executed');
+    is(() = page($id, 'bob')->body =~ /alone \(break glass\)/g, 1,
+       'the page says which vote did');
 }
 
 {

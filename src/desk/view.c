@@ -44,7 +44,6 @@ static json_t *ngx_http_approval_view_trail(json_t *view,
     ngx_http_approval_votes_t *votes);
 static ngx_int_t ngx_http_approval_view_event(json_t *trail, json_t *time,
     const char *event, json_t *who);
-static json_t *ngx_http_approval_view_str(ngx_str_t *s);
 
 
 ngx_int_t
@@ -422,7 +421,7 @@ ngx_http_approval_view_store(json_t *view, json_t *doc,
                             || state == NGX_HTTP_APPROVAL_APPROVED
                             ? json_boolean(!reply->absent) : json_null())
         != 0
-        || json_object_set_new(view, "state", ngx_http_approval_view_str(
+        || json_object_set_new(view, "state", ngx_http_approval_json_str(
                                 ngx_http_approval_state_name(state)))
            != 0
         || json_object_set_new(view, "terminal", json_boolean(
@@ -467,7 +466,9 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
     for (i = 0; list && i < votes->nvotes; i++) {
         vote = &votes->votes[i];
 
-        item = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        /* all members, since the page looks for others in the action */
+
+        item = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b}",
                    "approver", ngx_http_approval_json_str(&vote->identity),
                    "how", ngx_http_approval_json_str(&vote->how),
                    "decision", ngx_http_approval_json_str(&vote->act),
@@ -478,16 +479,9 @@ ngx_http_approval_view_votes(ngx_http_approval_votes_t *votes)
                    "groups", vote->groups.len
                              ? ngx_http_approval_json_str(&vote->groups)
                              : json_null(),
-                   "counts", json_boolean(vote->lines != 0 || vote->glass));
-
-        if ((vote->glass
-             && json_object_set_new(item, "break_glass", json_true()) != 0)
-            || (vote->passkey
-                && json_object_set_new(item, "passkey", json_true()) != 0))
-        {
-            json_decref(item);
-            item = NULL;
-        }
+                   "counts", json_boolean(vote->lines != 0 || vote->glass),
+                   "break_glass", vote->glass ? 1 : 0,
+                   "passkey", vote->passkey ? 1 : 0);
 
         if (json_array_append_new(list, item) != 0) {
             json_decref(list);
@@ -592,9 +586,3 @@ ngx_http_approval_view_event(json_t *trail, json_t *time, const char *event,
            == 0 ? NGX_OK : NGX_ERROR;
 }
 
-
-static json_t *
-ngx_http_approval_view_str(ngx_str_t *s)
-{
-    return json_stringn((char *) s->data, s->len);
-}

@@ -478,6 +478,7 @@ subtest 'not its own' => sub {
                 hash => '');
     my @new = rechain(undef, map { { %base, writer => 'ab' x 16, %$_ } }
         { type => 'open', pid => \'1' },
+        { type => "\e]0;ok\a" },
         { type => 'denied', action_id => $id, by => [ 'mallory' ] },
         { type => 'notified', action_id => $id, channel => 'hook' });
     my $seq = $last->{seq} + 1;
@@ -514,8 +515,10 @@ subtest 'not its own' => sub {
     my ($rc, $out) = run('verify', $file, $key);
     is($rc, 2, 'it is not ok') or diag($out);
     like($out, qr/^unauthenticated: \d+ records/m, 'but unauthenticated');
-    like($out, qr/^unauthenticated \S+: records 1 to 3 of writer (?:ab){16}/m,
+    like($out, qr/^unauthenticated \S+: records 1 to 4 of writer (?:ab){16}/m,
          'the writer');
+    like($out, qr/unknown type "<U\+001B>\]0;ok<U\+0007>"/, 'shown as text');
+    unlike($out, qr/[\x00-\x09\x0b-\x1f]/, 'nothing is for the terminal');
 
     my $where = "records $seq to $seq of writer $dead->{writer}";
 

@@ -9,7 +9,6 @@
 #include "core/str.h"
 
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -323,12 +322,23 @@ approval_buf_addi(approval_buf_t *b, long long n)
 void
 approval_buf_printf(approval_buf_t *b, const char *fmt, ...)
 {
-    int      n;
     va_list  args;
 
     va_start(args, fmt);
-    n = vsnprintf(NULL, 0, fmt, args);
+    approval_buf_vprintf(b, fmt, args);
     va_end(args);
+}
+
+
+void
+approval_buf_vprintf(approval_buf_t *b, const char *fmt, va_list args)
+{
+    int      n;
+    va_list  again;
+
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
 
     if (n < 0 || n == INT_MAX) {
         b->failed = 1;
@@ -341,9 +351,7 @@ approval_buf_printf(approval_buf_t *b, const char *fmt, ...)
         return;
     }
 
-    va_start(args, fmt);
     n = vsnprintf((char *) b->data + b->len, (size_t) n + 1, fmt, args);
-    va_end(args);
 
     if (n < 0) {
         b->failed = 1;

@@ -10,6 +10,7 @@
 #define APPROVAL_STR_H
 
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,8 @@ void approval_buf_addc(approval_buf_t *b, unsigned char c);
 void approval_buf_addi(approval_buf_t *b, long long n);
 void approval_buf_printf(approval_buf_t *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+void approval_buf_vprintf(approval_buf_t *b, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 approval_str_t approval_buf_str(const approval_buf_t *b);
 
 /* The same, but zeroes the data before freeing it: for keys and plaintext. */

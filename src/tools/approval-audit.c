@@ -7,6 +7,7 @@
 
 
 #include "tools/audit_tools.h"
+#include "core/escape.h"
 #include "core/version.h"
 
 #include <errno.h>
@@ -374,4 +375,33 @@ read_file(const char *file, approval_buf_t *text)
     }
 
     return 0;
+}
+
+
+void
+approval_print(FILE *out, const char *fmt, ...)
+{
+    va_list         args;
+    approval_buf_t  text, line;
+
+    approval_buf_init(&text);
+    approval_buf_init(&line);
+
+    va_start(args, fmt);
+    approval_buf_vprintf(&text, fmt, args);
+    va_end(args);
+
+    approval_escape_visible(approval_buf_str(&text), APPROVAL_VISIBLE_LINE,
+                            &line);
+    approval_buf_addc(&line, '\n');
+
+    if (text.failed || line.failed) {
+        fputs("approval-audit: no memory\n", stderr);
+
+    } else {
+        (void) fwrite(line.data, 1, line.len, out);
+    }
+
+    approval_buf_free(&text);
+    approval_buf_free(&line);
 }

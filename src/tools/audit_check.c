@@ -120,10 +120,10 @@ check_file(approval_options_t *o, const char *name, check_t *c)
         }
 
         if (rc != APPROVAL_EXIT_OK) {
-            printf("%s %s:%lu: %s\n",
-                   rc == APPROVAL_EXIT_TAMPERED ? "tampered"
-                                                : "unauthenticated",
-                   name, number, err);
+            approval_print(stdout, "%s %s:%lu: %s",
+                           rc == APPROVAL_EXIT_TAMPERED ? "tampered"
+                                                        : "unauthenticated",
+                           name, number, err);
         }
 
         c->counts[rc]++;

@@ -10,7 +10,6 @@
 
 #include "tools/audit_tools.h"
 
-#include "core/escape.h"
 #include "core/find.h"
 #include "core/story.h"
 
@@ -49,7 +48,6 @@ static void show_request(json_t *event, const record_t *r);
 static void show_fact(void *data, const char *name, approval_str_t text);
 static void show_record(json_t *event, const record_t *r);
 static const char *show_mark(const record_t *r);
-static void show_visible(const char *s, approval_buf_t *out);
 
 
 int
@@ -278,7 +276,7 @@ show_story(approval_options_t *o, story_t *story, approval_verify_t *v)
     json_t    *event;
     record_t  *r;
 
-    printf("action %s\n", story->id);
+    approval_print(stdout, "action %s", story->id);
 
     json_array_foreach(story->events, i, event) {
         r = &story->records[i];
@@ -344,7 +342,8 @@ show_fact(void *data, const char *name, approval_str_t text)
 {
     (void) data;
 
-    printf("  %-14s %.*s\n", name, (int) text.len, (char *) text.data);
+    approval_print(stdout, "  %-14s %.*s", name, (int) text.len,
+                   (char *) text.data);
 }
 
 
@@ -358,9 +357,9 @@ show_record(json_t *event, const record_t *r)
     type = json_string_value(json_object_get(event, "type"));
 
     approval_buf_init(&text);
-    show_visible(time, &text);
+    approval_buf_adds(&text, time ? time : "?");
     approval_buf_adds(&text, "  ");
-    show_visible(type, &text);
+    approval_buf_adds(&text, type ? type : "?");
 
     /* pad to a column */
 
@@ -371,8 +370,9 @@ show_record(json_t *event, const record_t *r)
     approval_buf_addc(&text, ' ');
     approval_story_record(event, &text);
 
-    printf("  %.*s  [%s:%lu]%s\n", (int) text.len, (char *) text.data,
-           r->place.file, r->place.line, show_mark(r));
+    approval_print(stdout, "  %.*s  [%s:%lu]%s", (int) text.len,
+                   (char *) text.data, r->place.file, r->place.line,
+                   show_mark(r));
 
     approval_buf_free(&text);
 }
@@ -382,14 +382,4 @@ static const char *
 show_mark(const record_t *r)
 {
     return r->covered ? "" : "  unauthenticated: no signature covers it";
-}
-
-
-/* Attackers control some of the text, so control characters are escaped. */
-
-static void
-show_visible(const char *s, approval_buf_t *out)
-{
-    approval_escape_visible(approval_str(s ? s : "?"), APPROVAL_VISIBLE_LINE,
-                            out);
 }

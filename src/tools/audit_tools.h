@@ -74,6 +74,14 @@ void approval_input_close(approval_input_t *in);
 int approval_input_next(approval_input_t *in, approval_entry_t *entry);
 
 
+/*
+ * approval-audit.c: prints a line.  Others control some of the text, so control
+ * and invisible characters are escaped.
+ */
+void approval_print(FILE *out, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+
 /* audit_verify.c */
 int approval_command_verify(approval_options_t *o);
 

@@ -188,8 +188,8 @@ verify_found(void *data, approval_found_e what, const approval_place_t *place,
         return;
     }
 
-    fprintf(teller->out, "%s %s:%lu: %s\n", found_names[what], place->file,
-            place->line, why);
+    approval_print(teller->out, "%s %s:%lu: %s", found_names[what],
+                   place->file, place->line, why);
 }
 
 

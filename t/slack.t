@@ -201,6 +201,9 @@ sub refused {
          'the same user of another team is somebody else');
     $slack->clear;
 
+    is(press(payload('approve', $id, $digest, "U0\n[alert] 1#1"))->status, 400,
+       'no id that could write another line into the log');
+
     press(payload('approve', $id, 'sha256:' . '0' x 64, 'U0ALICE'));
     like((told(1))[0]->json->{text}, qr/^Not found/, 'another digest');
     $slack->clear;

@@ -364,17 +364,7 @@ ngx_http_approval_policy_digest(ngx_conf_t *cf,
 ngx_int_t
 ngx_http_approval_conf_name(ngx_conf_t *cf, ngx_str_t *name)
 {
-    size_t  i;
-
-    for (i = 0; i < name->len; i++) {
-        if (name->data[i] < 0x20 || name->data[i] == 0x7f) {
-            break;
-        }
-    }
-
-    if (name->len && i == name->len
-        && approval_utf8_valid(ngx_http_approval_core_str(name)))
-    {
+    if (name->len && approval_plain(ngx_http_approval_core_str(name))) {
         return NGX_OK;
     }
 

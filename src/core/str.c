@@ -578,6 +578,21 @@ approval_hex_decode(unsigned char *dst, approval_str_t src)
 
 
 int
+approval_plain(approval_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        if (s.data[i] < 0x20 || s.data[i] == 0x7f) {
+            return 0;
+        }
+    }
+
+    return approval_utf8_valid(s);
+}
+
+
+int
 approval_utf8_valid(approval_str_t s)
 {
     const unsigned char  *p, *last;

@@ -104,6 +104,9 @@ size_t approval_hex_decode(unsigned char *dst, approval_str_t src);
 /* Valid UTF-8 by RFC 3629: no surrogates, no overlong forms, <= U+10FFFF. */
 int approval_utf8_valid(approval_str_t s);
 
+/* The same, without control characters: can be logged. */
+int approval_plain(approval_str_t s);
+
 /*
  * The next code point of a valid or invalid UTF-8 string: advances *p and
  * returns it, or 0xffffffff for one invalid byte.

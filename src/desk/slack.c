@@ -398,7 +398,10 @@ ngx_http_approval_slack_who(ngx_http_approval_desk_t *d, json_t *payload)
     *p++ = ':';
     ngx_memcpy(p, user.data, user.len);
 
-    return NGX_OK;
+    /* it is written to the log */
+
+    return approval_plain(ngx_http_approval_core_str(&d->slack)) ? NGX_OK
+                                                                 : NGX_ERROR;
 }
 
 

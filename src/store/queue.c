@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "request/request.h"
 #include "store/internal.h"
 
 
@@ -287,7 +288,8 @@ ngx_http_approval_queue_item(redisReply *item,
            != NGX_OK
         || item->element[3]->type != REDIS_REPLY_INTEGER
         || item->element[4]->type != REDIS_REPLY_INTEGER
-        || claim->name.len >= NGX_HTTP_APPROVAL_QUEUE_NAME)
+        || claim->name.len >= NGX_HTTP_APPROVAL_QUEUE_NAME
+        || !approval_plain(ngx_http_approval_core_str(&claim->name)))
     {
         return NGX_ERROR;
     }

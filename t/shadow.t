@@ -238,6 +238,12 @@ for ('?days=0', '?days=32', '?days=x', '?days=') {
     is($r->json->{argument}, 'days', 'says which');
 }
 
+$shadow->redis->cmd(HSET => "approval:shadow:$old", "$hash:07",
+                    '9223372036854775800');
+is(report()->json->{count}, '9223372036854775807',
+   'an absurd count stays a count');
+$shadow->redis->cmd(HSET => "approval:shadow:$old", "$hash:07", 5);
+
 # There is an end to the names of one day, but not to the count
 
 $shadow->redis->cmd(HSET => $key, map { ("x$_", '') } 1 .. 5000);

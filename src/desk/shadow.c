@@ -42,6 +42,7 @@ static ngx_int_t ngx_http_approval_shadow_count(
 static json_t *ngx_http_approval_shadow_hours(void);
 static ngx_int_t ngx_http_approval_shadow_more(json_t *object,
     const char *name, json_int_t n);
+static json_int_t ngx_http_approval_shadow_sum(json_int_t a, json_int_t b);
 static void ngx_http_approval_shadow_date(
     ngx_http_approval_shadow_t *shadow, ngx_uint_t day,
     char date[APPROVAL_TIME_LEN + 1]);
@@ -277,12 +278,13 @@ ngx_http_approval_shadow_count(ngx_http_approval_shadow_t *shadow,
         }
     }
 
-    shadow->count += n;
+    shadow->count = ngx_http_approval_shadow_sum(shadow->count, n);
 
-    return json_array_set_new(hours, hour,
-                   json_integer(n + json_integer_value(
-                                            json_array_get(hours, hour))))
-           == 0 ? NGX_OK : NGX_ERROR;
+    n = ngx_http_approval_shadow_sum(n, json_integer_value(
+                                            json_array_get(hours, hour)));
+
+    return json_array_set_new(hours, hour, json_integer(n)) == 0 ? NGX_OK
+                                                                 : NGX_ERROR;
 }
 
 
@@ -308,10 +310,20 @@ ngx_http_approval_shadow_hours(void)
 static ngx_int_t
 ngx_http_approval_shadow_more(json_t *object, const char *name, json_int_t n)
 {
-    n += json_integer_value(json_object_get(object, name));
+    n = ngx_http_approval_shadow_sum(n, json_integer_value(
+                                            json_object_get(object, name)));
 
     return json_object_set_new(object, name, json_integer(n)) == 0 ? NGX_OK
                                                                    : NGX_ERROR;
+}
+
+
+/* Counts come from Redis, and may be absurd. */
+
+static json_int_t
+ngx_http_approval_shadow_sum(json_int_t a, json_int_t b)
+{
+    return b > NGX_MAX_INT_T_VALUE - a ? NGX_MAX_INT_T_VALUE : a + b;
 }
 
 

@@ -28,7 +28,9 @@ approval_slack_verify(approval_str_t secret, approval_str_t timestamp,
     approval_str_t   expected;
 
     if (secret.len == 0 || secret.len > INT_MAX
-        || timestamp.len == 0 || timestamp.len > 12)
+        || timestamp.len == 0 || timestamp.len > 12
+        || signature.len != sizeof(want)
+        || memcmp(signature.data, "v0=", 3) != 0)
     {
         return APPROVAL_DECLINED;
     }

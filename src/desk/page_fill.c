@@ -383,7 +383,7 @@ ngx_http_approval_page_person(void *data, approval_str_t person)
 
     if (i == still->max) {
         still->more = 1;
-        return APPROVAL_OK;
+        return APPROVAL_DECLINED;
     }
 
     return json_array_append_new(still->names,

@@ -207,29 +207,31 @@ ngx_http_approval_story_lines(ngx_http_approval_story_t *s,
 }
 
 
-/*
- * Sorts lines by time.  Records of several writers come with their
- * checkpoints, so they are almost sorted.
- */
+/* Sorts lines by time. */
 
 static ngx_int_t
 ngx_http_approval_story_line(ngx_http_approval_story_t *s,
     approval_str_t text)
 {
-    size_t       n;
+    size_t       k, n, end;
     json_t      *line;
     const char  *err, *time;
 
     line = approval_json_parse(text, &err);
     time = ngx_http_approval_story_time(line);
 
-    for (n = json_array_size(s->lines); n; n--) {
+    for (n = 0, end = json_array_size(s->lines); n < end; /* void */ ) {
+        k = n + (end - n) / 2;
+
         if (ngx_strcmp(ngx_http_approval_story_time(json_array_get(s->lines,
-                                                                   n - 1)),
+                                                                   k)),
                        time)
             <= 0)
         {
-            break;
+            n = k + 1;
+
+        } else {
+            end = k;
         }
     }
 

@@ -50,8 +50,9 @@ ngx_http_approval_conf_read_file(ngx_conf_t *cf, ngx_str_t *name, size_t max,
                            "\"%V\" cannot open the file \"%V\": %s",
                            directive, name,
                            (err == NGX_ENOENT)
-                           ? "check the path, or create the file with "
-                             "approval-init (conf/init.sh)"
+                           ? "check the path, or create the file; "
+                             "approval-init (conf/init.sh) makes keys and "
+                             "passwords"
                            : "let the user that starts nginx read it");
         return NGX_ERROR;
     }

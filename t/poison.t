@@ -167,6 +167,22 @@ for my $row ([ pending => 1 ], [ frozen => 1 ], [ index => 0 ],
 }
 
 
+# the requester's list: what cannot be counted is not half created
+
+subtest 'another type: by' => sub {
+    my $gw = gateway();
+    my ($client, $id) = $gw->hold(GET => '/r/1');
+    my ($by) = map { s/.*\}://r } @{ $gw->redis->cmd(KEYS => '*:by:*') };
+
+    spoil($gw, $by);
+
+    is($gw->send(GET => '/r/2')->read->status, 503, 'another one is refused');
+    is(join(' ', listed($gw, '?state=pending')), $id, 'and not pending');
+    is($gw->vote($id, 'approve')->status, 200, 'the first one is decided');
+    is($client->read->status, 200, 'and executed');
+};
+
+
 # more than one part, and what comes after the list was spoiled
 
 subtest 'many, and a spoiled index' => sub {

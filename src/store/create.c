@@ -24,9 +24,6 @@ static ngx_int_t ngx_http_approval_store_count_init(
 static ngx_http_approval_op_t *ngx_http_approval_store_ask(
     ngx_http_approval_store_t *store, const ngx_http_approval_new_t *action,
     ngx_uint_t apart);
-static void ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
-    const ngx_str_t *ids, ngx_http_approval_key_e one,
-    ngx_http_approval_key_e two);
 static ngx_int_t ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
     ngx_str_t *others);
 static void ngx_http_approval_store_heard(ngx_http_approval_store_t *store,
@@ -177,12 +174,10 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_JOIN,
                               &action->join);
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_PER, &per);
-    ngx_http_approval_store_pairs(op, &action->grant,
-                                  NGX_HTTP_APPROVAL_KEY_GRANT,
-                                  NGX_HTTP_APPROVAL_KEY_END);
-    ngx_http_approval_store_pairs(op, &action->call,
-                                  NGX_HTTP_APPROVAL_KEY_ACTION,
-                                  NGX_HTTP_APPROVAL_KEY_DECISION);
+    ngx_http_approval_op_pairs(op, &action->grant, NGX_HTTP_APPROVAL_KEY_GRANT,
+                               NGX_HTTP_APPROVAL_KEY_END);
+    ngx_http_approval_op_pairs(op, &action->call, NGX_HTTP_APPROVAL_KEY_ACTION,
+                               NGX_HTTP_APPROVAL_KEY_DECISION);
     ngx_http_approval_op_keys(op, NGX_HTTP_APPROVAL_KEY_ACTION, &ticket);
 
     op->known = op->nkeys;
@@ -212,25 +207,6 @@ ngx_http_approval_store_ask(ngx_http_approval_store_t *store,
     ngx_http_approval_op_bytes(op, heard, NGX_HTTP_APPROVAL_HEARD_LEN);
 
     return op;
-}
-
-
-/* Adds two keys for each id or hash. */
-
-static void
-ngx_http_approval_store_pairs(ngx_http_approval_op_t *op,
-    const ngx_str_t *ids, ngx_http_approval_key_e one,
-    ngx_http_approval_key_e two)
-{
-    size_t   i;
-    u_char  *id;
-
-    for (i = 0; i + APPROVAL_ID_LEN <= ids->len; i += APPROVAL_ID_LEN + 1) {
-        id = ids->data + i;
-
-        ngx_http_approval_op_key(op, one, id, APPROVAL_ID_LEN);
-        ngx_http_approval_op_key(op, two, id, APPROVAL_ID_LEN);
-    }
 }
 
 
@@ -280,9 +256,9 @@ ngx_http_approval_store_ask_again(ngx_http_approval_op_t *op,
         }
 
         if (i == nkeys && others) {
-            ngx_http_approval_store_pairs(op, others,
-                                          NGX_HTTP_APPROVAL_KEY_ACTION,
-                                          NGX_HTTP_APPROVAL_KEY_DECISION);
+            ngx_http_approval_op_pairs(op, others,
+                                       NGX_HTTP_APPROVAL_KEY_ACTION,
+                                       NGX_HTTP_APPROVAL_KEY_DECISION);
         }
 
         if (i == nwords - NGX_HTTP_APPROVAL_ASK_OTHERS && others) {
@@ -498,23 +474,8 @@ void
 ngx_http_approval_store_announced(ngx_http_approval_store_t *store,
     u_char *id)
 {
-    ngx_str_t       argv[3];
-    approval_buf_t  key;
+    ngx_str_t  mark = ngx_string("u");
 
-    approval_buf_init(&key);
-
-    ngx_http_approval_key(store, &key, NGX_HTTP_APPROVAL_KEY_ACTION, id, id,
-                          APPROVAL_ID_LEN);
-
-    if (!key.failed) {
-        ngx_str_set(&argv[0], "HDEL");
-        argv[1].data = key.data;
-        argv[1].len = key.len;
-        ngx_str_set(&argv[2], "u");
-
-        (void) ngx_http_approval_redis_command(store->redis, 3, argv, NULL,
-                                               NULL);
-    }
-
-    approval_buf_free(&key);
+    ngx_http_approval_store_remove(store, "HDEL", NGX_HTTP_APPROVAL_KEY_ACTION,
+                                   id, id, &mark);
 }

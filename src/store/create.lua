@@ -318,10 +318,15 @@ local function word(s)
     return s ~= '' and s or '-'
 end
 
--- first, because if this fails (another type of key), no action is created
+-- first, because if one of these fails (another type of key), no action is
+-- created
 
 redis.call('ZADD', PENDING, a.x, id)
 keep(PENDING, whole + retention)
+
+held(id)
+
+local sum = count()
 
 redis.call('HSET', key, 's', a.s, 'x', a.x, 'u', announce_by(), 'b', doc,
            'k', table.concat({ a.c, ARGV[8],
@@ -345,6 +350,4 @@ if joins[1] then
     redis.call('SET', joins[1][2], id, 'PX', int(whole + longer))
 end
 
-held(id)
-
-return answer('ok', a, 'i', id, 'r', count(), 'j', 0)
+return answer('ok', a, 'i', id, 'r', sum, 'j', 0)

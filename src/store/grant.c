@@ -82,8 +82,9 @@ ngx_http_approval_grant_each(ngx_http_approval_op_t *op, u_char *shard,
     ngx_http_approval_op_t  *part;
 
     if (hash->len != APPROVAL_ID_LEN) {
-        ngx_http_approval_scan_remove(op, NGX_HTTP_APPROVAL_KEY_GRANTS, shard,
-                                      hash);
+        ngx_http_approval_store_remove(op->store, "ZREM",
+                                       NGX_HTTP_APPROVAL_KEY_GRANTS,
+                                       shard, NULL, hash);
         return;
     }
 
@@ -460,7 +461,6 @@ ngx_http_approval_op_t *
 ngx_http_approval_store_give_up(ngx_http_approval_store_t *store,
     ngx_str_t *hashes, ngx_http_approval_store_pt handler, void *data)
 {
-    size_t                   i;
     ngx_http_approval_op_t  *op;
 
     op = ngx_http_approval_op_create(store, NGX_HTTP_APPROVAL_SCRIPT_GIVE_UP,
@@ -468,12 +468,8 @@ ngx_http_approval_store_give_up(ngx_http_approval_store_t *store,
 
     ngx_http_approval_op_shard(op, hashes->data);
 
-    for (i = 0; i < hashes->len; i += APPROVAL_ID_LEN + 1) {
-        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_ACTION,
-                                 hashes->data + i, APPROVAL_ID_LEN);
-        ngx_http_approval_op_key(op, NGX_HTTP_APPROVAL_KEY_DECISION,
-                                 hashes->data + i, APPROVAL_ID_LEN);
-    }
+    ngx_http_approval_op_pairs(op, hashes, NGX_HTTP_APPROVAL_KEY_ACTION,
+                               NGX_HTTP_APPROVAL_KEY_DECISION);
 
     ngx_http_approval_op_number(op, NGX_HTTP_APPROVAL_GIVEN_UP);
 

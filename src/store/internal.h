@@ -328,6 +328,19 @@ void ngx_http_approval_op_part_end(ngx_http_approval_op_t *part);
 /* Whether a part has passed this id before; remembers the id. */
 ngx_uint_t ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id);
 
+/* Adds two keys for each of the ids or hashes, which are separated by spaces. */
+void ngx_http_approval_op_pairs(ngx_http_approval_op_t *op,
+    const ngx_str_t *ids, ngx_http_approval_key_e one,
+    ngx_http_approval_key_e two);
+
+/*
+ * Sends ZREM or HDEL, for example, with one member, and ignores the reply.  id
+ * is NULL if the key has none.
+ */
+void ngx_http_approval_store_remove(ngx_http_approval_store_t *store,
+    const char *command, ngx_http_approval_key_e key, u_char *shard,
+    u_char *id, ngx_str_t *member);
+
 /* Removes an action from a counter. */
 void ngx_http_approval_op_release(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e key, ngx_str_t *per, u_char *id);
@@ -369,10 +382,6 @@ ngx_http_approval_op_t *ngx_http_approval_scan(ngx_http_approval_op_t *op,
 
 /* The number of members found. */
 ngx_uint_t ngx_http_approval_scan_found(ngx_http_approval_op_t *op);
-
-/* Removes a member that no gateway can have added. */
-void ngx_http_approval_scan_remove(ngx_http_approval_op_t *op,
-    ngx_http_approval_key_e key, u_char *shard, ngx_str_t *member);
 
 
 /* reply.c */

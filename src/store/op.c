@@ -643,39 +643,68 @@ ngx_http_approval_op_seen(ngx_http_approval_op_t *op, u_char *id)
 }
 
 
-/*
- * The reply is ignored.  If the command is lost, the counter drops the action
- * when its time is over.
- */
+void
+ngx_http_approval_op_pairs(ngx_http_approval_op_t *op,
+    const ngx_str_t *ids, ngx_http_approval_key_e one,
+    ngx_http_approval_key_e two)
+{
+    size_t   i;
+    u_char  *id;
+
+    for (i = 0; i + APPROVAL_ID_LEN <= ids->len; i += APPROVAL_ID_LEN + 1) {
+        id = ids->data + i;
+
+        ngx_http_approval_op_key(op, one, id, APPROVAL_ID_LEN);
+        ngx_http_approval_op_key(op, two, id, APPROVAL_ID_LEN);
+    }
+}
+
+
+void
+ngx_http_approval_store_remove(ngx_http_approval_store_t *store,
+    const char *command, ngx_http_approval_key_e which, u_char *shard,
+    u_char *id, ngx_str_t *member)
+{
+    ngx_str_t       argv[3];
+    approval_buf_t  key;
+
+    approval_buf_init(&key);
+
+    ngx_http_approval_key(store, &key, which, shard, id,
+                          id ? APPROVAL_ID_LEN : 0);
+
+    if (!key.failed) {
+        argv[0].data = (u_char *) command;
+        argv[0].len = ngx_strlen(command);
+        argv[1].data = key.data;
+        argv[1].len = key.len;
+        argv[2] = *member;
+
+        (void) ngx_http_approval_redis_command(store->redis, 3, argv, NULL,
+                                               NULL);
+    }
+
+    approval_buf_free(&key);
+}
+
+
+/* If it is lost, the counter drops the action when its time is over. */
 
 void
 ngx_http_approval_op_release(ngx_http_approval_op_t *op,
     ngx_http_approval_key_e which, ngx_str_t *per, u_char *id)
 {
-    ngx_str_t       argv[3];
-    approval_buf_t  key;
+    ngx_str_t  member;
 
     if (per->len != APPROVAL_ID_LEN) {
         return;
     }
 
-    approval_buf_init(&key);
+    member.data = id;
+    member.len = APPROVAL_ID_LEN;
 
-    ngx_http_approval_key(op->store, &key, which, per->data, per->data,
-                          per->len);
-
-    if (!key.failed) {
-        ngx_str_set(&argv[0], "ZREM");
-        argv[1].data = key.data;
-        argv[1].len = key.len;
-        argv[2].data = id;
-        argv[2].len = APPROVAL_ID_LEN;
-
-        (void) ngx_http_approval_redis_command(op->store->redis, 3, argv, NULL,
-                                               NULL);
-    }
-
-    approval_buf_free(&key);
+    ngx_http_approval_store_remove(op->store, "ZREM", which, per->data,
+                                   per->data, &member);
 }
 
 

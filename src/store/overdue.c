@@ -102,8 +102,9 @@ ngx_http_approval_overdue_each(ngx_http_approval_op_t *op, u_char *shard,
     if (!approval_id_valid(id)
         || ngx_memcmp(member->data, shard, NGX_HTTP_APPROVAL_SHARD_LEN) != 0)
     {
-        ngx_http_approval_scan_remove(op, NGX_HTTP_APPROVAL_KEY_PENDING, shard,
-                                      member);
+        ngx_http_approval_store_remove(op->store, "ZREM",
+                                       NGX_HTTP_APPROVAL_KEY_PENDING,
+                                       shard, NULL, member);
         return;
     }
 

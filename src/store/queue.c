@@ -126,8 +126,9 @@ ngx_http_approval_queue_due(ngx_http_approval_op_t *op, u_char *shard,
         || !approval_id_valid(id)
         || ngx_memcmp(id.data, shard, NGX_HTTP_APPROVAL_SHARD_LEN) != 0)
     {
-        ngx_http_approval_scan_remove(op, NGX_HTTP_APPROVAL_KEY_DELIVER, shard,
-                                      member);
+        ngx_http_approval_store_remove(op->store, "ZREM",
+                                       NGX_HTTP_APPROVAL_KEY_DELIVER,
+                                       shard, NULL, member);
         return;
     }
 

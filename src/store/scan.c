@@ -157,8 +157,8 @@ ngx_http_approval_scan_add(ngx_http_approval_op_t *part, redisReply *reply)
             member.data = (u_char *) name->str;
             member.len = name->len;
 
-            ngx_http_approval_scan_remove(part, scan->key, part->shard,
-                                          &member);
+            ngx_http_approval_store_remove(part->store, "ZREM", scan->key,
+                                           part->shard, NULL, &member);
             continue;
         }
 
@@ -220,29 +220,4 @@ ngx_http_approval_scan_found(ngx_http_approval_op_t *op)
     scan = op->work;
 
     return scan ? scan->n : 0;
-}
-
-
-void
-ngx_http_approval_scan_remove(ngx_http_approval_op_t *op,
-    ngx_http_approval_key_e key, u_char *shard, ngx_str_t *member)
-{
-    ngx_str_t       argv[3];
-    approval_buf_t  name;
-
-    approval_buf_init(&name);
-
-    ngx_http_approval_key(op->store, &name, key, shard, NULL, 0);
-
-    if (!name.failed) {
-        ngx_str_set(&argv[0], "ZREM");
-        argv[1].data = name.data;
-        argv[1].len = name.len;
-        argv[2] = *member;
-
-        (void) ngx_http_approval_redis_command(op->store->redis, 3, argv, NULL,
-                                               NULL);
-    }
-
-    approval_buf_free(&name);
 }

@@ -366,7 +366,8 @@ for my $row (
 
     is($data->{on_behalf_of}, 'carol', 'as another: on whose behalf');
     is($data->{show}{'as-group'},
-       '3 readings: "ops", "system:masters", "ops, system:masters"',
+       '4 readings: "ops", "system:masters", "ops, system:masters", '
+       . '"ops,system:masters"',
        'as another: with which groups');
 
     $g->vote($job->{id}, 'approve', '', $sre[0]);

@@ -851,7 +851,7 @@ for ([ 'x=1', 'x' ], [ 'state=new', 'state' ], [ 'limit=0', 'limit' ],
 # --- inbox
 
 $r = page('/', $alice);
-is_page($r, 200, qr/<h1>Waiting for you/, 'the inbox');
+is_page($r, 200, qr/<h1 data-part="count">Waiting for you \(\d+\)</, 'the inbox');
 like($r->body, qr{href="actions/$id".*href="actions/$second"}s,
      'what expires first is first');
 like($r->body, qr/http-equiv="refresh"/, 'it looks again');

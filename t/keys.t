@@ -196,6 +196,10 @@ sub aliases {
 sub joins {
     my ($one, $id) = $gw->hold(DELETE => '/join');
 
+    # as if its worker had been killed before it recorded the request
+
+    $redis->cmd(HSET => 'approval:{' . substr($id, 0, 2) . "}:$id", u => 0);
+
     is(ticket('agent-7', '/join'), $id, 'joined');
     is($gw->vote($id, 'deny')->status, 200, 'join: denied');
     is($one->read->status, 403, 'join: and refused');

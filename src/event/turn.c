@@ -74,7 +74,11 @@ ngx_http_approval_turn_start(void)
     ngx_http_approval_turn.log = ngx_cycle->log;
     ngx_http_approval_turn_first = ngx_http_approval_turn_now();
 
-    ngx_post_event(&ngx_http_approval_turn, &ngx_posted_next_events);
+    /* what was deferred before would find the time of this turn used up */
+
+    ngx_http_approval_turn.posted = 1;
+    ngx_queue_insert_head(&ngx_posted_next_events,
+                          &ngx_http_approval_turn.queue);
 }
 
 

@@ -2,7 +2,8 @@
 
 # Copyright (C) ngx_http_approval_module contributors
 #
-# Builds and runs the C unit tests of src/core under the sanitizers.
+# Builds and runs the C unit tests of src/core, and of src/event/turn.c with
+# t/unit/nginx instead of nginx, under the sanitizers.
 #
 #     t/unit/run.sh [-v] [-b DIR] [name...]
 #
@@ -52,7 +53,7 @@ fi
 
 cc=${CC:-cc}
 cflags="-std=c11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -Werror"
-cflags="$cflags -g -O1 -Isrc -It/unit -I$dir"
+cflags="$cflags -g -O1 -Isrc -It/unit -It/unit/nginx -I$dir"
 libs="-lfido2 -ljansson -lpcre2-8 -lcrypto"
 
 if [ -z "$valgrind" ]; then

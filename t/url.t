@@ -141,9 +141,9 @@ sub refusals {
         [ 'url http://127.0.0.1:0/' => 'port is invalid' ],
         [ 'url "http://a b/"' => 'a URL cannot contain' ],
         [ 'url http://hook.test/' => 'there is no "resolver"' ],
-        [ 'url file:/nowhere/at/all' => 'failed' ],
-        [ 'url http://127.0.0.1/; certificate x.crt' => 'have no effect' ],
-        [ 'url https://127.0.0.1/; certificate x.crt' => 'only one of' ],
+        [ 'url file:/nowhere/at/all' => 'cannot open the file' ],
+        [ "url http://127.0.0.1/; certificate $dir/ca.crt" => 'have no effect' ],
+        [ "url https://127.0.0.1/; certificate $dir/ca.crt" => 'only one of' ],
         [ "url https://127.0.0.1/; trusted_certificate $dir/ca.key"
               => 'has no CERTIFICATE' ],
         [ 'url http://127.0.0.1/; signing_secret 0123456789abcdef0'

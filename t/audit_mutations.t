@@ -1039,7 +1039,8 @@ unlike($found[2], qr/\(null\)/, 'and the place is named');
 @found = both(forge($key, map {
     my $r = copy($_);
     $r->{type} eq 'requested' && defined $r->{action_id}
-        ? ($r, { %$r, time => $records[-1]{time} }) : $r
+        ? ($r, { %$r, map { $_ => $records[-1]{time} } qw(time store_time) })
+        : $r
 } @records), 0);
 is($found[0], 0, 'the same request twice') or diag($found[2]);
 is($found[1], 0, 'and for the other') or diag($found[3]);

@@ -129,10 +129,13 @@ for my $model (qw(life grant)) {
                qw(requested approved executed);
     my $faults = sub { scalar(my @f = Approval::Life::faults(@_)) };
     my %type = map { $_ => { action_id => 'a', type => $_ } }
-               qw(denied expired cancelled failed executed approved requested);
+               qw(denied expired cancelled failed executed approved);
+
+    $type{requested} = { %{ $life[0] }, digest => 'another' };
 
     is($faults->(@life), 0, 'replay: a life');
     is($faults->($life[0], $type{expired}), 0, 'replay: another one');
+    is($faults->(@life, $life[0]), 0, 'replay: its request twice');
     is($faults->(@life, $type{$_}), 1, "replay: $_ after it")
         for sort keys %type;
     is($faults->($life[0], $type{denied}, $life[1]), 1,

@@ -4,7 +4,7 @@
 #
 # A worker is killed after Redis has taken its action, and before the trail has
 # the request.  A retry joins the action: the worker that holds the retry records
-# the request and notifies the approvers.
+# the request and notifies the approvers, unless Redis has given it another one.
 
 use strict;
 use warnings;
@@ -16,9 +16,11 @@ need_module();
 
 my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
     approval_policy p { rule r { match $uri ^/held/; require admins;
-                                 notify hook; } }
+                                 notify hook; }
+                        rule quiet { match $uri ^/quiet/; require admins; } }
 EOF
-    location /held/ { approval p; proxy_pass %%UP%%; }
+    approval p;
+    location / { proxy_pass %%UP%%; }
 EOF
 
 my @killed;
@@ -94,6 +96,64 @@ sub records {
     is($gw->send(GET => '/held/early')->read->status, 200, 'then executed');
     is(records($id, 'requested'), 1, '... and on record');
     is(records($id, 'notified'), 0, '... and nobody is asked again');
+}
+
+# the client leaves before Redis has answered, and nobody has to be notified
+
+{
+    my %before = map { $_ => 1 } $gw->pending;
+    my $writing = 1 + @killed;
+
+    $gw->redis->pause;
+
+    my $client = $gw->send(GET => '/quiet/left');
+
+    ok(wait_for(sub { http_get($gw->port, '/_status')->body
+                      =~ /Writing: @{[ $writing + 1 ]} / }), 'one is held');
+    $client->close;
+    ok(wait_for(sub { http_get($gw->port, '/_status')->body
+                      =~ /Writing: $writing / }), 'its client leaves');
+    $gw->redis->resume;
+
+    my $id = wait_for(sub { (grep { !$before{$_} } $gw->pending)[0] });
+
+    ok(wait_for(sub { records($id, 'requested') }), 'it is on record');
+    ok(wait_for(sub { !defined $gw->redis->cmd(HGET => $gw->key($id), 'u') }),
+       'and known to be');
+
+    is($gw->vote($id, 'approve')->status, 200, 'approved');
+    is($gw->send(GET => '/quiet/left')->read->status, 200, 'then executed');
+    is(records($id, 'requested'), 1, 'and still on record once');
+}
+
+
+# Redis says that an action of another rule is the one to join, and that nobody
+# has announced it
+
+{
+    my ($other, $id) = $gw->hold(GET => '/quiet/other');
+    my ($own, $denied) = $gw->hold(GET => '/held/own', agent => 'agent-8');
+    my ($join) = grep { ($gw->redis->cmd(GET => $_) // '') eq $denied }
+                 grep { /:join:/ } @{ $gw->redis->cmd(KEYS => '*') };
+
+    ok($join, 'what stands under the join hash');
+    $gw->vote($denied, 'deny');
+    $own->read;
+
+    my $told = $gw->hook->count;
+
+    $gw->redis->cmd(SET => $join, $id, 'PX', 600000);
+    $gw->redis->cmd(HSET => $gw->key($id), 'u', 1);
+
+    is($gw->send(GET => '/held/own', agent => 'agent-8')->read->json->{type},
+       'urn:approval:action-lost', 'another action is not announced');
+    is(records($id, 'requested'), 1, 'nor recorded again');
+    is($gw->hook->count, $told, 'and nobody is notified of it');
+    is((grep { ($_->{limit} // '') eq 'request' } $gw->audit('fault')), 1,
+       'that is on record');
+
+    $gw->vote($id, 'deny');
+    $other->read;
 }
 
 $gw->clean;

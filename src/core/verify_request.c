@@ -124,7 +124,7 @@ approval_request_hash(approval_verify_t *v, json_t *event,
     approval_buf_t      text;
 
     static const char  *own[] = { "time", "mono", "writer", "seq", "prev",
-                                  "hash", "late" };
+                                  "hash", "late", "store_time" };
 
     copy = json_copy(event);
 

@@ -162,6 +162,11 @@ ngx_http_approval_ending_leave(ngx_http_approval_ending_t *ending)
         }
     }
 
+    if (ending->unannounced && !ending->untold && !ending->closes) {
+        ngx_http_approval_store_announced(ending->mcf->worker->store,
+                                          ending->id);
+    }
+
     ngx_str_null(&value);
     approval_buf_init(&decision);
 

@@ -89,6 +89,9 @@ typedef struct {
     u_char                           id[APPROVAL_ID_LEN];
     unsigned                         closes:1; /* it ends with its requester   */
     unsigned                         untold:1; /* nobody was notified          */
+    unsigned                         unannounced:1;  /* store_announced() is to
+                                                  be called once it is recorded
+                                                  and there is nobody to notify */
 } ngx_http_approval_ending_t;
 
 void ngx_http_approval_endings_start(ngx_http_approval_main_conf_t *mcf);

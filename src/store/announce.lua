@@ -7,7 +7,7 @@
 -- ok         b: the caller must announce it, because the worker that was about
 --            to do so is late, and may be gone
 -- again      another worker is about to announce it
--- no         there is no such action
+-- no         there is no such action, or it has no document
 
 local a = read(key)
 
@@ -27,6 +27,12 @@ if now < till and till <= announce_by() then
     return answer('again', a)
 end
 
+local doc = redis.call('HGET', key, 'b')
+
+if not doc or #doc > DOC_MAX then
+    return answer('no', nil)
+end
+
 redis.call('HSET', key, 'u', announce_by())
 
-return answer('ok', a, 'b', redis.call('HGET', key, 'b') or '')
+return answer('ok', a, 'b', doc)

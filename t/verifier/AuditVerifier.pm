@@ -597,7 +597,7 @@ sub alone {
 
     my %copy = %$r;
 
-    delete @copy{qw(time mono writer seq prev hash late)};
+    delete @copy{qw(time mono writer seq prev hash late store_time)};
 
     return canonical(\%copy);
 }

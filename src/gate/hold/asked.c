@@ -15,6 +15,7 @@
 
 
 #define NGX_HTTP_APPROVAL_ASK_JOINED  100    /* ms, between two questions */
+#define NGX_HTTP_APPROVAL_ASK_MAX     100    /* questions                 */
 
 
 static void ngx_http_approval_ask_made(ngx_http_approval_hold_t *hold);
@@ -136,9 +137,12 @@ void
 ngx_http_approval_ask_announce(ngx_http_approval_hold_t *hold,
     const ngx_http_approval_reply_t *reply)
 {
-    ngx_str_t  sealed;
+    int64_t    deadline;
+    ngx_str_t  sealed, join;
 
-    if (reply->rc == NGX_AGAIN) {
+    if (reply->rc == NGX_AGAIN
+        && hold->wait.asked++ < NGX_HTTP_APPROVAL_ASK_MAX)
+    {
         ngx_add_timer(&hold->wait.event, NGX_HTTP_APPROVAL_ASK_JOINED);
         return;
     }
@@ -166,6 +170,21 @@ ngx_http_approval_ask_announce(ngx_http_approval_hold_t *hold,
                           (size_t) APPROVAL_ID_LEN, hold->action.id);
             ngx_http_approval_hold_refuse(hold,
                                           NGX_HTTP_APPROVAL_REFUSE_STORE);
+            return;
+        }
+
+        join = ngx_http_approval_json_get(hold->action.doc, "join");
+        deadline = ngx_http_approval_action_deadline(hold->action.doc);
+
+        if (!ngx_http_approval_hash_among(&hold->action.joins, &join)
+            || (deadline && deadline <= reply->now))
+        {
+            ngx_http_approval_hold_recorded(hold);
+            ngx_http_approval_limit_refuse(hold,
+                                           NGX_HTTP_APPROVAL_REFUSE_LOST,
+                                           "request", "Redis returned an "
+                                           "action of another request, or one "
+                                           "that is overdue, for this request");
             return;
         }
 

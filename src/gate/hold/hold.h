@@ -131,6 +131,7 @@ typedef struct {
                                                     client can cancel by id   */
     ngx_http_approval_op_t          *op;         /* in Redis                  */
     ngx_http_approval_state_e        settling;   /* the end that op stores    */
+    ngx_uint_t                       asked;      /* ... whether it is on record */
     ngx_http_approval_audit_wait_t   sync;       /* durability of records     */
 } ngx_http_approval_wait_t;
 

@@ -106,6 +106,7 @@ ngx_http_approval_left_new(void *data,
         json_decref(left->doc);
         left->doc = NULL;
         left->untold = 0;
+        left->unannounced = 0;
 
     } else if (left->doc) {
         json_object_set_new(left->doc, "store_time",
@@ -231,8 +232,9 @@ ngx_http_approval_left_create(ngx_http_approval_hold_t *hold)
     young = !joined && hold->state <= NGX_HTTP_APPROVAL_HOLD_STORED;
 
     left->doc = young ? json_incref(hold->action.doc) : NULL;
-    left->untold = (!joined
-                    && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED
+    left->unannounced = (!joined
+                         && hold->state <= NGX_HTTP_APPROVAL_HOLD_RECORDED);
+    left->untold = (left->unannounced
                     && (hold->verdict->rule->notify
                         || hold->verdict->rule->escalate));
 

@@ -139,7 +139,10 @@ ngx_http_approval_shutdown_release(void)
     {
         hold = ngx_queue_data(q, ngx_http_approval_hold_t, queue);
 
-        if (hold->state == NGX_HTTP_APPROVAL_HOLD_WAIT) {
+        if (hold->state == NGX_HTTP_APPROVAL_HOLD_WAIT
+            || (hold->state == NGX_HTTP_APPROVAL_HOLD_JOINED
+                && hold->wait.op == NULL))
+        {
             ngx_http_approval_hold_refuse(hold,
                                           NGX_HTTP_APPROVAL_REFUSE_SHUTDOWN);
         }

@@ -177,10 +177,13 @@ sub hold {
         return $id || $answered;
     });
 
-    # on record, so that somebody is told of it
+    # on record, so that somebody is told of it, and Redis knows that
 
-    wait_for(sub { grep { ($_->{action_id} // '') eq $id }
-                        $self->audit('requested') }) if $id;
+    wait_for(sub {
+        return !defined $self->redis->cmd(HGET => $self->key($id), 'u')
+               && grep { ($_->{action_id} // '') eq $id }
+                       $self->audit('requested');
+    }) if $id;
 
     if (!$id) {
         my $answer = $client->try_read(0);

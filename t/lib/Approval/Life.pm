@@ -90,13 +90,13 @@ sub markdown {
 
 
 # A record says what has become of an action, but for the vote that approves
-# it: that an approval stands is on record when it is used.  A request that was
-# announced twice is twice on record: approval-audit compares the two.
+# it: that an approval stands is on record when it is used.  A request that two
+# workers have announced is twice on record, in the same words.
 
 sub faults {
     my (@records) = @_;
 
-    my (%moves, %state, @faults);
+    my (%moves, %state, %asked, @faults);
 
     push @{ $moves{ $_->{record} } }, $_ for moves();
 
@@ -106,8 +106,14 @@ sub faults {
         my $id = $r->{action_id};
         my $moves = $moves{ $r->{type} };
 
-        next if !$moves || !defined $id || defined $r->{grant}
-                || ($r->{type} eq 'requested' && $state{$id});
+        next if !$moves || !defined $id || defined $r->{grant};
+
+        if ($r->{type} eq 'requested') {
+            my $asked = $r->{digest} // '';
+
+            next if ($asked{$id} // "not $asked") eq $asked;
+            $asked{$id} = $asked;
+        }
 
         my $from = $state{$id} // 'unknown';
         my %from = map { $_ => 1 } $from, map { $_->{to} }

@@ -50,6 +50,7 @@ EOF
             ngx.req.read_body()
             ngx.req.set_body_data(h.body)
         end
+        if h.exit then ngx.exit(tonumber(h.exit)) end
     }
 
     location / { proxy_pass %%UP%%; }
@@ -83,7 +84,21 @@ is($gw->send(POST => '/never', headers => [ Header => 'X-Never' ],
    'the same, after its body was read');
 is($gw->hits('/never'), 0, 'neither is sent');
 
-# An approved request
+# An approved request.  What is not sent is not "executed", whatever the client
+# gets.
+
+sub unsent {
+    my ($id, $name) = @_;
+
+    my @ends = grep { ($_->{action_id} // '') eq $id }
+               map { $gw->audit($_) } qw(executed failed);
+
+    is_deeply([ map { [ $_->{type}, $_->{why}, exists $_->{forwarded} ] }
+                @ends ],
+              [ [ failed => 'not forwarded: the request ended before it was '
+                            . 'executed', 1 ] ],
+              "$name: what was approved is not \"executed\"");
+}
 
 for ([ 'a header that concerns nobody', 200, Header => 'X-Other' ],
      [ 'its URI', undef, Uri => '/admin/other' ])
@@ -104,6 +119,7 @@ for ([ 'a header that concerns nobody', 200, Header => 'X-Other' ],
     is($gw->hits('/admin/other'), 0, "$name: what was not approved is not sent");
     $gw->vote($_, 'deny') for $gw->pending;
     cmp_ok($client->read->status, '>=', 400, "$name: and is refused");
+    unsent($id, $name);
 }
 
 {
@@ -117,6 +133,16 @@ for ([ 'a header that concerns nobody', 200, Header => 'X-Other' ],
     is($gw->hits('/put'), 0, 'another body: it is not sent');
     $gw->vote($_, 'deny') for $gw->pending;
     is($client->read->status, 403, 'another body: but needs an approval, too');
+    unsent($id, 'another body');
+}
+
+for my $status (200, 403) {
+    my ($client, $id) = $gw->hold(GET => "/admin/exit/$status",
+                                  headers => [ Exit => $status ]);
+
+    is($gw->vote($id, 'approve')->status, 200, "Lua answers $status: approved");
+    is($client->read->status, $status, "Lua answers $status");
+    unsent($id, "Lua answers $status");
 }
 
 # A shadow rule is counted once

@@ -165,6 +165,10 @@ $access
         location /try2/ { try_files /absent /two/tried; }
         location /tryp/ { try_files /absent \@path; }
         location /try1/ { approval one; try_files /absent \@one; }
+        location /try3/ { approval one; try_files /absent \@stop; }
+        location /try4/ { approval one; try_files /absent \@ask_stop; }
+        location \@ask_stop { auth_request /none/ask; approval stop;
+                              proxy_pass %%UP%%; }
         location = /index/ { index file.html; }
         location = /index/file.html { approval one; }
         location /rewrite/ { rewrite ^/rewrite/(.*) /one/\$1 last; }
@@ -377,6 +381,22 @@ for my $row (@led) {
 
     like($response->json->{type}, qr/internal/, "led to $name: by the gate");
     is(($gw->audit('failed'))[-1]{why}, $why, "led to $name: on record");
+}
+
+
+# approved, and refused by the next gate; a subrequest may have been sent
+
+for (3, 4) {
+    $gw->up->clear;
+
+    my ($response, $asked) = walk(GET => "/try$_/a");
+    my $end = (grep { $_->{type} =~ /^(?:failed|executed)$/ } $gw->audit)[-1];
+
+    is($response->status, 403, "refused after the approval, /try$_: 403");
+    is($asked, 'one', "refused after the approval, /try$_: asked for");
+    is($gw->hits('/none/ask'), $_ - 3, "/try$_: subrequests");
+    is($end->{type}, 'failed', "/try$_: not executed");
+    is(exists $end->{forwarded}, $_ == 3, "/try$_: not forwarded, or unknown");
 }
 
 $gw->clean('what leads elsewhere leaves nothing behind');

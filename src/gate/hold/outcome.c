@@ -39,6 +39,14 @@ ngx_http_approval_outcome(ngx_http_approval_hold_t *hold)
         return;
     }
 
+    /* neither the request nor a subrequest has reached a content handler */
+
+    if (hold->once == NULL) {
+        ngx_http_approval_forward_fail(hold, "not forwarded: the request ended "
+                                             "before it was executed");
+        return;
+    }
+
     r = hold->request;
 
     state = ngx_http_approval_answered(r, hold) ? NGX_HTTP_APPROVAL_EXECUTED

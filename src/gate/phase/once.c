@@ -577,8 +577,8 @@ ngx_http_approval_once_unsent(ngx_http_approval_hold_t *hold,
 
 
 /*
- * The status of the first answer to the approved request; 0: no answer;
- * NGX_DECLINED: no upstream was used.
+ * The status of the first answer to the approved request; 0: no answer, or it
+ * has not reached a content handler; NGX_DECLINED: no upstream was used.
  */
 
 ngx_int_t
@@ -591,7 +591,7 @@ ngx_http_approval_once_status(ngx_http_approval_hold_t *hold)
     once = ngx_http_approval_once_find(hold, r);
 
     if (once == NULL) {
-        return NGX_DECLINED;
+        return 0;
     }
 
     if (once->status || r->upstream == once->upstream) {

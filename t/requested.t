@@ -15,12 +15,14 @@ use Approval::Gateway;
 need_module();
 
 my $gw = Approval::Gateway->new(http => <<'EOF', server => <<'EOF');
+    approval_zone approval 256k;
     approval_policy p { rule r { match $uri ^/held/; require admins;
                                  notify hook; }
                         rule quiet { match $uri ^/quiet/; require admins; } }
 EOF
     approval p;
     location / { proxy_pass %%UP%%; }
+    location = /metrics { approval_metrics; }
 EOF
 
 my @killed;
@@ -53,6 +55,18 @@ sub killed {
 }
 
 
+# of all rules
+
+sub created {
+    my $n = 0;
+    my $text = http_get($gw->port, '/metrics')->body;
+
+    $n += $1 while $text =~ /^approval_actions_created_total\{.*\} (\d+)$/mg;
+
+    return $n;
+}
+
+
 # the records of an action; its outcome is told, too
 
 sub records {
@@ -68,12 +82,14 @@ sub records {
 
     $gw->vote($id, 'deny');
     is($client->read->status, 403, 'the worker is connected to Redis');
+    is(created(), 1, 'an action is counted');
 }
 
 {
     my $id = killed('/held/retry');
 
     is(records($id, 'requested'), 0, 'the request is not on record');
+    is(created(), 1, '... and not counted');
 
     my @clients = map { $gw->send(GET => '/held/retry') } 1, 2;
 
@@ -87,6 +103,7 @@ sub records {
 
     is(records($id, 'requested'), 1, 'the request is on record once');
     is(records($id, 'notified'), 1, 'its approvers were notified once');
+    is(created(), 2, 'the action is counted once');
 }
 
 {
@@ -96,6 +113,7 @@ sub records {
     is($gw->send(GET => '/held/early')->read->status, 200, 'then executed');
     is(records($id, 'requested'), 1, '... and on record');
     is(records($id, 'notified'), 0, '... and nobody is asked again');
+    is(created(), 3, '... and the action is counted');
 }
 
 # the client leaves before Redis has answered, and nobody has to be notified
@@ -120,6 +138,7 @@ sub records {
     ok(wait_for(sub { records($id, 'requested') }), 'it is on record');
     ok(wait_for(sub { !defined $gw->redis->cmd(HGET => $gw->key($id), 'u') }),
        'and known to be');
+    is(created(), 4, 'and counted');
 
     is($gw->vote($id, 'approve')->status, 200, 'approved');
     is($gw->send(GET => '/quiet/left')->read->status, 200, 'then executed');

@@ -163,6 +163,9 @@ ngx_http_approval_ending_leave(ngx_http_approval_ending_t *ending)
     }
 
     if (ending->unannounced && !ending->untold && !ending->closes) {
+        ngx_http_approval_count_move(ending->rule,
+                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
+                                                NGX_HTTP_APPROVAL_PENDING), 0);
         ngx_http_approval_store_announced(ending->mcf->worker->store,
                                           ending->id);
     }

@@ -77,22 +77,13 @@ ngx_http_approval_ask_new(ngx_http_approval_hold_t *hold,
 
     if (!reply->joined) {
         ngx_http_approval_ask_made(hold);
-    }
 
-    if (reply->joined
-        && ngx_http_approval_limit_joined(hold, reply) != NGX_OK)
-    {
-        return;
-    }
-
-    if (reply->joined) {
+    } else if (ngx_http_approval_limit_joined(hold, reply) == NGX_OK) {
         ngx_http_approval_count(hold->verdict->rule,
                                 NGX_HTTP_APPROVAL_COUNT_JOINED);
 
     } else {
-        ngx_http_approval_count_move(hold->verdict->rule,
-                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
-                                                    reply->state), 0);
+        return;
     }
 
     ngx_http_approval_hold_wake(hold, reply->unannounced
@@ -314,6 +305,9 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     }
 
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE) {
+        ngx_http_approval_count_move(hold->verdict->rule,
+                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
+                                                NGX_HTTP_APPROVAL_PENDING), 0);
         ngx_http_approval_store_announced(hold->mcf->worker->store,
                                           hold->action.id);
     }

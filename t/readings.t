@@ -112,6 +112,10 @@ both('the beginning of a path', 'match $uri ^/admin/;',
      [ same => '/admin/' ], [ same => '/admin/x/y%2Fz' ],
      [ held => '/admin%2fx' ], [ held => '/Admin/x' ]);
 
+both('a slash at the end', 'match $uri ~^/admin/$;',
+     [ same => '/admin/' ], [ held => '/admin/%20' ], [ held => '/admin/%0a' ],
+     [ pass => '/admin' ], [ pass => '/admin/x%20' ]);
+
 group('a regex has its own letter case', require_rule('match $uri ~^/Admin/;'),
       [ held => '/Admin/x' ], [ pass => '/admin/x' ], [ held => '//Admin/x' ]);
 group('a regex without letter case', require_rule('match $uri ~*^/Admin/;'),
@@ -435,6 +439,28 @@ both('a member with blanks', 'match json:/env prod;',
      (map { [ held => '/', type => $JSON, body => "{\"env\":\"$_\"}" ] }
           'prod ', '\\tprod\\n', "prod\xc2\xa0"),
      [ pass => '/', type => $JSON, body => '{"env":"pro d"}' ]);
+
+both('a member of a list, with blanks', 'match json:/roles/* admin;',
+     [ same => '/', type => $JSON, body => '{"roles":["user ","admin"]}' ],
+     (map { [ held => '/', type => $JSON, body => "{\"roles\":$_}" ] }
+          '["admin "]', '["user","admin "]', '["x","user","\\tadmin"]'),
+     [ pass => '/', type => $JSON, body => '{"roles":["user "," x "]}' ]);
+
+group('a trimmed text that is not allowed', <<'EOF',
+    rule ok { match json:/op !drop; match json:/names/* !ann; allow; }
+    rule all { match $uri ^/; deny; }
+EOF
+      [ pass => '/', type => $JSON, body => '{"op":"list\n","names":["a "]}' ],
+      [ pass => '/', type => $JSON, body => '{"op":"x","names":["a ","ann"]}' ],
+      [ denied => '/', type => $JSON, body => '{"op":"drop","names":["a"]}' ],
+      [ refused => '/', type => $JSON, body => '{"op":"drop ","names":["a"]}' ]);
+
+group('a text with blanks around it is shown once',
+      'rule r { match form:op "~^x"; require admins; show text form:text; }',
+      [ held => '/', type => $FORM, body => 'op=x&text=a%0d%0a',
+        says => [ qr/^(?!.*readings)/s ] ],
+      [ held => '/', type => $FORM, says => [ qr/41 readings/ ],
+        body => 'op=x' . join '', map { "&text=a$_%0d%0a" } 1 .. 40 ]);
 
 group('types that JSON may have', require_rule('match json:/env prod;'),
       (map { [ held => '/', body => '{"env":"prod"}', type => $_ ],

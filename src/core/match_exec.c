@@ -439,7 +439,7 @@ approval_match_condition_holds(approval_match_t *m,
 
         some |= (holds != APPROVAL_HOLDS_NOT);
 
-        if (!rs->elts[i].spelled) {
+        if (rs->elts[i].spelled != APPROVAL_SPELLED) {
             all &= (holds == APPROVAL_HOLDS);
         }
     }

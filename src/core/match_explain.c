@@ -63,6 +63,7 @@ approval_match_explain(approval_match_explain_t *e, int rule,
 {
     int                                rc;
     size_t                             i, k;
+    unsigned                           found;
     approval_str_t                     text;
     approval_match_t                  *m;
     approval_readings_t               *rs;
@@ -81,15 +82,19 @@ approval_match_explain(approval_match_explain_t *e, int rule,
             return APPROVAL_ERROR;
         }
 
+        found = 0;
+
         for (k = 0; k < rs->n; k++) {
 
-            if (rs->elts[k].spelled
+            if ((rs->elts[k].spelled == APPROVAL_SPELLED
+                 && (e->capture || found))
                 || approval_match_value_holds(m, c, rs, k)
                    == APPROVAL_HOLDS_NOT)
             {
                 continue;
             }
 
+            found = 1;
             text = approval_reading_text(rs, k);
 
             rc = e->capture ? approval_match_explain_captures(e, text)

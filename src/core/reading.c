@@ -79,11 +79,20 @@ approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
 
 
 void
-approval_readings_spelled(approval_readings_t *rs, approval_str_t text)
+approval_readings_copy(approval_readings_t *rs, approval_str_t text,
+    approval_spelled_e spelled)
 {
-    rs->spelling = 1;
-    approval_readings_add(rs, APPROVAL_READING_TEXT, text);
-    rs->spelling = 0;
+    size_t    start;
+    unsigned  spelling;
+
+    spelling = rs->spelling;
+    start = rs->buf.len;
+
+    rs->spelling = spelled;
+    approval_buf_add(&rs->buf, text.data, text.len);
+    approval_readings_take(rs, APPROVAL_READING_TEXT, start);
+
+    rs->spelling = spelling;
 }
 
 
@@ -201,6 +210,19 @@ approval_readings_count(const approval_readings_t *rs)
 }
 
 
+int
+approval_readings_same(const approval_readings_t *rs)
+{
+    size_t  i, n;
+
+    for (n = 0, i = rs->last; i; i = rs->elts[i - 1].before) {
+        n += (rs->elts[i - 1].spelled != APPROVAL_SPELLED);
+    }
+
+    return n == 1 && approval_readings_doubt(rs) == NULL;
+}
+
+
 const approval_reading_t *
 approval_readings_doubt(const approval_readings_t *rs)
 {
@@ -278,12 +300,15 @@ approval_readings_known(approval_readings_t *rs, approval_reading_e kind,
         if (e->kind == kind && e->len == text.len
             && approval_str_eq(approval_reading_text(rs, i - 1), text))
         {
-            e->spelled &= rs->spelling;
+            if (rs->spelling < e->spelled) {
+                e->spelled = rs->spelling;
+            }
+
             return 1;
         }
 
         n += !e->spelled;
-        spellings += e->spelled;
+        spellings += (e->spelled != APPROVAL_ANOTHER);
     }
 
     if (n < APPROVAL_READINGS_MAX && spellings < APPROVAL_SPELLINGS_MAX) {

@@ -34,15 +34,23 @@ typedef enum {
 
 
 /*
- * spelled: the same value as another reading, spelled as in the request; it
- *          counts where a condition may hold, never where it must hold
+ * spelled: the same value as another reading, which is not shown.  TRIMMED:
+ *          without the blanks around it; SPELLED: spelled as in the request,
+ *          it counts where a condition may hold, never where it must hold
  * member:  one more value of the first reading, whose reader finds several
  *          ("*" in a JSON pointer)
  */
 
+typedef enum {
+    APPROVAL_ANOTHER,            /* a value of its own */
+    APPROVAL_TRIMMED,
+    APPROVAL_SPELLED
+} approval_spelled_e;
+
+
 typedef struct {
     approval_reading_e    kind;
-    unsigned              spelled:1;
+    unsigned              spelled:2;     /* approval_spelled_e */
     unsigned              member:1;
     unsigned              copied:1;      /* offset in buf, else data */
     size_t                len;
@@ -66,7 +74,7 @@ typedef struct {
                                             no member; 0: none */
     approval_buf_t        buf;
     unsigned              code;          /* of an UNKNOWN: the caller's */
-    unsigned              spelling:1;    /* additions are "spelled" */
+    unsigned              spelling:2;    /* what additions are: "spelled" */
     unsigned              failed:1;
 } approval_readings_t;
 
@@ -83,8 +91,9 @@ void approval_readings_add(approval_readings_t *rs, approval_reading_e kind,
 void approval_readings_take(approval_readings_t *rs, approval_reading_e kind,
     size_t start);
 
-/* Adds a spelling of the preceding reading. */
-void approval_readings_spelled(approval_readings_t *rs, approval_str_t text);
+/* Adds a copy of the text, which must not be in rs->buf. */
+void approval_readings_copy(approval_readings_t *rs, approval_str_t text,
+    approval_spelled_e spelled);
 
 /*
  * Adds a value of the first reading, for the caller to fill; NULL: no memory.
@@ -104,6 +113,9 @@ approval_str_t approval_reading_text(const approval_readings_t *rs, size_t i);
 
 /* The number of readings that are neither spelled nor members. */
 size_t approval_readings_count(const approval_readings_t *rs);
+
+/* Do all readers find the same text, with the same blanks? */
+int approval_readings_same(const approval_readings_t *rs);
 
 /* The first UNKNOWN reading, or NULL. */
 const approval_reading_t *approval_readings_doubt(

@@ -202,7 +202,7 @@ field_value(field_t *f, approval_str_t raw)
     field_add(f, approval_buf_str(&text));
 
     if (f->flags & APPROVAL_READ_RAW) {
-        approval_readings_spelled(f->rs, raw);
+        approval_readings_copy(f->rs, raw, APPROVAL_SPELLED);
     }
 
     f->rs->failed |= (text.failed != 0);
@@ -216,20 +216,8 @@ field_value(field_t *f, approval_str_t raw)
 static void
 field_add(field_t *f, approval_str_t text)
 {
-    size_t          start;
-    approval_buf_t  *buf;
-
-    buf = &f->rs->buf;
-
-    start = buf->len;
-    approval_buf_add(buf, text.data, text.len);
-    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
-
-    text = approval_str_trim(text);
-
-    start = buf->len;
-    approval_buf_add(buf, text.data, text.len);
-    approval_readings_take(f->rs, APPROVAL_READING_TEXT, start);
+    approval_readings_copy(f->rs, text, APPROVAL_ANOTHER);
+    approval_readings_copy(f->rs, approval_str_trim(text), APPROVAL_TRIMMED);
 }
 
 

@@ -23,7 +23,8 @@
 
 typedef struct {
     approval_readings_t  *rs;
-    unsigned              spelling;      /* look for other readers' values */
+    unsigned              spelling:1;    /* look for other readers' values */
+    unsigned              trimming:1;    /* add the trimmed texts          */
     size_t                found;
 } json_walk_t;
 
@@ -31,6 +32,7 @@ typedef struct {
 static void json_walk(json_walk_t *w, const approval_json_pointer_t *p,
     json_t *value, size_t i, unsigned respelled);
 static void json_read(json_walk_t *w, json_t *value);
+static void json_trim(json_walk_t *w, json_t *value);
 static approval_reading_e json_kind(json_t *value);
 static int json_same_folded(const char *one, const char *two);
 
@@ -43,6 +45,7 @@ approval_read_json(approval_readings_t *rs, const approval_json_pointer_t *p,
 
     w.rs = rs;
     w.spelling = 0;
+    w.trimming = 0;
     w.found = 0;
 
     if (root == NULL) {
@@ -56,13 +59,18 @@ approval_read_json(approval_readings_t *rs, const approval_json_pointer_t *p,
         approval_readings_add(rs, APPROVAL_READING_ABSENT, approval_str(""));
     }
 
+    w.trimming = 1;
+
+    json_walk(&w, p, root, 0, 0);
+
+    w.trimming = 0;
     w.spelling = 1;
 
     json_walk(&w, p, root, 0, 0);
 }
 
 
-/* First visits all values with exactly these names, then each of the others. */
+/* Visits all values with exactly these names, or each of the others. */
 
 static void
 json_walk(json_walk_t *w, const approval_json_pointer_t *p, json_t *value,
@@ -74,7 +82,10 @@ json_walk(json_walk_t *w, const approval_json_pointer_t *p, json_t *value,
     const json_segment_t  *s;
 
     if (i == p->n) {
-        if (respelled == w->spelling) {
+        if (w->trimming) {
+            json_trim(w, value);
+
+        } else if (respelled == w->spelling) {
             json_read(w, value);
         }
 
@@ -130,7 +141,11 @@ json_read(json_walk_t *w, json_t *value)
             text.len = json_string_length(value);
 
             approval_readings_add(rs, APPROVAL_READING_TEXT, text);
-            approval_readings_spelled(rs, approval_str_trim(text));
+
+            if (w->spelling) {
+                json_trim(w, value);
+            }
+
             return;
         }
 
@@ -173,6 +188,31 @@ json_read(json_walk_t *w, json_t *value)
     start = rs->buf.len;
     approval_buf_printf(&rs->buf, "%.0f", d);
     approval_readings_take(rs, APPROVAL_READING_NUMBER, start);
+}
+
+
+/*
+ * A reader that trims one of several texts finds the others as well: it is not
+ * a value that all conditions hold for.
+ */
+
+static void
+json_trim(json_walk_t *w, json_t *value)
+{
+    approval_str_t  text, rest;
+
+    if (json_kind(value) != APPROVAL_READING_TEXT || !json_is_string(value)) {
+        return;
+    }
+
+    text.data = (const unsigned char *) json_string_value(value);
+    text.len = json_string_length(value);
+    rest = approval_str_trim(text);
+
+    if (rest.len < text.len) {
+        approval_readings_copy(w->rs, rest, w->found > 1 ? APPROVAL_SPELLED
+                                                         : APPROVAL_TRIMMED);
+    }
 }
 
 

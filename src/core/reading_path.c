@@ -66,13 +66,14 @@ approval_read_path(approval_readings_t *rs, approval_str_t path)
         for (steps = 0; steps <= PATH_STEPS; steps++) {
 
             if ((steps & ~able) == 0) {
-                rs->spelling = (escaped && decoded == 0 && harmless);
+                rs->spelling = escaped && decoded == 0 && harmless
+                               ? APPROVAL_SPELLED : APPROVAL_ANOTHER;
                 path_read(rs, s, steps, decoded);
             }
         }
     }
 
-    rs->spelling = 0;
+    rs->spelling = APPROVAL_ANOTHER;
 
     if (plain.failed) {
         rs->failed = 1;
@@ -265,7 +266,6 @@ path_read(approval_readings_t *rs, approval_str_t path, unsigned steps,
 static void
 path_take(approval_readings_t *rs, size_t start)
 {
-    unsigned        spelling;
     approval_buf_t  path;
     approval_str_t  rest;
 
@@ -275,17 +275,14 @@ path_take(approval_readings_t *rs, size_t start)
     approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 
     rest = approval_str_trim(approval_buf_str(&path));
-    rest.len -= (rest.len > 1 && rest.data[rest.len - 1] == '/');
 
     if (rest.len < path.len) {
-        spelling = rs->spelling;
-        rs->spelling = 1;
+        approval_readings_copy(rs, rest, APPROVAL_SPELLED);
+    }
 
-        start = rs->buf.len;
-        approval_buf_add(&rs->buf, rest.data, rest.len);
-        approval_readings_take(rs, APPROVAL_READING_TEXT, start);
-
-        rs->spelling = spelling;
+    if (rest.len > 1 && rest.data[rest.len - 1] == '/') {
+        rest.len--;
+        approval_readings_copy(rs, rest, APPROVAL_SPELLED);
     }
 
     rs->failed |= (path.failed != 0);

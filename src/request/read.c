@@ -179,12 +179,12 @@ ngx_http_approval_read_made(ngx_http_approval_look_t *look,
 
     if (fact->value && fact->inputs->nelts) {
         ngx_http_approval_read_filled(look, fact, rs);
-        rs->spelling = 1;
+        rs->spelling = APPROVAL_SPELLED;
     }
 
     ngx_http_approval_read_value(look, fact, rs);
 
-    rs->spelling = 0;
+    rs->spelling = APPROVAL_ANOTHER;
 }
 
 
@@ -251,9 +251,7 @@ ngx_http_approval_read_differs(ngx_http_approval_look_t *look,
 
         rs = ngx_http_approval_read(look, fact);
 
-        return (rs == NULL || approval_readings_count(rs) > 1
-                || approval_readings_doubt(rs))
-               ? fact : NULL;
+        return rs == NULL || !approval_readings_same(rs) ? fact : NULL;
     }
 
     inputs = fact->inputs->elts;
@@ -482,7 +480,8 @@ ngx_http_approval_read_host(ngx_http_approval_look_t *look,
 
         /* a pattern may contain the port */
 
-        approval_readings_spelled(rs, ngx_http_approval_core_str(&h->value));
+        approval_readings_copy(rs, ngx_http_approval_core_str(&h->value),
+                               APPROVAL_SPELLED);
     }
 }
 
@@ -509,8 +508,7 @@ ngx_http_approval_read_header(ngx_http_approval_look_t *look,
         text = ngx_http_approval_core_str(&h->value);
 
         approval_readings_add(rs, APPROVAL_READING_TEXT, text);
-        approval_readings_add(rs, APPROVAL_READING_TEXT,
-                              approval_str_trim(text));
+        approval_readings_copy(rs, approval_str_trim(text), APPROVAL_TRIMMED);
 
         same += (it.named == APPROVAL_NAME_SAME);
         copies++;

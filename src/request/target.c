@@ -234,7 +234,7 @@ ngx_http_approval_target_query(ngx_http_approval_fact_t *fact,
     approval_read_decode(&rs->buf, query);
     approval_readings_take(rs, APPROVAL_READING_TEXT, start);
 
-    approval_readings_spelled(rs, query);
+    approval_readings_copy(rs, query, APPROVAL_SPELLED);
 }
 
 

@@ -15,7 +15,10 @@
 static approval_readings_t  rs;
 
 
-/* "[a] (b) -": a and b, which is as it is written, and absent */
+/*
+ * "[a] (b) {c} -": a; b, which is as it is written; c, which is trimmed; and
+ * absent
+ */
 
 static approval_str_t
 told(void)
@@ -38,15 +41,14 @@ told(void)
             continue;
         }
 
-        approval_buf_printf(&out, "%s%s%.*s%s",
+        approval_buf_printf(&out, "%s%c%.*s%s%c",
                             rs.elts[i].member ? "+" : "",
-                            rs.elts[i].spelled ? "(" : "[", (int) text.len,
-                            (const char *) text.data,
-                            rs.elts[i].spelled ? ")"
-                            : rs.elts[i].kind == APPROVAL_READING_NUMBER
-                              ? "#]"
-                              : rs.elts[i].kind == APPROVAL_READING_NULL
-                                ? "0]" : "]");
+                            "[{("[rs.elts[i].spelled],
+                            (int) text.len, (const char *) text.data,
+                            rs.elts[i].kind == APPROVAL_READING_NUMBER ? "#"
+                            : rs.elts[i].kind == APPROVAL_READING_NULL ? "0"
+                            : "",
+                            "]})"[rs.elts[i].spelled]);
     }
 
     approval_readings_free(&rs);
@@ -89,6 +91,8 @@ test_paths(void)
         { "/a/b.c", "[/a/b.c]" },
         { "/", "[/]" },
         { "/A/b/", "[/A/b/] (/A/b)" },
+        { "/a/%20", "(/a/%20) [/a/ ] (/a/) (/a)" },
+        { "/a/\n", "[/a/\n] (/a/) (/a)" },
         { "/%7Ea/%41", "[/~a/A]" },
         { "/a%20b", "(/a%20b) [/a b]" },
         { "/caf%C3%A9", "(/caf%C3%A9) [/caf\xc3\xa9]" },
@@ -193,9 +197,11 @@ test_fields(void)
         { "x=1;a=2", "a", "[2] -" },
         { "a=1;a=2", "a", "[1;a=2] [1] [2]" },
         { "b=1& a=2", "a", "[2] -" },
-        { "a=+x%0a", "a", "[ x\n] [x]" },
+        { "a=+x%0a", "a", "[ x\n] {x}" },
         { "a=\xc2\xa0x%e2%80%8b", "a",
-          "[\xc2\xa0x\xe2\x80\x8b] [x]" },
+          "[\xc2\xa0x\xe2\x80\x8b] {x}" },
+        { "a=x%0d%0a&a=y", "a", "[x\r\n] {x} [y] [x\r\n,y]" },
+        { "a=x%20&a=x", "a", "[x ] [x] [x ,x]" },
     };
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -224,8 +230,8 @@ test_cookies(void)
     } rows[] = {
         { "", "-" },
         { "a=1", "[1]" },
-        { "b=1; a=2 ; c", "[2 ] [2]" },
-        { "a = 1", "[ 1] [1] -" },
+        { "b=1; a=2 ; c", "[2 ] {2}" },
+        { "a = 1", "[ 1] {1} -" },
         { "a=\"pr\\144\"", "[\"pr\\144\"] [prd] [pr\\144]" },
         { "a=j:\"x\"", "[j:\"x\"] [x]" },
         { "a=j:[\"x\",[2]]", "[j:[\"x\",[2]]] [x] [2] [j:[\"x\"]" },
@@ -241,7 +247,7 @@ test_cookies(void)
         { "aa=1", "-" },
         { "b=1,a=2,c", "[2] -" },
         { "a=1,b", "[1,b] [1]" },
-        { "a=1\v", "[1\v] [1]" },
+        { "a=1\v", "[1\v] {1}" },
     };
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -279,6 +285,11 @@ test_members(void)
         { "/a/b", "{\"a\":{\"b\":1,\"B\":2},\"A\":{\"b\":3}}", "[1#] [2#] [3#]" },
         { "/a/*", "{\"a\":[1,\"x\"]}", "[1#] +[x]" },
         { "/a/*", "{\"a\":[1,1]}", "[1#] +[1#]" },
+        { "/a", "{\"a\":\" x\"}", "[ x] {x}" },
+        { "/a", "{\"A\":\" x\"}", "- [ x] {x}" },
+        { "/a/*", "{\"a\":[\"x \"]}", "[x ] {x}" },
+        { "/a/*", "{\"a\":[\" x\",\"y \",\"z\"]}",
+          "[ x] +[y ] +[z] (x) (y)" },
         { "/a/*", "{\"a\":[1],\"A\":[2]}", "[1#] [2#]" },
         { "/a", "{\"a\":9007199254740993}",
           "[9007199254740993#] [9007199254740992#]" },

@@ -107,6 +107,10 @@ approval_str_trim(approval_str_t s)
     size_t                n;
     const unsigned char  *p, *last;
 
+    if (s.len == 0) {
+        return s;
+    }
+
     p = s.data;
     last = s.data + s.len;
 
@@ -116,9 +120,9 @@ approval_str_trim(approval_str_t s)
 
     s.len = last - s.data;
 
-    /* the last character has up to three bytes if it is blank */
+    /* the last character has up to four bytes */
 
-    for (n = 1; n <= 3 && n <= s.len; n++) {
+    for (n = 1; n <= 4 && n <= s.len; n++) {
         p = last - n;
 
         if (str_blank(approval_utf8_next(&p, last)) && p == last) {
@@ -135,9 +139,30 @@ approval_str_trim(approval_str_t s)
 static int
 str_blank(uint32_t c)
 {
-    return c <= ' ' || c == 0x85 || c == 0xa0 || c == 0x1680
-           || (c >= 0x2000 && c <= 0x200f) || (c >= 0x2028 && c <= 0x202f)
-           || c == 0x205f || c == 0x3000 || c == 0xfeff;
+    size_t  i;
+
+    /* what servers trim; the invisible characters are those of Laravel */
+
+    static const struct {
+        uint32_t  first;
+        uint32_t  last;
+    } blanks[] = {
+        { 0x00, 0x20 }, { 0x85, 0x85 }, { 0xa0, 0xa0 }, { 0xad, 0xad },
+        { 0x034f, 0x034f }, { 0x061c, 0x061c }, { 0x115f, 0x1160 },
+        { 0x1680, 0x1680 }, { 0x17b4, 0x17b5 }, { 0x180e, 0x180e },
+        { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x2065 },
+        { 0x206a, 0x206f }, { 0x2800, 0x2800 }, { 0x3000, 0x3000 },
+        { 0x3164, 0x3164 }, { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 },
+        { 0x1d159, 0x1d159 }, { 0x1d173, 0x1d17a }, { 0xe0020, 0xe0020 }
+    };
+
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        if (c <= blanks[i].last) {
+            return c >= blanks[i].first;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -43,7 +43,17 @@ main(void)
 static void
 test_strings(void)
 {
+    char            text[64];
+    size_t          i;
     approval_str_t  null = { 0, NULL };
+
+    static const char  *blanks[] = {
+        "\n", "\xc2\x85", "\xc2\xa0", "\xc2\xad", "\xcd\x8f", "\xd8\x9c",
+        "\xe1\x85\x9f", "\xe1\x9e\xb5", "\xe1\xa0\x8e", "\xe2\x80\x8b",
+        "\xe2\x81\xa0", "\xe2\x81\xaf", "\xe2\xa0\x80", "\xe3\x80\x80",
+        "\xe3\x85\xa4", "\xef\xbb\xbf", "\xef\xbe\xa0",
+        "\xf0\x9d\x85\x99", "\xf0\x9d\x85\xba", "\xf3\xa0\x80\xa0"
+    };
 
     is_int(approval_str("abc").len, 3, "length of a C string");
     is_int(approval_str(NULL).len, 0, "no C string is an empty one");
@@ -70,6 +80,18 @@ test_strings(void)
     ok(!approval_str_eq_secret(approval_str("s3cret"), approval_str("s3cre")),
        "secrets differ in length");
     ok(approval_str_eq_secret(null, null), "empty secrets are equal");
+
+    is_str(approval_str_trim(null), "", "an empty text is trimmed");
+    is_str(approval_str_trim(approval_str(" \t")), "", "blanks are trimmed");
+
+    for (i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++) {
+        snprintf(text, sizeof(text), "%s%s a b %s", blanks[i], blanks[i],
+                 blanks[i]);
+        is_str(approval_str_trim(approval_str(text)), "a b", blanks[i]);
+    }
+
+    is_str(approval_str_trim(approval_str("\xf0\x9f\x98\x80")),
+           "\xf0\x9f\x98\x80", "four bytes that are not blank");
 }
 
 

@@ -23,6 +23,7 @@ typedef struct {
     approval_str_t        name;
     unsigned              flags;
     unsigned              cookie:1;
+    unsigned              json:1;        /* as Express parts cookies    */
     unsigned              same;          /* fields of exactly this name */
     approval_buf_t        joined;        /* their values                */
 } field_t;
@@ -85,11 +86,12 @@ void
 approval_read_cookie(approval_readings_t *rs, approval_str_t header,
     approval_str_t name)
 {
-    field_t   f = { .rs = rs, .name = name, .cookie = 1 };
+    field_t   f = { .rs = rs, .name = name, .cookie = 1, .json = 1 };
     unsigned  same;
 
     field_walk(&f, header, ";", 0);
 
+    f.json = 0;
     same = f.same;
 
     /* some readers end no cookie inside quotes, some also at a comma */
@@ -275,10 +277,20 @@ cookie_take(field_t *f, approval_str_t value)
 
     s = approval_str_trim(approval_buf_str(&text));
 
-    if (s.len > 2 && memcmp(s.data, "j:", 2) == 0) {
+    if (f->json && s.len > 2 && memcmp(s.data, "j:", 2) == 0) {
+
+        /* two headers may be joined: what follows a value is none of it */
+
         json = json_loadb((const char *) s.data + 2, s.len - 2,
-                          JSON_DECODE_ANY, NULL);
+                          JSON_DECODE_ANY|JSON_DISABLE_EOF_CHECK, NULL);
         cookie_json(f, json);
+
+        /* JavaScript reads "\ud800" and large numbers, too */
+
+        if (json == NULL && strchr("{[\"-0123456789", s.data[2])) {
+            approval_readings_unknown(f->rs, 0, "its JSON cannot be read");
+        }
+
         json_decref(json);
     }
 
@@ -379,7 +391,9 @@ field_split(approval_str_t *s, const char *ends, unsigned quotes)
             i += field_quoted(approval_str_sub(*s, i, s->len));
         }
 
-        before = s->data[i] == ' ' ? before : s->data[i];
+        if (s->data[i] != ' ' && s->data[i] != '\t') {
+            before = s->data[i];
+        }
 
         if (s->data[i] == ends[0] || (ends[1] && s->data[i] == ends[1])) {
             break;

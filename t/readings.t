@@ -465,7 +465,7 @@ group('a text with blanks around it is shown once',
 group('types that JSON may have', require_rule('match json:/env prod;'),
       (map { [ held => '/', body => '{"env":"prod"}', type => $_ ],
              [ pass => '/', body => '{"env":"dev"}', type => $_ ] }
-           $JSON, "$JSON;charset=utf-8", "$JSON; charset=US-ASCII",
+           $JSON, "$JSON charset=utf-8", "$JSON;charset=utf-8", "$JSON; charset=US-ASCII",
            "$JSON; charset=\"iso-8859-1\"", 'APPLICATION/JSON',
            'application/vnd.x+json', 'application/apply-patch+yaml', undef),
       [ pass => '/', type => $JSON, body => "{\"env\":\"d\xc3\xa9v\"}" ]);
@@ -483,7 +483,7 @@ group('a body that is not the JSON that a rule reads',
       [ type => $JSON, body => "\xef\xbb\xbf{\"env\":\"prod\"}" ],
       [ type => $JSON, body => 'env=prod' ],
       (map { [ type => $_, body => '{"env":"prod"}' ] }
-           $FORM, "$FORM json", "$JSON x", "$FORM,$JSON"),
+           $FORM, "$FORM json", "$JSON x", "$JSON charset=utf-8,$FORM", "$FORM,$JSON"),
       [ type => 'multipart/form-data; boundary=b', body => '{"env":"prod"}' ],
       [ headers => [ 'Content-Type' => $JSON, 'Content-Type' => $FORM ],
         body => '{"env":"dev"}' ],

@@ -409,9 +409,17 @@ ngx_http_approval_body_type(ngx_str_t *type)
         last--;
     }
 
-    /* for some readers the type ends there */
+    /* for some readers the type ends there; a ";" may have been forgotten */
 
     for (c = p; c < last; c++) {
+
+        if (*c == ' ' && ngx_http_approval_begins(c, last, " charset=")
+            && ngx_http_approval_ends(p, c, "json")
+            && ngx_strlchr(c, last, ',') == NULL)
+        {
+            return NGX_HTTP_APPROVAL_TYPE_JSON;
+        }
+
         if (*c <= ' ' || *c == ',') {
             return NGX_HTTP_APPROVAL_TYPE_OTHER;
         }

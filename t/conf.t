@@ -728,9 +728,10 @@ subtest 'match' => sub {
     refused('no regex', $in->('match $uri ~;'),
             qr/"~" has no regex: write it without a space before it/);
     refused("an operator: $_->[0]", $in->("match $_->[0] x;"),
-            qr/"$_->[1]" is no operator: remove it, as in "match \Q$_->[2]\E"/)
-        for ['$uri =', '=', '$uri PATTERN'], ['$arg_x ==', '==', '$arg_x PATTERN'],
-            ['$http_x !=', '!=', '$http_x !PATTERN'];
+            qr/"$_->[1]" is no operator: remove it, as in "match \Q$_->[2]\E"; for the text itself write "\Q$_->[3]\E"/)
+        for ['$uri =', '=', '$uri PATTERN', '\='],
+            ['$arg_x ==', '==', '$arg_x PATTERN', '\=='],
+            ['$http_x !=', '!=', '$http_x !PATTERN', '!\='];
     refused('a name twice', $in->('match $uri "~(?<a>x)"; match $host "~(?<A>y)";'),
             qr/has a group "a", and so does .* of this rule: rename one of them/);
     refused('a name twice', $in->('match $uri "~(?<a>x)(?<b>y)(?<A>z)";'),

@@ -147,7 +147,10 @@ ngx_http_approval_lint_return(ngx_conf_t *cf, ngx_http_approval_place_t *place)
     if (conf->api) {
         at = conf->api_at;
 
-    } else if (conf->policy && conf->conf_line != place->parent->conf_line) {
+    } else if (conf->policy
+               && (conf->conf_line != place->parent->conf_line
+                   || conf->conf_file != place->parent->conf_file))
+    {
         at.file = conf->conf_file;
         at.line = conf->conf_line;
 

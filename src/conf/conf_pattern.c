@@ -39,8 +39,10 @@ ngx_http_approval_conf_pattern(ngx_conf_t *cf,
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" is no operator: remove it, as in \"match %V "
-                           "%sPATTERN\"", pattern, &subject->name,
-                           (text.len < pattern->len) ? "!" : "");
+                           "%sPATTERN\"; for the text itself write \"%s\\%V\"",
+                           pattern, &subject->name,
+                           (text.len < pattern->len) ? "!" : "",
+                           (text.len < pattern->len) ? "!" : "", &text);
         return NGX_ERROR;
     }
 

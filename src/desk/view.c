@@ -585,4 +585,3 @@ ngx_http_approval_view_event(json_t *trail, json_t *time, const char *event,
                                            "event", event, "who", who))
            == 0 ? NGX_OK : NGX_ERROR;
 }
-

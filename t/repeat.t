@@ -32,12 +32,17 @@ EOF
             '/slow' => { body => "done\n", delay => 2 },
             '/off/slow' => { body => "done\n", delay => 2 },
             '/big' => { body => $big },
+            map({ $_ => { body => 'part', no_length => 1, close => 1,
+                          headers => [ 'Content-Length' => 100 ] } }
+                '/part', '/raw/part'),
+            '/raw/none' => { body => '' },
             '/lost' => { drop => 1 }, '/brief/lost' => { drop => 1 } },
     server => <<'EOF');
         approval p;
         location / { proxy_pass %%UP%%; }
         location /brief { approval_repeat 2s; proxy_pass %%UP%%; }
         location /off { approval_repeat 0; proxy_pass %%UP%%; }
+        location /raw { proxy_buffering off; proxy_pass %%UP%%; }
         location /cancel { approval_disconnect cancel; proxy_pass %%UP%%; }
         location /bare { approval_unsigned_decisions on; proxy_pass %%UP%%; }
 EOF
@@ -280,6 +285,22 @@ for my $way ('/slow', '/off/slow') {
     my @whole = (GET => '/big', agent => 'agent-8');
     runs('whole', @whole);
     runs('whole: anew', @whole);
+}
+
+for my $way ('/part', '/raw/part') {
+    my ($client, $id) = asks("$way: the upstream ends early", GET => $way);
+
+    $gw->vote($id, 'approve');
+    ok(wait_for(sub { $gw->state($id) eq 'executed' }), "$way: executed");
+    again("$way: again", $id, 'executed', 409, 'already-executed',
+          GET => $way);
+    is($gw->hits($way), 1, "$way: once");
+}
+
+for (1, 2) {
+    runs("unbuffered, whole: $_", GET => '/raw/whole');
+    runs("of no bytes: $_", GET => '/raw/none');
+    runs("without a body: $_", HEAD => '/head');
 }
 
 

@@ -17,6 +17,7 @@ static ngx_uint_t ngx_http_approval_answered(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 static ngx_http_approval_again_e ngx_http_approval_outcome_again(
     ngx_http_request_t *r);
+static ngx_uint_t ngx_http_approval_outcome_whole(ngx_http_request_t *r);
 static json_t *ngx_http_approval_outcome_json(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
 
@@ -146,8 +147,33 @@ ngx_http_approval_outcome_again(ngx_http_request_t *r)
     ngx_str_t  key;
 
     return !r->request_complete || r->connection->error
+           || !ngx_http_approval_outcome_whole(r)
            || ngx_http_approval_header_find(r, "idempotency-key", &key)
            ? NGX_HTTP_APPROVAL_AGAIN_REPEAT : NGX_HTTP_APPROVAL_AGAIN_ANEW;
+}
+
+
+/* False if the upstream's answer ended early; to nginx the request is done. */
+
+static ngx_uint_t
+ngx_http_approval_outcome_whole(ngx_http_request_t *r)
+{
+    ngx_event_pipe_t     *p;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (u == NULL || !u->header_sent || u->upgrade || r->header_only) {
+        return 1;
+    }
+
+    if (!u->buffering) {
+        return u->length <= 0;
+    }
+
+    p = u->pipe;
+
+    return p->upstream_done || (p->upstream_eof && p->length == -1);
 }
 
 

@@ -105,6 +105,7 @@ for (
     [ 'wait=1', 'wait=1', 'wait' ],
     [ 'respond-async, wait=1', 'respond-async, wait=1', 'both' ],
     [ 'handling=lenient, wait=0 ; x=y', 'wait=0', 'among others' ],
+    [ "x=\"a, \\\"b\", wait =\t1", 'wait=1', 'after a quoted string' ],
 ) {
     my ($prefer, $applied, $name) = @$_;
     my $before = $gw->hits('/wait/1');
@@ -135,7 +136,8 @@ for (
     $gw->vote($new->header('Approval-Id'), 'deny', 'no');
 }
 
-for ('wait=x', 'wait=', 'wait=-1', 'wait', 'respond-asynchronously', '', ',,') {
+for ('wait=x', 'wait=', 'wait=-1', 'wait', 'respond-asynchronously', '', ',,',
+     'x="a, respond-async, b"', 'x="a, \\", respond-async, wait=0, b"') {
     my ($c, $id) = $gw->hold(GET => '/wait/2', headers => [ Prefer => $_ ]);
     ok($c->quiet(0.2), "Prefer \"$_\" means nothing");
     $gw->vote($id, 'deny');

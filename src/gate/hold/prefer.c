@@ -14,7 +14,9 @@
 
 
 static void ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold,
-    u_char *p, u_char *last);
+    approval_str_t item);
+static ngx_uint_t ngx_http_approval_prefer_quoted(approval_str_t item,
+    ngx_uint_t quoted);
 
 
 /*
@@ -28,6 +30,7 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
 {
     ngx_str_t                     list;
     ngx_msec_t                    wait;
+    ngx_uint_t                    quoted;
     approval_str_t                item;
     ngx_table_elt_t              *h;
     ngx_http_approval_headers_t   it;
@@ -47,9 +50,16 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
     {
         list = h->value;
 
+        /* a comma in a quoted string ends no preference */
+
+        quoted = 0;
+
         while (ngx_http_approval_header_item(&list, &item)) {
-            ngx_http_approval_prefer_item(hold, (u_char *) item.data,
-                                          (u_char *) item.data + item.len);
+            if (!quoted) {
+                ngx_http_approval_prefer_item(hold, item);
+            }
+
+            quoted = ngx_http_approval_prefer_quoted(item, quoted);
         }
     }
 
@@ -63,39 +73,56 @@ ngx_http_approval_prefer(ngx_http_approval_hold_t *hold)
 }
 
 
+/* The preference's parameters (";") are ignored: neither has any. */
+
 static void
-ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold, u_char *p,
-    u_char *last)
+ngx_http_approval_prefer_item(ngx_http_approval_hold_t *hold,
+    approval_str_t item)
 {
-    u_char     *end;
-    ngx_int_t   n;
+    size_t          n;
+    ngx_int_t       seconds;
+    approval_str_t  name, value;
 
-    /* neither preference has parameters (";") */
+    item = approval_str_sub(item, 0, approval_str_find(item, 0, ";"));
 
-    end = ngx_strlchr(p, last, ';');
+    n = approval_str_find(item, 0, "=");
+    name = approval_str_trim(approval_str_sub(item, 0, n));
 
-    if (end) {
-        last = end;
-    }
-
-    while (last > p && (last[-1] == ' ' || last[-1] == '\t')) {
-        last--;
-    }
-
-    if (last - p == sizeof("respond-async") - 1
-        && ngx_strncasecmp(p, (u_char *) "respond-async", last - p) == 0)
-    {
-        hold->prefer_async = 1;
+    if (n == item.len) {
+        hold->prefer_async |= approval_str_eq_nocase(name,
+                                              approval_str("respond-async"));
         return;
     }
 
-    if (last - p > 5 && ngx_strncasecmp(p, (u_char *) "wait=", 5) == 0
+    if (approval_str_eq_nocase(name, approval_str("wait"))
         && hold->prefer_wait == NGX_ERROR)
     {
-        n = ngx_atoi(p + 5, last - p - 5);
+        value = approval_str_trim(approval_str_sub(item, n + 1, item.len));
+        seconds = ngx_atoi((u_char *) value.data, value.len);
 
-        if (n != NGX_ERROR) {
-            hold->prefer_wait = ngx_min(n, 86400);
+        if (seconds != NGX_ERROR) {
+            hold->prefer_wait = ngx_min(seconds, 86400);
         }
     }
+}
+
+
+/* Whether a quoted string is open after the item. */
+
+static ngx_uint_t
+ngx_http_approval_prefer_quoted(approval_str_t item, ngx_uint_t quoted)
+{
+    size_t  i;
+
+    for (i = 0; i < item.len; i++) {
+
+        if (item.data[i] == '"') {
+            quoted = !quoted;
+
+        } else if (item.data[i] == '\\' && quoted) {
+            i++;
+        }
+    }
+
+    return quoted;
 }

@@ -178,7 +178,10 @@ ngx_http_approval_mcp_call(json_t *message)
 }
 
 
-/* True for a request, which has an id; a notification has none. */
+/*
+ * True for a request, which has an id, if only null, which JSON-RPC allows; a
+ * notification has none.
+ */
 
 static ngx_uint_t
 ngx_http_approval_mcp_request(json_t *message)
@@ -189,7 +192,7 @@ ngx_http_approval_mcp_request(json_t *message)
     id = json_object_get(message, "id");
     version = json_string_value(json_object_get(message, "jsonrpc"));
 
-    return (json_is_string(id) || json_is_number(id))
+    return (json_is_string(id) || json_is_number(id) || json_is_null(id))
            && version && ngx_strcmp(version, "2.0") == 0
            && json_is_string(json_object_get(message, "method"));
 }

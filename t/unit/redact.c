@@ -150,6 +150,28 @@ body(const char *type, const char *in, const char *want)
 }
 
 
+/* A NUL does not end a key that lacks its last line. */
+
+static void
+hidden_nul(void)
+{
+    approval_buf_t      out;
+    approval_redact_t  *r;
+
+    static const char  key[] = "-----BEGIN PRIVATE KEY-----\nx\0canary";
+    approval_str_t     s = { sizeof(key) - 1, (unsigned char *) key };
+
+    r = rules(NULL, 0);
+    approval_buf_init(&out);
+
+    ok(approval_redact_text(r, s, &out) == APPROVAL_OK && !has(&out, "canary")
+       && !has(&out, "BEGIN"), "a key with a NUL is masked");
+
+    approval_buf_free(&out);
+    approval_redact_destroy(r);
+}
+
+
 static void
 hidden(const char *type, const char *in)
 {
@@ -761,6 +783,8 @@ test_canary(void)
     hidden(FORM, "a=http://user:canary@host/");
     hidden(FORM, "%74oken=canary");
     hidden(JSON, "{\"a\":\"-----BEGIN PRIVATE KEY-----\\ncanary\"}");
+
+    hidden_nul();
 }
 
 

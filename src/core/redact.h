@@ -60,7 +60,8 @@ void approval_redact_mask(const approval_redact_t *r, approval_str_t value,
 
 /*
  * All of these append to out, and return APPROVAL_ERROR only without memory.
- * Text for which a regex reaches its limits is masked.
+ * Text for which a regex reaches its limits, or all regexes together need too
+ * much work for its length, is masked as a whole.
  */
 
 /* Free text: a reason, a user agent, a captured or computed value, prose. */

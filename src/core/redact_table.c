@@ -13,7 +13,7 @@
 #include <string.h>
 
 
-#define MATCH_WINDOW  256              /* bytes                            */
+#define MATCH_WINDOW  512              /* bytes                            */
 #define MATCH_STEPS   8                /* per byte of a larger window      */
 #define MATCH_CALLS   200000
 #define MATCH_STACK   (512 * 1024)
@@ -301,7 +301,7 @@ redact_match(const approval_redact_t *r, unsigned kind, approval_str_t text,
     size_t from, redact_found_t *found)
 {
     int               rc;
-    size_t            window;
+    size_t            window, cost;
     uint32_t          options;
     PCRE2_SIZE       *v;
     redact_tables_t  *t;
@@ -330,13 +330,14 @@ redact_match(const approval_redact_t *r, unsigned kind, approval_str_t text,
         }
 
         window *= 4;
+        cost = window < text.len - from ? window : text.len - from;
 
-        if (window > t->work) {
+        if (cost > t->work) {
             t->failed = 1;
             return 0;
         }
 
-        t->work -= window;
+        t->work -= cost;
         options = PCRE2_NO_JIT;
 
         pcre2_set_match_limit(t->context, (uint32_t) window * MATCH_STEPS);

@@ -21,7 +21,7 @@
 
 #define LENGTH     8192
 #define TRY        1024                /* length, to find the worst text   */
-#define STEPS_MAX  250                 /* for each byte                    */
+#define STEPS_MAX  320                 /* for each byte                    */
 #define HEADS_MAX  2                   /* prefixes of a row                */
 #define WORDS_MAX  4                   /* of its regex                     */
 

@@ -3,7 +3,7 @@
 # Copyright (C) ngx_http_approval_module contributors
 #
 # Access handlers that run after the gate, as Lua's do, may change a request
-# that was judged.  It is then judged again.
+# that was judged.  It is therefore judged again.
 
 use strict;
 use warnings;
@@ -23,6 +23,9 @@ my $gw = Approval::Gateway->new(modules_before => \@modules,
     lua_load_resty_core off;
 
     approval_policy p {
+        rule dry    { match $uri ^/dry; require admins; mode shadow; }
+        rule dry_b  { match $uri ^/dry; match json:/drop 0; require admins;
+                      mode shadow; }
         rule uri    { match $uri ^/admin; require admins; }
         rule method { match $request_method DELETE; require admins; }
         rule arg    { match $arg_drop 1; require admins; }
@@ -30,14 +33,18 @@ my $gw = Approval::Gateway->new(modules_before => \@modules,
         rule body   { match $request_method POST; match json:/drop 1;
                       require admins; }
         rule never  { match $http_x_never 1; deny; }
+        rule tier   { match $tier prod; require admins; }
         rule put    { match $request_method PUT; require admins; }
     }
 
     approval_policy s {
-        rule all { match $request_method POST; require admins; mode shadow; }
+        rule all  { match $request_method POST; require admins; mode shadow; }
+        rule arg  { match $arg_drop 1; deny; mode shadow; }
     }
 EOF
     approval p;
+    client_body_in_file_only clean;
+    set $tier dev;
 
     access_by_lua_block {
         local h = ngx.req.get_headers()
@@ -51,11 +58,30 @@ EOF
             ngx.req.set_body_data(h.body)
         end
         if h.exit then ngx.exit(tonumber(h.exit)) end
+        if h.file then
+            ngx.req.read_body()
+            ngx.req.set_body_file(h.file, false)
+        end
+        if h.tier then ngx.var.tier = h.tier end
     }
 
     location / { proxy_pass %%UP%%; }
+    location /memory { client_body_in_file_only off; proxy_pass %%UP%%; }
     location /shadow { approval s; proxy_pass %%UP%%; }
+
+    location /exec {
+        content_by_lua_block {
+            ngx.req.set_body_data("other")
+            ngx.exec("@exec")
+        }
+    }
+
+    location @exec { approval off; proxy_pass %%UP%%; }
 EOF2
+
+my $other = $gw->{dir} . '/other.json';
+
+spew($other, '{"drop":1}');
 
 
 for ([ 'what Lua leaves alone', GET => 0 ],
@@ -65,7 +91,11 @@ for ([ 'what Lua leaves alone', GET => 0 ],
      [ 'its arguments', GET => 1, Args => 'drop=1' ],
      [ 'its method', GET => 1, Method => 'x' ],
      [ 'its header', GET => 1, Header => 'X-Drop' ],
-     [ 'its body', POST => 1, Body => '{"drop":1}' ])
+     [ 'its variable', GET => 1, Tier => 'prod' ],
+     [ 'another variable after its body was read', POST => 0, Tier => 'test' ],
+     [ 'its variable after its body was read', POST => 1, Tier => 'prod' ],
+     [ 'its body', POST => 1, Body => '{"drop":1}' ],
+     [ 'its body, by a file', POST => 1, File => $other ])
 {
     my ($name, $method, $held, @headers) = @$_;
 
@@ -101,6 +131,7 @@ sub unsent {
 }
 
 for ([ 'a header that concerns nobody', 200, Header => 'X-Other' ],
+     [ 'another variable', 200, Tier => 'test' ],
      [ 'its URI', undef, Uri => '/admin/other' ])
 {
     my ($name, $status, @headers) = @$_;
@@ -122,18 +153,24 @@ for ([ 'a header that concerns nobody', 200, Header => 'X-Other' ],
     unsent($id, $name);
 }
 
+for ([ 'another body', '/put', Body => 'other' ],
+     [ 'another body in memory', '/memory/put', Body => 'other' ],
+     [ 'another file', '/file/put', File => $other ],
+     [ 'a variable of an earlier rule', '/tier/put', Tier => 'prod' ],
+     [ 'another body in a location without a gate', '/exec/put' ])
 {
-    my ($client, $id) = $gw->hold(PUT => '/put', body => 'shown',
-                                  headers => [ Body => 'other' ]);
+    my ($name, $target, @headers) = @$_;
+    my ($client, $id) = $gw->hold(PUT => $target, body => 'shown',
+                                  headers => \@headers);
 
-    is($gw->vote($id, 'approve')->status, 200, 'another body: approved');
+    is($gw->vote($id, 'approve')->status, 200, "$name: approved");
 
     wait_for(sub { $client->answered || grep { $_ ne $id } $gw->pending });
 
-    is($gw->hits('/put'), 0, 'another body: it is not sent');
+    is($gw->hits($target), 0, "$name: it is not sent");
     $gw->vote($_, 'deny') for $gw->pending;
-    is($client->read->status, 403, 'another body: but needs an approval, too');
-    unsent($id, 'another body');
+    is($client->read->status, @headers ? 403 : 500, "$name: refused");
+    unsent($id, $name) if @headers;
 }
 
 for my $status (200, 403) {
@@ -145,11 +182,21 @@ for my $status (200, 403) {
     unsent($id, "Lua answers $status");
 }
 
-# A shadow rule is counted once
+# What shadow mode records is recorded once
 
-is($gw->send(POST => '/shadow', headers => [ Header => 'X-Other' ],
-             body => 'x')->read->status, 200, 'shadow mode: passes');
-is(scalar(grep { $_->{mode} } $gw->audit('requested')), 1, 'shadow mode: recorded once');
+for ([ 'shadow mode', requested => POST => '/shadow', body => 'x' ],
+     [ 'a refusal in shadow mode', refused => GET => '/shadow?drop=1&drop=2' ],
+     [ 'two rules in shadow mode', requested => POST => '/dry',
+       json => { drop => 0 } ])
+{
+    my ($name, $event, $method, $target, @body) = @$_;
+    my $before = grep { $_->{mode} } $gw->audit($event);
+
+    is($gw->send($method => $target, headers => [ Header => 'X-Other' ],
+                 @body)->read->status, 200, "$name: passes");
+    is(grep({ $_->{mode} } $gw->audit($event)) - $before, 1,
+       "$name: recorded once");
+}
 
 $gw->clean('all is judged');
 

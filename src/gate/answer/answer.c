@@ -371,6 +371,8 @@ ngx_http_approval_refuse_shadow(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold, ngx_http_approval_refusal_e which,
     const char *detail)
 {
+    hold->refusal = which;
+
     ngx_http_approval_count(hold->verdict->rule,
                             NGX_HTTP_APPROVAL_COUNT_SHADOW);
 

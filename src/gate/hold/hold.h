@@ -180,13 +180,14 @@ struct ngx_http_approval_hold_s {
     ngx_msec_t                       started;    /* ngx_current_msec          */
     ngx_msec_t                       resumed;
 
-    uint64_t                         mark;       /* of what was judged, if
-                                                    modules follow; else 0    */
-    uint64_t                         content;    /* of its body               */
+    uint64_t                         content;    /* tells whether the body that
+                                                    is bound was replaced     */
 
     uint16_t                         answered;   /* the upstream's status, from
                                                     Redis; 0: unknown         */
     unsigned                         prefer_async:1;
+    unsigned                         again:1;    /* judge the approved request
+                                                    again                     */
 };
 
 

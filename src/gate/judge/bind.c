@@ -33,6 +33,9 @@ static void ngx_http_approval_bind_fact(ngx_http_approval_bind_t *bind,
 static void ngx_http_approval_bind_part(ngx_http_approval_bind_t *bind,
     u_char tag, approval_str_t text);
 static ngx_int_t ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold);
+static uint64_t ngx_http_approval_bind_mark(ngx_http_request_t *r);
+static uint64_t ngx_http_approval_bind_mix(uint64_t mark, const void *data,
+    off_t n);
 static ngx_int_t ngx_http_approval_bind_md(ngx_http_approval_bind_t *bind,
     u_char md[APPROVAL_SHA256_LEN]);
 static ngx_uint_t ngx_http_approval_bind_ignored(
@@ -95,7 +98,7 @@ ngx_http_approval_bind(ngx_http_approval_hold_t *hold)
 
 /*
  * True if the request, possibly redirected, is still the one that approvers
- * were asked about.  The body cannot change, and is not compared again.
+ * were asked about.
  */
 
 ngx_uint_t
@@ -106,6 +109,10 @@ ngx_http_approval_bind_same(ngx_http_request_t *r,
     ngx_uint_t                same;
     ngx_http_approval_bind_t  bind;
     ngx_http_approval_look_t  look;
+
+    if (!ngx_http_approval_bind_same_body(r, hold)) {
+        return 0;
+    }
 
     ngx_http_approval_look(&look, r, NULL, hold->verdict->captures);
 
@@ -122,6 +129,14 @@ ngx_http_approval_bind_same(ngx_http_request_t *r,
     approval_digest_destroy(bind.digest);
 
     return same;
+}
+
+
+ngx_uint_t
+ngx_http_approval_bind_same_body(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold)
+{
+    return hold->content == ngx_http_approval_bind_mark(r);
 }
 
 
@@ -372,6 +387,8 @@ ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold)
     r = hold->request;
     body = hold->body;
 
+    hold->content = ngx_http_approval_bind_mark(r);
+
     ngx_str_null(&type);
 
     if (hold->lcf->ignore && body->data && !body->encoded
@@ -416,6 +433,50 @@ ngx_http_approval_bind_body(ngx_http_approval_hold_t *hold)
     hold->hash_offset = 0;
 
     return NGX_OK;
+}
+
+
+/*
+ * Tells whether another body has replaced this one: where it is, and a hash of
+ * what is in memory, since another one may be in the same place.
+ */
+
+static uint64_t
+ngx_http_approval_bind_mark(ngx_http_request_t *r)
+{
+    uint64_t      mark;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    mark = 0;
+
+    for (cl = r->request_body ? r->request_body->bufs : NULL; cl;
+         cl = cl->next)
+    {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            mark = ngx_http_approval_bind_mix(mark, b->pos, b->last - b->pos);
+            mark ^= ngx_murmur_hash2(b->pos, b->last - b->pos);
+
+        } else if (b->in_file) {
+            mark = ngx_http_approval_bind_mix(mark, b->file->name.data,
+                                              b->file_pos);
+            mark = ngx_http_approval_bind_mix(mark, b->file, b->file_last);
+        }
+    }
+
+    return mark;
+}
+
+
+static uint64_t
+ngx_http_approval_bind_mix(uint64_t mark, const void *data, off_t n)
+{
+    mark = (mark ^ (uint64_t) (uintptr_t) data) * 0x9e3779b97f4a7c15;
+    mark = (mark ^ (mark >> 29) ^ (uint64_t) n) * 0x9e3779b97f4a7c15;
+
+    return mark ^ (mark >> 32);
 }
 
 

@@ -124,10 +124,16 @@ ngx_http_approval_judge(ngx_http_approval_look_t *look,
         && ngx_http_approval_is_batch(look->body->json))
     {
         ngx_http_approval_judge_batch(look, policy, verdict);
-        return;
+
+    } else {
+        ngx_http_approval_judge_rules(look, policy, 0, verdict);
     }
 
-    ngx_http_approval_judge_rules(look, policy, 0, verdict);
+    if (verdict->shadow
+        && ngx_http_approval_judge_known(look->request, verdict->shadow))
+    {
+        verdict->shadow = NULL;
+    }
 }
 
 
@@ -210,11 +216,7 @@ ngx_http_approval_judge_found(void *data, const approval_match_found_t *found)
     if (rule->mode == NGX_HTTP_APPROVAL_SHADOW
         && rule->outcome != NGX_HTTP_APPROVAL_ALLOW)
     {
-        if (judge->shadow == NULL
-            && !ngx_http_approval_judge_known(judge->look->request, rule))
-        {
-            judge->shadow = rule;
-        }
+        judge->shadow = judge->shadow ? judge->shadow : rule;
 
         if (!judge->policy->shadow) {
             return APPROVAL_OK;

@@ -104,6 +104,8 @@ ngx_int_t ngx_http_approval_bind_describe(ngx_http_approval_hold_t *hold,
     json_t *doc);
 ngx_uint_t ngx_http_approval_bind_same(ngx_http_request_t *r,
     ngx_http_approval_hold_t *hold);
+ngx_uint_t ngx_http_approval_bind_same_body(ngx_http_request_t *r,
+    ngx_http_approval_hold_t *hold);
 
 /* describe.c */
 json_t *ngx_http_approval_describe(ngx_http_approval_hold_t *hold);

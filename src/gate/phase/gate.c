@@ -21,13 +21,10 @@ static ngx_int_t ngx_http_approval_access_checker(ngx_http_request_t *r,
     ngx_http_phase_handler_t *ph);
 static ngx_int_t ngx_http_approval_gate(ngx_http_request_t *r,
     ngx_http_approval_loc_conf_t *lcf);
-static ngx_int_t ngx_http_approval_gate_changed(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold);
 static ngx_uint_t ngx_http_approval_gate_followed(ngx_http_request_t *r);
-static uint64_t ngx_http_approval_gate_mark(ngx_http_request_t *r);
-static uint64_t ngx_http_approval_gate_content(ngx_http_request_t *r);
-static uint64_t ngx_http_approval_gate_mix(uint64_t mark, const void *data,
-    size_t len);
+static ngx_int_t ngx_http_approval_gate_again(ngx_http_approval_hold_t *hold);
+static ngx_int_t ngx_http_approval_gate_judged(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_verdict_t *verdict);
 static ngx_inline ngx_uint_t ngx_http_approval_gate_none(ngx_http_request_t *r,
     ngx_http_approval_policy_t *policy);
 static ngx_int_t ngx_http_approval_guard(ngx_http_request_t *r)
@@ -147,16 +144,18 @@ ngx_http_approval_access_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    /* what runs now may change the request: the precontent phase looks again */
+    /*
+     * What runs now may change the request, or a variable: the precontent phase
+     * judges it again, unless shadow mode has already recorded a refusal.
+     */
 
     hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
 
-    if (hold == &ngx_http_approval_passed) {
-        ngx_http_set_ctx(r, NULL, ngx_http_approval_module);
+    if (ngx_http_approval_hold_executes(hold)) {
+        hold->again = 1;
 
-    } else {
-        hold->mark = ngx_http_approval_gate_mark(r);
-        hold->content = ngx_http_approval_gate_content(r);
+    } else if (hold->refusal == 0) {
+        ngx_http_set_ctx(r, NULL, ngx_http_approval_module);
     }
 
     return NGX_DECLINED;
@@ -207,11 +206,8 @@ ngx_http_approval_gate(ngx_http_request_t *r,
 
     hold = ngx_http_get_module_ctx(r, ngx_http_approval_module);
 
-    if (hold && hold->mark
-        && (hold->mark != ngx_http_approval_gate_mark(r)
-            || hold->content != ngx_http_approval_gate_content(r)))
-    {
-        return ngx_http_approval_gate_changed(r, lcf, hold);
+    if (hold && hold->again) {
+        return ngx_http_approval_gate_again(hold);
     }
 
     if (hold) {
@@ -229,42 +225,6 @@ ngx_http_approval_gate(ngx_http_request_t *r,
 }
 
 
-/*
- * It was judged, and has changed since: judges it as after a redirect.  What
- * was approved, if its body was replaced, was another request.
- */
-
-static ngx_int_t
-ngx_http_approval_gate_changed(ngx_http_request_t *r,
-    ngx_http_approval_loc_conf_t *lcf, ngx_http_approval_hold_t *hold)
-{
-    ngx_int_t                  rc;
-    ngx_http_approval_hold_t  *h;
-
-    for (h = hold; h && hold->content != ngx_http_approval_gate_content(r);
-         h = h->next)
-    {
-        ngx_memzero(h->action.route, APPROVAL_SHA256_LEN);
-    }
-
-    ngx_http_set_ctx(r, NULL, ngx_http_approval_module);
-
-    rc = ngx_http_approval_gate_judge(r, lcf);
-
-    /* otherwise the request may have been freed */
-
-    if (rc == NGX_DECLINED
-        && ngx_http_get_module_ctx(r, ngx_http_approval_module)
-           == &ngx_http_approval_passed)
-    {
-        ngx_http_set_ctx(r, hold, ngx_http_approval_module);
-        hold->mark = 0;
-    }
-
-    return rc;
-}
-
-
 /* Does another module's access handler run after this one, such as Lua's? */
 
 static ngx_uint_t
@@ -276,64 +236,6 @@ ngx_http_approval_gate_followed(ngx_http_request_t *r)
 
     return cmcf->phase_engine.handlers[r->phase_handler + 2].handler
            != ngx_http_approval_precontent_handler;
-}
-
-
-/* Tells whether what is judged has been replaced; where it is, not what. */
-
-static uint64_t
-ngx_http_approval_gate_mark(ngx_http_request_t *r)
-{
-    uint64_t                      mark;
-    ngx_table_elt_t              *h;
-    ngx_http_approval_headers_t   it;
-
-    mark = ngx_http_approval_gate_mix(1, r->method_name.data,
-                                      r->method_name.len);
-    mark = ngx_http_approval_gate_mix(mark, r->uri.data, r->uri.len);
-    mark = ngx_http_approval_gate_mix(mark, r->args.data, r->args.len);
-    mark = ngx_http_approval_gate_mix(mark, r->unparsed_uri.data,
-                                      r->unparsed_uri.len);
-
-    for (h = NULL; (h = ngx_http_approval_header_next(r, &it, h)); ) {
-        mark = ngx_http_approval_gate_mix(mark, h->key.data, h->key.len);
-        mark = ngx_http_approval_gate_mix(mark, h->value.data, h->value.len);
-    }
-
-    return mark;
-}
-
-
-/* Tells whether the body has been replaced, which may be in the same place. */
-
-static uint64_t
-ngx_http_approval_gate_content(ngx_http_request_t *r)
-{
-    size_t      len;
-    uint64_t    mark;
-    ngx_buf_t  *b;
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return 0;
-    }
-
-    b = r->request_body->bufs->buf;
-    len = ngx_buf_in_memory(b) ? b->last - b->pos : 0;
-
-    mark = ngx_http_approval_gate_mix(1, b->file, 0);
-    mark = ngx_http_approval_gate_mix(mark, b->pos, len);
-
-    return len ? mark ^ ngx_murmur_hash2(b->pos, len) : mark;
-}
-
-
-static uint64_t
-ngx_http_approval_gate_mix(uint64_t mark, const void *data, size_t len)
-{
-    mark = (mark ^ (uint64_t) (uintptr_t) data) * 0x9e3779b97f4a7c15;
-    mark = (mark ^ (mark >> 29) ^ len) * 0x9e3779b97f4a7c15;
-
-    return (mark ^ (mark >> 32)) | 1;
 }
 
 
@@ -486,7 +388,10 @@ ngx_http_approval_gate_asks(ngx_http_request_t *r,
 }
 
 
-/* The body was read: judges the request if necessary, or starts the hold. */
+/*
+ * The body was read: judges the request if necessary, or starts the hold.  Or
+ * the request is approved, and is judged again.
+ */
 
 static ngx_int_t
 ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
@@ -515,13 +420,14 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
         ngx_http_approval_body_parse(hold->body);
 
         if (ngx_http_approval_mcp_headers(hold) != NGX_OK) {
-            return ngx_http_approval_gate_refuse(r, hold->lcf, hold, NULL,
+            return ngx_http_approval_gate_refuse(r, hold->lcf,
+                                             hold->again ? NULL : hold, NULL,
                                              NGX_HTTP_APPROVAL_REFUSE_HEADERS,
                                              NULL);
         }
     }
 
-    if (hold->verdict->rule) {
+    if (hold->verdict->rule && !hold->again) {
         return ngx_http_approval_gate_start(hold);
     }
 
@@ -532,7 +438,44 @@ ngx_http_approval_gate_body(ngx_http_approval_hold_t *hold)
     ngx_http_approval_look(&look, r, hold->body, NULL);
     ngx_http_approval_judge(&look, hold->lcf->policy, &verdict);
 
-    return ngx_http_approval_gate_verdict(r, hold->lcf, hold, &verdict);
+    return ngx_http_approval_gate_judged(hold, &verdict);
+}
+
+
+/* The request is approved, and may have changed since. */
+
+static ngx_int_t
+ngx_http_approval_gate_again(ngx_http_approval_hold_t *hold)
+{
+    ngx_http_approval_look_t     look;
+    ngx_http_approval_verdict_t  verdict;
+
+    ngx_http_approval_look(&look, hold->request, NULL, NULL);
+    ngx_http_approval_judge(&look, hold->lcf->policy, &verdict);
+
+    return (verdict.what == NGX_HTTP_APPROVAL_VERDICT_BODY)
+           ? ngx_http_approval_gate_body(hold)
+           : ngx_http_approval_gate_judged(hold, &verdict);
+}
+
+
+/* What else an approved request needs is another hold's. */
+
+static ngx_int_t
+ngx_http_approval_gate_judged(ngx_http_approval_hold_t *hold,
+    ngx_http_approval_verdict_t *verdict)
+{
+    ngx_http_approval_hold_t  *same;
+
+    same = hold;
+
+    if (hold->again && verdict->what != NGX_HTTP_APPROVAL_VERDICT_PASS) {
+        ngx_http_approval_body_done(hold);
+        same = NULL;
+    }
+
+    return ngx_http_approval_gate_verdict(hold->request, hold->lcf, same,
+                                          verdict);
 }
 
 

@@ -217,9 +217,10 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
         return handler(r);
     }
 
-    if (ngx_http_approval_once_find(hold, r) == NULL
-        && ngx_http_approval_target_own(r)
-        && !ngx_http_approval_bind_same(r, hold))
+    if (ngx_http_approval_target_own(r)
+        && !(ngx_http_approval_once_find(hold, r)
+             ? ngx_http_approval_bind_same_body(r, hold)
+             : ngx_http_approval_bind_same(r, hold)))
     {
         return ngx_http_approval_once_moved(hold, r);
     }

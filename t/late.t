@@ -120,8 +120,10 @@ is($gw->hits('/never'), 0, 'neither is sent');
 sub unsent {
     my ($id, $name) = @_;
 
-    my @ends = grep { ($_->{action_id} // '') eq $id }
-               map { $gw->audit($_) } qw(executed failed);
+    my @ends;
+
+    wait_for(sub { @ends = grep { ($_->{action_id} // '') eq $id }
+                           map { $gw->audit($_) } qw(executed failed) });
 
     is_deeply([ map { [ $_->{type}, $_->{why}, exists $_->{forwarded} ] }
                 @ends ],

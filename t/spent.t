@@ -144,6 +144,44 @@ for my $row ([ 'expired', '/expired', sub {
        'copied: and no execution is on record that Redis lost');
 }
 
+# What Redis says under that key before the action is judged: the fault says no
+# more than it proves.
+
+for my $row ([ 'approval', qr/used before, or somebody copied it/,
+               'execution', 409 ],
+             [ 'expiry', qr/expired before/, 'deadline', 403 ])
+{
+    my ($what, $why, $limit, $status) = @$row;
+    my $id = ticket("/copied/$what");
+    my $shard = 'approval:{' . substr($id, 0, 2) . '}:';
+    my $end = "${shard}end:$id";
+
+    if ($what eq 'approval') {
+        $redis->cmd(COPY => $gw->key($id, ':decision'), $end);
+
+    } else {
+        my $before = snapshot();
+
+        $redis->cmd(HSET => $gw->key($id), x => 1);
+        $redis->cmd(ZADD => "${shard}pending", 1, $id);
+        ok(wait_for(sub { $gw->state($id) eq 'expired' }), "$what: expired");
+
+        my $expired = $redis->cmd(GET => $gw->key($id, ':decision'));
+
+        restore($before);
+        $redis->cmd(SET => $end, $expired);
+    }
+
+    is($gw->send(GET => "/copied/$what")->read->status, $status,
+       "$what: refused");
+    is($gw->hits("/copied/$what"), 0, "$what: nothing is forwarded");
+
+    my ($fault) = grep { ($_->{action_id} // '') eq $id } $gw->audit('fault');
+
+    is($fault->{limit}, $limit, "$what: which limit");
+    like($fault->{why}, $why, "$what: and why");
+}
+
 my @verify = (build_dir() . '/approval-audit', 'verify', '--key',
               $gw->{keys}{public}, $gw->ngx->path('audit.jsonl'));
 my $found = `@verify`;

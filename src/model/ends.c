@@ -317,6 +317,15 @@ ngx_http_approval_end_name(ngx_http_approval_state_e state, const char **why)
         *why = "it was cancelled before, but Redis has lost that";
         return "cancellation";
 
+    case NGX_HTTP_APPROVAL_EXPIRED:
+        *why = "it expired before, but Redis has lost that";
+        return "deadline";
+
+    case NGX_HTTP_APPROVAL_APPROVED:
+        *why = "its approval was used before, or somebody copied it in "
+               "Redis";
+        return "execution";
+
     default:
         *why = "it was executed before, but Redis has lost that";
         return "execution";
@@ -419,10 +428,12 @@ static ngx_http_approval_entry_t *
 ngx_http_approval_ends_lookup(ngx_http_approval_ends_t *ends, ngx_uint_t kind,
     const u_char *id, int64_t now)
 {
-    uint32_t                    n;
+    uint32_t                    i, n;
     ngx_http_approval_entry_t  *entry;
 
-    for (n = *ngx_http_approval_ends_head(ends, id); n; n = entry->next) {
+    n = *ngx_http_approval_ends_head(ends, id);
+
+    for (i = 0; n && i < ends->made; i++, n = entry->next) {
         entry = &ends->entries[n - 1];
 
         if (entry->kind == kind
@@ -478,6 +489,9 @@ ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
 
     entry->kind = (uint8_t) end->kind;
     entry->next = *head;
+
+    ngx_memory_barrier();
+
     *head = n;
 
     (void) ngx_http_approval_ends_merge(entry, end);
@@ -488,30 +502,36 @@ ngx_http_approval_ends_insert(ngx_http_approval_ends_t *ends,
 
 /*
  * A worker that is killed in insert() or here may leave an entry that is in use
- * but not in its chain, or one that is in its chain but free.
+ * but not in its chain, or one that is in its chain but free.  The barriers
+ * keep an entry from being both in a chain and in the list of free ones.
  */
 
 static void
 ngx_http_approval_ends_remove(ngx_http_approval_ends_t *ends,
     ngx_http_approval_entry_t *entry)
 {
-    uint32_t  n, *p;
+    uint32_t  i, n, *p;
 
     n = (uint32_t) (entry - ends->entries) + 1;
 
     entry->kind = 0;
 
-    for (p = ngx_http_approval_ends_head(ends, entry->id); *p && *p != n;
-         p = &ends->entries[*p - 1].next)
-    {
-        /* void */
+    p = ngx_http_approval_ends_head(ends, entry->id);
+
+    for (i = 0; *p && *p != n && i < ends->made; i++) {
+        p = &ends->entries[*p - 1].next;
     }
 
-    if (*p) {
+    if (*p == n) {
         *p = entry->next;
     }
 
+    ngx_memory_barrier();
+
     entry->next = ends->free;
+
+    ngx_memory_barrier();
+
     ends->free = n;
 }
 

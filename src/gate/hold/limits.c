@@ -289,13 +289,13 @@ ngx_http_approval_limit_ended(ngx_http_approval_hold_t *hold,
 {
     const char  *name, *why;
 
+    name = ngx_http_approval_end_name(state, &why);
+
     /* what Redis said of another gateway's execution is an approval */
 
     if (state == NGX_HTTP_APPROVAL_APPROVED) {
         state = NGX_HTTP_APPROVAL_EXECUTED;
     }
-
-    name = ngx_http_approval_end_name(state, &why);
 
     ngx_http_approval_limit_refuse(hold, ngx_http_approval_hold_refusal(state),
                                    name, why);

@@ -11,6 +11,7 @@
 
 #include "conf/conf.h"
 #include "core/version.h"
+#include "desk/change.h"
 #include "desk/freeze.h"
 #include "desk/live.h"
 #include "desk/metrics.h"
@@ -196,6 +197,7 @@ ngx_http_approval_start(ngx_cycle_t *cycle, ngx_http_approval_main_conf_t *mcf)
     }
 
     ngx_http_approval_endings_start(mcf);
+    ngx_http_approval_changes_start(mcf);
 
     if (mcf->store_conf && mcf->keyring) {
         events.overdue = ngx_http_approval_reaper;
@@ -289,6 +291,7 @@ ngx_http_approval_exit_process(ngx_cycle_t *cycle)
 
     if (mcf->worker->store) {
         ngx_http_approval_endings_stop(mcf);
+        ngx_http_approval_changes_stop(mcf);
     }
 
     /* before the store, which publishes the last head of the chain */

@@ -117,4 +117,127 @@ for my $row ([ 'denied', '1s', POST => '/_approval/actions/ID/decision', 'deny' 
               } $gw->audit('fault')), 'stopped: on record');
 }
 
+
+# what operators change: Redis is asked, and the connection is cut, or the worker
+# is stopped at once, or the reply is lost
+
+my $KEY = 'abcdef0123456789abcdef0123456789';
+
+my @changes = (
+    { what => 'frozen', word => '4102444800000', send => sub {
+          my ($gw, $client) = @_;
+
+          $client->send(POST => '/_approval/freeze',
+                        headers => [ 'X-User' => 'olga' ],
+                        json => { requester => 'agent-7',
+                                  until => '2100-01-01T00:00:00Z' });
+      } },
+    { what => 'grant revoked', send => sub {
+          my ($gw, $client) = @_;
+
+          $client->send(DELETE => "/_approval/grants/$gw->{grant}",
+                        headers => [ 'X-User' => 'alice' ]);
+      } },
+    { what => 'passkey revoked', word => 'put', send => sub {
+          my ($gw, $client) = @_;
+
+          $client->send(POST => '/_approval/passkeys',
+              body => "$gw->{nonce}&revoke=$KEY",
+              headers => [ 'X-User' => 'olga', Accept => 'text/html',
+                           'Sec-Fetch-Site' => 'same-origin',
+                           'Content-Type' =>
+                               'application/x-www-form-urlencoded' ]);
+      } });
+
+
+sub granted {
+    my ($gw) = @_;
+
+    my ($client, $id) = $gw->hold(GET => '/grant');
+
+    $gw->vote($id, 'approve');
+    is($client->read->status, 200, 'a grant is made');
+
+    $gw->{grant} = http_get($gw->port, '/_approval/grants',
+                            headers => [ 'X-User' => 'alice' ])
+                       ->json->{grants}[0]{id};
+
+    return 'approval:{' . substr($gw->{grant}, 0, 2) . "}:end:$gw->{grant}";
+}
+
+
+sub changing {
+    my ($change, $timeout, $redis) = @_;
+
+    my $gw = Approval::Gateway->new(
+        start => 0, workers => 1, redis => $redis,
+        conf => "worker_shutdown_timeout $timeout;", http => <<'EOF',
+    approval_group ops olga;
+    approval_operators ops;
+    approval_passkey_origin http://localhost:8080;
+    approval_policy p {
+        rule grant { match $uri ^/grant; require admins; timeout 60s;
+                     remember 300s per $uri; }
+    }
+EOF
+        server => 'approval p; location / { proxy_pass %%UP%%; }');
+    my $proxy = Approval::Proxy->new($gw->redis->sock);
+
+    $gw->ngx->{http} =~ s/approval_redis \S+/'approval_redis ' . $proxy->url/e;
+    $gw->ngx->start;
+
+    my $word = $change->{word} // granted($gw);
+    my $page = http_get($gw->port, '/_approval/passkeys',
+                        headers => [ 'X-User' => 'olga',
+                                     Accept => 'text/html' ])->body;
+
+    ($gw->{nonce}) = $page =~ /name="nonce" value="([^"]+)"/;
+    $gw->{nonce} = 'nonce='
+                   . $gw->{nonce} =~ s/([^\w.-])/sprintf('%%%02X', ord $1)/ger;
+
+    my $client = Approval::Client->new($gw->port);
+
+    $proxy->stall($word);
+    $change->{send}->($gw, $client);
+    ok(wait_for(sub { $proxy->stalled }),
+       "$change->{what}: the store is asked");
+
+    return ($gw, $client, $proxy);
+}
+
+
+sub recorded {
+    my ($gw, $type, $what) = @_;
+
+    return grep { ($_->{what} // '') eq $what } $gw->audit($type);
+}
+
+
+for my $change (@changes) {
+    my $what = $change->{what};
+    my ($gw, $client, $proxy) = changing($change, '1s', 'timeout=60s');
+
+    $gw->ngx->reload;
+    ok(wait_for(sub { $client->closed }), "$what: the connection is cut");
+    $proxy->pass;
+
+    ok(wait_for(sub { recorded($gw, config => $what) }), "$what: on record");
+    is(scalar(recorded($gw, fault => $what)), 0, "$what: and no fault");
+
+    ($gw) = changing($change, '60s', 'timeout=60s');
+    $gw->ngx->stop('TERM');
+
+    my ($fault) = recorded($gw, fault => $what);
+
+    like($fault->{why}, qr/stopped before redis answered whether this/,
+         "$what: stopped: on record");
+    is(scalar(recorded($gw, config => $what)), 0,
+       "$what: stopped: but not that it was made");
+
+    ($gw, $client) = changing($change, '60s', 'timeout=1s');
+    is($client->read->status, 503, "$what: the reply is lost");
+    ok(wait_for(sub { recorded($gw, fault => $what) }),
+       "$what: lost: on record");
+}
+
 done_testing;

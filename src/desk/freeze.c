@@ -22,6 +22,8 @@ static ngx_int_t ngx_http_approval_freeze_may(ngx_http_approval_desk_t *d,
 static void ngx_http_approval_freeze_cleanup(void *data);
 static ngx_int_t ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d,
     ngx_str_t *body);
+static ngx_http_approval_op_t *ngx_http_approval_freeze_store(
+    ngx_http_approval_desk_t *d);
 static const char *ngx_http_approval_freeze_form(ngx_http_approval_desk_t *d);
 static const char *ngx_http_approval_freeze_parse(ngx_http_approval_desk_t *d,
     json_t *json);
@@ -167,10 +169,7 @@ static ngx_int_t
 ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
 {
     ngx_int_t                    rc;
-    ngx_str_t                    value;
     const char                  *err;
-    approval_buf_t               sealed;
-    ngx_http_approval_op_t      *op;
     ngx_http_approval_freeze_t  *work = d->work;
 
     err = "The body is not JSON.";
@@ -214,23 +213,53 @@ ngx_http_approval_freeze_start(ngx_http_approval_desk_t *d, ngx_str_t *body)
 
     json_object_set_new(work->doc, "by", ngx_http_approval_json_str(&d->who));
 
+    return ngx_http_approval_desk_wait(d, ngx_http_approval_freeze_store(d),
+                                       ngx_http_approval_freeze_done);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_freeze_store(ngx_http_approval_desk_t *d)
+{
+    json_t                      *facts;
+    ngx_str_t                    value;
+    approval_buf_t               sealed;
+    ngx_http_approval_op_t      *op;
+    ngx_http_approval_change_t  *change;
+    ngx_http_approval_freeze_t  *work = d->work;
+
+    op = NULL;
     approval_buf_init(&sealed);
 
-    if (ngx_http_approval_freeze_seal(d, work->doc, 0, &sealed) != NGX_OK) {
-        approval_buf_free(&sealed);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    facts = ngx_http_approval_freeze_facts(d, "frozen");
+
+    if (facts == NULL
+        || ngx_http_approval_freeze_seal(d, work->doc, 0, &sealed) != NGX_OK)
+    {
+        json_decref(facts);
+        goto done;
     }
 
     value.data = sealed.data;
     value.len = sealed.len;
 
-    op = ngx_http_approval_store_freeze(d->mcf->worker->store, &work->hashes,
-                                        NGX_HTTP_APPROVAL_FREEZE_NEW,
-                                        work->until, &value,
-                                        ngx_http_approval_desk_answer, d);
+    change = ngx_http_approval_change(d->mcf, &work->end, &work->hashes, facts);
+
+    if (change) {
+        op = ngx_http_approval_change_keep(change,
+                 ngx_http_approval_store_freeze(d->mcf->worker->store,
+                                                &work->hashes,
+                                                NGX_HTTP_APPROVAL_FREEZE_NEW,
+                                                work->until, &value,
+                                                ngx_http_approval_desk_answer,
+                                                d));
+    }
+
+done:
+
     approval_buf_free(&sealed);
 
-    return ngx_http_approval_desk_wait(d, op, ngx_http_approval_freeze_done);
+    return op;
 }
 
 
@@ -267,28 +296,6 @@ ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d, json_t *doc,
                       : work->until;
 
     return ngx_http_approval_end_seal(d->mcf, end, doc, sealed);
-}
-
-
-/*
- * Remembers the freeze under the hash of each key, because requests are looked
- * up by all of them.
- */
-
-void
-ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now)
-{
-    size_t                       i;
-    ngx_http_approval_freeze_t  *work = d->work;
-
-    for (i = 0; i + NGX_HTTP_APPROVAL_HASH_LEN <= work->hashes.len;
-         i += NGX_HTTP_APPROVAL_HASH_LEN + 1)
-    {
-        ngx_memcpy(work->end.id, work->hashes.data + i,
-                   NGX_HTTP_APPROVAL_HASH_LEN);
-
-        (void) ngx_http_approval_end_add(d->mcf, &work->end, now);
-    }
 }
 
 
@@ -455,11 +462,8 @@ ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d)
 }
 
 
-/* "now" is Redis' time. */
-
 json_t *
-ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d, const char *what,
-    int64_t now)
+ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d, const char *what)
 {
     json_t                      *facts;
     ngx_http_approval_freeze_t  *work = d->work;
@@ -471,7 +475,6 @@ ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d, const char *what,
     }
 
     json_object_set_new(facts, "what", json_string(what));
-    json_object_set_new(facts, "store_time", ngx_http_approval_json_time(now));
 
     if (work->policy.len) {
         json_object_set_new(facts, "policy",
@@ -507,14 +510,6 @@ ngx_http_approval_freeze_done(ngx_http_approval_desk_t *d,
     }
 
     work->missed = ngx_http_approval_freeze_missed(d, reply);
-
-    ngx_http_approval_freeze_known(d, reply->now);
-
-    /* in force, recorded or not: stopping does not wait for the trail */
-
-    ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
-                                 ngx_http_approval_freeze_facts(d, "frozen",
-                                                                reply->now));
 
     return ngx_http_approval_desk_wait(d,
                ngx_http_approval_store_open(d->mcf->worker->store,

@@ -13,9 +13,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
-#include "desk/request.h"
-#include "model/ends.h"
-#include "model/hash.h"
+#include "desk/change.h"
 
 
 /* d->work: who or what is frozen, and the actions that end because of it. */
@@ -41,12 +39,11 @@ ngx_int_t ngx_http_approval_freeze(ngx_http_approval_desk_t *d);
 /* Hashes the name, as gates look it up; returns an error text or NULL. */
 const char *ngx_http_approval_freeze_name(ngx_http_approval_desk_t *d);
 json_t *ngx_http_approval_freeze_facts(ngx_http_approval_desk_t *d,
-    const char *what, int64_t now);
+    const char *what);
 
 /* Seals work->end together with doc; over: it ends the freeze. */
 ngx_int_t ngx_http_approval_freeze_seal(ngx_http_approval_desk_t *d,
     json_t *doc, ngx_uint_t over, approval_buf_t *sealed);
-void ngx_http_approval_freeze_known(ngx_http_approval_desk_t *d, int64_t now);
 int64_t ngx_http_approval_freeze_now(ngx_http_approval_desk_t *d);
 
 /* NULL, or the names of the shards that did not answer. */

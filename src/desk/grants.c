@@ -10,10 +10,10 @@
 #include "desk/grants.h"
 #include "audit/audit.h"
 #include "desk/approver.h"
+#include "desk/change.h"
 #include "desk/form.h"
 #include "desk/page.h"
 #include "desk/view.h"
-#include "model/ends.h"
 
 
 typedef struct {
@@ -43,7 +43,7 @@ static ngx_int_t ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
 static ngx_http_approval_op_t *ngx_http_approval_grants_end(
     ngx_http_approval_desk_t *d, int64_t now);
 static json_t *ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d,
-    json_t *grant, int64_t now);
+    json_t *grant);
 
 
 ngx_int_t
@@ -351,49 +351,63 @@ ngx_http_approval_grants_find(ngx_http_approval_desk_t *d,
 static ngx_http_approval_op_t *
 ngx_http_approval_grants_end(ngx_http_approval_desk_t *d, int64_t now)
 {
-    json_t                         *doc;
+    json_t                         *doc, *facts;
+    ngx_str_t                       id;
     approval_buf_t                  sealed;
     ngx_http_approval_op_t         *op;
+    ngx_http_approval_change_t     *change;
     ngx_http_approval_grants_t     *work = d->work;
     ngx_http_approval_statement_t   statement;
 
     op = NULL;
+    change = NULL;
     doc = json_object();
+    facts = ngx_http_approval_grants_facts(d, work->found);
+
+    id.data = work->id;
+    id.len = APPROVAL_ID_LEN;
 
     approval_buf_init(&sealed);
 
-    if (doc && ngx_http_approval_end_seal(d->mcf, &work->end, doc, &sealed)
-               == NGX_OK)
+    if (doc && facts
+        && ngx_http_approval_end_seal(d->mcf, &work->end, doc, &sealed)
+           == NGX_OK)
     {
+        change = ngx_http_approval_change(d->mcf, &work->end, &id,
+                                          json_incref(facts));
+    }
+
+    if (change) {
         statement.doc.data = sealed.data;
         statement.doc.len = sealed.len;
         statement.since = work->end.since;
         statement.use = UINT32_MAX;
         statement.time = (ngx_msec_t) ngx_max(work->end.until - now, 0);
 
-        op = ngx_http_approval_store_revoke(d->mcf->worker->store, work->id,
-                                            &statement,
-                                            ngx_http_approval_desk_answer, d);
+        op = ngx_http_approval_change_keep(change,
+                 ngx_http_approval_store_revoke(d->mcf->worker->store,
+                                                work->id, &statement,
+                                                ngx_http_approval_desk_answer,
+                                                d));
     }
 
     approval_buf_free(&sealed);
     json_decref(doc);
+    json_decref(facts);
 
     return op;
 }
 
 
 static json_t *
-ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d, json_t *grant,
-    int64_t now)
+ngx_http_approval_grants_facts(ngx_http_approval_desk_t *d, json_t *grant)
 {
     json_t  *facts, *ended;
 
     facts = ngx_http_approval_approver_facts(d);
 
-    ended = json_pack("{s:s, s:o, s:O, s:O, s:O, s:O, s:O}",
+    ended = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O}",
                       "what", "grant revoked",
-                      "store_time", ngx_http_approval_json_time(now),
                       "grant", json_object_get(grant, "id"),
                       "granted_by", json_object_get(grant, "action_id"),
                       "policy", json_object_get(grant, "policy"),
@@ -422,14 +436,6 @@ ngx_http_approval_grants_revoked(ngx_http_approval_desk_t *d,
     if (reply->rc == NGX_ERROR) {
         return ngx_http_approval_desk_unavailable(d);
     }
-
-    (void) ngx_http_approval_end_add(d->mcf, &work->end, reply->now);
-
-    /* ended, recorded or not: stopping does not wait for the trail */
-
-    ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
-                                 ngx_http_approval_grants_facts(d, work->found,
-                                                                reply->now));
 
     if (d->form) {
         return ngx_http_approval_page_result(d, NGX_HTTP_OK,

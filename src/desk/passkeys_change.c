@@ -15,9 +15,9 @@
 #include "core/escape.h"
 #include "core/jws.h"
 #include "desk/approver.h"
+#include "desk/change.h"
 #include "desk/form.h"
 #include "desk/page.h"
-#include "model/ends.h"
 #include "store/passkey.h"
 
 
@@ -44,7 +44,10 @@ static ngx_int_t ngx_http_approval_passkeys_sign(ngx_http_approval_desk_t *d,
 static ngx_int_t ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply);
 static json_t *ngx_http_approval_passkeys_facts(ngx_http_approval_desk_t *d);
-static void ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d);
+static ngx_http_approval_op_t *ngx_http_approval_passkeys_store(
+    ngx_http_approval_desk_t *d, int64_t now);
+static ngx_http_approval_change_t *ngx_http_approval_passkeys_end(
+    ngx_http_approval_desk_t *d);
 
 
 ngx_int_t
@@ -202,10 +205,7 @@ static ngx_int_t
 ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
     const ngx_http_approval_reply_t *reply)
 {
-    int64_t                        since;
     ngx_int_t                      rc;
-    ngx_str_t                      none;
-    ngx_uint_t                     revoke;
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (reply->rc != NGX_OK) {
@@ -224,11 +224,9 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    revoke = (ngx_strcmp(work->what, "passkey revoked") == 0);
-
     /* anything that lets somebody vote is recorded before it takes effect */
 
-    if (!revoke
+    if (ngx_strcmp(work->what, "passkey revoked") != 0
         && ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
                                    ngx_http_approval_passkeys_facts(d))
            != NGX_OK)
@@ -239,22 +237,73 @@ ngx_http_approval_passkeys_step(ngx_http_approval_desk_t *d,
                    "made.", NULL);
     }
 
+    return ngx_http_approval_desk_wait(d,
+               ngx_http_approval_passkeys_store(d, reply->now),
+               ngx_http_approval_passkeys_stored);
+}
+
+
+static ngx_http_approval_op_t *
+ngx_http_approval_passkeys_store(ngx_http_approval_desk_t *d, int64_t now)
+{
+    int64_t                        since;
+    ngx_str_t                      none;
+    ngx_uint_t                     revoke;
+    ngx_http_approval_op_t        *op;
+    ngx_http_approval_change_t    *change;
+    ngx_http_approval_passkeys_t  *work = d->work;
+
+    change = NULL;
+    revoke = (ngx_strcmp(work->what, "passkey revoked") == 0);
+
+    if (revoke) {
+        change = ngx_http_approval_passkeys_end(d);
+
+        if (change == NULL) {
+            return NULL;
+        }
+    }
+
     ngx_str_null(&none);
 
     /* a clock that is wrong must not prevent it */
 
-    since = (work->tries < NGX_HTTP_APPROVAL_PASSKEY_TRIES) ? reply->now
-                                                            : INT64_MAX;
+    since = (work->tries < NGX_HTTP_APPROVAL_PASSKEY_TRIES) ? now : INT64_MAX;
 
-    return ngx_http_approval_desk_wait(d,
-               ngx_http_approval_store_passkey_put(d->mcf->worker->store,
-                                                 work->name, &work->old,
-                                                 revoke ? &none : &work->record,
-                                                 revoke ? &work->record : &none,
-                                                 since,
-                                                 ngx_http_approval_desk_answer,
-                                                 d),
-               ngx_http_approval_passkeys_stored);
+    op = ngx_http_approval_store_passkey_put(d->mcf->worker->store, work->name,
+                                             &work->old,
+                                             revoke ? &none : &work->record,
+                                             revoke ? &work->record : &none,
+                                             since,
+                                             ngx_http_approval_desk_answer, d);
+
+    return change ? ngx_http_approval_change_keep(change, op) : op;
+}
+
+
+static ngx_http_approval_change_t *
+ngx_http_approval_passkeys_end(ngx_http_approval_desk_t *d)
+{
+    json_t                        *facts;
+    ngx_str_t                      id;
+    ngx_http_approval_end_t        end;
+    ngx_http_approval_passkeys_t  *work = d->work;
+
+    facts = ngx_http_approval_passkeys_facts(d);
+    if (facts == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(&end, sizeof(ngx_http_approval_end_t));
+
+    end.kind = NGX_HTTP_APPROVAL_END_PASSKEY;
+    end.over = 1;
+    end.since = json_integer_value(json_object_get(work->claims, "iatms"));
+
+    id.data = work->name;
+    id.len = APPROVAL_ID_LEN;
+
+    return ngx_http_approval_change(d->mcf, &end, &id, facts);
 }
 
 
@@ -510,14 +559,6 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
     ngx_http_approval_passkeys_t  *work = d->work;
 
     if (reply->rc != NGX_OK || reply->nvotes != 1) {
-
-        /* Redis may have the revocation, although its reply was lost */
-
-        if (!reply->answered && ngx_strcmp(work->what, "passkey revoked") == 0)
-        {
-            ngx_http_approval_passkeys_ended(d);
-        }
-
         return ngx_http_approval_desk_unavailable(d);
     }
 
@@ -560,13 +601,6 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
                  "groups, have confirmed it. They will ask you for its id.";
 
     } else if (ngx_strcmp(work->what, "passkey revoked") == 0) {
-
-        /* the passkey is revoked, whether or not that can be recorded */
-
-        ngx_http_approval_passkeys_ended(d);
-        ngx_http_approval_audit_late(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
-                                     ngx_http_approval_passkeys_facts(d));
-
         detail = "Votes that it signs are refused from now on.";
 
     } else {
@@ -585,23 +619,4 @@ ngx_http_approval_passkeys_stored(ngx_http_approval_desk_t *d,
                          : work->what[sizeof("passkey ") - 1] == 'r'
                            ? "Revoked" : "Confirmed",
                          "detail", detail, "enrols", 1));
-}
-
-
-/* Remembers the revocation: this gateway does not read it back. */
-
-static void
-ngx_http_approval_passkeys_ended(ngx_http_approval_desk_t *d)
-{
-    ngx_http_approval_end_t        end;
-    ngx_http_approval_passkeys_t  *work = d->work;
-
-    ngx_memzero(&end, sizeof(ngx_http_approval_end_t));
-
-    end.kind = NGX_HTTP_APPROVAL_END_PASSKEY;
-    end.over = 1;
-    end.since = json_integer_value(json_object_get(work->claims, "iatms"));
-    ngx_memcpy(end.id, work->name, APPROVAL_ID_LEN);
-
-    (void) ngx_http_approval_end_add(d->mcf, &end, end.since);
 }

@@ -167,6 +167,7 @@ ngx_http_approval_thaw(ngx_http_approval_desk_t *d)
 ngx_int_t
 ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
 {
+    json_t                      *facts;
     const char                  *err;
     ngx_http_approval_freeze_t  *work = d->work;
 
@@ -188,9 +189,19 @@ ngx_http_approval_thaw_named(ngx_http_approval_desk_t *d)
                    NULL);
     }
 
-    if (ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_CONFIG, NULL,
-                                ngx_http_approval_freeze_facts(d, "thawed",
-                                        ngx_http_approval_freeze_now(d)))
+    facts = ngx_http_approval_freeze_facts(d, "thawed");
+
+    if (facts == NULL
+        || json_object_set_new(facts, "store_time",
+                               ngx_http_approval_json_time(
+                                            ngx_http_approval_freeze_now(d)))
+           != 0)
+    {
+        json_decref(facts);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ngx_http_approval_audit(d->mcf, APPROVAL_RECORD_CONFIG, NULL, facts)
         != NGX_OK)
     {
         return ngx_http_approval_desk_refuse(d, NGX_HTTP_SERVICE_UNAVAILABLE,
@@ -216,6 +227,7 @@ ngx_http_approval_thaw_store(ngx_http_approval_desk_t *d)
     ngx_uint_t                   known;
     approval_buf_t               sealed;
     ngx_http_approval_op_t      *op;
+    ngx_http_approval_change_t  *change;
     ngx_http_approval_freeze_t  *work = d->work;
 
     known = ngx_http_approval_end_frozen(d->mcf, &work->hashes,
@@ -224,16 +236,24 @@ ngx_http_approval_thaw_store(ngx_http_approval_desk_t *d)
 
     doc = json_pack("{s:o}", "by", ngx_http_approval_json_str(&d->who));
     op = NULL;
+    change = NULL;
 
     approval_buf_init(&sealed);
 
     if (doc && ngx_http_approval_freeze_seal(d, doc, 1, &sealed) == NGX_OK) {
+        change = ngx_http_approval_change(d->mcf, &work->end, &work->hashes,
+                                          NULL);
+    }
+
+    if (change) {
         value.data = sealed.data;
         value.len = sealed.len;
 
-        op = ngx_http_approval_store_thaw(d->mcf->worker->store, &work->hashes,
-                                          &value, known,
-                                          ngx_http_approval_desk_answer, d);
+        op = ngx_http_approval_change_keep(change,
+                 ngx_http_approval_store_thaw(d->mcf->worker->store,
+                                              &work->hashes, &value, known,
+                                              ngx_http_approval_desk_answer,
+                                              d));
     }
 
     approval_buf_free(&sealed);
@@ -258,8 +278,6 @@ ngx_http_approval_thaw_done(ngx_http_approval_desk_t *d,
     }
 
     missed = ngx_http_approval_freeze_missed(d, reply);
-
-    ngx_http_approval_freeze_known(d, reply->now);
 
     if (d->form) {
         answer = json_string(missed ? "Not all shards of Redis answered: send "

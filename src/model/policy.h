@@ -288,6 +288,7 @@ typedef struct {
     struct ngx_http_approval_audit_s       *audit;
     struct ngx_http_approval_sender_s      *sender;      /* NULL: no "url"   */
     ngx_queue_t                             endings;     /* ..._ending_t     */
+    ngx_queue_t                             changes;     /* ..._change_t     */
 } ngx_http_approval_worker_t;
 
 

@@ -26,6 +26,7 @@
 typedef struct {
     ngx_uint_t  done;
     ngx_uint_t  declined;
+    ngx_uint_t  lost;                         /* without a reply          */
     int64_t     now;                          /* the latest of all shards */
     size_t      len;
     u_char      missed[NGX_HTTP_APPROVAL_SHARDS_MAX
@@ -375,6 +376,7 @@ ngx_http_approval_everywhere_part(ngx_http_approval_op_t *part,
     ngx_http_approval_reply_parse(part, reply, &r);
 
     all->now = ngx_max(all->now, r.now);
+    all->lost += !r.answered;
 
     if (r.rc == NGX_OK) {
         all->done++;
@@ -408,6 +410,7 @@ ngx_http_approval_everywhere_done(ngx_http_approval_op_t *op,
     r.now = all->now;
     r.missed.data = all->missed;
     r.missed.len = all->len;
+    r.answered = (all->lost == 0);
 
     if (all->done) {
         r.rc = NGX_OK;

@@ -396,13 +396,15 @@ ngx_http_approval_reply_texts(ngx_http_approval_op_t *op, redisReply *reply,
 {
     ngx_http_approval_reply_clear(op, r);
 
+    r->answered = (reply != NULL);
+
     if (reply == NULL) {
         op->store->errors++;
 
     } else if (reply->type == REDIS_REPLY_ERROR) {
         ngx_http_approval_reply_refused(op, reply);
 
-    } else if (op->handler
+    } else if ((op->handler || op->keeper)
                && ngx_http_approval_reply_list(reply, &r->votes, &r->nvotes)
                   == NGX_OK)
     {

@@ -166,6 +166,7 @@ $access
         location /tryp/ { try_files /absent \@path; }
         location /try1/ { approval one; try_files /absent \@one; }
         location /try3/ { approval one; try_files /absent \@stop; }
+        location /try5/ { approval one; try_files /absent \@two; }
         location /try4/ { approval one; try_files /absent \@ask_stop; }
         location \@ask_stop { auth_request /none/ask; approval stop;
                               proxy_pass %%UP%%; }
@@ -397,6 +398,19 @@ for (3, 4) {
     is($gw->hits('/none/ask'), $_ - 3, "/try$_: subrequests");
     is($end->{type}, 'failed', "/try$_: not executed");
     is(exists $end->{forwarded}, $_ == 3, "/try$_: not forwarded, or unknown");
+}
+
+
+# approved by two gates, and sent once
+
+{
+    my ($response, $asked) = walk(GET => '/try5/a');
+    my @ends = grep { $_->{type} =~ /^(?:failed|executed)$/ } $gw->audit;
+
+    is($response->status, 200, 'approved twice: sent');
+    is($asked, 'one two', 'approved twice: asked for');
+    is_deeply([ sort map { "$_->{type} $_->{rule}" } @ends[-2, -1] ],
+              [ 'executed one', 'executed two' ], 'approved twice: executed');
 }
 
 $gw->clean('what leads elsewhere leaves nothing behind');

@@ -208,7 +208,7 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
 {
     ngx_int_t                       rc;
     ngx_http_upstream_t            *u;
-    ngx_http_approval_hold_t       *hold;
+    ngx_http_approval_hold_t       *hold, *earlier;
     ngx_http_approval_main_conf_t  *mcf;
 
     hold = ngx_http_approval_once_hold(r);
@@ -226,6 +226,20 @@ ngx_http_approval_once_run(ngx_http_request_t *r, ngx_http_handler_pt handler)
     }
 
     rc = ngx_http_approval_once_enter(hold, r);
+
+    /* an earlier approval that still covers the request is used, too */
+
+    for (earlier = hold->next; rc == NGX_OK && earlier;
+         earlier = earlier->next)
+    {
+        if (earlier->once == NULL
+            && ngx_http_approval_hold_executes(earlier)
+            && (!ngx_http_approval_target_own(r)
+                || ngx_http_approval_bind_same(r, earlier)))
+        {
+            rc = ngx_http_approval_once_enter(earlier, r);
+        }
+    }
 
     if (rc != NGX_OK) {
         return rc;

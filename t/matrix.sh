@@ -119,7 +119,7 @@ inside()
             APPROVAL_BUILD=/var/tmp/build "$@"' \
         sh "$root" "APPROVAL_MIRROR=$mirror" \
         "APPROVAL_TEST_JOBS=${APPROVAL_TEST_JOBS:-2}" \
-        "APPROVAL_TEST_LIMIT=${APPROVAL_TEST_LIMIT:-1200}" \
+        "APPROVAL_TEST_LIMIT=${APPROVAL_TEST_LIMIT:-1500}" \
         sh -c "cd /src && $*"
 }
 

@@ -23,7 +23,7 @@
 # last line of .ci/run.
 #
 #     APPROVAL_BUILD=DIR         where the module is built
-#     APPROVAL_TEST_LIMIT=N      seconds for all tests together, 1200; with
+#     APPROVAL_TEST_LIMIT=N      seconds for all tests together, 1500; with
 #                                --asan twice, with --valgrind six times that
 #     APPROVAL_TEST_JOBS=N       test files at once, 2
 
@@ -84,7 +84,7 @@ if [ $strict = yes ]; then
     export PERL5OPT="-I$PWD/t/lib -MApproval::Skips"
 fi
 
-limit=$((${APPROVAL_TEST_LIMIT:-1200} * factor))
+limit=$((${APPROVAL_TEST_LIMIT:-1500} * factor))
 
 # in the foreground Ctrl-C still reaches the tests
 

@@ -13,7 +13,7 @@
 #include "event/redis/redis.h"
 
 
-/* by the first word; the last row is for all others */
+/* by the first word; the last rows are for all others, and for no errors */
 
 const ngx_http_approval_redis_error_t
     ngx_http_approval_redis_errors[NGX_HTTP_APPROVAL_REDIS_ERRORS] =
@@ -62,7 +62,9 @@ const ngx_http_approval_redis_error_t
     { "ERR max number of clients", 0, "it takes no more clients, raise "
       "\"maxclients\" in Redis" },
 
-    { NULL, 0, "it refused a command" }
+    { NULL, 0, "it refused a command" },
+
+    { NULL, 0, "an unexpected reply" }
 };
 
 
@@ -79,7 +81,13 @@ ngx_http_approval_redis_error(redisReply *reply)
     const char                             *text;
     const ngx_http_approval_redis_error_t  *error;
 
-    text = (reply->type == REDIS_REPLY_ERROR) ? reply->str : "";
+    error = ngx_http_approval_redis_errors;
+
+    if (reply->type != REDIS_REPLY_ERROR) {
+        return &error[NGX_HTTP_APPROVAL_REDIS_ERRORS - 1];
+    }
+
+    text = reply->str;
     err = (ngx_strncmp(text, "ERR ", 4) == 0);
 
     if (err
@@ -88,8 +96,6 @@ ngx_http_approval_redis_error(redisReply *reply)
     {
         text = "NOPERM";
     }
-
-    error = ngx_http_approval_redis_errors;
 
     while (error->word
            && ngx_strncmp(text, error->word, ngx_strlen(error->word)) != 0

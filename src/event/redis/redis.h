@@ -82,8 +82,8 @@ typedef void (*ngx_http_approval_redis_reply_pt)(void *data,
     redisReply *reply);
 
 /*
- * What an error reply means, by its first word (NULL: any other error), and what
- * the operator can do.  text quotes nothing of the reply, because Redis may
+ * What an error reply means, by its first word (NULL: any other error, or a reply
+ * that is no error), and what the operator can do.  text quotes nothing of the reply, because Redis may
  * repeat arguments in it.  lost: the server's role or state has changed, so the
  * link connects again.
  */
@@ -93,7 +93,7 @@ typedef struct {
     const char                  *text;
 } ngx_http_approval_redis_error_t;
 
-#define NGX_HTTP_APPROVAL_REDIS_ERRORS  17
+#define NGX_HTTP_APPROVAL_REDIS_ERRORS  18
 
 extern const ngx_http_approval_redis_error_t
     ngx_http_approval_redis_errors[NGX_HTTP_APPROVAL_REDIS_ERRORS];

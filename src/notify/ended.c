@@ -163,11 +163,7 @@ ngx_http_approval_ending_leave(ngx_http_approval_ending_t *ending)
     }
 
     if (ending->unannounced && !ending->untold && !ending->closes) {
-        ngx_http_approval_count_move(ending->rule,
-                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
-                                                NGX_HTTP_APPROVAL_PENDING), 0);
-        ngx_http_approval_store_announced(ending->mcf->worker->store,
-                                          ending->id);
+        ngx_http_approval_announced(ending->mcf, ending->rule, ending->id);
     }
 
     ngx_str_null(&value);
@@ -282,6 +278,18 @@ ngx_http_approval_end(ngx_http_approval_main_conf_t *mcf,
     return ngx_http_approval_ending_settle(ending, NULL, reply->now, NULL,
                                            NULL)
            ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_http_approval_announced(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id)
+{
+    ngx_http_approval_count_move(rule,
+                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
+                                                NGX_HTTP_APPROVAL_PENDING), 0);
+
+    ngx_http_approval_store_announced(mcf->worker->store, id);
 }
 
 

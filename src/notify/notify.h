@@ -89,9 +89,8 @@ typedef struct {
     u_char                           id[APPROVAL_ID_LEN];
     unsigned                         closes:1; /* it ends with its requester   */
     unsigned                         untold:1; /* nobody was notified          */
-    unsigned                         unannounced:1;  /* store_announced() is to
-                                                  be called once it is recorded
-                                                  and there is nobody to notify */
+    unsigned                         unannounced:1;  /* announced() was not
+                                                  called                        */
 } ngx_http_approval_ending_t;
 
 void ngx_http_approval_endings_start(ngx_http_approval_main_conf_t *mcf);
@@ -125,6 +124,13 @@ ngx_http_approval_op_t *ngx_http_approval_ending_keep(
  * Records an action that may still be open: another client may execute it.
  */
 void ngx_http_approval_ending_open(ngx_http_approval_ending_t *ending);
+
+/*
+ * Call it once "requested" is on record and the approvers are notified, or there
+ * is nobody to notify: counts the action, and tells the store.
+ */
+void ngx_http_approval_announced(ngx_http_approval_main_conf_t *mcf,
+    ngx_http_approval_rule_t *rule, u_char *id);
 
 /*
  * Call it after the action has changed its state: counts that, sends the

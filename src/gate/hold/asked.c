@@ -305,11 +305,8 @@ ngx_http_approval_ask_recorded(ngx_http_approval_hold_t *hold)
     }
 
     if (hold->action.origin == NGX_HTTP_APPROVAL_ACTION_MADE) {
-        ngx_http_approval_count_move(hold->verdict->rule,
-                             ngx_http_approval_move(NGX_HTTP_APPROVAL_UNKNOWN,
-                                                NGX_HTTP_APPROVAL_PENDING), 0);
-        ngx_http_approval_store_announced(hold->mcf->worker->store,
-                                          hold->action.id);
+        ngx_http_approval_announced(hold->mcf, hold->verdict->rule,
+                                    hold->action.id);
     }
 
     ngx_http_approval_hold_recorded(hold);

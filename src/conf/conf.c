@@ -18,6 +18,7 @@
 #include "store/store.h"
 
 
+static char *ngx_http_approval_conf_slot(char *rv, char *invalid);
 static char *ngx_http_approval_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static void ngx_http_approval_main_conf_cleanup(void *data);
@@ -229,27 +230,29 @@ ngx_http_approval_conf_enum(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* The remedy that the error of nginx's slots lacks. */
+
+static char *
+ngx_http_approval_conf_slot(char *rv, char *invalid)
+{
+    return (rv && ngx_strcmp(rv, "invalid value") == 0) ? invalid : rv;
+}
+
+
 char *
 ngx_http_approval_conf_msec(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char  *rv;
-
-    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
-
-    return (rv && ngx_strcmp(rv, "invalid value") == 0)
-           ? "invalid value: use a time, for example \"15m\"" : rv;
+    return ngx_http_approval_conf_slot(ngx_conf_set_msec_slot(cf, cmd, conf),
+                                       NGX_HTTP_APPROVAL_CONF_TIME);
 }
 
 
 char *
 ngx_http_approval_conf_size(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char  *rv;
-
-    rv = ngx_conf_set_size_slot(cf, cmd, conf);
-
-    return (rv && ngx_strcmp(rv, "invalid value") == 0)
-           ? "invalid value: use a size, for example \"1m\"" : rv;
+    return ngx_http_approval_conf_slot(ngx_conf_set_size_slot(cf, cmd, conf),
+                                       "invalid value: use a size, for example "
+                                       "\"1m\"");
 }
 
 

@@ -33,6 +33,10 @@
 #define NGX_HTTP_APPROVAL_ARG           "approval_arg_"
 
 
+#define NGX_HTTP_APPROVAL_CONF_TIME                                           \
+    "invalid value: use a time, for example \"15m\""
+
+
 /* The longest gap between two progress notifications, ms. */
 
 #define NGX_HTTP_APPROVAL_PROGRESS      15000

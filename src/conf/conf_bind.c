@@ -184,7 +184,7 @@ ngx_http_approval_conf_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     time = ngx_parse_time(&value[1], 0);
 
     if (time == NGX_ERROR) {
-        return "invalid value: use a time, for example \"15m\"";
+        return NGX_HTTP_APPROVAL_CONF_TIME;
     }
 
     rule->hold = (ngx_msec_t) time;
